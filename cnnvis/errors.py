@@ -1,0 +1,20 @@
+"""What cnnvis raises when a person can mend what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake in a call, a file or an option that the person who made it can mend.
+
+    The message is one sentence or two: what was wrong, what was found, what would do. The command
+    line prints it without a traceback and exits with code 2.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'saliency'?`` for the known name closest to a mistyped one, else nothing."""
+    found = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {found[0]!r}?" if found else ""

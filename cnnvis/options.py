@@ -1,0 +1,157 @@
+"""A plugin's keyword-only parameters as typed options, for help, the command line and Python alike."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from cnnvis.errors import UserError, nearest
+from cnnvis.plugin import Plugin
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a plugin."""
+
+    name: str
+    annotation: Any
+    default: Any
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed: ``grad_modifier`` is ``--grad-modifier``."""
+        return "--" + self.name.strip("_").replace("_", "-")
+
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """The values that a Literal allows, None among them if it may be left open; else empty."""
+        return _choices(self.annotation)
+
+    @property
+    def type(self) -> str:
+        """The type in words: ``int``, ``float float``, ``guided | none``."""
+        return _type_name(self.annotation)
+
+
+def options_of(plugin: Plugin) -> tuple[Option, ...]:
+    """The options of a plugin, read from its function.
+
+    Raises
+    ------
+    TypeError
+        If a keyword-only parameter has no annotation or no default: the plugin's author must mend
+        that, since neither help nor checks could be made for it.
+    """
+    return _options_of(plugin.function)
+
+
+@functools.cache
+def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
+    texts = _parameter_texts(inspect.getdoc(function) or "")
+    options = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        annotation, default = _evaluated(function, parameter), parameter.default
+        if annotation is inspect.Parameter.empty or default is inspect.Parameter.empty:
+            raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
+        options.append(Option(name, annotation, default, texts.get(name, "")))
+    return tuple(options)
+
+
+def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """A parameter's annotation, also where ``from __future__ import annotations`` made it text.
+
+    Only options are evaluated: the other annotations may name what is imported for types alone.
+    """
+    annotation = parameter.annotation
+    if isinstance(annotation, str):
+        names = vars(sys.modules[function.__module__])
+        annotation = eval(annotation, dict(names))  # the plugin's own source text, nothing else's
+    return annotation
+
+
+def _parameter_texts(docstring: str) -> dict[str, str]:
+    """What a NumPy-style docstring says of each parameter, in one line each."""
+    from docstring_parser import DocstringStyle, parse
+
+    texts: dict[str, str] = {}
+    for entry in parse(docstring, DocstringStyle.NUMPYDOC).params:
+        text = " ".join((entry.description or "").split())
+        for name in entry.arg_name.split(","):
+            texts[name.strip()] = text
+    return texts
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _choices(annotation: Any) -> tuple[object, ...]:
+    members = _members(annotation)
+    found: list[object] = []
+    for member in members:
+        if get_origin(member) is Literal:
+            found.extend(get_args(member))
+    return (*found, None) if found and NoneType in members else tuple(found)
+
+
+def _type_name(annotation: Any) -> str:
+    if annotation is NoneType:
+        return "none"
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(value) for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        members = get_args(annotation)
+        if members[-1] is Ellipsis:
+            return f"{_type_name(members[0])} ..."
+        return " ".join(_type_name(member) for member in members)
+    members = _members(annotation)
+    if len(members) > 1:
+        return " | ".join(_type_name(member) for member in members)
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a plugin: the given values, checked and converted, and defaults for the rest.
+
+    Raises
+    ------
+    UserError
+        If there is no such option, or a value is not of its type.
+    """
+    import msgspec
+
+    options = {option.name: option for option in options_of(plugin)}
+    for name in values:
+        if name not in options:
+            there = ", ".join(options) or "none"
+            raise UserError(
+                f"{plugin.name} has no option {name!r}.{nearest(name, options)} It has: {there}."
+            )
+    result = {name: option.default for name, option in options.items()}
+    for name, value in values.items():
+        option = options[name]
+        try:
+            result[name] = msgspec.convert(_plain(value), option.annotation)
+        except msgspec.ValidationError as error:
+            hint = nearest(str(value), [str(choice) for choice in option.choices])
+            raise UserError(
+                f"option {name} of {plugin.name} cannot be {value!r}: it takes {option.type}.{hint}"
+            ) from error
+    return result
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays as the plain numbers and lists that types are written in."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,64 @@
+"""How a long task tells how far it is, and how code deep down says something to a person.
+
+Both do nothing unless someone listens: the command line shows bars and prints notes, `cnnvis.run`
+keeps the notes in the explanation, and a library call stays silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+
+Advance = Callable[[int], None]
+Reporter = Callable[[str, int | None], AbstractContextManager[Advance]]
+
+_reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
+_notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+    """Tell that `what` is under way; the value given to ``with`` is called with each step done.
+
+    Parameters
+    ----------
+    what
+        What is being done, as a person would say it: ``computing saliency``.
+    total
+        How many steps there are, or None where that is not known.
+    """
+    reporter = _reporter.get()
+    if reporter is None:
+        yield lambda steps: None
+    else:
+        with reporter(what, total) as advance:
+            yield advance
+
+
+@contextmanager
+def reported_to(reporter: Reporter) -> Iterator[None]:
+    """Have progress inside the block told to `reporter`."""
+    token = _reporter.set(reporter)
+    try:
+        yield
+    finally:
+        _reporter.reset(token)
+
+
+def note(sentence: str) -> None:
+    """Say something that a person should read beside the result."""
+    notes = _notes.get()
+    if notes is not None and sentence not in notes:
+        notes.append(sentence)
+
+
+@contextmanager
+def notes_kept() -> Iterator[list[str]]:
+    """The notes made inside the block, in a list that grows as they are made."""
+    notes: list[str] = []
+    token = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(token)
