@@ -1,0 +1,276 @@
+"""Explanation: what a technique found, with all that is needed to show it and to trust it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis.errors import UserError
+from cnnvis.files import written_whole
+from cnnvis.samples import Array, Samples, class_name
+
+CHANNEL = "channel"
+"""The name of the axis that holds channels; every other axis of a map is a spatial one."""
+
+_SPATIAL_NAMES: dict[int, tuple[str, ...]] = {
+    0: (),
+    1: ("position",),
+    2: ("row", "column"),
+    3: ("plane", "row", "column"),
+}
+
+
+def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
+    """The usual names of a map's axes: ``axis_names(3, -1)`` is ``("row", "column", "channel")``.
+
+    Parameters
+    ----------
+    count
+        How many axes one map has.
+    channel_axis
+        Which axis of the maps, counting the one of samples, holds channels; None if none does.
+    """
+    spatial = count - (channel_axis is not None)
+    names = list(_SPATIAL_NAMES.get(spatial, tuple(f"axis {i}" for i in range(spatial))))
+    if channel_axis is not None:
+        names.insert(channel_axis % (count + 1) - 1, CHANNEL)
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was explained of one map: an output of the network, or several added up.
+
+    Attributes
+    ----------
+    layer
+        The layer whose output it is.
+    filters
+        Which of its outputs: classes of the last layer, or filters of one in between.
+    class_names
+        The name of each of these, where classes have names.
+    score
+        The value that the gradient was taken of, for this map's input; None where there is none.
+    probability
+        The same after the softmax or sigmoid that was made linear, where there was one.
+    """
+
+    layer: str
+    filters: tuple[int, ...]
+    class_names: tuple[str, ...] | None = None
+    score: float | None = None
+    probability: float | None = None
+
+    @property
+    def score_text(self) -> str:
+        """The score, and the probability it stands for if there is one: ``4.21 (p 0.985)``."""
+        text = "" if self.score is None else f"{self.score:.3g}"
+        return text if self.probability is None else f"{text} (p {self.probability:.3f})"
+
+    def __str__(self) -> str:
+        named = (class_name(self.class_names, i) for i in range(len(self.filters)))
+        each = named if self.class_names else (str(number) for number in self.filters)
+        return "+".join(f"{self.layer}[{one}]" for one in each)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Maps, or a table, that say something of why a network decides as it does.
+
+    A technique fills in `maps` (and `samples`, if the maps belong to some) or `table`; `cnnvis.run`
+    adds the targets and the provenance.
+
+    Attributes
+    ----------
+    maps
+        Raw values, (n, ...) float32: one map for each sample, filter or unit; None for a table.
+    samples
+        The inputs that the maps explain, one for each map, or None.
+    axes
+        What the axes of one map are: ``row``, ``column``, ``channel``, ... Worked out from the
+        shapes when left empty.
+    titles
+        What each map shows where that is not its sample: ``conv2d[3]``.
+    targets
+        What was explained, one for each map.
+    signed
+        Whether the sign of a value means anything. None: it does if there are negative ones.
+    table
+        Columns by name, each with as many entries as the others.
+    notes
+        Sentences that a person should read beside the result.
+    provenance
+        How it was made: plain JSON values by name.
+    """
+
+    maps: Array | None = None
+    samples: Samples | None = None
+    axes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
+    signed: bool | None = None
+    table: Mapping[str, Sequence[Any]] | None = None
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.maps is None) == (self.table is None):
+            raise TypeError("an explanation holds either maps or a table")
+        if self.maps is None:
+            return
+        object.__setattr__(self, "maps", np.asarray(self.maps, np.float32))
+        object.__setattr__(self, "axes", self.axes or self._axes())
+        count = len(self)
+        for what in ("samples", "titles", "targets"):
+            there = getattr(self, what)
+            if there and len(there) != count:
+                raise TypeError(f"there are {count} maps but {len(there)} {what}")
+        if len(self.axes) != self.maps.ndim - 1:
+            raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
+
+    def _axes(self) -> tuple[str, ...]:
+        assert self.maps is not None
+        # A map of its input's very shape still has the input's channels.
+        samples = self.samples
+        whole = samples is not None and self.maps.shape == tuple(samples.source.shape)
+        return axis_names(self.maps.ndim - 1, samples.channel_axis if samples and whole else None)
+
+    def __len__(self) -> int:
+        if self.maps is not None:
+            return len(self.maps)
+        assert self.table is not None
+        return max((len(column) for column in self.table.values()), default=0)
+
+    @property
+    def inputs(self) -> Array | None:
+        """The inputs that the maps explain, (n, ...), or None."""
+        return None if self.samples is None else self.samples.x
+
+    @property
+    def labels(self) -> Array | None:
+        """The class of each input as the data have it, (n,), or None."""
+        return None if self.samples is None else self.samples.labels
+
+    @property
+    def indices(self) -> Array | None:
+        """The place of each input in the whole data set, (n,), or None."""
+        return None if self.samples is None else self.samples.indices
+
+    @property
+    def target(self) -> str | None:
+        """What was explained, in words; for several targets, all of them."""
+        return ", ".join(dict.fromkeys(map(str, self.targets))) or None
+
+    def title(self, position: int) -> str:
+        """What a map shows, in a line or two: image, label, target, score."""
+        lines = []
+        if self.samples is not None:
+            words = [f"#{self.samples.indices[position]}"]
+            if self.samples.names is not None:
+                words.append(self.samples.names[position])
+            label = self.samples.label_name(position)
+            if label is not None:
+                words.append(f"label {label}")
+            lines.append(" ".join(words))
+        if self.titles:
+            lines.append(self.titles[position])
+        elif self.targets:
+            lines.append(str(self.targets[position]))
+        if self.targets and self.targets[position].score is not None:
+            lines.append(self.targets[position].score_text)
+        return "\n".join(lines)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything to an ``.npz`` file that `load` and `numpy.load` read without pickle.
+
+        Raises
+        ------
+        UserError
+            If the file cannot be written.
+        """
+        with written_whole(Path(path)) as temporary:
+            self.write(temporary)
+
+    def write(self, path: Path) -> None:
+        """The same without the care that `save` takes, for renderers, which are given that care."""
+        arrays: dict[str, Array] = {}
+        if self.maps is not None:
+            arrays["maps"] = self.maps
+        if self.samples is not None:
+            arrays["inputs"] = self.samples.x
+            arrays["indices"] = np.asarray(self.samples.indices)
+            if self.samples.labels is not None:
+                arrays["labels"] = self.samples.labels
+        arrays["metadata"] = np.array(json.dumps(self._metadata(), ensure_ascii=False))
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    def _metadata(self) -> dict[str, Any]:
+        samples = self.samples
+        return {
+            "axes": self.axes,
+            "titles": self.titles,
+            "targets": [vars(target) for target in self.targets],
+            "signed": self.signed,
+            "table": None if self.table is None else {k: list(v) for k, v in self.table.items()},
+            "notes": self.notes,
+            "names": samples.names if samples else None,
+            "class_names": samples.class_names if samples else None,
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Explanation:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        UserError
+            If the file is not one.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            facts = json.loads(str(arrays["metadata"]))
+            samples = None
+            if "inputs" in arrays:
+                samples = Samples(
+                    arrays["inputs"],
+                    arrays.get("labels"),
+                    _tuple(facts["names"]),
+                    _tuple(facts["class_names"]),
+                    arrays["indices"],
+                )
+            return cls(
+                arrays.get("maps"),
+                samples,
+                tuple(facts["axes"]),
+                tuple(facts["titles"]),
+                tuple(_target(target) for target in facts["targets"]),
+                facts["signed"],
+                facts["table"],
+                tuple(facts["notes"]),
+                facts["provenance"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{str(path)!r} is not an explanation that cnnvis saved") from error
+
+
+def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def _target(facts: dict[str, Any]) -> Target:
+    return Target(
+        facts["layer"],
+        tuple(facts["filters"]),
+        _tuple(facts["class_names"]),
+        facts["score"],
+        facts["probability"],
+    )

@@ -1,0 +1,203 @@
+"""Samples: the inputs of a network, with what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnvis.errors import UserError
+
+Array = npt.NDArray[Any]
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """What a reader may hand over instead of an array: read piece by piece, when indexed.
+
+    ``shape`` starts with the number of samples; indexing with a list of whole numbers gives a
+    NumPy array of those samples.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs of a network: what a technique explains.
+
+    Attributes
+    ----------
+    source
+        The inputs, sample axis first: an array, or something that reads itself when it is indexed
+        (a memory map, a folder of pictures).
+    labels
+        One whole number, the class, for each sample, or None.
+    names
+        A name for each sample, such as its file's, or None.
+    class_names
+        The name of class 0, class 1, ..., or None.
+    indices
+        The place of each sample in the whole data set, (n,) int64. By default 0, 1, 2, ...
+    channel_axis
+        Which axis of `source` holds channels, -1 or 1; None if none does.
+
+    Raises
+    ------
+    UserError
+        If the numbers of inputs, labels and names differ.
+    """
+
+    source: ArrayLike
+    labels: Array | None = None
+    names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    indices: Array = field(default=None)  # type: ignore[arg-type]  # numbered when not given
+    channel_axis: int | None = -1
+
+    def __post_init__(self) -> None:
+        if len(self.source.shape) == 0:
+            raise UserError("the data are a single number, and a network needs at least an array")
+        if self.indices is None:
+            object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
+        for what, values in (("labels", self.labels), ("names", self.names)):
+            if values is not None and len(values) != len(self):
+                raise UserError(f"the data hold {len(self)} inputs but {len(values)} {what}")
+
+    def __len__(self) -> int:
+        return int(self.source.shape[0])
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Samples:
+        """Some of the samples, in the order given; they keep their places in the whole data set."""
+        chosen = np.atleast_1d(np.arange(len(self))[index])
+        return replace(
+            self,
+            source=self.source[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            names=None if self.names is None else tuple(self.names[i] for i in chosen),
+            indices=self.indices[chosen],
+        )
+
+    def __iter__(self) -> Iterator[Samples]:
+        return (self[index] for index in range(len(self)))
+
+    @cached_property
+    def x(self) -> Array:
+        """All inputs as one array, (n, ...), read now if they were not yet."""
+        return np.asarray(self.source[:])
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The sizes of the spatial axes: those of one input, its channels left out."""
+        sizes = list(self.source.shape)
+        if self.channel_axis is not None:
+            del sizes[self.channel_axis]
+        return tuple(sizes[1:])
+
+    def label_name(self, position: int) -> str | None:
+        """The label of the sample at this position, in words if the classes have names."""
+        if self.labels is None:
+            return None
+        return class_name(self.class_names, int(self.labels[position]))
+
+    def chosen(self, images: Sequence[int] | None) -> Samples:
+        """The samples at these places of the whole data set; all of them for None.
+
+        Raises
+        ------
+        UserError
+            If a place does not exist.
+        """
+        if images is None:
+            return self
+        outside = [index for index in images if not 0 <= index < len(self)]
+        if outside:
+            raise UserError(
+                f"there is no image {_listed(outside)}: the data hold {len(self)} images, "
+                f"0 to {len(self) - 1}"
+            )
+        return self[list(images)]
+
+    def shaped_for(
+        self, input_shape: tuple[int | None, ...], channel_axis: int | None = -1
+    ) -> Samples:
+        """The samples as a network wants them, a missing channel or sample axis added.
+
+        Parameters
+        ----------
+        input_shape
+            The shape of one input, without the sample axis; None where any length will do.
+        channel_axis
+            Which axis of a batch of inputs holds channels, -1 or 1; None if none does.
+
+        Raises
+        ------
+        UserError
+            If the shapes do not fit, naming both.
+        """
+        found = tuple(self.source.shape)
+        samples = replace(self, channel_axis=channel_axis)
+        if _fits(found[1:], input_shape):
+            return samples
+        if channel_axis is not None:
+            axis = channel_axis % (len(input_shape) + 1)
+            with_channel = (*found[1:axis], 1, *found[axis:])
+            if _fits(with_channel, input_shape):
+                return samples._reshaped((len(self), *with_channel))
+        if self.labels is None and _fits(found, input_shape):
+            return replace(samples._reshaped((1, *found)), names=None, indices=np.arange(1))
+        raise UserError(
+            f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
+            f"for one image, and the data are {len(self)} images of shape {_shape(found[1:])}"
+        )
+
+    def _reshaped(self, shape: tuple[int, ...]) -> Samples:
+        return replace(self, source=np.asarray(self.source[:]).reshape(shape))
+
+    def require_finite(self) -> None:
+        """Refuse inputs with NaN or infinite values, for which no gradient means anything.
+
+        Raises
+        ------
+        UserError
+            If there are any, naming the images.
+        """
+        if not np.issubdtype(self.x.dtype, np.inexact):
+            return
+        bad = ~np.isfinite(self.x.reshape(len(self), -1))
+        if bad.any():
+            images = [int(index) for index in self.indices[bad.any(axis=1)]]
+            raise UserError(
+                f"image {_listed(images)} holds {int(bad.sum())} values that are NaN or infinite; "
+                "leave it out with --images, or put a number in their place"
+            )
+
+
+def class_name(class_names: Sequence[str] | None, index: int) -> str:
+    """The name of a class, or its number where it has none."""
+    if class_names is not None and 0 <= index < len(class_names):
+        return class_names[index]
+    return str(index)
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(found) == len(wanted) and all(
+        want is None or have == want for have, want in zip(found, wanted, strict=True)
+    )
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:8])
+    return shown if len(numbers) <= 8 else f"{shown} and {len(numbers) - 8} more"
