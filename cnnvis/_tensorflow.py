@@ -1,0 +1,72 @@
+"""The one place where TensorFlow and Keras are imported, quietly."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cnnvis.errors import UserError
+
+
+def tensorflow() -> Any:
+    """TensorFlow, imported without the lines that it writes to stderr while it starts."""
+    return _imported("tensorflow")
+
+
+def keras() -> Any:
+    """Keras on TensorFlow.
+
+    Raises
+    ------
+    UserError
+        If this process already runs Keras on another backend.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    tensorflow()
+    module: Any = _imported("keras")
+    if module.backend.backend() != "tensorflow":
+        raise UserError(
+            f"Keras runs on {module.backend.backend()} in this process, and cnnvis needs "
+            "TensorFlow: set KERAS_BACKEND=tensorflow before keras is imported"
+        )
+    return module
+
+
+def _imported(name: str) -> ModuleType:
+    if name not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        with _stderr_closed():
+            module: Any = importlib.import_module(name)
+            if name == "tensorflow":
+                module.zeros(())  # the devices are looked for now, and missing ones complained of
+    return sys.modules[name]
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Nothing written to stderr is seen, C++ code's lines included: no flag of TensorFlow's helps.
+
+    Who wants to write there meanwhile, such as a progress bar, needs a copy of the descriptor.
+    """
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # pytest, notebooks: no real file behind it
+        yield
+        return
+    sys.stderr.flush()
+    real = os.dup(descriptor)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(real, descriptor)
+        os.close(real)

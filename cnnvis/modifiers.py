@@ -1,0 +1,60 @@
+"""The names of backpropagation and gradient modifiers, and what the latter do.
+
+Options are typed with these, so this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Backprop = Literal["guided", "rectified", "deconv", "relu"]
+"""How the gradient g of a rectifier's output y passes back to its input.
+
+==========  ==========================  ============================================
+None        g where y > 0               the plain gradient
+guided      g where y > 0 and g > 0     Springenberg et al. 2015, arXiv:1412.6806
+rectified   g where g > 0               Zeiler and Fergus 2014, arXiv:1311.2901
+==========  ==========================  ============================================
+
+``deconv`` and ``relu`` are other names of ``rectified``, as in keras-vis.
+"""
+
+GradientModifier = Literal["absolute", "negate", "invert", "relu", "small_values"]
+"""What is made of a gradient once it is computed; see `modify_gradient`."""
+
+EPSILON = 1e-7
+"""What keras-vis adds to a divisor (Keras's own default)."""
+
+
+def modify_gradient(gradient: Any, modifier: GradientModifier | None) -> Any:
+    """A gradient, array or tensor, changed as keras-vis's gradient modifiers do.
+
+    ``absolute`` |g|, ``negate`` -g, ``invert`` 1/(g + 1e-7), ``relu`` max(g, 0), ``small_values``
+    |1/(g + 1e-7)|; None leaves it as it is.
+    """
+    match modifier:
+        case None:
+            return gradient
+        case "absolute":
+            return abs(gradient)
+        case "negate":
+            return -gradient
+        case "invert":
+            return 1.0 / (gradient + EPSILON)
+        case "relu":
+            return (gradient + abs(gradient)) / 2  # exact, and alike for NumPy and TensorFlow
+        case "small_values":
+            return abs(1.0 / (gradient + EPSILON))
+
+
+def unit_scaled(maps: Any) -> Any:
+    """Each map scaled to [0, 1] by itself as keras-vis does: (m - min) / (max - min + 1e-7).
+
+    Parameters
+    ----------
+    maps
+        (n, ...) floats.
+    """
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    return (maps - low) / (high - low + EPSILON)
