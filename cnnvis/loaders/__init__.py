@@ -1,0 +1,1 @@
+"""Loaders of networks, one module a kind of file."""

@@ -1,0 +1,86 @@
+"""Loads networks that Keras 2 saved as TensorFlow SavedModels, with their real layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+
+
+def _is_saved_model(path: Path) -> bool:
+    return (path / "saved_model.pb").is_file()
+
+
+@cnnvis.loader("saved-model", accepts=_is_saved_model)
+def saved_model(path: Path) -> cnnvis.LoadedNetwork:
+    """Load a SavedModel folder that Keras 2 wrote, by building its layers anew.
+
+    The graph in it is never run. Folders without a description of layers are refused.
+    """
+    import tensorflow as tf
+
+    from cnnvis.loaders.config import built, cut_unreadable
+    from cnnvis.loaders.legacy import repaired
+
+    described = path / "keras_metadata.pb"
+    if not described.is_file():
+        raise cnnvis.UserError(
+            f"{str(path)!r} is a SavedModel without Keras layers: only its graph could be run, "
+            "unseen, and no layer of it explained; save the model as .keras or .h5 where it was made"
+        )
+    nodes = _nodes(described)
+    root = nodes["root"]
+    config = {"class_name": root["class_name"], "config": root["config"]}
+    if config["class_name"] not in ("Functional", "Model", "Sequential"):
+        raise cnnvis.UserError(
+            f"{str(path)!r} holds a model of the class {config['class_name']!r}, whose code is not "
+            "in the file; only Functional and Sequential models can be built from a SavedModel"
+        )
+    repairs = repaired(config)
+    cut = cut_unreadable(config)
+    network = built(config)
+    try:
+        stored = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+        for layer, prefix in _layers_with_weights(network, nodes):
+            for variable in layer.variables:
+                name = f"{prefix}/{variable.name}/.ATTRIBUTES/VARIABLE_VALUE"
+                variable.assign(stored.get_tensor(name))
+    except (ValueError, tf.errors.OpError) as error:
+        raise cnnvis.UserError(
+            f"the weights in {str(path)!r} do not fit the network described there: {error}"
+        ) from error
+    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned)
+
+
+def _nodes(path: Path) -> dict[str, Any]:
+    """The description of every object in the SavedModel, by its path from the root."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.python.keras.protobuf.saved_metadata_pb2 import SavedMetadata
+
+    metadata = SavedMetadata()
+    try:
+        metadata.ParseFromString(path.read_bytes())
+        return {node.node_path: json.loads(node.metadata) for node in metadata.nodes}
+    except (DecodeError, ValueError) as error:
+        raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def _layers_with_weights(
+    network: Any, nodes: dict[str, Any], path: str = "root"
+) -> Iterator[tuple[Any, str]]:
+    """Every layer that has weights, with its place in the checkpoint."""
+    for layer in network.layers:
+        places = [
+            place
+            for place, node in nodes.items()
+            if place.rpartition(".")[0] == path and node.get("name") == layer.name
+        ]
+        # The same layer stands there as layer-3 and as layer_with_weights-1; weights go by the last.
+        place = next((p for p in places if "layer_with_weights" in p), *places[:1])
+        if getattr(layer, "layers", None):
+            yield from _layers_with_weights(layer, nodes, place)
+        elif layer.variables:
+            yield layer, place.removeprefix("root.").replace(".", "/")
