@@ -1,0 +1,96 @@
+"""Which part of what a file holds is the inputs, and which the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cnnvis
+
+INPUT_NAMES = ("X", "x", "images", "inputs", "data")
+LABEL_NAMES = ("y", "Y", "labels", "targets")
+
+
+def samples_of(held: Any, where: str) -> cnnvis.Samples:
+    """Samples from ``(X, y)``, ``(X,)``, ``X`` or a dict with these.
+
+    Parameters
+    ----------
+    held
+        What the file holds.
+    where
+        The file, for messages.
+
+    Raises
+    ------
+    UserError
+        If it holds anything else.
+    """
+    import numpy as np
+
+    x, y, names = _split(held, where)
+    x = _array(x, "inputs", where)
+    if x.dtype.kind not in "biuf":
+        raise cnnvis.UserError(
+            f"{where!r} holds inputs of the type {x.dtype}, and a network needs numbers"
+        )
+    labels = None if y is None else _array(y, "labels", where)
+    if labels is not None and labels.ndim > 1:
+        # One column of labels, or one column a class of which one holds the largest value.
+        wide = labels.reshape(len(labels), -1)
+        labels = wide[:, 0] if wide.shape[1] == 1 else wide.argmax(axis=1)
+    if labels is not None and labels.dtype.kind in "USO":
+        distinct, labels = np.unique(labels.astype(str), return_inverse=True)
+        names = distinct.tolist()
+    elif labels is not None and labels.dtype.kind == "f":
+        whole = labels.astype(np.int64)
+        # A regression's targets are no classes; there is nothing to name an image by.
+        labels = whole if np.array_equal(whole, labels) else None
+    class_names = None if names is None else tuple(str(name) for name in names)
+    return cnnvis.Samples(x, labels, class_names=class_names)
+
+
+def _split(held: Any, where: str) -> tuple[Any, Any, Sequence[Any] | None]:
+    if isinstance(held, Mapping):
+        x = next((held[name] for name in INPUT_NAMES if name in held), None)
+        y = next((held[name] for name in LABEL_NAMES if name in held), None)
+        if x is None:
+            keys = ", ".join(map(str, held)) or "none"
+            raise cnnvis.UserError(
+                f"{where!r} holds a dict without inputs: its keys are {keys}, and one must be "
+                f"{', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}"
+            )
+        return x, y, held.get("class_names")
+    if isinstance(held, tuple | list) and len(held) in (1, 2) and _is_arrays(held):
+        return held[0], held[1] if len(held) == 2 else None, None
+    return held, None, None
+
+
+def _is_arrays(held: Sequence[Any]) -> bool:
+    """Whether these are inputs and labels, and not two images or two numbers."""
+    if not all(hasattr(part, "shape") or isinstance(part, list | tuple) for part in held):
+        return False
+    shapes = {tuple(getattr(part, "shape", (len(part),))) for part in held}
+    return len(held) == 1 or len(shapes) == 2 or all(len(shape) == 1 for shape in shapes)
+
+
+def _array(values: Any, what: str, where: str) -> Any:
+    import numpy as np
+
+    if hasattr(values, "shape"):
+        return values
+    if not isinstance(values, list | tuple):
+        raise cnnvis.UserError(
+            f"{where!r} holds {_described(values)} where its {what} should be; it should hold "
+            "(X, y): an array of inputs, one for each image, and an array of labels"
+        )
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise cnnvis.UserError(f"the {what} in {where!r} do not all have one shape") from error
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, str):
+        return f"the text {value[:20]!r}"
+    return f"a {type(value).__name__}" if value is not None else "nothing"

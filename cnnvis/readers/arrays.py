@@ -1,0 +1,65 @@
+"""Reads inputs and labels that NumPy wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+from cnnvis.readers._parts import INPUT_NAMES, LABEL_NAMES, samples_of
+
+
+@cnnvis.reader("npz", suffixes=(".npz",))
+def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Samples:
+    """Read arrays that ``numpy.savez`` wrote: inputs X, labels y, class_names.
+
+    Parameters
+    ----------
+    x
+        The name of the array of inputs. By default X, x, images, inputs, data or the only one.
+    y
+        The name of the array of labels. By default y, Y, labels or targets, if there is one.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = list(archive.files)
+            wanted = _named(names, x, INPUT_NAMES) or (names[0] if len(names) == 1 else None)
+            if wanted is None:
+                raise cnnvis.UserError(
+                    f"{str(path)!r} holds no array named {x or 'X'!r}; it holds "
+                    f"{', '.join(names) or 'nothing'}. Say which one with --npz.x NAME"
+                )
+            label = _named(names, y, LABEL_NAMES)
+            if y is not None and label is None:
+                raise cnnvis.UserError(
+                    f"{str(path)!r} holds no array named {y!r}; it holds {', '.join(names)}"
+                )
+            parts: dict[str, Any] = {"X": archive[wanted]}
+            if label is not None:
+                parts["y"] = archive[label]
+            if "class_names" in names:
+                parts["class_names"] = archive["class_names"]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise cnnvis.UserError(f"{str(path)!r} cannot be read as .npz: {error}") from error
+    return samples_of(parts, str(path))
+
+
+@cnnvis.reader("npy", suffixes=(".npy",))
+def npy(path: Path) -> cnnvis.Samples:
+    """Read an array that ``numpy.save`` wrote: inputs without labels, read as they are needed."""
+    import numpy as np
+
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise cnnvis.UserError(f"{str(path)!r} cannot be read as .npy: {error}") from error
+    return samples_of(array, str(path))
+
+
+def _named(names: list[str], asked: str | None, usual: tuple[str, ...]) -> str | None:
+    candidates = (asked,) if asked is not None else usual
+    return next((name for name in candidates if name in names), None)
