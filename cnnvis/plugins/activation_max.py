@@ -1,0 +1,272 @@
+"""Activation maximization: the input that a filter or class answers to most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+
+EPSILON = 1e-7
+DECAY = 0.95  # of RMSprop's running mean of squares
+
+
+@cnnvis.technique("activation-max", reference="Erhan et al. 2009, Univ. de Montreal 1341")
+def activation_max(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples | None = None,
+    *,
+    backprop: cnnvis.Backprop | None = "guided",
+    gradient: cnnvis.GradientModifier | None = None,
+    iterations: int = 200,
+    activation_weight: float = 1.0,
+    tv_weight: float = 1e-5,
+    lp_norm_weight: float = 0.0,
+    lp_norm: float = 6.0,
+    jitter: tuple[float, ...] = (16.0,),
+    input_range: tuple[float, float] = (0.0, 255.0),
+    start: Literal["noise", "data"] = "noise",
+    together: bool = False,
+    seed: int = 0,
+) -> cnnvis.Explanation:
+    """Which input a filter or class answers to most, found by gradient ascent.
+
+    Minimizes -w_a S(x) + w_tv TV(x) + w_p |x|_p, for the score S, by RMSprop from noise: Erhan et
+    al. 2009; the total variation TV as in Mahendran and Vedaldi 2016, arXiv:1512.02017, section
+    3.2.2. The defaults are those of CNN-vis. Without a layer, every convolution and dense layer is
+    shown.
+
+    Parameters
+    ----------
+    backprop
+        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
+        ReLU is on), rectified (only positive ones; also called deconv and relu).
+    gradient
+        What is made of the gradient before each step.
+    iterations
+        How many steps are taken. The input with the smallest loss is kept.
+    activation_weight
+        How much the score counts.
+    tv_weight
+        How much total variation counts against an input: more gives smoother ones.
+    lp_norm_weight
+        How much the L-p norm counts against an input: more keeps values small.
+    lp_norm
+        The p of that norm, at least 1; inf for the largest value.
+    jitter
+        By how much the input is shifted at random before each step, around its edges: pixels, or
+        the share of an axis where below 1; one number for all spatial axes or one for each.
+    input_range
+        The smallest and largest value of the result, and what the noise is drawn for.
+    start
+        What the ascent begins from: noise, or the images given as data, one result for each.
+    together
+        Maximize the sum of the filters asked for in one input, instead of one input for each.
+    seed
+        Of the noise and the jitter; the same seed gives the same result.
+    """
+    if iterations < 1 or lp_norm < 1:
+        raise cnnvis.UserError("iterations and lp_norm must be at least 1")
+    if start == "data" and samples is None:
+        raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    if start == "data" and samples is not None:
+        starts = samples.x
+    else:
+        starts = _noise(_fixed(model.input_shape), input_range, rng)[None]
+    space = [axis for axis in range(1, starts.ndim) if axis != _channel(model, starts)]
+    pixels = _pixels(jitter, [starts.shape[axis] for axis in space])
+    shifts = np.stack([rng.integers(-p, p + 1, iterations) for p in pixels], axis=1)
+
+    results: list[Array] = []
+    targets: list[cnnvis.Target] = []
+    unmoved: list[str] = []
+    for at in _targets(model):
+        weights = _weights(at, together)
+        x = np.repeat(starts.astype(np.float32), len(weights), axis=0)
+        weights = np.tile(weights, (len(starts), 1))
+        score = at.scorer(backprop=backprop)
+        losses = _losses(score, activation_weight, tv_weight, lp_norm_weight, lp_norm, space)
+        with cnnvis.progress(f"maximizing {at.layer}", iterations) as advance:
+            best = _descend(losses, x, weights, shifts, gradient, space, advance)
+        found = at.targets(best, weights=weights)
+        before = at.targets(x, weights=weights)
+        unmoved += [str(now) for was, now in zip(before, found, strict=True) if was == now]
+        results.append(_deprocessed(best, input_range))
+        targets += found
+    if unmoved:
+        about = f"no step changed the score of {', '.join(unmoved)}: its ReLUs stay off, so what "
+        if len(unmoved) == len(targets):
+            raise cnnvis.UserError(f"{about}came out says nothing of it; try another seed or start")
+        cnnvis.note(f"{about}its picture shows is smoothed noise")
+    return cnnvis.Explanation(
+        np.concatenate(results),
+        axes=cnnvis.axis_names(results[0].ndim - 1, model.input_channel_axis),
+        targets=tuple(targets),
+        signed=False,
+    )
+
+
+def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    if None in shape:
+        raise cnnvis.UserError(
+            f"the model takes inputs of any size {shape}, so there is no telling how large the "
+            "result should be; start from data of the wanted size: --start data --data FILE"
+        )
+    return tuple(size for size in shape if size is not None)
+
+
+def _noise(shape: tuple[int, ...], input_range: tuple[float, float], rng: Any) -> Array:
+    """Uniform noise about the middle of the range, its deviation a twentieth of it."""
+    low, high = input_range
+    noise: Array = rng.random(shape)
+    noise = (noise - noise.mean()) / (noise.std() + EPSILON)
+    return noise * 0.05 * (high - low) + (low + high) / 2
+
+
+def _channel(model: cnnvis.Model, x: Array) -> int | None:
+    axis = model.input_channel_axis
+    return None if axis is None else axis % x.ndim
+
+
+def _pixels(jitter: Sequence[float], space: Sequence[int]) -> list[int]:
+    """The largest shift along each spatial axis, for axes of these lengths."""
+    amounts = list(jitter) * len(space) if len(jitter) == 1 else list(jitter)
+    if len(amounts) != len(space) or any(amount < 0 for amount in amounts):
+        raise cnnvis.UserError(
+            f"jitter is {tuple(jitter)}, and it must be one number that is not negative, or one "
+            f"for each of the {len(space)} spatial axes"
+        )
+    return [
+        int(size * amount if amount < 1 else amount)
+        for amount, size in zip(amounts, space, strict=True)
+    ]
+
+
+def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
+    """The model at the layer asked for, or at every convolution and dense layer."""
+    if model.asked_layer is not None:
+        return [model]
+    names = [
+        layer.name
+        for layer in model.layers
+        if "Conv" in layer.kind or layer.kind == "Dense" or layer.name == model.layer
+    ]
+    fitting = []
+    for name in names:
+        try:
+            fitting.append(model.at(name, model.filters if model.filters is not None else 0))
+        except cnnvis.UserError as error:
+            cnnvis.note(f"{name} was left out: {error}")
+    return fitting
+
+
+def _weights(model: cnnvis.Model, together: bool) -> Array:
+    """What each result maximizes, (results, k): one filter each, or all of them added up."""
+    import numpy as np
+
+    filters = model.filters or (0,)
+    each = np.eye(model.target_units, dtype=np.float32)[list(filters)]
+    return each.sum(axis=0, keepdims=True) if together else each
+
+
+def _losses(
+    score: Callable[[Any, Any], Any],
+    activation_weight: float,
+    tv_weight: float,
+    lp_norm_weight: float,
+    lp_norm: float,
+    space: Sequence[int],
+) -> Callable[[Any, Any], Any]:
+    """The loss of each input, (n,); terms that do not count are not computed."""
+    import tensorflow as tf
+
+    def losses(x: Any, weights: Any) -> Any:
+        values = float(x.shape[1:].num_elements())
+        total = -activation_weight * score(x, weights)
+        if lp_norm_weight:
+            total += lp_norm_weight * _norm(tf.abs(x), lp_norm) / values
+        if tv_weight:
+            total += tv_weight * _total_variation(x, space) / values
+        return total
+
+    return losses
+
+
+def _norm(sizes: Any, p: float) -> Any:
+    import tensorflow as tf
+
+    axes = range(1, len(sizes.shape))
+    if p == float("inf"):
+        return tf.reduce_max(sizes, axis=axes)
+    return tf.reduce_sum(sizes**p, axis=axes) ** (1 / p)
+
+
+def _total_variation(x: Any, space: Sequence[int]) -> Any:
+    """The sum of squared differences to the next value along each spatial axis, (n,)."""
+    import tensorflow as tf
+
+    rank = len(x.shape)
+
+    def inner(moved: int | None) -> Any:
+        bounds = [slice(None)] * rank
+        for axis in space:
+            bounds[axis] = slice(1, None) if axis == moved else slice(None, -1)
+        return x[tuple(bounds)]
+
+    squares = sum(tf.square(inner(axis) - inner(None)) for axis in space)
+    return tf.reduce_sum(squares, axis=range(1, rank))
+
+
+def _descend(
+    losses: Callable[[Any, Any], Any],
+    x: Array,
+    weights: Array,
+    shifts: npt.NDArray[np.int64],
+    gradient: cnnvis.GradientModifier | None,
+    space: Sequence[int],
+    advance: Callable[[int], None],
+) -> Array:
+    """The input with the smallest loss that RMSprop meets from each start, (n, ...)."""
+    import tensorflow as tf
+
+    axes = list(range(1, x.ndim))
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def step(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shift: Any) -> Any:
+        x = tf.roll(x, shift, space)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            loss = losses(x, weights)
+        slope = tape.gradient(loss, x)
+        slope = tf.math.l2_normalize(slope, axis=axes)
+        slope = cnnvis.modify_gradient(slope, gradient)
+        cache = DECAY * cache + (1 - DECAY) * slope**2
+        x -= slope / tf.sqrt(cache + EPSILON)
+        # As in keras-vis: the loss is that before the step, the input kept the one after it.
+        better = tf.reshape(loss < smallest, [-1] + [1] * len(axes))
+        return x, cache, tf.where(better, x, best), tf.minimum(loss, smallest)
+
+    tensors = tf.constant(x), tf.zeros_like(x), tf.constant(x), tf.fill([len(x)], float("inf"))
+    for shift in shifts:
+        tensors = step(*tensors, tf.constant(weights), tf.constant(shift, tf.int32))
+        advance(1)
+    best: Array = tensors[2].numpy()
+    return best
+
+
+def _deprocessed(x: Array, input_range: tuple[float, float]) -> Array:
+    """Each input about the middle of the range, its deviation a tenth of it, clipped to it."""
+    axes = tuple(range(1, x.ndim))
+    x = x - x.mean(axis=axes, keepdims=True)
+    x = x / (x.std(axis=axes, keepdims=True) + EPSILON) * 0.1
+    low, high = input_range
+    return (x + 0.5).clip(0, 1) * (high - low) + low

@@ -1,0 +1,101 @@
+"""Grad-CAM: where the feature maps of a layer speak for the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
+
+@cnnvis.technique("grad-cam", reference="arXiv:1610.02391")
+def grad_cam(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    *,
+    backprop: cnnvis.Backprop | None = "guided",
+    gradient: cnnvis.GradientModifier | None = None,
+    penultimate: str | None = None,
+    keras_vis: bool = False,
+) -> cnnvis.Explanation:
+    """Which regions of the input speak for the target, by the feature maps of a layer before it.
+
+    L = ReLU(sum over k of a_k A_k), with a_k the mean over space of dS/dA_k, for the score S and
+    the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. L is zoomed to the size of the
+    input with a cubic spline, which may fall a little below zero beside an edge.
+
+    Parameters
+    ----------
+    backprop
+        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
+        ReLU is on), rectified (only positive ones; also called deconv and relu).
+    gradient
+        What is made of the gradient before it is averaged.
+    penultimate
+        The layer whose feature maps are weighted. By default the one that keras-vis takes: the
+        nearest convolution or pooling layer before the target, but never the one right before it.
+    keras_vis
+        Divide each gradient by its maximum, which turns the map's sign where all gradients are
+        negative, and scale each map to [0, 1] by itself: exactly what keras-vis does.
+    """
+    layer = penultimate or _penultimate(model)
+    features, gradients = model.activation_gradient(samples.x, layer, backprop=backprop)
+    channel = 1 if model.channels_first(layer) else features.ndim - 1
+    space = tuple(axis for axis in range(1, features.ndim) if axis != channel)
+    if not space:
+        raise cnnvis.UserError(
+            f"the layer {layer!r} has no spatial axes to show; name one that has with --penultimate"
+        )
+    gradients = cnnvis.modify_gradient(gradients, gradient)
+    if keras_vis:
+        gradients = gradients / (gradients.max(axis=(*space, channel), keepdims=True) + 1e-7)
+    weights = gradients.mean(axis=space, keepdims=True)
+    maps = _zoomed((weights * features).sum(axis=channel).clip(min=0), samples.space)
+    maps = cnnvis.unit_scaled(maps) if keras_vis else maps
+    cnnvis.note(f"grad-cam weighted the feature maps of the layer {layer!r}")
+    return cnnvis.Explanation(maps, samples, signed=False)
+
+
+def _penultimate(model: cnnvis.Model) -> str:
+    """The name of the layer that keras-vis would take."""
+    import keras
+
+    layers = keras.layers
+    kinds: tuple[Any, ...] = tuple(
+        getattr(layers, f"{kind}{axes}D")
+        for axes in (1, 2, 3)
+        for kind in ("Conv", "MaxPooling", "AveragePooling")
+    )
+    kinds += (
+        layers.Conv2DTranspose,
+        layers.Conv3DTranspose,
+        layers.DepthwiseConv2D,
+        layers.SeparableConv1D,
+        layers.SeparableConv2D,
+    )
+    for layer in reversed(model.before_target()[:-1]):
+        if isinstance(layer, kinds):
+            return str(layer.name)
+    raise cnnvis.UserError(
+        f"there is no convolution or pooling layer before {model.layer!r} (the one right before "
+        "it does not count, as in keras-vis); name a layer with --penultimate"
+    )
+
+
+def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:
+    """Each map, resized to the input's spatial axes with a cubic spline."""
+    import numpy as np
+    from scipy import ndimage
+
+    if maps.ndim - 1 != len(size):
+        raise cnnvis.UserError(
+            f"feature maps with {maps.ndim - 1} spatial axes cannot be laid over inputs with "
+            f"{len(size)}; name another layer with --penultimate"
+        )
+    factors = [wanted / found for wanted, found in zip(size, maps.shape[1:], strict=True)]
+    return np.stack([ndimage.zoom(one, factors, order=3) for one in maps])

@@ -1,0 +1,30 @@
+"""The layers of a network as a table."""
+
+from __future__ import annotations
+
+import cnnvis
+
+
+@cnnvis.technique("model-summary")
+def model_summary(model: cnnvis.Model) -> cnnvis.Explanation:
+    """Every layer of the network: its name, kind, output shape, parameters and activation.
+
+    A shape is that of one image; ``any`` stands for an axis of any length.
+    """
+    rows = model.layers
+    cnnvis.note(
+        f"{len(rows)} layers, {sum(row.parameters for row in rows):,} parameters; "
+        f"the default target is {model.at().layer!r}"
+    )
+    return cnnvis.Explanation(
+        table={
+            "layer": [row.name for row in rows],
+            "kind": [row.kind for row in rows],
+            "output shape": [
+                " x ".join("any" if size is None else str(size) for size in row.output_shape)
+                for row in rows
+            ],
+            "parameters": [row.parameters for row in rows],
+            "activation": [row.activation for row in rows],
+        }
+    )

@@ -1,0 +1,36 @@
+"""Saliency maps: the gradient of the score by the input."""
+
+from __future__ import annotations
+
+import cnnvis
+
+
+@cnnvis.technique("saliency", reference="arXiv:1312.6034")
+def saliency(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    *,
+    backprop: cnnvis.Backprop | None = "guided",
+    gradient: cnnvis.GradientModifier | None = "absolute",
+    keras_vis: bool = False,
+) -> cnnvis.Explanation:
+    """How much each value of the input changes the score of the target.
+
+    M(p) = max over channels c of |dS/dx(p, c)|, for the score S and the input x at position p:
+    Simonyan et al. 2014, section 3.
+
+    Parameters
+    ----------
+    backprop
+        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
+        ReLU is on), rectified (only positive ones; also called deconv and relu).
+    gradient
+        What is made of the gradient before the maximum over channels is taken.
+    keras_vis
+        Scale each map to [0, 1] by itself, exactly as keras-vis does.
+    """
+    maps = model.input_gradient(samples.x, backprop=backprop)
+    maps = cnnvis.modify_gradient(maps, gradient)
+    if samples.channel_axis is not None:
+        maps = maps.max(axis=samples.channel_axis)
+    return cnnvis.Explanation(cnnvis.unit_scaled(maps) if keras_vis else maps, samples)
