@@ -1,0 +1,17 @@
+"""Writes an explanation's raw arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cnnvis
+
+
+@cnnvis.renderer("numpy", suffixes=(".npz",))
+def numpy_file(explanation: cnnvis.Explanation, path: Path) -> None:
+    """Raw float32 maps with inputs, labels, axes and provenance, for numpy.load.
+
+    No pickle is needed to read it: ``maps``, ``inputs``, ``labels`` and ``indices`` are arrays, and
+    ``metadata`` is JSON. `cnnvis.Explanation.load` makes an explanation of it again.
+    """
+    explanation.write(path)
