@@ -1,0 +1,67 @@
+"""cnnvis shows why a convolutional network decides what it decides.
+
+Everything that a plugin or a script needs has a name here; nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnvis.errors import UserError as UserError
+    from cnnvis.explanation import Explanation as Explanation
+    from cnnvis.explanation import Target as Target
+    from cnnvis.explanation import axis_names as axis_names
+    from cnnvis.hookspecs import hookimpl as hookimpl
+    from cnnvis.model import LoadedNetwork as LoadedNetwork
+    from cnnvis.model import Model as Model
+    from cnnvis.model import load_model as load_model
+    from cnnvis.modifiers import Backprop as Backprop
+    from cnnvis.modifiers import GradientModifier as GradientModifier
+    from cnnvis.modifiers import modify_gradient as modify_gradient
+    from cnnvis.modifiers import unit_scaled as unit_scaled
+    from cnnvis.panels import Panel as Panel
+    from cnnvis.panels import panels as panels
+    from cnnvis.plugin import loader as loader
+    from cnnvis.plugin import plugin_of as plugin_of
+    from cnnvis.plugin import reader as reader
+    from cnnvis.plugin import renderer as renderer
+    from cnnvis.plugin import technique as technique
+    from cnnvis.reporting import note as note
+    from cnnvis.reporting import progress as progress
+    from cnnvis.runner import read_samples as read_samples
+    from cnnvis.runner import run as run
+    from cnnvis.samples import Samples as Samples
+
+_HOMES = {
+    "errors": ("UserError",),
+    "explanation": ("Explanation", "Target", "axis_names"),
+    "modifiers": ("Backprop", "GradientModifier", "modify_gradient", "unit_scaled"),
+    "hookspecs": ("hookimpl",),
+    "model": ("LoadedNetwork", "Model", "load_model"),
+    "panels": ("Panel", "panels"),
+    "plugin": ("loader", "plugin_of", "reader", "renderer", "technique"),
+    "reporting": ("note", "progress"),
+    "runner": ("read_samples", "run"),
+    "samples": ("Samples",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME_OF, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cnnvis")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'cnnvis' has no attribute {name!r}")
+    value = getattr(import_module(f"cnnvis.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

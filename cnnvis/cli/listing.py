@@ -1,0 +1,167 @@
+"""``cnnvis list-plugins`` and ``cnnvis show``."""
+
+from __future__ import annotations
+
+import json as json_format
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from cnnvis.errors import UserError, nearest
+from cnnvis.options import Option, options_of
+from cnnvis.plugin import KINDS, Kind, Plugin
+from cnnvis.registry import registry
+
+
+def list_plugins(
+    *,
+    kind: Kind | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """List every plugin there is, built in or installed.
+
+    Parameters
+    ----------
+    kind
+        Only plugins of this kind.
+    json
+        Print JSON, for scripts.
+    """
+    plugins = list(registry()) if kind is None else registry().of(kind)
+    if json:
+        _print_json([_facts(plugin) for plugin in plugins])
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("kind", "name", "what it does", "from"):
+        table.add_column(heading, no_wrap=heading != "what it does")
+    for plugin in plugins:
+        origin = f"{plugin.distribution} {plugin.version}"
+        table.add_row(plugin.kind, Text(plugin.name, "bold"), Text(plugin.summary), Text(origin))
+    console = Console()
+    console.print(table)
+    for broken in registry().broken:
+        origin = f"{broken.distribution} {broken.version}"
+        text = f"{broken.name} of {origin} could not be loaded: {broken.reason}"
+        console.print(Text(text, "red"))
+
+
+def show(
+    name: str,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Show what a plugin does, where it is from and what its options are.
+
+    Parameters
+    ----------
+    name
+        A plugin's name, as list-plugins gives it.
+    json
+        Print JSON, for scripts.
+    """
+    found = _named(name)
+    if json:
+        facts = [{**_facts(plugin), "options": _options(plugin)} for plugin in found]
+        _print_json(facts[0] if len(facts) == 1 else facts)
+        return
+    from rich.console import Console
+
+    console = Console()
+    for plugin in found:
+        _print_plugin(console, plugin)
+
+
+def _named(name: str) -> list[Plugin]:
+    found = [plugin for plugin in registry() if plugin.name == name]
+    if found:
+        return found
+    for kind in KINDS:
+        try:  # dist:name, and plugins that could not be loaded
+            return [registry().get(kind, name)]
+        except UserError as error:
+            if "could not be loaded" in str(error):
+                raise
+    names = sorted({plugin.name for plugin in registry()})
+    raise UserError(
+        f"there is no plugin named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
+    )
+
+
+def _facts(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "kind": plugin.kind,
+        "name": plugin.name,
+        "summary": plugin.summary,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "reference": plugin.reference,
+        "suffixes": list(plugin.suffixes),
+    }
+
+
+def _options(plugin: Plugin) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": option.name,
+            "type": option.type,
+            "default": option.default,
+            "choices": list(option.choices) or None,
+            "help": option.help,
+        }
+        for option in options_of(plugin)
+    ]
+
+
+def _print_json(value: Any) -> None:
+    print(json_format.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_plugin(console: Any, plugin: Plugin) -> None:
+    import inspect
+
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(
+        Text.assemble(
+            (plugin.name, "bold"),
+            f"  {plugin.kind} of {plugin.distribution} {plugin.version}",
+            f", {plugin.reference}" if plugin.reference else "",
+        )
+    )
+    if plugin.suffixes:
+        console.print(Text(f"files: {' '.join(plugin.suffixes)}"))
+    body = (inspect.getdoc(plugin.function) or "").split("\nParameters\n")[0].strip()
+    for paragraph in body.split("\n\n"):
+        console.print()
+        console.print(Text(" ".join(paragraph.split())))
+    options = options_of(plugin)
+    if not options:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("option", no_wrap=True)
+    table.add_column("type", max_width=22)
+    table.add_column("default", max_width=12)
+    table.add_column("meaning")
+    for option in options:
+        table.add_row(
+            Text(_flag(plugin, option), "bold"),
+            Text(option.type),
+            Text(str(option.default).lower() if option.default is None else str(option.default)),
+            Text(option.help),
+        )
+    console.print(table)
+
+
+def _flag(plugin: Plugin, option: Option) -> str:
+    """The flag as `cnnvis run` takes it: a technique's own, or behind the plugin's name."""
+    if plugin.kind == "technique":
+        return option.flag
+    return f"--{plugin.name}.{option.flag.removeprefix('--')}"

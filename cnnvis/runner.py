@@ -1,0 +1,397 @@
+"""`cnnvis.run`: one technique on a model and data, with everything that goes around it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis import demo
+from cnnvis.errors import UserError
+from cnnvis.explanation import Explanation
+from cnnvis.files import sha256, written_whole
+from cnnvis.model import Model, load_model
+from cnnvis.options import checked
+from cnnvis.plugin import Plugin
+from cnnvis.registry import registry
+from cnnvis.reporting import note, notes_kept, progress
+from cnnvis.samples import Array, Samples
+
+RESULTS = Path("results")
+"""Where files go when nobody says."""
+
+PathName = str | PathLike[str]
+Filters = int | str | Sequence[int | str]
+
+
+def run(
+    technique: str,
+    model: Model | PathName | Any,
+    *,
+    data: Samples | PathName | Array | tuple[Array, Array] | None = None,
+    images: Sequence[int] | None = None,
+    layer: str | None = None,
+    filter: Filters | None = None,
+    class_names: Sequence[str] | None = None,
+    render: Sequence[str] = (),
+    output: PathName | None = None,
+    plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
+    **options: Any,
+) -> Explanation:
+    """Explain a network with one technique.
+
+    Parameters
+    ----------
+    technique
+        The technique's name: ``saliency``, ``grad-cam``, ...
+    model
+        A file, a live Keras network or a `Model`; ``demo`` for the one that comes with cnnvis.
+    data
+        A file or folder, an array of inputs (n, ...), inputs and labels, or `Samples`.
+    images
+        Which images of the data, by their places; all of them by default.
+    layer
+        The layer to explain: by default the one named ``output``, else the last.
+    filter
+        Which outputs of that layer, by number or class name; several are added up. By default the
+        class predicted for each image where the layer is the network's last, else output 0.
+    class_names
+        The names of the classes, where the data do not hold them.
+    render
+        Renderers that write a file each: ``("png", "numpy")``. None by default.
+    output
+        The file or folder that they write to, ``results`` by default.
+    plugin_options
+        Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
+    options
+        The technique's own options.
+
+    Returns
+    -------
+    Explanation
+        Raw values, and how they were made.
+
+    Raises
+    ------
+    UserError
+        If anything in the call, the model or the data is not as it must be, in a sentence.
+    """
+    plugin = registry().get("technique", technique)
+    # What costs nothing to check is checked before anything is loaded.
+    chosen = checked(plugin, options)
+    side = {
+        name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
+    }
+    renderers = writers(render, output)
+    with notes_kept() as notes:
+        model, data, images = _demo(plugin, model, data, images)
+        if isinstance(model, str | PathLike):
+            registry().for_path("loader", Path(model))
+        samples = _samples(plugin, data, images, class_names, side)
+        names = class_names or (samples.class_names if samples else None)
+        handle = _model(model, layer, filter, names, side) if plugin.takes("model") else None
+        if samples is not None and handle is not None:
+            samples = samples.shaped_for(handle.input_shape, handle.input_channel_axis)
+            samples.require_finite()
+        found = plugin.function(
+            **({"model": handle} if plugin.takes("model") else {}),
+            **({"samples": samples} if plugin.takes("samples") else {}),
+            **chosen,
+        )
+        explanation = _completed(found, plugin, handle, chosen, data)
+        explanation = replace(explanation, notes=(*explanation.notes, *notes))
+    written(explanation, renderers, output, side)
+    return explanation
+
+
+def read_samples(
+    path: PathName, *, class_names: Sequence[str] | None = None, **options: Any
+) -> Samples:
+    """Read data from a file or folder; nothing in it is run.
+
+    Parameters
+    ----------
+    path
+        What a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
+    class_names
+        The names of the classes, where the file does not hold them.
+    options
+        Options of the reader.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, no reader takes it, or it holds something else.
+    """
+    path = Path(path)
+    plugin = registry().for_path("reader", path)
+    with progress(f"reading {path.name}"):
+        samples = plugin.function(path, **checked(plugin, options))
+    if not isinstance(samples, Samples):
+        raise TypeError(f"the reader {plugin.name} gave {type(samples).__name__}, not Samples")
+    return replace(samples, class_names=tuple(class_names)) if class_names else samples
+
+
+def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
+    """The renderers asked for that write files; without any, the one for the output's ending.
+
+    Raises
+    ------
+    UserError
+        If there is no such renderer, none writes such files, or the output cannot be written to.
+    """
+    asked = [registry().get("renderer", name) for name in render]
+    path = Path(RESULTS if output is None else output)
+    _require_writable(path)
+    if asked or output is None or _is_folder(output):
+        return [renderer for renderer in asked if renderer.suffixes]
+    every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
+    for renderer in every:
+        if path.suffix.lower() in renderer.suffixes:
+            return [renderer]
+    known = ", ".join(f"{r.name} ({' '.join(r.suffixes)})" for r in every)
+    raise UserError(
+        f"no renderer writes {path.suffix or 'such'} files, as {str(output)!r} asks; "
+        f"renderers: {known}; end the name in / for a folder"
+    )
+
+
+def written(
+    explanation: Explanation,
+    renderers: Sequence[Plugin],
+    output: PathName | None,
+    options: Mapping[str, Mapping[str, Any]],
+) -> list[Path]:
+    """Have renderers write a file each, whole or not at all; where they are.
+
+    Raises
+    ------
+    UserError
+        If a renderer does not write such files, or the disk refuses them.
+    """
+    paths = []
+    for renderer in renderers:
+        path = _destination(explanation, renderer, output, alone=len(renderers) == 1)
+        with written_whole(path) as temporary, progress(f"drawing {path.name}"):
+            chosen = checked(renderer, options.get(renderer.name, {}))
+            renderer.function(explanation, temporary, **chosen)
+        paths.append(path)
+    return paths
+
+
+def _destination(
+    explanation: Explanation, renderer: Plugin, output: PathName | None, *, alone: bool
+) -> Path:
+    """``results/TECHNIQUE_LAYER_MODIFIER.png`` unless told otherwise.
+
+    With several renderers, a file name's ending is each one's own.
+    """
+    if output is None or _is_folder(output):
+        return Path(output or RESULTS) / (_file_stem(explanation) + renderer.suffixes[0])
+    path = Path(output)
+    if path.suffix.lower() in renderer.suffixes:
+        return path
+    if alone and path.suffix:
+        raise UserError(
+            f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, "
+            f"and the output is to be {str(output)!r}"
+        )
+    return path.with_name(path.stem + renderer.suffixes[0])
+
+
+def _is_folder(output: PathName) -> bool:
+    return Path(output).is_dir() or str(output).endswith(("/", os.sep))
+
+
+def _file_stem(explanation: Explanation) -> str:
+    parts = [str(explanation.provenance["technique"])]
+    layers = {target.layer for target in explanation.targets}
+    if layers:
+        parts.append(layers.pop() if len(layers) == 1 else "all")
+    if "backprop" in explanation.provenance["options"]:
+        parts.append(str(explanation.provenance["options"]["backprop"] or "none"))
+    # A layer may be called block1/conv: nothing but plain characters goes into a file's name.
+    return re.sub(r"[^\w.+-]+", "-", "_".join(parts))
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse an output that could not be written, before the work rather than after it.
+
+    Raises
+    ------
+    UserError
+        If the folder that it is or lies in is a file, or may not be written to.
+    """
+    folder = path
+    while not folder.is_dir() and (folder == path or not folder.exists()):
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{str(path)!r} cannot be written: {str(folder)!r} is no folder that may be written to"
+        )
+
+
+def _side_plugin(name: str) -> Plugin:
+    """The reader, loader or renderer of that name."""
+    found = [plugin for plugin in registry() if plugin.kind != "technique" and plugin.name == name]
+    if not found:
+        registry().get("renderer", name)
+    return found[0]
+
+
+def _demo(plugin: Plugin, model: Any, data: Any, images: Any) -> tuple[Any, Any, Any]:
+    """The same, with the files that ``demo`` stands for put in its place."""
+    if isinstance(model, str) and model == demo.NAME:
+        model, data = demo.MODEL, demo.NAME if data is None else data
+    if isinstance(data, str) and data == demo.NAME:
+        data = demo.DATA
+        if images is None and plugin.takes("model"):
+            images = demo.IMAGES
+    return model, data, images
+
+
+def _samples(
+    plugin: Plugin,
+    data: Samples | PathName | Array | tuple[Array, Array] | None,
+    images: Sequence[int] | None,
+    class_names: Sequence[str] | None,
+    options: Mapping[str, Mapping[str, Any]],
+) -> Samples | None:
+    if not plugin.takes("samples"):
+        return None
+    if data is None:
+        if plugin.needs("samples"):
+            raise UserError(f"{plugin.name} explains images and needs some: add --data FILE")
+        return None
+    if isinstance(data, str | PathLike):
+        reader = registry().for_path("reader", Path(data))
+        samples = read_samples(data, class_names=class_names, **options.get(reader.name, {}))
+    else:
+        samples = as_samples(data, class_names)
+    if len(samples) == 0:
+        raise UserError("the data hold no images")
+    return samples.chosen(images)
+
+
+def as_samples(data: Any, class_names: Sequence[str] | None = None) -> Samples:
+    """`Samples` from whatever stands for them: themselves, inputs, or inputs and labels."""
+    samples: Samples
+    if isinstance(data, Samples):
+        samples = data
+    else:
+        x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+        samples = Samples(np.asarray(x), None if y is None else np.asarray(y))
+    return replace(samples, class_names=tuple(class_names)) if class_names else samples
+
+
+def _model(
+    model: Model | PathName | Any,
+    layer: str | None,
+    filters: Filters | None,
+    class_names: Sequence[str] | None,
+    options: Mapping[str, Mapping[str, Any]],
+) -> Model:
+    if isinstance(model, Model):
+        asked = layer is not None or filters is not None
+        return model.at(layer, filters, class_names) if asked or class_names else model
+    if isinstance(model, str | PathLike):
+        loader = registry().for_path("loader", Path(model))
+        return load_model(
+            model,
+            layer=layer,
+            filter=filters,
+            class_names=class_names,
+            **options.get(loader.name, {}),
+        )
+    return Model(model, layer=layer, filters=filters, class_names=class_names)
+
+
+def _completed(
+    result: Any,
+    plugin: Plugin,
+    model: Model | None,
+    options: Mapping[str, Any],
+    data: Any,
+) -> Explanation:
+    """A technique's result with the targets and the provenance, checked at the border."""
+    if not isinstance(result, Explanation):
+        raise TypeError(
+            f"the technique {plugin.name} of {plugin.distribution} {plugin.version} gave "
+            f"{type(result).__name__}, not an Explanation"
+        )
+    found: Explanation = result
+    if found.maps is not None and found.samples is not None:
+        _require_something(found, plugin)
+        if not found.targets and model is not None:
+            found = replace(found, targets=model.targets(found.samples.x))
+    provenance = {
+        "technique": plugin.name,
+        "options": dict(options),
+        "plugin": {"distribution": plugin.distribution, "version": plugin.version},
+        "reference": plugin.reference,
+        "model": _model_facts(model),
+        "data": _data_facts(data, found),
+        "versions": _versions(),
+    }
+    return replace(found, provenance={**provenance, **found.provenance})
+
+
+def _require_something(found: Explanation, plugin: Plugin) -> None:
+    assert found.maps is not None and found.samples is not None
+    flat = found.maps.reshape(len(found), -1)
+    if not np.isfinite(flat).all():
+        raise UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
+    blank = [int(found.samples.indices[i]) for i in np.flatnonzero(~flat.any(axis=1))]
+    if len(blank) == len(found):
+        raise UserError(
+            f"{plugin.name} is zero everywhere in every image, so there is nothing to show: "
+            "nothing in them speaks for this target. Another layer, filter or modifier may say more."
+        )
+    if blank:
+        shown = ", ".join(map(str, blank[:8])) + (" and others" if len(blank) > 8 else "")
+        note(f"{plugin.name} is zero everywhere in image {shown}: its blank map is no finding")
+
+
+def _model_facts(model: Model | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    return {
+        "file": None if model.path is None else model.path.name,
+        "sha256": model.sha256,
+        "layer": model.layer,
+        "filters": model.filters,
+        "repairs": model.repairs,
+        "cut": dict(model.cut),
+    }
+
+
+def _data_facts(data: Any, found: Explanation) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    is_path = isinstance(data, str | PathLike)
+    return {
+        "file": Path(data).name if is_path else None,
+        "sha256": sha256(Path(data)) if is_path else None,
+        "images": None if found.samples is None else found.samples.indices.tolist(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("cnnvis", "tensorflow", "keras", "numpy"):
+        try:
+            # What was never imported had no part in the result.
+            if name == "cnnvis" or name in sys.modules:
+                versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed as a package"
+    return versions
