@@ -34,6 +34,22 @@ class Option:
         return _choices(self.annotation)
 
     @property
+    def words(self) -> int | str | None:
+        """How many words its value takes when it is typed: one (None), that many, or ``+``."""
+        for member in _members(self.annotation):
+            if get_origin(member) is tuple:
+                members = get_args(member)
+                return "+" if Ellipsis in members else len(members)
+        return None
+
+    @property
+    def default_text(self) -> str:
+        """The default as it would be typed."""
+        if isinstance(self.default, tuple):
+            return " ".join(map(str, self.default))
+        return "none" if self.default is None else str(self.default)
+
+    @property
     def type(self) -> str:
         """The type in words: ``int``, ``float float``, ``guided | none``."""
         return _type_name(self.annotation)
@@ -121,6 +137,8 @@ def _type_name(annotation: Any) -> str:
 def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a plugin: the given values, checked and converted, and defaults for the rest.
 
+    Values may be text, as they are typed or stand in a variable: ``"3"`` for 3, ``"none"`` for None.
+
     Raises
     ------
     UserError
@@ -139,7 +157,7 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         option = options[name]
         try:
-            result[name] = msgspec.convert(_plain(value), option.annotation)
+            result[name] = msgspec.convert(_plain(value, option), option.annotation, strict=False)
         except msgspec.ValidationError as error:
             hint = nearest(str(value), [str(choice) for choice in option.choices])
             raise UserError(
@@ -148,10 +166,16 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _plain(value: Any) -> Any:
-    """NumPy scalars and arrays as the plain numbers and lists that types are written in."""
+def _plain(value: Any, option: Option) -> Any:
+    """A value as types are written: NumPy's as plain numbers and lists, the word none as None."""
+    if (
+        isinstance(value, str)
+        and value.lower() == "none"
+        and NoneType in _members(option.annotation)
+    ):
+        return None
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, option) for item in value]
     return value

@@ -7,6 +7,7 @@ defaults the types and defaults of those options, the docstring its help. Nothin
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,12 @@ class Plugin:
         """The first line of the function's docstring."""
         lines = (inspect.getdoc(self.function) or "").splitlines()
         return lines[0] if lines else ""
+
+    @property
+    def description(self) -> str:
+        """The docstring up to its sections (parameters, ...), one line a paragraph."""
+        body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
+        return "\n\n".join(" ".join(part.split()) for part in body.strip().split("\n\n"))
 
     def takes(self, parameter: str) -> bool:
         """Whether the function has a positional parameter of that name: `model`, `samples`, ..."""

@@ -338,6 +338,7 @@ def _completed(
         "options": dict(options),
         "plugin": {"distribution": plugin.distribution, "version": plugin.version},
         "reference": plugin.reference,
+        "target": found.target,
         "model": _model_facts(model),
         "data": _data_facts(data, found),
         "versions": _versions(),

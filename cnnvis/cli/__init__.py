@@ -14,9 +14,20 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a bug, 2 bad use or refused input, 130 stopped."""
+    from cnnvis.cli.parser import parsed
+
     words = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = "-v" in words or "--verbose" in words
+    if not verbose and not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")  # of Keras and others, for whoever develops with them
+    code = 0
     try:
-        sys.exit(_run(words))
+        values = parsed(words)
+        command = values.pop("command")
+        command(**values)
+        sys.stdout.flush()
     except UserError as error:
         code = _say(str(error), MISUSE)
     except KeyboardInterrupt:
@@ -24,9 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # Whoever read the output has gone; Python must not complain of it again while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
-        if "-v" in words or "--verbose" in words:
+        if verbose:
             raise
         code = _say(
             f"{type(error).__name__}: {error}. This is a bug in cnnvis or in one of its plugins; "
@@ -34,18 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             1,
         )
     sys.exit(code)
-
-
-def _run(words: list[str]) -> int:
-    from cyclopts import CycloptsError
-
-    from cnnvis.cli.app import app
-
-    try:
-        app(words, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        return _say(str(error), MISUSE)
-    return 0
 
 
 def _say(sentence: str, code: int) -> int:

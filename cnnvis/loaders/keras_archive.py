@@ -11,7 +11,7 @@ import cnnvis
 
 @cnnvis.loader("keras", suffixes=(".keras",))
 def keras_archive(path: Path) -> cnnvis.LoadedNetwork:
-    """Load a ``.keras`` file.
+    """Load a .keras file.
 
     Code in the file is never run: a Lambda layer is cut off, with all that comes after it.
     """

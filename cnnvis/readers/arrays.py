@@ -11,7 +11,7 @@ from cnnvis.readers._parts import INPUT_NAMES, LABEL_NAMES, samples_of
 
 @cnnvis.reader("npz", suffixes=(".npz",))
 def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Samples:
-    """Read arrays that ``numpy.savez`` wrote: inputs X, labels y, class_names.
+    """Read arrays that numpy.savez wrote: inputs X, labels y, class_names.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
 
 @cnnvis.reader("npy", suffixes=(".npy",))
 def npy(path: Path) -> cnnvis.Samples:
-    """Read an array that ``numpy.save`` wrote: inputs without labels, read as they are needed."""
+    """Read an array that numpy.save wrote: inputs without labels, read as they are needed."""
     import numpy as np
 
     try:

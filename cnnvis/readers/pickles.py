@@ -11,7 +11,7 @@ from cnnvis.readers._unpickle import unpickle
 
 @cnnvis.reader("pickle", suffixes=(".pkl", ".pickle", ".p"))
 def pickles(path: Path) -> cnnvis.Samples:
-    """Read a pickle of ``(X, y)``, ``(X,)``, ``X`` or a dict with these.
+    """Read a pickle of (X, y), (X,), X or a dict with these.
 
     Only plain values and NumPy arrays are read; nothing that the file names is imported or called.
     """

@@ -1,11 +1,9 @@
-"""``cnnvis list-plugins`` and ``cnnvis show``."""
+"""``cnnvis run``, ``cnnvis list-plugins`` and ``cnnvis show``, once their words are parsed."""
 
 from __future__ import annotations
 
 import json as json_format
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import Option, options_of
@@ -13,20 +11,23 @@ from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import registry
 
 
-def list_plugins(
-    *,
-    kind: Kind | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """List every plugin there is, built in or installed.
+def run(technique: str, model: str, **values: Any) -> None:
+    """Explain a model with one technique, and show and write the result."""
+    from cnnvis.cli.run import explain
 
-    Parameters
-    ----------
-    kind
-        Only plugins of this kind.
-    json
-        Print JSON, for scripts.
-    """
+    own: dict[str, Any] = {}
+    others: dict[str, dict[str, Any]] = {}
+    for place in list(values):
+        if place.startswith("option "):
+            own[place.removeprefix("option ")] = values.pop(place)
+        elif "." in place:
+            name, _, option = place.rpartition(".")
+            others.setdefault(name, {})[option] = values.pop(place)
+    explain(technique, model, own, others, **values)
+
+
+def list_plugins(kind: Kind | None = None, json: bool = False) -> None:
+    """List every plugin there is, built in or installed."""
     plugins = list(registry()) if kind is None else registry().of(kind)
     if json:
         _print_json([_facts(plugin) for plugin in plugins])
@@ -50,21 +51,8 @@ def list_plugins(
         console.print(Text(text, "red"))
 
 
-def show(
-    name: str,
-    /,
-    *,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """Show what a plugin does, where it is from and what its options are.
-
-    Parameters
-    ----------
-    name
-        A plugin's name, as list-plugins gives it.
-    json
-        Print JSON, for scripts.
-    """
+def show(name: str, json: bool = False) -> None:
+    """Show what a plugin does, where it is from and what its options are."""
     found = _named(name)
     if json:
         facts = [{**_facts(plugin), "options": _options(plugin)} for plugin in found]
@@ -123,8 +111,6 @@ def _print_json(value: Any) -> None:
 
 
 def _print_plugin(console: Any, plugin: Plugin) -> None:
-    import inspect
-
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -138,10 +124,8 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
     )
     if plugin.suffixes:
         console.print(Text(f"files: {' '.join(plugin.suffixes)}"))
-    body = (inspect.getdoc(plugin.function) or "").split("\nParameters\n")[0].strip()
-    for paragraph in body.split("\n\n"):
-        console.print()
-        console.print(Text(" ".join(paragraph.split())))
+    console.print()
+    console.print(Text(plugin.description))
     options = options_of(plugin)
     if not options:
         return
@@ -154,7 +138,7 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
         table.add_row(
             Text(_flag(plugin, option), "bold"),
             Text(option.type),
-            Text(str(option.default).lower() if option.default is None else str(option.default)),
+            Text(option.default_text),
             Text(option.help),
         )
     console.print(table)

@@ -1,0 +1,229 @@
+"""What can be typed: the commands and their flags, read from the plugins' signatures."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from cnnvis.cli import commands
+from cnnvis.errors import UserError, nearest
+from cnnvis.options import Option, options_of
+from cnnvis.plugin import KINDS, Plugin
+from cnnvis.registry import registry
+
+SHORT = {"backprop": "-bm"}
+"""Short flags of options that many techniques share."""
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+
+class _Formatter(RawDescriptionRichHelpFormatter):
+    """Help as it stands: no markup in plugins' texts, no title case in ours."""
+
+    group_name_formatter = str
+    text_markup = False
+    help_markup = False
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, max_help_position=28, **settings)
+        # Argparse leaves the indent of commands out when it measures; then names get own lines.
+        self._action_max_length = 18
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse that says what is wrong as cnnvis says it, instead of printing its usage."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+def parsed(words: Sequence[str]) -> dict[str, Any]:
+    """The function that a command line asks for, under ``command``, and its arguments.
+
+    Raises
+    ------
+    UserError
+        If the words are not a command, with the nearest that would be.
+    """
+    parser = _parser(words)
+    _require_known(words, 0, "command", COMMANDS)
+    if words[:1] == ["run"]:
+        _require_known(words, 1, "technique", [p.name for p in registry().of("technique")])
+    found, unknown = parser.parse_known_args(list(words) or ["--help"])
+    values = vars(found)
+    leaf = values.pop("parser", parser)
+    if unknown:
+        flags = [flag for action in leaf._actions for flag in action.option_strings]
+        raise UserError(
+            f"there is no option {unknown[0]!r}.{nearest(unknown[0], flags)}"
+            if unknown[0].startswith("-")
+            else f"{unknown[0]!r} is one word too many (see {leaf.prog} --help)"
+        )
+    if "command" not in values:  # `cnnvis run` alone
+        parser.parse_args([*words, "--help"])
+    return values
+
+
+def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[str]) -> None:
+    if len(words) <= place or words[place].startswith("-") or words[place] in known:
+        return
+    if what == "technique":
+        registry().get(
+            "technique", words[place]
+        )  # says why a broken one is missing; takes dist:name
+        return
+    raise UserError(
+        f"there is no {what} {words[place]!r}.{nearest(words[place], known)} "
+        f"There are: {', '.join(known)}."
+    )
+
+
+COMMANDS = ("run", "list-plugins", "show", "completion")
+
+
+def _parser(words: Sequence[str] | None) -> _Parser:
+    """The whole command line. Techniques that no word names get no options: None builds all."""
+    parser = _Parser(
+        prog="cnnvis",
+        usage="cnnvis COMMAND ...",
+        description="Shows why a convolutional neural network decides what it decides.",
+    )
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="print the version and exit",
+    )
+    below = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    run = _command(below, "run", "Explain a model with one technique.")
+    run.usage = "cnnvis run TECHNIQUE MODEL [options]"
+    techniques = run.add_subparsers(
+        title="techniques", metavar="TECHNIQUE", prog="cnnvis run", parser_class=_Parser
+    )
+    for plugin in registry().of("technique"):
+        one = _command(techniques, plugin.name, plugin.description)
+        one.usage = f"cnnvis run {plugin.name} MODEL [options]"
+        if words is None or plugin.name in words:
+            _add_run_flags(one, plugin)
+    # Also under the name with the distribution before it, which no list shows twice.
+    named = words[1] if words and len(words) > 1 and words[0] == "run" else ""
+    if ":" in named and named not in techniques.choices:
+        _add_run_flags(techniques.add_parser(named), registry().get("technique", named))
+    listing = _command(below, "list-plugins", "List every plugin there is, built in or installed.")
+    listing.set_defaults(command=commands.list_plugins, parser=listing)
+    listing.add_argument("--kind", choices=KINDS, help="only plugins of this kind")
+    show = _command(below, "show", "Show what a plugin does, where it is from and its options.")
+    show.set_defaults(command=commands.show, parser=show)
+    show.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
+    for one in (listing, show):
+        one.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    completion = _command(
+        below, "completion", "Print completion of commands and flags for a shell."
+    )
+    completion.set_defaults(command=print_completion, parser=completion)
+    completion.add_argument("shell", choices=SHELLS, help='use: eval "$(cnnvis completion bash)"')
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for, not whenever the program starts."""
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        import cnnvis
+
+        print(f"cnnvis {cnnvis.__version__}")
+        raise SystemExit(0)
+
+
+def print_completion(shell: str) -> None:
+    """Print a script that makes a shell complete everything that can be typed."""
+    import shtab
+
+    print(shtab.complete(_parser(None), shell))
+
+
+def _command(below: Any, name: str, description: str) -> _Parser:
+    # Argparse formats help with %.
+    short = description.split("\n")[0].replace("%", "%%")
+    width = max(shutil.get_terminal_size().columns - 2, 40)
+    wrapped = "\n\n".join(textwrap.fill(part, width) for part in description.split("\n\n"))
+    parser: _Parser = below.add_parser(name, help=short, description=wrapped)
+    return parser
+
+
+def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
+    parser.set_defaults(command=commands.run, parser=parser, technique=plugin.name)
+    parser.add_argument("model", metavar="MODEL", help="a model's file, or demo")
+    what = _adder(parser, "what to explain")
+    what("--data", "-d", metavar="FILE", help="a file or folder of images; or demo")
+    what("--images", "-im", nargs="+", type=_whole, metavar="N",
+         help="which images of the data, by their places: 0 3 5 10 (default: all)")  # fmt: skip
+    what("--layer", "-l", metavar="NAME",
+         help="the layer to explain (default: the one named output, else the last)")  # fmt: skip
+    what("--filter", "--class", nargs="+", metavar="N",
+         help="which outputs of that layer, by number or class name "
+         "(default: the class predicted for each image, or 0 for a layer in between)")  # fmt: skip
+    what("--class-names", nargs="+", metavar="NAME",
+         help="the names of the classes 0, 1, ..., where the data do not hold them")  # fmt: skip
+    own = _adder(parser, f"options of {plugin.name}")
+    for option in options_of(plugin):
+        short = [SHORT[option.name]] if option.name in SHORT else []
+        _add_option(own, option, f"option {option.name}", [option.flag, *short], shown=True)
+    out = _adder(parser, "what to do with it")
+    out("--render", "-r", nargs="+", action="extend", metavar="NAME",
+        help="renderers (default: png, and terminal in a terminal). Their options go by their "
+        "names: --png.cmap hot; see cnnvis show png")  # fmt: skip
+    out("--output", "-o", metavar="PATH",
+        help="the file or folder to write (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
+    out("--quiet", "-q", action="store_true", help="no notes and no bars")
+    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    for other in registry():
+        if other.kind != "technique":
+            for option in options_of(other):
+                flag = f"--{other.name}.{option.flag.removeprefix('--')}"
+                place = f"{other.name}.{option.name}"
+                _add_option(parser.add_argument, option, place, [flag], shown=False)
+
+
+def _adder(parser: _Parser, title: str) -> Callable[..., Any]:
+    """Adds flags to a group; those that are not typed leave no trace in what is parsed."""
+    group = parser.add_argument_group(title)
+    return lambda *flags, **settings: group.add_argument(
+        *flags, **{"default": argparse.SUPPRESS, **settings}
+    )
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _add_option(
+    add: Callable[..., Any], option: Option, place: str, flags: list[str], *, shown: bool
+) -> None:
+    """One option of a plugin as a flag; its value stays text, for `options.checked` to judge."""
+    settings: dict[str, Any] = {"dest": place, "default": argparse.SUPPRESS}
+    about = ""
+    if option.annotation is bool:
+        settings["action"] = argparse.BooleanOptionalAction if option.default else "store_true"
+    else:
+        settings["nargs"] = option.words
+        settings["metavar"] = option.type.upper() if option.type in PLAIN_TYPES else "VALUE"
+        kind = "" if option.type in PLAIN_TYPES else f"{option.type}; "
+        about = f" ({kind}default: {option.default_text})"
+    text = (option.help + about).replace("%", "%%")
+    add(*flags, help=text if shown else argparse.SUPPRESS, **settings)
+
+
+PLAIN_TYPES = ("int", "float", "str")
