@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -258,7 +259,7 @@ class Explanation:
                 tuple(facts["notes"]),
                 facts["provenance"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise UserError(f"{str(path)!r} is not an explanation that cnnvis saved") from error
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cnnvis.errors import UserError
@@ -22,6 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         If the folder cannot be made or written to, or the disk refuses the bytes.
     """
     temporary: Path | None = None
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The same ending as the real name, since writers choose their format by it.
@@ -33,11 +34,15 @@ def written_whole(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as whole:
             os.fsync(whole.fileno())
         temporary.replace(path)
+        made = []
     except OSError as error:
         raise UserError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        for folder in made:  # nothing is left behind, not even an empty folder
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _umask() -> int:

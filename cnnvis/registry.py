@@ -73,6 +73,9 @@ class Registry:
             if not offered:
                 raise TypeError("the module decorates no function as a plugin")
             for plugin in offered:
+                if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
+                    raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
+            for plugin in offered:
                 self._add(replace(plugin, distribution=distribution, version=version))
         except KeyboardInterrupt:
             raise
@@ -82,8 +85,6 @@ class Registry:
             self.broken.append(Broken(point.name, distribution, version, reason))
 
     def _add(self, plugin: Plugin) -> None:
-        if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
-            raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
         taken = self._plugins.setdefault((plugin.kind, plugin.name), plugin)
         if taken is not plugin:
             full = f"{plugin.distribution}:{plugin.name}"

@@ -63,9 +63,16 @@ def _nodes(path: Path) -> dict[str, Any]:
     metadata = SavedMetadata()
     try:
         metadata.ParseFromString(path.read_bytes())
-        return {node.node_path: json.loads(node.metadata) for node in metadata.nodes}
+        return {
+            node.node_path: json.loads(node.metadata, object_hook=_plain) for node in metadata.nodes
+        }
     except (DecodeError, ValueError) as error:
         raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    """A tuple, which SavedModels describe as an object, as the list that it is elsewhere."""
+    return value["items"] if value.get("class_name") == "__tuple__" else value
 
 
 def _layers_with_weights(
