@@ -1,0 +1,87 @@
+"""Networks and files that many tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of real models, data and reference answers."""
+    if not REFERENCE.is_dir():
+        pytest.skip(f"the reference data are not at {REFERENCE}")
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    from cnnvis import _tensorflow
+
+    return _tensorflow.keras()
+
+
+@pytest.fixture(scope="session")
+def classifier(keras: Any) -> Any:
+    """A small network with three classes, its weights random but always the same."""
+    layers = keras.layers
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [
+            layers.Input((12, 10, 2)),
+            layers.Conv2D(4, 3, activation="relu", name="first"),
+            layers.MaxPooling2D(name="pool"),
+            layers.Conv2D(5, 3, activation="relu", name="second"),
+            layers.Flatten(name="flat"),
+            layers.Dense(3, activation="softmax", name="classes"),
+        ]
+    )
+
+
+@pytest.fixture
+def images() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(5).normal(size=(7, 12, 10, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process, in a folder of the test's own: quick, TensorFlow is up."""
+    from cnnvis.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        typed_words = [str(word) for word in words]
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(typed_words)
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(typed_words, int(end.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The real command line, in a process of its own."""
+
+    def run(*words: object, **settings: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cnnvis", *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            **settings,
+        )
+
+    return run

@@ -1,0 +1,267 @@
+"""Networks from files: repaired where they must be, cut where they hold code, never run."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis.loaders.config import cut_unreadable
+from cnnvis.loaders.legacy import repaired
+
+
+def _saved(network: Any, path: Path) -> Path:
+    network.save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".keras"])
+def test_what_keras_saves_answers_as_before(
+    classifier: Any, images: Any, tmp_path: Path, suffix: str
+) -> None:
+    model = cnnvis.load_model(_saved(classifier, tmp_path / f"model{suffix}"))
+    np.testing.assert_allclose(model.predict(images), classifier.predict(images, verbose=0), 1e-6)
+    assert model.repairs == () and model.cut == {}
+    assert len(model.sha256 or "") == 64
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_functional_networks_with_branches(keras: Any, tmp_path: Path, suffix: str) -> None:
+    layers = keras.layers
+    inputs = layers.Input((6, 6, 1))
+    left = layers.Conv2D(2, 3, activation="relu", padding="same")(inputs)
+    right = layers.Conv2D(2, 1, padding="same")(inputs)
+    joined = layers.Concatenate()([left, right])
+    flat = layers.Flatten()(layers.BatchNormalization()(joined))
+    network = keras.Model(inputs, layers.Dense(2, "softmax", name="output")(flat))
+    x = np.random.default_rng(0).normal(size=(3, 6, 6, 1))
+    model = cnnvis.load_model(_saved(network, tmp_path / f"model{suffix}"))
+    np.testing.assert_allclose(model.predict(x), network.predict(x, verbose=0), 1e-5)
+
+
+def _with_lambda(keras: Any, ran: list[Any], place: str) -> Any:
+    """A network with a Lambda behind the output, after a layer in the middle, or right at first."""
+    layers = keras.layers
+
+    def code(x: Any) -> Any:
+        ran.append(x)
+        return x * 2
+
+    inputs = x = layers.Input((4,))
+    if place == "first":
+        x = layers.Lambda(code, output_shape=(4,), name="code")(x)
+    x = layers.Dense(3, "relu", name="hidden")(x)
+    if place == "middle":
+        x = layers.Lambda(code, output_shape=(3,), name="code")(x)
+    x = layers.Dense(2, "softmax", name="probabilities")(x)
+    if place == "last":
+        x = layers.Lambda(code, output_shape=(2,), name="code")(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_lambda_behind_everything_is_cut_off(keras: Any, tmp_path: Path, suffix: str) -> None:
+    ran: list[Any] = []
+    network = _with_lambda(keras, ran, "last")
+    path = _saved(network, tmp_path / f"model{suffix}")
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    expected = network.predict(x, verbose=0) / 2
+    ran.clear()
+    model = cnnvis.load_model(path)
+    assert list(model.cut) == ["code"]
+    assert model.layer == "probabilities"
+    np.testing.assert_allclose(model.predict(x), expected, 1e-6)
+    assert ran == []
+    with pytest.raises(cnnvis.UserError, match=r"layer 'code' cannot be explained: the Lambda"):
+        model.at("code")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_lambda_in_the_middle_leaves_what_is_before_it(
+    keras: Any, tmp_path: Path, suffix: str
+) -> None:
+    network = _with_lambda(keras, [], "middle")
+    path = _saved(network, tmp_path / f"model{suffix}")
+    with pytest.raises(cnnvis.UserError, match=r"end was cut off.*'code'.*--layer.*hidden"):
+        cnnvis.load_model(path)
+    model = cnnvis.load_model(path, layer="hidden")
+    assert set(model.cut) == {"code", "probabilities"}
+    x = np.ones((1, 4), np.float32)
+    expected = network.get_layer("hidden")(x).numpy()
+    np.testing.assert_allclose(model.outputs(x), expected, 1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_lambda_before_everything_is_named(keras: Any, tmp_path: Path, suffix: str) -> None:
+    path = _saved(_with_lambda(keras, [], "first"), tmp_path / f"model{suffix}")
+    with pytest.raises(cnnvis.UserError, match=r"everything in it comes after the Lambda.*'code'"):
+        cnnvis.load_model(path)
+
+
+def test_layers_that_are_not_keras_own_are_not_looked_for(tmp_path: Path, keras: Any) -> None:
+    path = _saved(
+        keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)]), tmp_path / "m.keras"
+    )
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    config["config"]["layers"][1]["module"] = "cnnvis_canary"
+    config["config"]["layers"][1]["class_name"] = "Touch"
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(cnnvis.UserError, match="kind 'Touch', whose code the file does not hold"):
+        cnnvis.load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("model.h5", b"layers: 3\nunits: 5\n", "text file that begins with 'layers: 3"),
+        ("model.h5", b"", "the file is empty"),
+        ("model.h5", b"\x00\x01\x02\x03", "begins with the bytes 00 01 02 03"),
+        ("model.keras", b"not a zip", "is not a model that Keras saved"),
+        ("model.keras", b"", "is not a model that Keras saved"),
+        ("model.txt", b"text", r"no loader takes the ending '.txt'.*h5 \(.h5 .hdf5\)"),
+    ],
+)
+def test_files_that_are_no_models(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        cnnvis.load_model(tmp_path / name)
+
+
+def test_a_damaged_archive(classifier: Any, tmp_path: Path) -> None:
+    path = _saved(classifier, tmp_path / "model.keras")
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(cnnvis.UserError, match="is not a model that Keras saved"):
+        cnnvis.load_model(path)
+
+
+def test_weights_without_a_network(classifier: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    classifier.save_weights(path)
+    with pytest.raises(cnnvis.UserError, match="weights without the network"):
+        cnnvis.load_model(path)
+
+
+def test_weights_that_do_not_fit(classifier: Any, tmp_path: Path) -> None:
+    path = _saved(classifier, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1]["config"]["units"] = 4
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(cnnvis.UserError, match=r"weights in .* do not fit"):
+        cnnvis.load_model(path)
+
+
+def test_repairs_are_made_in_nested_and_wrapped_layers() -> None:
+    norm = {"class_name": "BatchNormalization", "config": {"name": "n", "axis": [3]}}
+    conv = {
+        "class_name": "Conv2D",
+        "config": {
+            "name": "c",
+            "kernel_initializer": {"class_name": "GlorotUniform", "config": {"dtype": "float32"}},
+        },
+    }
+    wrapped = {"class_name": "TimeDistributed", "config": {"name": "t", "layer": conv}}
+    inner = {"class_name": "Sequential", "config": {"name": "i", "layers": [norm, wrapped]}}
+    done = repaired({"class_name": "Functional", "config": {"layers": [inner]}})
+    assert done == (
+        "wrote the axis of a normalization as a number (1 times)",
+        "left the dtype out of an initializer (1 times)",
+    )
+    assert norm["config"]["axis"] == 3
+    assert conv["config"]["kernel_initializer"]["config"] == {}
+
+
+def test_the_original_programs_model(reference: Path) -> None:
+    model = cnnvis.load_model(reference / "seed" / "introgression_32x32.h5")
+    assert model.layer == "output"
+    assert list(model.cut) == ["BetaCalibration"]
+    assert "left the dtype out of an initializer (24 times)" in model.repairs
+
+
+def test_cutting_goes_on_to_all_that_depends_on_it() -> None:
+    def layer(name: str, *parents: str, kind: str = "Add") -> dict[str, Any]:
+        nodes = [[[parent, 0, 0, {}] for parent in parents]] if parents else []
+        return {"class_name": kind, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
+
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "layers": [
+                layer("last", "behind", "left"),
+                layer("input", kind="InputLayer"),
+                layer("left", "input"),
+                layer("code", "left", kind="Lambda"),
+                layer("behind", "code"),
+                layer("right", "input"),
+            ],
+            "input_layers": [["input", 0, 0]],
+            "output_layers": [["last", 0, 0], ["right", 0, 0]],
+        },
+    }
+    cut = cut_unreadable(config)
+    assert set(cut.reasons) == {"code", "behind", "last"}
+    assert cut.learned
+    assert [one["name"] for one in config["config"]["layers"]] == ["input", "left", "right"]
+    assert config["config"]["output_layers"] == [["right", 0, 0], ["left", 0, 0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["functional", "sequential"])
+def test_saved_models_of_keras_2(tmp_path: Path, form: str) -> None:
+    pytest.importorskip("tf_keras")
+    import subprocess
+    import sys
+
+    program = """
+import sys, numpy as np, tf_keras
+L = tf_keras.layers
+tf_keras.utils.set_random_seed(1)
+layers = [
+    L.Input((8, 8, 1)),
+    L.Conv2D(3, 3, activation="relu"),
+    L.BatchNormalization(),
+    L.Flatten(),
+    L.Dense(2, activation="softmax", name="output"),
+]
+if sys.argv[1] == "sequential":
+    model = tf_keras.Sequential(layers)
+else:
+    x = layers[0]
+    for layer in layers[1:]:
+        x = layer(x)
+    model = tf_keras.Model(layers[0], x)
+model.save(sys.argv[2], save_format="tf")
+x = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype("float32")
+np.savez(sys.argv[2] + "/expected.npz", x=x, y=model.predict(x, verbose=0))
+"""
+    folder = tmp_path / "saved"
+    subprocess.run(
+        [sys.executable, "-c", program, form, str(folder)], check=True, capture_output=True
+    )
+    expected = np.load(folder / "expected.npz")
+    model = cnnvis.load_model(folder)
+    np.testing.assert_allclose(model.predict(expected["x"]), expected["y"], atol=1e-6)
+    assert [layer.kind for layer in model.layers][-4:] == [
+        "Conv2D",
+        "BatchNormalization",
+        "Flatten",
+        "Dense",
+    ]
+
+
+def test_saved_models_without_layers(tmp_path: Path, classifier: Any) -> None:
+    folder = tmp_path / "exported"
+    classifier.export(folder, verbose=False)
+    with pytest.raises(cnnvis.UserError, match="a SavedModel without Keras layers"):
+        cnnvis.load_model(folder)

@@ -1,0 +1,146 @@
+"""Targets: which layer, which of its outputs, and what is cut off behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+
+def test_the_default_target_is_the_layer_named_output(keras: Any) -> None:
+    layers = keras.layers
+    inputs = layers.Input((4,))
+    output = layers.Dense(3, name="output")(inputs)
+    named = cnnvis.Model(keras.Model(inputs, layers.Dense(2, name="after")(output)))
+    assert named.layer == "output"
+    assert cnnvis.Model(keras.Sequential([inputs, layers.Dense(2, name="last")])).layer == "last"
+
+
+def test_nothing_behind_the_target_runs(keras: Any) -> None:
+    ran = []
+
+    class Behind(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            ran.append(x)
+            return x / 0
+
+    inputs = keras.layers.Input((4,))
+    output = keras.layers.Dense(1, activation="sigmoid", name="output")(inputs)
+    model = cnnvis.Model(keras.Model(inputs, Behind()(output)))
+    ran.clear()
+    assert np.isfinite(model.input_gradient(np.ones((2, 4)))).all()
+    assert model.targets(np.ones((2, 4)))[0].score is not None
+    assert ran == []
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("form", ["inline", "Activation", "Softmax"])
+def test_the_target_is_made_linear(keras: Any, activation: str, form: str) -> None:
+    if form == "Softmax" and activation == "sigmoid":
+        pytest.skip("there is no layer of that kind")
+    layers = keras.layers
+    kernel = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    dense = layers.Dense(3, activation if form == "inline" else None, use_bias=False)
+    after = {
+        "inline": [],
+        "Activation": [layers.Activation(activation)],
+        "Softmax": [layers.Softmax()],
+    }[form]
+    network = keras.Sequential([layers.Input((4,)), dense, *after])
+    dense.set_weights([kernel])
+    x = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
+    model = cnnvis.Model(network, filters=2)
+    np.testing.assert_allclose(model.outputs(x), x @ kernel, rtol=1e-5, atol=1e-6)
+    gradient = model.input_gradient(x)
+    np.testing.assert_allclose(gradient, np.tile(kernel[:, 2], (5, 1)), rtol=1e-5)
+    probabilities = network.predict(x, verbose=0)[:, 2]
+    found = [target.probability for target in model.targets(x)]
+    np.testing.assert_allclose(found, probabilities, rtol=1e-4)
+    np.testing.assert_allclose(model.predict(x)[:, 2], probabilities, rtol=1e-5)
+
+
+def test_a_relu_target_stays_a_relu(keras: Any) -> None:
+    network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "relu")])
+    x = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
+    assert (cnnvis.Model(network).outputs(x) >= 0).all()
+
+
+def test_each_image_is_explained_by_its_predicted_class(classifier: Any, images: Any) -> None:
+    model = cnnvis.Model(classifier, class_names=["ape", "bee", "cow"])
+    predicted = classifier.predict(images, verbose=0).argmax(axis=1)
+    assert len(set(predicted)) > 1, "the test needs images of several classes"
+    targets = model.targets(images)
+    assert [target.filters for target in targets] == [(int(k),) for k in predicted]
+    assert str(targets[0]) == f"classes[{['ape', 'bee', 'cow'][predicted[0]]}]"
+    gradient = model.input_gradient(images)
+    for position, k in enumerate(predicted):
+        alone = cnnvis.Model(classifier, filters=int(k)).input_gradient(images[[position]])
+        np.testing.assert_allclose(gradient[[position]], alone, rtol=1e-4, atol=1e-7)
+
+
+def test_several_filters_are_added_up(classifier: Any, images: Any) -> None:
+    both = cnnvis.Model(classifier, filters=[0, 2]).input_gradient(images)
+    each = [cnnvis.Model(classifier, filters=k).input_gradient(images) for k in (0, 2)]
+    np.testing.assert_allclose(both, each[0] + each[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_layer_in_between_is_explained_by_its_filter_0(classifier: Any, images: Any) -> None:
+    by_default = cnnvis.Model(classifier, layer="second")
+    assert [target.filters for target in by_default.targets(images)] == [(0,)] * len(images)
+    score = by_default.targets(images)[0].score
+    assert score == pytest.approx(by_default.outputs(images)[0, ..., 0].mean(), rel=1e-5)
+
+
+def test_filters_are_chosen_by_name_or_number(classifier: Any) -> None:
+    names = ["ape", "bee", "cow"]
+    for one in (2, "2", "cow", ["cow"]):
+        assert cnnvis.Model(classifier, filters=one, class_names=names).filters == (2,)
+
+
+@pytest.mark.parametrize(
+    ("layer", "filters", "sentence"),
+    [
+        ("clases", None, r"no layer 'clases'\. Did you mean 'classes'\? The layers are: first"),
+        (None, 3, r"'classes' has no output 3: it has 3, numbered 0 to 2"),
+        (None, -1, r"no output -1"),
+        (None, "cat", r"no class 'cat'\..*There are: ape, bee, cow"),
+        ("first", "cow", r"no class 'cow'.*Classes have no names here"),
+    ],
+)
+def test_targets_that_are_not_there(
+    classifier: Any, layer: str | None, filters: Any, sentence: str
+) -> None:
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        cnnvis.Model(classifier, layer=layer, filters=filters, class_names=["ape", "bee", "cow"])
+
+
+def test_networks_without_a_graph_are_refused(keras: Any) -> None:
+    class Subclassed(keras.Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(cnnvis.UserError, match=r"Subclassed.*no graph of layers"):
+        cnnvis.Model(Subclassed())
+    one, two = keras.layers.Input((3,), name="one"), keras.layers.Input((3,), name="two")
+    with pytest.raises(cnnvis.UserError, match=r"several inputs \(one, two\)"):
+        cnnvis.Model(keras.Model([one, two], keras.layers.Add()([one, two])))
+
+
+@pytest.mark.parametrize(
+    ("shape", "build", "axis"),
+    [
+        ((9, 4), lambda L: [L.Conv1D(2, 3)], -1),
+        ((9, 8, 1), lambda L: [L.Conv2D(2, 3)], -1),
+        ((5, 6, 7, 2), lambda L: [L.Conv3D(2, 3)], -1),
+        ((9, 8), lambda L: [L.Reshape((9, 8, 1)), L.Conv2D(2, 3)], None),
+        ((9,), lambda L: [L.Dense(3)], None),
+    ],
+)
+def test_where_the_channels_of_the_input_are(
+    keras: Any, shape: tuple[int, ...], build: Any, axis: int | None
+) -> None:
+    network = keras.Sequential([keras.layers.Input(shape), *build(keras.layers)])
+    assert cnnvis.Model(network).input_channel_axis == axis

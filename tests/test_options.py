@@ -1,0 +1,127 @@
+"""A plugin's signature is all there is to know of its options."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis.options import checked, options_of
+from cnnvis.registry import registry
+
+
+@cnnvis.technique("example")
+def example(
+    model: cnnvis.Model,
+    *,
+    mode: Literal["fast", "good"] | None = "fast",
+    steps: int = 3,
+    size: tuple[int, int] | None = None,
+    shares: tuple[float, ...] = (0.5, 1.0),
+    strict: bool = False,
+    name: str | None = None,
+) -> None:
+    """Do something.
+
+    Parameters
+    ----------
+    mode
+        How to do
+        it.
+    steps
+        How often.
+    """
+
+
+PLUGIN = cnnvis.plugin_of(example)
+assert PLUGIN is not None
+
+
+def test_options_are_the_keyword_only_parameters() -> None:
+    options = {option.name: option for option in options_of(PLUGIN)}
+    assert list(options) == ["mode", "steps", "size", "shares", "strict", "name"]
+    assert options["mode"].choices == ("fast", "good", None)
+    assert options["mode"].help == "How to do it."
+    assert options["mode"].type == "fast | good | none"
+    assert options["shares"].type == "float ..."
+    assert options["size"].type == "int int | none"
+    assert [option.words for option in options.values()] == [None, None, 2, "+", None, None]
+    assert options["shares"].default_text == "0.5 1.0"
+    assert options["name"].help == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("mode", "good", "good"),
+        ("mode", None, None),
+        ("mode", "None", None),
+        ("mode", "none", None),
+        ("steps", "12", 12),
+        ("steps", np.int64(12), 12),
+        ("size", ["3", "4"], (3, 4)),
+        ("size", np.array([3, 4]), (3, 4)),
+        ("shares", [1], (1.0,)),
+        ("shares", ("0.25", "inf"), (0.25, float("inf"))),
+        ("strict", True, True),
+        ("strict", "true", True),
+        ("name", "none", None),
+        ("name", "3", "3"),
+    ],
+)
+def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
+    found = checked(PLUGIN, {name: value})
+    assert found[name] == expected
+    assert type(found[name]) is type(expected)
+    assert found == {
+        "mode": "fast",
+        "steps": 3,
+        "size": None,
+        "shares": (0.5, 1.0),
+        "strict": False,
+        "name": None,
+        name: expected,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"stepps": 3}, r"example has no option 'stepps'\. Did you mean 'steps'\? It has: mode, s"),
+        ({"mode": "god"}, r"mode of example cannot be 'god': it takes fast \| good \| none\. Did"),
+        ({"steps": 1.5}, "steps of example cannot be 1.5: it takes int"),
+        ({"steps": "many"}, "steps of example cannot be 'many': it takes int"),
+        ({"steps": None}, "steps of example cannot be None"),
+        ({"size": [1]}, r"size of example cannot be \[1\]: it takes int int"),
+        ({"strict": "perhaps"}, "strict of example cannot be 'perhaps': it takes bool"),
+    ],
+)
+def test_wrong_values_are_said(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        checked(PLUGIN, values)
+
+
+def test_an_option_without_type_or_default_is_its_authors_mistake() -> None:
+    @cnnvis.technique("untyped")
+    def untyped(*, size=3) -> None:  # type: ignore[no-untyped-def]
+        """Do."""
+
+    @cnnvis.technique("required")
+    def required(*, size: int) -> None:
+        """Do."""
+
+    for function, name in ((untyped, "untyped"), (required, "required")):
+        plugin = cnnvis.plugin_of(function)
+        assert plugin is not None and plugin.name == name
+        with pytest.raises(TypeError, match=r"'size'.*needs a type and a default"):
+            options_of(plugin)
+
+
+@pytest.mark.parametrize("plugin", list(registry()), ids=lambda p: f"{p.kind}-{p.name}")
+def test_every_built_in_option_is_documented(plugin: Any) -> None:
+    assert plugin.summary.endswith(".")
+    for option in options_of(plugin):
+        assert option.help.endswith("."), f"{option.name} of {plugin.name} is not explained"
+        assert checked(plugin, {option.name: option.default})[option.name] == option.default

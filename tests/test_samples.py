@@ -1,0 +1,109 @@
+"""Samples keep inputs, labels and names together, and fit them to a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+
+def _samples(shape: tuple[int, ...] = (5, 4, 3)) -> cnnvis.Samples:
+    x = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    return cnnvis.Samples(
+        x, np.array([0, 1, 1, 0, 2]), tuple("abcde"), class_names=("ape", "bee", "cow")
+    )
+
+
+def test_a_choice_keeps_what_belongs_together() -> None:
+    chosen = _samples()[[3, 1]]
+    np.testing.assert_array_equal(chosen.x, _samples().x[[3, 1]])
+    assert chosen.indices.tolist() == [3, 1]
+    assert chosen.labels is not None and chosen.labels.tolist() == [0, 1]
+    assert chosen.names == ("d", "b")
+    assert [chosen.label_name(i) for i in (0, 1)] == ["ape", "bee"]
+    again = chosen[[1]]
+    assert again.indices.tolist() == [1]
+    assert _samples()[-1].names == ("e",)
+    assert _samples()[1:3].names == ("b", "c")
+    assert [one.names for one in _samples()] == [("a",), ("b",), ("c",), ("d",), ("e",)]
+
+
+def test_only_what_is_chosen_is_read() -> None:
+    read: list[Any] = []
+
+    class Lazy:
+        shape = (1_000_000, 4, 4)
+        dtype = np.dtype(np.uint8)
+
+        def __getitem__(self, index: Any) -> Any:
+            read.append(index)
+            return np.zeros((len(np.arange(self.shape[0])[index]), 4, 4), np.uint8)
+
+    samples = cnnvis.Samples(Lazy())
+    chosen = samples.chosen([7, 999_999])
+    assert len(chosen) == 2 and chosen.x.shape == (2, 4, 4)
+    assert [list(index) for index in read] == [[7, 999_999]]
+
+
+@pytest.mark.parametrize("index", [5, -1, 100])
+def test_images_that_are_not_there(index: int) -> None:
+    with pytest.raises(
+        cnnvis.UserError, match=rf"no image {index}: the data hold 5 images, 0 to 4"
+    ):
+        _samples().chosen([0, index])
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "channel_axis", "result"),
+    [
+        ((5, 4, 3), (4, 3), None, (5, 4, 3)),
+        ((5, 4, 3), (4, 3, 1), -1, (5, 4, 3, 1)),
+        ((5, 4, 3), (1, 4, 3), 1, (5, 1, 4, 3)),
+        ((5, 4, 3), (None, None, 1), -1, (5, 4, 3, 1)),
+        ((5, 4, 3, 2), (None, 3, 2), -1, (5, 4, 3, 2)),
+        ((5, 7), (7, 1), -1, (5, 7, 1)),
+    ],
+)
+def test_a_missing_channel_axis_is_added(
+    found: Any, wanted: Any, channel_axis: int | None, result: Any
+) -> None:
+    samples = _samples(found)
+    shaped = samples.shaped_for(wanted, channel_axis)
+    assert shaped.x.shape == result
+    np.testing.assert_array_equal(shaped.x.ravel(), samples.x.ravel())
+    assert shaped.labels is samples.labels
+    assert shaped.channel_axis == channel_axis
+
+
+def test_a_single_image_gets_its_sample_axis() -> None:
+    image = np.ones((4, 3, 2))
+    assert cnnvis.Samples(image).shaped_for((4, 3, 2)).x.shape == (1, 4, 3, 2)
+
+
+def test_data_that_do_not_fit_name_both_shapes() -> None:
+    sentence = r"shape \(8, any, 3\) for one image, and the data are 5 images of shape \(4, 3\)"
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        _samples().shaped_for((8, None, 3))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_refused(value: float) -> None:
+    x = np.zeros((4, 3, 3))
+    x[1, 0, 0] = x[3, 2, 2] = x[3, 1, 1] = value
+    with pytest.raises(
+        cnnvis.UserError, match="image 1, 3 holds 3 values that are NaN or infinite"
+    ):
+        cnnvis.Samples(x).require_finite()
+    with pytest.raises(cnnvis.UserError, match="image 3 holds 2"):
+        cnnvis.Samples(x)[[0, 3]].require_finite()
+    cnnvis.Samples(x)[[0, 2]].require_finite()
+
+
+def test_numbers_that_do_not_agree() -> None:
+    with pytest.raises(cnnvis.UserError, match="5 inputs but 3 labels"):
+        cnnvis.Samples(np.zeros((5, 2)), np.zeros(3, int))
+    with pytest.raises(cnnvis.UserError, match="single number"):
+        cnnvis.Samples(np.float64(3))  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+"""Someone else's package, installed with pip beside the built wheel of cnnvis."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+class Environment:
+    """A scratch virtual environment that borrows the libraries of this one, but not cnnvis."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder, with_pip=True, symlinks=True)
+        scripts = "Scripts" if sys.platform == "win32" else "bin"
+        self.python, self.scripts = folder / scripts / "python", folder / scripts
+        site = self._said("-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+        # Its own packages come first on the path, so an editable cnnvis here is not seen there.
+        borrowed = sysconfig.get_path("purelib")
+        (Path(site) / "borrowed.pth").write_text(f"{borrowed}\n")
+
+    def _said(self, *words: object) -> str:
+        done = subprocess.run(
+            [str(self.python), *map(str, words)], capture_output=True, text=True, cwd=self.folder
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def pip(self, *words: object) -> None:
+        self._said("-m", "pip", *words)
+
+    def cnnvis(self, *words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.scripts / "cnnvis"), *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+        )
+
+    def plugins(self) -> dict[str, dict[str, Any]]:
+        listed = json.loads(self.cnnvis("list-plugins", "--json").stdout)
+        return {plugin["name"]: plugin for plugin in listed}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("scratch")
+    environment = Environment(folder / "venv")
+    install = ("install", "--no-deps", "--no-build-isolation", "--quiet")
+    environment.pip("wheel", *install[1:], "--wheel-dir", folder / "wheels", PROJECT)
+    environment.pip(*install, "--force-reinstall", *(folder / "wheels").glob("cnnvis-*.whl"))
+    environment.pip(*install, HERE / "cnnvis-grad-times-input")
+    return environment
+
+
+def test_it_is_listed_with_where_it_is_from(environment: Environment) -> None:
+    plugins = environment.plugins()
+    found = plugins["grad-times-input"]
+    assert (found["distribution"], found["version"]) == ("cnnvis-grad-times-input", "1.2.3")
+    assert found["reference"] == "arXiv:1605.01713"
+    assert plugins["csv"]["kind"] == "renderer"
+    assert plugins["saliency"]["distribution"] == "cnnvis"
+    shown = environment.cnnvis("run", "grad-times-input", "--help").stdout
+    assert "--absolute" in shown and "not its sign" in shown
+
+
+def test_it_runs_and_its_renderer_too(environment: Environment) -> None:
+    done = environment.cnnvis(
+        "run", "grad-times-input", "demo", "-im", 0, 1, "-r", "numpy", "-r", "csv", "-r", "png",
+        "--csv.separator", ";", "-o", "it.csv",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["it.npz", "it.csv", "it.png"]
+    found = cnnvis.Explanation.load(environment.folder / "it.npz")
+    assert found.provenance["plugin"] == {
+        "distribution": "cnnvis-grad-times-input",
+        "version": "1.2.3",
+    }
+    assert found.maps is not None and found.inputs is not None
+    plain = cnnvis.run("saliency", "demo", images=[0, 1], backprop=None, gradient=None).maps
+    expected = plain[..., None] * found.inputs
+    np.testing.assert_allclose(found.maps, expected, rtol=1e-3, atol=1e-6)
+    lines = (environment.folder / "it.csv").read_text().splitlines()
+    assert len(lines) == 2 and len(lines[0].split(";")) == 64 * 64
+    absolute = environment.cnnvis(
+        "run", "grad-times-input", "demo", "-im", 0, 1, "--absolute", "-o", "abs.npz"
+    )
+    assert absolute.returncode == 0, absolute.stderr
+    sizes = cnnvis.Explanation.load(environment.folder / "abs.npz").maps
+    np.testing.assert_allclose(sizes, abs(found.maps), rtol=1e-3, atol=1e-6)
+
+
+def test_it_is_gone_after_uninstalling(environment: Environment) -> None:
+    environment.pip("uninstall", "--yes", "--quiet", "cnnvis-grad-times-input")
+    assert "grad-times-input" not in environment.plugins()
+    done = environment.cnnvis("run", "grad-times-input", "demo")
+    assert done.returncode == 2
+    assert "no technique named 'grad-times-input'" in done.stderr
