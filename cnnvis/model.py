@@ -77,10 +77,17 @@ class Model:
     path
         The file that it was loaded from, for the provenance.
 
+    Attributes
+    ----------
+    network
+        The Keras network, whole.
+    asked_layer, asked_filters
+        The target as somebody asked for it; None where nobody did.
+
     Raises
     ------
     UserError
-        If there is no such layer or output, or the network has no graph of layers to cut.
+        If there is no such layer, or the network has no graph of layers to cut.
     """
 
     def __init__(
@@ -99,9 +106,8 @@ class Model:
         self.path = path
         self.class_names = tuple(class_names) if class_names else None
         _require_graph(self.network)
-        self._asked_layer, self._asked_filters = layer, filters
+        self.asked_layer, self.asked_filters = layer, filters
         self._target_layer = self._layer(layer or self._default_layer())
-        self.filters = None if filters is None else self._filter_numbers(filters)
         self._compiled: dict[tuple[Any, ...], Callable[..., Sequence[Array]]] = {}
 
     def at(
@@ -122,14 +128,20 @@ class Model:
     # What there is
 
     @property
-    def asked_layer(self) -> str | None:
-        """The target layer's name if somebody named one, else None."""
-        return self._asked_layer
-
-    @property
     def layer(self) -> str:
         """The target layer's name."""
         return str(self._target_layer.name)
+
+    @functools.cached_property
+    def filters(self) -> tuple[int, ...] | None:
+        """Which outputs of the target are explained; None if nobody said.
+
+        Raises
+        ------
+        UserError
+            If the target has no such output.
+        """
+        return None if self.asked_filters is None else self._filter_numbers(self.asked_filters)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:

@@ -369,7 +369,7 @@ def _model_facts(model: Model | None) -> dict[str, Any] | None:
         "file": None if model.path is None else model.path.name,
         "sha256": model.sha256,
         "layer": model.layer,
-        "filters": model.filters,
+        "filters": model.asked_filters,
         "repairs": model.repairs,
         "cut": dict(model.cut),
     }

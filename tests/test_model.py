@@ -114,7 +114,9 @@ def test_targets_that_are_not_there(
     classifier: Any, layer: str | None, filters: Any, sentence: str
 ) -> None:
     with pytest.raises(cnnvis.UserError, match=sentence):
-        cnnvis.Model(classifier, layer=layer, filters=filters, class_names=["ape", "bee", "cow"])
+        _ = cnnvis.Model(
+            classifier, layer=layer, filters=filters, class_names=["ape", "bee", "cow"]
+        ).filters
 
 
 def test_networks_without_a_graph_are_refused(keras: Any) -> None:

@@ -73,11 +73,15 @@ def activation_max(
     """
     if iterations < 1 or lp_norm < 1:
         raise cnnvis.UserError("iterations and lp_norm must be at least 1")
+    if input_range[0] >= input_range[1]:
+        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
     if start == "data" and samples is None:
         raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
     import numpy as np
 
     rng = np.random.default_rng(seed)
+    if input_range[0] >= input_range[1]:
+        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
     if start == "data" and samples is not None:
         starts = samples.x
     else:
@@ -163,9 +167,13 @@ def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
     fitting = []
     for name in names:
         try:
-            fitting.append(model.at(name, model.filters if model.filters is not None else 0))
+            at = model.at(name, 0 if model.asked_filters is None else model.asked_filters)
+            _ = at.filters  # looked up now, to leave out a layer that has no such filter
+            fitting.append(at)
         except cnnvis.UserError as error:
             cnnvis.note(f"{name} was left out: {error}")
+    if not fitting:
+        raise cnnvis.UserError(f"no layer has the output {model.asked_filters}")
     return fitting
 
 

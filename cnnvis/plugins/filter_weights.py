@@ -20,7 +20,7 @@ def filter_weights(model: cnnvis.Model) -> cnnvis.Explanation:
     name = model.asked_layer or _first_convolution(model)
     layer = model.keras_layer(name)
     maps, channels = _filters(layer, name)
-    numbers = model.at(name, model.filters).filters if model.filters is not None else None
+    numbers = model.at(name, model.asked_filters).filters
     chosen = range(len(maps)) if numbers is None else numbers
     return cnnvis.Explanation(
         maps[list(chosen)],
@@ -46,7 +46,7 @@ def _filters(layer: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
     kind = type(layer).__name__
     if "Separable" in kind or "Depthwise" in kind:
         # One kernel for each input channel and multiplier: (positions..., channels, multiplier).
-        kernel = np.asarray(getattr(layer, "depthwise_kernel", layer.kernel))
+        kernel = np.asarray(layer.depthwise_kernel if "Separable" in kind else layer.kernel)
         return np.moveaxis(kernel.reshape(*kernel.shape[:-2], -1), -1, 0), False
     weights = getattr(layer, "kernel", None)
     if weights is None:
