@@ -61,6 +61,8 @@ def _split(held: Any, where: str) -> tuple[Any, Any, Sequence[Any] | None]:
                 f"{', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}"
             )
         return x, y, held.get("class_names")
+    if isinstance(held, tuple | list) and len(held) == 2 and held[1] is None:
+        held = held[:1]
     if isinstance(held, tuple | list) and len(held) in (1, 2) and _is_arrays(held):
         return held[0], held[1] if len(held) == 2 else None, None
     return held, None, None
