@@ -142,7 +142,7 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If there is no such option, or a value is not of its type.
+        If there is no such option, a value is not of its type, or the plugin's own check refuses.
     """
     import msgspec
 
@@ -163,6 +163,8 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(
                 f"option {name} of {plugin.name} cannot be {value!r}: it takes {option.type}.{hint}"
             ) from error
+    if plugin.check is not None:
+        plugin.check(**result)
     return result
 
 

@@ -41,6 +41,9 @@ class Plugin:
     accepts
         For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
         It must be quick and import nothing heavy.
+    check
+        Called with all options, by name, before anything heavy starts: raises `UserError` for
+        values that their types allow and the function does not.
     distribution, version
         The installed package that the plugin came from, filled in by the registry.
     """
@@ -51,6 +54,7 @@ class Plugin:
     reference: str | None = None
     suffixes: tuple[str, ...] = ()
     accepts: Callable[[Path], bool] | None = None
+    check: Callable[..., None] | None = None
     distribution: str = ""
     version: str = ""
 
@@ -85,23 +89,29 @@ def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
-def technique(name: str, *, reference: str | None = None) -> Callable[[Function], Function]:
+def technique(
+    name: str, *, reference: str | None = None, check: Callable[..., None] | None = None
+) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
+
+    For `check`, here and below, see `Plugin`.
 
     The function takes those of `model` and `samples` that it needs, by these names; a default of
     None for `samples` says that data are welcome but not needed.
     """
-    return _mark("technique", name, reference=reference)
+    return _mark("technique", name, reference=reference, check=check)
 
 
-def renderer(name: str, *, suffixes: Sequence[str] = ()) -> Callable[[Function], Function]:
+def renderer(
+    name: str, *, suffixes: Sequence[str] = (), check: Callable[..., None] | None = None
+) -> Callable[[Function], Function]:
     """Mark a function as a renderer: ``function(explanation, path or console, *, options)``.
 
     With `suffixes` it writes one file: its second parameter, `path`, is a temporary name that
     becomes the real one once the function returns, so that no half-written file is ever seen.
     Without, it prints: its second parameter, `console`, is a `rich.console.Console`.
     """
-    return _mark("renderer", name, suffixes=suffixes)
+    return _mark("renderer", name, suffixes=suffixes, check=check)
 
 
 def reader(
@@ -125,9 +135,10 @@ def _mark(
     reference: str | None = None,
     suffixes: Sequence[str] = (),
     accepts: Callable[[Path], bool] | None = None,
+    check: Callable[..., None] | None = None,
 ) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
-        plugin = Plugin(kind, name, function, reference, tuple(suffixes), accepts)
+        plugin = Plugin(kind, name, function, reference, tuple(suffixes), accepts, check)
         setattr(function, _MARK, plugin)
         return function
 

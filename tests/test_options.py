@@ -119,6 +119,26 @@ def test_an_option_without_type_or_default_is_its_authors_mistake() -> None:
             options_of(plugin)
 
 
+def test_a_plugins_own_check_sees_all_options() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def check(**options: Any) -> None:
+        seen.append(options)
+        if options["low"] > options["high"]:
+            raise cnnvis.UserError("low is above high")
+
+    @cnnvis.technique("range", check=check)
+    def ranged(*, low: int = 0, high: int = 1) -> None:
+        """Do."""
+
+    plugin = cnnvis.plugin_of(ranged)
+    assert plugin is not None
+    assert checked(plugin, {"high": 5}) == {"low": 0, "high": 5}
+    assert seen == [{"low": 0, "high": 5}]
+    with pytest.raises(cnnvis.UserError, match="low is above high"):
+        checked(plugin, {"low": 3})
+
+
 @pytest.mark.parametrize("plugin", list(registry()), ids=lambda p: f"{p.kind}-{p.name}")
 def test_every_built_in_option_is_documented(plugin: Any) -> None:
     assert plugin.summary.endswith(".")

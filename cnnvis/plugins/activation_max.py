@@ -17,7 +17,18 @@ EPSILON = 1e-7
 DECAY = 0.95  # of RMSprop's running mean of squares
 
 
-@cnnvis.technique("activation-max", reference="Erhan et al. 2009, Univ. de Montreal 1341")
+def _check(
+    *, iterations: int, lp_norm: float, input_range: tuple[float, float], **_: object
+) -> None:
+    if iterations < 1 or lp_norm < 1:
+        raise cnnvis.UserError("iterations and lp_norm must be at least 1")
+    if input_range[0] >= input_range[1]:
+        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
+
+
+@cnnvis.technique(
+    "activation-max", reference="Erhan et al. 2009, Univ. de Montreal 1341", check=_check
+)
 def activation_max(
     model: cnnvis.Model,
     samples: cnnvis.Samples | None = None,
@@ -71,17 +82,11 @@ def activation_max(
     seed
         Of the noise and the jitter; the same seed gives the same result.
     """
-    if iterations < 1 or lp_norm < 1:
-        raise cnnvis.UserError("iterations and lp_norm must be at least 1")
-    if input_range[0] >= input_range[1]:
-        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
     if start == "data" and samples is None:
         raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    if input_range[0] >= input_range[1]:
-        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
     if start == "data" and samples is not None:
         starts = samples.x
     else:

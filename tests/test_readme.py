@@ -1,0 +1,112 @@
+"""What the README says is what happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^    (?:.*&& )?cnnvis (.*?)(?:  .*)?$", README, re.MULTILINE)
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+Typed = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_there_is_something_to_try() -> None:
+    assert len(COMMANDS) == 6, COMMANDS
+    assert len(PYTHON) == 2
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_do_what_they_say(
+    words: str, typed: Typed, tmp_path: Path, reference: Path
+) -> None:
+    seed = reference / "seed"
+    (tmp_path / "model.h5").symlink_to(seed / "introgression_32x32.h5")
+    (tmp_path / "images.pkl").symlink_to(seed / "test_data_32x32.pkl")
+    done = typed(*shlex.split(words))
+    assert done.returncode == 0, done.stderr
+    for written in re.findall(r"^\S+\.(?:png|npz)$", done.stdout, re.MULTILINE):
+        assert (tmp_path / written).stat().st_size > 1000
+
+
+def test_python_does_what_it_says(
+    typed: Typed, tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = reference / "seed"
+    (tmp_path / "model.h5").symlink_to(seed / "introgression_32x32.h5")
+    (tmp_path / "images.pkl").symlink_to(seed / "test_data_32x32.pkl")
+    names: dict[str, Any] = {}
+    exec(PYTHON[0], names)
+    explanation = names["explanation"]
+    assert explanation.maps.shape == (2, 64, 64)
+    assert explanation.labels.tolist() == [1, 1]
+    assert explanation.target == "output[sweep]"
+    assert abs(explanation.maps.mean(axis=1).argmax(axis=1) - [41, 46]).max() <= 5
+    assert (tmp_path / "maps.npz").exists()
+
+
+def test_the_plugin_is_one() -> None:
+    names: dict[str, Any] = {"__name__": "cnnvis_grad_times_input"}
+    import sys
+    import types
+
+    module = types.ModuleType("cnnvis_grad_times_input")
+    sys.modules[module.__name__] = module
+    try:
+        exec(PYTHON[1], module.__dict__)
+        names.update(module.__dict__)
+        model = cnnvis.load_model(cnnvis.demo.MODEL)
+        samples = cnnvis.read_samples(cnnvis.demo.DATA)[[0]]
+        samples = samples.shaped_for(model.input_shape)
+        found = names["grad_times_input"](model, samples)
+        expected = model.input_gradient(samples.x) * samples.x
+        np.testing.assert_allclose(found.maps, expected)
+        plugin = cnnvis.plugin_of(names["grad_times_input"])
+        assert plugin is not None and plugin.name == "grad-times-input"
+    finally:
+        del sys.modules[module.__name__]
+
+
+def test_figures_are_those_that_were_measured() -> None:
+    facts = json.loads((ROOT / "cnnvis" / "demo" / "facts.json").read_text())
+    near = facts["localization_in_correct_sweeps"]
+    for figure in (
+        f"{facts['held_out_accuracy']:.1%}".replace("%", " %"),
+        f"{facts['held_out_simulations']:,} simulations",
+        f"{near['sweeps']} held-out sweeps",
+        f"{near['brightest_saliency_column']['within_3_columns']:.0%}".replace("%", " %"),
+        f"{near['chance_any_column']['within_3_columns']:.0%}".replace("%", " %"),
+    ):
+        assert figure in README, figure
+    site = np.load(ROOT / "cnnvis" / "demo" / "data.npz")["site"]
+    assert site[[0, 2]].tolist() == [41, 46]
+
+
+def test_pictures_are_there() -> None:
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).stat().st_size > 1000
+
+
+def test_the_demo_is_as_accurate_on_what_ships() -> None:
+    samples = cnnvis.read_samples(cnnvis.demo.DATA)
+    facts = json.loads((ROOT / "cnnvis" / "demo" / "facts.json").read_text())["shipped"]
+    answers = cnnvis.load_model(cnnvis.demo.MODEL).predict(samples.x[..., None]).argmax(axis=1)
+    assert len(samples) == facts["simulations"]
+    assert int((answers == samples.labels).sum()) == facts["correctly_classified"]
+
+
+def test_the_demo_is_small() -> None:
+    files = (ROOT / "cnnvis" / "demo").glob("*")
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 1_000_000
