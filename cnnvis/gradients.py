@@ -155,12 +155,12 @@ class Pass:
         """
         tf = tensorflow()
         *activations, output = self.outputs(x)
-        units = _per_unit(output, self.channel_axis)
+        units = per_unit(output, self.channel_axis)
         scores = tf.reduce_sum(tf.cast(units, tf.float32) * weights, axis=-1)
         return (activations[0] if activations else None), scores
 
 
-def _per_unit(output: Any, channel_axis: int) -> Any:
+def per_unit(output: Any, channel_axis: int) -> Any:
     """A layer's output, (n, k): each unit's, or each filter's average over its positions."""
     tf = tensorflow()
     rank = len(output.shape)

@@ -215,27 +215,25 @@ class Model:
         """The target layer's output for inputs (n, ...), with a softmax or sigmoid left out."""
         return self._forward("target", lambda: self._pass(None))(x)
 
-    def weights(self, x: Array) -> Array:
+    def target_weights(self, x: Array) -> Array:
         """How much each output of the target counts in the score of each input, (n, k) float32.
 
         One for the outputs asked for, or for the class predicted for that input; zero elsewhere.
         """
-        weights = np.zeros((len(x), self.target_units), np.float32)
-        if self.filters is not None:
-            weights[:, list(self.filters)] = 1
-        elif not self._predicts:
-            weights[:, 0] = 1
-        else:
-            weights[np.arange(len(x)), self.outputs(x).argmax(axis=-1)] = 1
-        return weights
+        return self._choice(len(x), self._units(x) if self._predicts else None)
 
     def targets(self, x: Array, weights: Array | None = None) -> tuple[Target, ...]:
-        """What is explained of each of these inputs, with its score."""
-        outputs = self.outputs(x)
-        weights = self.weights(x) if weights is None else weights
-        axis = _channel_axis(self._target_layer) % max(outputs.ndim, 2)
-        space = tuple(a for a in range(1, outputs.ndim) if a != axis)
-        units = outputs.reshape(len(x), -1) if outputs.ndim < 2 else outputs.mean(axis=space)
+        """What is explained of each of these inputs, with its score.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        weights
+            What the score is, (n, k), where it is not `self.target_weights(x)`.
+        """
+        units = self._units(x)
+        weights = self._choice(len(x), units) if weights is None else weights
         probabilities = self._probabilities(units)
         targets = []
         for i, weight in enumerate(weights):
@@ -262,8 +260,8 @@ class Model:
         backprop
             How gradients pass rectifiers; see `cnnvis.Backprop`.
         weights
-            What the score is, (n, k), where it is not `self.weights(x)`: a method that changes its
-            inputs must go on explaining the class predicted for the unchanged ones.
+            What the score is, (n, k), where it is not `self.target_weights(x)`: a method that
+            changes its inputs must go on explaining the class predicted for the unchanged ones.
 
         Raises
         ------
@@ -271,7 +269,7 @@ class Model:
             If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
         """
         run = self._gradient(("input", backprop), lambda: self._pass(backprop), False)
-        gradient, _ = run(_floats(x), self.weights(x) if weights is None else weights)
+        gradient, _ = run(_floats(x), self.target_weights(x) if weights is None else weights)
         self._require_gradient(gradient)
         return gradient
 
@@ -289,7 +287,9 @@ class Model:
         activations the score is differentiated by.
         """
         run = self._gradient((layer, backprop), lambda: self._pass(backprop, layer), True)
-        gradient, activations = run(_floats(x), self.weights(x) if weights is None else weights)
+        gradient, activations = run(
+            _floats(x), self.target_weights(x) if weights is None else weights
+        )
         self._require_gradient(gradient)
         return activations, gradient
 
@@ -313,6 +313,22 @@ class Model:
 
     # How it is done
 
+    def _units(self, x: Array) -> Array:
+        """Each output of the target, averaged over its positions, (n, k)."""
+        axis = _channel_axis(self._target_layer)
+        return np.asarray(gradients.per_unit(self.outputs(x), axis))
+
+    def _choice(self, count: int, units: Array | None) -> Array:
+        """The target's weights for that many inputs, whose outputs are `units`."""
+        weights = np.zeros((count, self.target_units), np.float32)
+        if self.filters is not None:
+            weights[:, list(self.filters)] = 1
+        elif self._predicts and units is not None:
+            weights[np.arange(count), units.argmax(axis=-1)] = 1
+        else:
+            weights[:, 0] = 1
+        return weights
+
     def _default_layer(self) -> str:
         names = [layer.name for layer in self.network.layers]
         if OUTPUT in names:
@@ -326,8 +342,8 @@ class Model:
 
     @property
     def _predicts(self) -> bool:
-        """Whether the target's outputs are classes to choose the predicted one of."""
-        is_default = self.layer == self._default_layer()
+        """Whether each input is explained by its predicted class: nobody asked for another."""
+        is_default = self.filters is None and self.layer == self._default_layer()
         return is_default and self.target_units > 1 and len(self._target_layer.output.shape) == 2
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from cnnvis.reporting import Advance
 if TYPE_CHECKING:
     from rich.console import Console
 
-PATIENCE = 1.0  # seconds
+# Seconds: before anything is shown, and before a further bar is, lest short tasks flicker.
+PATIENCE, BLINK = 1.0, 0.2
 
 
 class Bars:
@@ -20,6 +22,7 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._start = time.monotonic()
 
     @contextmanager
     def __call__(self, what: str, total: int | None) -> Iterator[Advance]:
@@ -41,7 +44,8 @@ class Bars:
             columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
         bars = Progress(*columns, console=self._console, transient=True)
         task = bars.add_task(what, total=total)
-        late = threading.Timer(PATIENCE, bars.start)
+        waited = time.monotonic() - self._start
+        late = threading.Timer(max(PATIENCE - waited, BLINK), bars.start)
         late.daemon = True
         late.start()
         try:
