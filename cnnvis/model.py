@@ -116,14 +116,16 @@ class Model:
         filters: int | str | Sequence[int | str] | None = None,
         class_names: Sequence[str] | None = None,
     ) -> Model:
-        """The same network with another target."""
-        return Model(
+        """The same network with another target, the default one where nothing is said."""
+        other = Model(
             self._loaded,
             layer=layer,
             filters=filters,
             class_names=class_names or self.class_names,
             path=self.path,
         )
+        other._compiled = self._compiled  # what was traced for one target serves all that share it
+        return other
 
     # What there is
 
@@ -209,11 +211,11 @@ class Model:
 
     def predict(self, x: Array) -> Array:
         """The whole network's answer for inputs (n, ...), its last activation included."""
-        return self._forward("answer", lambda: gradients.Pass(self.network, ()))(x)
+        return self._forward(None, lambda: gradients.Pass(self.network, ()))(x)
 
     def outputs(self, x: Array) -> Array:
         """The target layer's output for inputs (n, ...), with a softmax or sigmoid left out."""
-        return self._forward("target", lambda: self._pass(None))(x)
+        return self._forward(self.layer, lambda: self._pass(None))(x)
 
     def target_weights(self, x: Array) -> Array:
         """How much each output of the target counts in the score of each input, (n, k) float32.
@@ -268,7 +270,7 @@ class Model:
         UserError
             If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
         """
-        run = self._gradient(("input", backprop), lambda: self._pass(backprop), False)
+        run = self._gradient(backprop)
         gradient, _ = run(_floats(x), self.target_weights(x) if weights is None else weights)
         self._require_gradient(gradient)
         return gradient
@@ -286,7 +288,7 @@ class Model:
         The parameters and errors are those of `input_gradient`; `layer` names the layer whose
         activations the score is differentiated by.
         """
-        run = self._gradient((layer, backprop), lambda: self._pass(backprop, layer), True)
+        run = self._gradient(backprop, layer)
         gradient, activations = run(
             _floats(x), self.target_weights(x) if weights is None else weights
         )
@@ -411,17 +413,21 @@ class Model:
             )
         return gradients.Pass(network, (*linear, *rectifiers), _channel_axis(target))
 
-    def _forward(self, key: str, run: Callable[[], gradients.Pass]) -> Callable[[Array], Array]:
-        if (key,) not in self._compiled:
-            self._compiled[(key,)] = gradients.compiled_forward(run())
-        return lambda x: self._compiled[(key,)](_floats(x))[0]
+    def _forward(
+        self, target: str | None, run: Callable[[], gradients.Pass]
+    ) -> Callable[[Array], Array]:
+        key = ("forward", target)
+        if key not in self._compiled:
+            self._compiled[key] = gradients.compiled_forward(run())
+        return lambda x: self._compiled[key](_floats(x))[0]
 
     def _gradient(
-        self, key: tuple[Any, ...], run: Callable[[], gradients.Pass], of_activations: bool
+        self, backprop: Backprop | None, *activations: str
     ) -> Callable[..., Sequence[Array]]:
+        key = ("gradient", self.layer, backprop, *activations)
         if key not in self._compiled:
-            compiled = gradients.compiled_gradient(run(), of_activations=of_activations)
-            self._compiled[key] = compiled
+            run = self._pass(backprop, *activations)
+            self._compiled[key] = gradients.compiled_gradient(run, of_activations=bool(activations))
         return self._compiled[key]
 
     def _probabilities(self, units: Array) -> Array | None:

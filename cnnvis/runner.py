@@ -301,8 +301,11 @@ def _model(
     options: Mapping[str, Mapping[str, Any]],
 ) -> Model:
     if isinstance(model, Model):
-        asked = layer is not None or filters is not None
-        return model.at(layer, filters, class_names) if asked or class_names else model
+        # A model that comes with a target keeps it, unless another is asked for.
+        if layer is None:
+            layer = model.asked_layer
+            filters = model.asked_filters if filters is None else filters
+        return model.at(layer, filters, class_names)
     if isinstance(model, str | PathLike):
         loader = registry().for_path("loader", Path(model))
         return load_model(

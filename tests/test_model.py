@@ -146,3 +146,23 @@ def test_where_the_channels_of_the_input_are(
 ) -> None:
     network = keras.Sequential([keras.layers.Input(shape), *build(keras.layers)])
     assert cnnvis.Model(network).input_channel_axis == axis
+
+
+def test_a_model_keeps_its_target_and_what_was_compiled(classifier: Any, images: Any) -> None:
+    model = cnnvis.Model(classifier, layer="second", filters=3)
+    samples = cnnvis.Samples(images, class_names=("ape", "bee", "cow"))
+    assert cnnvis.run("saliency", model, data=samples).target == "second[3]"
+    assert cnnvis.run("saliency", model, data=samples, filter=1).target == "second[1]"
+    assert cnnvis.run("saliency", model, data=samples, layer="first").target == "first[0]"
+    by_name = cnnvis.run("saliency", model, data=samples, layer="classes", filter="bee")
+    assert by_name.target == "classes[bee]"
+
+    layer, traced = classifier.get_layer("first"), []
+    plain = layer.activation
+    layer.activation = lambda x: (traced.append(1), plain(x))[1]
+    try:
+        for filter_number in (0, 1, 2, 0):
+            cnnvis.run("saliency", model, data=samples, filter=filter_number)
+    finally:
+        layer.activation = plain
+    assert traced == [], "the same target was traced before"
