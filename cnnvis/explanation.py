@@ -102,6 +102,9 @@ class Explanation:
         What was explained, one for each map.
     signed
         Whether the sign of a value means anything. None: it does if there are negative ones.
+    are_inputs
+        Whether each map is itself an input of the network, to be drawn as one: in colours if it
+        has three channels.
     table
         Columns by name, each with as many entries as the others.
     notes
@@ -116,6 +119,7 @@ class Explanation:
     titles: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
     signed: bool | None = None
+    are_inputs: bool = False
     table: Mapping[str, Sequence[Any]] | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -147,6 +151,13 @@ class Explanation:
             return len(self.maps)
         assert self.table is not None
         return max((len(column) for column in self.table.values()), default=0)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the sign of a value means anything, judged by the maps where nobody said."""
+        if self.signed is not None or self.maps is None:
+            return bool(self.signed)
+        return bool((self.maps < 0).any())
 
     @property
     def inputs(self) -> Array | None:
@@ -219,6 +230,7 @@ class Explanation:
             "titles": self.titles,
             "targets": [vars(target) for target in self.targets],
             "signed": self.signed,
+            "are_inputs": self.are_inputs,
             "table": None if self.table is None else {k: list(v) for k, v in self.table.items()},
             "notes": self.notes,
             "names": samples.names if samples else None,
@@ -255,6 +267,7 @@ class Explanation:
                 tuple(facts["titles"]),
                 tuple(_target(target) for target in facts["targets"]),
                 facts["signed"],
+                facts["are_inputs"],
                 facts["table"],
                 tuple(facts["notes"]),
                 facts["provenance"],

@@ -22,10 +22,10 @@ class Panel:
     Attributes
     ----------
     values
-        (length,) or (length, channels) for a profile; (rows, columns) for a picture; (rows,
-        columns, 3 or 4) for one in colours between 0 and 1. NaN where nothing is to be drawn.
+        (length,) for a profile; (rows, columns) for a picture; (rows, columns, 3 or 4) for one in
+        colours between 0 and 1. NaN where nothing is to be drawn.
     axes
-        The names of the axes of `values` that are spatial; empty for a mosaic.
+        The names of the axes of `values`, that of colours left out; empty for a mosaic.
     title
         What it is, in a line or more.
     """
@@ -37,7 +37,12 @@ class Panel:
     @property
     def is_profile(self) -> bool:
         """Whether this is a curve over one axis rather than a picture."""
-        return len(self.axes) == 1
+        return self.values.ndim == 1
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether the values are colours rather than numbers to be given some."""
+        return self.values.ndim == 3
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,9 @@ def panels(explanation: Explanation, *, limit: int | None = None, tiles: int = 1
     assert explanation.maps is not None
     samples, pairs = explanation.samples, []
     for position in range(len(explanation))[:limit]:
-        shown = _panel(
-            explanation.maps[position], explanation.axes, explanation.title(position), tiles
-        )
+        title = explanation.title(position)
+        one = explanation.maps[position]
+        shown = _panel(one, explanation.axes, title, tiles, colours=explanation.are_inputs)
         source = None
         if samples is not None:
             values = np.asarray(samples.x[position])
@@ -74,31 +79,26 @@ def panels(explanation: Explanation, *, limit: int | None = None, tiles: int = 1
     return pairs
 
 
-def _panel(
-    values: Array, axes: Sequence[str], title: str, tiles: int, *, colours: bool = False
-) -> Panel:
+def _panel(values: Array, axes: Sequence[str], title: str, tiles: int, *, colours: bool) -> Panel:
     names = [name for name in axes if name != CHANNEL]
     if CHANNEL in axes:
         values = np.moveaxis(values, axes.index(CHANNEL), -1)
         if values.shape[-1] == 1:
             values = values[..., 0]
     channels = values.ndim > len(names)
-    match len(names):
-        case 0:
-            return Panel(np.atleast_1d(values), ("position",), title)
-        case 1:
-            return Panel(values, tuple(names), title)
-        case 2 if not channels:
-            return Panel(values, tuple(names), title)
-        case 2 if colours and values.shape[-1] in (3, 4):
-            return Panel(_colours(values), tuple(names), title)
-    # Whatever is left, volumes and many channels, becomes a row of flat pictures.
+    if not channels and len(names) <= 2:
+        return Panel(np.atleast_1d(values), tuple(names) or ("",), title)
+    if channels and len(names) < 2:  # a profile of several channels is a strip for each of them
+        return Panel(values.reshape(-1, values.shape[-1]).T, (CHANNEL, *names, "")[:2], title)
+    if channels and colours and len(names) == 2 and values.shape[-1] in (3, 4):
+        return Panel(_colours(values), tuple(names), title)
+    # Whatever is left, volumes and many channels, becomes a mosaic of flat pictures.
     stack = np.moveaxis(values, -1, 0) if channels else values
     stack = stack.reshape(-1, *stack.shape[-2:])
-    picture, left_out = _mosaic(np.asarray(stack, np.float32), tiles)
-    what = "channels" if channels else f"{names[0]}s"
-    more = f"{tiles} of {len(stack)} {what}" if left_out else f"{len(stack)} {what}"
-    return Panel(picture, (), f"{title}\n{more}" if title else more)
+    what = "planes" if not channels else "channels" if len(names) == 2 else "planes of channels"
+    count = f"{tiles} of {len(stack)}" if len(stack) > tiles else str(len(stack))
+    about = f"{count} {what}"
+    return Panel(_mosaic(stack, tiles), (), f"{title}\n{about}" if title else about)
 
 
 def _colours(values: Array) -> Array:
@@ -111,17 +111,15 @@ def _colours(values: Array) -> Array:
     return np.asarray((values - low) / ((high - low) or 1), np.float32)
 
 
-def _mosaic(stack: Array, tiles: int) -> tuple[Array, bool]:
-    """Pictures (k, rows, columns) side by side with a gap between, and whether some are left out."""
-    left_out = len(stack) > tiles
-    if left_out:
+def _mosaic(stack: Array, tiles: int) -> Array:
+    """Pictures (k, rows, columns) side by side, NaN between; evenly spaced ones if too many."""
+    if len(stack) > tiles:
         stack = stack[np.linspace(0, len(stack) - 1, tiles).round().astype(int)]
     count, rows, columns = stack.shape
-    across = math.ceil(math.sqrt(count * rows / columns)) if count > 1 else 1
-    across = min(max(across, 1), count)
+    across = min(max(math.ceil(math.sqrt(count * rows / columns)), 1), count)
     down = math.ceil(count / across)
     whole = np.full((down * (rows + 1) - 1, across * (columns + 1) - 1), np.nan, np.float32)
     for number, tile in enumerate(stack):
         top, left = (number // across) * (rows + 1), (number % across) * (columns + 1)
         whole[top : top + rows, left : left + columns] = tile
-    return whole, left_out
+    return whole

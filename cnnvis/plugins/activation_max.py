@@ -121,6 +121,7 @@ def activation_max(
         axes=cnnvis.axis_names(results[0].ndim - 1, model.input_channel_axis),
         targets=tuple(targets),
         signed=False,
+        are_inputs=True,
     )
 
 

@@ -14,7 +14,16 @@ RAMP = " .:-=+*#%@"
 GAP = 2
 
 
-@cnnvis.renderer("terminal")
+def _check(*, cmap: str | None, **_: object) -> None:
+    from matplotlib import colormaps
+
+    if cmap is not None and cmap not in colormaps:
+        raise cnnvis.UserError(
+            f"there is no colour map {cmap!r}; matplotlib's include viridis, magma, hot, gray"
+        )
+
+
+@cnnvis.renderer("terminal", check=_check)
 def terminal(
     explanation: cnnvis.Explanation,
     console: Console,
@@ -49,6 +58,7 @@ def terminal(
     pairs = cnnvis.panels(explanation, limit=limit, tiles=tiles)
     colours = _Colours(explanation, cmap, in_colour=console.color_system is not None)
     across = min(columns, len(pairs))
+    rows = rows * 3 // 2 if across == 1 else rows
     width = (min(console.width, 120) - GAP * (across - 1)) // across
     for start in range(0, len(pairs), across):
         _print_pairs(console, pairs[start : start + across], colours, width, rows)
@@ -61,9 +71,7 @@ class _Colours:
 
     def __init__(self, explanation: cnnvis.Explanation, cmap: str | None, in_colour: bool) -> None:
         assert explanation.maps is not None
-        signed = explanation.signed
-        if signed is None:
-            signed = bool((explanation.maps < 0).any())
+        signed = explanation.is_signed
         self._low, self._high = float(explanation.maps.min()), float(explanation.maps.max())
         if signed:
             self._high = max(abs(self._low), abs(self._high))
@@ -72,7 +80,9 @@ class _Colours:
         self._in_colour = in_colour
 
     def map(self, values: Any, width: int, rows: int) -> RenderableType:
-        """A map on the scale that all maps share."""
+        """A map on the scale that all maps share, or in its own colours."""
+        if values.ndim == 3:
+            return self._picture(values, self._cmap, width, rows)
         span = (self._high - self._low) or 1
         return self._picture((values - self._low) / span, self._cmap, width, rows)
 
@@ -90,7 +100,7 @@ class _Colours:
         import numpy as np
         from rich.text import Text
 
-        low, high = f"{self._low:.3g} ", f" {self._high:.3g}"
+        low, high = f"{_number(self._low, self._high)} ", f" {_number(self._high)}"
         length = min(width - len(low) - len(high), 40)
         if not self._in_colour:
             return Text(f"{low}[{RAMP}]{high}")
@@ -171,15 +181,20 @@ def _print_pairs(
 
 
 def _flat(values: Any) -> Any:
-    """A picture: a profile becomes one with a strip for each channel."""
+    """A picture: a profile, or a few channels of one, becomes a strip that is high enough to see."""
     import numpy as np
 
     if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim == 2 and values.shape[1] < values.shape[0] / 4:
-        strip = max(math.ceil(values.shape[0] / (8 * values.shape[1])), 1)
-        return np.repeat(values.T, strip, axis=0)
+        values = values[None]
+    if values.ndim == 2 and values.shape[0] < values.shape[1] / 8:
+        strip = math.ceil(values.shape[1] / (8 * values.shape[0]))
+        return np.repeat(values, strip, axis=0)
     return values
+
+
+def _number(value: float, beside: float = 0.0) -> str:
+    """A number in few letters; nothing at all beside a far larger one is 0."""
+    return "0" if abs(value) < 1e-6 * abs(beside) else f"{value:.3g}"
 
 
 def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
@@ -197,12 +212,13 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
     if targets:
         table["target"] = [str(target) for target in targets]
         if any(target.score is not None for target in targets):
-            table["score"] = [target.score_text for target in targets]
-    table["smallest"] = [f"{one.min():.3g}" for one in maps]
-    table["largest"] = [f"{one.max():.3g}" for one in maps]
+            table["score"] = ["" if t.score is None else _number(t.score) for t in targets]
+        if any(target.probability is not None for target in targets):
+            table["p"] = ["" if t.probability is None else f"{t.probability:.3f}" for t in targets]
+    table["least"] = [_number(one.min(), one.max()) for one in maps]
+    table["most"] = [_number(one.max(), one.min()) for one in maps]
     peaks = [np.unravel_index(int(np.abs(one).argmax()), one.shape) for one in maps]
-    names = " ".join(explanation.axes)
-    table[f"strongest at {names}"] = [" ".join(map(str, peak)) for peak in peaks]
+    table[f"strongest {', '.join(explanation.axes)}"] = [", ".join(map(str, p)) for p in peaks]
     return table
 
 
@@ -211,10 +227,14 @@ def _print_columns(console: Console, columns: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name, cells in columns.items():
         numbers = all(isinstance(cell, int | float) for cell in cells)
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    width = console.width
+    if not console.is_terminal:  # a file has no edge to fold lines at
+        console.width = 1000
     console.print(table)
+    console.width = width
