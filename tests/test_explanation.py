@@ -59,7 +59,16 @@ def test_a_saved_explanation_is_the_same_when_loaded(tmp_path: Path) -> None:
     for name in ("maps", "inputs", "labels", "indices"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(explanation, name))
         assert getattr(loaded, name).dtype == getattr(explanation, name).dtype
-    for name in ("axes", "titles", "targets", "signed", "are_inputs", "notes", "provenance", "target"):
+    for name in (
+        "axes",
+        "titles",
+        "targets",
+        "signed",
+        "are_inputs",
+        "notes",
+        "provenance",
+        "target",
+    ):
         assert getattr(loaded, name) == getattr(explanation, name)
     assert loaded.samples is not None and explanation.samples is not None
     assert loaded.samples.names == explanation.samples.names

@@ -68,13 +68,14 @@ class Page:
         """The place of a map's input, titled; None where inputs have no place of their own."""
         if not self._has_inputs:
             return None
-        axes = self._axes(number, below=0.0)
+        axes = self._axes(number, self._pairs[number].input, below=0.0)
         self._write_title(axes, number)
         return axes
 
     def map_axes(self, number: int) -> Axes:
         """The place of a map, with numbers and names on the page's outer edges."""
-        axes = self._axes(number, below=(self._height + GAP) * self._has_inputs)
+        below = (self._height + GAP) * self._has_inputs
+        axes = self._axes(number, self._pairs[number].map, below=below)
         if not self._has_inputs:
             self._write_title(axes, number)
         names = self._pairs[number].map.axes
@@ -96,7 +97,7 @@ class Page:
         bar = self.figure.colorbar(drawn, cax=self.figure.add_axes(place))
         bar.ax.tick_params(labelsize=7)
 
-    def _axes(self, number: int, *, below: float) -> Axes:
+    def _axes(self, number: int, panel: cnnvis.Panel, *, below: float) -> Axes:
         from matplotlib.ticker import MaxNLocator
 
         block, column = divmod(number, self._columns)
@@ -105,8 +106,7 @@ class Page:
         axes = self.figure.add_axes(self._box(left, top, self._width, self._height))
         axes.tick_params(labelsize=6, length=2, labelbottom=False, labelleft=column == 0)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        is_profile = self._pairs[number].map.is_profile
-        axes.yaxis.set_major_locator(MaxNLocator(6, integer=not is_profile))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=not panel.is_profile))
         return axes
 
     def _write_title(self, axes: Axes, number: int) -> None:

@@ -116,10 +116,6 @@ class _Colours:
 
         if values.ndim == 3:
             return np.uint8(values[..., :3] * 255)
-        if cmap not in colormaps:
-            raise cnnvis.UserError(
-                f"there is no colour map {cmap!r}; matplotlib has viridis, magma"
-            )
         shown = colormaps[cmap](np.ma.masked_invalid(values), bytes=True)
         return np.asarray(shown)[..., :3]
 
