@@ -189,8 +189,8 @@ def _flat(values: Any) -> Any:
 
 
 def _number(value: float, beside: float = 0.0) -> str:
-    """A number in few letters; nothing at all beside a far larger one is 0."""
-    return "0" if abs(value) < 1e-6 * abs(beside) else f"{value:.3g}"
+    """A number in few letters; next to nothing beside a far larger one is 0."""
+    return "0" if abs(value) < 1e-4 * abs(beside) else f"{value:.3g}"
 
 
 def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
@@ -214,7 +214,7 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
     table["least"] = [_number(one.min(), one.max()) for one in maps]
     table["most"] = [_number(one.max(), one.min()) for one in maps]
     peaks = [np.unravel_index(int(np.abs(one).argmax()), one.shape) for one in maps]
-    table[f"strongest {', '.join(explanation.axes)}"] = [", ".join(map(str, p)) for p in peaks]
+    table[f"at {', '.join(explanation.axes)}"] = [", ".join(map(str, p)) for p in peaks]
     return table
 
 
