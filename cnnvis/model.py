@@ -171,7 +171,7 @@ class Model:
     @property
     def target_units(self) -> int:
         """How many outputs, classes or filters, the target layer has."""
-        shape = self._target_layer.output.shape
+        shape = self._tensor(self._target_layer).shape
         return int(shape[_channel_axis(self._target_layer)]) if len(shape) > 1 else 1
 
     @functools.cached_property
@@ -181,11 +181,12 @@ class Model:
             Layer(
                 name=layer.name,
                 kind=type(layer).__name__,
-                output_shape=tuple(_output_shape(layer)),
+                output_shape=tuple(self._tensors[id(layer)][0].shape[1:]),
                 parameters=int(layer.count_params()),
                 activation=gradients._name_of(getattr(layer, "activation", None)),
             )
             for layer in self.network.layers
+            if id(layer) in self._tensors
         )
 
     @functools.cached_property
@@ -346,7 +347,11 @@ class Model:
     def _predicts(self) -> bool:
         """Whether each input is explained by its predicted class: nobody asked for another."""
         is_default = self.filters is None and self.layer == self._default_layer()
-        return is_default and self.target_units > 1 and len(self._target_layer.output.shape) == 2
+        return (
+            is_default
+            and self.target_units > 1
+            and len(self._tensor(self._target_layer).shape) == 2
+        )
 
     @property
     def _names_fit(self) -> bool:
@@ -391,14 +396,35 @@ class Model:
 
     def _cut_at(self, *layers: Any) -> Any:
         """A network of the same layers that ends with the outputs of these."""
-        try:
-            outputs = [layer.output for layer in layers]
-        except (AttributeError, ValueError) as error:
+        return keras().Model(self.network.inputs, [self._tensor(layer) for layer in layers])
+
+    def _tensor(self, layer: Any) -> Any:
+        """A layer's output in this network."""
+        tensors = self._tensors.get(id(layer), [])
+        if len(tensors) != 1:
             raise UserError(
-                f"the layer {layers[-1].name!r} is used more than once in the network, "
+                f"the layer {layer.name!r} is used {len(tensors)} times in the network, "
                 "so its name does not say which output is meant"
-            ) from error
-        return keras().Model(self.network.inputs, outputs)
+            )
+        return tensors[0]
+
+    @functools.cached_property
+    def _tensors(self) -> dict[int, list[Any]]:
+        """The outputs of each layer, by its id, in the graph that leads to the network's outputs.
+
+        Not `layer.output`: a layer remembers its calls in every graph that it was ever part of,
+        such as those that a Sequential makes while it grows, and gives that of the first.
+        """
+        found: dict[int, list[Any]] = {}
+        pending, seen = list(self.network.outputs), set()
+        while pending:
+            operation, call, _ = pending.pop()._keras_history
+            if (id(operation), call) not in seen:
+                seen.add((id(operation), call))
+                node = operation._inbound_nodes[call]
+                found.setdefault(id(operation), []).append(node.output_tensors[0])
+                pending += node.input_tensors
+        return found
 
     def _pass(self, backprop: Backprop | None, *activations: str) -> gradients.Pass:
         target = self._target_layer
@@ -432,7 +458,7 @@ class Model:
 
     def _probabilities(self, units: Array) -> Array | None:
         _, squashing = gradients.linear_target(self._target_layer)
-        if squashing is None or len(self._target_layer.output.shape) != 2:
+        if squashing is None or len(self._tensor(self._target_layer).shape) != 2:
             return None
         return np.asarray(squashing(keras().ops.convert_to_tensor(units)))
 
@@ -501,14 +527,6 @@ def _require_graph(network: Any) -> None:
 
 def _channel_axis(layer: Any) -> int:
     return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
-
-
-def _output_shape(layer: Any) -> Sequence[int | None]:
-    try:
-        shape = layer.output.shape
-    except (AttributeError, ValueError):  # called more than once, or never
-        return ()
-    return tuple(shape[1:])
 
 
 def _floats(x: Array) -> Array:

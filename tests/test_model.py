@@ -166,3 +166,40 @@ def test_a_model_keeps_its_target_and_what_was_compiled(classifier: Any, images:
     finally:
         layer.activation = plain
     assert traced == [], "the same target was traced before"
+
+
+def test_a_layer_that_was_part_of_other_networks(keras: Any, images: Any, tmp_path: Any) -> None:
+    """Sequential models that are loaded or grow step by step call their layers again and again."""
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    whole = [
+        layers.Conv2D(4, 3, activation="relu", name="first"),
+        layers.MaxPooling2D(name="pool"),
+        layers.Conv2D(5, 3, activation="relu", name="second"),
+        layers.Flatten(),
+        layers.Dense(3, name="output"),
+    ]
+    grown = keras.Sequential([layers.Input((12, 10, 2))])
+    for layer in whole:
+        grown.add(layer)
+        _ = grown.outputs
+    grown.save(tmp_path / "grown.keras")
+    x = inputs = layers.Input((12, 10, 2))
+    for layer in whole:
+        x = layer(x)
+    settings: dict[str, Any] = {"data": images, "filter": 1}
+    expected = cnnvis.run("grad-cam", keras.Model(inputs, x), **settings).maps
+    for network in (grown, tmp_path / "grown.keras"):
+        found = cnnvis.run("grad-cam", network, **settings).maps
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    table = cnnvis.run("model-summary", tmp_path / "grown.keras").table
+    assert table is not None and table["output shape"][0] == "10 x 8 x 4"
+
+
+def test_a_shared_layer_does_not_say_which_call_is_meant(keras: Any) -> None:
+    layers = keras.layers
+    inputs, shared = layers.Input((4,)), layers.Dense(4, name="shared")
+    network = keras.Model(inputs, layers.Dense(2, name="output")(shared(shared(inputs))))
+    assert cnnvis.Model(network, filters=0).input_gradient(np.ones((1, 4))).shape == (1, 4)
+    with pytest.raises(cnnvis.UserError, match="'shared' is used 2 times"):
+        cnnvis.Model(network, layer="shared", filters=0).input_gradient(np.ones((1, 4)))
