@@ -276,13 +276,16 @@ def _samples(
         reader = registry().for_path("reader", Path(data))
         samples = read_samples(data, class_names=class_names, **options.get(reader.name, {}))
     else:
-        samples = as_samples(data, class_names)
-    if len(samples) == 0:
-        raise UserError("the data hold no images")
-    return samples.chosen(images)
+        samples = _as_samples(data, class_names)
+    chosen = samples.chosen(images)
+    if len(chosen) == 0:
+        raise UserError(
+            "there are no images to explain" if len(samples) else "the data hold no images"
+        )
+    return chosen
 
 
-def as_samples(data: Any, class_names: Sequence[str] | None = None) -> Samples:
+def _as_samples(data: Any, class_names: Sequence[str] | None = None) -> Samples:
     """`Samples` from whatever stands for them: themselves, inputs, or inputs and labels."""
     samples: Samples
     if isinstance(data, Samples):

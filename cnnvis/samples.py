@@ -40,7 +40,9 @@ class Samples:
         The inputs, sample axis first: an array, or something that reads itself when it is indexed
         (a memory map, a folder of pictures).
     labels
-        One whole number, the class, for each sample, or None.
+        The class of each sample, (n,) whole numbers, or None. May be given as one column, as one
+        column for each class, of which the largest counts, or in words, which then name the
+        classes. Fractions are the answers of a regression and no classes: they are left out.
     names
         A name for each sample, such as its file's, or None.
     class_names
@@ -68,6 +70,11 @@ class Samples:
             raise UserError("the data are a single number, and a network needs at least an array")
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
+        if self.labels is not None:
+            labels, words = _classes(np.asarray(self.labels))
+            object.__setattr__(self, "labels", labels)
+            if words is not None and self.class_names is None:
+                object.__setattr__(self, "class_names", words)
         for what, values in (("labels", self.labels), ("names", self.names)):
             if values is not None and len(values) != len(self):
                 raise UserError(f"the data hold {len(self)} inputs but {len(values)} {what}")
@@ -179,6 +186,20 @@ class Samples:
                 f"image {_listed(images)} holds {int(bad.sum())} values that are NaN or infinite; "
                 "leave it out with --images, or put a number in their place"
             )
+
+
+def _classes(labels: Array) -> tuple[Array | None, tuple[str, ...] | None]:
+    """Labels as whole numbers, and the names of the classes if they were given in words."""
+    if labels.ndim > 1:
+        wide = labels.reshape(len(labels), -1)
+        labels = wide[:, 0] if wide.shape[1] == 1 else wide.argmax(axis=1)
+    if labels.dtype.kind in "USO":
+        words, numbers = np.unique(labels.astype(str), return_inverse=True)
+        return numbers, tuple(words.tolist())
+    if labels.dtype.kind == "f":
+        whole = labels.astype(np.int64)
+        return (whole if np.array_equal(whole, labels) else None), None
+    return labels, None
 
 
 def class_name(class_names: Sequence[str] | None, index: int) -> str:

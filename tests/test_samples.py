@@ -107,3 +107,32 @@ def test_numbers_that_do_not_agree() -> None:
         cnnvis.Samples(np.zeros((5, 2)), np.zeros(3, int))
     with pytest.raises(cnnvis.UserError, match="single number"):
         cnnvis.Samples(np.float64(3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "names"),
+    [
+        ([2, 0, 1], [2, 0, 1], None),
+        ([[2], [0], [1]], [2, 0, 1], None),
+        (np.eye(3)[[2, 0, 1]], [2, 0, 1], None),
+        ([2.0, 0.0, 1.0], [2, 0, 1], None),
+        (["cow", "ape", "bee"], [2, 0, 1], ("ape", "bee", "cow")),
+        ([True, False, True], [1, 0, 1], None),
+        ([0.5, 1.5, 2.5], None, None),
+    ],
+)
+def test_labels_in_all_their_forms(labels: Any, expected: Any, names: Any) -> None:
+    samples = cnnvis.Samples(np.zeros((3, 4)), labels)
+    assert (None if samples.labels is None else samples.labels.tolist()) == expected
+    assert samples.class_names == names
+    chosen = samples[[2, 0]]
+    assert chosen.class_names == names
+    if expected is not None:
+        assert chosen.label_name(0) == (names or "012")[expected[2]]
+
+
+def test_an_empty_choice_is_refused(classifier: Any, images: Any) -> None:
+    with pytest.raises(cnnvis.UserError, match="no images to explain"):
+        cnnvis.run("saliency", classifier, data=images, images=[])
+    with pytest.raises(cnnvis.UserError, match="hold no images"):
+        cnnvis.run("saliency", classifier, data=images[:0])

@@ -26,8 +26,6 @@ def samples_of(held: Any, where: str) -> cnnvis.Samples:
     UserError
         If it holds anything else.
     """
-    import numpy as np
-
     x, y, names = _split(held, where)
     x = _array(x, "inputs", where)
     if x.dtype.kind not in "biuf":
@@ -35,17 +33,6 @@ def samples_of(held: Any, where: str) -> cnnvis.Samples:
             f"{where!r} holds inputs of the type {x.dtype}, and a network needs numbers"
         )
     labels = None if y is None else _array(y, "labels", where)
-    if labels is not None and labels.ndim > 1:
-        # One column of labels, or one column a class of which one holds the largest value.
-        wide = labels.reshape(len(labels), -1)
-        labels = wide[:, 0] if wide.shape[1] == 1 else wide.argmax(axis=1)
-    if labels is not None and labels.dtype.kind in "USO":
-        distinct, labels = np.unique(labels.astype(str), return_inverse=True)
-        names = distinct.tolist()
-    elif labels is not None and labels.dtype.kind == "f":
-        whole = labels.astype(np.int64)
-        # A regression's targets are no classes; there is nothing to name an image by.
-        labels = whole if np.array_equal(whole, labels) else None
     class_names = None if names is None else tuple(str(name) for name in names)
     return cnnvis.Samples(x, labels, class_names=class_names)
 
