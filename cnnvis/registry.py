@@ -136,6 +136,8 @@ class Registry:
         what = {"reader": "data", "loader": "model"}[kind]
         if not path.exists():
             raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
+        if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end
+            raise UserError(f"{str(path)!r} is neither a file nor a folder")
         plugins = self.of(kind)
         if path.is_file():
             for plugin in plugins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tomllib
@@ -139,6 +140,13 @@ def test_files_find_their_reader(tmp_path: Path) -> None:
         found.for_path("reader", tmp_path / "a.doc")
     with pytest.raises(cnnvis.UserError, match=r"no model file .*b\.keras"):
         found.for_path("loader", tmp_path / "b.keras")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data.pkl")
+    with pytest.raises(cnnvis.UserError, match=r"data\.pkl' is neither a file nor a folder"):
+        Registry().for_path("reader", tmp_path / "data.pkl")
 
 
 def test_a_distribution_before_the_colon_chooses() -> None:
