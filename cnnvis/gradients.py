@@ -212,7 +212,8 @@ def _in_batches(function: Any, *arrays: Array) -> list[Array]:
             kept = min(size, count - start)
             # A concrete function, since TensorFlow warns of every new tf.function that is traced.
             concrete = function.get_concrete_function(*batch)
-            parts.append([answer.numpy()[:kept] for answer in concrete(*batch)])
+            # Networks of half precision answer in types that SciPy and others do not know.
+            parts.append([answer.numpy()[:kept].astype(np.float32) for answer in concrete(*batch)])
             advance(kept)
     return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 

@@ -38,7 +38,7 @@ def run(
     model: Model | PathName | Any,
     *,
     data: Samples | PathName | Array | tuple[Array, Array] | None = None,
-    images: Sequence[int] | None = None,
+    images: int | Sequence[int] | None = None,
     layer: str | None = None,
     filter: Filters | None = None,
     class_names: Sequence[str] | None = None,
@@ -262,7 +262,7 @@ def _demo(plugin: Plugin, model: Any, data: Any, images: Any) -> tuple[Any, Any,
 def _samples(
     plugin: Plugin,
     data: Samples | PathName | Array | tuple[Array, Array] | None,
-    images: Sequence[int] | None,
+    images: int | Sequence[int] | None,
     class_names: Sequence[str] | None,
     options: Mapping[str, Mapping[str, Any]],
 ) -> Samples | None:

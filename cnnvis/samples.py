@@ -55,7 +55,7 @@ class Samples:
     Raises
     ------
     UserError
-        If the numbers of inputs, labels and names differ.
+        If the inputs are no numbers, or there are more or fewer of them than labels or names.
     """
 
     source: ArrayLike
@@ -68,6 +68,10 @@ class Samples:
     def __post_init__(self) -> None:
         if len(self.source.shape) == 0:
             raise UserError("the data are a single number, and a network needs at least an array")
+        if self.source.dtype.kind not in "biuf":
+            raise UserError(
+                f"the data hold inputs of the type {self.source.dtype}, and a network needs numbers"
+            )
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
         if self.labels is not None:
@@ -115,7 +119,7 @@ class Samples:
             return None
         return class_name(self.class_names, int(self.labels[position]))
 
-    def chosen(self, images: Sequence[int] | None) -> Samples:
+    def chosen(self, images: int | Sequence[int] | None) -> Samples:
         """The samples at these places of the whole data set; all of them for None.
 
         Raises
@@ -125,13 +129,14 @@ class Samples:
         """
         if images is None:
             return self
+        images = [images] if isinstance(images, int) else list(images)
         outside = [index for index in images if not 0 <= index < len(self)]
         if outside:
             raise UserError(
                 f"there is no image {_listed(outside)}: the data hold {len(self)} images, "
                 f"0 to {len(self) - 1}"
             )
-        return self[list(images)]
+        return self[images]
 
     def shaped_for(
         self, input_shape: tuple[int | None, ...], channel_axis: int | None = -1

@@ -186,3 +186,18 @@ def test_unit_scaled_takes_each_map_by_itself() -> None:
     maps = np.array([[[1.0, 3.0]], [[-10.0, 10.0]], [[5.0, 5.0]]])
     expected = [[[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 0.0]]]
     np.testing.assert_allclose(cnnvis.unit_scaled(maps), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_other_precisions(keras: Any, images: Any, policy: str) -> None:
+    network = keras.Sequential(
+        [
+            keras.layers.Input((12, 10, 2)),
+            keras.layers.Conv2D(4, 3, activation="relu", dtype=policy),
+            keras.layers.Flatten(dtype=policy),
+            keras.layers.Dense(3, activation="softmax", dtype=policy),
+        ]
+    )
+    for technique in ("saliency", "grad-cam"):
+        found = cnnvis.run(technique, network, data=images, filter=0)
+        assert found.maps.dtype == np.float32 and found.maps.shape == (7, 12, 10)

@@ -105,6 +105,9 @@ def test_values_that_are_no_numbers_are_refused(value: float) -> None:
 def test_numbers_that_do_not_agree() -> None:
     with pytest.raises(cnnvis.UserError, match="5 inputs but 3 labels"):
         cnnvis.Samples(np.zeros((5, 2)), np.zeros(3, int))
+    with pytest.raises(cnnvis.UserError, match="type <U1, and a network needs numbers"):
+        cnnvis.Samples(np.array(["a", "b"]))
+    assert _samples().chosen(3).names == ("d",)
     with pytest.raises(cnnvis.UserError, match="single number"):
         cnnvis.Samples(np.float64(3))  # type: ignore[arg-type]
 

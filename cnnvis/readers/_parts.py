@@ -28,10 +28,6 @@ def samples_of(held: Any, where: str) -> cnnvis.Samples:
     """
     x, y, names = _split(held, where)
     x = _array(x, "inputs", where)
-    if x.dtype.kind not in "biuf":
-        raise cnnvis.UserError(
-            f"{where!r} holds inputs of the type {x.dtype}, and a network needs numbers"
-        )
     labels = None if y is None else _array(y, "labels", where)
     class_names = None if names is None else tuple(str(name) for name in names)
     return cnnvis.Samples(x, labels, class_names=class_names)
