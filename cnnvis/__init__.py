@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cnnvis.bounds import Count as Count
+    from cnnvis.bounds import NotNegative as NotNegative
+    from cnnvis.bounds import Positive as Positive
+    from cnnvis.bounds import Share as Share
     from cnnvis.errors import UserError as UserError
     from cnnvis.explanation import Explanation as Explanation
     from cnnvis.explanation import Target as Target
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from cnnvis.samples import Samples as Samples
 
 _HOMES = {
+    "bounds": ("Count", "NotNegative", "Positive", "Share"),
     "errors": ("UserError",),
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "modify_gradient", "unit_scaled"),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cnnvis.errors import UserError, nearest
 from cnnvis.plugin import Plugin
@@ -51,7 +51,7 @@ class Option:
 
     @property
     def type(self) -> str:
-        """The type in words: ``int``, ``float float``, ``guided | none``."""
+        """The type in words: ``int``, ``int >= 1``, ``float float``, ``guided | none``."""
         return _type_name(self.annotation)
 
 
@@ -119,6 +119,16 @@ def _choices(annotation: Any) -> tuple[object, ...]:
 
 
 def _type_name(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        base, *bounds = get_args(annotation)
+        signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+        within = [
+            f"{sign} {getattr(bound, name):g}"
+            for bound in bounds
+            for name, sign in signs
+            if getattr(bound, name, None) is not None
+        ]
+        return " ".join([_type_name(base), " and ".join(within)]).strip()
     if annotation is NoneType:
         return "none"
     if get_origin(annotation) is Literal:

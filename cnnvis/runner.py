@@ -99,6 +99,8 @@ def run(
         samples = _samples(plugin, data, images, class_names, side)
         names = class_names or (samples.class_names if samples else None)
         handle = _model(model, layer, filter, names, side) if plugin.takes("model") else None
+        if class_names is not None and handle is not None:
+            _require_fitting(class_names, handle)
         if samples is not None and handle is not None:
             samples = samples.shaped_for(handle.input_shape, handle.input_channel_axis)
             samples.require_finite()
@@ -319,6 +321,15 @@ def _model(
             **options.get(loader.name, {}),
         )
     return Model(model, layer=layer, filters=filters, class_names=class_names)
+
+
+def _require_fitting(class_names: Sequence[str], model: Model) -> None:
+    # A single sigmoid stands for two classes, and a layer in between has none.
+    units = model.target_units
+    if model.asked_layer is None and units > 1 and len(class_names) != units:
+        raise UserError(
+            f"there are {len(class_names)} class names, and {model.layer!r} has {units} outputs"
+        )
 
 
 def _completed(

@@ -103,7 +103,9 @@ def _parser(words: Sequence[str] | None) -> _Parser:
         default=argparse.SUPPRESS,
         help="print the version and exit",
     )
-    below = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    below = parser.add_subparsers(
+        title="commands", metavar="COMMAND", prog="cnnvis", parser_class=_Parser
+    )
     run = _command(below, "run", "Explain a model with one technique.")
     run.usage = "cnnvis run TECHNIQUE MODEL [options]"
     techniques = run.add_subparsers(
@@ -219,8 +221,9 @@ def _add_option(
         settings["action"] = argparse.BooleanOptionalAction if option.default else "store_true"
     else:
         settings["nargs"] = option.words
-        settings["metavar"] = option.type.upper() if option.type in PLAIN_TYPES else "VALUE"
-        kind = "" if option.type in PLAIN_TYPES else f"{option.type}; "
+        is_plain = option.type in PLAIN_TYPES
+        settings["metavar"] = option.type.upper() if is_plain else "VALUE"
+        kind = "" if is_plain else f"{option.type}; "
         about = f" ({kind}default: {option.default_text})"
     text = (option.help + about).replace("%", "%%")
     add(*flags, help=text if shown else argparse.SUPPRESS, **settings)

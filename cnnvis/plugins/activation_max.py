@@ -17,11 +17,9 @@ EPSILON = 1e-7
 DECAY = 0.95  # of RMSprop's running mean of squares
 
 
-def _check(
-    *, iterations: int, lp_norm: float, input_range: tuple[float, float], **_: object
-) -> None:
-    if iterations < 1 or lp_norm < 1:
-        raise cnnvis.UserError("iterations and lp_norm must be at least 1")
+def _check(*, lp_norm: float, input_range: tuple[float, float], **_: object) -> None:
+    if lp_norm < 1:
+        raise cnnvis.UserError(f"lp_norm is {lp_norm:g}, and a norm's p is at least 1")
     if input_range[0] >= input_range[1]:
         raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
 
@@ -35,12 +33,12 @@ def activation_max(
     *,
     backprop: cnnvis.Backprop | None = "guided",
     gradient: cnnvis.GradientModifier | None = None,
-    iterations: int = 200,
+    iterations: cnnvis.Count = 200,
     activation_weight: float = 1.0,
     tv_weight: float = 1e-5,
     lp_norm_weight: float = 0.0,
     lp_norm: float = 6.0,
-    jitter: tuple[float, ...] = (16.0,),
+    jitter: tuple[cnnvis.NotNegative, ...] = (16.0,),
     input_range: tuple[float, float] = (0.0, 255.0),
     start: Literal["noise", "data"] = "noise",
     together: bool = False,
@@ -150,10 +148,10 @@ def _channel(model: cnnvis.Model, x: Array) -> int | None:
 def _pixels(jitter: Sequence[float], space: Sequence[int]) -> list[int]:
     """The largest shift along each spatial axis, for axes of these lengths."""
     amounts = list(jitter) * len(space) if len(jitter) == 1 else list(jitter)
-    if len(amounts) != len(space) or any(amount < 0 for amount in amounts):
+    if len(amounts) != len(space):
         raise cnnvis.UserError(
-            f"jitter is {tuple(jitter)}, and it must be one number that is not negative, or one "
-            f"for each of the {len(space)} spatial axes"
+            f"jitter is {tuple(jitter)}, and it must be one number, or one for each of the "
+            f"{len(space)} spatial axes"
         )
     return [
         int(size * amount if amount < 1 else amount)

@@ -21,7 +21,7 @@ def pictures(
     path: Path,
     *,
     mode: Literal["L", "RGB", "RGBA"] | None = None,
-    size: tuple[int, int] | None = None,
+    size: tuple[cnnvis.Count, cnnvis.Count] | None = None,
     scale: float = 1.0,
 ) -> cnnvis.Samples:
     """Read a picture, or all pictures in a folder; folders in it are classes, by their names.

@@ -237,9 +237,10 @@ def test_activation_max_says_when_nothing_moved(keras: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"iterations": 0}, "must be at least 1"),
-        ({"lp_norm": 0.5}, "must be at least 1"),
-        ({"jitter": [-1]}, "must be one number that is not negative"),
+        ({"iterations": 0}, "iterations of activation-max cannot be 0: it takes int >= 1"),
+        ({"lp_norm": 0.5}, "lp_norm is 0.5, and a norm's p is at least 1"),
+        ({"jitter": [-1]}, r"jitter of activation-max cannot be \[-1\]: it takes float >= 0 ..."),
+        ({"jitter": [1, 2, 3]}, "must be one number, or one for each of the 2 spatial axes"),
         ({"start": "data"}, "no data to start from"),
         ({"input_range": [5, 5]}, "smallest value first"),
     ],
