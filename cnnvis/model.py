@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -107,7 +107,9 @@ class Model:
         self.class_names = tuple(class_names) if class_names else None
         _require_graph(self.network)
         self.asked_layer, self.asked_filters = layer, filters
-        self._target_layer = self._layer(layer or self._default_layer())
+        default = self._default_layer()
+        self._is_default = layer in (None, default)
+        self._target_layer = self._layer(layer or default or self._no_default())
         self._compiled: dict[tuple[Any, ...], Callable[..., Sequence[Array]]] = {}
 
     def at(
@@ -287,8 +289,14 @@ class Model:
         """(activations, gradients) of a layer before the target, both (n, ...) float32.
 
         The parameters and errors are those of `input_gradient`; `layer` names the layer whose
-        activations the score is differentiated by.
+        activations the score is differentiated by, and an error says if it is not before it.
         """
+        before = [one.name for one in self.before_target()]
+        if self._layer(layer).name not in before:
+            raise UserError(
+                f"the layer {layer!r} is not before the target {self.layer!r}, which depends on: "
+                f"{', '.join(before) or 'no layer'}"
+            )
         run = self._gradient(backprop, layer)
         gradient, activations = run(
             _floats(x), self.target_weights(x) if weights is None else weights
@@ -332,23 +340,26 @@ class Model:
             weights[:, 0] = 1
         return weights
 
-    def _default_layer(self) -> str:
-        names = [layer.name for layer in self.network.layers]
+    def _default_layer(self) -> str | None:
+        """The layer that holds the network's answer; None if that was cut off."""
+        names = [str(layer.name) for layer in self.network.layers]
         if OUTPUT in names:
             return OUTPUT
-        if self._loaded.cut_learned:
-            raise UserError(
-                f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "
-                f"layer to explain with --layer, one of: {', '.join(names)}"
-            )
-        return str(names[-1])
+        return None if self._loaded.cut_learned else names[-1]
+
+    def _no_default(self) -> NoReturn:
+        names = ", ".join(layer.name for layer in self.network.layers)
+        raise UserError(
+            f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "
+            f"layer to explain with --layer, one of: {names}"
+        )
 
     @property
     def _predicts(self) -> bool:
         """Whether each input is explained by its predicted class: nobody asked for another."""
-        is_default = self.filters is None and self.layer == self._default_layer()
         return (
-            is_default
+            self._is_default
+            and self.filters is None
             and self.target_units > 1
             and len(self._tensor(self._target_layer).shape) == 2
         )
@@ -357,7 +368,7 @@ class Model:
     def _names_fit(self) -> bool:
         return (
             self.class_names is not None
-            and self.layer == self._default_layer()
+            and self._is_default
             and len(self.class_names) == self.target_units
         )
 

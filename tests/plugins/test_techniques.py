@@ -111,6 +111,8 @@ def test_grad_cam_takes_the_layer_that_keras_vis_takes(network: Any, data: Any) 
     assert "'first'" in " ".join(found.notes)
     with pytest.raises(cnnvis.UserError, match=r"no convolution or pooling layer before 'pool'"):
         cnnvis.run("grad-cam", network, data=data, layer="pool")
+    with pytest.raises(cnnvis.UserError, match="'second' is not before the target 'pool'"):
+        cnnvis.run("grad-cam", network, data=data, layer="pool", penultimate="second")
     with pytest.raises(cnnvis.UserError, match="'flat' has no spatial axes"):
         cnnvis.run("grad-cam", network, data=data, penultimate="flat")
 
