@@ -95,7 +95,8 @@ def test_a_lambda_in_the_middle_leaves_what_is_before_it(
     x = np.ones((1, 4), np.float32)
     expected = network.get_layer("hidden")(x).numpy()
     np.testing.assert_allclose(model.outputs(x), expected, 1e-6)
-    found = cnnvis.run("saliency", path, data=x, layer="hidden", class_names=["a", "b"])
+    many = np.random.default_rng(0).normal(size=(20, 4))  # some of them are sure to be on
+    found = cnnvis.run("saliency", path, data=many, layer="hidden", class_names=["a", "b"])
     assert found.target == "hidden[0]"
 
 
