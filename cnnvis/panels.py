@@ -120,7 +120,7 @@ def panels(
     if alike and CHANNEL in names and CHANNEL not in explanation.axes and len(names) > 2:
         axis = names.index(CHANNEL) + 1
         if not _are_colours(inputs.shape[axis], inputs.dtype):
-            inputs = inputs.mean(axis=axis)
+            inputs = inputs.mean(axis=axis, dtype=np.float64)
             names = axis_names(inputs.ndim - 1, None)
     return [
         Pair(one, _panel(values, names, "", tiles, spread))
@@ -170,7 +170,7 @@ def _tidied(values: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]
     if CHANNEL in names:
         values = np.moveaxis(values, names.index(CHANNEL), -1)
         names = (*(name for name in names if name != CHANNEL), CHANNEL)
-    longer = [axis for axis, size in enumerate(values.shape) if size > 1] or [0]
+    longer = [axis for axis, size in enumerate(values.shape) if size != 1] or [0]
     return values.reshape([values.shape[axis] for axis in longer]), tuple(names[i] for i in longer)
 
 
@@ -190,7 +190,7 @@ def _spread(values: Array) -> tuple[float, float]:
 
 def _colours(values: Array, spread: tuple[float, float]) -> Array:
     low, high = spread
-    scaled = (values.astype(np.float32) - low) / ((high - low) or 1)
+    scaled = (values.astype(np.float64) - low) / ((high - low) or 1)
     return np.asarray(np.nan_to_num(scaled).clip(0, 1), np.float32)
 
 

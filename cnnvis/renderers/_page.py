@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
+from cnnvis.renderers._common import cell_text, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARGIN = 0.55
-GAP = 0.2
+LEFT = 0.6  # numbers and names of axes
+EDGE = 0.2
+BELOW = 0.36
+GAP = 0.18
 LINE = 0.125  # one line of a title
-HEAD = 0.5
-BAR = 0.9  # a colour bar with its numbers
+BAR = 0.75  # a colour bar with its numbers
 WIDEST = 22.0
-LETTER = 0.06  # the width of a letter in a title
+# The widths of letters: of a title, of a heading, of a table.
+LETTER, HEADING_LETTER, TABLE_LETTER = 0.062, 0.088, 0.0672
+TABLE_LINE = 0.152
+CELL = 44  # letters of a table's cell, before it is folded
 
 
 class Page:
@@ -26,141 +31,223 @@ class Page:
 
     Parameters
     ----------
+    titles
+        What stands above each map and its input.
     columns, width
         How many maps stand side by side at most, and how wide one is.
     inputs_above
         Whether inputs get a place of their own.
+    own_scales
+        Whether each map is to have numbers on its own axes.
     """
 
     def __init__(
         self,
         explanation: cnnvis.Explanation,
         pairs: Sequence[Any],
+        titles: Sequence[str],
         columns: int,
         width: float,
         *,
         inputs_above: bool,
+        own_scales: bool,
     ) -> None:
-        from matplotlib.figure import Figure
-
         self._pairs = pairs
-        first = pairs[0].map
-        self._has_inputs = inputs_above and pairs[0].input is not None
-        rows, across = (1, 2) if first.is_profile else first.values.shape[:2]
-        # Profiles need room along their axis; a mosaic holds many pictures.
-        self._width = width * (2.2 if first.is_profile else 1.0 if first.axes else 1.7)
-        # A very long or very flat map is stretched, or there would be nothing to see.
-        self._height = self._width * min(max(rows / across, 0.25), 3.0)
-        fitting = max(int(WIDEST / (self._width + GAP)), 1)
-        self._columns = min(columns, len(pairs), fitting)
-        self._title = 0.06 + LINE * max(len(pair.map.title.splitlines()) for pair in pairs)
-        self._block = self._title + self._height * (1 + self._has_inputs) + GAP * self._has_inputs
-        blocks = math.ceil(len(pairs) / self._columns)
-        bar = 0.0 if first.is_profile else BAR
-        self._size = (
-            max(2 * MARGIN + self._columns * (self._width + GAP) + bar, 4.5),
-            HEAD + blocks * (self._block + GAP) + MARGIN,
+        self._map, above = pairs[0].map, pairs[0].input
+        self._input = above if inputs_above else None
+        self._own_numbers = own_scales and self._map.is_profile
+        sizes = [_size(panel, width) for panel in (self._map, self._input) if panel is not None]
+        self._place = max(0.9 * width, *(across for across, _ in sizes))
+        self._map_size, *rest = (
+            (self._place if panel.is_profile or panel.is_strips else across, down)
+            for panel, (across, down) in zip((self._map, self._input), sizes, strict=False)
         )
-        self.figure: Figure = Figure(figsize=self._size)
-        _write_heading(self.figure, explanation, len(pairs))
+        self._input_size = rest[0] if rest else (0.0, 0.0)
+        self._between = 0.12 if rest else 0.0
+        self._gap = GAP + 0.4 * self._own_numbers
+        fitting = max(int((WIDEST - LEFT) / (self._place + self._gap)), 1)
+        self._columns = min(columns, len(pairs), fitting)
+
+        letters = int(self._place / LETTER)
+        self._titles = [folded(title, letters) for title in titles]
+        content = self._columns * (self._place + self._gap) - self._gap
+        bar = 0.0 if self._map.is_profile or self._map.is_coloured or own_scales else GAP + BAR
+        self._across = max(LEFT + content + bar + EDGE, 3.6)
+        self._left = (self._across - content - bar + LEFT - EDGE) / 2
+        heading = _Heading(explanation, len(pairs), self._across)
+        self._tops = []
+        top = heading.height
+        for start in range(0, len(pairs), self._columns):
+            lines = max(map(len, self._titles[start : start + self._columns]))
+            self._tops.append(top + 0.05 + LINE * lines)
+            top = self._tops[-1] + self._input_size[1] + self._between + self._map_size[1] + GAP
+        self._down = top - GAP + (BELOW if self._map.axes else EDGE)
+        self.figure = heading.figure(self._across, self._down)
 
     def input_axes(self, number: int) -> Axes | None:
         """The place of a map's input, titled; None where inputs have no place of their own."""
-        if not self._has_inputs:
+        if self._input is None:
             return None
-        axes = self._axes(number, self._pairs[number].input, below=0.0)
+        axes = self._axes(number, self._input, self._input_size, below=0.0)
         self._write_title(axes, number)
         return axes
 
     def map_axes(self, number: int) -> Axes:
         """The place of a map, with numbers and names on the page's outer edges."""
-        below = (self._height + GAP) * self._has_inputs
-        axes = self._axes(number, self._pairs[number].map, below=below)
-        if not self._has_inputs:
+        below = self._input_size[1] + self._between
+        axes = self._axes(number, self._map, self._map_size, below=below)
+        if self._input is None:
             self._write_title(axes, number)
-        names = self._pairs[number].map.axes
-        if not names:  # in a mosaic, a number would mean a different place in each tile
-            axes.tick_params(left=False, bottom=False, labelleft=False)
-            return axes
-        if number + self._columns >= len(self._pairs):
-            axes.tick_params(labelbottom=True)
-            axes.set_xlabel(names[-1], fontsize=7, labelpad=1)
-        if number % self._columns == 0 and len(names) == 2:
-            axes.set_ylabel(names[0], fontsize=7, labelpad=1)
+        names: Any = {"fontsize": 7, "labelpad": 1, "parse_math": False}
+        if self._map.axes and number + self._columns >= len(self._pairs):
+            axes.xaxis.set_major_locator(_whole_numbers())
+            axes.set_xlabel(self._map.axes[-1], **names)
+        if len(self._map.axes) == 2 and number % self._columns == 0:
+            axes.set_ylabel(self._map.axes[0], **names)
         return axes
 
     def colour_bar(self, drawn: Any) -> None:
         """The scale that all maps share, beside the first row of them."""
-        left = MARGIN + self._columns * (self._width + GAP)
-        top = HEAD + self._title + (self._height + GAP) * self._has_inputs
-        place = self._box(left, top, 0.14, min(self._height, 3.0))
-        bar = self.figure.colorbar(drawn, cax=self.figure.add_axes(place))
+        left = self._left + self._columns * (self._place + self._gap)
+        top = self._tops[0] + self._input_size[1] + self._between
+        height = min(max(self._map_size[1], 0.8), 3.0)
+        place = self._box(left, top, 0.14, height)
+        bar = self.figure.colorbar(
+            drawn, cax=self.figure.add_axes(place), ticks=_round_numbers(height)
+        )
         bar.ax.tick_params(labelsize=7)
+        # What all numbers are to be multiplied by stands above the bar, and not above a map.
+        bar.ax.yaxis.set_offset_position("left")
+        bar.ax.yaxis.offsetText.set_fontsize(7)
 
-    def _axes(self, number: int, panel: cnnvis.Panel, *, below: float) -> Axes:
-        from matplotlib.ticker import MaxNLocator
+    def _axes(
+        self, number: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
+    ) -> Axes:
+        from matplotlib.ticker import NullLocator
 
         block, column = divmod(number, self._columns)
-        left = MARGIN + column * (self._width + GAP)
-        top = HEAD + block * (self._block + GAP) + self._title + below
-        axes = self.figure.add_axes(self._box(left, top, self._width, self._height))
-        axes.tick_params(labelsize=6, length=2, labelbottom=False, labelleft=column == 0)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(6, integer=not panel.is_profile))
+        width, height = size
+        left = self._left + column * (self._place + self._gap) + (self._place - width) / 2
+        axes = self.figure.add_axes(self._box(left, self._tops[block] + below, width, height))
+        axes.tick_params(labelsize=6, length=2)
+        # Numbers stand at the left and the bottom of the page alone, and in a mosaic nowhere:
+        # one would mean a different place in each tile.
+        axes.xaxis.set_major_locator(NullLocator())
+        numbered = bool(panel.axes) and (column == 0 or self._own_numbers)
+        if panel.is_profile and numbered:
+            axes.yaxis.set_major_locator(_round_numbers(height))
+        else:
+            axes.yaxis.set_major_locator(_whole_numbers() if numbered else NullLocator())
         return axes
 
     def _write_title(self, axes: Axes, number: int) -> None:
-        letters = int(self._width / LETTER)
-        lines = self._pairs[number].map.title.splitlines()
-        short = (f"{line[: letters - 1]}…" if len(line) > letters else line for line in lines)
-        axes.set_title("\n".join(short), fontsize=7, pad=3, parse_math=False)
+        title = "\n".join(self._titles[number])
+        axes.set_title(title, fontsize=7, pad=3, parse_math=False)
 
     def _box(self, left: float, top: float, width: float, height: float) -> Any:
-        across, down = self._size
+        across, down = self._across, self._down
         return (left / across, 1 - (top + height) / down, width / across, height / down)
 
 
+def _whole_numbers() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(5, integer=True, min_n_ticks=1)
+
+
+def _round_numbers(height: float) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(min(max(int(4 * height), 2), 7), steps=[1, 2, 2.5, 5, 10])
+
+
+def _size(panel: cnnvis.Panel, width: float) -> tuple[float, float]:
+    """The width and height to draw a panel in, where a usual picture is so wide."""
+    if panel.is_profile:  # needs room along its axis
+        return 2.2 * width, 0.8 * width
+    rows, columns = panel.values.shape[:2]
+    if panel.is_strips:
+        across = width * (2.2 if columns > 40 else 1.0)
+        return across, min(max(0.15 * rows, 0.35), 2 * width)
+    if not panel.axes:  # a mosaic holds many pictures
+        width *= 1.7
+    # A very long or very flat picture is stretched, or there would be nothing to see.
+    ratio = min(max(rows / columns, 0.125), 8.0)
+    across = min(width * max(1.0, 0.5 / ratio), 2.2 * width)
+    down = min(across * ratio, 2.4 * width)
+    return down / ratio, down
+
+
 def table_page(explanation: cnnvis.Explanation) -> Figure:
-    """A figure of a table."""
-    from matplotlib.figure import Figure
+    """A figure of a table, its cells folded where they are long and its numbers to the right."""
+    from matplotlib.lines import Line2D
 
     assert explanation.table is not None
-    columns = [[name, *map(str, cells)] for name, cells in explanation.table.items()]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in zip(*columns, strict=True)
-    ]
-    size = (max(0.4 + 0.075 * max(map(len, lines)), 4.5), HEAD + 0.3 + 0.165 * len(lines))
-    figure = Figure(figsize=size)
-    _write_heading(figure, explanation, len(explanation))
-    figure.text(
-        0.2 / size[0],
-        1 - HEAD / size[1],
-        "\n".join(lines),
-        va="top",
-        fontsize=8,
-        family="monospace",
-        parse_math=False,
-        linespacing=1.35,
-    )
+    columns = [_column(name, cells) for name, cells in explanation.table.items()]
+    rows = [_evened(row) for row in zip(*columns, strict=True)] or [[]]
+    names, lines = rows[0], [line for row in rows[1:] for line in row]
+    width = max(2 * EDGE + TABLE_LETTER * max(map(len, names + lines), default=0), 3.6)
+    heading = _Heading(explanation, len(explanation), width)
+    below_names = heading.height + TABLE_LINE * len(names) + 0.08
+    height = below_names + TABLE_LINE * len(lines) + EDGE
+    figure = heading.figure(width, height)
+    style: Any = {"va": "top", "fontsize": 8, "family": "monospace", "linespacing": 1.3}
+    for top, text, weight in ((heading.height, names, "bold"), (below_names + 0.06, lines, None)):
+        where = (EDGE / width, 1 - top / height)
+        figure.text(*where, "\n".join(text), weight=weight, parse_math=False, **style)
+    rule = 1 - below_names / height
+    figure.add_artist(Line2D([EDGE / width, 1 - EDGE / width], [rule, rule], lw=0.6, color="0.4"))
     return figure
 
 
-def _write_heading(figure: Figure, explanation: cnnvis.Explanation, shown: int) -> None:
-    """What the figure shows, and below it the files that it was made of."""
-    facts = explanation.provenance
-    words = [str(facts.get("technique", ""))]
-    layers = list(dict.fromkeys(target.layer for target in explanation.targets))
-    if len(layers) == 1:
-        words.append(f"of {layers[0]}")
-    if "backprop" in facts.get("options", {}):
-        words.append(f"(backprop {facts['options']['backprop'] or 'none'})")
-    if shown < len(explanation):
-        words.append(f"- the first {shown} of {len(explanation)} maps")
-    files = [(facts.get(what) or {}).get("file") for what in ("model", "data")]
-    height = figure.get_figheight()
-    middle: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
-    figure.text(0.5, 1 - 0.1 / height, " ".join(words), fontsize=9, weight="bold", **middle)
-    below = ", ".join(name for name in files if name)
-    figure.text(0.5, 1 - 0.27 / height, below, fontsize=7, color="0.4", **middle)
+def _column(name: str, cells: Sequence[Any]) -> list[list[str]]:
+    """The lines of a column's name and of each of its cells, all equally wide."""
+    texts = [folded(cell_text(cell), CELL) or [""] for cell in (name, *cells)]
+    width = max(len(line) for text in texts for line in text)
+    numbers = all(isinstance(cell, int | float | None) for cell in cells)
+    return [[line.rjust(width) if numbers else line.ljust(width) for line in t] for t in texts]
+
+
+def _evened(row: Sequence[list[str]]) -> list[str]:
+    """The lines of a row of cells: a short cell is blank below its last line."""
+    filled = zip_longest(*row, fillvalue=None)
+    blanks = [" " * len(cell[0]) for cell in row]
+    return [
+        "  ".join(
+            blank if part is None else part for part, blank in zip(line, blanks, strict=True)
+        ).rstrip()
+        for line in filled
+    ]
+
+
+class _Heading:
+    """What a figure shows, and below it the files that it was made of."""
+
+    def __init__(self, explanation: cnnvis.Explanation, shown: int, width: float) -> None:
+        facts = explanation.provenance
+        options = facts.get("options") or {}
+        words = [str(facts.get("technique", ""))]
+        layers = list(dict.fromkeys(target.layer for target in explanation.targets))
+        if len(layers) == 1:
+            words.append(f"of {layers[0]}")
+        if "backprop" in options:
+            words.append(f"(backprop {options['backprop'] or 'none'})")
+        if shown < len(explanation):
+            words.append(f"- the first {shown} of {len(explanation)} maps")
+        files = [(facts.get(what) or {}).get("file") for what in ("model", "data")]
+        about = ", ".join(str(name) for name in files if name)
+        self._lines = folded(" ".join(words), int((width - EDGE) / HEADING_LETTER))
+        self._files = folded(about, int((width - EDGE) / LETTER))
+        self._below = 0.1 + 0.16 * len(self._lines)
+        self.height = self._below + LINE * len(self._files) + 0.06
+
+    def figure(self, width: float, height: float) -> Figure:
+        """A figure of that size with nothing but the heading."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(width, height))
+        style: Any = {"ha": "center", "va": "top", "parse_math": False}
+        top, below = 1 - 0.1 / height, 1 - self._below / height
+        figure.text(0.5, top, "\n".join(self._lines), fontsize=9, weight="bold", **style)
+        figure.text(0.5, below, "\n".join(self._files), fontsize=7, color="0.4", **style)
+        return figure

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
+from cnnvis.renderers._common import (
+    check_colour_maps,
+    colour_map,
+    limits,
+    number,
+    require_maps,
+)
 from cnnvis.renderers._page import Page, table_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Where each format keeps a text about the file.
 ABOUT = {".png": "cnnvis", ".svg": "Description", ".pdf": "Subject"}
+BETWEEN_TILES = "0.8"  # light grey, which no usual colour map has at its ends or at zero
+LARGEST = 2**16  # pixels on a side, all that matplotlib can draw
 
 
-def _check(*, cmap: str | None, input_cmap: str, **_: object) -> None:
-    from matplotlib import colormaps
-
-    for name in (cmap, input_cmap):
-        if name is not None and name not in colormaps:
-            raise cnnvis.UserError(
-                f"there is no colour map {name!r}; matplotlib's include viridis, magma, hot, gray, "
-                "RdBu_r (list(matplotlib.colormaps) in Python gives all)"
-            )
+def _check(*, cmap: str | None, input_cmap: str, width: float, **_: object) -> None:
+    check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    if not 0.1 <= width <= 100:
+        raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
 
 
 @cnnvis.renderer("png", suffixes=tuple(ABOUT), check=_check)
@@ -36,12 +42,12 @@ def png(
     input_cmap: str = "Greys",
     scale: Literal["shared", "each"] = "shared",
     overlay: bool = False,
-    alpha: float = 0.6,
-    columns: int = 8,
+    alpha: cnnvis.Share = 0.6,
+    columns: cnnvis.Count = 8,
     width: float = 1.9,
-    limit: int = 100,
-    tiles: int = 16,
-    dpi: int = 120,
+    limit: cnnvis.Count = 100,
+    tiles: cnnvis.Count = 16,
+    dpi: cnnvis.Count = 120,
 ) -> None:
     """A figure: inputs above, maps below, with a shared scale and a colour bar.
 
@@ -53,7 +59,8 @@ def png(
     input_cmap
         The colour map of inputs with one channel.
     scale
-        One scale for all maps, so that they can be compared, or each its own.
+        One scale for all maps, so that they can be compared, or each its own, which its title
+        tells.
     overlay
         Lay the maps over their inputs.
     alpha
@@ -69,80 +76,154 @@ def png(
     dpi
         Dots to the inch.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     if explanation.table is not None:
         figure = table_page(explanation)
     else:
-        pairs = cnnvis.panels(explanation, limit=limit, tiles=tiles)
-        page = Page(explanation, pairs, columns, width, inputs_above=not overlay)
-        colours = _Colours(explanation, cmap, scale)
+        require_maps(explanation)
+        pairs = cnnvis.panels(explanation, limit=limit, tiles=tiles, alike=overlay)
+        colours = _Colours(explanation, pairs, cmap, input_cmap, scale)
+        page = Page(
+            explanation,
+            pairs,
+            [colours.title(pair.map) for pair in pairs],
+            columns,
+            width,
+            inputs_above=not overlay,
+            own_scales=scale == "each",
+        )
         drawn = None
-        for number, pair in enumerate(pairs):
-            below = page.map_axes(number)
-            above = page.input_axes(number)
+        for place, pair in enumerate(pairs):
+            axes, above = page.map_axes(place), page.input_axes(place)
             if pair.input is not None:
-                _draw_input(below if above is None else above, pair.input, input_cmap)
-            drawn = _draw_map(below, pair.map, colours, alpha if overlay else 1.0) or drawn
+                colours.draw_input(_behind(axes) if above is None else above, pair.input)
+            covers = alpha if overlay and pair.input is not None else 1.0
+            drawn = colours.draw_map(axes, pair.map, covers) or drawn
         if drawn is not None and scale == "shared":
             page.colour_bar(drawn)
         figure = page.figure
-    FigureCanvasAgg(figure)
-    facts = json.dumps(dict(explanation.provenance))
-    kind = path.suffix.lower()
-    figure.savefig(path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts})
+    _save(figure, path, dpi, json.dumps(dict(explanation.provenance)))
 
 
 class _Colours:
-    """The colour map, and the range of values that goes with it."""
+    """What values are drawn as: maps on their scale, and inputs on one of their own."""
 
-    def __init__(self, explanation: cnnvis.Explanation, cmap: str | None, scale: str) -> None:
+    def __init__(
+        self,
+        explanation: cnnvis.Explanation,
+        pairs: list[Any],
+        cmap: str | None,
+        input_cmap: str,
+        scale: str,
+    ) -> None:
         from matplotlib import colormaps
 
-        assert explanation.maps is not None
         self._signed = explanation.is_signed
-        name = cmap or ("RdBu_r" if self._signed else "magma")
-        self.cmap = colormaps[name].with_extremes(bad="0.8")  # between the tiles of a mosaic
-        self._whole = self._range(explanation.maps) if scale == "shared" else None
+        name = colour_map(cmap, signed=self._signed)
+        self._cmap = colormaps[name].with_extremes(bad=BETWEEN_TILES)
+        self._input_cmap = colormaps[input_cmap].with_extremes(bad=BETWEEN_TILES)
+        maps = (pair.map.values for pair in pairs)
+        self._whole = limits(maps, signed=self._signed) if scale == "shared" else None
+        inputs = (pair.input.values for pair in pairs if pair.input is not None)
+        self._inputs = limits(inputs, signed=False)
 
-    def range(self, values: Any) -> tuple[float, float]:
+    def title(self, panel: cnnvis.Panel) -> str:
+        """What stands above a map: with its range, where it has a scale of its own."""
+        if self._whole is not None or panel.is_coloured:
+            return panel.title
+        low, high = self._range(panel)
+        return f"{panel.title}\n{number(low, high)} to {number(high, low)}".strip()
+
+    def draw_input(self, axes: Axes, panel: cnnvis.Panel) -> None:
+        """Draw an input."""
+        if panel.is_profile:
+            _draw_curve(axes, panel.values, "0.3")
+            axes.set_ylim(*_with_margins(*self._inputs))
+        else:
+            _draw_picture(axes, panel, cmap=self._input_cmap, limits=self._inputs)
+
+    def draw_map(self, axes: Axes, panel: cnnvis.Panel, alpha: float) -> Any:
+        """Draw a map; what was drawn, if a colour bar can tell its values."""
+        low, high = self._range(panel)
+        if panel.is_profile:
+            low, high = min(low, 0), max(high, 0)
+            axes.axhline(0, linewidth=0.5, color="0.7")
+            _draw_curve(axes, panel.values, "C0", fill=0.35)
+            bottom, top = _with_margins(low, high)
+            axes.set_ylim(low and bottom, high and top)  # what begins at zero stands on the axis
+            return None
+        drawn = _draw_picture(axes, panel, cmap=self._cmap, limits=(low, high), alpha=alpha)
+        return None if panel.is_coloured else drawn
+
+    def _range(self, panel: cnnvis.Panel) -> tuple[float, float]:
         """The smallest and largest value of the scale for a map."""
-        return self._whole or self._range(values)
-
-    def _range(self, values: Any) -> tuple[float, float]:
-        import numpy as np
-
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        if self._signed:
-            high = max(abs(low), abs(high))
-            low = -high
-        return (low, high) if high > low else (low, low + 1)
+        return self._whole or limits([panel.values], signed=self._signed)
 
 
-def _draw_input(axes: Axes, panel: cnnvis.Panel, cmap: str) -> None:
-    if panel.is_profile:
-        axes.plot(panel.values, linewidth=0.7, color="0.3")
-        axes.margins(x=0)
-    else:
-        axes.imshow(panel.values, cmap=cmap, aspect="auto", interpolation="nearest")
+def _draw_picture(
+    axes: Axes, panel: cnnvis.Panel, *, cmap: Any, limits: tuple[float, float], alpha: float = 1.0
+) -> Any:
+    import numpy as np
 
-
-def _draw_map(axes: Axes, panel: cnnvis.Panel, colours: _Colours, alpha: float) -> Any:
-    """Draw a map; what was drawn, if a colour bar can tell its values."""
-    low, high = colours.range(panel.values)
-    if panel.is_profile:
-        axes.plot(panel.values, linewidth=0.7)
-        axes.fill_between(range(len(panel.values)), 0, panel.values, alpha=0.3)
-        axes.margins(x=0)
-        axes.set_ylim(min(low, 0), high)
-        return None
-    drawn = axes.imshow(
-        panel.values,
-        cmap=colours.cmap,
-        vmin=low,
-        vmax=high,
+    values = panel.values
+    if panel.tile is not None:
+        # The gaps between small tiles are one value wide: make it a small part of a tile.
+        times = max(24 // max(panel.tile), 1)
+        values = panel.resized(lambda tile: tile.repeat(times, axis=0).repeat(times, axis=1))
+    if panel.is_coloured:
+        values = np.nan_to_num(values, nan=float(BETWEEN_TILES))
+    rows, columns = panel.values.shape[:2]
+    return axes.imshow(
+        values if panel.is_coloured else np.float64(values),  # differences may not fit in 32 bits
+        cmap=cmap,
+        vmin=limits[0],
+        vmax=limits[1],
         alpha=alpha,
         aspect="auto",
         interpolation="nearest",
+        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
     )
-    return None if panel.is_coloured else drawn
+
+
+def _draw_curve(axes: Axes, values: Any, colour: str, *, fill: float = 0.0) -> None:
+    """A value for each position, as a step; the area to zero as opaque as asked for."""
+    import numpy as np
+
+    x: Any = np.arange(len(values))
+    y = values
+    if len(values) <= 1000:  # a step, half a position to each side, as a pixel of a picture is
+        x, y = np.arange(len(values) + 1).repeat(2)[1:-1] - 0.5, np.repeat(values, 2)
+    axes.plot(x, y, linewidth=0.7, color=colour)
+    if fill:
+        axes.fill_between(x, 0, y, color=colour, alpha=fill, linewidth=0)
+    axes.set_xlim(-0.5, len(values) - 0.5)
+
+
+def _with_margins(low: float, high: float) -> tuple[float, float]:
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
+
+
+def _behind(axes: Axes) -> Axes:
+    """Other axes at the same place, seen through these, with a scale and no numbers of their own."""
+    figure: Any = axes.figure
+    behind: Axes = figure.add_axes(axes.get_position(), zorder=axes.get_zorder() - 1)
+    behind.set_axis_off()
+    axes.patch.set_visible(False)
+    return behind
+
+
+def _save(figure: Figure, path: Path, dpi: int, facts: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    kind = path.suffix.lower()
+    size = [round(inches * dpi) for inches in figure.get_size_inches()]
+    if kind == ".png" and max(size) >= LARGEST:
+        raise cnnvis.UserError(
+            f"the picture would be {size[0]} x {size[1]} pixels, and a side must be below "
+            f"{LARGEST}: lower limit or dpi, or write .svg or .pdf"
+        )
+    FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        # A name in a script that matplotlib's font does not have is drawn as boxes, which says so.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts})

@@ -127,7 +127,7 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert _names(tmp_path / "out") == ["it.npz", "it.png"]
-    assert "at row, column" in done.stdout and "\x1b" not in done.stdout
+    assert "peak (row, column)" in done.stdout and "\x1b" not in done.stdout
     assert done.stdout.splitlines()[-2:] == [
         str(tmp_path / "out" / "it.png"),
         str(tmp_path / "out" / "it.npz"),
@@ -204,6 +204,19 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
         (["run", "activation-max", "{}/model.keras", "--start", "data"], ["--data"]),
         (["run", "activation-max", "{}/model.keras", "--jitter", "1", "2", "3"], ["jitter"]),
         (["run", "get-labels", "{}/model.keras", "-d", "{}/nan.npy"], ["without labels"]),
+        (
+            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--class-names", "a", "b"],
+            ["2 class names", "'classes' has 3 outputs"],
+        ),
+        (
+            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.columns", "0"],
+            ["columns of png cannot be '0': it takes int >= 1"],
+        ),
+        (
+            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.alpha", "1.5"],
+            ["alpha of png", "float >= 0 and <= 1"],
+        ),
+        (["completion", "fish"], ["'fish'", "bash", "(see cnnvis completion --help)"]),
         (["show", "slaiency"], ["no plugin named 'slaiency'", "Did you mean 'saliency'?"]),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",

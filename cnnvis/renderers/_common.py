@@ -1,0 +1,92 @@
+"""What renderers have in common: scales, numbers, words, and how options are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import cnnvis
+
+
+def colour_map(name: str | None, *, signed: bool) -> str:
+    """The colour map asked for, or one with white at zero where signs mean something."""
+    return name or ("RdBu_r" if signed else "magma")
+
+
+def limits(values: Iterable[Any], *, signed: bool) -> tuple[float, float]:
+    """The ends of a scale for all of these arrays: about zero where signs mean something."""
+    import numpy as np
+
+    finite = [part for part in (one[np.isfinite(one)] for one in values) if part.size]
+    low = min((float(part.min()) for part in finite), default=0.0)
+    high = max((float(part.max()) for part in finite), default=0.0)
+    if signed:
+        high = max(abs(low), abs(high)) or 1.0
+        return -high, high
+    if low < high:
+        return low, high
+    # A single value is one end of a scale whose other end is zero, and not of any made-up one.
+    return (min(low, 0.0), max(low, 0.0)) if low else (0.0, 1.0)
+
+
+def number(value: float, beside: float = 0.0) -> str:
+    """A number in few letters; next to nothing beside a far larger one is 0."""
+    return "0" if abs(value) < 1e-4 * abs(beside) else f"{value:.3g}"
+
+
+def cell_text(cell: object) -> str:
+    """A cell of a table in words: nothing where there is nothing."""
+    if cell is None:
+        return ""
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
+def printable(text: str) -> str:
+    """The same without what would do something to a terminal, or could not be written at all."""
+    known = (
+        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
+    )
+    return "".join(known)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """A text's lines, none wider than so many letters: broken between words where possible."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console, lines = Console(width=width), list[Text]()
+    for line in text.splitlines():
+        lines += Text(printable(line)).wrap(console, max(width, 1), overflow="fold")
+    return [line.plain.rstrip() for line in lines]
+
+
+def require_maps(explanation: cnnvis.Explanation) -> None:
+    """Refuse to draw nothing.
+
+    Raises
+    ------
+    UserError
+        If there are no maps, or no values in them.
+    """
+    if explanation.maps is not None and explanation.maps.size == 0:
+        raise cnnvis.UserError(
+            f"there is nothing to draw: the maps' shape is {explanation.maps.shape}"
+        )
+
+
+def check_colour_maps(**options: str | None) -> None:
+    """Refuse names of colour maps that matplotlib does not know.
+
+    Raises
+    ------
+    UserError
+        If there is one, naming the option.
+    """
+    from matplotlib import colormaps
+
+    for option, name in options.items():
+        if name is not None and name not in colormaps:
+            raise cnnvis.UserError(
+                f"{option} is {name!r}, and there is no colour map {name!r}; matplotlib's include "
+                "viridis, magma, hot, gray, RdBu_r (list(matplotlib.colormaps) in Python gives all)"
+            )

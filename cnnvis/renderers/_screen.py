@@ -1,0 +1,216 @@
+"""Where everything stands on a screen. All sizes are in cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+from cnnvis.renderers._cells import Pen, Scale, bars, fitted, labels, sized
+from cnnvis.renderers._common import limits
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+GAP = 2
+NARROWEST = 16  # what a map and its title need
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where maps and inputs stand.
+
+    Attributes
+    ----------
+    across
+        How many maps are side by side.
+    width
+        The room for one of them, with its input if that is beside it.
+    lines, input_lines
+        How high a map and an input may be.
+    beside
+        Whether an input stands to the left of its map, and not above.
+    gutter
+        The room to the left of bars that holds numbers.
+    """
+
+    across: int
+    width: int
+    lines: int
+    input_lines: int
+    beside: bool = False
+    gutter: int = 0
+
+    @property
+    def drawing_width(self) -> int:
+        """The room for a map alone."""
+        return shared(self.width, 2) if self.beside else self.width
+
+
+def shared(width: int, count: int) -> int:
+    """The room for each of so many things side by side."""
+    return max((width - GAP * (count - 1)) // count, 1)
+
+
+def pictures_layout(
+    maps: Sequence[cnnvis.Panel], inputs: bool, pen: Pen, width: int, columns: int, rows: int
+) -> Layout:
+    """The layout of pictures: whichever has the larger ones, with inputs above or beside."""
+    first = maps[0]
+
+    def size(layout: Layout) -> int:
+        return math.prod(fitted(first, layout.lines, layout.drawing_width, pen.aspect))
+
+    def best(across: int) -> Layout:
+        share = shared(width, across)
+        # What has a line of the screen for itself may be as high as a map and an input together.
+        alone = 2 * rows if len(maps) <= across else rows
+        layouts = [Layout(across, share, rows if inputs else alone, rows)]
+        if inputs:
+            layouts.append(Layout(across, share, alone, alone, beside=True))
+        return max(layouts, key=size)
+
+    layout = best(max(min(columns, len(maps), (width + GAP) // (NARROWEST + GAP)), 1))
+    # The tiles of a mosaic are small enough: it gets more room, if that helps, until all is seen.
+    while (
+        first.tile
+        and layout.across > 1
+        and size(layout) < min(size(best(1)), math.prod(first.tile))
+    ):
+        layout = best(layout.across - 1)
+    return layout
+
+
+def curves_layout(
+    maps: Sequence[cnnvis.Panel],
+    inputs: Sequence[cnnvis.Panel],
+    width: int,
+    columns: int,
+    rows: int,
+    *,
+    signed: bool,
+) -> Layout:
+    """The layout of profiles, or of the channels of profiles: as wide as they are long."""
+    lines, input_lines = (
+        max(rows // part, 2) if panels and panels[0].is_profile else rows
+        for panels, part in ((maps, 3), (inputs, 5))
+    )
+    lines += lines % 2 * signed  # as many above zero as below
+    texts = [
+        text
+        for panels, high, either in ((maps, lines, signed), (inputs, input_lines, False))
+        if panels and panels[0].is_profile
+        for text in labels(scale_of([panel.values for panel in panels], "", either), high)
+    ]
+    gutter = max(map(len, texts), default=-1) + 1
+    needed = max(maps[0].values.shape[-1] + gutter, NARROWEST)
+    across = max(min(columns, len(maps), (width + GAP) // (needed + GAP)), 1)
+    return Layout(across, shared(width, across), lines, input_lines, gutter=gutter)
+
+
+def scale_of(values: Sequence[Any], cmap: str, signed: bool) -> Scale:
+    """One scale for all of these arrays."""
+    return Scale(*limits(values, signed=signed), cmap, signed)
+
+
+class Drawings:
+    """Maps or inputs: all of one kind, of one size and on one scale.
+
+    Parameters
+    ----------
+    lines
+        How high each may be.
+    """
+
+    def __init__(
+        self,
+        panels: Sequence[cnnvis.Panel],
+        pen: Pen,
+        layout: Layout,
+        lines: int,
+        cmap: str,
+        *,
+        signed: bool,
+    ) -> None:
+        self._panels, self._pen, self._lines = panels, pen, lines
+        self._width, self._gutter = layout.drawing_width, layout.gutter
+        first, width = panels[0], max(self._width - self._gutter, 1)
+        if first.is_profile:
+            self._values = [panel.values for panel in panels]
+            self._together = math.ceil(len(first.values) / width)
+        else:
+            size = fitted(first, lines, width, pen.aspect)
+            self._values = [sized(panel, size) for panel in panels]
+            whole = first.tile or first.values.shape[:2]
+            self._together = round(math.prod(whole) / math.prod(size))
+        # The scale is that of what is shown: means of many values do not reach their extremes.
+        self.scale = scale_of(self._values, cmap, signed)
+
+    def drawing(self, number: int) -> RenderableType:
+        """One of them."""
+        from rich.padding import Padding
+
+        panel = self._panels[number]
+        if panel.is_profile:
+            return bars(
+                panel,
+                self.scale,
+                self._pen,
+                width=self._width,
+                lines=self._lines,
+                gutter=self._gutter,
+            )
+        picture = self._pen.picture(self._values[number], self.scale)
+        return Padding(picture, (0, 0, 0, self._gutter))
+
+    def legend(self, width: int) -> list[Text]:
+        """What colours or characters stand for, and how many values each tells of, in lines."""
+        from rich.text import Text
+
+        many = self._together > 1
+        if self._panels[0].is_profile:
+            text = f"each bar is the strongest of up to {self._together} values"
+            return [Text(text)] if many else []
+        if self._panels[0].is_coloured:
+            return []
+        legend = self._pen.legend(self.scale, width)
+        text = f"each {self._pen.dot} is the mean of about {self._together} values"
+        if many and len(legend) + len(text) + GAP <= width:
+            return [legend.append(" " * GAP + text)]
+        return [legend, Text(text)] if many else [legend]
+
+
+def block(
+    layout: Layout, titles: Sequence[str], numbers: range, maps: Drawings, inputs: Drawings | None
+) -> Table:
+    """A line of maps on the screen, with their titles and inputs."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    for _ in numbers:
+        grid.add_column(width=layout.width)
+    grid.add_row(*(Text(titles[number], overflow="fold") for number in numbers))
+    if inputs is not None and not layout.beside:
+        grid.add_row(*(inputs.drawing(number) for number in numbers))
+        grid.add_row("")
+    if inputs is not None and layout.beside:
+        grid.add_row(*(_beside(layout, inputs.drawing(n), maps.drawing(n)) for n in numbers))
+    else:
+        grid.add_row(*(maps.drawing(number) for number in numbers))
+    grid.add_row("")
+    return grid
+
+
+def _beside(layout: Layout, left: RenderableType, right: RenderableType) -> Table:
+    from rich.table import Table
+
+    both = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    both.add_column(width=layout.drawing_width)
+    both.add_column(width=layout.drawing_width)
+    both.add_row(left, right)
+    return both
