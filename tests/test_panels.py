@@ -89,5 +89,81 @@ def test_channels_first_inputs_look_like_channels_last_ones() -> None:
     np.testing.assert_array_equal(first.values, last.values)
 
 
+def test_four_channels_are_colours_only_in_the_bytes_of_a_picture() -> None:
+    bytes_, numbers = np.full((1, 5, 6, 4), 51, np.uint8), np.zeros((1, 5, 6, 4))
+    for x, coloured in ((bytes_, True), (numbers, False)):
+        shown = cnnvis.panels(cnnvis.Explanation(np.zeros((1, 5, 6)), cnnvis.Samples(x)))[0].input
+        assert shown is not None and shown.is_coloured is coloured
+    np.testing.assert_allclose(bytes_[0] / 255, 0.2)
+
+
+def test_colours_are_on_one_scale_for_all_inputs() -> None:
+    x = np.stack([np.full((5, 6, 3), -2.0), np.full((5, 6, 3), 2.0), np.full((5, 6, 3), 0.0)])
+    pairs = cnnvis.panels(cnnvis.Explanation(np.zeros((3, 5, 6)), cnnvis.Samples(x)))
+    assert [float(np.unique(pair.input.values)[0]) for pair in pairs if pair.input] == [0, 1, 0.5]
+
+
+def test_axes_of_length_one_are_none() -> None:
+    for shape, name in (
+        ((1, 7), "column"),
+        ((7, 1), "row"),
+        ((1, 7, 1), "row"),
+        ((7,), "position"),
+    ):
+        panel = _panel(np.arange(7.0).reshape(1, *shape))
+        assert panel.is_profile and panel.axes == (name,)
+        np.testing.assert_array_equal(panel.values, np.arange(7))
+    kernel = np.arange(6.0).reshape(1, 1, 1, 6)  # a convolution of one pixel: a weight a channel
+    panel = _panel(kernel, axes=("row", "column", "channel"))
+    assert panel.is_profile and panel.axes == ("channel",)
+    assert _panel(np.ones((1, 1, 1))).values.shape == (1,)
+
+
+def test_planes_of_channels_have_a_line_for_each_channel() -> None:
+    kernel = np.random.default_rng(0).random((1, 3, 2, 4, 16))
+    panel = _panel(kernel, axes=("plane", "row", "column", "channel"))
+    assert panel.title == "5 of 16 channels down, 3 planes across"
+    assert panel.grid == (5, 3) and panel.tile == (2, 4)
+    for line, channel in enumerate([0, 4, 8, 11, 15]):
+        for plane in range(3):
+            tile = panel.values[line * 3 : line * 3 + 2, plane * 5 : plane * 5 + 4]
+            np.testing.assert_array_equal(tile, kernel[0, plane, ..., channel].astype(np.float32))
+
+
+def test_a_volume_in_colour_is_a_mosaic_in_colour() -> None:
+    x = np.random.default_rng(0).random((1, 4, 5, 5, 3))
+    shown = cnnvis.panels(cnnvis.Explanation(np.zeros((1, 4, 5, 5)), cnnvis.Samples(x)))[0].input
+    assert shown is not None and shown.is_coloured and shown.values.shape == (11, 11, 3)
+    np.testing.assert_allclose(shown.values[6:, :5], x[0, 2], atol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "grid"), [(2, (1, 2)), (3, (1, 3)), (4, (2, 2)), (16, (4, 4))])
+def test_mosaics_are_almost_square_and_hardly_have_gaps(count: int, grid: tuple[int, int]) -> None:
+    assert _panel(np.zeros((1, count, 7, 7))).grid == grid
+
+
+def test_the_tiles_of_a_mosaic_are_resized_each_by_itself() -> None:
+    panel = _panel(np.arange(4 * 2 * 2.0).reshape(1, 4, 2, 2))
+    larger = panel.resized(lambda tile: tile.repeat(3, axis=0).repeat(3, axis=1))
+    assert larger.shape == (13, 13)
+    assert np.isnan(larger[6]).all() and np.isnan(larger[:, 6]).all()
+    np.testing.assert_array_equal(larger[7:, :6], np.kron([[8, 9], [10, 11]], np.ones((3, 3))))
+    picture = _panel(np.arange(6.0).reshape(1, 2, 3))
+    np.testing.assert_array_equal(picture.resized(lambda whole: whole[::-1]), picture.values[::-1])
+
+
+def test_inputs_in_the_form_of_their_maps() -> None:
+    x = np.random.default_rng(0).random((1, 5, 6, 3))
+    samples = cnnvis.Samples(x)
+    with_channels = cnnvis.Explanation(np.zeros((1, 5, 6, 3)), samples)
+    apart, alike = (cnnvis.panels(with_channels, alike=alike)[0] for alike in (False, True))
+    assert apart.input is not None and apart.input.is_coloured
+    assert alike.input is not None and alike.input.grid == alike.map.grid == (3, 1)
+    two = cnnvis.Samples(x[..., :2])
+    alike = cnnvis.panels(cnnvis.Explanation(np.zeros((1, 5, 6)), two), alike=True)[0]
+    assert alike.input is not None
+    np.testing.assert_allclose(alike.input.values, x[0, ..., :2].mean(axis=-1))
+
+
 def test_the_limit() -> None:
     assert len(cnnvis.panels(cnnvis.Explanation(np.zeros((9, 3))), limit=4)) == 4

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.cells import cell_len
 from rich.console import Console
 
 import cnnvis
@@ -34,8 +38,13 @@ def _explained(maps: Any, x: Any = None, **facts: Any) -> cnnvis.Explanation:
     count = len(maps)
     samples = None
     if x is not None:
-        names = tuple(f"$x_{{${i} [red] \N{SNOWMAN}.png" for i in range(count))
-        samples = cnnvis.Samples(x, np.arange(count) % 2, names, ("no", "[b]yes"))
+        names = tuple(
+            f"$x_{{${i} [red] \N{SNOWMAN}\N{CJK UNIFIED IDEOGRAPH-540D}.png" for i in range(count)
+        )
+        samples = x if isinstance(x, cnnvis.Samples) else cnnvis.Samples(x)
+        samples = replace(
+            samples, labels=np.arange(count) % 2, names=names, class_names=("no", "[b]yes")
+        )
     targets = tuple(
         cnnvis.Target("out$put", (i % 2,), None, 1.5 * i, 0.5 if x is not None else None)
         for i in range(count)
@@ -45,29 +54,73 @@ def _explained(maps: Any, x: Any = None, **facts: Any) -> cnnvis.Explanation:
 
 RNG = np.random.default_rng(0)
 CHANNELS = {n: (*cnnvis.axis_names(n, None), "channel") for n in (1, 2, 3)}
+
+
+def _kernels(count: int, *shape: int) -> cnnvis.Explanation:
+    axes = CHANNELS[len(shape) - 1]
+    return _explained(RNG.normal(size=(count, *shape)), axes=axes, signed=True)
+
+
 CASES: dict[str, cnnvis.Explanation] = {
     "one": _explained(_blob(20, 12)[None], RNG.random((1, 20, 12, 1))),
-    "four": _explained(np.stack([_blob(20, 12)] * 4), RNG.random((4, 20, 12))),
+    "four": _explained(np.stack([_blob(20, 12)] * 4), RNG.random((4, 20, 12, 1))),
     "forty": _explained(RNG.random((40, 9, 9)), RNG.random((40, 9, 9, 1))),
+    "three hundred": _explained(RNG.random((300, 9, 9))),
     "signed": _explained(RNG.normal(size=(2, 9, 9)), RNG.random((2, 9, 9, 1))),
-    "colours": _explained(RNG.random((3, 9, 9)), RNG.integers(0, 256, (3, 9, 9, 3), np.uint8)),
+    "colours in bytes": _explained(
+        RNG.random((3, 9, 9)), RNG.integers(0, 256, (3, 9, 9, 3), np.uint8)
+    ),
+    "colours": _explained(RNG.random((3, 9, 9)), RNG.normal(size=(3, 9, 9, 3))),
+    "no channel axis": _explained(
+        RNG.random((3, 9, 9)), cnnvis.Samples(RNG.random((3, 9, 9)), channel_axis=None)
+    ),
+    "channels first": _explained(
+        RNG.random((3, 9, 9)), cnnvis.Samples(RNG.random((3, 2, 9, 9)), channel_axis=1)
+    ),
+    "channels of maps first": _explained(
+        RNG.random((3, 4, 9, 9)), axes=("channel", "row", "column")
+    ),
     "profile": _explained(_blob(300)[None], RNG.normal(size=(1, 300, 1))),
+    "profile without channels": _explained(
+        _blob(90)[None], cnnvis.Samples(RNG.random((1, 90)), channel_axis=None)
+    ),
+    "profile of many channels": _explained(_blob(300)[None], RNG.normal(size=(1, 300, 12))),
     "dna": _explained(RNG.random((2, 50)), np.eye(4)[RNG.integers(0, 4, (2, 50))]),
     "dna with channels": _explained(RNG.normal(size=(2, 50, 4)), np.zeros((2, 50, 4))),
     "volume": _explained(_blob(20, 12, 12)[None], RNG.random((1, 20, 12, 12, 1))),
-    "kernels": _explained(RNG.normal(size=(16, 3, 3, 512)), axes=CHANNELS[2]),
-    "kernels of one channel": _explained(RNG.normal(size=(6, 4, 4, 1)), axes=CHANNELS[2]),
-    "kernels over three axes": _explained(RNG.normal(size=(2, 3, 3, 3, 5)), axes=CHANNELS[3]),
-    "kernels over one axis": _explained(RNG.normal(size=(2, 7, 16)), axes=CHANNELS[1]),
-    "dense": _explained(RNG.normal(size=(3, 5000))),
-    "constant": _explained(np.ones((2, 5, 5)), np.ones((2, 5, 5, 1))),
-    "very flat": _explained(RNG.random((2, 1, 1000)), RNG.random((2, 1, 1000))),
-    "very long": _explained(RNG.random((2, 2000, 4)), RNG.random((2, 2000, 4, 1))),
-    "a single value": _explained(RNG.random((2, 1, 1)), RNG.random((2, 1, 1))),
+    "volume in colour": _explained(_blob(5, 9, 9)[None], RNG.random((1, 5, 9, 9, 3))),
     "made inputs": _explained(RNG.random((2, 9, 9, 3)), axes=CHANNELS[2], are_inputs=True),
+    "dense": _explained(RNG.normal(size=(3, 10_000))),
+    "dense of ten": _explained(RNG.normal(size=(3, 10))),
+    "dense of one": _explained(RNG.normal(size=(3, 1))),
+    "constant": _explained(np.ones((2, 5, 5)), np.ones((2, 5, 5, 1))),
+    "nothing but zeros": _explained(np.zeros((2, 5, 5)), np.zeros((2, 5, 5, 1))),
+    "zeros over one axis": _explained(np.zeros((2, 50)), np.zeros((2, 50, 1))),
+    "no numbers": _explained(np.where(RNG.random((2, 9, 9)) < 0.3, np.nan, np.inf)),
+    "no numbers over one axis": _explained(np.where(RNG.random((2, 90)) < 0.3, np.nan, 1)),
+    "tiny": _explained(RNG.normal(size=(2, 9, 9)) * 1e-30),
+    "huge": _explained(RNG.choice([-3e38, 3e38], (2, 9, 9))),
+    "very flat": _explained(RNG.random((2, 1, 1000)), RNG.random((2, 1, 1000, 1))),
+    "flat": _explained(RNG.random((2, 4, 1000)), RNG.random((2, 4, 1000, 1))),
+    "very long": _explained(RNG.random((2, 2000, 4)), RNG.random((2, 2000, 4, 1))),
+    "a single value": _explained(RNG.random((2, 1, 1)), RNG.random((2, 1, 1, 1))),
     "table": cnnvis.Explanation(
         table={"layer": ["a" * 90, "[red]$x_{$"], "size": [1, None]}, provenance=FACTS
     ),
+    "long table": cnnvis.Explanation(
+        table={
+            "layer": [f"conv2d_{i} [red]$x_{{$" for i in range(300)],
+            "output shape": ["(None, 68, 32, 16)"] * 300,
+            "parameters": list(range(300)),
+            "share": [1 / 3] * 300,
+        },
+        provenance=FACTS,
+    ),
+}
+CASES |= {
+    f"kernels over {len(shape) - 1} of {shape[-1]} channels": _kernels(4, *shape)
+    for space in ((7,), (3, 3), (4, 4, 4))
+    for shape in [(*space, channels) for channels in (1, 3, 16, 512)]
 }
 
 
@@ -86,24 +139,39 @@ def _print(explanation: cnnvis.Explanation, width: int = 80, **settings: Any) ->
 def test_every_kind_of_result_is_drawn(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = _draw(CASES[name], tmp_path / "it.png", dpi=60)
+        drawn = _draw(CASES[name], tmp_path / "it.png", dpi=60, limit=20)
     assert drawn.std() > 5, "a blank picture"
-    assert max(drawn.shape) < 6000
+    assert max(drawn.shape) < 3500
     with Image.open(tmp_path / "it.png") as picture:
         assert json.loads(picture.info["cnnvis"]) == FACTS
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("options", [{"overlay": True}, {"scale": "each"}, {"tiles": 3}], ids=str)
+@pytest.mark.parametrize("name", [name for name in CASES if "table" not in name])
+def test_every_kind_of_result_is_drawn_in_other_ways(
+    name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _draw(CASES[name], tmp_path / "it.png", dpi=40, limit=3, **options).std() > 5
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
 @pytest.mark.parametrize("name", CASES)
 def test_every_kind_of_result_is_printed(name: str, width: int) -> None:
-    in_colour = _print(CASES[name], width, force_terminal=True, color_system="truecolor")
-    assert "\x1b[" in in_colour or name == "table"
-    plain = _print(CASES[name], width, force_terminal=True, color_system=None)
-    assert "\x1b[" not in plain
-    assert max(map(len, plain.splitlines())) <= width
-    for text in (in_colour, plain):
-        assert len(text.splitlines()) < (200 if width > 40 else 300)
-        assert "[red]" in text.replace("\n", "") or width == 40 or "$put" in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        coloured = _print(CASES[name], width, force_terminal=True, color_system="truecolor")
+        plain = _print(CASES[name], width, force_terminal=True, color_system=None)
+        piped = _print(CASES[name], width)
+    assert "\x1b[" in coloured or "table" in name
+    for text in (re.sub(r"\x1b\[[\d;]*m", "", coloured), plain):
+        assert max(map(cell_len, text.splitlines())) <= width
+        assert "\N{HORIZONTAL ELLIPSIS}" not in text, "something is cut off"
+        if CASES[name].samples is not None or CASES[name].table is not None:
+            assert "[red]" in re.sub(r"\s+", "", text), "text is not markup"
+    for text in (plain, piped):
+        assert text.isascii() and "\x1b" not in text
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -116,10 +184,23 @@ def test_every_kind_of_result_is_kept(name: str, tmp_path: Path) -> None:
             assert stored["maps"].dtype == np.float32
         if explanation.inputs is not None:
             np.testing.assert_array_equal(stored["inputs"], explanation.inputs)
+            np.testing.assert_array_equal(stored["labels"], explanation.labels)
+            np.testing.assert_array_equal(stored["indices"], explanation.indices)
         facts = json.loads(str(stored["metadata"]))
     assert facts["provenance"] == FACTS
     assert tuple(facts["axes"]) == explanation.axes
-    assert cnnvis.Explanation.load(tmp_path / "it.npz").targets == explanation.targets
+    again = cnnvis.Explanation.load(tmp_path / "it.npz")
+    assert again.targets == explanation.targets and again.axes == explanation.axes
+    assert again.table == explanation.table and again.provenance == explanation.provenance
+    assert (again.is_signed, again.are_inputs) == (explanation.is_signed, explanation.are_inputs)
+    if again.maps is not None:
+        assert again.maps.dtype == np.float32
+        np.testing.assert_array_equal(again.maps, explanation.maps)
+    if again.samples is not None and explanation.samples is not None:
+        for what in ("names", "class_names"):
+            assert getattr(again.samples, what) == getattr(explanation.samples, what)
+    for position in range(len(explanation) if again.table is None else 0):
+        assert again.title(position) == explanation.title(position)
 
 
 def test_a_value_is_drawn_at_its_place_in_its_colour(tmp_path: Path) -> None:
