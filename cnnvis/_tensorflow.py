@@ -46,7 +46,7 @@ def _imported(name: str) -> ModuleType:
             module: Any = importlib.import_module(name)
             if name == "tensorflow":
                 module.zeros(())  # the devices are looked for now, and missing ones complained of
-    return sys.modules[name]
+    return importlib.import_module(name)  # waits where another thread is not done importing it
 
 
 @contextmanager

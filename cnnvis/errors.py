@@ -14,6 +14,14 @@ class UserError(Exception):
     """
 
 
+def printable(text: str) -> str:
+    """The same with what would do something to a terminal written as blanks and question marks."""
+    known = (
+        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
+    )
+    return "".join(known)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'saliency'?`` for the known name closest to a mistyped one, else nothing."""
     found = get_close_matches(name, list(known), n=1, cutoff=0.5)

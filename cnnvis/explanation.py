@@ -234,6 +234,7 @@ class Explanation:
             "table": None if self.table is None else {k: list(v) for k, v in self.table.items()},
             "notes": self.notes,
             "names": samples.names if samples else None,
+            "channel_axis": samples.channel_axis if samples else None,
             "class_names": samples.class_names if samples else None,
             "provenance": dict(self.provenance),
         }
@@ -259,6 +260,7 @@ class Explanation:
                     _tuple(facts["names"]),
                     _tuple(facts["class_names"]),
                     arrays["indices"],
+                    facts["channel_axis"],
                 )
             return cls(
                 arrays.get("maps"),

@@ -54,6 +54,8 @@ def _umask() -> int:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, or of a folder's files with their names, in hexadecimal."""
+    if not path.exists():
+        raise UserError(f"{str(path)!r} is not there any more")
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

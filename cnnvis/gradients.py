@@ -23,10 +23,11 @@ from cnnvis.samples import Array
 
 BATCH = 32
 
-SQUASHING = {"softmax", "sigmoid", "log_softmax", "log_sigmoid", "hard_sigmoid"}
+SQUASHING = {"softmax", "softmax_v2", "sigmoid", "hard_sigmoid"}
 """Activations that are made linear on a target: saturated, they would hide what it depends on."""
 
-_swapping = threading.RLock()
+swapping = threading.RLock()
+"""Held while layers have replacements, and by whoever looks at what they are without them."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def swapped(swaps: Iterable[Swap]) -> Iterator[None]:
     Functional networks ask their layers at every call, so this takes effect at once and leaves
     nothing behind in the network: what is traced inside keeps it, what runs later does not see it.
     """
-    with _swapping:
+    with swapping:
         undo: list[Callable[[], None]] = []
         try:
             for swap in swaps:
@@ -77,7 +78,8 @@ def linear_target(layer: Any) -> tuple[list[Swap], Callable[[Any], Any] | None]:
     if isinstance(layer, keras().layers.Softmax):
         return [Swap(layer, "call", lambda inputs, mask=None: inputs)], layer.call
     activation = getattr(layer, "activation", None)
-    if _name_of(activation) in SQUASHING:
+    is_softmax = isinstance(activation, keras().layers.Softmax)
+    if is_softmax or _name_of(activation) in SQUASHING:
         return [Swap(layer, "activation", keras().activations.linear)], activation
     return [], None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -106,10 +107,14 @@ class Model:
         self.path = path
         self.class_names = tuple(class_names) if class_names else None
         _require_graph(self.network)
-        self.asked_layer, self.asked_filters = layer, filters
+        self.asked_layer = layer
+        # NumPy's numbers as plain ones, since what was asked for goes into files as JSON.
+        plain: Any = filters
+        self.asked_filters = plain.tolist() if hasattr(plain, "tolist") else filters
         default = self._default_layer()
         self._is_default = layer in (None, default)
-        self._target_layer = self._layer(layer or default or self._no_default())
+        name = layer or default
+        self._target = None if name is None else self._layer(name)
         self._compiled: dict[tuple[Any, ...], Callable[..., Sequence[Array]]] = {}
 
     def at(
@@ -164,7 +169,7 @@ class Model:
             spatial = re.search(r"([123])D", type(layer).__name__)
             if spatial is not None and hasattr(layer, "data_format"):
                 return _channel_axis(layer) if int(spatial[1]) < rank else None
-        return -1 if rank > 1 else None
+        return -1 if rank > 2 else None
 
     def channels_first(self, layer: str) -> bool:
         """Whether a layer's output has its channels right behind the sample axis."""
@@ -174,7 +179,13 @@ class Model:
     def target_units(self) -> int:
         """How many outputs, classes or filters, the target layer has."""
         shape = self._tensor(self._target_layer).shape
-        return int(shape[_channel_axis(self._target_layer)]) if len(shape) > 1 else 1
+        units = shape[_channel_axis(self._target_layer)] if len(shape) > 1 else 1
+        if units is None:
+            raise UserError(
+                f"the layer {self.layer!r} has as many outputs as its input is large, so none of "
+                "them has a number; name another with --layer"
+            )
+        return int(units)
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -347,7 +358,10 @@ class Model:
             return OUTPUT
         return None if self._loaded.cut_learned else names[-1]
 
-    def _no_default(self) -> NoReturn:
+    @property
+    def _target_layer(self) -> Any:
+        if self._target is not None:
+            return self._target
         names = ", ".join(layer.name for layer in self.network.layers)
         raise UserError(
             f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "
@@ -385,6 +399,8 @@ class Model:
 
     def _filter_numbers(self, filters: int | str | Sequence[int | str]) -> tuple[int, ...]:
         asked = [filters] if isinstance(filters, int | str) else list(filters)
+        if not asked:
+            raise UserError("filter names no output; leave it out for the default")
         return tuple(dict.fromkeys(self._filter_number(one) for one in asked))
 
     def _filter_number(self, one: int | str) -> int:
@@ -393,8 +409,8 @@ class Model:
         if isinstance(one, str) and names and one in names:
             return names.index(one)
         try:
-            number = int(one)
-        except ValueError:
+            number = int(one) if isinstance(one, str) else operator.index(one)
+        except (ValueError, TypeError):
             there = f" There are: {', '.join(names)}." if names else " Classes have no names here."
             hint = nearest(str(one), names or ())
             raise UserError(f"there is no class {one!r}.{hint}{there}") from None
@@ -440,8 +456,9 @@ class Model:
     def _pass(self, backprop: Backprop | None, *activations: str) -> gradients.Pass:
         target = self._target_layer
         network = self._cut_at(*(self._layer(name) for name in activations), target)
-        linear, _ = gradients.linear_target(target)
-        rectifiers = gradients.modified_rectifiers(network._flatten_layers(), backprop)
+        with gradients.swapping:
+            linear, _ = gradients.linear_target(target)
+            rectifiers = gradients.modified_rectifiers(network._flatten_layers(), backprop)
         if backprop is not None and not rectifiers:
             raise UserError(
                 f"backprop {backprop} would change nothing: there is no ReLU up to the layer "
@@ -468,7 +485,8 @@ class Model:
         return self._compiled[key]
 
     def _probabilities(self, units: Array) -> Array | None:
-        _, squashing = gradients.linear_target(self._target_layer)
+        with gradients.swapping:
+            _, squashing = gradients.linear_target(self._target_layer)
         if squashing is None or len(self._tensor(self._target_layer).shape) != 2:
             return None
         return np.asarray(squashing(keras().ops.convert_to_tensor(units)))
@@ -519,9 +537,6 @@ def load_model(
     with progress(f"loading {path.name}"):
         keras()
         loaded = plugin.function(path, **checked(plugin, options))
-    if loaded.cut:
-        names = ", ".join(map(repr, loaded.cut))
-        note(f"{names} was cut off: {next(iter(loaded.cut.values()))}")
     return Model(loaded, layer=layer, filters=filter, class_names=class_names, path=path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -13,7 +14,14 @@ import pluggy
 
 from cnnvis.errors import UserError, nearest
 from cnnvis.hookspecs import GROUP, Hooks, hookimpl
+from cnnvis.options import options_of
 from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of
+
+RESERVED = {
+    *("class_names", "data", "filter", "images", "layer", "model", "output", "plugin_options"),
+    *("quiet", "render", "samples", "technique", "verbose"),
+}
+"""Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,9 @@ class Registry:
             for plugin in offered:
                 if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
                     raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
+                taken = RESERVED & {option.name for option in options_of(plugin)}
+                if plugin.kind == "technique" and taken:
+                    raise TypeError(f"the option {taken.pop()!r} is a name that cnnvis itself uses")
             for plugin in offered:
                 self._add(replace(plugin, distribution=distribution, version=version))
         except KeyboardInterrupt:
@@ -85,8 +96,12 @@ class Registry:
             self.broken.append(Broken(point.name, distribution, version, reason))
 
     def _add(self, plugin: Plugin) -> None:
-        taken = self._plugins.setdefault((plugin.kind, plugin.name), plugin)
-        if taken is not plugin:
+        # Renderers, readers and loaders share one name space, that of --NAME.OPTION.
+        rivals = ("technique",) if plugin.kind == "technique" else KINDS[1:]
+        taken = any((kind, plugin.name) in self._plugins for kind in rivals)
+        if not taken:
+            self._plugins[plugin.kind, plugin.name] = plugin
+        else:
             full = f"{plugin.distribution}:{plugin.name}"
             self._plugins[plugin.kind, full] = replace(plugin, name=full)
 
@@ -138,6 +153,8 @@ class Registry:
             raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
         if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end
             raise UserError(f"{str(path)!r} is neither a file nor a folder")
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
         plugins = self.of(kind)
         if path.is_file():
             for plugin in plugins:

@@ -109,7 +109,7 @@ def run(
             **({"samples": samples} if plugin.takes("samples") else {}),
             **chosen,
         )
-        explanation = _completed(found, plugin, handle, chosen, data)
+        explanation = _completed(found, plugin, handle, samples, chosen)
         explanation = replace(explanation, notes=(*explanation.notes, *notes))
     written(explanation, renderers, output, side)
     return explanation
@@ -140,7 +140,8 @@ def read_samples(
         samples = plugin.function(path, **checked(plugin, options))
     if not isinstance(samples, Samples):
         raise TypeError(f"the reader {plugin.name} gave {type(samples).__name__}, not Samples")
-    return replace(samples, class_names=tuple(class_names)) if class_names else samples
+    names = tuple(class_names) if class_names else samples.class_names
+    return replace(samples, class_names=names, path=path)
 
 
 def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
@@ -336,8 +337,8 @@ def _completed(
     result: Any,
     plugin: Plugin,
     model: Model | None,
+    samples: Samples | None,
     options: Mapping[str, Any],
-    data: Any,
 ) -> Explanation:
     """A technique's result with the targets and the provenance, checked at the border."""
     if not isinstance(result, Explanation):
@@ -350,6 +351,9 @@ def _completed(
         _require_something(found, plugin)
         if not found.targets and model is not None:
             found = replace(found, targets=model.targets(found.samples.x))
+    if model is not None and model.cut:
+        names = ", ".join(map(repr, model.cut))
+        note(f"{names} was cut off: {next(iter(model.cut.values()))}")
     provenance = {
         "technique": plugin.name,
         "options": dict(options),
@@ -357,10 +361,10 @@ def _completed(
         "reference": plugin.reference,
         "target": found.target,
         "model": _model_facts(model),
-        "data": _data_facts(data, found),
+        "data": _data_facts(samples),
         "versions": _versions(),
     }
-    return replace(found, provenance={**provenance, **found.provenance})
+    return replace(found, provenance={**found.provenance, **provenance})
 
 
 def _require_something(found: Explanation, plugin: Plugin) -> None:
@@ -385,21 +389,20 @@ def _model_facts(model: Model | None) -> dict[str, Any] | None:
     return {
         "file": None if model.path is None else model.path.name,
         "sha256": model.sha256,
-        "layer": model.layer,
+        "layer": model.asked_layer,
         "filters": model.asked_filters,
         "repairs": model.repairs,
         "cut": dict(model.cut),
     }
 
 
-def _data_facts(data: Any, found: Explanation) -> dict[str, Any] | None:
-    if data is None:
+def _data_facts(samples: Samples | None) -> dict[str, Any] | None:
+    if samples is None:
         return None
-    is_path = isinstance(data, str | PathLike)
     return {
-        "file": Path(data).name if is_path else None,
-        "sha256": sha256(Path(data)) if is_path else None,
-        "images": None if found.samples is None else found.samples.indices.tolist(),
+        "file": None if samples.path is None else samples.path.name,
+        "sha256": None if samples.path is None else sha256(samples.path),
+        "images": samples.indices.tolist(),
     }
 
 

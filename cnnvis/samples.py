@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -51,6 +53,8 @@ class Samples:
         The place of each sample in the whole data set, (n,) int64. By default 0, 1, 2, ...
     channel_axis
         Which axis of `source` holds channels, -1 or 1; None if none does.
+    path
+        The file or folder that the samples were read from, for the provenance.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class Samples:
     class_names: tuple[str, ...] | None = None
     indices: Array = field(default=None)  # type: ignore[arg-type]  # numbered when not given
     channel_axis: int | None = -1
+    path: Path | None = None
 
     def __post_init__(self) -> None:
         if len(self.source.shape) == 0:
@@ -129,7 +134,12 @@ class Samples:
         """
         if images is None:
             return self
-        images = [images] if isinstance(images, int) else list(images)
+        try:
+            images = [operator.index(image) for image in np.atleast_1d(np.asarray(images)).tolist()]
+        except TypeError:
+            raise UserError(
+                f"images are chosen by their places, whole numbers, and not by {images!r}"
+            ) from None
         outside = [index for index in images if not 0 <= index < len(self)]
         if outside:
             raise UserError(
@@ -198,6 +208,8 @@ def _classes(labels: Array) -> tuple[Array | None, tuple[str, ...] | None]:
     if labels.ndim > 1:
         wide = labels.reshape(len(labels), -1)
         labels = wide[:, 0] if wide.shape[1] == 1 else wide.argmax(axis=1)
+    if labels.dtype == object and all(isinstance(label, int | np.integer) for label in labels):
+        labels = labels.astype(np.int64)
     if labels.dtype.kind in "USO":
         words, numbers = np.unique(labels.astype(str), return_inverse=True)
         return numbers, tuple(words.tolist())

@@ -154,3 +154,17 @@ def test_a_distribution_before_the_colon_chooses() -> None:
     assert found.get("technique", "cnnvis:saliency") == found.get("technique", "saliency")
     with pytest.raises(cnnvis.UserError, match="no technique named 'other:saliency'"):
         found.get("technique", "other:saliency")
+
+
+def test_options_that_would_clash_with_cnnvis_own(package: Path) -> None:
+    found = _registry(package, bad=GOOD.replace("size:", "layer:"), good=GOOD)
+    assert [plugin.name for plugin in found] == ["good"]
+    assert "option 'layer' is a name that cnnvis itself uses" in found.broken[0].reason
+    untyped = _registry(package, untyped=GOOD.replace("size: int = 3", "size=3"))
+    assert "needs a type and a default" in untyped.broken[0].reason
+
+
+def test_renderers_readers_and_loaders_share_their_names(package: Path) -> None:
+    one = GOOD.replace("technique", "renderer")
+    found = _registry(package, a=one, b=one.replace("renderer", "reader"))
+    assert [plugin.name for plugin in found] == ["good", ":good"]

@@ -139,3 +139,27 @@ def test_an_empty_choice_is_refused(classifier: Any, images: Any) -> None:
         cnnvis.run("saliency", classifier, data=images, images=[])
     with pytest.raises(cnnvis.UserError, match="hold no images"):
         cnnvis.run("saliency", classifier, data=images[:0])
+
+
+def test_numbers_kept_as_objects_are_numbers() -> None:
+    samples = cnnvis.Samples(np.zeros((4, 2)), np.array([0, 1, 2, 10], dtype=object))
+    assert samples.labels is not None and samples.labels.tolist() == [0, 1, 2, 10]
+    assert samples.class_names is None
+
+
+@pytest.mark.parametrize("images", [np.int64(1), [1], (1,), np.array([1]), range(1, 2)])
+def test_images_are_chosen_by_whole_numbers(images: Any) -> None:
+    assert _samples().chosen(images).names == ("b",)
+
+
+@pytest.mark.parametrize("images", ["1", [1.5], ["a"]])
+def test_images_are_not_chosen_by_anything_else(images: Any) -> None:
+    with pytest.raises(cnnvis.UserError, match="by their places, whole numbers"):
+        _samples().chosen(images)
+
+
+def test_where_samples_are_from_is_kept(classifier: Any, images: Any, tmp_path: Any) -> None:
+    np.save(tmp_path / "data.npy", images)
+    samples = cnnvis.read_samples(tmp_path / "data.npy")
+    facts = cnnvis.run("saliency", classifier, data=samples, images=[1]).provenance["data"]
+    assert facts["file"] == "data.npy" and len(facts["sha256"]) == 64 and facts["images"] == [1]

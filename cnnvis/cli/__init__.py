@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, printable
 
 MISUSE = 2
 INTERRUPTED = 130
@@ -51,5 +51,5 @@ def _say(sentence: str, code: int) -> int:
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True)
-    console.print(Text.assemble(("error: ", "bold red"), sentence))
+    console.print(Text.assemble(("error: ", "bold red"), printable(sentence)))
     return code

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cnnvis.cli.progress import Bars
+from cnnvis.errors import printable
 from cnnvis.explanation import Explanation
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
@@ -61,6 +62,6 @@ def _renderer(name: str) -> Plugin:
 def _tell(explanation: Explanation, console: Console, verbose: bool) -> None:
     """The notes that a person should read; with `verbose`, also how the result was made."""
     for note in explanation.notes:
-        console.print(Text.assemble(("note: ", "bold"), note))
+        console.print(Text.assemble(("note: ", "bold"), printable(note)))
     if verbose:
         console.print_json(data=dict(explanation.provenance))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,9 @@ def built(model: Config) -> Any:
         raise cnnvis.UserError(f"Keras cannot build this model from its file: {first}") from error
 
 
-def network_of(config: Config, path: Path, repairs: tuple[str, ...] = ()) -> cnnvis.LoadedNetwork:
+def network_of(
+    config: Config, path: Path, repair: Callable[[Config], tuple[str, ...]] = lambda config: ()
+) -> cnnvis.LoadedNetwork:
     """The network that a configuration describes, with the weights that `path` holds for it.
 
     Raises
@@ -181,16 +183,39 @@ def network_of(config: Config, path: Path, repairs: tuple[str, ...] = ()) -> cnn
     UserError
         If nothing that could be explained can be built, or the weights do not fit.
     """
+    import zipfile
+
     import keras
 
-    cut = cut_unreadable(config)
+    try:
+        repairs = repair(config)
+        cut = cut_unreadable(config)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise cnnvis.UserError(
+            f"{str(path)!r} does not describe a Keras model: {error!r}"
+        ) from error
     network = built(config)
     # By order is what Keras means; once layers are missing, their names must say which is which.
     by_name = {"by_name": True} if cut.reasons and path.suffix != ".keras" else {}
     try:
+        if by_name:
+            _require_weights_of(network, path)
         keras.saving.load_weights(network, path, **by_name)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, TypeError, zipfile.BadZipFile) as error:
         raise cnnvis.UserError(
             f"the weights in {str(path)!r} do not fit the network described there: {error}"
         ) from error
     return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned)
+
+
+def _require_weights_of(network: Any, path: Path) -> None:
+    """Refuse a file that lacks a layer's weights: Keras, loading by name, would leave it random."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        stored = file.get("model_weights", file)
+        missing = [
+            layer.name for layer in network.layers if layer.weights and layer.name not in stored
+        ]
+    if missing:
+        raise ValueError(f"there are none for the layer {missing[0]!r}")

@@ -23,15 +23,18 @@ def h5(path: Path) -> cnnvis.LoadedNetwork:
         raise cnnvis.UserError(
             f"{str(path)!r} is not a model that Keras saved as HDF5: {_beginning(path)}"
         )
-    with h5py.File(path, "r") as file:
-        text = file.attrs.get("model_config")
-    if text is None:
+    try:
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config")
+            config = None if text is None else json.loads(text)
+    except (OSError, ValueError, TypeError) as error:
+        raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
+    if config is None:
         raise cnnvis.UserError(
             f"{str(path)!r} holds weights without the network they belong to; "
             "save the whole model with model.save"
         )
-    config = json.loads(text)
-    return network_of(config, path, repaired(config))
+    return network_of(config, path, repaired)
 
 
 def _beginning(path: Path) -> str:

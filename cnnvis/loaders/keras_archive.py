@@ -21,7 +21,7 @@ def keras_archive(path: Path) -> cnnvis.LoadedNetwork:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             version = json.loads(archive.read("metadata.json"))["keras_version"]
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {error}") from error
     if version.split(".")[0] == "2":
         raise cnnvis.UserError(

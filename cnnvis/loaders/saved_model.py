@@ -32,7 +32,9 @@ def saved_model(path: Path) -> cnnvis.LoadedNetwork:
             "unseen, and no layer of it explained; save the model as .keras or .h5 where it was made"
         )
     nodes = _nodes(described)
-    root = nodes["root"]
+    root = nodes.get("root", {})
+    if not {"class_name", "config"} <= set(root):
+        raise cnnvis.UserError(f"{str(described)!r} does not describe a Keras model")
     config = {"class_name": root["class_name"], "config": root["config"]}
     if config["class_name"] not in ("Functional", "Model", "Sequential"):
         raise cnnvis.UserError(
@@ -45,7 +47,7 @@ def saved_model(path: Path) -> cnnvis.LoadedNetwork:
     try:
         stored = tf.train.load_checkpoint(str(path / "variables" / "variables"))
         for layer, prefix in _layers_with_weights(network, nodes):
-            for variable in layer.variables:
+            for variable in layer.weights:
                 name = f"{prefix}/{variable.name}/.ATTRIBUTES/VARIABLE_VALUE"
                 variable.assign(stored.get_tensor(name))
     except (ValueError, tf.errors.OpError) as error:
@@ -86,8 +88,8 @@ def _layers_with_weights(
             if place.rpartition(".")[0] == path and node.get("name") == layer.name
         ]
         # The same layer stands there as layer-3 and as layer_with_weights-1; weights go by the last.
-        place = next((p for p in places if "layer_with_weights" in p), *places[:1])
+        place = next((p for p in places if "layer_with_weights" in p), "".join(places[:1]))
         if getattr(layer, "layers", None):
             yield from _layers_with_weights(layer, nodes, place)
-        elif layer.variables:
+        elif layer.weights:
             yield layer, place.removeprefix("root.").replace(".", "/")

@@ -17,7 +17,18 @@ EPSILON = 1e-7
 DECAY = 0.95  # of RMSprop's running mean of squares
 
 
-def _check(*, lp_norm: float, input_range: tuple[float, float], **_: object) -> None:
+def _check(
+    *,
+    lp_norm: float,
+    input_range: tuple[float, float],
+    jitter: tuple[float, ...],
+    seed: int,
+    **_: object,
+) -> None:
+    if seed < 0:
+        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
+    if any(abs(value) > 1e9 or value != value for value in (*input_range, *jitter)):
+        raise cnnvis.UserError("input_range and jitter take ordinary numbers, not NaN or infinity")
     if lp_norm < 1:
         raise cnnvis.UserError(f"lp_norm is {lp_norm:g}, and a norm's p is at least 1")
     if input_range[0] >= input_range[1]:

@@ -22,6 +22,10 @@ def filter_weights(model: cnnvis.Model) -> cnnvis.Explanation:
     maps, channels = _filters(layer, name)
     numbers = model.at(name, model.asked_filters).filters
     chosen = range(len(maps)) if numbers is None else numbers
+    if max(chosen) >= len(maps):
+        raise cnnvis.UserError(
+            f"the layer {name!r} has {len(maps)} kernels, numbered 0 to {len(maps) - 1}"
+        )
     return cnnvis.Explanation(
         maps[list(chosen)],
         axes=cnnvis.axis_names(maps.ndim - 1, -1 if channels else None),

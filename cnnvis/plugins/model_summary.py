@@ -12,10 +12,12 @@ def model_summary(model: cnnvis.Model) -> cnnvis.Explanation:
     A shape is that of one image; ``any`` stands for an axis of any length.
     """
     rows = model.layers
-    cnnvis.note(
-        f"{len(rows)} layers, {sum(row.parameters for row in rows):,} parameters; "
-        f"the default target is {model.at().layer!r}"
-    )
+    total = sum(row.parameters for row in rows)
+    try:
+        target = f"the default target is {model.at().layer!r}"
+    except cnnvis.UserError as error:  # the summary is where to find a layer's name
+        target = f"there is no default target: {error}"
+    cnnvis.note(f"{len(rows)} layers, {total:,} parameters; {target}")
     return cnnvis.Explanation(
         table={
             "layer": [row.name for row in rows],

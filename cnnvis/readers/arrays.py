@@ -21,6 +21,7 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
         The name of the array of labels. By default y, Y, labels or targets, if there is one.
     """
     import zipfile
+    import zlib
 
     import numpy as np
 
@@ -43,7 +44,7 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
                 parts["y"] = archive[label]
             if "class_names" in names:
                 parts["class_names"] = archive["class_names"]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as .npz: {error}") from error
     return samples_of(parts, str(path))
 

@@ -89,7 +89,11 @@ def test_a_lambda_in_the_middle_leaves_what_is_before_it(
     network = _with_lambda(keras, [], "middle")
     path = _saved(network, tmp_path / f"model{suffix}")
     with pytest.raises(cnnvis.UserError, match=r"end was cut off.*'code'.*--layer.*hidden"):
-        cnnvis.load_model(path)
+        cnnvis.run("saliency", path, data=np.ones((1, 4)))
+    summary = cnnvis.run("model-summary", path)
+    assert summary.table is not None and "hidden" in summary.table["layer"]
+    assert any("there is no default target" in note for note in summary.notes)
+    assert any("'code', 'probabilities' was cut off" in note for note in summary.notes)
     model = cnnvis.load_model(path, layer="hidden")
     assert set(model.cut) == {"code", "probabilities"}
     x = np.ones((1, 4), np.float32)
@@ -234,6 +238,7 @@ layers = [
     L.Input((8, 8, 1)),
     L.Conv2D(3, 3, activation="relu"),
     L.BatchNormalization(),
+    L.Dropout(0.5),
     L.Flatten(),
     L.Dense(2, activation="softmax", name="output"),
 ]
@@ -255,9 +260,10 @@ np.savez(sys.argv[2] + "/expected.npz", x=x, y=model.predict(x, verbose=0))
     expected = np.load(folder / "expected.npz")
     model = cnnvis.load_model(folder)
     np.testing.assert_allclose(model.predict(expected["x"]), expected["y"], atol=1e-6)
-    assert [layer.kind for layer in model.layers][-4:] == [
+    assert [layer.kind for layer in model.layers][-5:] == [
         "Conv2D",
         "BatchNormalization",
+        "Dropout",
         "Flatten",
         "Dense",
     ]
@@ -268,3 +274,29 @@ def test_saved_models_without_layers(tmp_path: Path, classifier: Any) -> None:
     classifier.export(folder, verbose=False)
     with pytest.raises(cnnvis.UserError, match="a SavedModel without Keras layers"):
         cnnvis.load_model(folder)
+
+
+def test_weights_that_are_missing_are_not_left_random(keras: Any, tmp_path: Path) -> None:
+    path = _saved(_with_lambda(keras, [], "last"), tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        file["model_weights"].move("hidden", "other")
+    with pytest.raises(cnnvis.UserError, match="there are none for the layer 'hidden'"):
+        cnnvis.load_model(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"class_name": "Functional"}', '{"config": {"layers": ["a"]}}']
+)
+def test_descriptions_of_no_model(classifier: Any, tmp_path: Path, text: str) -> None:
+    path = _saved(classifier, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = text
+    with pytest.raises(cnnvis.UserError, match=r"is damaged|does not describe a Keras model"):
+        cnnvis.load_model(path)
+
+
+def test_a_truncated_file(classifier: Any, tmp_path: Path) -> None:
+    path = _saved(classifier, tmp_path / "model.h5")
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(cnnvis.UserError, match="is damaged"):
+        cnnvis.load_model(path)

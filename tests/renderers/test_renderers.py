@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
@@ -117,6 +118,7 @@ CASES: dict[str, cnnvis.Explanation] = {
         provenance=FACTS,
     ),
 }
+SCREEN: Any = {"file": io.StringIO(), "width": 80, "force_terminal": True}
 CASES |= {
     f"kernels over {len(shape) - 1} of {shape[-1]} channels": _kernels(4, *shape)
     for space in ((7,), (3, 3), (4, 4, 4))
@@ -203,28 +205,78 @@ def test_every_kind_of_result_is_kept(name: str, tmp_path: Path) -> None:
         assert again.title(position) == explanation.title(position)
 
 
-def test_a_value_is_drawn_at_its_place_in_its_colour(tmp_path: Path) -> None:
-    maps = np.zeros((1, 4, 4))
-    maps[0, 0, 3] = 1
-    drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="gray", dpi=100)
-    bright = _draw(_explained(1 - maps), tmp_path / "other.png", cmap="gray", dpi=100)
-    changed = np.abs(drawn - bright).sum(axis=-1) > 300
-    rows, columns = np.nonzero(changed)
-    whole = drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    corner = whole[2 : len(whole) // 4 - 2, -(whole.shape[1] // 4) + 2 : -2]
-    assert (corner == 255).all(), "the one is white, in the upper right corner"
-    assert (whole[len(whole) // 2 :, 2:-2] < 40).mean() > 0.9
+def _places(drawn: Any, part: float, cmap: str) -> Any:
+    """The rows and columns (2, n) of the pixels that stand for a value, 0 to 1 of the scale."""
+    colour = np.array(colormaps[cmap](float(part), bytes=True)[:3], float)
+    return np.array(np.nonzero(np.abs(drawn - colour).max(axis=-1) <= 1))
 
 
-@pytest.mark.parametrize(("scale", "alike"), [("shared", False), ("each", True)])
-def test_maps_share_a_scale_unless_told_otherwise(tmp_path: Path, scale: str, alike: bool) -> None:
-    strong = _blob(20, 20)
-    maps = np.stack([strong, strong / 4])
+def test_values_are_drawn_at_their_places_in_their_colours(tmp_path: Path) -> None:
+    parts = np.random.default_rng(1).permutation(20) / 19
+    maps = 3 + 5 * parts.reshape(1, 4, 5)
+    # Without a colour bar, which has all the colours too.
+    drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", scale="each")
+    found = [_places(drawn, part, "viridis") for part in parts]
+    corner = np.concatenate(found, axis=1).min(axis=1, keepdims=True)
+    size = np.concatenate(found, axis=1).max(axis=1) + 1 - corner[:, 0]
+    assert size[0] / size[1] == pytest.approx(4 / 5, rel=0.05)
+    for number, places in enumerate(found):
+        row, column = ((places - corner).mean(axis=1) / size * (4, 5)).tolist()
+        assert (int(row), int(column)) == divmod(number, 5)
+        assert places.shape[1] == pytest.approx(size.prod() / 20, rel=0.15)
+
+
+def test_inputs_are_above_their_maps_and_share_a_scale(tmp_path: Path) -> None:
+    x = np.stack([np.zeros((6, 6, 1)), np.full((6, 6, 1), 4.0), np.full((6, 6, 1), 2.0)])
+    drawn = _draw(
+        _explained(np.zeros((3, 6, 6)), x), tmp_path / "it.png", cmap="hot", input_cmap="cool"
+    )
+    first, second, third = (_places(drawn, part, "cool") for part in (0, 1, 0.5))
+    assert first.shape[1] == pytest.approx(second.shape[1], rel=0.1)
+    assert first[1].max() < second[1].min() and second[1].max() < third[1].min()
+    below = _places(drawn, 0, "hot")  # also black: frames and words
+    assert np.median(below[0]) > first[0].max()
+
+
+@pytest.mark.parametrize("scale", ["shared", "each"])
+def test_maps_share_a_scale_unless_told_otherwise(tmp_path: Path, scale: str) -> None:
+    maps = np.ones((2, 6, 6))
+    maps[0, 0, 0] = 0
+    maps[1] = 0.5
+    path = tmp_path / "it.svg"
     drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", scale=scale)
-    yellow = np.abs(drawn - np.array([253, 231, 37])).max(axis=-1) < 30
-    columns = np.nonzero(yellow[:, : int(drawn.shape[1] * 0.74)])[1]
-    halves = {bool(column > drawn.shape[1] * 0.4) for column in columns}
-    assert halves == ({False, True} if alike else {False})
+    _draw(_explained(maps), path, scale=scale)
+    strong, half = _places(drawn, 1, "viridis"), _places(drawn, 0.5, "viridis")
+    if scale == "shared":
+        assert half.shape[1] == pytest.approx(strong.shape[1], rel=0.1)
+        assert np.median(half[1]) > strong[1].min() + 200
+    else:
+        assert half.shape[1] == 0 and np.ptp(strong[1]) > 350
+    assert ("<!-- 0 to 0.5 -->" in path.read_text()) == (scale == "each")
+
+
+def test_a_constant_map_has_a_scale_that_begins_at_zero(tmp_path: Path) -> None:
+    explanation = _explained(np.full((1, 6, 6), 3.0))
+    drawn = _draw(explanation, tmp_path / "it.png", cmap="viridis")
+    assert _places(drawn, 1, "viridis").shape[1] > 10_000
+    _draw(explanation, tmp_path / "it.svg")
+    numbers = re.findall(r"<!-- ([\d.]+) -->", (tmp_path / "it.svg").read_text())
+    assert "0.0" in numbers and "3.0" in numbers and "4.0" not in numbers
+
+
+def test_ticks_are_at_whole_numbers(tmp_path: Path) -> None:
+    for shape in ((4, 4), (1,), (2,)):
+        _draw(_explained(np.ones((1, *shape))), tmp_path / "it.svg", scale="each")
+        text = (tmp_path / "it.svg").read_text()
+        assert "<!-- 0 -->" in text and "0.5" not in re.findall(r"<!-- (.+) -->", text)
+
+
+def test_the_gaps_of_a_mosaic_are_grey(tmp_path: Path) -> None:
+    drawn = _draw(CASES["volume"], tmp_path / "it.png", cmap="viridis", input_cmap="cool")
+    grey = (drawn == 204).all(axis=-1)
+    lines = grey.sum(axis=1) > 150
+    # Above and below, there are 4 tiles down and so 3 gaps.
+    assert (np.diff(lines.astype(int)) == 1).sum() == 6
 
 
 def test_zero_is_white_where_signs_mean_something(tmp_path: Path) -> None:
@@ -240,22 +292,45 @@ def test_zero_is_white_where_signs_mean_something(tmp_path: Path) -> None:
 
 def test_overlaying(tmp_path: Path) -> None:
     explanation = CASES["four"]
-    apart, over = (
-        _draw(explanation, tmp_path / f"{overlay}.png", overlay=overlay)
-        for overlay in (False, True)
+    apart, over, clear = (
+        _draw(explanation, tmp_path / "it.png", **options)
+        for options in ({}, {"overlay": True}, {"overlay": True, "alpha": 0.0})
     )
     assert over.shape[0] < 0.7 * apart.shape[0]
-    assert not np.array_equal(
-        over, _draw(explanation, tmp_path / "clear.png", overlay=True, alpha=0.1)
-    )
+    assert not np.array_equal(over, clear)
+    assert _places(clear, 1, "magma").shape[1] == 0
+
+
+def test_a_coarse_map_is_laid_over_the_whole_of_its_input(tmp_path: Path) -> None:
+    maps = np.zeros((1, 2, 2))
+    maps[0, 1, 1] = 1
+    explanation = _explained(maps, np.zeros((1, 40, 40, 1)))
+    options: Any = {"overlay": True, "scale": "each", "cmap": "viridis", "alpha": 1.0}
+    drawn = _draw(explanation, tmp_path / "it.png", **options)
+    assert _places(drawn, 1, "viridis").shape[1] > 8000
+    options["alpha"] = 0.0
+    drawn = _draw(explanation, tmp_path / "it.png", input_cmap="cool", **options)
+    assert _places(drawn, 0, "cool").shape[1] > 4 * 8000
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    for name, target in (("png", tmp_path / "it.png"), ("terminal", Console(file=io.StringIO()))):
+        with pytest.raises(cnnvis.UserError, match=r"nothing to draw.*\(0, 5, 5\)"):
+            registry().get("renderer", name).function(
+                cnnvis.Explanation(np.zeros((0, 5, 5))), target
+            )
+    with pytest.raises(cnnvis.UserError, match="lower limit or dpi"):
+        _draw(CASES["forty"], tmp_path / "it.png", dpi=20_000)
+    assert not (tmp_path / "it.png").exists()
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".pdf"])
 def test_other_formats(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"it{suffix}"
     _draw(CASES["four"], path)
-    start = path.read_bytes()[:200]
-    assert (b"%PDF" if suffix == ".pdf" else b"<?xml") in start
+    whole = path.read_bytes()
+    assert (b"%PDF" if suffix == ".pdf" else b"<?xml") in whole[:200]
+    assert b"guided" in whole, "it says how it was made"
 
 
 def test_more_maps_than_the_limit_are_said(tmp_path: Path) -> None:
@@ -263,13 +338,34 @@ def test_more_maps_than_the_limit_are_said(tmp_path: Path) -> None:
     assert "the first 7 of 40 maps" in (tmp_path / "it.svg").read_text()
 
 
-@pytest.mark.parametrize("renderer", ["png", "terminal"])
-def test_colour_maps_that_are_not_there(renderer: str) -> None:
+def test_the_heading_names_what_it_was_made_of(tmp_path: Path) -> None:
+    _draw(CASES["four"], tmp_path / "it.svg")
+    text = (tmp_path / "it.svg").read_text()
+    assert "saliency of out$put (backprop guided)" in text
+    assert "model.h5, data $x_{$ [red].pkl" in text
+
+
+def test_long_titles_are_folded_and_whole(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(12)]
+    explanation = cnnvis.Explanation(np.ones((1, 5, 5)), titles=(" ".join(words),))
+    _draw(explanation, tmp_path / "it.svg")
+    text = (tmp_path / "it.svg").read_text()
+    assert all(word in text for word in words)
+    assert " ".join(words) not in text
+
+
+@pytest.mark.parametrize(
+    ("renderer", "option"), [("png", "cmap"), ("png", "input_cmap"), ("terminal", "cmap")]
+)
+def test_colour_maps_that_are_not_there(renderer: str, option: str) -> None:
     from cnnvis.options import checked
 
-    with pytest.raises(cnnvis.UserError, match="no colour map 'htt'"):
-        checked(registry().get("renderer", renderer), {"cmap": "htt"})
-    assert checked(registry().get("renderer", renderer), {"cmap": "hot"})["cmap"] == "hot"
+    with pytest.raises(cnnvis.UserError, match=f"^{option} is .*no colour map 'htt'"):
+        checked(registry().get("renderer", renderer), {option: "htt"})
+    assert checked(registry().get("renderer", renderer), {option: "hot"})[option] == "hot"
+
+
+# What a terminal shows, by its cells.
 
 
 def test_half_blocks_have_the_colours_of_the_map() -> None:
@@ -290,6 +386,125 @@ def test_half_blocks_have_the_colours_of_the_map() -> None:
         (picture[rows + 1 :, columns + 1 :], black),
     ):
         assert part.size and (part == colour).all()
+
+
+def _lines(explanation: cnnvis.Explanation, **settings: Any) -> list[str]:
+    return [line.rstrip() for line in _print(explanation, **settings).splitlines()]
+
+
+def test_pictures_keep_their_shape_and_use_the_width() -> None:
+    for count, least in ((1, 30), (2, 18), (3, 15), (4, 15)):
+        text = _print(
+            _explained(np.stack([_blob(68, 32)] * count), np.zeros((count, 68, 32, 1))),
+            force_terminal=True,
+            color_system="truecolor",
+        )
+        line = max(text.splitlines(), key=lambda line: line.count("\N{LOWER HALF BLOCK}"))
+        lines = sum("\N{LOWER HALF BLOCK}" in line for line in text.splitlines())
+        beside = count <= 2  # an input and its map
+        width = line.count("\N{LOWER HALF BLOCK}") / count / (1 + beside)
+        assert width >= least
+        assert 2 * lines / (2 - beside) / width == pytest.approx(68 / 32, rel=0.1)
+
+
+def test_colour_that_is_not_wanted_or_not_there() -> None:
+    explanation = CASES["four"]
+    coloured = {"force_terminal": True, "color_system": "truecolor"}
+    assert not _print(explanation, **coloured).isascii()
+    assert _print(explanation, no_color=True, **coloured).isascii()
+    console = Console(_environ={"NO_COLOR": "1", "TERM": "xterm-256color"}, **SCREEN)
+    assert console.color_system is not None
+    registry().get("renderer", "terminal").function(explanation, console)
+    assert console.file.getvalue().isascii()  # type: ignore[attr-defined]
+    # A terminal that cannot write half blocks.
+    old = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    console = Console(file=old, width=80, **coloured)
+    registry().get("renderer", "terminal").function(explanation, console)
+    old.flush()
+    assert b"\x1b[48" not in old.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_names_cannot_command_a_terminal(tmp_path: Path) -> None:
+    samples = cnnvis.Samples(np.zeros((1, 5, 5, 1)), names=("\x1b[2J\udce9\ttab",))
+    explanation = cnnvis.Explanation(np.ones((1, 5, 5)), samples, titles=("\x1b]0;title\a",))
+    for width in (80, 30):
+        text = _print(explanation, width, force_terminal=True, color_system="truecolor")
+        assert "\x1b[2J" not in text and "\x1b]" not in text and "\a" not in text
+        assert "?[2J? tab" in text
+    _draw(explanation, tmp_path / "it.svg")
+    assert "?[2J? tab" in (tmp_path / "it.svg").read_text()
+
+
+def test_bars_are_as_high_as_their_values() -> None:
+    profile = np.array([[0, 0.5, 1, 0.25, 0.05, 0]])
+    lines = _lines(_explained(profile), force_terminal=True, color_system="truecolor", width=30)
+    plain = [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in lines]
+    top = next(number for number, line in enumerate(plain) if line.startswith("1 "))
+    eighths = " ▁▂▃▄▅▆▇█"
+    heights = np.zeros(6)
+    for line in plain[top : top + 5]:
+        cells = line[2:].ljust(24)[::4]
+        assert line[2:].ljust(24) == "".join(cell * 4 for cell in cells)
+        heights += [eighths.index(cell) for cell in cells]
+    np.testing.assert_array_equal(heights, np.round(profile[0] * 5 * 8))
+    assert plain[top + 4].startswith("0 ")
+    assert re.fullmatch(r"  0 +position +5", plain[top + 5])
+
+
+def test_bars_go_down_where_values_are_negative() -> None:
+    lines = _lines(_explained(np.array([[1.0, -0.5, 0.0, -1.0]])), width=30)
+    top = next(number for number, line in enumerate(lines) if line.strip().startswith("1 "))
+    cells = [line[3:].ljust(24)[::6] for line in lines[top : top + 6]]
+    assert cells == ["#   ", "#   ", "#   ", " # #", ' " #', "   #"]
+    assert lines[top + 5].startswith("-1 ")
+
+
+def test_a_bar_of_many_values_is_the_strongest() -> None:
+    profile = np.full((1, 1000), 0.01)
+    profile[0, 700] = -2
+    lines = _lines(_explained(profile))
+    assert "each bar is the strongest of up to 13 values" in lines
+    lowest = next(line for line in lines if line.startswith("-2 "))
+    assert lowest.count("#") == 1
+    assert (lowest.index("#") - 3) / 77 == pytest.approx(0.7, abs=0.02)
+
+
+def test_the_legend_is_of_what_is_shown() -> None:
+    maps = np.zeros((1, 64, 64))
+    maps[0, ::2, ::2] = 4  # a quarter of all values
+    text = _print(_explained(maps, np.zeros((1, 64, 64, 1))), 40)
+    assert "mean of about 8 values" in " ".join(text.split())
+    legend = next(line for line in text.splitlines() if "[ .:-=+*#%@]" in line)
+    low, high = float(legend.split("[")[0]), float(legend.split("]")[1].split()[0])
+    assert low == high - 1 == 0
+    small = _print(_explained(maps[:, :8, :8]))
+    assert "0 [ .:-=+*#%@] 4" in small and "mean" not in small
+
+
+def test_signs_have_characters_of_their_own() -> None:
+    lines = _lines(_explained(np.array([[[-2.0, 0.0], [1.0, 2.0]]])))
+    assert lines[2][0] == "@" and set(lines[2][1:].strip()) == {"@"}
+    below = lines[2 + lines[2:].index(next(line for line in lines[2:] if "#" in line))]
+    assert len(set(below)) == 2 and below[0] == "+" and below[-1] == "#"
+    assert "-2 [@Oo-, .:+*#] 2" in lines
+
+
+def test_the_tiles_of_a_mosaic_stay_apart() -> None:
+    volume = np.zeros((1, 4, 40, 40))
+    volume[0, 1], volume[0, 2] = 1, 0.5
+    lines = _lines(_explained(volume), force_terminal=True, color_system="truecolor", width=40)
+    halves = (rf"{layer};2;(\d+;\d+;\d+)[;\d]*m\N{{LOWER HALF BLOCK}}" for layer in (48, 38))
+    upper, lower = ([re.findall(half, line) for line in lines] for half in halves)
+    first = next(line for line in upper if line)
+    gap, bright = "40;80;90", "251;252;191"
+    middle = first.index(gap)
+    assert first == ["0;0;3"] * middle + [gap] + [bright] * middle
+    assert [gap] * len(first) in upper + lower
+
+
+def test_more_maps_than_are_shown_are_said() -> None:
+    assert "the first 8 of 40 maps; the table has all" in _lines(CASES["forty"])
+    assert "the first" not in _print(CASES["four"])
 
 
 def test_the_table_tells_what_and_where() -> None:
@@ -320,3 +535,59 @@ def test_characters_grow_with_values() -> None:
     shown = [character for character in line if character in " .:-=+*#%@"]
     order = [" .:-=+*#%@".index(character) for character in "".join(shown).strip()]
     assert order == sorted(order) and order[-1] == 9
+
+
+def test_where_a_table_is_too_wide_its_rows_are_told_in_words() -> None:
+    text = _print(CASES["four"], 40, force_terminal=True, color_system=None)
+    whole = " ".join(text.split())
+    assert "image 3, label [b]yes, target out$put[1], score 4.5, p 0.500, least" in whole
+    assert "peak (row, column) 6, 3" in whole
+
+
+def test_what_fits_stays_on_one_line() -> None:
+    maps, names = np.ones((2, 8, 9)), ("neutral", "AI")
+    samples = cnnvis.Samples(np.zeros((2, 8, 9, 1)), np.array([0, 1]), class_names=names)
+    targets = tuple(cnnvis.Target("output", (i,), (names[i],), -10.25, 0.985) for i in range(2))
+    explanation = cnnvis.Explanation(maps, samples, targets=targets)
+    lines = _lines(explanation, force_terminal=True, color_system=None)
+    assert [line.split()[:5] for line in lines[-2:]] == [
+        ["0", "neutral", "output[neutral]", "-10.2", "0.985"],
+        ["1", "AI", "output[AI]", "-10.2", "0.985"],
+    ]
+    assert any("-10.2 (p 0.985)" in line for line in lines)
+
+
+def test_renderers_import_nothing_heavy_before_they_draw() -> None:
+    program = (
+        "import sys, importlib, pkgutil, cnnvis.renderers as room\n"
+        "names = [found.name for found in pkgutil.iter_modules(room.__path__)]\n"
+        "for name in names: importlib.import_module(f'cnnvis.renderers.{name}')\n"
+        "print(len(names), {'matplotlib', 'tensorflow', 'keras', 'PIL'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    count, heavy = done.stdout.split(maxsplit=1)
+    assert int(count) >= 3 and heavy.strip() == "set()"
+
+
+def test_drawing_needs_neither_pyplot_nor_tensorflow(tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy, cnnvis, io\n"
+        "from pathlib import Path\n"
+        "from rich.console import Console\n"
+        "from cnnvis.registry import registry\n"
+        "it = cnnvis.Explanation(numpy.ones((1, 5, 5)))\n"
+        "screen = Console(file=io.StringIO(), force_terminal=True, color_system='truecolor')\n"
+        "registry().get('renderer', 'terminal').function(it, screen)\n"
+        "registry().get('renderer', 'png').function(it, Path(sys.argv[1]))\n"
+        "print({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, str(tmp_path / "it.png")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()" and (tmp_path / "it.png").stat().st_size > 1000
