@@ -21,7 +21,12 @@ class Option:
     name: str
     annotation: Any
     default: Any
-    help: str
+    docstring: str
+
+    @property
+    def help(self) -> str:
+        """What the function's docstring says of it, in one line."""
+        return _parameter_texts(self.docstring).get(self.name, "")
 
     @property
     def flag(self) -> str:
@@ -69,7 +74,7 @@ def options_of(plugin: Plugin) -> tuple[Option, ...]:
 
 @functools.cache
 def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
-    texts = _parameter_texts(inspect.getdoc(function) or "")
+    docstring = inspect.getdoc(function) or ""
     options = []
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -77,7 +82,7 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
         annotation, default = _evaluated(function, parameter), parameter.default
         if annotation is inspect.Parameter.empty or default is inspect.Parameter.empty:
             raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
-        options.append(Option(name, annotation, default, texts.get(name, "")))
+        options.append(Option(name, annotation, default, docstring))
     return tuple(options)
 
 
@@ -93,6 +98,7 @@ def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> An
     return annotation
 
 
+@functools.cache  # read only when help is wanted: the parser takes its time to import
 def _parameter_texts(docstring: str) -> dict[str, str]:
     """What a NumPy-style docstring says of each parameter, in one line each."""
     from docstring_parser import DocstringStyle, parse
