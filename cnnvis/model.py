@@ -41,12 +41,15 @@ class LoadedNetwork:
     cut_learned
         Whether some of these may have weights: then the last layer left is not the network's
         answer, and a person must name the target.
+    origin
+        What the file is and what wrote it, in a phrase: ``HDF5, written by Keras 2.3.1``.
     """
 
     network: Any
     repairs: tuple[str, ...] = ()
     cut: Mapping[str, str] = field(default_factory=dict)
     cut_learned: bool = False
+    origin: str = ""
 
 
 @dataclass(frozen=True)
