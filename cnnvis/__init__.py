@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cnnvis.bounds import Positive as Positive
     from cnnvis.bounds import Share as Share
     from cnnvis.errors import UserError as UserError
+    from cnnvis.examination import doctor as doctor
     from cnnvis.explanation import Explanation as Explanation
     from cnnvis.explanation import Target as Target
     from cnnvis.explanation import axis_names as axis_names
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from cnnvis.modifiers import GradientModifier as GradientModifier
     from cnnvis.modifiers import modify_gradient as modify_gradient
     from cnnvis.modifiers import unit_scaled as unit_scaled
-    from cnnvis.panels import Panel as Panel
-    from cnnvis.panels import panels as panels
+    from cnnvis.panel import Panel as Panel
+    from cnnvis.panel import panels as panels
     from cnnvis.plugin import loader as loader
     from cnnvis.plugin import plugin_of as plugin_of
     from cnnvis.plugin import reader as reader
@@ -34,22 +35,24 @@ if TYPE_CHECKING:
     from cnnvis.plugin import technique as technique
     from cnnvis.reporting import note as note
     from cnnvis.reporting import progress as progress
-    from cnnvis.runner import read_samples as read_samples
     from cnnvis.runner import run as run
     from cnnvis.samples import Samples as Samples
+    from cnnvis.sources import read_samples as read_samples
 
 _HOMES = {
     "bounds": ("Count", "NotNegative", "Positive", "Share"),
     "errors": ("UserError",),
+    "examination": ("doctor",),
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "modify_gradient", "unit_scaled"),
     "hookspecs": ("hookimpl",),
     "model": ("LoadedNetwork", "Model", "load_model"),
-    "panels": ("Panel", "panels"),
+    "panel": ("Panel", "panels"),
     "plugin": ("loader", "plugin_of", "reader", "renderer", "technique"),
     "reporting": ("note", "progress"),
-    "runner": ("read_samples", "run"),
+    "runner": ("run",),
     "samples": ("Samples",),
+    "sources": ("read_samples",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -53,13 +53,16 @@ class Target:
     layer
         The layer whose output it is.
     filters
-        Which of its outputs: classes of the last layer, or filters of one in between.
+        Which of its outputs: classes of the last layer, or filters of one in between. Empty where
+        the target is a sum or difference, which `layer` then holds as it was written.
     class_names
         The name of each of these, where classes have names.
     score
         The value that the gradient was taken of, for this map's input; None where there is none.
     probability
         The same after the softmax or sigmoid that was made linear, where there was one.
+    region
+        Over which positions the output was averaged, as it was asked for; None for all of them.
     """
 
     layer: str
@@ -67,6 +70,7 @@ class Target:
     class_names: tuple[str, ...] | None = None
     score: float | None = None
     probability: float | None = None
+    region: str | None = None
 
     @property
     def score_text(self) -> str:
@@ -77,7 +81,8 @@ class Target:
     def __str__(self) -> str:
         named = (class_name(self.class_names, i) for i in range(len(self.filters)))
         each = named if self.class_names else (str(number) for number in self.filters)
-        return "+".join(f"{self.layer}[{one}]" for one in each)
+        text = "+".join(f"{self.layer}[{one}]" for one in each) or self.layer
+        return text if self.region is None else f"{text} at {self.region}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +116,10 @@ class Explanation:
         Sentences that a person should read beside the result.
     provenance
         How it was made: plain JSON values by name.
+    input
+        Which input of the network the maps are of, by name, where it has several.
+    other_inputs
+        What was found for the same samples of the network's other inputs.
     """
 
     maps: Array | None = None
@@ -123,6 +132,8 @@ class Explanation:
     table: Mapping[str, Sequence[Any]] | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    input: str | None = None
+    other_inputs: tuple[Explanation, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -184,6 +195,8 @@ class Explanation:
         lines = []
         if self.samples is not None:
             words = [f"#{self.samples.indices[position]}"]
+            if self.input is not None:
+                words.append(self.input)
             if self.samples.names is not None:
                 words.append(self.samples.names[position])
             label = self.samples.label_name(position)
@@ -200,6 +213,8 @@ class Explanation:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to an ``.npz`` file that `load` and `numpy.load` read without pickle.
+
+        The other inputs' explanations have files of their own.
 
         Raises
         ------
@@ -237,6 +252,7 @@ class Explanation:
             "channel_axis": samples.channel_axis if samples else None,
             "class_names": samples.class_names if samples else None,
             "provenance": dict(self.provenance),
+            "input": self.input,
         }
 
     @classmethod
@@ -273,6 +289,7 @@ class Explanation:
                 facts["table"],
                 tuple(facts["notes"]),
                 facts["provenance"],
+                facts.get("input"),
             )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise UserError(f"{str(path)!r} is not an explanation that cnnvis saved") from error
@@ -289,4 +306,5 @@ def _target(facts: dict[str, Any]) -> Target:
         _tuple(facts["class_names"]),
         facts["score"],
         facts["probability"],
+        facts.get("region"),
     )

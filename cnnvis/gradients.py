@@ -8,16 +8,16 @@ between. Backpropagation modifiers change how that gradient passes a rectifier.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from cnnvis._tensorflow import keras, tensorflow
+from cnnvis._tensorflow import tensorflow
 from cnnvis.errors import UserError
-from cnnvis.modifiers import Backprop
+from cnnvis.graph import Call, Graph, Slot
 from cnnvis.reporting import progress
 from cnnvis.samples import Array
 
@@ -43,8 +43,8 @@ class Swap:
 def swapped(swaps: Iterable[Swap]) -> Iterator[None]:
     """The layers with their replacements, and afterwards just as they were.
 
-    Functional networks ask their layers at every call, so this takes effect at once and leaves
-    nothing behind in the network: what is traced inside keeps it, what runs later does not see it.
+    Layers look these up at every call, so this takes effect at once and leaves nothing behind in
+    the network: what is traced inside keeps it, what runs later does not see it.
     """
     with swapping:
         undo: list[Callable[[], None]] = []
@@ -73,52 +73,72 @@ def _put(swap: Swap) -> Callable[[], None]:
     return put_back
 
 
-def linear_target(layer: Any) -> tuple[list[Swap], Callable[[Any], Any] | None]:
+def linear_target(call: Call) -> tuple[list[Swap], Callable[[Any], Any] | None]:
     """What makes a target linear, and the squashing function that this leaves out, if any."""
-    if isinstance(layer, keras().layers.Softmax):
-        return [Swap(layer, "call", lambda inputs, mask=None: inputs)], layer.call
-    activation = getattr(layer, "activation", None)
-    is_softmax = isinstance(activation, keras().layers.Softmax)
-    if is_softmax or _name_of(activation) in SQUASHING:
-        return [Swap(layer, "activation", keras().activations.linear)], activation
+    layer = call.layer.layer if "TimeDistributed" in call.kinds else call.layer
+    module = type(layer).__module__
+    is_operation = ".ops." in module or call.kind in ("tf.nn.softmax", "tf.math.sigmoid")
+    if type(layer).__name__ == "Softmax" or (
+        is_operation and _squashes(type(layer).__name__, call.kind)
+    ):
+        return [Swap(layer, "call", lambda inputs, *_, **__: inputs)], layer.call
+    activation = vars(layer).get("activation")
+    if type(activation).__name__ == "Softmax" or _name_of(activation) in SQUASHING:
+        return [Swap(layer, "activation", lambda x: x)], activation
     return [], None
 
 
-def modified_rectifiers(layers: Iterable[Any], backprop: Backprop | None) -> list[Swap]:
-    """What makes every rectifier among the layers pass its gradient back by the rule."""
-    if backprop is None:
-        return []
-    swaps = []
-    for layer in layers:
-        if isinstance(layer, keras().layers.ReLU):
-            swaps.append(Swap(layer, "call", _passing_back(layer.call, backprop)))
-        elif _name_of(getattr(layer, "activation", None)) == "relu":
-            swaps.append(Swap(layer, "activation", _passing_back(layer.activation, backprop)))
-    return swaps
+def _squashes(*names: str) -> bool:
+    return any(name.rpartition(".")[2].lower() in SQUASHING for name in names)
 
 
 def _name_of(activation: object) -> str:
     return getattr(activation, "__name__", "")
 
 
-def _passing_back(rectifier: Callable[[Any], Any], backprop: Backprop) -> Callable[[Any], Any]:
-    """The same function forwards, and backwards the modifier's rule."""
-    tf = tensorflow()
+@dataclass(frozen=True)
+class Part:
+    """One layer's output as part of a target.
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def with_rule(x: Any) -> Any:
-        y = rectifier(x)
+    Attributes
+    ----------
+    slot
+        Where the output goes when the network runs.
+    channel_axis
+        Which axis of it counts its units: -1, or 1 for channels first.
+    region
+        Over which positions each unit is averaged, one index or slice for each spatial axis; all
+        of them for None.
+    """
 
-        def back(g: Any) -> Any:
-            passed = tf.nn.relu(g)
-            return (
-                tf.where(y > 0, passed, tf.zeros_like(passed)) if backprop == "guided" else passed
-            )
+    slot: Slot
+    channel_axis: int
+    region: tuple[int | slice, ...] | None = None
 
-        return y, back
+    def units(self, output: Any) -> Any:
+        """The output, (n, k): each unit's, averaged over the positions of the region.
 
-    # Not `with_rule` itself: Keras passes a layer's call arguments that a gradient must not see.
-    return lambda x, *_, **__: with_rule(x)
+        Parameters
+        ----------
+        output
+            (n, ...), a tensor or an array.
+        """
+        tf = tensorflow()
+        rank = len(output.shape)
+        if rank == 1:
+            return output[:, None]
+        channel = self.channel_axis % rank
+        if self.region is not None:
+            # An index becomes a slice of one: no axis is lost before the mean is taken.
+            within = [one if isinstance(one, slice) else _only(one) for one in self.region]
+            within.insert(channel - 1, slice(None))
+            output = output[(slice(None), *within)]
+        space = [axis for axis in range(1, rank) if axis != channel]
+        return tf.reduce_mean(output, axis=space) if space else output
+
+
+def _only(position: int) -> slice:
+    return slice(position, position + 1 or None)
 
 
 @dataclass(frozen=True)
@@ -127,80 +147,92 @@ class Pass:
 
     Attributes
     ----------
-    network
-        A Keras network whose outputs are the wanted activations, if any, and then the target's.
+    graph
+        The network.
+    parts
+        The layers' outputs that make up the target; their units stand one behind the other.
     swaps
-        What is replaced in its layers while it is traced.
-    channel_axis
-        Which axis of the target's output counts its filters: -1, or 1 for channels first.
+        What is replaced in its layers while it is traced, by the names of the calls.
+    activations
+        Values on the way that are wanted too.
+    explained
+        Which of the network's inputs gradients are taken by.
     """
 
-    network: Any
-    swaps: Sequence[Swap]
-    channel_axis: int = -1
+    graph: Graph
+    parts: tuple[Part, ...]
+    swaps: Mapping[str, Sequence[Swap]] = field(default_factory=dict)
+    activations: tuple[Slot, ...] = ()
+    explained: int = 0
 
-    def outputs(self, x: Any) -> list[Any]:
-        """The network's outputs for a batch, as tensors; call it only while tracing."""
-        with swapped(self.swaps):
-            answer = self.network(x, training=False)
-        return list(answer) if isinstance(answer, list | tuple) else [answer]
+    def outputs(
+        self, x: Sequence[Any], watch: Callable[[Any], None] = lambda value: None
+    ) -> list[Any]:
+        """The activations and then the target's outputs, as tensors; call it only while tracing."""
+        wanted = [*self.activations, *(part.slot for part in self.parts)]
+        return self.graph.run(
+            x,
+            wanted,
+            lambda call: swapped(self.swaps.get(call.name, ())),
+            lambda slot, value: watch(value) if slot in self.activations else None,
+        )
 
-    def score(self, x: Any, weights: Any) -> tuple[Any, Any]:
-        """(activations or None, scores (n,)): the target's outputs, averaged over space, weighted.
+    def score(
+        self, x: Sequence[Any], weights: Any, watch: Callable[[Any], None] = lambda value: None
+    ) -> tuple[list[Any], Any]:
+        """(activations, scores (n,)): the target's outputs, averaged over space, weighted.
 
         Parameters
         ----------
         x
-            A batch of inputs, (n, ...).
+            A batch of each input, (n, ...).
         weights
-            How much each output counts in each input's score, (n, k).
+            How much each output counts in each sample's score, (n, k).
+        watch
+            Told of each of the activations before anything is made of it.
         """
         tf = tensorflow()
-        *activations, output = self.outputs(x)
-        units = per_unit(output, self.channel_axis)
-        scores = tf.reduce_sum(tf.cast(units, tf.float32) * weights, axis=-1)
-        return (activations[0] if activations else None), scores
+        answers = self.outputs(x, watch)
+        activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
+        units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
+        exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
+        joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)
+        return activations, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
 
 
-def per_unit(output: Any, channel_axis: int) -> Any:
-    """A layer's output, (n, k): each unit's, or each filter's average over its positions."""
+def compiled_forward(run: Pass) -> Callable[..., list[Array]]:
+    """A function of the inputs, (n, ...) each, that gives the target's outputs, (n, ...) each."""
     tf = tensorflow()
-    rank = len(output.shape)
-    if rank == 1:
-        return output[:, None]
-    channel = channel_axis % rank
-    space = [axis for axis in range(1, rank) if axis != channel]
-    return tf.reduce_mean(output, axis=space) if space else output
+    forward = tf.function(lambda *x: run.outputs(x), autograph=False)
+    return lambda *x: _in_batches(forward, *x)
 
 
-def compiled_forward(run: Pass) -> Callable[..., Sequence[Array]]:
-    """A function of inputs (n, ...) that gives the network's last output, (n, ...)."""
-    tf = tensorflow()
-    forward = tf.function(lambda x: (run.outputs(x)[-1],), autograph=False)
-    return lambda x: _in_batches(forward, x)
+def compiled_gradient(run: Pass) -> Callable[..., list[Array]]:
+    """A function of the inputs (n, ...) and weights (n, k) that gives a gradient and what it is of.
 
-
-def compiled_gradient(run: Pass, *, of_activations: bool) -> Callable[..., Sequence[Array]]:
-    """A function of inputs (n, ...) and weights (n, k) that gives a gradient and what it is of.
-
-    It answers (gradient, inputs) or, `of_activations`, (gradient, activations), each (n, ...).
+    It answers (gradient, input) or, where the pass has activations, (gradient, activations) for
+    the first of these, each (n, ...).
     """
     tf = tensorflow()
 
-    def gradient(x: Any, weights: Any) -> tuple[Any, Any]:
+    def gradient(*arrays: Any) -> tuple[Any, Any]:
+        *x, weights = arrays
+        explained = x[run.explained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            activations, scores = run.score(x, weights)
-        source = activations if of_activations else x
+            # Activations themselves, too: what is before them may have no gradient at all.
+            if not run.activations:
+                tape.watch(explained)
+            activations, scores = run.score(x, weights, tape.watch)
+        source = activations[0] if activations else explained
         found = tape.gradient(scores, source)
         if found is None:
             raise UserError(
                 "the target does not depend on the input through layers that have a gradient"
             )
-        return found, source
+        return tf.convert_to_tensor(found), source
 
     traced = tf.function(gradient, autograph=False)
-    return lambda x, weights: _in_batches(traced, x, weights)
+    return lambda *arrays: _in_batches(traced, *arrays)
 
 
 def _in_batches(function: Any, *arrays: Array) -> list[Array]:
@@ -214,10 +246,14 @@ def _in_batches(function: Any, *arrays: Array) -> list[Array]:
             kept = min(size, count - start)
             # A concrete function, since TensorFlow warns of every new tf.function that is traced.
             concrete = function.get_concrete_function(*batch)
-            # Networks of half precision answer in types that SciPy and others do not know.
-            parts.append([answer.numpy()[:kept].astype(np.float32) for answer in concrete(*batch)])
+            parts.append([_plain(answer.numpy()[:kept]) for answer in concrete(*batch)])
             advance(kept)
     return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def _plain(answer: Array) -> Array:
+    """An answer in a type that SciPy and others know, as those of half precision are not."""
+    return answer if answer.dtype == np.float64 else answer.astype(np.float32)
 
 
 def _padded(batch: Array, size: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 import re
@@ -13,14 +14,28 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis import gradients
+from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Target
 from cnnvis.files import sha256
+from cnnvis.graph import Call, Graph, Input, Shape, Slot, graph_of
+from cnnvis.layouts import channel_axes, input_channel_axis
 from cnnvis.modifiers import Backprop
+from cnnvis.rectifiers import (
+    RULES,
+    Rectifier,
+    activation_name,
+    counted,
+    rectifiers,
+    unknown_activation,
+)
 from cnnvis.reporting import note, progress
-from cnnvis.samples import Array, class_name
+from cnnvis.samples import Array, Samples, class_name
+from cnnvis.targets import Term, parsed, region_of
+
+LACKING = ("custom", "input_shape", "architecture")
+"""What a file may lack and a person can add, under the same names for every loader."""
 
 OUTPUT = "output"
 """The layer that is the target when nobody names one, if the network has it."""
@@ -54,13 +69,67 @@ class LoadedNetwork:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network, as it is listed."""
+    """One layer of a network, as it is listed.
+
+    Attributes
+    ----------
+    name
+        Its path through nested models, ``backbone/block5_conv3``, and the number of the call where
+        it is called more than once, ``tower@1/conv``.
+    kinds
+        The name of its class, and of those that it is derived from.
+    output_shape
+        Of one sample, channels included; None where any length will do.
+    spatial_axes
+        How many axes of its output are no channels.
+    parameters
+        How many numbers it has learned; 0 for calls after the first.
+    activation
+        The name of its activation function; empty where it has none.
+    rectifiers
+        What backpropagation modifiers change in it, by kind: ``("ReLU",)``.
+    obstacle
+        Why it cannot be a target; None if it can.
+    """
 
     name: str
-    kind: str
-    output_shape: tuple[int | None, ...]
+    kinds: tuple[str, ...]
+    output_shape: Shape
+    spatial_axes: int
     parameters: int
     activation: str
+    rectifiers: tuple[str, ...]
+    obstacle: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name of its class."""
+        return self.kinds[0]
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What all models of one network share: its calls, their layouts, and what was compiled."""
+
+    graph: Graph
+    axes: Mapping[Slot, int]
+    calls: Mapping[str, Call]
+    outputs: Mapping[str, Call]
+    compiled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, network: Any) -> _Network:
+        graph = graph_of(network)
+        calls = {call.name: call for call in graph.calls}
+        givers = {slot: call for call in graph.calls for slot in call.slots}
+        ends = [givers[slot] for slot in graph.outputs if slot in givers]
+        names = [str(name) for name in getattr(network, "output_names", None) or ()]
+        # Keras numbers outputs of one name; a call's own name is what other places use.
+        fitting = len(names) == len(graph.outputs) == len(ends) == len(set(names))
+        outputs = {call.name: call for call in ends}
+        if fitting and len(outputs) == len(names):
+            outputs = dict(zip(names, ends, strict=True))
+        return cls(graph, channel_axes(graph), calls, outputs)
 
 
 class Model:
@@ -69,17 +138,28 @@ class Model:
     Parameters
     ----------
     network
-        A Keras network, Functional or Sequential, or what a loader gave. It is not changed.
+        A Keras network, of Keras 3 or tf_keras: Functional, Sequential, nested, or a subclassed
+        one whose call can be followed with symbolic inputs; or what a loader gave. It is not
+        changed.
     layer
-        The target layer. By default the one named ``output``, else the last.
+        The target: a layer, ``output`` or ``backbone/block5_conv3``, one of its outputs,
+        ``output:3`` or ``output[AI]``, or a sum or difference of such, ``head[3]-head[5]``. By
+        default the layer named ``output``, else the last.
     filters
         Which outputs of the target are explained, by number or by name: classes of the last layer,
         filters of one in between. Several are added up. By default the class that the network
-        predicts for each input if the target is the default one, else output 0.
+        predicts for each input if the target is the default one, else output 0. A single sigmoid
+        stands for two classes: the name of the first means that its score counts negatively.
     class_names
         The names of the target's classes.
     path
         The file that it was loaded from, for the provenance.
+    output
+        Which of the network's outputs is meant, where it has several and no layer is named.
+    region
+        For a target with spatial axes, such as the classes of every pixel: over which positions its
+        outputs are averaged; a position (7) or a range ("10:20", a slice) for each spatial axis.
+        By default over all.
 
     Attributes
     ----------
@@ -102,6 +182,9 @@ class Model:
         filters: int | str | Sequence[int | str] | None = None,
         class_names: Sequence[str] | None = None,
         path: Path | None = None,
+        output: str | None = None,
+        region: Sequence[str | int | slice] | None = None,
+        _shared: _Network | None = None,
     ) -> None:
         self._loaded: LoadedNetwork = (
             network if isinstance(network, LoadedNetwork) else LoadedNetwork(network)
@@ -109,22 +192,28 @@ class Model:
         self.network: Any = self._loaded.network
         self.path = path
         self.class_names = tuple(class_names) if class_names else None
-        _require_graph(self.network)
-        self.asked_layer = layer
+        self._shared = _Network.of(self.network) if _shared is None else _shared
+        self._explained = 0
+        self._held: dict[str, Array] = {}
         # NumPy's numbers as plain ones, since what was asked for goes into files as JSON.
         plain: Any = filters
+        self.asked_layer = layer
         self.asked_filters = plain.tolist() if hasattr(plain, "tolist") else filters
+        self.asked_output = output
+        self.asked_region = None if region is None else tuple(region)
         default = self._default_layer()
         self._is_default = layer in (None, default)
-        name = layer or default
-        self._target = None if name is None else self._layer(name)
-        self._compiled: dict[tuple[Any, ...], Callable[..., Sequence[Array]]] = {}
+        self._terms = self._parsed(layer or default)
+        self._calls = tuple(self._call(term.layer) for term in self._terms)
 
     def at(
         self,
         layer: str | None = None,
         filters: int | str | Sequence[int | str] | None = None,
         class_names: Sequence[str] | None = None,
+        *,
+        output: str | None = None,
+        region: Sequence[str | int | slice] | None = None,
     ) -> Model:
         """The same network with another target, the default one where nothing is said."""
         other = Model(
@@ -133,16 +222,41 @@ class Model:
             filters=filters,
             class_names=class_names or self.class_names,
             path=self.path,
+            output=output,
+            region=region,
+            _shared=self._shared,  # what was traced for one target serves all that share it
         )
-        other._compiled = self._compiled  # what was traced for one target serves all that share it
+        other._explained, other._held = self._explained, self._held
+        return other
+
+    def on(self, samples: Samples) -> Model:
+        """The same model, explaining one of several inputs and holding the others at their values.
+
+        Parameters
+        ----------
+        samples
+            The input to explain, by its name, and the others; see `Samples.shaped_for_inputs`.
+        """
+        other = copy.copy(self)
+        if samples.input is not None:
+            names = [one.name for one in self.inputs]
+            other._explained = names.index(samples.input)
+            other._held = {name: np.asarray(held[:]) for name, held in samples.others.items()}
         return other
 
     # What there is
 
     @property
     def layer(self) -> str:
-        """The target layer's name."""
-        return str(self._target_layer.name)
+        """The target layer's name; for a sum or difference, the whole target as it was written."""
+        if self._is_compound:
+            return str(self.asked_layer)
+        return self._target.name
+
+    @property
+    def target_layers(self) -> tuple[str, ...]:
+        """The names of the layers whose outputs make up the target."""
+        return tuple(call.name for call in self._target_calls)
 
     @functools.cached_property
     def filters(self) -> tuple[int, ...] | None:
@@ -153,57 +267,79 @@ class Model:
         UserError
             If the target has no such output.
         """
-        return None if self.asked_filters is None else self._filter_numbers(self.asked_filters)
+        chosen = self._chosen
+        return None if chosen is None else tuple(number for number, _ in chosen)
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of one input, without the sample axis; None where any length will do."""
-        return tuple(self.network.inputs[0].shape[1:])
+    def inputs(self) -> tuple[Input, ...]:
+        """The network's inputs: their names, shapes and types."""
+        return self._shared.graph.inputs
 
-    @functools.cached_property
+    @property
+    def explainable_inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that the target depends on, the others having no map."""
+        graph = self._shared.graph
+        needed = {slot for call in graph.needed(self._ends) for slot in call.inputs}
+        fitting = [one.name for one in self.inputs if one.slot in needed]
+        return tuple(fitting or [one.name for one in self.inputs])
+
+    @property
+    def depends_on_input(self) -> bool:
+        """Whether the target depends on the input that is explained; with one input it does."""
+        graph = self._shared.graph
+        return not graph.reached([self.inputs[self._explained].slot]).isdisjoint(self._ends)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the network's outputs, as `output` takes them."""
+        return tuple(self._shared.outputs)
+
+    @property
+    def output_layers(self) -> dict[str, str]:
+        """The layer that gives each of the network's outputs, by the output's name."""
+        return {name: call.name for name, call in self._shared.outputs.items()}
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one input, without the sample axis; None where any length will do."""
+        return self.inputs[self._explained].shape
+
+    @property
     def input_channel_axis(self) -> int | None:
         """Which axis of a batch of inputs holds channels: -1 or 1; None if none does.
 
         The first layer with spatial axes tells: a Conv2D whose input has but two axes left gets its
         channels from a layer in between.
         """
-        rank = len(self.input_shape)
-        for layer in self.network._flatten_layers():
-            spatial = re.search(r"([123])D", type(layer).__name__)
-            if spatial is not None and hasattr(layer, "data_format"):
-                return _channel_axis(layer) if int(spatial[1]) < rank else None
-        return -1 if rank > 2 else None
+        return self.channel_axis_of(self.inputs[self._explained].name)
+
+    def channel_axis_of(self, name: str) -> int | None:
+        """Which axis of a batch of the input of that name holds channels: -1, 1 or None."""
+        one = next(one for one in self.inputs if one.name == name)
+        return input_channel_axis(self._shared.graph, one.slot, one.shape)
 
     def channels_first(self, layer: str) -> bool:
         """Whether a layer's output has its channels right behind the sample axis."""
-        return _channel_axis(self._layer(layer)) == 1
+        return self._shared.axes[self._call(layer).slots[0]] == 1
 
     @property
     def target_units(self) -> int:
-        """How many outputs, classes or filters, the target layer has."""
-        shape = self._tensor(self._target_layer).shape
-        units = shape[_channel_axis(self._target_layer)] if len(shape) > 1 else 1
-        if units is None:
-            raise UserError(
-                f"the layer {self.layer!r} has as many outputs as its input is large, so none of "
-                "them has a number; name another with --layer"
-            )
-        return int(units)
+        """How many outputs, classes or filters, the target has; all terms' of a sum together."""
+        return sum(self._units_of(call) for call in self._target_calls)
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The network's layers, in its own order."""
-        return tuple(
-            Layer(
-                name=layer.name,
-                kind=type(layer).__name__,
-                output_shape=tuple(self._tensors[id(layer)][0].shape[1:]),
-                parameters=int(layer.count_params()),
-                activation=gradients._name_of(getattr(layer, "activation", None)),
-            )
-            for layer in self.network.layers
-            if id(layer) in self._tensors
-        )
+        """The network's layers, in the order in which they run, nested models opened up."""
+        listed, seen = [], set()
+        for call in self._shared.graph.calls:
+            obstacle = None
+            if not call.dtype.startswith(("float", "bfloat")):
+                obstacle = f"it gives whole numbers ({call.dtype}), which have no gradient"
+            elif self._channels(call) is None:
+                obstacle = "it has as many outputs as its input is large"
+            listed.append(_layer(call, obstacle, first=id(call.layer) not in seen))
+            seen.add(id(call.layer))
+        return tuple(listed)
 
     @functools.cached_property
     def sha256(self) -> str | None:
@@ -216,32 +352,66 @@ class Model:
         return self._loaded.repairs
 
     @property
+    def origin(self) -> str:
+        """What the file is and what wrote it, in a phrase; empty for a network of this process."""
+        return self._loaded.origin
+
+    @property
     def cut(self) -> Mapping[str, str]:
         """Layers of the file that were left out, each with the reason."""
         return self._loaded.cut
 
     def keras_layer(self, name: str) -> Any:
         """The Keras layer of that name; UserError with the names there are if there is none."""
-        return self._layer(name)
+        return self._call(name).layer
 
     # What it answers
 
     def predict(self, x: Array) -> Array:
-        """The whole network's answer for inputs (n, ...), its last activation included."""
-        return self._forward(None, lambda: gradients.Pass(self.network, ()))(x)
+        """The network's answer for inputs (n, ...), its last activation included.
+
+        Of several outputs, the one that was asked for with `output`, else the first.
+        """
+        slots = {name: call.slots[0] for name, call in self._shared.outputs.items()}
+        slot = slots.get(self.asked_output or "", self._shared.graph.outputs[0])
+        key = ("predict", slot)
+        parts = (gradients.Part(slot, -1),)
+        run = self._compiled(key, lambda: gradients.Pass(self._shared.graph, parts))
+        return np.asarray(run(*self._feeds(x))[0])
 
     def outputs(self, x: Array) -> Array:
-        """The target layer's output for inputs (n, ...), with a softmax or sigmoid left out."""
-        return self._forward(self.layer, lambda: self._pass(None))(x)
+        """The target layer's output for inputs (n, ...), with a softmax or sigmoid left out.
 
-    def target_weights(self, x: Array) -> Array:
+        For a sum or difference, the outputs of each term's layer, (n, k), one behind the other.
+        """
+        found = self._forward(x)
+        return self._joined(found) if self._is_compound else found[0]
+
+    def target_weights(self, x: Array, *, of: Sequence[int] | None = None) -> Array:
         """How much each output of the target counts in the score of each input, (n, k) float32.
 
         One for the outputs asked for, or for the class predicted for that input; zero elsewhere.
+        For `of`, see `input_gradient`.
         """
-        return self._choice(len(x), self._units(x) if self._predicts else None)
+        return self._choice(len(x), self._units(x, of) if self._predicts else None)
 
-    def targets(self, x: Array, weights: Array | None = None) -> tuple[Target, ...]:
+    @property
+    def each_weights(self) -> Array:
+        """A row of weights for every output asked for by itself, (m, k) float32; output 0 if none.
+
+        A sum or difference is one row.
+        """
+        if self._is_compound:
+            return self._choice(1, None)
+        chosen = self._chosen or ((0, 1.0),)
+        each = np.zeros((len(chosen), self.target_units), np.float32)
+        for row, (number, factor) in zip(each, chosen, strict=True):
+            row[number] = factor
+        return each
+
+    def targets(
+        self, x: Array, weights: Array | None = None, *, of: Sequence[int] | None = None
+    ) -> tuple[Target, ...]:
         """What is explained of each of these inputs, with its score.
 
         Parameters
@@ -250,25 +420,39 @@ class Model:
             Inputs, (n, ...).
         weights
             What the score is, (n, k), where it is not `self.target_weights(x)`.
+        of
+            See `input_gradient`.
         """
-        units = self._units(x)
+        units = self._units(x, of)
         weights = self._choice(len(x), units) if weights is None else weights
         probabilities = self._probabilities(units)
-        targets = []
+        region = None
+        if self.asked_region is not None:
+            region = ",".join(_written(one) for one in region_of(self.asked_region))
+        found = []
         for i, weight in enumerate(weights):
+            score = float(units[i] @ weight)
+            if self._is_compound:
+                found.append(Target(self.layer, (), None, score, None, region))
+                continue
             filters = tuple(int(k) for k in np.flatnonzero(weight))
-            names = None
-            if self._names_fit:
-                names = tuple(class_name(self.class_names, k) for k in filters)
             probability = None
             if probabilities is not None and len(filters) == 1:
                 probability = float(probabilities[i, filters[0]])
-            score = float(units[i] @ weight)
-            targets.append(Target(self.layer, filters, names, score, probability))
-        return tuple(targets)
+                probability = 1 - probability if weight[filters[0]] < 0 else probability
+            names = tuple(self._class_name(k, weight[k]) for k in filters)
+            named = names if self._names_fit else None
+            found.append(Target(self.layer, filters, named, score, probability, region))
+        return tuple(found)
 
     def input_gradient(
-        self, x: Array, *, backprop: Backprop | None = None, weights: Array | None = None
+        self,
+        x: Array,
+        *,
+        backprop: Backprop | None = None,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+        keras_vis: bool = False,
     ) -> Array:
         """The gradient of each input's score by that input, (n, ...) like the inputs, float32.
 
@@ -281,15 +465,19 @@ class Model:
         weights
             What the score is, (n, k), where it is not `self.target_weights(x)`: a method that
             changes its inputs must go on explaining the class predicted for the unchanged ones.
+        of
+            For a network with several inputs: which sample each row of `x` belongs to, so that the
+            other inputs can be held at that sample's. By default row i belongs to sample i.
+        keras_vis
+            Change only activations given by the name relu, and leave LeakyReLU and the like alone,
+            as keras-vis does.
 
         Raises
         ------
         UserError
             If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
         """
-        run = self._gradient(backprop)
-        gradient, _ = run(_floats(x), self.target_weights(x) if weights is None else weights)
-        self._require_gradient(gradient)
+        gradient, _ = self._gradients(x, backprop, weights, of, keras_vis)
         return gradient
 
     def activation_gradient(
@@ -299,6 +487,8 @@ class Model:
         *,
         backprop: Backprop | None = None,
         weights: Array | None = None,
+        of: Sequence[int] | None = None,
+        keras_vis: bool = False,
     ) -> tuple[Array, Array]:
         """(activations, gradients) of a layer before the target, both (n, ...) float32.
 
@@ -306,111 +496,218 @@ class Model:
         activations the score is differentiated by, and an error says if it is not before it.
         """
         before = [one.name for one in self.before_target()]
-        if self._layer(layer).name not in before:
+        name = self._call(layer).name
+        if name not in before:
             raise UserError(
                 f"the layer {layer!r} is not before the target {self.layer!r}, which depends on: "
                 f"{', '.join(before) or 'no layer'}"
             )
-        run = self._gradient(backprop, layer)
-        gradient, activations = run(
-            _floats(x), self.target_weights(x) if weights is None else weights
-        )
-        self._require_gradient(gradient)
+        gradient, activations = self._gradients(x, backprop, weights, of, keras_vis, name)
         return activations, gradient
 
-    def scorer(self, *, backprop: Backprop | None = None) -> Callable[[Any, Any], Any]:
+    def scorer(
+        self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None
+    ) -> Callable[[Any, Any], Any]:
         """A function of TensorFlow tensors x (n, ...) and weights (n, k) that gives scores (n,).
 
         For techniques that compile a loop of their own with ``tf.function``: the backpropagation
-        modifier is in force wherever the function is traced.
+        modifier is in force wherever the function is traced. For `of`, see `input_gradient`.
         """
+        self._say_modified(backprop, keras_vis=False)
         run = self._pass(backprop)
-        return lambda x, weights: run.score(x, weights)[1]
 
-    def before_target(self) -> tuple[Any, ...]:
-        """The Keras layers that the target depends on, itself excluded, in the network's order."""
-        needed = {id(layer) for layer in self._cut_at(self._target_layer).layers}
-        return tuple(
-            layer
-            for layer in self.network.layers
-            if id(layer) in needed and layer is not self._target_layer
+        def score(x: Any, weights: Any) -> Any:
+            feeds = self._others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
+            feeds.insert(self._explained, x)
+            return run.score(feeds, weights)[1]
+
+        return score
+
+    def before_target(self) -> tuple[Layer, ...]:
+        """The layers between the input and the target, the latter excluded, as they run."""
+        graph = self._shared.graph
+        needed = graph.needed(self._ends)
+        reached = graph.reached([self.inputs[self._explained].slot])
+        ends = {call.name for call in self._target_calls}
+        names = {
+            call.name
+            for call in needed
+            if call.name not in ends and not reached.isdisjoint(call.slots)
+        }
+        return tuple(layer for layer in self.layers if layer.name in names)
+
+    def values(self, x: Array, layers: Sequence[str]) -> list[Array]:
+        """What these layers give for inputs (n, ...), each (n, ...), their activations included.
+
+        All at once and without compiling anything: for a look at a few inputs.
+        """
+        tensors = [keras().ops.convert_to_tensor(one) for one in self._feeds(x)]
+        wanted = [self._call(name).slots[0] for name in layers]
+        return [np.asarray(one) for one in self._shared.graph.run(tensors, wanted)]
+
+    def values_into(self, x: Array, layer: str) -> Array:
+        """What a layer is given, (n, ...), for inputs (n, ...)."""
+        call = self._call(layer)
+        part = gradients.Part(call.inputs[0], -1)
+        run = self._compiled(
+            ("into", call.name), lambda: gradients.Pass(self._shared.graph, (part,))
         )
+        return np.asarray(run(*self._feeds(x))[0])
 
-    # How it is done
+    # Targets
 
-    def _units(self, x: Array) -> Array:
-        """Each output of the target, averaged over its positions, (n, k)."""
-        axis = _channel_axis(self._target_layer)
-        return np.asarray(gradients.per_unit(self.outputs(x), axis))
+    @property
+    def _target_calls(self) -> tuple[Call, ...]:
+        if not self._calls:
+            raise UserError(
+                f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "
+                f"layer to explain with --layer, one of: {', '.join(self._shared.calls)}"
+            )
+        return tuple(dict.fromkeys(self._calls))
 
-    def _choice(self, count: int, units: Array | None) -> Array:
-        """The target's weights for that many inputs, whose outputs are `units`."""
-        weights = np.zeros((count, self.target_units), np.float32)
-        if self.filters is not None:
-            weights[:, list(self.filters)] = 1
-        elif self._predicts and units is not None:
-            weights[np.arange(count), units.argmax(axis=-1)] = 1
-        else:
-            weights[:, 0] = 1
-        return weights
+    @property
+    def _ends(self) -> list[Slot]:
+        return [call.slots[0] for call in self._target_calls]
+
+    @property
+    def _target(self) -> Call:
+        return self._target_calls[0]
+
+    @property
+    def _is_compound(self) -> bool:
+        """Whether the target is a sum, a difference or a multiple rather than a layer's outputs."""
+        return len(self._terms) > 1 or any(term.factor != 1 for term in self._terms)
+
+    def _parsed(self, text: str | None) -> tuple[Term, ...]:
+        if text is None:
+            return ()
+        if text in self.cut:
+            raise UserError(f"the layer {text!r} cannot be explained: {self.cut[text]}")
+        terms = parsed(text, self._names, tuple(self._shared.calls))
+        if any(term.unit is not None for term in terms) or len(terms) > 1:
+            if self.asked_filters is not None:
+                raise UserError(f"the target {text!r} names its outputs, so filter must not")
+            if len(terms) == 1 and terms[0].factor == 1:
+                self.asked_filters = terms[0].unit
+                self.asked_layer = terms[0].layer
+                self._is_default = terms[0].layer == self._default_layer()
+        return terms
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        """Every name that means a layer: its path, also without the models or calls it is in."""
+        names: dict[str, None] = dict.fromkeys(self._shared.calls)
+        for full in self._shared.calls:
+            for path in (full, _without_calls(full)):
+                parts = path.split("/")
+                names.update(dict.fromkeys("/".join(parts[:end]) for end in range(1, len(parts))))
+                names.update(dict.fromkeys("/".join(parts[start:]) for start in range(len(parts))))
+        return tuple(names)
+
+    def _call(self, name: str) -> Call:
+        calls = self._shared.calls
+        if name in calls:
+            return calls[name]
+        if name in self.cut:
+            raise UserError(f"the layer {name!r} cannot be explained: {self.cut[name]}")
+        plain = {full: _without_calls(full) for full in calls}
+        fitting = [full for full in calls if plain[full] == name]
+        # A model's own name means what it gives; the name of a layer inside will do without it.
+        inside = [full for full in calls if f"{full}/".startswith(f"{name}/")]
+        fitting = fitting or inside[-1:]
+        fitting = fitting or [full for full in calls if plain[full].endswith(f"/{name}")]
+        if len(fitting) == 1:
+            return calls[fitting[0]]
+        if not fitting:
+            raise UserError(
+                f"there is no layer {name!r}.{nearest(name, self._names)} "
+                f"The layers are: {', '.join(calls)}."
+            )
+        raise UserError(
+            f"there are {len(fitting)} calls of a layer {name!r}, and its name alone does not say "
+            f"which is meant: {', '.join(fitting)}"
+        )
 
     def _default_layer(self) -> str | None:
         """The layer that holds the network's answer; None if that was cut off."""
-        names = [str(layer.name) for layer in self.network.layers]
-        if OUTPUT in names:
+        outputs = self._shared.outputs
+        if self.asked_output is not None:
+            if self.asked_output not in outputs:
+                raise UserError(
+                    f"the network has no output {self.asked_output!r}."
+                    f"{nearest(self.asked_output, outputs)} It has: {', '.join(outputs)}."
+                )
+            return outputs[self.asked_output].name
+        if OUTPUT in self._shared.calls:
             return OUTPUT
-        return None if self._loaded.cut_learned else names[-1]
+        if self._loaded.cut_learned or not outputs:
+            return None
+        return next(iter(outputs.values())).name
 
-    @property
-    def _target_layer(self) -> Any:
-        if self._target is not None:
-            return self._target
-        names = ", ".join(layer.name for layer in self.network.layers)
-        raise UserError(
-            f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "
-            f"layer to explain with --layer, one of: {names}"
-        )
+    def say_defaults(self) -> None:
+        """Note what was taken where several things could have been meant."""
+        outputs = self._shared.outputs
+        if self.asked_layer is None and self.asked_output is None and len(outputs) > 1:
+            note(
+                f"the network has the outputs {', '.join(outputs)}; {self.layer!r} is explained, "
+                "and --output names another"
+            )
 
     @property
     def _predicts(self) -> bool:
         """Whether each input is explained by its predicted class: nobody asked for another."""
-        return (
-            self._is_default
-            and self.filters is None
-            and self.target_units > 1
-            and len(self._tensor(self._target_layer).shape) == 2
-        )
+        if self._is_compound or not self._is_default or self.asked_filters is not None:
+            return False
+        if self.target_units == 1:
+            return False
+        # The channels of an image that a network gives are no classes, unless a softmax says so.
+        return len(self._target.shapes[0]) == 1 or self._squashing is not None
+
+    @property
+    def _squashing(self) -> Callable[[Any], Any] | None:
+        with gradients.swapping:
+            return gradients.linear_target(self._target)[1]
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the target's outputs are classes: it ends in a softmax or a sigmoid."""
+        return not self._is_compound and self._squashing is not None
+
+    @property
+    def _is_two_classes(self) -> bool:
+        """Whether the target is one sigmoid, which stands for two classes."""
+        return self.target_units == 1 and self._squashing is not None
 
     @property
     def _names_fit(self) -> bool:
-        return (
-            self.class_names is not None
-            and self._is_default
-            and len(self.class_names) == self.target_units
-        )
+        if self.class_names is None or not self._is_default:
+            return False
+        wanted = 2 if self._is_two_classes else self.target_units
+        return len(self.class_names) == wanted
 
-    def _layer(self, name: str) -> Any:
-        for layer in self.network.layers:
-            if layer.name == name:
-                return layer
-        if name in self.cut:
-            raise UserError(f"the layer {name!r} cannot be explained: {self.cut[name]}")
-        names = [layer.name for layer in self.network.layers]
-        raise UserError(
-            f"there is no layer {name!r}.{nearest(name, names)} The layers are: {', '.join(names)}."
-        )
+    def _class_name(self, number: int, factor: float) -> str:
+        if self._is_two_classes:
+            number = 0 if factor < 0 else 1
+        return class_name(self.class_names, number)
 
-    def _filter_numbers(self, filters: int | str | Sequence[int | str]) -> tuple[int, ...]:
-        asked = [filters] if isinstance(filters, int | str) else list(filters)
-        if not asked:
+    @functools.cached_property
+    def _chosen(self) -> tuple[tuple[int, float], ...] | None:
+        """The outputs asked for, each with how much it counts; None if nobody asked."""
+        asked: Any = self.asked_filters
+        if asked is None or self._is_compound:
+            return None
+        every = [asked] if isinstance(asked, int | str) else list(asked)
+        if not every:
             raise UserError("filter names no output; leave it out for the default")
-        return tuple(dict.fromkeys(self._filter_number(one) for one in asked))
+        return tuple(dict.fromkeys(self._unit(one, self._target) for one in every))
 
-    def _filter_number(self, one: int | str) -> int:
-        units = self.target_units
-        names = self.class_names if self._names_fit else None
+    def _unit(self, one: int | str, call: Call) -> tuple[int, float]:
+        """The number of an output, and 1, or -1 for the first class of a single sigmoid."""
+        units = self._units_of(call)
+        names = self.class_names if self._names_fit and call is self._target else None
         if isinstance(one, str) and names and one in names:
-            return names.index(one)
+            number = names.index(one)
+            return (0, 1.0 if number else -1.0) if self._is_two_classes else (number, 1.0)
         try:
             number = int(one) if isinstance(one, str) else operator.index(one)
         except (ValueError, TypeError):
@@ -418,94 +715,294 @@ class Model:
             hint = nearest(str(one), names or ())
             raise UserError(f"there is no class {one!r}.{hint}{there}") from None
         if not 0 <= number < units:
-            raise UserError(
-                f"the layer {self.layer!r} has no output {number}: "
-                f"it has {units}, numbered 0 to {units - 1}"
+            about = (
+                f": it has {units}, numbered 0 to {units - 1}"
+                if units > 1
+                else f": it has one, 0, and the target -{call.name} is what speaks against it"
             )
-        return number
+            raise UserError(f"the layer {call.name!r} has no output {number}{about}")
+        return number, 1.0
 
-    def _cut_at(self, *layers: Any) -> Any:
-        """A network of the same layers that ends with the outputs of these."""
-        return keras().Model(self.network.inputs, [self._tensor(layer) for layer in layers])
+    def _channels(self, call: Call) -> int | None:
+        """How many channels or units a call's output has; None if its input's size decides."""
+        shape = call.shapes[0]
+        return shape[self._shared.axes[call.slots[0]] % (len(shape) + 1) - 1] if shape else 1
 
-    def _tensor(self, layer: Any) -> Any:
-        """A layer's output in this network."""
-        tensors = self._tensors.get(id(layer), [])
-        if len(tensors) != 1:
+    def _units_of(self, call: Call) -> int:
+        units = self._channels(call)
+        if units is None:
             raise UserError(
-                f"the layer {layer.name!r} is used {len(tensors)} times in the network, "
-                "so its name does not say which output is meant"
+                f"the layer {call.name!r} has as many outputs as its input is large, so none of "
+                "them has a number; name another with --layer"
             )
-        return tensors[0]
+        return int(units)
 
-    @functools.cached_property
-    def _tensors(self) -> dict[int, list[Any]]:
-        """The outputs of each layer, by its id, in the graph that leads to the network's outputs.
-
-        Not `layer.output`: a layer remembers its calls in every graph that it was ever part of,
-        such as those that a Sequential makes while it grows, and gives that of the first.
-        """
-        found: dict[int, list[Any]] = {}
-        pending, seen = list(self.network.outputs), set()
-        while pending:
-            operation, call, _ = pending.pop()._keras_history
-            if (id(operation), call) not in seen:
-                seen.add((id(operation), call))
-                node = operation._inbound_nodes[call]
-                found.setdefault(id(operation), []).append(node.output_tensors[0])
-                pending += node.input_tensors
-        return found
-
-    def _pass(self, backprop: Backprop | None, *activations: str) -> gradients.Pass:
-        target = self._target_layer
-        network = self._cut_at(*(self._layer(name) for name in activations), target)
-        with gradients.swapping:
-            linear, _ = gradients.linear_target(target)
-            rectifiers = gradients.modified_rectifiers(network._flatten_layers(), backprop)
-        if backprop is not None and not rectifiers:
-            raise UserError(
-                f"backprop {backprop} would change nothing: there is no ReLU up to the layer "
-                f"{self.layer!r}, so the map would be the plain gradient's. "
-                "Ask for that one: --backprop none"
-            )
-        return gradients.Pass(network, (*linear, *rectifiers), _channel_axis(target))
-
-    def _forward(
-        self, target: str | None, run: Callable[[], gradients.Pass]
-    ) -> Callable[[Array], Array]:
-        key = ("forward", target)
-        if key not in self._compiled:
-            self._compiled[key] = gradients.compiled_forward(run())
-        return lambda x: self._compiled[key](_floats(x))[0]
-
-    def _gradient(
-        self, backprop: Backprop | None, *activations: str
-    ) -> Callable[..., Sequence[Array]]:
-        key = ("gradient", self.layer, backprop, *activations)
-        if key not in self._compiled:
-            run = self._pass(backprop, *activations)
-            self._compiled[key] = gradients.compiled_gradient(run, of_activations=bool(activations))
-        return self._compiled[key]
+    def _choice(self, count: int, units: Array | None) -> Array:
+        """The target's weights for that many inputs, whose outputs are `units`."""
+        weights = np.zeros((count, self.target_units), np.float32)
+        if self._is_compound:
+            starts = np.cumsum([0, *(self._units_of(call) for call in self._target_calls)])
+            place = dict(zip(self._target_calls, starts.tolist(), strict=False))
+            for term, call in zip(self._terms, self._calls, strict=True):
+                if term.unit is None and self._units_of(call) > 1:
+                    raise UserError(
+                        f"the target {self.layer!r} does not say which of the "
+                        f"{self._units_of(call)} outputs of {call.name!r} is meant; "
+                        f"write {term.layer}[0] for the first"
+                    )
+                number, factor = (0, 1.0) if term.unit is None else self._unit(term.unit, call)
+                weights[:, place[call] + number] += term.factor * factor
+        elif self._chosen is not None:
+            for number, factor in self._chosen:
+                weights[:, number] += factor
+        elif self._predicts and units is not None:
+            weights[np.arange(count), units.argmax(axis=-1)] = 1
+        else:
+            weights[:, 0] = 1
+        return weights
 
     def _probabilities(self, units: Array) -> Array | None:
-        with gradients.swapping:
-            _, squashing = gradients.linear_target(self._target_layer)
-        if squashing is None or len(self._tensor(self._target_layer).shape) != 2:
+        squashing = None if self._is_compound else self._squashing
+        if squashing is None or len(self._target.shapes[0]) != 1:
             return None
         return np.asarray(squashing(keras().ops.convert_to_tensor(units)))
 
-    def _require_gradient(self, gradient: Array) -> None:
-        blank = np.array([not one.any() for one in gradient])
-        if not blank.any():
+    # How it is done
+
+    @functools.cached_property
+    def _parts(self) -> tuple[gradients.Part, ...]:
+        region = None if self.asked_region is None else region_of(self.asked_region)
+        return tuple(self._part(call, region) for call in self._target_calls)
+
+    def _part(self, call: Call, region: tuple[int | slice, ...] | None) -> gradients.Part:
+        axis = self._shared.axes[call.slots[0]]
+        if region is not None:
+            shape = list(call.shapes[0])
+            del shape[axis % (len(shape) + 1) - 1]
+            if len(shape) != len(region):
+                raise UserError(
+                    f"the region has {len(region)} axes, and the layer {call.name!r} has "
+                    f"{len(shape)} spatial ones{', of lengths ' if shape else ''}"
+                    f"{' x '.join('any' if size is None else str(size) for size in shape)}"
+                )
+            for size, one in zip(shape, region, strict=True):
+                if size is not None and not len(
+                    range(size)[one if isinstance(one, slice) else slice(one, one + 1 or None)]
+                ):
+                    raise UserError(
+                        f"the region {_written(one)} holds no position of the layer "
+                        f"{call.name!r}, which has {size} along that axis"
+                    )
+        return gradients.Part(call.slots[0], axis, region)
+
+    def _units(self, x: Array, of: Sequence[int] | None = None) -> Array:
+        """Each output of the target, averaged over its positions, (n, k)."""
+        return self._joined(self._forward(x, of))
+
+    def _joined(self, outputs: Sequence[Array]) -> Array:
+        units = [part.units(one) for part, one in zip(self._parts, outputs, strict=True)]
+        return np.concatenate([np.asarray(one) for one in units], axis=-1)
+
+    def _forward(self, x: Array, of: Sequence[int] | None = None) -> list[Array]:
+        slots = tuple(part.slot for part in self._parts)
+        run = self._compiled(("forward", slots), lambda: self._pass(None))
+        return list(run(*self._feeds(x, of)))
+
+    def _feeds(self, x: Array, of: Sequence[int] | None = None) -> list[Array]:
+        """Every input of the network: `x` where it is explained, what is held elsewhere."""
+        feeds = self._others(len(x), of)
+        feeds.insert(self._explained, _floats(x, self.inputs[self._explained].dtype))
+        return feeds
+
+    def _others(self, count: int, of: Sequence[int] | None) -> list[Array]:
+        rows = np.arange(count) if of is None else np.asarray(of)
+        feeds = []
+        for number, one in enumerate(self.inputs):
+            if number == self._explained:
+                continue
+            held = self._held.get(one.name)
+            if held is None:
+                raise UserError(
+                    f"the network takes {len(self.inputs)} inputs "
+                    f"({', '.join(each.name for each in self.inputs)}), and there is none for "
+                    f"{one.name!r}; give data for all of them"
+                )
+            if len(rows) != count or (of is None and len(held) != count):
+                raise UserError(
+                    f"there are {count} inputs and {len(held)} samples to hold {one.name!r} at; "
+                    "say with `of` which sample each belongs to"
+                )
+            feeds.append(np.ascontiguousarray(held[rows], one.dtype))
+        return feeds
+
+    def _pass(
+        self, backprop: Backprop | None, *activations: str, keras_vis: bool = False
+    ) -> gradients.Pass:
+        calls = self._target_calls
+        swaps: dict[str, list[gradients.Swap]] = {}
+        for call, one in self._modified(backprop, keras_vis):
+            swap = gradients.Swap(one.layer, one.attribute, one.modified(_rule(backprop)))
+            swaps.setdefault(call.name, []).append(swap)
+        with gradients.swapping:
+            for call in calls:
+                swaps.setdefault(call.name, []).extend(gradients.linear_target(call)[0])
+        wanted = tuple(self._call(name).slots[0] for name in activations)
+        return gradients.Pass(self._shared.graph, self._parts, swaps, wanted, self._explained)
+
+    def _modified(self, backprop: Backprop | None, keras_vis: bool) -> list[tuple[Call, Rectifier]]:
+        """The rectifiers up to the target that a modifier changes, each with its call."""
+        if backprop is None:
+            return []
+        graph = self._shared.graph
+        with gradients.swapping:
+            return [
+                (call, one)
+                for call in graph.needed(self._ends)
+                for one in rectifiers(call)
+                if one.inline_relu or not keras_vis
+            ]
+
+    def _say_modified(self, backprop: Backprop | None, keras_vis: bool) -> None:
+        if backprop is None:
             return
-        about = (
-            f"the gradient of {self.layer!r} is zero everywhere: the network's answer does not "
-            "change with small changes of the input, most often since every ReLU on the way "
-            "is off there"
+        kinds = [one.kind for _, one in self._modified(backprop, keras_vis)]
+        if kinds:
+            note(
+                f"{backprop} changed {len(kinds)} activation{'s' if len(kinds) > 1 else ''} up to "
+                f"{self.layer!r}, {counted(kinds)}: {RULES[_rule(backprop)]}"
+            )
+        elif keras_vis:
+            note(
+                f"{backprop} changed nothing: no layer up to {self.layer!r} has an activation "
+                "named relu, and keras-vis knows no others; the map is the plain gradient's"
+            )
+        else:
+            raise UserError(
+                f"backprop {backprop} would change nothing: there is no ReLU, nor another "
+                f"rectifier, up to the layer {self.layer!r}, so the map would be the plain "
+                "gradient's. Ask for that one: --backprop none"
+            )
+        graph = self._shared.graph
+        for call in graph.needed(self._ends):
+            name = None if keras_vis else unknown_activation(call)
+            if name is not None:
+                note(
+                    f"the activation {name!r} of {call.name!r} is not known, and was left alone "
+                    "by the modifier"
+                )
+
+    def _gradients(
+        self,
+        x: Array,
+        backprop: Backprop | None,
+        weights: Array | None,
+        of: Sequence[int] | None,
+        keras_vis: bool,
+        *activations: str,
+    ) -> tuple[Array, Array]:
+        self._say_modified(backprop, keras_vis)
+        self._require_dependence(activations)
+        feeds = self._feeds(x, of)
+        weights = self.target_weights(x, of=of) if weights is None else weights
+        slots = tuple((part.slot, part.region) for part in self._parts)
+        key = ("gradient", str(slots), backprop, keras_vis, self._explained, *activations)
+        run = self._compiled(
+            key,
+            lambda: self._pass(backprop, *activations, keras_vis=keras_vis),
+            gradients.compiled_gradient,
         )
-        if blank.all():
+        gradient, source = run(*feeds, weights)
+        self._require_gradient(gradient, x, backprop, of)
+        return gradient, source
+
+    def _compiled(
+        self,
+        key: tuple[Any, ...],
+        run: Callable[[], gradients.Pass],
+        compiler: Callable[[gradients.Pass], Any] = gradients.compiled_forward,
+    ) -> Any:
+        compiled = self._shared.compiled
+        if key not in compiled:
+            compiled[key] = compiler(run())
+        return compiled[key]
+
+    def _require_dependence(self, activations: Sequence[str]) -> None:
+        one, graph = self.inputs[self._explained], self._shared.graph
+        if not self.depends_on_input:
+            raise UserError(
+                f"the target {self.layer!r} does not depend on the input {one.name!r}; explain "
+                "another input with --input, or another layer"
+            )
+        lookup = next((call for call in graph.calls if _looks_up(call, one.slot)), None)
+        if lookup is not None and not activations:
+            raise UserError(
+                f"the input {one.name!r} goes through {lookup.name!r} (Embedding), which looks whole "
+                "numbers up and has no gradient by them; grad-cam explains the layers behind it"
+            )
+
+    def _require_gradient(
+        self, gradient: Array, x: Array, backprop: Backprop | None, of: Sequence[int] | None
+    ) -> None:
+        """Refuse gradients that say nothing, and say why they do not."""
+        flat = gradient.reshape(len(gradient), -1)
+        broken = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+        if broken.size:
+            why = diagnosis.why_not_finite(*self._alone(x, int(broken[0]), of))
+            raise UserError(f"the gradient of {self.layer!r} is NaN or infinite: {why}")
+        blank = np.flatnonzero(~flat.any(axis=1))
+        if not blank.size:
+            return
+        why = diagnosis.why_zero(*self._alone(x, int(blank[0]), of), backprop)
+        about = f"the gradient of {self.layer!r} is zero everywhere: {why}"
+        if blank.size == len(gradient):
             raise UserError(f"{about}. Another layer, filter or modifier may say more.")
-        note(f"for {int(blank.sum())} of {len(blank)} images {about}")
+        note(f"for {blank.size} of {len(gradient)} images {about}")
+
+    def _alone(self, x: Array, row: int, of: Sequence[int] | None) -> tuple[Model, Array]:
+        """The model and the input of one row, with the other inputs held at its sample."""
+        other = copy.copy(self)
+        sample = row if of is None else of[row]
+        other._held = {name: held[[sample]] for name, held in self._held.items()}
+        return other, x[[row]]
+
+
+def _layer(call: Call, obstacle: str | None, *, first: bool) -> Layer:
+    shape = call.shapes[0]
+    layer = call.layer
+    counts = first and hasattr(layer, "count_params")
+    return Layer(
+        name=call.name,
+        kinds=(call.kind, *call.kinds[1:]),
+        output_shape=shape,
+        spatial_axes=max(len(shape) - 1, 0),
+        parameters=int(layer.count_params()) if counts else 0,
+        activation=activation_name(getattr(layer, "activation", None)),
+        rectifiers=tuple(one.kind for one in rectifiers(call)),
+        obstacle=obstacle,
+    )
+
+
+def _without_calls(name: str) -> str:
+    """A layer's path without the numbers of calls: ``tower/conv`` for ``tower@1/conv``."""
+    return re.sub(r"@\d+", "", name)
+
+
+def _looks_up(call: Call, slot: Slot) -> bool:
+    return "Embedding" in call.kinds and slot in call.inputs
+
+
+def _rule(backprop: Backprop | None) -> Backprop:
+    return "guided" if backprop == "guided" else "rectified"
+
+
+def _written(one: int | slice) -> str:
+    if isinstance(one, int):
+        return str(one)
+    return ":".join("" if end is None else str(end) for end in (one.start, one.stop))
+
+
+def _floats(x: Array, dtype: str) -> Array:
+    return np.ascontiguousarray(x, np.float64 if dtype == "float64" else np.float32)
 
 
 def load_model(
@@ -514,6 +1011,8 @@ def load_model(
     layer: str | None = None,
     filter: int | str | Sequence[int | str] | None = None,
     class_names: Sequence[str] | None = None,
+    output: str | None = None,
+    region: Sequence[str | int | slice] | None = None,
     **options: Any,
 ) -> Model:
     """Load a network from a file, repaired where it must be; nothing in the file is run.
@@ -522,41 +1021,42 @@ def load_model(
     ----------
     path
         A file or folder that a loader plugin takes: ``.h5``, ``.hdf5``, ``.keras``, a SavedModel.
-    layer, filter, class_names
+    layer, filter, class_names, output, region
         The target; see `Model`.
     options
-        Options of the loader.
+        Options of the loader. Those that come with cnnvis take what a file may lack: `custom`, the
+        classes of its own layers, each ``module:Class``; `input_shape`, the shape of one input;
+        `architecture`, the JSON file that goes with weights.
 
     Raises
     ------
     UserError
         If there is no such file, no loader takes it, or it holds what must not be run.
     """
-    from cnnvis.options import checked
+    return loaded_from(
+        Path(path),
+        options,
+        layer=layer,
+        filters=filter,
+        class_names=class_names,
+        output=output,
+        region=region,
+    )
+
+
+def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
+    """The network in a file, with the loader's options and a target; see `load_model`."""
+    from cnnvis.options import checked, options_of
     from cnnvis.registry import registry
 
-    path = Path(path)
     plugin = registry().for_path("loader", path)
+    # Nothing given is no option: a loader need not know of every thing that a file may lack.
+    given = {name: value for name, value in options.items() if value not in (None, (), [])}
+    known = {option.name for option in options_of(plugin)}
+    for name in given:
+        if name in LACKING and name not in known:
+            raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
     with progress(f"loading {path.name}"):
         keras()
-        loaded = plugin.function(path, **checked(plugin, options))
-    return Model(loaded, layer=layer, filters=filter, class_names=class_names, path=path)
-
-
-def _require_graph(network: Any) -> None:
-    if not getattr(network, "layers", None) or not getattr(network, "inputs", None):
-        raise UserError(
-            f"this network ({type(network).__name__}) has no graph of layers to cut: "
-            "it must be a Functional or Sequential Keras model that knows its input shape"
-        )
-    if len(network.inputs) > 1:
-        names = ", ".join(tensor.name for tensor in network.inputs)
-        raise UserError(f"the network has several inputs ({names}); cnnvis takes one with one")
-
-
-def _channel_axis(layer: Any) -> int:
-    return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
-
-
-def _floats(x: Array) -> Array:
-    return np.ascontiguousarray(x, np.float32)
+        loaded = plugin.function(path, **checked(plugin, given))
+    return Model(loaded, path=path, **target)

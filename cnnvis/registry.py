@@ -18,8 +18,9 @@ from cnnvis.options import options_of
 from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of
 
 RESERVED = {
-    *("class_names", "data", "filter", "images", "layer", "model", "output", "plugin_options"),
-    *("quiet", "render", "samples", "technique", "verbose"),
+    *("architecture", "class_names", "custom", "data", "filter", "images", "input"),
+    *("input_shape", "layer", "model", "out", "output", "plugin_options", "quiet", "region"),
+    *("render", "samples", "technique", "verbose"),
 }
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 

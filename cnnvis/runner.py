@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256, written_whole
-from cnnvis.model import Model, load_model
+from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import note, notes_kept, progress
 from cnnvis.samples import Array, Samples
+from cnnvis.sources import PathName, model_of, samples_of
 
 RESULTS = Path("results")
 """Where files go when nobody says."""
 
-PathName = str | PathLike[str]
 Filters = int | str | Sequence[int | str]
 
 
@@ -41,9 +41,15 @@ def run(
     images: int | Sequence[int] | None = None,
     layer: str | None = None,
     filter: Filters | None = None,
+    output: str | None = None,
+    region: Sequence[str | int | slice] | None = None,
+    input: str | Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    custom: Sequence[str] = (),
+    input_shape: Sequence[int] | None = None,
+    architecture: PathName | None = None,
     render: Sequence[str] = (),
-    output: PathName | None = None,
+    out: PathName | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> Explanation:
@@ -60,15 +66,25 @@ def run(
     images
         Which images of the data, by their places; all of them by default.
     layer
-        The layer to explain: by default the one named ``output``, else the last.
+        The layer to explain, by default the one named ``output``, else the last; or one of its
+        outputs, ``output:3`` or ``output[AI]``, or a sum or difference of such.
     filter
         Which outputs of that layer, by number or class name; several are added up. By default the
         class predicted for each image where the layer is the network's last, else output 0.
+    output
+        Which of the network's outputs to explain, where it has several and no layer is named.
+    region
+        For a layer with spatial axes: over which positions its outputs are averaged, a position or
+        a range (``"10:20"``) for each axis. By default over all.
+    input
+        Which of the network's inputs get a map, where it has several; all of them by default.
     class_names
         The names of the classes, where the data do not hold them.
+    custom, input_shape, architecture
+        What a model's file lacks; see `load_model`.
     render
         Renderers that write a file each: ``("png", "numpy")``. None by default.
-    output
+    out
         The file or folder that they write to, ``results`` by default.
     plugin_options
         Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
@@ -78,7 +94,8 @@ def run(
     Returns
     -------
     Explanation
-        Raw values, and how they were made.
+        Raw values, and how they were made. For several inputs, the maps of the first; those of the
+        others are its `other_inputs`.
 
     Raises
     ------
@@ -91,57 +108,76 @@ def run(
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
-    renderers = writers(render, output)
+    renderers = writers(render, out)
+    lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     with notes_kept() as notes:
-        model, data, images = _demo(plugin, model, data, images)
-        if isinstance(model, str | PathLike):
+        if isinstance(model, str | PathLike) and model != demo.NAME:
             registry().for_path("loader", Path(model))
+        if data is None and isinstance(model, str) and model == demo.NAME:
+            data = demo.NAME
+        if images is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
+            images = demo.IMAGES
         samples = _samples(plugin, data, images, class_names, side)
+        target = {"layer": layer, "filters": filter, "output": output, "region": region}
         names = class_names or (samples.class_names if samples else None)
-        handle = _model(model, layer, filter, names, side) if plugin.takes("model") else None
-        if class_names is not None and handle is not None:
-            _require_fitting(class_names, handle)
-        if samples is not None and handle is not None:
-            samples = samples.shaped_for(handle.input_shape, handle.input_channel_axis)
-            samples.require_finite()
-        found = plugin.function(
-            **({"model": handle} if plugin.takes("model") else {}),
-            **({"samples": samples} if plugin.takes("samples") else {}),
-            **chosen,
-        )
-        explanation = _completed(found, plugin, handle, samples, chosen)
-        explanation = replace(explanation, notes=(*explanation.notes, *notes))
-    written(explanation, renderers, output, side)
+        handle = None
+        if plugin.takes("model"):
+            handle = model_of(model, target, names, side, lacking)
+            handle.say_defaults()
+            if class_names is not None:
+                _require_fitting(class_names, handle)
+        explained = _explained(plugin, handle, samples, input)
+        kept = len(notes)
+        found: list[Explanation] = []
+        without: list[str] = []
+        for one, of in explained:
+            # What is said of one input stands beside that input's maps, what is general beside all.
+            del notes[kept:]
+            try:
+                result = plugin.function(
+                    **({"model": one} if plugin.takes("model") else {}),
+                    **({"samples": of} if plugin.takes("samples") else {}),
+                    **chosen,
+                )
+                explanation = _completed(result, plugin, one, of, chosen)
+            except UserError as error:
+                if input is not None or len(explained) == 1:
+                    raise
+                assert of is not None
+                without.append(f"the input {of.input!r} gets no map: {error}")
+                continue
+            found.append(replace(explanation, notes=(*explanation.notes, *notes)))
+    if not found:
+        raise UserError("; ".join(without))
+    first = replace(found[0], notes=(*found[0].notes, *without))
+    explanation = replace(first, other_inputs=tuple(found[1:]))
+    written(explanation, renderers, out, side)
     return explanation
 
 
-def read_samples(
-    path: PathName, *, class_names: Sequence[str] | None = None, **options: Any
-) -> Samples:
-    """Read data from a file or folder; nothing in it is run.
-
-    Parameters
-    ----------
-    path
-        What a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
-    class_names
-        The names of the classes, where the file does not hold them.
-    options
-        Options of the reader.
-
-    Raises
-    ------
-    UserError
-        If there is no such file, no reader takes it, or it holds something else.
-    """
-    path = Path(path)
-    plugin = registry().for_path("reader", path)
-    with progress(f"reading {path.name}"):
-        samples = plugin.function(path, **checked(plugin, options))
-    if not isinstance(samples, Samples):
-        raise TypeError(f"the reader {plugin.name} gave {type(samples).__name__}, not Samples")
-    names = tuple(class_names) if class_names else samples.class_names
-    return replace(samples, class_names=names, path=path)
+def _explained(
+    plugin: Plugin,
+    model: Model | None,
+    samples: Samples | None,
+    wanted: str | Sequence[str] | None,
+) -> list[tuple[Model | None, Samples | None]]:
+    """The model and the samples for each input of the network that is to get a map."""
+    if model is None or samples is None:
+        return [(model, samples)]
+    shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
+    shaped = samples.shaped_for_inputs(shapes)
+    for one in shaped.values():
+        one.require_finite()
+    names = model.explainable_inputs
+    if wanted is not None:
+        names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        for name in names:
+            if name not in shaped:
+                raise UserError(
+                    f"the network has no input {name!r}.{nearest(name, shaped)} "
+                    f"It has: {', '.join(shaped)}."
+                )
+    return [(model.on(shaped[name]), shaped[name]) for name in names]
 
 
 def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
@@ -183,11 +219,14 @@ def written(
     """
     paths = []
     for renderer in renderers:
-        path = _destination(explanation, renderer, output, alone=len(renderers) == 1)
-        with written_whole(path) as temporary, progress(f"drawing {path.name}"):
-            chosen = checked(renderer, options.get(renderer.name, {}))
-            renderer.function(explanation, temporary, **chosen)
-        paths.append(path)
+        for one in (explanation, *explanation.other_inputs):
+            path = _destination(one, renderer, output, alone=len(renderers) == 1)
+            if output is not None and not _is_folder(output) and explanation.other_inputs:
+                path = path.with_stem(f"{path.stem}_{_plain(str(one.input))}")
+            with written_whole(path) as temporary, progress(f"drawing {path.name}"):
+                chosen = checked(renderer, options.get(renderer.name, {}))
+                renderer.function(one, temporary, **chosen)
+            paths.append(path)
     return paths
 
 
@@ -222,8 +261,14 @@ def _file_stem(explanation: Explanation) -> str:
         parts.append(layers.pop() if len(layers) == 1 else "all")
     if "backprop" in explanation.provenance["options"]:
         parts.append(str(explanation.provenance["options"]["backprop"] or "none"))
-    # A layer may be called block1/conv: nothing but plain characters goes into a file's name.
-    return re.sub(r"[^\w.+-]+", "-", "_".join(parts))
+    if explanation.input is not None:
+        parts.append(explanation.input)
+    return _plain("_".join(parts))
+
+
+def _plain(name: str) -> str:
+    """A name for a file: a layer may be called block1/conv."""
+    return re.sub(r"[^\w.+-]+", "-", name)
 
 
 def _require_writable(path: Path) -> None:
@@ -251,17 +296,6 @@ def _side_plugin(name: str) -> Plugin:
     return found[0]
 
 
-def _demo(plugin: Plugin, model: Any, data: Any, images: Any) -> tuple[Any, Any, Any]:
-    """The same, with the files that ``demo`` stands for put in its place."""
-    if isinstance(model, str) and model == demo.NAME:
-        model, data = demo.MODEL, demo.NAME if data is None else data
-    if isinstance(data, str) and data == demo.NAME:
-        data = demo.DATA
-        if images is None and plugin.takes("model"):
-            images = demo.IMAGES
-    return model, data, images
-
-
 def _samples(
     plugin: Plugin,
     data: Samples | PathName | Array | tuple[Array, Array] | None,
@@ -275,11 +309,7 @@ def _samples(
         if plugin.needs("samples"):
             raise UserError(f"{plugin.name} explains images and needs some: add --data FILE")
         return None
-    if isinstance(data, str | PathLike):
-        reader = registry().for_path("reader", Path(data))
-        samples = read_samples(data, class_names=class_names, **options.get(reader.name, {}))
-    else:
-        samples = _as_samples(data, class_names)
+    samples = samples_of(data, options, class_names)
     chosen = samples.chosen(images)
     if len(chosen) == 0:
         raise UserError(
@@ -288,44 +318,8 @@ def _samples(
     return chosen
 
 
-def _as_samples(data: Any, class_names: Sequence[str] | None = None) -> Samples:
-    """`Samples` from whatever stands for them: themselves, inputs, or inputs and labels."""
-    samples: Samples
-    if isinstance(data, Samples):
-        samples = data
-    else:
-        x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-        samples = Samples(np.asarray(x), None if y is None else np.asarray(y))
-    return replace(samples, class_names=tuple(class_names)) if class_names else samples
-
-
-def _model(
-    model: Model | PathName | Any,
-    layer: str | None,
-    filters: Filters | None,
-    class_names: Sequence[str] | None,
-    options: Mapping[str, Mapping[str, Any]],
-) -> Model:
-    if isinstance(model, Model):
-        # A model that comes with a target keeps it, unless another is asked for.
-        if layer is None:
-            layer = model.asked_layer
-            filters = model.asked_filters if filters is None else filters
-        return model.at(layer, filters, class_names)
-    if isinstance(model, str | PathLike):
-        loader = registry().for_path("loader", Path(model))
-        return load_model(
-            model,
-            layer=layer,
-            filter=filters,
-            class_names=class_names,
-            **options.get(loader.name, {}),
-        )
-    return Model(model, layer=layer, filters=filters, class_names=class_names)
-
-
 def _require_fitting(class_names: Sequence[str], model: Model) -> None:
-    # A single sigmoid stands for two classes, and a layer in between has none.
+    # A layer in between has none.
     units = model.target_units
     if model.asked_layer is None and units > 1 and len(class_names) != units:
         raise UserError(
@@ -351,6 +345,8 @@ def _completed(
         _require_something(found, plugin)
         if not found.targets and model is not None:
             found = replace(found, targets=model.targets(found.samples.x))
+    if samples is not None:
+        found = replace(found, input=samples.input)
     if model is not None and model.cut:
         names = ", ".join(map(repr, model.cut))
         note(f"{names} was cut off: {next(iter(model.cut.values()))}")
@@ -381,6 +377,12 @@ def _require_something(found: Explanation, plugin: Plugin) -> None:
     if blank:
         shown = ", ".join(map(str, blank[:8])) + (" and others" if len(blank) > 8 else "")
         note(f"{plugin.name} is zero everywhere in image {shown}: its blank map is no finding")
+    alike = flat.any(axis=1) & (np.ptp(flat, axis=1) == 0) & (flat.shape[1] > 1)
+    if alike.any():
+        note(
+            f"{plugin.name} is the same everywhere in {int(alike.sum())} of {len(found)} images, so "
+            "no place in them counts more than another"
+        )
 
 
 def _model_facts(model: Model | None) -> dict[str, Any] | None:
@@ -391,6 +393,8 @@ def _model_facts(model: Model | None) -> dict[str, Any] | None:
         "sha256": model.sha256,
         "layer": model.asked_layer,
         "filters": model.asked_filters,
+        "output": model.asked_output,
+        "region": None if model.asked_region is None else [str(one) for one in model.asked_region],
         "repairs": model.repairs,
         "cut": dict(model.cut),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,10 @@ class Samples:
         Which axis of `source` holds channels, -1 or 1; None if none does.
     path
         The file or folder that the samples were read from, for the provenance.
+    input
+        Which of a network's inputs `source` is, by name, where it has several.
+    others
+        The other inputs of the same samples, by name, each shaped as `source` is: (n, ...).
 
     Raises
     ------
@@ -69,6 +73,38 @@ class Samples:
     indices: Array = field(default=None)  # type: ignore[arg-type]  # numbered when not given
     channel_axis: int | None = -1
     path: Path | None = None
+    input: str | None = None
+    others: Mapping[str, ArrayLike] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, inputs: Any, labels: Any = None, **settings: Any) -> Samples:
+        """Samples of one input or of several.
+
+        Parameters
+        ----------
+        inputs
+            An array (n, ...); for a network with several inputs, one array for each, in a dict by
+            the inputs' names or in a list by their order.
+        labels
+            See `labels` above.
+        settings
+            Other attributes.
+
+        Raises
+        ------
+        UserError
+            If the inputs are no arrays, or do not all hold as many samples.
+        """
+        labels = None if labels is None else np.asarray(labels)
+        several = _several(inputs, labels)
+        if several is None:
+            return cls(_array(inputs), labels, **settings)
+        counts = {name: int(one.shape[0]) for name, one in several.items()}
+        if len(set(counts.values())) > 1:
+            held = ", ".join(f"{count} of {name}" for name, count in counts.items())
+            raise UserError(f"the inputs of the samples must be as many of each, and are {held}")
+        (name, source), *others = several.items()
+        return cls(source, labels, **settings, input=name, others=dict(others))
 
     def __post_init__(self) -> None:
         if len(self.source.shape) == 0:
@@ -100,6 +136,7 @@ class Samples:
             labels=None if self.labels is None else self.labels[chosen],
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             indices=self.indices[chosen],
+            others={name: other[chosen] for name, other in self.others.items()},
         )
 
     def __iter__(self) -> Iterator[Samples]:
@@ -147,6 +184,70 @@ class Samples:
                 f"0 to {len(self) - 1}"
             )
         return self[images]
+
+    @property
+    def inputs(self) -> dict[str, ArrayLike]:
+        """All inputs by name, the explained one among them; empty where there is but one."""
+        return {} if self.input is None else {self.input: self.source, **self.others}
+
+    def explaining(self, name: str) -> Samples:
+        """The same samples with another of their inputs as the one to explain."""
+        inputs = self.inputs
+        source = inputs.pop(name)
+        return replace(self, source=source, input=name, others=inputs)
+
+    def shaped_for_inputs(
+        self, wanted: Mapping[str, tuple[tuple[int | None, ...], int | None]]
+    ) -> dict[str, Samples]:
+        """For each input of a network the samples as it wants them, explaining that input.
+
+        Parameters
+        ----------
+        wanted
+            The shape and the channel axis of every input, by name; see `shaped_for`.
+
+        Raises
+        ------
+        UserError
+            If the data do not hold these inputs, or their shapes do not fit.
+        """
+        if len(wanted) == 1:
+            ((name, (shape, axis)),) = wanted.items()
+            one = self
+            if self.input is not None:
+                if name not in self.inputs:
+                    raise UserError(
+                        f"the network takes one input, {name!r}, and the data hold several: "
+                        f"{', '.join(self.inputs)}"
+                    )
+                one = replace(self.explaining(name), input=None, others={})
+            return {name: one.shaped_for(shape, axis)}
+        held = self.inputs
+        if len(held) == len(wanted) and not set(held) & set(wanted):  # by order
+            held = dict(zip(wanted, held.values(), strict=True))
+        missing = [name for name in wanted if name not in held]
+        if missing:
+            raise UserError(
+                f"the network takes {len(wanted)} inputs ({', '.join(wanted)}), and the data hold "
+                f"{', '.join(held) or 'one array'}; give an array for each, as a dict or .npz with "
+                "these names or a list in this order"
+            )
+        shaped = {}
+        for name, (shape, axis) in wanted.items():
+            alone = replace(self, source=held[name], input=None, others={})
+            try:
+                shaped[name] = alone.shaped_for(shape, axis)
+            except UserError as error:
+                raise UserError(f"input {name!r}: {error}") from error
+        sources = {name: one.source for name, one in shaped.items()}
+        return {
+            name: replace(
+                one,
+                input=name,
+                others={other: sources[other] for other in sources if other != name},
+            )
+            for name, one in shaped.items()
+        }
 
     def shaped_for(
         self, input_shape: tuple[int | None, ...], channel_axis: int | None = -1
@@ -201,6 +302,30 @@ class Samples:
                 f"image {_listed(images)} holds {int(bad.sum())} values that are NaN or infinite; "
                 "leave it out with --images, or put a number in their place"
             )
+
+
+def _several(inputs: Any, labels: Array | None) -> dict[str, Any] | None:
+    """The arrays of several inputs by name, or by number where they have none; None for one."""
+    if isinstance(inputs, Mapping):
+        return {str(name): _array(one) for name, one in inputs.items()}
+    if not isinstance(inputs, list | tuple) or len(inputs) < 2:
+        return None
+    if not all(len(getattr(one, "shape", ())) > 0 for one in inputs):
+        return None
+    # A list of images looks like a list of inputs; as many as labels, or all of one shape, are that.
+    images = len({tuple(one.shape) for one in inputs}) == 1
+    if labels is not None:
+        images = len(labels) == len(inputs) or len(labels) != inputs[0].shape[0]
+    return None if images else {str(number): one for number, one in enumerate(inputs)}
+
+
+def _array(values: Any) -> Any:
+    if isinstance(values, ArrayLike):
+        return values
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise UserError("the inputs do not all have one shape") from error
 
 
 def _classes(labels: Array) -> tuple[Array | None, tuple[str, ...] | None]:

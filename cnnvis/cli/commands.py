@@ -1,4 +1,4 @@
-"""``cnnvis run``, ``cnnvis list-plugins`` and ``cnnvis show``, once their words are parsed."""
+"""``cnnvis run``, ``doctor``, ``list-plugins`` and ``show``, once their words are parsed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,28 @@ def run(technique: str, model: str, **values: Any) -> None:
     """Explain a model with one technique, and show and write the result."""
     from cnnvis.cli.run import explain
 
-    own: dict[str, Any] = {}
-    others: dict[str, dict[str, Any]] = {}
-    for place in list(values):
-        if place.startswith("option "):
-            own[place.removeprefix("option ")] = values.pop(place)
-        elif "." in place:
-            name, _, option = place.rpartition(".")
-            others.setdefault(name, {})[option] = values.pop(place)
-    explain(technique, model, own, others, **values)
+    own = {
+        place.removeprefix("option "): values.pop(place)
+        for place in list(values)
+        if place.startswith("option ")
+    }
+    explain(technique, model, own, _of_plugins(values), **values)
+
+
+def doctor(model: str, **values: Any) -> None:
+    """Examine a model and, beside it, data."""
+    from cnnvis.cli.doctor import examine
+
+    examine(model, plugin_options=_of_plugins(values), **values)
+
+
+def _of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Take the options of readers, loaders and renderers, ``png.cmap``, out of what was typed."""
+    found: dict[str, dict[str, Any]] = {}
+    for place in [place for place in values if "." in place]:
+        name, _, option = place.rpartition(".")
+        found.setdefault(name, {})[option] = values.pop(place)
+    return found
 
 
 def list_plugins(kind: Kind | None = None, json: bool = False) -> None:

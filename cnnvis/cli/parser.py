@@ -13,7 +13,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from cnnvis.cli import commands
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import Option, options_of
-from cnnvis.plugin import KINDS, Plugin
+from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import registry
 
 SHORT = {"backprop": "-bm"}
@@ -86,7 +86,7 @@ def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[
     )
 
 
-COMMANDS = ("run", "list-plugins", "show", "completion")
+COMMANDS = ("run", "doctor", "list-plugins", "show", "completion")
 
 
 def _parser(words: Sequence[str] | None) -> _Parser:
@@ -120,13 +120,21 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     named = words[1] if words and len(words) > 1 and words[0] == "run" else ""
     if ":" in named and named not in techniques.choices:
         _add_run_flags(techniques.add_parser(named), registry().get("technique", named))
+    doctor = _command(below, "doctor", "Examine a model: what it is, its layers, whether data fit.")
+    doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
+    doctor.set_defaults(command=commands.doctor, parser=doctor)
+    doctor.add_argument("model", metavar="MODEL", help="a model's file, or demo")
+    examined = _adder(doctor, "what to examine")
+    examined("--data", "-d", metavar="FILE", help="a file or folder of data for it; or demo")
+    _add_model_flags(doctor)
+    _add_side_flags(doctor, "loader", "reader")
     listing = _command(below, "list-plugins", "List every plugin there is, built in or installed.")
     listing.set_defaults(command=commands.list_plugins, parser=listing)
     listing.add_argument("--kind", choices=KINDS, help="only plugins of this kind")
     show = _command(below, "show", "Show what a plugin does, where it is from and its options.")
     show.set_defaults(command=commands.show, parser=show)
     show.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
-    for one in (listing, show):
+    for one in (doctor, listing, show):
         one.add_argument("--json", action="store_true", help="print JSON, for scripts")
     completion = _command(
         below, "completion", "Print completion of commands and flags for a shell."
@@ -169,13 +177,22 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
     what("--data", "-d", metavar="FILE", help="a file or folder of images; or demo")
     what("--images", "-im", nargs="+", type=_whole, metavar="N",
          help="which images of the data, by their places: 0 3 5 10 (default: all)")  # fmt: skip
-    what("--layer", "-l", metavar="NAME",
-         help="the layer to explain (default: the one named output, else the last)")  # fmt: skip
+    what("--layer", "-l", metavar="TARGET",
+         help="the layer to explain (default: the one named output, else the last); or one of its "
+         "outputs, output:3 or output[AI], or a sum or difference, head[3]-head[5]")  # fmt: skip
     what("--filter", "--class", nargs="+", metavar="N",
          help="which outputs of that layer, by number or class name "
          "(default: the class predicted for each image, or 0 for a layer in between)")  # fmt: skip
+    what("--output", metavar="NAME",
+         help="which of the network's outputs, where it has several (default: the first)")  # fmt: skip
+    what("--region", nargs="+", metavar="RANGE",
+         help="for a layer with spatial axes, over which positions its outputs are averaged, "
+         "one for each axis: 10:20 7 (default: over all)")  # fmt: skip
+    what("--input", nargs="+", metavar="NAME",
+         help="which of the network's inputs get a map, where it has several (default: all)")  # fmt: skip
     what("--class-names", nargs="+", metavar="NAME",
          help="the names of the classes 0, 1, ..., where the data do not hold them")  # fmt: skip
+    _add_model_flags(parser)
     own = _adder(parser, f"options of {plugin.name}")
     for option in options_of(plugin):
         short = [SHORT[option.name]] if option.name in SHORT else []
@@ -184,12 +201,27 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
     out("--render", "-r", nargs="+", action="extend", metavar="NAME",
         help="renderers (default: png, and terminal in a terminal). Their options go by their "
         "names: --png.cmap hot; see cnnvis show png")  # fmt: skip
-    out("--output", "-o", metavar="PATH",
+    out("--out", "-o", metavar="PATH",
         help="the file or folder to write (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
     out("--quiet", "-q", action="store_true", help="no notes and no bars")
     out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    _add_side_flags(parser, "renderer", "loader", "reader")
+
+
+def _add_model_flags(parser: _Parser) -> None:
+    lacking = _adder(parser, "what the model's file lacks")
+    lacking("--custom", nargs="+", metavar="MODULE:CLASS",
+            help="the classes of layers of your own; their module is imported, and so runs")  # fmt: skip
+    lacking("--input-shape", nargs="+", type=_whole, metavar="N",
+            help="the shape of one input, 0 for an axis of any length")  # fmt: skip
+    lacking("--architecture", metavar="JSON",
+            help="the network that the file's weights belong to")  # fmt: skip
+
+
+def _add_side_flags(parser: _Parser, *kinds: Kind) -> None:
+    """Options of plugins that a command may use on the way: ``--png.cmap``."""
     for other in registry():
-        if other.kind != "technique":
+        if other.kind in kinds:
             for option in options_of(other):
                 flag = f"--{other.name}.{option.flag.removeprefix('--')}"
                 place = f"{other.name}.{option.name}"

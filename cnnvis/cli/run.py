@@ -28,31 +28,36 @@ def explain(
     plugin_options: Mapping[str, Mapping[str, Any]],
     *,
     render: Sequence[str] = (),
-    output: str | None = None,
+    out: str | None = None,
     quiet: bool = False,
     verbose: bool = False,
     **given: Any,
 ) -> None:
     """Run a technique, show the result on stdout and say what there is to say on stderr."""
-    # A copy of stderr, since TensorFlow's start-up is kept from writing to the original.
-    messages = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"), soft_wrap=True)
+    messages = messages_console()
     results = Console()
-    to_file = writers(render, output)
+    to_file = writers(render, out)
     to_console = [r for r in map(_renderer, render) if not r.suffixes]
     with nullcontext() if quiet else reported_to(Bars(messages)):
         explanation = run(technique, model, plugin_options=plugin_options, **given, **options)
-        if not render and not to_file and (explanation.table is None or output is not None):
+        if not render and not to_file and (explanation.table is None or out is not None):
             to_file = [_renderer("png")]
         if not render and (explanation.table is not None or results.is_terminal):
             to_console = [_renderer("terminal")]
-        paths = written(explanation, to_file, output, plugin_options)
+        paths = written(explanation, to_file, out, plugin_options)
     for renderer in to_console:
         chosen = checked(renderer, plugin_options.get(renderer.name, {}))
-        renderer.function(explanation, results, **chosen)
+        for one in (explanation, *explanation.other_inputs):
+            renderer.function(one, results, **chosen)
     for path in paths:
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)
     if not quiet:
         _tell(explanation, messages, verbose)
+
+
+def messages_console() -> Console:
+    """Where notes and bars go: a copy of stderr, since TensorFlow is kept from writing to that."""
+    return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"), soft_wrap=True)
 
 
 def _renderer(name: str) -> Plugin:
@@ -61,7 +66,8 @@ def _renderer(name: str) -> Plugin:
 
 def _tell(explanation: Explanation, console: Console, verbose: bool) -> None:
     """The notes that a person should read; with `verbose`, also how the result was made."""
-    for note in explanation.notes:
+    every = (explanation, *explanation.other_inputs)
+    for note in dict.fromkeys(note for one in every for note in one.notes):
         console.print(Text.assemble(("note: ", "bold"), printable(note)))
     if verbose:
         console.print_json(data=dict(explanation.provenance))

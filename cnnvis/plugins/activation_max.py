@@ -91,6 +91,11 @@ def activation_max(
     seed
         Of the noise and the jitter; the same seed gives the same result.
     """
+    if start == "noise" and len(model.inputs) > 1:
+        raise cnnvis.UserError(
+            f"the network takes {len(model.inputs)} inputs, and noise in one of them means nothing "
+            "without the others; give these, and start from them too: --start data --data FILE"
+        )
     if start == "data" and samples is None:
         raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
     import numpy as np
@@ -111,12 +116,19 @@ def activation_max(
         weights = _weights(at, together)
         x = np.repeat(starts.astype(np.float32), len(weights), axis=0)
         weights = np.tile(weights, (len(starts), 1))
-        score = at.scorer(backprop=backprop)
+        of = np.repeat(np.arange(len(starts)), len(x) // len(starts)).tolist()
+        held = of if start == "data" else None
+        try:
+            score = at.scorer(backprop=backprop, of=held)
+        except cnnvis.UserError:
+            if model.asked_layer is not None or at.layer == model.layer:
+                raise
+            score = at.scorer(of=held)  # a layer before the first rectifier, one of many
         losses = _losses(score, activation_weight, tv_weight, lp_norm_weight, lp_norm, space)
         with cnnvis.progress(f"maximizing {at.layer}", iterations) as advance:
             best = _descend(losses, x, weights, shifts, gradient, space, advance)
-        found = at.targets(best, weights=weights)
-        before = at.targets(x, weights=weights)
+        found = at.targets(best, weights=weights, of=of)
+        before = at.targets(x, weights=weights, of=of)
         unmoved += [str(now) for was, now in zip(before, found, strict=True) if was == now]
         results.append(_deprocessed(best, input_range))
         targets += found
@@ -184,7 +196,8 @@ def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
         try:
             at = model.at(name, 0 if model.asked_filters is None else model.asked_filters)
             _ = at.filters  # looked up now, to leave out a layer that has no such filter
-            fitting.append(at)
+            if at.depends_on_input:
+                fitting.append(at)
         except cnnvis.UserError as error:
             cnnvis.note(f"{name} was left out: {error}")
     if not fitting:
@@ -194,10 +207,7 @@ def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
 
 def _weights(model: cnnvis.Model, together: bool) -> Array:
     """What each result maximizes, (results, k): one filter each, or all of them added up."""
-    import numpy as np
-
-    filters = model.filters or (0,)
-    each = np.eye(model.target_units, dtype=np.float32)[list(filters)]
+    each: Array = model.each_weights
     return each.sum(axis=0, keepdims=True) if together else each
 
 
@@ -209,17 +219,18 @@ def _losses(
     lp_norm: float,
     space: Sequence[int],
 ) -> Callable[[Any, Any], Any]:
-    """The loss of each input, (n,); terms that do not count are not computed."""
+    """The loss and the score of each input, (n,); terms that do not count are not computed."""
     import tensorflow as tf
 
     def losses(x: Any, weights: Any) -> Any:
         values = float(x.shape[1:].num_elements())
-        total = -activation_weight * score(x, weights)
+        scores = score(x, weights)
+        total = -activation_weight * scores
         if lp_norm_weight:
             total += lp_norm_weight * _norm(tf.abs(x), lp_norm) / values
         if tv_weight:
             total += tv_weight * _total_variation(x, space) / values
-        return total
+        return total, scores
 
     return losses
 
@@ -266,9 +277,14 @@ def _descend(
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def step(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shift: Any) -> Any:
         x = tf.roll(x, shift, space)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(x)
-            loss = losses(x, weights)
+            loss, scores = losses(x, weights)
+        if tape.gradient(scores, x) is None:
+            raise cnnvis.UserError(
+                "the score has no gradient by the input, so nothing can be climbed: a layer on the "
+                "way, such as an Embedding, takes whole numbers"
+            )
         slope = tape.gradient(loss, x)
         slope = tf.math.l2_normalize(slope, axis=axes)
         slope = cnnvis.modify_gradient(slope, gradient)
@@ -279,8 +295,11 @@ def _descend(
         return x, cache, tf.where(better, x, best), tf.minimum(loss, smallest)
 
     tensors = tf.constant(x), tf.zeros_like(x), tf.constant(x), tf.fill([len(x)], float("inf"))
+    weights = tf.constant(weights)
+    # A concrete function, since TensorFlow warns of every new tf.function that is traced.
+    traced = step.get_concrete_function(*tensors, weights, tf.constant(shifts[0], tf.int32))
     for shift in shifts:
-        tensors = step(*tensors, tf.constant(weights), tf.constant(shift, tf.int32))
+        tensors = traced(*tensors, weights, tf.constant(shift, tf.int32))
         advance(1)
     best: Array = tensors[2].numpy()
     return best

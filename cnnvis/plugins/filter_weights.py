@@ -47,6 +47,7 @@ def _filters(layer: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
     """A layer's kernels, filter axis first, and whether their last axis counts input channels."""
     import numpy as np
 
+    layer = getattr(layer, "layer", layer)  # of TimeDistributed and the like
     kind = type(layer).__name__
     if "Separable" in kind or "Depthwise" in kind:
         # One kernel for each input channel and multiplier: (positions..., channels, multiplier).

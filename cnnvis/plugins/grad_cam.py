@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cnnvis
 
@@ -32,19 +32,24 @@ def grad_cam(
     Parameters
     ----------
     backprop
-        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
-        ReLU is on), rectified (only positive ones; also called deconv and relu).
+        How gradients pass back through ReLUs and other rectifiers: none (plain), guided (only
+        positive ones, where the unit is on), rectified (only positive ones; also called deconv and
+        relu).
     gradient
         What is made of the gradient before it is averaged.
     penultimate
-        The layer whose feature maps are weighted. By default the one that keras-vis takes: the
-        nearest convolution or pooling layer before the target, but never the one right before it.
+        The layer whose feature maps are weighted; auto for the last one before the target that has
+        as many spatial axes as the input. By default the one that keras-vis takes: the nearest convolution or pooling
+        layer before the target, but never the one right before it.
     keras_vis
-        Divide each gradient by its maximum, which turns the map's sign where all gradients are
-        negative, and scale each map to [0, 1] by itself: exactly what keras-vis does.
+        Do exactly as keras-vis does: divide each gradient by its maximum, which turns the map's
+        sign where all gradients are negative; scale each map to [0, 1] by itself; let a modifier
+        change only activations given by the name relu.
     """
-    layer = penultimate or _penultimate(model)
-    features, gradients = model.activation_gradient(samples.x, layer, backprop=backprop)
+    layer, why = _penultimate(model, penultimate, len(samples.space))
+    features, gradients = model.activation_gradient(
+        samples.x, layer, backprop=backprop, keras_vis=keras_vis
+    )
     channel = 1 if model.channels_first(layer) else features.ndim - 1
     space = tuple(axis for axis in range(1, features.ndim) if axis != channel)
     if not space:
@@ -57,33 +62,39 @@ def grad_cam(
     weights = gradients.mean(axis=space, keepdims=True)
     maps = _zoomed((weights * features).sum(axis=channel).clip(min=0), samples.space)
     maps = cnnvis.unit_scaled(maps) if keras_vis else maps
-    cnnvis.note(f"grad-cam weighted the feature maps of the layer {layer!r}")
+    cnnvis.note(f"grad-cam weighted the feature maps of the layer {layer!r}, {why}")
     return cnnvis.Explanation(maps, samples, signed=False)
 
 
-def _penultimate(model: cnnvis.Model) -> str:
-    """The name of the layer that keras-vis would take."""
-    import keras
+_KERAS_VIS = {
+    f"{kind}{axes}D" for axes in (1, 2, 3) for kind in ("Conv", "MaxPooling", "AveragePooling")
+} | {
+    *("Conv2DTranspose", "Conv3DTranspose"),
+    *("DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+}
+"""The kinds of layers whose feature maps keras-vis weights."""
 
-    layers = keras.layers
-    kinds: tuple[Any, ...] = tuple(
-        getattr(layers, f"{kind}{axes}D")
-        for axes in (1, 2, 3)
-        for kind in ("Conv", "MaxPooling", "AveragePooling")
-    )
-    kinds += (
-        layers.Conv2DTranspose,
-        layers.Conv3DTranspose,
-        layers.DepthwiseConv2D,
-        layers.SeparableConv1D,
-        layers.SeparableConv2D,
-    )
-    for layer in reversed(model.before_target()[:-1]):
-        if isinstance(layer, kinds):
-            return str(layer.name)
+
+def _penultimate(model: cnnvis.Model, asked: str | None, axes: int) -> tuple[str, str]:
+    """The layer whose feature maps are weighted, for inputs with so many spatial axes, and why."""
+    if asked is not None and asked != "auto":
+        return asked, "which was asked for"
+    before = model.before_target()
+    if asked is None:
+        for layer in reversed(before[:-1]):
+            if not _KERAS_VIS.isdisjoint(layer.kinds):
+                return layer.name, (
+                    "as keras-vis would: the last convolution or pooling layer before the one "
+                    f"right before {model.layer!r}"
+                )
+    for layer in reversed(before):
+        if axes and layer.spatial_axes == axes:
+            why = f"the last before {model.layer!r} that has the input's spatial axes"
+            otherwise = "; there is no convolution or pooling layer where keras-vis looks for one"
+            return layer.name, why + ("" if asked else otherwise)
     raise cnnvis.UserError(
-        f"there is no convolution or pooling layer before {model.layer!r} (the one right before "
-        "it does not count, as in keras-vis); name a layer with --penultimate"
+        f"no layer before {model.layer!r} has the spatial axes of the input, so there are no feature "
+        "maps to lay over it; saliency needs none"
     )
 
 

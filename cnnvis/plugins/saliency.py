@@ -22,14 +22,16 @@ def saliency(
     Parameters
     ----------
     backprop
-        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
-        ReLU is on), rectified (only positive ones; also called deconv and relu).
+        How gradients pass back through ReLUs and other rectifiers: none (plain), guided (only
+        positive ones, where the unit is on), rectified (only positive ones; also called deconv and
+        relu).
     gradient
         What is made of the gradient before the maximum over channels is taken.
     keras_vis
-        Scale each map to [0, 1] by itself, exactly as keras-vis does.
+        Do exactly as keras-vis does: scale each map to [0, 1] by itself, and let a modifier change
+        only activations given by the name relu.
     """
-    maps = model.input_gradient(samples.x, backprop=backprop)
+    maps = model.input_gradient(samples.x, backprop=backprop, keras_vis=keras_vis)
     maps = cnnvis.modify_gradient(maps, gradient)
     if samples.channel_axis is not None:
         maps = maps.max(axis=samples.channel_axis)

@@ -14,6 +14,8 @@ LABEL_NAMES = ("y", "Y", "labels", "targets")
 def samples_of(held: Any, where: str) -> cnnvis.Samples:
     """Samples from ``(X, y)``, ``(X,)``, ``X`` or a dict with these.
 
+    For a network with several inputs, X is a dict or list of arrays, or the dict holds one for each.
+
     Parameters
     ----------
     held
@@ -27,10 +29,11 @@ def samples_of(held: Any, where: str) -> cnnvis.Samples:
         If it holds anything else.
     """
     x, y, names = _split(held, where)
-    x = _array(x, "inputs", where)
+    if not isinstance(x, Mapping):
+        x = _array(x, "inputs", where)
     labels = None if y is None else _array(y, "labels", where)
     class_names = None if names is None else tuple(str(name) for name in names)
-    return cnnvis.Samples(x, labels, class_names=class_names)
+    return cnnvis.Samples.of(x, labels, class_names=class_names)
 
 
 def _split(held: Any, where: str) -> tuple[Any, Any, Sequence[Any] | None]:
@@ -38,22 +41,40 @@ def _split(held: Any, where: str) -> tuple[Any, Any, Sequence[Any] | None]:
         x = next((held[name] for name in INPUT_NAMES if name in held), None)
         y = next((held[name] for name in LABEL_NAMES if name in held), None)
         if x is None:
+            x = inputs_among(held)
+        if x is None:
             keys = ", ".join(map(str, held)) or "none"
             raise cnnvis.UserError(
                 f"{where!r} holds a dict without inputs: its keys are {keys}, and one must be "
-                f"{', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}"
+                f"{', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}, or each the name of one of "
+                "the network's inputs"
             )
         return x, y, held.get("class_names")
     if isinstance(held, tuple | list) and len(held) == 2 and held[1] is None:
-        held = held[:1]
-    if isinstance(held, tuple | list) and len(held) in (1, 2) and _is_arrays(held):
+        held = [held[0]]
+    if isinstance(held, tuple | list) and len(held) in (1, 2) and _is_arrays(list(held)):
         return held[0], held[1] if len(held) == 2 else None, None
     return held, None, None
 
 
-def _is_arrays(held: Sequence[Any]) -> bool:
+def inputs_among(held: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arrays of several inputs, by name: all that have as many samples as the others."""
+    others = (*LABEL_NAMES, "class_names")
+    found = {str(name): value for name, value in held.items() if name not in others}
+    shapes: list[tuple[int, ...]] = [getattr(value, "shape", ()) for value in found.values()]
+    numbers = all(getattr(value, "dtype", None) is not None for value in found.values()) and all(
+        value.dtype.kind in "biuf" for value in found.values()
+    )
+    is_several = (
+        len(found) > 1 and min(map(len, shapes)) > 1 and len({shape[0] for shape in shapes}) == 1
+    )
+    return found if is_several and numbers else None
+
+
+def _is_arrays(held: list[Any]) -> bool:
     """Whether these are inputs and labels, and not two images or two numbers."""
-    if not all(hasattr(part, "shape") or isinstance(part, list | tuple) for part in held):
+    kinds = (list, tuple, Mapping)
+    if not all(hasattr(part, "shape") or isinstance(part, kinds) for part in held):
         return False
     shapes = {tuple(getattr(part, "shape", (len(part),))) for part in held}
     return len(held) == 1 or len(shapes) == 2 or all(len(shape) == 1 for shape in shapes)
@@ -64,6 +85,8 @@ def _array(values: Any, what: str, where: str) -> Any:
 
     if hasattr(values, "shape"):
         return values
+    if what == "inputs" and isinstance(values, list) and any(hasattr(v, "shape") for v in values):
+        return values  # of several inputs perhaps
     if not isinstance(values, list | tuple):
         raise cnnvis.UserError(
             f"{where!r} holds {_described(values)} where its {what} should be; it should hold "

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.readers._parts import INPUT_NAMES, LABEL_NAMES, samples_of
+from cnnvis.readers._parts import INPUT_NAMES, LABEL_NAMES, inputs_among, samples_of
 
 
 @cnnvis.reader("npz", suffixes=(".npz",))
 def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Samples:
     """Read arrays that numpy.savez wrote: inputs X, labels y, class_names.
+
+    For a network with several inputs, an array for each, by the name of the input.
 
     Parameters
     ----------
@@ -29,7 +31,8 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
         with np.load(path, allow_pickle=False) as archive:
             names = list(archive.files)
             wanted = _named(names, x, INPUT_NAMES) or (names[0] if len(names) == 1 else None)
-            if wanted is None:
+            several = None if wanted or x else inputs_among(dict(archive))
+            if wanted is None and several is None:
                 raise cnnvis.UserError(
                     f"{str(path)!r} holds no array named {x or 'X'!r}; it holds "
                     f"{', '.join(names) or 'nothing'}. Say which one with --npz.x NAME"
@@ -39,7 +42,7 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
                 raise cnnvis.UserError(
                     f"{str(path)!r} holds no array named {y!r}; it holds {', '.join(names)}"
                 )
-            parts: dict[str, Any] = {"X": archive[wanted]}
+            parts: dict[str, Any] = {"X": several if wanted is None else archive[wanted]}
             if label is not None:
                 parts["y"] = archive[label]
             if "class_names" in names:

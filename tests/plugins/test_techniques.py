@@ -109,8 +109,12 @@ def test_grad_cam_takes_the_layer_that_keras_vis_takes(network: Any, data: Any) 
     # From second: pool is right before it and does not count.
     found = cnnvis.run("grad-cam", network, data=data, layer="second", filter=1)
     assert "'first'" in " ".join(found.notes)
-    with pytest.raises(cnnvis.UserError, match=r"no convolution or pooling layer before 'pool'"):
-        cnnvis.run("grad-cam", network, data=data, layer="pool")
+    # From pool: nothing is left where keras-vis looks, and that is said.
+    found = cnnvis.run("grad-cam", network, data=data, layer="pool")
+    assert "'first'" in " ".join(found.notes) and "where keras-vis looks" in " ".join(found.notes)
+    # The last one with the input's spatial axes.
+    found = cnnvis.run("grad-cam", network, data=data, penultimate="auto")
+    assert "'second', the last before 'output'" in " ".join(found.notes)
     with pytest.raises(cnnvis.UserError, match="'second' is not before the target 'pool'"):
         cnnvis.run("grad-cam", network, data=data, layer="pool", penultimate="second")
     with pytest.raises(cnnvis.UserError, match="'flat' has no spatial axes"):

@@ -1,0 +1,66 @@
+"""Why a map is blank or not a number, in words, found by looking at what each layer answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnnvis.samples import Array
+
+if TYPE_CHECKING:
+    from cnnvis.model import Model
+    from cnnvis.modifiers import Backprop
+
+_BOUNDS = {
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "relu6": (0.0, 6.0),
+}
+"""The values between which an activation is flat when it reaches them."""
+
+
+def why_zero(model: Model, x: Array, backprop: Backprop | None) -> str:
+    """Why a gradient is zero everywhere, for one input (1, ...), as the end of a sentence."""
+    layers = [layer for layer in model.before_target() if layer.rectifiers or layer.activation]
+    target = next((layer for layer in model.layers if layer.name == model.layer), None)
+    if target is not None and target.rectifiers:
+        layers.append(target)
+    for layer, values in zip(
+        layers, model.values(x, [layer.name for layer in layers]), strict=True
+    ):
+        if layer.rectifiers and not values.any():
+            kinds = " and ".join(dict.fromkeys(layer.rectifiers))
+            return f"every unit of {layer.name!r} ({kinds}) is off there, so nothing passes it"
+        low, high = _BOUNDS.get(layer.activation, (np.nan, np.nan))
+        flat = (np.abs(values - low) < 1e-6) | (np.abs(values - high) < 1e-6)
+        if flat.all():
+            return (
+                f"the {layer.activation} of {layer.name!r} is saturated there: all its values are "
+                f"{low:g} or {high:g}, where it is flat"
+            )
+    if backprop is not None:
+        return (
+            f"the modifier {backprop} lets only positive gradients pass, and none reach the input "
+            "there; --backprop none shows the plain gradient"
+        )
+    return (
+        "the network's answer does not change with small changes of the input there, most often "
+        "since all ReLUs on the way to it are off"
+    )
+
+
+def why_not_finite(model: Model, x: Array) -> str:
+    """Where NaN or infinite values come from, for one input (1, ...), as the end of a sentence."""
+    names = [*(layer.name for layer in model.before_target()), *model.target_layers]
+    for name, values in zip(names, model.values(x, names), strict=True):
+        if np.isfinite(values).all():
+            continue
+        for weight in getattr(model.keras_layer(name), "weights", None) or ():
+            if not np.isfinite(np.asarray(weight)).all():
+                return f"the weights of {name!r} hold NaN or infinite values"
+        return f"{name!r} is the first layer whose output holds NaN or infinite values"
+    return "every layer's output is finite, so a derivative is not: a root or a logarithm at zero"

@@ -1,0 +1,364 @@
+"""A network as a flat list of calls, with nested models opened up, so that any part of it can run.
+
+Keras describes a network as layers that hold layers. To cut it anywhere, to tell two calls of a
+shared layer apart and to change what one of them does, it is written out here: every call of every
+layer once, with the values that it takes and gives. Keras 3 and tf_keras networks look alike then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from cnnvis._tensorflow import keras, tensorflow
+from cnnvis.errors import UserError
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value that is computed while the network runs."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the network.
+
+    Attributes
+    ----------
+    name
+        What it is called in the network.
+    slot
+        Where its values go.
+    shape
+        The shape of one sample; None where any length will do.
+    dtype
+        What the network asks for.
+    """
+
+    name: str
+    slot: Slot
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer, or of an operation such as ``keras.ops.relu``.
+
+    Attributes
+    ----------
+    name
+        The path through nested models, ``backbone/block5_conv3``, with the number of the call
+        where a layer is called more than once: ``tower@1/conv``.
+    layer
+        The Keras layer or operation.
+    arguments
+        What it is called with, (args, kwargs), slots standing for values.
+    slots
+        Where its outputs go.
+    shapes
+        The shapes of its outputs for one sample; None where any length will do.
+    dtype
+        The type of its first output.
+    """
+
+    name: str
+    layer: Any
+    arguments: tuple[Any, Any]
+    slots: tuple[Slot, ...]
+    shapes: tuple[Shape, ...]
+    dtype: str
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The name of the layer's class, and of those that it is derived from."""
+        return tuple(kind.__name__ for kind in type(self.layer).__mro__)
+
+    @property
+    def kind(self) -> str:
+        """What a person would call it: the layer's class, or the name of the TensorFlow function."""
+        function = getattr(self.layer, "symbol", None) or getattr(self.layer, "function", None)
+        if self.kinds[0] in ("TFOpLambda", "SlicingOpLambda") and isinstance(function, str):
+            return f"tf.{function}"
+        inner = getattr(self.layer, "layer", None)  # of TimeDistributed and other wrappers
+        return self.kinds[0] if inner is None else f"{self.kinds[0]}({type(inner).__name__})"
+
+    @property
+    def inputs(self) -> tuple[Slot, ...]:
+        """The slots among the arguments."""
+        flat = tensorflow().nest.flatten(self.arguments)
+        return tuple(value for value in flat if isinstance(value, Slot))
+
+    def layers(self) -> Iterator[Any]:
+        """The layer and, where it holds others whose calls are not listed, those too."""
+        yield self.layer
+        if hasattr(self.layer, "_flatten_layers"):
+            for inner in self.layer._flatten_layers():
+                if inner is not self.layer:
+                    yield inner
+
+
+Around = Callable[[Call], AbstractContextManager[Any]]
+"""What is to be in force while a call runs."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Every call of a network, in an order in which they can run."""
+
+    inputs: tuple[Input, ...]
+    calls: tuple[Call, ...]
+    outputs: tuple[Slot, ...]
+
+    def needed(self, wanted: Collection[Slot]) -> tuple[Call, ...]:
+        """The calls that these values depend on, those that give them included."""
+        slots, calls = set(wanted), []
+        for call in reversed(self.calls):
+            if not slots.isdisjoint(call.slots):
+                slots.update(call.inputs)
+                calls.append(call)
+        return tuple(reversed(calls))
+
+    def reached(self, start: Iterable[Slot]) -> frozenset[Slot]:
+        """Every value that depends on these, themselves included."""
+        slots = set(start)
+        for call in self.calls:
+            if not slots.isdisjoint(call.inputs):
+                slots.update(call.slots)
+        return frozenset(slots)
+
+    def run(
+        self,
+        x: Sequence[Any],
+        wanted: Sequence[Slot],
+        around: Around = lambda call: nullcontext(),
+        met: Callable[[Slot, Any], None] = lambda slot, value: None,
+    ) -> list[Any]:
+        """The wanted values for a batch of inputs, as tensors; nothing else is computed.
+
+        Parameters
+        ----------
+        x
+            A tensor for each input of the network, (n, ...).
+        wanted
+            What to give back.
+        around
+            Gives the context in which each call runs.
+        met
+            Told of each value as soon as it is there, before anything is made of it.
+        """
+        nest = tensorflow().nest
+        values = {one.slot: tensor for one, tensor in zip(self.inputs, x, strict=True)}
+        for call in self.needed(wanted):
+            args, kwargs = nest.map_structure(
+                lambda value: values[value] if isinstance(value, Slot) else value, call.arguments
+            )
+            if _takes_training(call.layer):
+                kwargs = {**kwargs, "training": False}
+            with around(call):
+                answer = call.layer(*args, **kwargs)
+            # A layer may give one tensor more than it said, or None; what it said comes first.
+            for slot, value in zip(call.slots, nest.flatten(answer), strict=False):
+                values[slot] = value
+                met(slot, value)
+        return [values[slot] for slot in wanted]
+
+
+def graph_of(network: Any) -> Graph:
+    """Write a network out.
+
+    Raises
+    ------
+    UserError
+        If it has no graph: its own code decides what is called, and cannot be followed.
+    """
+    functional = _functional(network)
+    if isinstance(functional, str):
+        raise UserError(
+            f"this network ({type(network).__name__}) has no graph of layers to cut: {functional}"
+        )
+    writer = _Writer()
+    inputs = tuple(
+        Input(_input_name(tensor), writer.slot(), tuple(tensor.shape[1:]), _dtype(tensor))
+        for tensor in functional.inputs
+    )
+    places = {id(tensor): one.slot for tensor, one in zip(functional.inputs, inputs, strict=True)}
+    writer.write(functional, places, "")
+    return Graph(inputs, tuple(writer.calls), tuple(places[id(t)] for t in functional.outputs))
+
+
+@dataclass
+class _Writer:
+    """Collects calls while a network and the models nested in it are walked."""
+
+    calls: list[Call] = field(default_factory=list)
+    slots: int = 0
+
+    def slot(self) -> Slot:
+        self.slots += 1
+        return Slot(self.slots)
+
+    def write(self, functional: Any, places: dict[int, Slot], prefix: str) -> None:
+        """Add the calls of a model; `places` says where its tensors are, and learns all others."""
+        nodes = [node for node in _nodes(functional) if not node.is_input]
+        times = Counter(_operation(node).name for node in nodes)
+        seen: Counter[str] = Counter()
+        for node in nodes:
+            layer = _operation(node)
+            name = prefix + layer.name
+            if times[layer.name] > 1:
+                name += f"@{seen[layer.name]}"
+                seen[layer.name] += 1
+            self._write_call(node, layer, name, places)
+
+    def _write_call(self, node: Any, layer: Any, name: str, places: dict[int, Slot]) -> None:
+        nest = tensorflow().nest
+        tensors = nest.flatten(node.outputs)
+        args, kwargs = _arguments(node)
+        inner: Any = _functional(layer) if _is_model(layer) else ""
+        given = None if isinstance(inner, str) else _matched(args, kwargs, inner)
+        if given is not None:
+            inside = {
+                id(tensor): places[id(one)] for tensor, one in zip(inner.inputs, given, strict=True)
+            }
+            self.write(inner, inside, f"{name}/")
+            for tensor, one in zip(tensors, inner.outputs, strict=True):
+                places[id(tensor)] = inside[id(one)]
+            return
+        arguments = nest.map_structure(lambda value: places.get(id(value), value), (args, kwargs))
+        slots = tuple(self.slot() for _ in tensors)
+        places.update(zip(map(id, tensors), slots, strict=True))
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in tensors)
+        self.calls.append(Call(name, layer, arguments, slots, shapes, _dtype(tensors[0])))
+
+
+def _is_model(layer: Any) -> bool:
+    return any(kind.__name__ == "Model" for kind in type(layer).__mro__)
+
+
+def _functional(network: Any) -> Any:
+    """The model with nodes that stands behind a network; a sentence where there is none."""
+    inner = getattr(network, "_functional", None)  # of a Keras 3 Sequential
+    if inner is not None:
+        return inner
+    if getattr(network, "_nodes_by_depth", None) and getattr(network, "inputs", None):
+        return network
+    if not _is_model(network):
+        return "it is no Keras model"
+    if any(kind.__name__ == "Sequential" for kind in type(network).__mro__):
+        return "its input shape is not known; build it, or call it once, before it is explained"
+    return _followed(network)
+
+
+def _followed(network: Any) -> Any:
+    """The graph of a subclassed model, found by calling it with symbolic inputs."""
+    home: Any = keras()
+    if not isinstance(network, home.Model):
+        home = importlib.import_module("tf_keras")
+    shapes = _built_shapes(network)
+    if not shapes:
+        return "its input shape is not known; call it once on data before it is explained"
+    parameters = inspect.signature(network.call).parameters
+    inputs: list[Any] = []
+
+    def symbolic(shape: Any, name: str) -> Any:
+        if isinstance(shape, Mapping):
+            return {key: symbolic(one, str(key)) for key, one in shape.items()}
+        if not _is_shape(shape):
+            return [symbolic(one, f"{name}_{number}") for number, one in enumerate(shape)]
+        inputs.append(home.Input(tuple(shape[1:]), name=name))
+        return inputs[-1]
+
+    given = {name: symbolic(shape, name) for name, shape in shapes.items()}
+    if "training" in parameters:
+        given["training"] = False
+    first = next(iter(parameters))
+    try:
+        outputs = network.call(given.pop(first, None), **given)
+        return home.Model(inputs, outputs)
+    except Exception as error:  # whatever a person's own code raises on symbolic inputs
+        reason = str(error).strip().splitlines()
+        return (
+            "its own code decides what is called, and could not be followed "
+            f"({type(error).__name__}{': ' + reason[0] if reason else ''}). Written with "
+            "keras.ops in place of functions of TensorFlow or NumPy it could be, and so could a "
+            "Functional model of the same layers"
+        )
+
+
+def _built_shapes(network: Any) -> dict[str, Any]:
+    """The shapes that a subclassed model was called with, by the names of its call's parameters."""
+    first = next(iter(inspect.signature(network.call).parameters), "inputs")
+    known = getattr(network, "_build_shapes_dict", None)
+    if known is None:  # tf_keras
+        shape = getattr(network, "_build_input_shape", None)
+        return {} if shape is None else {first: _plain_shape(shape)}
+    if len(known) == 1:
+        return {first: next(iter(known.values()))}
+    return {name.removesuffix("_shape"): shape for name, shape in known.items()}
+
+
+def _plain_shape(shape: Any) -> Any:
+    return tuple(shape.as_list()) if hasattr(shape, "as_list") else shape
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        size is None or isinstance(size, int) for size in value
+    )
+
+
+def _nodes(functional: Any) -> Iterator[Any]:
+    """A model's nodes in an order in which they can run."""
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        yield from functional._nodes_by_depth[depth]
+
+
+def _operation(node: Any) -> Any:
+    return node.layer if hasattr(node, "layer") else node.operation
+
+
+def _arguments(node: Any) -> tuple[Any, Any]:
+    held = getattr(node, "arguments", None)
+    if held is not None:
+        return tuple(held.args), dict(held.kwargs)
+    return tuple(node.call_args), dict(node.call_kwargs)
+
+
+def _matched(args: Any, kwargs: Any, functional: Any) -> list[Any] | None:
+    """What a nested model is called with, in the order of its inputs; None if that is not plain."""
+    nest = tensorflow().nest
+    if len(args) != 1 or any(hasattr(one, "shape") for one in nest.flatten(kwargs)):
+        return None
+    (given,) = args
+    if isinstance(given, Mapping):
+        names = [_input_name(tensor) for tensor in functional.inputs]
+        if set(names) == set(given):
+            return [given[name] for name in names]
+    flat = nest.flatten(given)
+    return flat if len(flat) == len(functional.inputs) else None
+
+
+def _input_name(tensor: Any) -> str:
+    history = tensor._keras_history
+    layer = history.layer if hasattr(history, "layer") else history.operation
+    return str(layer.name)  # a Sequential gives its input tensor no name of its own
+
+
+def _dtype(tensor: Any) -> str:
+    return str(getattr(tensor.dtype, "name", tensor.dtype))
+
+
+def _takes_training(layer: Any) -> bool:
+    if hasattr(layer, "_call_context_args"):
+        return "training" in layer._call_context_args
+    return bool(getattr(layer, "_expects_training_arg", False))
