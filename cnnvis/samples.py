@@ -230,7 +230,7 @@ class Samples:
             raise UserError(
                 f"the network takes {len(wanted)} inputs ({', '.join(wanted)}), and the data hold "
                 f"{', '.join(held) or 'one array'}; give an array for each, as a dict or .npz with "
-                "these names or a list in this order"
+                "these names"
             )
         shaped = {}
         for name, (shape, axis) in wanted.items():

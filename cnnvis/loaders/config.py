@@ -1,14 +1,17 @@
-"""A model's configuration, read before Keras sees it: what is known, what is cut, what is built."""
+"""A model's configuration, read before Keras sees it: what is known, and what is cut off."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.legacy import Config
+
+Config = dict[str, Any]
 
 # Layers that add nothing learned: cutting these off too leaves no doubt what the network answers.
 _WITHOUT_WEIGHTS = {
@@ -24,6 +27,9 @@ _WITHOUT_WEIGHTS = {
 }
 
 MODELS = {"Functional", "Model", "Sequential"}
+
+Unreadable = Callable[[Config], str | None]
+"""Says of a layer why its code cannot be had or must not be run; None if it is fine."""
 
 
 @dataclass(frozen=True)
@@ -42,63 +48,99 @@ class Cut:
     learned: bool
 
 
-def cut_unreadable(model: Config) -> Cut:
+def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
     """Take out of a configuration what must not or cannot be built, with all that depends on it.
+
+    A nested model is cut inside; then what it gives is missing, too.
 
     Raises
     ------
     UserError
-        If nothing that could be explained is left, or a nested model holds such a layer.
+        If nothing that could be explained is left.
     """
-    layers = _layers_of(model)
-    unreadable = {_name(layer): why for layer in layers if (why := _unreadable(layer)) is not None}
-    if not unreadable:
+    reasons, kinds = _cut(model, unreadable, "")
+    if not reasons:
         return Cut({}, learned=False)
-    if model["class_name"] == "Sequential":
-        kinds = _cut_sequential(layers, unreadable)
-    else:
-        kinds = _cut_functional(model["config"], unreadable)
-    first = next(iter(unreadable.values()))
-    if all(layer["class_name"] == "InputLayer" for layer in layers):
+    first = next(iter(reasons.values()))
+    if _is_empty(model):
         raise cnnvis.UserError(
-            f"the model cannot be explained, since everything in it comes after {first}"
+            f"the model cannot be explained, since everything in it comes after {first}. Its code "
+            "can be given, if you have it: --custom NAME=module:function, where NAME is the "
+            "layer's name or kind"
         )
     return Cut(
-        {name: unreadable.get(name, f"it comes after {first}") for name in kinds},
+        {name: reasons.get(name, f"it comes after {first}") for name in kinds},
         learned=any(kind not in _WITHOUT_WEIGHTS for kind in kinds.values()),
     )
 
 
-def _cut_sequential(layers: list[Config], reasons: dict[str, str]) -> dict[str, str]:
-    start = next(i for i, layer in enumerate(layers) if _name(layer) in reasons)
-    cut = {_name(layer): layer["class_name"] for layer in layers[start:]}
-    del layers[start:]
-    return cut
+def _cut(
+    model: Config, unreadable: Unreadable, prefix: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Cut a model: why layers are unreadable, and the kinds of all that went, by their paths."""
+    layers = layers_of(model)
+    reasons: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    # Layers that go, and nested models that stay but have lost what they gave.
+    gone: set[str] = set()
+    ended: set[str] = set()
+    for layer in layers:
+        name = name_of(layer)
+        if layer["class_name"] in MODELS:
+            inner, inner_kinds = _cut(layer, unreadable, f"{prefix}{name}/")
+            reasons.update(inner)
+            if inner_kinds and _is_empty(layer):
+                gone.add(name)
+            elif inner_kinds:
+                ended.add(name)
+            kinds.update(inner_kinds)
+        elif (why := unreadable(layer)) is not None:
+            reasons[prefix + name] = why
+            gone.add(name)
+    if not gone and not ended:
+        return reasons, kinds
+    if model["class_name"] == "Sequential":
+        start = next(i for i, one in enumerate(layers) if name_of(one) in gone | ended)
+        start += name_of(layers[start]) in ended
+        kinds.update((prefix + name_of(one), one["class_name"]) for one in layers[start:])
+        del layers[start:]
+    else:
+        lost = _cut_functional(model["config"], gone, ended)
+        kinds.update((prefix + name, kind) for name, kind in lost.items())
+    return reasons, kinds
 
 
-def _cut_functional(config: Config, reasons: dict[str, str]) -> dict[str, str]:
+def _cut_functional(config: Config, gone: set[str], ended: set[str]) -> dict[str, str]:
     layers = config["layers"]
     cut: dict[str, str] = {}
     while True:  # until nothing more depends on what was cut; layers need not be in order
         more = {
-            _name(layer): layer["class_name"]
+            name_of(layer): layer["class_name"]
             for layer in layers
-            if _name(layer) not in cut
-            and (_name(layer) in reasons or any(p[0] in cut for p in _parents(layer)))
+            if name_of(layer) not in cut
+            and (
+                name_of(layer) in gone
+                or any(parent[0] in cut or parent[0] in ended for parent in _parents(layer))
+            )
         }
         if not more:
             break
         cut.update(more)
-    ends = [ref for ref in _references(config["output_layers"]) if ref[0] not in cut]
+    ends = [ref for ref in references(config["output_layers"]) if ref[0] not in cut]
     for layer in layers:
-        if _name(layer) in cut:
+        if name_of(layer) in cut:
             ends += [ref for ref in _parents(layer) if ref[0] not in cut and ref not in ends]
-    config["layers"][:] = [layer for layer in layers if _name(layer) not in cut]
+    config["layers"][:] = [layer for layer in layers if name_of(layer) not in cut]
     config["output_layers"] = [list(ref) for ref in ends]
     return cut
 
 
-def _layers_of(model: Config) -> list[Config]:
+def _is_empty(model: Config) -> bool:
+    """Whether nothing but inputs is left of a model."""
+    return all(layer["class_name"] == "InputLayer" for layer in layers_of(model))
+
+
+def layers_of(model: Config) -> list[Config]:
     """The list of a model's layers, as it stands in the configuration: changes to it count."""
     config = model["config"]
     # The first Keras versions wrote a Sequential's layers without a name for the model.
@@ -106,15 +148,17 @@ def _layers_of(model: Config) -> list[Config]:
     return found
 
 
-def _name(layer: Config) -> str:
-    return str(layer.get("name") or layer.get("config", {}).get("name"))
+def name_of(layer: Config) -> str:
+    """A layer's name, which stands in one of two places."""
+    config = layer.get("config", {})
+    return str(layer.get("name") or (config.get("name") if isinstance(config, dict) else None))
 
 
 def _parents(layer: Config) -> list[tuple[str, int, int]]:
-    return list(_references(layer.get("inbound_nodes", [])))
+    return list(references(layer.get("inbound_nodes", [])))
 
 
-def _references(value: Any) -> Iterator[tuple[str, int, int]]:
+def references(value: Any) -> Iterator[tuple[str, int, int]]:
     """The tensors, as (layer, node, index), that are named anywhere in a piece of configuration."""
     if isinstance(value, dict):
         if "keras_history" in value:
@@ -125,97 +169,58 @@ def _references(value: Any) -> Iterator[tuple[str, int, int]]:
     if isinstance(value, list):
         if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
             yield value[0], value[1], value[2]
-            return
+            value = value[3:]  # arguments, among which there may be other tensors
         for item in value:
-            yield from _references(item)
+            yield from references(item)
 
 
-def _unreadable(layer: Config) -> str | None:
-    """Why a layer's code cannot be had or must not be run; None for Keras's own layers."""
-    import keras
-
-    kind, name = layer["class_name"], _name(layer)
+def described(layer: Config) -> str:
+    """What a layer whose code is not run holds, as far as that can be read without running it."""
+    kind, name = layer["class_name"], name_of(layer)
+    config = layer.get("config")
+    config = config if isinstance(config, dict) else {}
     if kind == "Lambda":
-        return f"the Lambda layer {name!r}, Python code that cnnvis does not run"
-    home = str(layer.get("module") or "keras.layers")
-    known = kind in MODELS or hasattr(keras.layers, kind)
-    if known and home.split(".")[0] == "keras":
-        if kind in MODELS:
-            _require_readable_inside(layer)
-        return None
-    return f"the layer {name!r} of kind {kind!r}, whose code the file does not hold"
+        return f"the Lambda layer {name!r}, Python code that cnnvis does not run{_code(config)}"
+    if kind in ("TFOpLambda", "SlicingOpLambda"):
+        return f"the layer {name!r}, a call of TensorFlow's function {config.get('function')!r}"
+    origin = layer.get("registered_name") or layer.get("module")
+    home = f" ({origin})" if origin and origin != kind else ""
+    return f"the layer {name!r} of kind {kind!r}{home}, whose code the file does not hold"
 
 
-def _require_readable_inside(model: Config) -> None:
-    for layer in _layers_of(model):
-        why = _unreadable(layer)
-        if why is not None:
-            raise cnnvis.UserError(f"the nested model {_name(model)!r} holds {why}")
+def _code(config: Config) -> str:
+    """The names and constants in a Lambda's code, in parentheses."""
+    function = config.get("function")
+    if isinstance(function, str):
+        return (
+            f" (the function {function!r} of {config.get('module') or 'the program that made it'})"
+        )
+    held: Any = function.get("config") if isinstance(function, dict) else function
+    if isinstance(held, dict):
+        held = [held.get("code"), held.get("defaults")]
+    if isinstance(held, str):
+        return f" (the function {held!r})"
+    if not isinstance(held, list) or not held or not isinstance(held[0], str):
+        return ""
+    words = _words(held[0])
+    said = [f"it mentions {', '.join(words)}"] if words else []
+    if len(held) > 1 and held[1]:
+        said.append(f"its constants are {str(held[1])[:100]}")
+    return f" ({'; '.join(said)})" if said else ""
 
 
-def built(model: Config) -> Any:
-    """The Keras network that a configuration describes, without its weights.
-
-    Raises
-    ------
-    UserError
-        If Keras refuses it.
-    """
-    import keras
-
+def _words(code: str) -> list[str]:
+    """The names in base64-coded bytecode, which is looked through and never loaded."""
     try:
-        if "module" in model:
-            return keras.saving.deserialize_keras_object(model, safe_mode=True)
-        kind = keras.Sequential if model["class_name"] == "Sequential" else keras.Model
-        return kind.from_config(model["config"])
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise cnnvis.UserError(f"Keras cannot build this model from its file: {first}") from error
-
-
-def network_of(
-    config: Config, path: Path, repair: Callable[[Config], tuple[str, ...]] = lambda config: ()
-) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with the weights that `path` holds for it.
-
-    Raises
-    ------
-    UserError
-        If nothing that could be explained can be built, or the weights do not fit.
-    """
-    import zipfile
-
-    import keras
-
-    try:
-        repairs = repair(config)
-        cut = cut_unreadable(config)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise cnnvis.UserError(
-            f"{str(path)!r} does not describe a Keras model: {error!r}"
-        ) from error
-    network = built(config)
-    # By order is what Keras means; once layers are missing, their names must say which is which.
-    by_name = {"by_name": True} if cut.reasons and path.suffix != ".keras" else {}
-    try:
-        if by_name:
-            _require_weights_of(network, path)
-        keras.saving.load_weights(network, path, **by_name)
-    except (ValueError, KeyError, OSError, TypeError, zipfile.BadZipFile) as error:
-        raise cnnvis.UserError(
-            f"the weights in {str(path)!r} do not fit the network described there: {error}"
-        ) from error
-    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned)
-
-
-def _require_weights_of(network: Any, path: Path) -> None:
-    """Refuse a file that lacks a layer's weights: Keras, loading by name, would leave it random."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        stored = file.get("model_weights", file)
-        missing = [
-            layer.name for layer in network.layers if layer.weights and layer.name not in stored
-        ]
-    if missing:
-        raise ValueError(f"there are none for the layer {missing[0]!r}")
+        content = base64.b64decode(code, validate=False)
+    except (binascii.Error, ValueError):
+        return []
+    # marshal writes a name as a letter for its type, its length, and its characters; the letter's
+    # highest bit is set where the name is used again.
+    found: dict[str, None] = {}
+    for start in re.finditer(rb"[zZ\xfa\xda](?=([\x01-\x40]))", content):
+        length = start[1][0]
+        text = content[start.end() + 1 : start.end() + 1 + length]
+        if len(text) == length and re.fullmatch(rb"[A-Za-z_][A-Za-z0-9_]*", text):
+            found[text.decode()] = None
+    return list(found)[:12]

@@ -15,15 +15,28 @@ def _is_saved_model(path: Path) -> bool:
 
 
 @cnnvis.loader("saved-model", accepts=_is_saved_model)
-def saved_model(path: Path) -> cnnvis.LoadedNetwork:
+def saved_model(
+    path: Path,
+    *,
+    custom: tuple[str, ...] = (),
+    input_shape: tuple[int, ...] | None = None,
+) -> cnnvis.LoadedNetwork:
     """Load a SavedModel folder that Keras 2 wrote, by building its layers anew.
 
     The graph in it is never run. Folders without a description of layers are refused.
+
+    Parameters
+    ----------
+    custom
+        Classes of your own that the file names, each module:Class, or NAME=module:Class for a
+        layer's kind or name. The module is imported, and so runs.
+    input_shape
+        The shape of one input, for a file that lost it; 0 for an axis of any length.
     """
     import tensorflow as tf
 
-    from cnnvis.loaders.config import built, cut_unreadable
-    from cnnvis.loaders.legacy import repaired
+    from cnnvis.loaders.building import built, prepared
+    from cnnvis.loaders.custom import given
 
     described = path / "keras_metadata.pb"
     if not described.is_file():
@@ -41,9 +54,8 @@ def saved_model(path: Path) -> cnnvis.LoadedNetwork:
             f"{str(path)!r} holds a model of the class {config['class_name']!r}, whose code is not "
             "in the file; only Functional and Sequential models can be built from a SavedModel"
         )
-    repairs = repaired(config)
-    cut = cut_unreadable(config)
-    network = built(config)
+    kinds, repairs, cut = prepared(config, given(custom), input_shape)
+    network = built(config, kinds)
     try:
         stored = tf.train.load_checkpoint(str(path / "variables" / "variables"))
         for layer, prefix in _layers_with_weights(network, nodes):
@@ -54,7 +66,8 @@ def saved_model(path: Path) -> cnnvis.LoadedNetwork:
         raise cnnvis.UserError(
             f"the weights in {str(path)!r} do not fit the network described there: {error}"
         ) from error
-    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned)
+    origin = "SavedModel, written by Keras 2"
+    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned, origin)
 
 
 def _nodes(path: Path) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""Layers of a person's own, given in as many words: ``module:Class`` or ``NAME=module:Class``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+from cnnvis.loaders.config import MODELS, Config, layers_of, name_of
+
+
+def given(custom: Sequence[str]) -> dict[str, Any]:
+    """The classes and functions that were asked for, by the kinds or layers they stand for.
+
+    Their modules are imported, and so run; the current folder is looked into as Python does for a
+    script.
+
+    Raises
+    ------
+    UserError
+        If there is no such module, or nothing of that name in it.
+    """
+    found: dict[str, Any] = {}
+    for one in custom:
+        name, _, place = one.rpartition("=")
+        module, _, attribute = place.partition(":")
+        if not module or not attribute:
+            raise cnnvis.UserError(
+                f"--custom {one!r} is not understood: it takes module:Class, or NAME=module:Class "
+                "where the file calls it by another name"
+            )
+        value = getattr(_imported(module, one), attribute, None)
+        if not callable(value):
+            raise cnnvis.UserError(
+                f"--custom {one!r}: the module {module!r} holds no class or function {attribute!r}"
+            )
+        found[name or attribute] = value
+    return found
+
+
+def _imported(module: str, asked: str) -> Any:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # whatever the person's own module raises
+        raise cnnvis.UserError(
+            f"--custom {asked!r}: the module {module!r} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(here)
+
+
+def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]:
+    """What is given for a layer by its own name, put into the configuration as a kind of its own.
+
+    Parameters
+    ----------
+    model
+        The configuration, which is changed.
+    custom
+        From `given`.
+    layer
+        Keras's class of layers, to make one of a function.
+
+    Returns
+    -------
+    dict
+        The kinds that the configuration names now, and their classes.
+    """
+    kinds = dict(custom)
+    for one in layers_of(model) if model.get("class_name") in MODELS else []:
+        name, registered = name_of(one), str(one["class_name"]).rpartition(">")
+        if one["class_name"] in MODELS:
+            kinds.update(placed(one, custom, layer))
+        elif registered[1] and registered[2] in custom:  # Keras wrote it as package>Class
+            kinds[one["class_name"]] = custom[registered[2]]
+        elif name in custom:
+            value = custom[name]
+            is_class = isinstance(value, type)
+            kind = f"given for {name}"
+            kinds[kind] = value if is_class else _calling(value, layer)
+            for key in ("module", "registered_name"):
+                one.pop(key, None)
+            # Of a Lambda's own options, only what every layer has goes to what replaces it.
+            kept = ("name", "trainable", "dtype")
+            if one["class_name"] == "Lambda" or not is_class:
+                one["config"] = {key: one["config"][key] for key in kept if key in one["config"]}
+            one["class_name"] = kind
+    return kinds
+
+
+def _calling(function: Any, layer: Any) -> Any:
+    """A class of layers that call the function."""
+
+    class Calling(layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return function(inputs)
+
+    return Calling
