@@ -441,7 +441,7 @@ class Model:
                 probability = float(probabilities[i, filters[0]])
                 probability = 1 - probability if weight[filters[0]] < 0 else probability
             names = tuple(self._class_name(k, weight[k]) for k in filters)
-            named = names if self._names_fit else None
+            named = names if self._names_of(self._target) else None
             found.append(Target(self.layer, filters, named, score, probability, region))
         return tuple(found)
 
@@ -673,20 +673,22 @@ class Model:
         """Whether the target's outputs are classes: it ends in a softmax or a sigmoid."""
         return not self._is_compound and self._squashing is not None
 
-    @property
-    def _is_two_classes(self) -> bool:
-        """Whether the target is one sigmoid, which stands for two classes."""
-        return self.target_units == 1 and self._squashing is not None
+    def _is_two_classes(self, call: Call) -> bool:
+        """Whether a layer is one sigmoid, which stands for two classes."""
+        with gradients.swapping:
+            squashing = gradients.linear_target(call)[1]
+        return self._units_of(call) == 1 and squashing is not None
 
-    @property
-    def _names_fit(self) -> bool:
-        if self.class_names is None or not self._is_default:
-            return False
-        wanted = 2 if self._is_two_classes else self.target_units
-        return len(self.class_names) == wanted
+    def _names_of(self, call: Call) -> tuple[str, ...] | None:
+        """The names of a layer's classes; None where it has none, or the names are others'."""
+        default = self._default_layer()
+        if self.class_names is None or default is None or call is not self._call(default):
+            return None
+        wanted = 2 if self._is_two_classes(call) else self._units_of(call)
+        return self.class_names if len(self.class_names) == wanted else None
 
     def _class_name(self, number: int, factor: float) -> str:
-        if self._is_two_classes:
+        if self._is_two_classes(self._target):
             number = 0 if factor < 0 else 1
         return class_name(self.class_names, number)
 
@@ -704,10 +706,10 @@ class Model:
     def _unit(self, one: int | str, call: Call) -> tuple[int, float]:
         """The number of an output, and 1, or -1 for the first class of a single sigmoid."""
         units = self._units_of(call)
-        names = self.class_names if self._names_fit and call is self._target else None
+        names = self._names_of(call)
         if isinstance(one, str) and names and one in names:
             number = names.index(one)
-            return (0, 1.0 if number else -1.0) if self._is_two_classes else (number, 1.0)
+            return (0, 1.0 if number else -1.0) if self._is_two_classes(call) else (number, 1.0)
         try:
             number = int(one) if isinstance(one, str) else operator.index(one)
         except (ValueError, TypeError):

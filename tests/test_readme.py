@@ -24,7 +24,7 @@ Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_there_is_something_to_try() -> None:
-    assert len(COMMANDS) == 6, COMMANDS
+    assert len(COMMANDS) == 11, COMMANDS
     assert len(PYTHON) == 2
 
 
