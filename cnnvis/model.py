@@ -720,7 +720,8 @@ class Model:
             about = (
                 f": it has {units}, numbered 0 to {units - 1}"
                 if units > 1
-                else f": it has one, 0, and the target -{call.name} is what speaks against it"
+                else f": it has one, 0; what speaks against it is the target -{call.name} "
+                f"(--layer=-{call.name})"
             )
             raise UserError(f"the layer {call.name!r} has no output {number}{about}")
         return number, 1.0
