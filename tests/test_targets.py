@@ -127,9 +127,7 @@ def test_one_sigmoid_is_two_classes(keras: Any) -> None:
         assert target.probability == pytest.approx(p if sign > 0 else 1 - p, rel=1e-5)
     by_expression = cnnvis.Model(network, layer="output:neutral", class_names=names)
     np.testing.assert_allclose(by_expression.input_gradient(x)[0], -kernel[:, 0])
-    with pytest.raises(
-        cnnvis.UserError, match=r"no output 1: it has one, 0; .*--layer=-output"
-    ):
+    with pytest.raises(cnnvis.UserError, match=r"no output 1: it has one, 0; .*--layer=-output"):
         cnnvis.Model(network, filters=1, class_names=names).input_gradient(x)
 
 
