@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnvis.bounds import Count as Count
     from cnnvis.bounds import NotNegative as NotNegative
+    from cnnvis.bounds import Percent as Percent
     from cnnvis.bounds import Positive as Positive
     from cnnvis.bounds import Share as Share
+    from cnnvis.chains import Stream as Stream
+    from cnnvis.chains import chain as chain
     from cnnvis.errors import UserError as UserError
     from cnnvis.examination import doctor as doctor
     from cnnvis.explanation import Explanation as Explanation
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from cnnvis.plugin import reader as reader
     from cnnvis.plugin import renderer as renderer
     from cnnvis.plugin import technique as technique
+    from cnnvis.plugin import transform as transform
     from cnnvis.reporting import note as note
     from cnnvis.reporting import progress as progress
     from cnnvis.runner import run as run
@@ -40,7 +44,8 @@ if TYPE_CHECKING:
     from cnnvis.sources import read_samples as read_samples
 
 _HOMES = {
-    "bounds": ("Count", "NotNegative", "Positive", "Share"),
+    "chains": ("Stream", "chain"),
+    "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
     "errors": ("UserError",),
     "examination": ("doctor",),
     "explanation": ("Explanation", "Target", "axis_names"),
@@ -48,7 +53,7 @@ _HOMES = {
     "hookspecs": ("hookimpl",),
     "model": ("LoadedNetwork", "Model", "load_model"),
     "panel": ("Panel", "panels"),
-    "plugin": ("loader", "plugin_of", "reader", "renderer", "technique"),
+    "plugin": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),
     "reporting": ("note", "progress"),
     "runner": ("run",),
     "samples": ("Samples",),

@@ -17,3 +17,6 @@ NotNegative = Annotated[float, Meta(ge=0)]
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 """A number from 0 to 1."""
+
+Percent = Annotated[float, Meta(ge=0, le=100)]
+"""A number from 0 to 100."""

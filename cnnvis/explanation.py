@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,8 @@ class Explanation:
         Sentences that a person should read beside the result.
     provenance
         How it was made: plain JSON values by name.
+    groups
+        The name of each map's group of images, where maps are of groups and not of single images.
     input
         Which input of the network the maps are of, by name, where it has several.
     other_inputs
@@ -132,6 +134,7 @@ class Explanation:
     table: Mapping[str, Sequence[Any]] | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
     input: str | None = None
     other_inputs: tuple[Explanation, ...] = ()
 
@@ -143,7 +146,7 @@ class Explanation:
         object.__setattr__(self, "maps", np.asarray(self.maps, np.float32))
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
-        for what in ("samples", "titles", "targets"):
+        for what in ("samples", "titles", "targets", "groups"):
             there = getattr(self, what)
             if there and len(there) != count:
                 raise TypeError(f"there are {count} maps but {len(there)} {what}")
@@ -211,6 +214,68 @@ class Explanation:
             lines.append(self.targets[position].score_text)
         return "\n".join(lines)
 
+    @property
+    def array(self) -> Array:
+        """The maps, (n, ...) float32, of an explanation that has some.
+
+        Raises
+        ------
+        UserError
+            If it is a table.
+        """
+        if self.maps is None:
+            raise UserError("a table has no maps")
+        return self.maps
+
+    def __getitem__(self, places: Sequence[int]) -> Explanation:
+        """Some of the maps, with what belongs to them."""
+        chosen = list(places)
+        return replace(
+            self,
+            maps=self.array[chosen],
+            samples=None if self.samples is None else self.samples[chosen],
+            titles=tuple(self.titles[i] for i in chosen) if self.titles else (),
+            targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
+            groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
+        )
+
+    def with_maps(self, maps: Any, **changes: Any) -> Explanation:
+        """The same with other maps, as many as before; axes are kept, unless given.
+
+        Parameters
+        ----------
+        maps
+            (n, ...) numbers.
+        changes
+            Other attributes, by name.
+        """
+        return replace(self, maps=np.asarray(maps, np.float32), **changes)
+
+    def space_axes(self) -> tuple[int, ...]:
+        """The axes of `maps` that are neither the one of images nor that of channels."""
+        return tuple(i + 1 for i, name in enumerate(self.axes) if name != CHANNEL)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Explanation]) -> Explanation:
+        """Explanations of some images each as one of all of them."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        if first.maps is None:
+            raise TypeError("only maps can be joined, not tables")
+        notes = dict.fromkeys(note for part in parts for note in part.notes)
+        return replace(
+            first,
+            maps=np.concatenate([part.maps for part in parts if part.maps is not None]),
+            samples=None
+            if first.samples is None
+            else Samples.joined([part.samples for part in parts if part.samples is not None]),
+            titles=tuple(title for part in parts for title in part.titles),
+            targets=tuple(target for part in parts for target in part.targets),
+            groups=tuple(group for part in parts for group in part.groups),
+            notes=tuple(notes),
+        )
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to an ``.npz`` file that `load` and `numpy.load` read without pickle.
 
@@ -252,6 +317,7 @@ class Explanation:
             "channel_axis": samples.channel_axis if samples else None,
             "class_names": samples.class_names if samples else None,
             "provenance": dict(self.provenance),
+            "groups": self.groups,
             "input": self.input,
         }
 
@@ -289,6 +355,7 @@ class Explanation:
                 facts["table"],
                 tuple(facts["notes"]),
                 facts["provenance"],
+                tuple(facts.get("groups", ())),
                 facts.get("input"),
             )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:

@@ -195,6 +195,7 @@ class Model:
         self._shared = _Network.of(self.network) if _shared is None else _shared
         self._explained = 0
         self._held: dict[str, Array] = {}
+        self._blank: list[str] | None = None
         # NumPy's numbers as plain ones, since what was asked for goes into files as JSON.
         plain: Any = filters
         self.asked_layer = layer
@@ -226,7 +227,7 @@ class Model:
             region=region,
             _shared=self._shared,  # what was traced for one target serves all that share it
         )
-        other._explained, other._held = self._explained, self._held
+        other._explained, other._held, other._blank = self._explained, self._held, self._blank
         return other
 
     def on(self, samples: Samples) -> Model:
@@ -242,6 +243,15 @@ class Model:
             names = [one.name for one in self.inputs]
             other._explained = names.index(samples.input)
             other._held = {name: np.asarray(held[:]) for name, held in samples.others.items()}
+        return other
+
+    def tallying(self, blank: list[str]) -> Model:
+        """The same model, which puts into that list why gradients are blank instead of raising.
+
+        For batches of many images, of which one may hold nothing but blank ones.
+        """
+        other = copy.copy(self)
+        other._blank = blank
         return other
 
     # What there is
@@ -953,9 +963,12 @@ class Model:
             why = diagnosis.why_not_finite(*self._alone(x, int(broken[0]), of))
             raise UserError(f"the gradient of {self.layer!r} is NaN or infinite: {why}")
         blank = np.flatnonzero(~flat.any(axis=1))
-        if not blank.size:
+        if not blank.size or self._blank:  # one reason is enough
             return
         why = diagnosis.why_zero(*self._alone(x, int(blank[0]), of), backprop)
+        if self._blank is not None:
+            self._blank.append(why)
+            return
         about = f"the gradient of {self.layer!r} is zero everywhere: {why}"
         if blank.size == len(gradient):
             raise UserError(f"{about}. Another layer, filter or modifier may say more.")

@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-Kind = Literal["technique", "renderer", "reader", "loader"]
+Kind = Literal["technique", "transform", "renderer", "reader", "loader"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Result = Literal["images", "groups", "pictures", "table"]
+"""What a step of a chain gives: a map for each image, a map for each group of images, pictures that
+belong to no image (filters, maximizing inputs), or a table."""
+
+MAPS: tuple[Result, ...] = ("images", "groups", "pictures")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +47,10 @@ class Plugin:
     accepts
         For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
         It must be quick and import nothing heavy.
+    takes_results
+        For a transform: which results it takes.
+    gives
+        For a technique or transform: what result it gives; None for the kind that it took.
     check
         Called with all options, by name, before anything heavy starts: raises `UserError` for
         values that their types allow and the function does not.
@@ -55,6 +65,8 @@ class Plugin:
     suffixes: tuple[str, ...] = ()
     accepts: Callable[[Path], bool] | None = None
     check: Callable[..., None] | None = None
+    takes_results: tuple[Result, ...] = ()
+    gives: Result | None = None
     distribution: str = ""
     version: str = ""
 
@@ -90,16 +102,46 @@ def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def technique(
-    name: str, *, reference: str | None = None, check: Callable[..., None] | None = None
+    name: str,
+    *,
+    reference: str | None = None,
+    gives: Result = "images",
+    check: Callable[..., None] | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
 
-    For `check`, here and below, see `Plugin`.
+    For `check`, here and below, see `Plugin`; for `gives`, `cnnvis.plugin.Result`.
 
     The function takes those of `model` and `samples` that it needs, by these names; a default of
     None for `samples` says that data are welcome but not needed.
     """
-    return _mark("technique", name, reference=reference, check=check)
+    return _mark("technique", name, reference=reference, gives=gives, check=check)
+
+
+def transform(
+    name: str,
+    *,
+    reference: str | None = None,
+    takes: Sequence[Result] = MAPS,
+    gives: Result | None = None,
+    check: Callable[..., None] | None = None,
+) -> Callable[[Function], Function]:
+    """Mark a function as a transform of explanations; its parameter says how it takes them.
+
+    ``function(explanation, *, options) -> Explanation``
+        Is called with a batch of images at a time, each map to be treated by itself.
+    ``function(stream, *, options) -> Explanation``
+        Goes through all batches, as often as it needs to, and keeps no more of them than it must.
+        A generator gives a batch for each that it takes.
+    ``function(explanations, *, options) -> Explanation``
+        Is called with a batch of the last two results, of the same images.
+
+    `takes` says which kinds of results it can do with, `gives` what it makes of them if that is
+    another kind; see `cnnvis.plugin.Result`.
+    """
+    return _mark(
+        "transform", name, reference=reference, takes_results=takes, gives=gives, check=check
+    )
 
 
 def renderer(
@@ -136,9 +178,14 @@ def _mark(
     suffixes: Sequence[str] = (),
     accepts: Callable[[Path], bool] | None = None,
     check: Callable[..., None] | None = None,
+    takes_results: Sequence[Result] = (),
+    gives: Result | None = None,
 ) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
-        plugin = Plugin(kind, name, function, reference, tuple(suffixes), accepts, check)
+        plugin = Plugin(
+            kind, name, function, reference, tuple(suffixes), accepts, check,
+            tuple(takes_results), gives,
+        )  # fmt: skip
         setattr(function, _MARK, plugin)
         return function
 

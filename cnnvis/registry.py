@@ -17,6 +17,9 @@ from cnnvis.hookspecs import GROUP, Hooks, hookimpl
 from cnnvis.options import options_of
 from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of
 
+STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
+SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
+
 RESERVED = {
     *("architecture", "class_names", "custom", "data", "filter", "images", "input"),
     *("input_shape", "layer", "model", "out", "output", "plugin_options", "quiet", "region"),
@@ -97,8 +100,8 @@ class Registry:
             self.broken.append(Broken(point.name, distribution, version, reason))
 
     def _add(self, plugin: Plugin) -> None:
-        # Renderers, readers and loaders share one name space, that of --NAME.OPTION.
-        rivals = ("technique",) if plugin.kind == "technique" else KINDS[1:]
+        # Steps of chains share one name space, and those with options --NAME.OPTION another.
+        rivals = {kind for space in (STEPS, SIDE) if plugin.kind in space for kind in space}
         taken = any((kind, plugin.name) in self._plugins for kind in rivals)
         if not taken:
             self._plugins[plugin.kind, plugin.name] = plugin

@@ -62,3 +62,13 @@ def notes_kept() -> Iterator[list[str]]:
         yield notes
     finally:
         _notes.reset(token)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep progress inside the block to itself, where one bar for all of it is shown already."""
+    token = _reporter.set(None)
+    try:
+        yield
+    finally:
+        _reporter.reset(token)

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -22,7 +22,7 @@ from cnnvis.files import sha256, written_whole
 from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
-from cnnvis.registry import registry
+from cnnvis.registry import SIDE, registry
 from cnnvis.reporting import note, notes_kept, progress
 from cnnvis.samples import Array, Samples
 from cnnvis.sources import PathName, model_of, samples_of
@@ -126,7 +126,7 @@ def run(
             handle.say_defaults()
             if class_names is not None:
                 _require_fitting(class_names, handle)
-        explained = _explained(plugin, handle, samples, input)
+        explained = paired(handle, samples, input) if handle else [(None, samples)]
         kept = len(notes)
         found: list[Explanation] = []
         without: list[str] = []
@@ -139,7 +139,10 @@ def run(
                     **({"samples": of} if plugin.takes("samples") else {}),
                     **chosen,
                 )
-                explanation = _completed(result, plugin, one, of, chosen)
+                explanation = completed(result, plugin, one, of)
+                facts = provenance_of(plugin, chosen, one, of)
+                facts = {**explanation.provenance, **facts, "target": explanation.target}
+                explanation = replace(explanation, provenance=facts)
             except UserError as error:
                 if input is not None or len(explained) == 1:
                     raise
@@ -155,13 +158,16 @@ def run(
     return explanation
 
 
-def _explained(
-    plugin: Plugin,
-    model: Model | None,
-    samples: Samples | None,
-    wanted: str | Sequence[str] | None,
+def paired(
+    model: Model | None, samples: Samples | None, wanted: str | Sequence[str] | None
 ) -> list[tuple[Model | None, Samples | None]]:
-    """The model and the samples for each input of the network that is to get a map."""
+    """The model and the samples for each input of the network that is to get a map.
+
+    Raises
+    ------
+    UserError
+        If the samples do not fit the network, are no finite numbers, or there is no such input.
+    """
     if model is None or samples is None:
         return [(model, samples)]
     shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
@@ -217,26 +223,50 @@ def written(
     UserError
         If a renderer does not write such files, or the disk refuses them.
     """
-    paths = []
+    paths: list[Path] = []
     for renderer in renderers:
         for one in (explanation, *explanation.other_inputs):
-            path = _destination(one, renderer, output, alone=len(renderers) == 1)
-            if output is not None and not _is_folder(output) and explanation.other_inputs:
+            named = output is not None and not _is_folder(output) and explanation.other_inputs
+            path = destination(one, renderer, output, alone=len(renderers) == 1)
+            if named:
                 path = path.with_stem(f"{path.stem}_{_plain(str(one.input))}")
-            with written_whole(path) as temporary, progress(f"drawing {path.name}"):
-                chosen = checked(renderer, options.get(renderer.name, {}))
-                renderer.function(one, temporary, **chosen)
+            write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
             paths.append(path)
     return paths
 
 
-def _destination(
-    explanation: Explanation, renderer: Plugin, output: PathName | None, *, alone: bool
+def write(
+    explanation: Explanation, renderer: Plugin, path: Path, options: Mapping[str, Any]
+) -> None:
+    """Have a renderer write one file, whole or not at all."""
+    with written_whole(path) as temporary, progress(f"drawing {path.name}"):
+        renderer.function(explanation, temporary, **options)
+
+
+def destination(
+    explanation: Explanation,
+    renderer: Plugin,
+    output: PathName | None,
+    *,
+    alone: bool = False,
+    taken: Collection[str] = (),
 ) -> Path:
     """``results/TECHNIQUE_LAYER_MODIFIER.png`` unless told otherwise.
 
-    With several renderers, a file name's ending is each one's own.
+    With several renderers, a file name's ending is each one's own. A name that is taken by an
+    earlier result gets a number.
     """
+    path = _wanted(explanation, renderer, output, alone=alone)
+    stem, number = path.stem, 1
+    while str(path) in taken:
+        number += 1
+        path = path.with_stem(f"{stem}_{number}")
+    return path
+
+
+def _wanted(
+    explanation: Explanation, renderer: Plugin, output: PathName | None, *, alone: bool
+) -> Path:
     if output is None or _is_folder(output):
         return Path(output or RESULTS) / (_file_stem(explanation) + renderer.suffixes[0])
     path = Path(output)
@@ -261,6 +291,7 @@ def _file_stem(explanation: Explanation) -> str:
         parts.append(layers.pop() if len(layers) == 1 else "all")
     if "backprop" in explanation.provenance["options"]:
         parts.append(str(explanation.provenance["options"]["backprop"] or "none"))
+    parts += [one["transform"] for one in explanation.provenance.get("transforms", [])]
     if explanation.input is not None:
         parts.append(explanation.input)
     return _plain("_".join(parts))
@@ -290,7 +321,7 @@ def _require_writable(path: Path) -> None:
 
 def _side_plugin(name: str) -> Plugin:
     """The reader, loader or renderer of that name."""
-    found = [plugin for plugin in registry() if plugin.kind != "technique" and plugin.name == name]
+    found = [plugin for plugin in registry() if plugin.kind in SIDE and plugin.name == name]
     if not found:
         registry().get("renderer", name)
     return found[0]
@@ -327,14 +358,17 @@ def _require_fitting(class_names: Sequence[str], model: Model) -> None:
         )
 
 
-def _completed(
+def completed(
     result: Any,
     plugin: Plugin,
     model: Model | None,
     samples: Samples | None,
-    options: Mapping[str, Any],
+    judge: Callable[[Explanation], None] | None = None,
 ) -> Explanation:
-    """A technique's result with the targets and the provenance, checked at the border."""
+    """A technique's result with the targets, checked at the border.
+
+    `judge` looks at maps of images and refuses what shows nothing; by default, if all are blank.
+    """
     if not isinstance(result, Explanation):
         raise TypeError(
             f"the technique {plugin.name} of {plugin.distribution} {plugin.version} gave "
@@ -342,7 +376,10 @@ def _completed(
         )
     found: Explanation = result
     if found.maps is not None and found.samples is not None:
-        _require_something(found, plugin)
+        if judge is None:
+            _require_something(found, plugin)
+        else:
+            judge(found)
         if not found.targets and model is not None:
             found = replace(found, targets=model.targets(found.samples.x))
     if samples is not None:
@@ -350,17 +387,22 @@ def _completed(
     if model is not None and model.cut:
         names = ", ".join(map(repr, model.cut))
         note(f"{names} was cut off: {next(iter(model.cut.values()))}")
-    provenance = {
+    return found
+
+
+def provenance_of(
+    plugin: Plugin, options: Mapping[str, Any], model: Model | None, samples: Samples | None
+) -> dict[str, Any]:
+    """How a technique's result is made: plain JSON values."""
+    return {
         "technique": plugin.name,
         "options": dict(options),
         "plugin": {"distribution": plugin.distribution, "version": plugin.version},
         "reference": plugin.reference,
-        "target": found.target,
         "model": _model_facts(model),
         "data": _data_facts(samples),
         "versions": _versions(),
     }
-    return replace(found, provenance={**found.provenance, **provenance})
 
 
 def _require_something(found: Explanation, plugin: Plugin) -> None:

@@ -106,6 +106,32 @@ class Samples:
         (name, source), *others = several.items()
         return cls(source, labels, **settings, input=name, others=dict(others))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """Samples of the same kind as one, in this order."""
+        first = parts[0]
+        names = None
+        if first.names is not None:
+            names = tuple(name for part in parts for name in part.names or ())
+        return replace(
+            first,
+            source=np.concatenate([part.x for part in parts]),
+            labels=None
+            if first.labels is None
+            else np.concatenate([np.asarray(part.labels) for part in parts]),
+            names=names,
+            indices=np.concatenate([part.indices for part in parts]),
+            others={
+                name: np.concatenate([np.asarray(part.others[name][:]) for part in parts])
+                for name in first.others
+            },
+        )
+
+    def batches(self, size: int) -> Iterator[Samples]:
+        """The samples in order, so many at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
     def __post_init__(self) -> None:
         if len(self.source.shape) == 0:
             raise UserError("the data are a single number, and a network needs at least an array")

@@ -14,7 +14,7 @@ import cnnvis
 
 ROOT = Path(cnnvis.__file__).parent
 PLUGIN_ROOMS = ("plugins", "renderers", "readers", "loaders")
-PLUGIN_FILES = sorted(file for room in PLUGIN_ROOMS for file in (ROOT / room).glob("*.py"))
+PLUGIN_FILES = sorted(file for room in PLUGIN_ROOMS for file in (ROOT / room).rglob("*.py"))
 CORE_FILES = sorted(ROOT.glob("*.py"))
 HEAVY = {"tensorflow", "keras", "matplotlib", "scipy", "h5py", "PIL", "numpy"}
 
@@ -40,7 +40,8 @@ def _imports(file: Path, *, at_import_time: bool) -> Iterator[str]:
 def test_plugins_know_only_the_public_names(file: Path) -> None:
     for module in _imports(file, at_import_time=False):
         if module.startswith("cnnvis."):  # the helpers of their own room, as any package has
-            assert module.startswith(f"cnnvis.{file.parent.name}."), f"{file.name}: {module}"
+            room = ".".join(("cnnvis", *file.relative_to(ROOT).parent.parts))
+            assert module.startswith(f"{room}."), f"{file.name}: {module}"
 
 
 @pytest.mark.parametrize("file", PLUGIN_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")

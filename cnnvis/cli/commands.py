@@ -20,7 +20,44 @@ def run(technique: str, model: str, **values: Any) -> None:
         for place in list(values)
         if place.startswith("option ")
     }
-    explain(technique, model, own, _of_plugins(values), **values)
+    save = values.pop("save_chain", None)
+    others = _of_plugins(values)
+    if save is not None:
+        _save(technique, model, own, others, values, save)
+    explain(technique, model, own, others, **values)
+
+
+def _save(
+    technique: str,
+    model: str,
+    options: dict[str, Any],
+    others: dict[str, dict[str, Any]],
+    values: dict[str, Any],
+    path: str,
+) -> None:
+    """Put what was typed into a file as a chain of the technique and its renderers."""
+    from pathlib import Path
+
+    from cnnvis.forms import Recipe, save_recipe
+
+    aside = ("render", "quiet", "verbose")
+    subject = {"model": model} | {key: values[key] for key in values if key not in aside}
+    shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
+    save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
+
+
+def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
+    """Explain a model in several steps: techniques, transforms, renderers.
+
+    A technique puts its result on a stack, a transform changes what is there, and a renderer shows
+    all that is there and leaves it. Each step is a plugin's name and its own options.
+    """
+    from cnnvis.cli.chain import run_chain
+
+    own = ("file", "name", "form", "save", "quiet", "verbose")
+    settings = {key: values.pop(key) for key in own if key in values}
+    others = _of_plugins(values)
+    run_chain(values, steps, plugin_options=others, **settings)
 
 
 def doctor(model: str, **values: Any) -> None:

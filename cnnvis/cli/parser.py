@@ -14,7 +14,7 @@ from cnnvis.cli import commands
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import Option, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
-from cnnvis.registry import registry
+from cnnvis.registry import STEPS, registry
 
 SHORT = {"backprop": "-bm"}
 """Short flags of options that many techniques share."""
@@ -53,6 +53,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     UserError
         If the words are not a command, with the nearest that would be.
     """
+    if words[:1] == ["chain"]:
+        return _parsed_chain(words[1:])
     parser = _parser(words)
     _require_known(words, 0, "command", COMMANDS)
     if words[:1] == ["run"]:
@@ -72,6 +74,111 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
+    """The same for ``cnnvis chain``: what comes before the first step, and each step."""
+    names = [plugin.name for plugin in registry() if plugin.kind in STEPS]
+    head, *segments = _segments(words, names)
+    parser = _chain_parser(names)
+    values = _values(parser, head, names)
+    steps = []
+    for name, *rest in segments:
+        plugin = next(p for p in registry() if p.kind in STEPS and p.name == name)
+        one = _Parser(prog=f"cnnvis chain ... {name}", description=plugin.description)
+        add = _adder(one, f"options of {name}")
+        for option in options_of(plugin):
+            short = [SHORT[option.name]] if option.name in SHORT else []
+            _add_option(add, option, option.name, [option.flag, *short], shown=True)
+        steps.append((name, _values(one, rest, names)))
+    return {"command": commands.chain, "steps": steps, **values}
+
+
+def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
+    """The words before the first step, and then each step's name and words.
+
+    The word right behind a flag that takes a value is its value, whatever it is called.
+    """
+    segments: list[list[str]] = [[]]
+    switches = {"-q", "--quiet", "-v", "--verbose"}
+    for word in words:
+        before = segments[-1][-1] if segments[-1] else ""
+        is_value = before.startswith("-") and "=" not in before and before not in switches
+        if word in names and not is_value:
+            segments.append([word])
+            plugin = next(p for p in registry() if p.kind in STEPS and p.name == word)
+            switches = {
+                flag
+                for option in options_of(plugin)
+                if option.annotation is bool
+                for flag in (option.flag, f"--no-{option.flag.removeprefix('--')}")
+            }
+        else:
+            segments[-1].append(word)
+    # What is for the whole chain may also stand at its end, where a person thinks of it.
+    last = segments[-1] if len(segments) > 1 else []
+    end = next((place for place, word in enumerate(last) if word in OF_THE_WHOLE), len(last))
+    segments[0] += last[end:]
+    del last[end:]
+    return segments
+
+
+OF_THE_WHOLE = ("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v")
+
+
+def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    found, unknown = parser.parse_known_args(list(words))
+    if unknown and unknown[0].startswith("-"):
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        raise UserError(
+            f"there is no option {unknown[0]!r}.{nearest(unknown[0], flags)} (see {parser.prog} --help)"
+        )
+    if unknown:
+        raise UserError(
+            f"there is no step {unknown[0]!r}.{nearest(unknown[0], names)} "
+            f"There are: {', '.join(names)}."
+        )
+    return vars(found)
+
+
+def _chain_parser(names: Sequence[str]) -> _Parser:
+    """What comes before the first step of a chain."""
+    parser = _Parser(
+        prog="cnnvis chain",
+        usage="cnnvis chain MODEL [options] STEP [its options] STEP ...",
+        description=_wrapped(commands.chain.__doc__ or ""),
+        epilog=_CHAIN_EXAMPLES + _wrapped(f"Steps: {', '.join(names)}."),
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        help="a model's file, or demo",
+    )
+    _add_subject_flags(parser)
+    _add_model_flags(parser)
+    out = _adder(parser, "the chain")
+    out("--file", metavar="TOML", help="take the chain from a file, which --save-chain writes")
+    out("--name", metavar="NAME", help="which chain of the file; what to call it when it is saved")
+    out("--as", dest="form", choices=("toml", "python", "shell"),
+        help="print the chain in this form instead of running it")  # fmt: skip
+    out("--save-chain", dest="save", metavar="TOML", help="put the chain into this file, too")
+    out("--out", "-o", metavar="PATH", help="the file or folder to write (default: results/)")
+    out("--quiet", "-q", action="store_true", help="no notes and no bars")
+    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    _add_side_flags(parser, "loader", "reader")
+    return parser
+
+
+_CHAIN_EXAMPLES = """\
+Examples:
+  cnnvis chain demo saliency smooth --sigma 1 average --by label png --cmap hot
+  cnnvis chain demo saliency grad-cam multiply png
+  cnnvis chain demo saliency average difference png
+  cnnvis chain demo saliency --backprop none average --as toml
+
+"""
+
+
 def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[str]) -> None:
     if len(words) <= place or words[place].startswith("-") or words[place] in known:
         return
@@ -86,7 +193,7 @@ def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[
     )
 
 
-COMMANDS = ("run", "doctor", "list-plugins", "show", "completion")
+COMMANDS = ("run", "chain", "doctor", "list-plugins", "show", "completion")
 
 
 def _parser(words: Sequence[str] | None) -> _Parser:
@@ -120,6 +227,15 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     named = words[1] if words and len(words) > 1 and words[0] == "run" else ""
     if ":" in named and named not in techniques.choices:
         _add_run_flags(techniques.add_parser(named), registry().get("technique", named))
+    if words is None or words[:1] != ["run"]:  # its own parser reads it, this is its place in lists
+        chain = _command(below, "chain", commands.chain.__doc__ or "")
+        chain.add_argument(
+            "steps", nargs="*", choices=[p.name for p in registry() if p.kind in STEPS]
+        )
+        _add_subject_flags(chain)
+        for flag in sorted({o.flag for p in registry() if p.kind in STEPS for o in options_of(p)}):
+            if flag not in chain._option_string_actions:
+                chain.add_argument(flag, help=argparse.SUPPRESS)
     doctor = _command(below, "doctor", "Examine a model: what it is, its layers, whether data fit.")
     doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
     doctor.set_defaults(command=commands.doctor, parser=doctor)
@@ -164,15 +280,38 @@ def print_completion(shell: str) -> None:
 def _command(below: Any, name: str, description: str) -> _Parser:
     # Argparse formats help with %.
     short = description.split("\n")[0].replace("%", "%%")
-    width = max(shutil.get_terminal_size().columns - 2, 40)
-    wrapped = "\n\n".join(textwrap.fill(part, width) for part in description.split("\n\n"))
-    parser: _Parser = below.add_parser(name, help=short, description=wrapped)
+    parser: _Parser = below.add_parser(name, help=short, description=_wrapped(description))
     return parser
+
+
+def _wrapped(text: str) -> str:
+    width = max(shutil.get_terminal_size().columns - 2, 40)
+    parts = [" ".join(part.split()) for part in text.split("\n\n")]
+    return "\n\n".join(textwrap.fill(part, width) for part in parts)
 
 
 def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
     parser.set_defaults(command=commands.run, parser=parser, technique=plugin.name)
     parser.add_argument("model", metavar="MODEL", help="a model's file, or demo")
+    _add_subject_flags(parser)
+    _add_model_flags(parser)
+    own = _adder(parser, f"options of {plugin.name}")
+    for option in options_of(plugin):
+        short = [SHORT[option.name]] if option.name in SHORT else []
+        _add_option(own, option, f"option {option.name}", [option.flag, *short], shown=True)
+    out = _adder(parser, "what to do with it")
+    out("--render", "-r", nargs="+", action="extend", metavar="NAME",
+        help="renderers (default: png, and terminal in a terminal). Their options go by their "
+        "names: --png.cmap hot; see cnnvis show png")  # fmt: skip
+    out("--out", "-o", metavar="PATH",
+        help="the file or folder to write (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
+    out("--save-chain", metavar="TOML", help="put what was typed into this file as a chain")
+    out("--quiet", "-q", action="store_true", help="no notes and no bars")
+    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    _add_side_flags(parser, "renderer", "loader", "reader")
+
+
+def _add_subject_flags(parser: _Parser) -> None:
     what = _adder(parser, "what to explain")
     what("--data", "-d", metavar="FILE", help="a file or folder of images; or demo")
     what("--images", "-im", nargs="+", type=_whole, metavar="N",
@@ -192,20 +331,6 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
          help="which of the network's inputs get a map, where it has several (default: all)")  # fmt: skip
     what("--class-names", nargs="+", metavar="NAME",
          help="the names of the classes 0, 1, ..., where the data do not hold them")  # fmt: skip
-    _add_model_flags(parser)
-    own = _adder(parser, f"options of {plugin.name}")
-    for option in options_of(plugin):
-        short = [SHORT[option.name]] if option.name in SHORT else []
-        _add_option(own, option, f"option {option.name}", [option.flag, *short], shown=True)
-    out = _adder(parser, "what to do with it")
-    out("--render", "-r", nargs="+", action="extend", metavar="NAME",
-        help="renderers (default: png, and terminal in a terminal). Their options go by their "
-        "names: --png.cmap hot; see cnnvis show png")  # fmt: skip
-    out("--out", "-o", metavar="PATH",
-        help="the file or folder to write (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
-    out("--quiet", "-q", action="store_true", help="no notes and no bars")
-    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
-    _add_side_flags(parser, "renderer", "loader", "reader")
 
 
 def _add_model_flags(parser: _Parser) -> None:

@@ -36,7 +36,10 @@ def _check(
 
 
 @cnnvis.technique(
-    "activation-max", reference="Erhan et al. 2009, Univ. de Montreal 1341", check=_check
+    "activation-max",
+    reference="Erhan et al. 2009, Univ. de Montreal 1341",
+    gives="pictures",
+    check=_check,
 )
 def activation_max(
     model: cnnvis.Model,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@cnnvis.technique("filter-weights")
+@cnnvis.technique("filter-weights", gives="pictures")
 def filter_weights(model: cnnvis.Model) -> cnnvis.Explanation:
     """The kernel of every filter of a layer, as it was learned.
 

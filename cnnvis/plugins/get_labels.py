@@ -5,7 +5,7 @@ from __future__ import annotations
 import cnnvis
 
 
-@cnnvis.technique("get-labels")
+@cnnvis.technique("get-labels", gives="table")
 def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
     """The index and label of every image, which --images takes."""
     if samples.labels is None:

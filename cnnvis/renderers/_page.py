@@ -232,6 +232,7 @@ class _Heading:
             words.append(f"of {layers[0]}")
         if "backprop" in options:
             words.append(f"(backprop {options['backprop'] or 'none'})")
+        words += [f"- {one['transform']}" for one in facts.get("transforms") or ()]
         if shown < len(explanation):
             words.append(f"- the first {shown} of {len(explanation)} maps")
         files = [(facts.get(what) or {}).get("file") for what in ("model", "data")]

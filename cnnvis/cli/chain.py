@@ -1,0 +1,98 @@
+"""``cnnvis chain``: steps one after the other, typed or from a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cnnvis.chains import Step, chain, require_fitting, steps_of
+from cnnvis.cli.progress import Bars
+from cnnvis.cli.run import messages_console
+from cnnvis.errors import UserError, printable
+from cnnvis.explanation import Explanation
+from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
+from cnnvis.plugin import Plugin
+from cnnvis.registry import registry
+from cnnvis.reporting import reported_to
+
+
+def run_chain(
+    subject: Mapping[str, Any],
+    steps: list[tuple[str, dict[str, Any]]],
+    *,
+    file: str | None = None,
+    name: str | None = None,
+    form: Form | None = None,
+    save: str | None = None,
+    quiet: bool = False,
+    verbose: bool = False,
+    plugin_options: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Run a chain, or print it in another form."""
+    recipe = _recipe(subject, steps, file, name)
+    chosen = _with_renderer(steps_of(recipe.steps))
+    require_fitting(chosen)
+    for step in chosen:
+        _ = step.options  # looked at before anything is loaded or printed
+    if form is not None:
+        sys.stdout.write(recipe.written(form))
+        return
+    if "model" not in recipe.subject:
+        raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
+    if save is not None:
+        save_recipe(recipe, Path(save))
+    given = {key: value for key, value in recipe.subject.items() if key != "model"}
+    messages, results = messages_console(), Console()
+
+    def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+        renderer.function(explanation, results, **options)
+
+    def wrote(path: Path) -> None:
+        results.print(str(path), soft_wrap=True, markup=False, highlight=False)
+
+    with nullcontext() if quiet else reported_to(Bars(messages)):
+        found = chain(
+            recipe.subject["model"], chosen, **given,
+            plugin_options=plugin_options, show=show, wrote=wrote,
+        )  # fmt: skip
+    if quiet:
+        return
+    for note in dict.fromkeys(note for one in found for note in one.notes):
+        messages.print(Text.assemble(("note: ", "bold"), printable(note)))
+    if verbose:
+        for one in found:
+            messages.print_json(data=dict(one.provenance))
+
+
+def _recipe(
+    subject: Mapping[str, Any],
+    steps: list[tuple[str, dict[str, Any]]],
+    file: str | None,
+    name: str | None,
+) -> Recipe:
+    if file is None:
+        if not steps:
+            raise UserError(
+                "a chain needs steps, such as: cnnvis chain MODEL -d DATA saliency average png"
+            )
+        return Recipe(name or "-".join(step for step, _ in steps), subject, steps)
+    if steps:
+        raise UserError(f"the steps come either from {file!r} or from the command line")
+    saved = read_recipe(Path(file), name)
+    return Recipe(saved.name, {**saved.subject, **subject}, saved.steps)
+
+
+def _with_renderer(steps: list[Step]) -> list[Step]:
+    """The steps, and where nothing shows the result, what a person would expect to."""
+    if any(step.plugin.kind == "renderer" for step in steps):
+        return steps
+    is_table = (steps[-1].plugin.gives or "") == "table"
+    names = ["terminal"] if is_table or sys.stdout.isatty() else []
+    names += [] if is_table else ["png"]
+    return [*steps, *(Step(registry().get("renderer", name)) for name in names)]

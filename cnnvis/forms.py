@@ -1,0 +1,227 @@
+"""A chain as it is written down: in a TOML file, on a command line, in Python."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnvis.errors import UserError, nearest
+
+Form = Literal["toml", "python", "shell"]
+
+PATHS = ("model", "data", "out", "architecture")
+"""What in a chain's subject is a path; in a file it is meant from that file's folder."""
+
+LISTS = ("images", "filter", "region", "input", "class_names", "custom", "input_shape")
+WORDS = ("layer", "output")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A chain with all that it needs, as somebody wrote it.
+
+    Attributes
+    ----------
+    name
+        What it is called in a file.
+    subject
+        The model, the data and the target: arguments of `cnnvis.chain` by name.
+    steps
+        The steps' names and options.
+    """
+
+    name: str
+    subject: Mapping[str, Any]
+    steps: Sequence[tuple[str, Mapping[str, Any]]]
+
+    def written(self, form: Form) -> str:
+        """The chain in one of its forms."""
+        return {"toml": _toml, "python": _python, "shell": _shell}[form](self)
+
+
+def _toml(recipe: Recipe) -> str:
+    import tomlkit
+
+    document = tomlkit.document()
+    chains = tomlkit.table(is_super_table=True)
+    chains[recipe.name] = _table(recipe)
+    document["chains"] = chains
+    return tomlkit.dumps(document)
+
+
+def _table(recipe: Recipe) -> Any:
+    import tomlkit
+
+    table = tomlkit.table()
+    for key, value in recipe.subject.items():
+        table[key] = _plain(value)
+    steps = tomlkit.aot()
+    for name, options in recipe.steps:
+        step = tomlkit.table()
+        step["step"] = name
+        for key, value in options.items():
+            # TOML has no word for nothing; options take this one.
+            step[key] = "none" if value is None else _plain(value)
+        steps.append(step)
+    table["steps"] = steps
+    return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _python(recipe: Recipe) -> str:
+    steps = [
+        repr(name) if not options else f"({name!r}, {_plain_options(options)!r})"
+        for name, options in recipe.steps
+    ]
+    subject = {key: _plain(value) for key, value in recipe.subject.items()}
+    model = subject.pop("model", "model.h5")
+    lines = ["import cnnvis", "", "cnnvis.chain(", f"    {model!r},", "    ["]
+    lines += [f"        {step}," for step in steps]
+    lines += ["    ],", *(f"    {key}={value!r}," for key, value in subject.items()), ")"]
+    return "\n".join(lines) + "\n"
+
+
+def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in options.items()}
+
+
+def _shell(recipe: Recipe) -> str:
+    subject = dict(recipe.subject)
+    words = ["cnnvis", "chain", str(subject.pop("model", "MODEL"))]
+    for key, value in subject.items():
+        words += _flags(key, value)
+    lines = [shlex.join(words)]
+    for name, options in recipe.steps:
+        step = [name]
+        for key, value in options.items():
+            step += _flags(key, value)
+        lines.append("    " + shlex.join(step))
+    return " \\\n".join(lines) + "\n"
+
+
+def _flags(key: str, value: Any) -> list[str]:
+    flag = "--" + key.strip("_").replace("_", "-")
+    if value is True:
+        return [flag]
+    if value is False:
+        return [f"--no-{flag.removeprefix('--')}"]
+    if isinstance(value, list | tuple):
+        return [flag, *map(str, value)]
+    # A value that begins with a sign would be taken for an option of its own.
+    text = "none" if value is None else str(value)
+    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+
+
+def read_recipe(path: Path, name: str | None = None) -> Recipe:
+    """A chain from a file.
+
+    Parameters
+    ----------
+    path
+        The TOML file.
+    name
+        Which chain; not needed where there is but one.
+
+    Raises
+    ------
+    UserError
+        If there is no such file or chain, or it is not written as one.
+    """
+    chains = _read(path).get("chains", {})
+    if not isinstance(chains, dict) or not chains:
+        raise UserError(
+            f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "
+            "data, ..., and a table [[chains.NAME.steps]] for each step"
+        )
+    if name is None and len(chains) > 1:
+        raise UserError(
+            f"{str(path)!r} holds {len(chains)} chains; say which with --name: {', '.join(chains)}"
+        )
+    name = next(iter(chains)) if name is None else name
+    if name not in chains:
+        raise UserError(
+            f"{str(path)!r} holds no chain {name!r}.{nearest(name, chains)} "
+            f"There are: {', '.join(chains)}."
+        )
+    return _recipe(name, chains[name], path)
+
+
+def _recipe(name: str, held: Any, path: Path) -> Recipe:
+    steps = held.get("steps") if isinstance(held, dict) else None
+    if not isinstance(steps, list) or not steps:
+        raise UserError(f"the chain {name!r} in {str(path)!r} has no steps")
+    found = []
+    for place, step in enumerate(steps, 1):
+        if not isinstance(step, dict) or not isinstance(step.get("step"), str):
+            raise UserError(
+                f"step {place} of the chain {name!r} in {str(path)!r} does not say what it is: it "
+                'needs step = "saliency", or another plugin\'s name'
+            )
+        options = {key.replace("-", "_"): value for key, value in step.items() if key != "step"}
+        found.append((step["step"], options))
+    known = (*PATHS, *LISTS, *WORDS)
+    subject: dict[str, Any] = {}
+    for key, value in held.items():
+        key = key.replace("-", "_")
+        if key == "steps":
+            continue
+        if key not in known:
+            raise UserError(
+                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which is none."
+                f"{nearest(key, known)} It can have: {', '.join(known)}."
+            )
+        subject[key] = _from_file(path, value) if key in PATHS else value
+    return Recipe(name, subject, found)
+
+
+def _from_file(path: Path, value: Any) -> str:
+    text = str(value)
+    return text if text == "demo" else os.path.normpath(path.parent / text)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Put a chain into a file, in the place of one of that name; all else there stays as it was.
+
+    Raises
+    ------
+    UserError
+        If the file is no TOML or cannot be written.
+    """
+    import tomlkit
+
+    from cnnvis.files import written_whole
+
+    _read(path) if path.exists() else None
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    document = tomlkit.parse(text)
+    subject = dict(recipe.subject)
+    for key in PATHS:
+        if key in subject and subject[key] != "demo":
+            subject[key] = os.path.relpath(subject[key], path.parent)
+    chains = document.get("chains")
+    if chains is None:
+        chains = tomlkit.table(is_super_table=True)
+        document["chains"] = chains
+    chains[recipe.name] = _table(Recipe(recipe.name, subject, recipe.steps))
+    with written_whole(path) as temporary:
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")

@@ -1,0 +1,219 @@
+"""What the maps of a group of images have in common, and how groups differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@dataclass
+class _Running:
+    """Mean and squared deviations of many maps, a batch at a time.
+
+    Two samples of sizes n and m, with means a and b, together have the mean a + (b - a) m / (n + m)
+    and the squared deviations of both plus (b - a)^2 n m / (n + m): Chan et al. 1983, after Welford.
+    """
+
+    count: int = 0
+    mean: Any = 0.0
+    squares: Any = 0.0
+
+    def add(self, maps: npt.NDArray[Any]) -> None:
+        import numpy as np
+
+        more, total = len(maps), self.count + len(maps)
+        mean = maps.mean(axis=0, dtype=np.float64)
+        apart = mean - self.mean
+        self.squares = self.squares + np.square(maps - mean, dtype=np.float64).sum(axis=0)
+        self.squares = self.squares + np.square(apart) * (self.count * more / total)
+        self.mean = self.mean + apart * (more / total)
+        self.count = total
+
+
+@dataclass
+class _Groups:
+    """The groups of a stream of maps, in order, and what their maps have in common."""
+
+    by: str
+    found: dict[Any, tuple[str, _Running]] = field(default_factory=dict)
+    example: cnnvis.Explanation | None = None
+    targets: set[Any] = field(default_factory=set)
+
+    def add(self, one: cnnvis.Explanation, maps: npt.NDArray[Any]) -> None:
+        import numpy as np
+
+        self.example = self.example or one
+        self.targets |= {(target.layer, target.filters) for target in one.targets}
+        keys = _keys(one, self.by)
+        names = dict(keys)
+        for key in names:
+            mine = np.flatnonzero([key == other for other, _ in keys])
+            self.found.setdefault(key, (names[key], _Running()))[1].add(maps[mine])
+
+    def result(self, value: Callable[[_Running], Any], what: str) -> cnnvis.Explanation:
+        from dataclasses import replace
+
+        import numpy as np
+
+        assert self.example is not None
+        ordered = [self.found[key] for key in sorted(self.found)]
+        targets: tuple[cnnvis.Target, ...] = ()
+        if self.example.targets:
+            one = replace(self.example.targets[0], score=None, probability=None)
+            if len(self.targets) > 1:
+                one = replace(one, filters=(), class_names=None)
+            targets = (one,) * len(ordered)
+        return replace(
+            self.example,
+            maps=np.stack([value(running) for _, running in ordered]),
+            samples=None,
+            targets=targets,
+            groups=tuple(name for name, _ in ordered),
+            titles=tuple(f"{what} of {name} ({running.count} images)" for name, running in ordered),
+        )
+
+
+def _keys(one: cnnvis.Explanation, by: str) -> list[tuple[Any, str]]:
+    """For each image what its group is sorted by, and the group's name."""
+    samples = one.samples
+    assert samples is not None
+    if by == "all":
+        return [("", "all")] * len(one)
+    if by == "label":
+        if samples.labels is None:
+            raise cnnvis.UserError(
+                "the data hold no labels to group by; group by prediction, by all, or by a file "
+                "with a group for each image"
+            )
+        return [(int(label), str(samples.label_name(i))) for i, label in enumerate(samples.labels)]
+    if by == "prediction":
+        return [
+            (target.filters, ", ".join(target.class_names or map(str, target.filters)))
+            for target in one.targets
+        ]
+    lines = _lines(by)
+    outside = [int(i) for i in samples.indices if i >= len(lines)]
+    if outside:
+        raise cnnvis.UserError(
+            f"{by!r} holds {len(lines)} groups, one a line, and there is none for image {outside[0]}"
+        )
+    return [(lines[i], lines[i]) for i in samples.indices]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").split("\n")[:-1] or [""]
+    except (OSError, UnicodeDecodeError) as error:
+        raise cnnvis.UserError(
+            f"by is {path!r}, and must be label, prediction, all, or a file with a group for each "
+            f"image, one a line: {error}"
+        ) from error
+
+
+def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
+    groups = _Groups(by)
+    for one in stream:
+        groups.add(one, cnnvis.unit_scaled(one.array) if scaled else one.array)
+    return groups
+
+
+@cnnvis.transform("average", takes=["images"], gives="groups")
+def average(
+    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+) -> cnnvis.Explanation:
+    """The mean map of each group of images.
+
+    Parameters
+    ----------
+    by
+        What makes a group: label, prediction, all, or a file with a group for each image of the
+        data, one a line.
+    scaled
+        Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
+        however strongly the network answered to it.
+    """
+    return _gathered(stream, by, scaled).result(lambda running: running.mean, "mean")
+
+
+@cnnvis.transform("deviation", takes=["images"], gives="groups")
+def deviation(
+    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+) -> cnnvis.Explanation:
+    """The standard deviation of the maps of each group of images, at each of their places.
+
+    Parameters
+    ----------
+    by
+        What makes a group: label, prediction, all, or a file with a group for each image of the
+        data, one a line.
+    scaled
+        Scale each map to [0, 1] by itself first.
+    """
+    found = _gathered(stream, by, scaled)
+    return found.result(lambda one: (one.squares / one.count) ** 0.5, "deviation")
+
+
+@cnnvis.transform("count", takes=["images"], gives="table")
+def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
+    """How many images each group has.
+
+    Parameters
+    ----------
+    by
+        What makes a group: label, prediction, all, or a file with a group for each image of the
+        data, one a line.
+    """
+    counts: dict[Any, list[Any]] = {}
+    provenance = {}
+    for one in stream:
+        provenance = dict(one.provenance)
+        for key, name in _keys(one, by):
+            counts.setdefault(key, [name, 0])[1] += 1
+    ordered = [counts[key] for key in sorted(counts)]
+    return cnnvis.Explanation(
+        table={
+            "group": [name for name, _ in ordered],
+            "images": [number for _, number in ordered],
+        },
+        provenance=provenance,
+    )
+
+
+@cnnvis.transform("difference", takes=["groups"], gives="groups")
+def difference(stream: cnnvis.Stream, *, of: tuple[str, str] | None = None) -> cnnvis.Explanation:
+    """The map of one group minus that of another.
+
+    Parameters
+    ----------
+    of
+        The two groups, by name: the first minus the second. By default, of two groups, the second
+        minus the first: class 1 minus class 0.
+    """
+    from dataclasses import replace
+
+    (one,) = stream
+    names = list(one.groups)
+    if of is None and len(names) != 2:
+        raise cnnvis.UserError(
+            f"there are {len(names)} groups, {', '.join(names)}; say which two with --of A B"
+        )
+    first, second = of or (names[1], names[0])
+    for name in (first, second):
+        if name not in names:
+            raise cnnvis.UserError(f"there is no group {name!r}; there are: {', '.join(names)}")
+    maps = one.array[[names.index(first)]] - one.array[[names.index(second)]]
+    title = f"{first} - {second}"
+    return replace(
+        one.with_maps(maps[:1], titles=(), targets=(), groups=()),
+        titles=(title,),
+        groups=(title,),
+        targets=one.targets[:1],
+        signed=True,
+    )

@@ -1,0 +1,146 @@
+"""Parts of maps, and maps over fewer axes or of another size."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import cnnvis
+
+
+@cnnvis.transform("select")
+def select(
+    explanation: cnnvis.Explanation,
+    *,
+    channel: int | None = None,
+    label: str | None = None,
+    axis: str | None = None,
+    at: str | None = None,
+) -> cnnvis.Explanation:
+    """Some of the images, one of the channels, or a piece along an axis.
+
+    Parameters
+    ----------
+    channel
+        The number of the channel that is kept.
+    label
+        The class whose images are kept, by number or name.
+    axis
+        The axis of which a piece is kept: row, column, position, plane, ...
+    at
+        Which piece: a position (7) or a range (10:20).
+    """
+    found = explanation
+    if label is not None:
+        samples = found.samples
+        if samples is None or samples.labels is None:
+            raise cnnvis.UserError("the maps belong to no labelled images, so none can be selected")
+        names = {str(number): samples.class_names for number in samples.labels}
+        places = [
+            i
+            for i, number in enumerate(samples.labels)
+            if label in (str(int(number)), samples.label_name(i))
+        ]
+        known = {*names, *(samples.class_names or ())}
+        if not places and label not in known and samples.class_names is not None:
+            raise cnnvis.UserError(
+                f"there is no class {label!r}; there are: {', '.join(samples.class_names)}"
+            )
+        found = found[places]
+    if channel is not None:
+        found = _piece(found, "channel", channel)
+    if (axis is None) != (at is None):
+        raise cnnvis.UserError("select takes --axis and --at together: --axis row --at 10:20")
+    if axis is not None and at is not None:
+        start, colon, stop = at.partition(":")
+        try:
+            ends = [int(end) if end.strip() else None for end in (start, stop)]
+        except ValueError:
+            raise cnnvis.UserError(
+                f"at is {at!r}, and must be a position (7) or a range (10:20)"
+            ) from None
+        one = slice(*ends) if colon else int(start)
+        found = _piece(found, axis, one)
+    return found
+
+
+def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice) -> cnnvis.Explanation:
+    place = _place(explanation, axis)
+    size = explanation.array.shape[place]
+    kept = range(size)[at] if isinstance(at, slice) else range(size)[at : at + 1 or None]
+    if not len(kept):
+        raise cnnvis.UserError(f"the axis {axis} has {size} positions, and none at {at}")
+    maps = explanation.array.take(list(kept), axis=place)
+    if isinstance(at, slice):
+        return explanation.with_maps(maps)
+    return _without(explanation, place, maps.squeeze(place))
+
+
+@cnnvis.transform("project")
+def project(
+    explanation: cnnvis.Explanation,
+    *,
+    axis: str = "row",
+    how: Literal["mean", "max", "min", "sum"] = "mean",
+) -> cnnvis.Explanation:
+    """Maps with one axis fewer: volumes become pictures, pictures become profiles.
+
+    Parameters
+    ----------
+    axis
+        The axis that goes: row, column, plane, position or channel.
+    how
+        What stands for all values along it.
+    """
+    place = _place(explanation, axis)
+    return _without(explanation, place, getattr(explanation.array, how)(axis=place))
+
+
+@cnnvis.transform("resize", takes=["images"])
+def resize(
+    explanation: cnnvis.Explanation, *, order: Literal[0, 1, 2, 3] = 1
+) -> cnnvis.Explanation:
+    """Bring each map to the size of its input.
+
+    Parameters
+    ----------
+    order
+        Of the spline between positions: 0 for the nearest one, 1 for lines, 3 for cubic.
+    """
+    import numpy as np
+    from scipy import ndimage
+
+    samples, maps = explanation.samples, explanation.array
+    assert samples is not None
+    axes = explanation.space_axes()
+    if len(axes) != len(samples.space):
+        raise cnnvis.UserError(
+            f"maps with {len(axes)} spatial axes cannot be brought to the size of inputs with "
+            f"{len(samples.space)}"
+        )
+    factors = np.ones(maps.ndim)
+    for axis, size in zip(axes, samples.space, strict=True):
+        factors[axis] = size / maps.shape[axis]
+    zoomed = [
+        ndimage.zoom(
+            one,
+            factors[1:],
+            order=order,
+            grid_mode=True,
+            mode="grid-constant" if order == 0 else "nearest",
+        )
+        for one in maps
+    ]
+    return explanation.with_maps(np.stack(zoomed))
+
+
+def _place(explanation: cnnvis.Explanation, axis: str) -> int:
+    if axis not in explanation.axes:
+        raise cnnvis.UserError(
+            f"the maps have no axis {axis!r}; they have: {', '.join(explanation.axes) or 'none'}"
+        )
+    return explanation.axes.index(axis) + 1
+
+
+def _without(explanation: cnnvis.Explanation, place: int, maps: Any) -> cnnvis.Explanation:
+    axes = explanation.axes
+    return explanation.with_maps(maps, axes=(*axes[: place - 1], *axes[place:]))

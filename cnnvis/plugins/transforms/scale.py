@@ -1,0 +1,62 @@
+"""Maps on other scales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import cnnvis
+
+
+@cnnvis.transform("absolute")
+def absolute(explanation: cnnvis.Explanation) -> cnnvis.Explanation:
+    """The size of each value, without its sign."""
+    return explanation.with_maps(abs(explanation.array), signed=False)
+
+
+@cnnvis.transform("normalize")
+def normalize(
+    stream: cnnvis.Stream,
+    *,
+    how: Literal["image", "shared", "percentile", "symmetric"] = "image",
+    percent: cnnvis.Percent = 99.0,
+) -> Iterator[cnnvis.Explanation]:
+    """Bring maps to one scale.
+
+    Parameters
+    ----------
+    how
+        image: each map's smallest value becomes 0, its largest 1; shared: the same with the smallest
+        and the largest of all maps, which are gone through twice; percentile: each map is divided by
+        the given percentile of its sizes, and what is larger cut to 1 (and to -1); symmetric: each
+        map is divided by its largest size, so that zero stays zero.
+    percent
+        The percentile, for percentile.
+    """
+    import numpy as np
+
+    low = high = 0.0
+    if how == "shared":
+        ends = [(one.array.min(), one.array.max()) for one in stream]
+        low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    for one in stream:
+        maps = one.array
+        axes = tuple(range(1, maps.ndim))
+        signed: bool | None = False
+        if how == "shared":
+            scaled = (maps - low) / (high - low or 1)
+        elif how == "image":
+            least, most = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+            scaled = (maps - least) / _positive(most - least)
+        else:
+            share = percent if how == "percentile" else 100
+            scaled = maps / _positive(np.percentile(abs(maps), share, axis=axes, keepdims=True))
+            scaled, signed = scaled.clip(-1, 1), one.is_signed
+        yield one.with_maps(scaled, signed=signed)
+
+
+def _positive(values: Any) -> Any:
+    """Divisors, with 1 for 0: a map that is the same everywhere stays so."""
+    import numpy as np
+
+    return np.where(values > 0, values, 1)
