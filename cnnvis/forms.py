@@ -136,7 +136,10 @@ def read_recipe(path: Path, name: str | None = None) -> Recipe:
     UserError
         If there is no such file or chain, or it is not written as one.
     """
-    chains = _read(path).get("chains", {})
+    held = _read(path)
+    if path.name == "pyproject.toml":
+        held = held.get("tool", {}).get("cnnvis", {})
+    chains = held.get("chains", {})
     if not isinstance(chains, dict) or not chains:
         raise UserError(
             f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,14 @@ def reference() -> Path:
     if not REFERENCE.is_dir():
         pytest.skip(f"the reference data are not at {REFERENCE}")
     return REFERENCE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whoever runs the tests may have settings of their own; these must not matter."""
+    for name in [name for name in os.environ if name.startswith("CNNVIS_")]:
+        del os.environ[name]
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("settings"))
 
 
 @pytest.fixture(scope="session")

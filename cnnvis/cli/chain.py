@@ -14,6 +14,7 @@ from rich.text import Text
 from cnnvis.chains import Step, chain, require_fitting, steps_of
 from cnnvis.cli.progress import Bars
 from cnnvis.cli.run import messages_console
+from cnnvis.config import sources, with_settings
 from cnnvis.errors import UserError, printable
 from cnnvis.explanation import Explanation
 from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
@@ -36,7 +37,10 @@ def run_chain(
 ) -> None:
     """Run a chain, or print it in another form."""
     recipe = _recipe(subject, steps, file, name)
-    chosen = _with_renderer(steps_of(recipe.steps))
+    chosen = [
+        Step(step.plugin, with_settings(step.plugin, step.given))
+        for step in _with_renderer(steps_of(recipe.steps))
+    ]
     require_fitting(chosen)
     for step in chosen:
         _ = step.options  # looked at before anything is loaded or printed
@@ -76,6 +80,11 @@ def _recipe(
     file: str | None,
     name: str | None,
 ) -> Recipe:
+    if file is None and name is not None and not steps:
+        # A chain of the project's own settings.
+        held = next((one for one in sources() if name in one.settings.get("chains", {})), None)
+        if held is not None and held.path is not None:
+            file = str(held.path)
     if file is None:
         if not steps:
             raise UserError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Callable
 from typing import Any
 
+from cnnvis.config import general, options_for, with_settings
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import Option, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
-from cnnvis.registry import registry
+from cnnvis.registry import SIDE, registry
 
 
 def run(technique: str, model: str, **values: Any) -> None:
@@ -20,8 +22,10 @@ def run(technique: str, model: str, **values: Any) -> None:
         for place in list(values)
         if place.startswith("option ")
     }
+    own = with_settings(registry().get("technique", technique), own)
     save = values.pop("save_chain", None)
-    others = _of_plugins(values)
+    others = _with_settings(_of_plugins(values))
+    _set_class_names(values)
     if save is not None:
         _save(technique, model, own, others, values, save)
     explain(technique, model, own, others, **values)
@@ -56,8 +60,53 @@ def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
 
     own = ("file", "name", "form", "save", "quiet", "verbose")
     settings = {key: values.pop(key) for key in own if key in values}
-    others = _of_plugins(values)
+    others = _with_settings(_of_plugins(values))
+    _set_class_names(values)
     run_chain(values, steps, plugin_options=others, **settings)
+
+
+def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The options of readers, loaders and renderers that were typed, and what is set of others."""
+    found = {
+        plugin.name: with_settings(plugin, typed.get(plugin.name, {}))
+        for plugin in registry()
+        if plugin.kind in SIDE
+    }
+    return {name: options for name, options in found.items() if options}
+
+
+def _set_class_names(values: dict[str, Any]) -> None:
+    names = general("class_names")
+    if "class_names" not in values and names is not None:
+        values["class_names"] = names.value
+
+
+CONFIG = {
+    "show": "Print every setting and where it comes from.",
+    "get": "Print one setting.",
+    "set": "Put a setting into the project's file, or the user's.",
+    "unset": "Take a setting out of the project's file, or the user's.",
+    "edit": "Open the project's file, or the user's, in an editor.",
+    "path": "Print the files that settings are read from.",
+    "schema": "Print the JSON schema of cnnvis.toml, for editors.",
+}
+"""What can be done with settings."""
+
+
+def config(action: str, **values: Any) -> None:
+    """Show and change the defaults that are kept in files."""
+    from cnnvis.cli import config as actions
+
+    functions: dict[str, Callable[..., None]] = {
+        "show": actions.show_settings,
+        "get": actions.get_setting,
+        "set": actions.set_setting,
+        "unset": actions.unset_setting,
+        "edit": actions.edit_settings,
+        "path": actions.print_paths,
+        "schema": actions.print_schema,
+    }
+    functions[action](**values)
 
 
 def doctor(model: str, **values: Any) -> None:
@@ -184,6 +233,7 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
     table.add_column("type", max_width=22)
     table.add_column("default", max_width=12)
     table.add_column("meaning")
+    kept = options_for(plugin)
     for option in options:
         table.add_row(
             Text(_flag(plugin, option), "bold"),
@@ -192,10 +242,13 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
             Text(option.help),
         )
     console.print(table)
+    for name, one in kept.items():
+        value = " ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
+        console.print(Text.assemble((name, "bold"), f" is {value}, set by {one.origin}"))
 
 
 def _flag(plugin: Plugin, option: Option) -> str:
     """The flag as `cnnvis run` takes it: a technique's own, or behind the plugin's name."""
-    if plugin.kind == "technique":
+    if plugin.kind in ("technique", "transform"):
         return option.flag
     return f"--{plugin.name}.{option.flag.removeprefix('--')}"

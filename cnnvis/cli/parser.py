@@ -193,7 +193,7 @@ def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[
     )
 
 
-COMMANDS = ("run", "chain", "doctor", "list-plugins", "show", "completion")
+COMMANDS = ("run", "chain", "doctor", "config", "list-plugins", "show", "completion")
 
 
 def _parser(words: Sequence[str] | None) -> _Parser:
@@ -244,6 +244,7 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     examined("--data", "-d", metavar="FILE", help="a file or folder of data for it; or demo")
     _add_model_flags(doctor)
     _add_side_flags(doctor, "loader", "reader")
+    _add_config(below)
     listing = _command(below, "list-plugins", "List every plugin there is, built in or installed.")
     listing.set_defaults(command=commands.list_plugins, parser=listing)
     listing.add_argument("--kind", choices=KINDS, help="only plugins of this kind")
@@ -258,6 +259,25 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     completion.set_defaults(command=print_completion, parser=completion)
     completion.add_argument("shell", choices=SHELLS, help='use: eval "$(cnnvis completion bash)"')
     return parser
+
+
+def _add_config(below: Any) -> None:
+    config = _command(below, "config", "Show and change the defaults that are kept in files.")
+    config.set_defaults(command=commands.config, parser=config, action="show")
+    actions = config.add_subparsers(
+        title="actions", metavar="ACTION", prog="cnnvis config", parser_class=_Parser
+    )
+    for action, about in commands.CONFIG.items():
+        one = _command(actions, action, about)
+        one.set_defaults(command=commands.config, parser=one, action=action)
+        if action in ("get", "set", "unset"):
+            one.add_argument("key", metavar="KEY", help="PLUGIN.OPTION, or class_names")
+        if action == "set":
+            one.add_argument("words", metavar="VALUE", nargs="+")
+        if action in ("set", "unset", "edit"):
+            one.add_argument(
+                "--user", action="store_true", help="the user's file, not the project's"
+            )
 
 
 class _Version(argparse.Action):

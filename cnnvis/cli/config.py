@@ -1,0 +1,112 @@
+"""``cnnvis config``: defaults that a person keeps, shown and changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cnnvis import config
+from cnnvis.errors import UserError, printable
+
+
+def show_settings() -> None:
+    """Print every setting and where it comes from."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("setting", "value", "from"):
+        table.add_column(heading, overflow="fold")
+    seen: set[str] = set()
+    for source in config.sources():
+        for key, value in _flat(source.settings):
+            if key not in seen:
+                seen.add(key)
+                table.add_row(
+                    *(Text(printable(str(one))) for one in (key, _text(value), source.name))
+                )
+    console = Console()
+    if seen:
+        console.print(table)
+    else:
+        console.print("nothing is set; cnnvis config set saliency.backprop rectified would be one")
+
+
+def _flat(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    found = []
+    for key, value in settings.items():
+        if isinstance(value, dict) and key not in config.TABLES:
+            found += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, dict):
+            found.append((f"{prefix}{key}", ", ".join(value)))
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def get_setting(key: str) -> None:
+    """Print one setting; nothing and exit code 2 if it is not set."""
+    for source in config.sources():
+        for name, value in _flat(source.settings):
+            if name.replace("-", "_") == key.replace("-", "_"):
+                print(_text(value))
+                return
+    raise UserError(f"{key} is not set")
+
+
+def set_setting(key: str, words: list[str], *, user: bool = False) -> None:
+    """Put a setting into the project's file, or the user's."""
+    path = _file(user)
+    config.change(path, key, config.typed_value(key, words))
+    print(path)
+
+
+def unset_setting(key: str, *, user: bool = False) -> None:
+    """Take a setting out of a file."""
+    path = _file(user)
+    config.change(path, key, None)
+    print(path)
+
+
+def edit_settings(*, user: bool = False) -> None:
+    """Open the file in an editor, and check it afterwards."""
+    path = _file(user)
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor:
+        raise UserError(f"no editor is set (EDITOR); the file is {str(path)!r}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run([*shlex.split(editor), str(path)], check=False)
+    except OSError as error:
+        raise UserError(f"the editor {editor!r} cannot be started: {error.strerror}") from error
+    if path.is_file():
+        config.read(path)
+
+
+def print_paths() -> None:
+    """Print the files that settings are read from, what counts most first."""
+    project = config.project_file(Path.cwd())
+    print(project or f"{Path.cwd() / config.FILE} (not there)")
+    user = config.user_file()
+    print(user if user.is_file() else f"{user} (not there)")
+
+
+def print_schema() -> None:
+    """Print the JSON schema of cnnvis.toml, for editors."""
+    print(json.dumps(config.schema(), indent=2, ensure_ascii=False))
+
+
+def _file(user: bool) -> Path:
+    if user:
+        return config.user_file()
+    return config.project_file(Path.cwd()) or Path.cwd() / config.FILE

@@ -1,0 +1,374 @@
+"""Defaults that a person keeps: in the project's ``cnnvis.toml``, in their own, in the environment.
+
+::
+
+    class_names = ["neutral", "sweep"]
+
+    [saliency]
+    backprop = "rectified"
+
+    [chains.means]
+    ...
+
+What is typed goes before the environment (``CNNVIS_SALIENCY_BACKPROP``), that before the project's
+file, that before the user's, and that before a plugin's own default. Only the command line reads
+these: a script means what it says.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnvis.errors import UserError, nearest
+from cnnvis.options import checked, options_of
+from cnnvis.plugin import Plugin
+from cnnvis.registry import registry
+
+FILE = "cnnvis.toml"
+PREFIX = "CNNVIS_"
+
+GENERAL = {"class_names": list}
+"""Keys that belong to no plugin, and their types."""
+
+TABLES = ("chains", "axes")
+"""Tables that belong to no plugin."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that settings come from.
+
+    Attributes
+    ----------
+    name
+        What a person would call it: a file, or a variable of the environment.
+    settings
+        The keys and tables in it.
+    path
+        The file, if it is one.
+    table
+        The table of the file that they stand in: ``tool.cnnvis`` of a pyproject.toml.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    path: Path | None = None
+    table: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting, and where it comes from."""
+
+    value: Any
+    origin: str
+
+
+def sources() -> tuple[Source, ...]:
+    """Where settings come from, what counts most first.
+
+    Raises
+    ------
+    UserError
+        If a file is no TOML, or holds keys or values that nothing knows.
+    """
+    files = [one for one in (project_file(Path.cwd()), user_file()) if one and one.is_file()]
+    times = tuple((one, one.stat().st_mtime_ns) for one in dict.fromkeys(files))
+    return _sources(times, tuple(sorted(_variables())))
+
+
+@functools.cache  # a command asks for every plugin's options, and the files are read but once
+def _sources(
+    files: tuple[tuple[Path, int], ...], variables: tuple[tuple[str, str], ...]
+) -> tuple[Source, ...]:
+    return (_environment(dict(variables)), *(read(path) for path, _ in files))
+
+
+def project_file(folder: Path) -> Path | None:
+    """The nearest ``cnnvis.toml``, or pyproject.toml with our table, in a folder or above it."""
+    for one in (folder, *folder.parents):
+        if (one / FILE).is_file():
+            return one / FILE
+        pyproject = one / "pyproject.toml"
+        if pyproject.is_file() and "cnnvis" in _toml(pyproject).get("tool", {}):
+            return pyproject
+    return None
+
+
+def user_file() -> Path:
+    """The user's own file, whether it is there or not."""
+    import platformdirs
+
+    return platformdirs.user_config_path("cnnvis") / FILE
+
+
+def read(path: Path) -> Source:
+    """The settings of a file, checked.
+
+    Raises
+    ------
+    UserError
+        If it is no TOML, or holds keys or values that nothing knows; with the line.
+    """
+    held, table = _toml(path), ""
+    if path.name == "pyproject.toml":
+        held, table = held.get("tool", {}).get("cnnvis", {}), "tool.cnnvis"
+    source = Source(str(path), held, path, table)
+    for key, value in held.items():
+        try:
+            _check(key, value)
+        except _Wrong as wrong:
+            line = _line(path, table, wrong.table, wrong.key)
+            where = f"{str(path)!r}, line {line}" if line else repr(str(path))
+            raise UserError(f"{where}: {wrong}") from None
+    return source
+
+
+class _Wrong(Exception):
+    def __init__(self, table: str, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.table, self.key = table, key
+
+
+def _check(key: str, value: Any) -> None:
+    if key in GENERAL:
+        if not isinstance(value, GENERAL[key]):
+            raise _Wrong("", key, f"{key} must be a list of names, and is {value!r}")
+        return
+    if key in TABLES:
+        if not isinstance(value, dict):
+            raise _Wrong("", key, f"{key} is a table, [{key}.NAME], and here it is {value!r}")
+        return
+    plugins = plugins_of(key)
+    if not plugins:
+        known = [*GENERAL, *TABLES, *sorted({plugin.name for plugin in registry()})]
+        place = (key, "") if isinstance(value, dict) else ("", key)
+        raise _Wrong(*place, f"there is no setting and no plugin {key!r}.{nearest(key, known)}")
+    if not isinstance(value, dict):
+        raise _Wrong("", key, f"{key} is a plugin, so its options stand in a table [{key}]")
+    for name, one in value.items():
+        option = name.replace("-", "_")
+        known = sorted({o.name for plugin in plugins for o in options_of(plugin)})
+        if option not in known:
+            raise _Wrong(
+                key, name, f"{key} has no option {name!r}.{nearest(option, known)} "
+                f"It has: {', '.join(known) or 'none'}.",
+            )  # fmt: skip
+        for plugin in plugins:
+            if option in {o.name for o in options_of(plugin)}:
+                _checked_one(plugin, key, option, one)
+
+
+def _checked_one(plugin: Plugin, table: str, option: str, value: Any) -> None:
+    try:
+        checked(plugin, {option: value})
+    except UserError as error:
+        raise _Wrong(table, option, str(error)) from None
+
+
+def plugins_of(name: str) -> list[Plugin]:
+    """Every plugin of that name, of whatever kind."""
+    return [plugin for plugin in registry() if plugin.name == name]
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+
+
+def _line(path: Path, root: str, table: str, key: str) -> int | None:
+    """The line of a key, or of a table's heading; the parser keeps none."""
+    wanted = ".".join(part for part in (root, table) if part)
+    current = ""
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        bare = text.strip()
+        if bare.startswith("[") and not bare.startswith("[["):
+            current = bare.split("]")[0].strip("[ ").replace('"', "")
+            if not key and current == wanted:
+                return number
+        elif (
+            current == wanted
+            and key
+            and bare.replace('"', "").split("=")[0].strip()
+            in (
+                key,
+                key.replace("_", "-"),
+            )
+        ):
+            return number
+    return None
+
+
+def _variables() -> Iterator[tuple[str, str]]:
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX):
+            yield name, value
+
+
+def _environment(variables: Mapping[str, str]) -> Source:
+    """Options of plugins from variables: ``CNNVIS_GRAD_CAM_BACKPROP``."""
+    found: dict[str, dict[str, Any]] = {}
+    places = {
+        f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
+        for plugin in registry()
+        for option in options_of(plugin)
+    }
+    for name, text in variables.items():
+        if name not in places:
+            raise UserError(
+                f"the variable {name} is no setting.{nearest(name, places)} They are called "
+                f"{PREFIX}PLUGIN_OPTION"
+            )
+        plugin, option = places[name]
+        value: Any = text.split() if option.words is not None else text
+        try:
+            checked(plugin, {option.name: value})
+        except UserError as error:
+            raise UserError(f"the variable {name}: {error}") from None
+        found.setdefault(plugin.name, {})[option.name] = value
+    return Source("the environment", found)
+
+
+def options_for(plugin: Plugin) -> dict[str, Value]:
+    """What is set of a plugin's options, by name, and where."""
+    known = {option.name for option in options_of(plugin)}
+    found: dict[str, Value] = {}
+    for source in sources():
+        table = source.settings.get(plugin.name, {})
+        for name, value in table.items() if isinstance(table, Mapping) else ():
+            option = name.replace("-", "_")
+            if option in known:
+                found.setdefault(option, Value(value, source.name))
+    return found
+
+
+def general(key: str) -> Value | None:
+    """A setting that belongs to no plugin, or a table."""
+    for source in sources():
+        if key in source.settings:
+            return Value(source.settings[key], source.name)
+    return None
+
+
+def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, and what is set of the others."""
+    return {**{name: one.value for name, one in options_for(plugin).items()}, **given}
+
+
+def change(path: Path, key: str, value: Any) -> None:
+    """Put a setting into a file, or take it out for None; all else there stays, comments too.
+
+    Raises
+    ------
+    UserError
+        If nothing knows the key, the value is not of its type, or the file cannot be written.
+    """
+    import tomlkit
+
+    from cnnvis.files import written_whole
+
+    table, _, option = key.rpartition(".")
+    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+    holder: Any = document
+    for part in [
+        *(["tool", "cnnvis"] if path.name == "pyproject.toml" else []),
+        *filter(None, [table]),
+    ]:
+        if part not in holder:
+            if value is None:
+                raise UserError(f"{key} is not set in {str(path)!r}")
+            holder[part] = tomlkit.table()
+        holder = holder[part]
+    plain = option.replace("-", "_")
+    name = next((one for one in (option, plain, plain.replace("_", "-")) if one in holder), plain)
+    if value is None:
+        if name not in holder:
+            raise UserError(f"{key} is not set in {str(path)!r}")
+        del holder[name]
+    else:
+        try:
+            _check(table or option, {option: value} if table else value)
+        except _Wrong as wrong:
+            raise UserError(str(wrong)) from None
+        holder[name] = value
+    with written_whole(path) as temporary:
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
+def typed_value(key: str, words: list[str]) -> Any:
+    """What was typed for a setting, as TOML would have it: numbers and switches as such.
+
+    Raises
+    ------
+    UserError
+        If nothing knows the key, or the words are not of its type.
+    """
+    table, _, name = key.rpartition(".")
+    if not table:
+        if name not in GENERAL:
+            raise UserError(
+                f"there is no setting {key!r}; options of plugins are set as PLUGIN.OPTION, such as "
+                "saliency.backprop"
+            )
+        return list(words)
+    try:
+        for plugin in plugins_of(table):
+            for option in options_of(plugin):
+                if option.name == name.replace("-", "_"):
+                    value: Any = words if option.words is not None else " ".join(words)
+                    plain = checked(plugin, {option.name: value})[option.name]
+                    plain = list(plain) if isinstance(plain, tuple) else plain
+                    return "none" if plain is None else plain
+        _check(table, {name: None})
+    except _Wrong as wrong:
+        raise UserError(str(wrong)) from None
+    raise UserError(f"{key} cannot be set")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of ``cnnvis.toml``, every plugin's options included."""
+    import msgspec
+
+    properties: dict[str, Any] = {
+        "class_names": {"type": "array", "items": {"type": "string"}},
+        "chains": {"type": "object", "additionalProperties": {"type": "object"}},
+        "axes": {"type": "object", "additionalProperties": {"type": "object"}},
+    }
+    for plugin in registry():
+        known = properties.setdefault(
+            plugin.name,
+            {
+                "type": "object",
+                "description": plugin.summary,
+                "properties": {},
+                "additionalProperties": False,
+            },
+        )
+        for option in options_of(plugin):
+            kind = msgspec.json.schema(option.annotation)
+            kind = {"anyOf": [kind, {"const": "none"}]} if None in option.choices else kind
+            default = "none" if option.default is None else option.default
+            default = list(default) if isinstance(default, tuple) else default
+            known["properties"][option.name] = {
+                **kind,
+                "description": option.help,
+                "default": default,
+            }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cnnvis.toml",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }

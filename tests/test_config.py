@@ -1,0 +1,182 @@
+"""Settings: where they are kept, what goes before what, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cnnvis
+from cnnvis import config
+from cnnvis.registry import registry
+
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def _backprop(typed: Typed, *words: str) -> str:
+    """Which modifier a run is made with."""
+    done = typed("run", "saliency", "demo", "-im", 0, "-r", "numpy", "-o", "out.npz", *words)
+    assert done.returncode == 0, done.stderr
+    return str(cnnvis.Explanation.load("out.npz").provenance["options"]["backprop"])
+
+
+def test_what_goes_before_what(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _backprop(typed) == "guided"
+    user = config.user_file()
+    user.parent.mkdir(parents=True)
+    user.write_text('[saliency]\nbackprop = "deconv"\n')
+    assert _backprop(typed) == "deconv"
+    (folder / "cnnvis.toml").write_text('[saliency]\nbackprop = "rectified"\n')
+    assert _backprop(typed) == "rectified"
+    monkeypatch.setenv("CNNVIS_SALIENCY_BACKPROP", "relu")
+    assert _backprop(typed) == "relu"
+    assert _backprop(typed, "-bm", "none") == "None"
+    shown = typed("show", "saliency").stdout
+    assert "backprop is relu, set by the environment" in shown
+    # A script means what it says.
+    assert cnnvis.run("saliency", "demo", images=0).provenance["options"]["backprop"] == "guided"
+
+
+def test_the_projects_file_is_found_above(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "pyproject.toml").write_text('[tool.cnnvis.saliency]\nbackprop = "none"\n')
+    below = folder / "a" / "b"
+    below.mkdir(parents=True)
+    (folder / "a" / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    monkeypatch.chdir(below)
+    plugin = registry().get("technique", "saliency")
+    assert config.options_for(plugin)["backprop"].value == "none"
+    (below / "cnnvis.toml").write_text("[saliency]\nkeras-vis = true\n")
+    found = config.options_for(plugin)
+    assert found["keras_vis"].value is True and "backprop" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        (
+            '[saliency]\n# x\nbackprp = "none"\n',
+            3,
+            "saliency has no option 'backprp'. Did you mean",
+        ),
+        ('[saliency]\n\nbackprop = "gided"\n', 3, "cannot be 'gided'.*Did you mean 'guided'"),
+        ("[salency]\nbackprop = 1\n", 1, "no plugin 'salency'. Did you mean 'saliency'"),
+        ("clas_names = ['a']\n", 1, "Did you mean 'class_names'"),
+        ("class_names = 'a b'\n", 1, "class_names must be a list"),
+        ("\nsaliency = 3\n", 2, r"its options stand in a table \[saliency\]"),
+        ("[smooth]\nsigma = -1\n", 2, "sigma of smooth cannot be -1"),
+    ],
+)
+def test_what_is_wrong_in_a_file(
+    folder: Path, typed: Typed, text: str, line: int, sentence: str
+) -> None:
+    (folder / "cnnvis.toml").write_text(text)
+    with pytest.raises(cnnvis.UserError, match=rf"cnnvis\.toml', line {line}: .*{sentence}"):
+        config.sources()
+    done = typed("run", "saliency", "demo")
+    assert done.returncode == 2 and f"line {line}" in done.stderr and done.stdout == ""
+
+
+def test_what_is_wrong_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "cnnvis.toml").write_text("[saliency\n")
+    with pytest.raises(cnnvis.UserError, match="is not TOML"):
+        config.sources()
+    (folder / "cnnvis.toml").unlink()
+    monkeypatch.setenv("CNNVIS_SALIENCY_BACKPRP", "none")
+    with pytest.raises(cnnvis.UserError, match="mean 'CNNVIS_SALIENCY_BACKPROP'"):
+        config.sources()
+    monkeypatch.delenv("CNNVIS_SALIENCY_BACKPRP")
+    monkeypatch.setenv("CNNVIS_SMOOTH_SIGMA", "wide")
+    with pytest.raises(cnnvis.UserError, match=r"variable CNNVIS_SMOOTH_SIGMA: .*cannot be 'wide'"):
+        config.sources()
+
+
+def test_setting_keeps_comments(folder: Path, typed: Typed) -> None:
+    file = folder / "cnnvis.toml"
+    file.write_text('# mine\n[saliency]\nbackprop = "none" # plain\n\n[chains.a] # kept\n')
+    assert typed("config", "set", "saliency.backprop", "rectified").returncode == 0
+    assert typed("config", "set", "activation-max.input_range", 0, 1).returncode == 0
+    assert typed("config", "set", "saliency.keras-vis", "true").returncode == 0
+    assert typed("config", "set", "class_names", "no", "yes").returncode == 0
+    text = file.read_text()
+    assert text.startswith("# mine\n") and "# plain" in text and "[chains.a] # kept" in text
+    assert typed("config", "get", "saliency.backprop").stdout == "rectified\n"
+    assert typed("config", "get", "activation-max.input_range").stdout == "0.0 1.0\n"
+    assert typed("config", "get", "class_names").stdout == "no yes\n"
+    assert "keras_vis = true" in text
+    assert typed("config", "unset", "saliency.backprop").returncode == 0
+    done = typed("config", "get", "saliency.backprop")
+    assert done.returncode == 2 and "saliency.backprop is not set" in done.stderr
+    shown = typed("config").stdout
+    assert "class_names" in shown and "cnnvis.toml" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["saliency.backprp", "none"], "no option 'backprp'. Did you mean 'backprop'"),
+        (["saliency.backprop", "gided"], "cannot be 'gided'"),
+        (["salency.backprop", "none"], "no plugin 'salency'"),
+        (["backprop", "none"], "options of plugins are set as PLUGIN.OPTION"),
+    ],
+)
+def test_setting_what_is_wrong_changes_nothing(
+    folder: Path, typed: Typed, words: list[str], sentence: str
+) -> None:
+    done = typed("config", "set", *words)
+    assert done.returncode == 2 and sentence in done.stderr
+    assert not (folder / "cnnvis.toml").exists()
+
+
+def test_the_users_file(folder: Path, typed: Typed) -> None:
+    done = typed("config", "set", "png.cmap", "hot", "--user")
+    assert done.stdout.strip() == str(config.user_file()) and config.user_file().is_file()
+    assert str(config.user_file()) in typed("config", "path").stdout
+    assert typed("config", "get", "png.cmap").stdout == "hot\n"
+    assert not (folder / "cnnvis.toml").exists()
+
+
+def test_editing(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "cp source.toml")
+    (folder / "source.toml").write_text("[smooth]\nsigma = -1\n")
+    done = typed("config", "edit")
+    assert done.returncode == 2 and "line 2" in done.stderr
+    monkeypatch.delenv("EDITOR")
+    (folder / "cnnvis.toml").unlink()
+    assert "no editor is set" in typed("config", "edit").stderr
+
+
+def test_the_schema_knows_every_option(typed: Typed) -> None:
+    schema = json.loads(typed("config", "schema").stdout)
+    saliency = schema["properties"]["saliency"]
+    assert set(saliency["properties"]) == {"backprop", "gradient", "keras_vis"}
+    assert saliency["properties"]["backprop"]["default"] == "guided"
+    assert {plugin.name for plugin in registry()} <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+def test_chains_of_the_project(folder: Path, typed: Typed) -> None:
+    typed("chain", "demo", "-im", 0, 1, "saliency", "average", "numpy", "--as", "toml")
+    text = typed(
+        "chain", "demo", "-im", 0, 1, "saliency", "average", "numpy", "--as", "toml"
+    ).stdout
+    (folder / "cnnvis.toml").write_text(text + "\n[saliency]\nbackprop = 'none'\n")
+    done = typed("chain", "--name", "saliency-average-numpy", "-o", "mean.npz")
+    assert done.returncode == 0, done.stderr
+    found = cnnvis.Explanation.load(folder / "mean.npz")
+    assert found.groups == ("neutral", "sweep") and found.provenance["options"]["backprop"] is None
+
+
+def test_settings_of_others_do_not_matter_here() -> None:
+    assert not any(name.startswith("CNNVIS_") for name in os.environ)
