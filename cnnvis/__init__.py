@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cnnvis.bounds import Share as Share
     from cnnvis.chains import Stream as Stream
     from cnnvis.chains import chain as chain
+    from cnnvis.coordinates import Axis as Axis
     from cnnvis.errors import UserError as UserError
     from cnnvis.examination import doctor as doctor
     from cnnvis.explanation import Explanation as Explanation
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "chains": ("Stream", "chain"),
     "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
+    "coordinates": ("Axis",),
     "errors": ("UserError",),
     "examination": ("doctor",),
     "explanation": ("Explanation", "Target", "axis_names"),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.model import Model
@@ -87,6 +88,7 @@ def chain(
     custom: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
     architecture: PathName | None = None,
+    axes: Mapping[str, Any] | None = None,
     out: PathName | None = None,
     plugin_options: PluginOptions | None = None,
     show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
@@ -100,7 +102,7 @@ def chain(
         Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma": 1})]``.
         A technique puts its result on a stack, a transform changes what is there, and a renderer
         shows all that is there and leaves it.
-    model, data, images, layer, filter, output, region, input, class_names
+    model, data, images, layer, filter, output, region, input, class_names, axes
         As in `cnnvis.run`; they hold for every technique of the chain.
     custom, input_shape, architecture, plugin_options
         As in `cnnvis.run`.
@@ -131,6 +133,7 @@ def chain(
         subject = _Subject.of(
             model, data, images, target, class_names, side, lacking, input, chosen
         )
+        subject.axes = axes_of(axes or {})
         stack: list[Stream] = []
         shown: set[str] = set()
         for step, given in zip(chosen, options, strict=True):
@@ -289,6 +292,7 @@ class _Subject:
     model: Model | None
     samples: Samples | None
     inputs: tuple[str, ...] | None
+    axes: Mapping[str, Axis] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -374,10 +378,8 @@ class _Subject:
             **({"samples": of} if plugin.takes("samples") else {}),
             **options,
         )
-        return replace(
-            completed(found, plugin, one, of),
-            provenance=provenance_of(plugin, options, one, of),
-        )
+        done = completed(found, plugin, one, of).described(self.axes)
+        return replace(done, provenance=provenance_of(plugin, options, one, of))
 
     def _stream(
         self,
@@ -399,6 +401,7 @@ class _Subject:
                         with quietly():  # one bar for all batches is enough
                             found = plugin.function(model=one, samples=of, **options)
                         found = completed(found, plugin, one, of, judge=tally.judge)
+                        found = found.described(self.axes)
                         yield replace(found, provenance={**facts, "target": found.target})
                     advance(len(batch))
             tally.close()

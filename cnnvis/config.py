@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnvis.coordinates import NAMES, axes_of
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import checked, options_of
 from cnnvis.plugin import Plugin
@@ -143,6 +144,8 @@ def _check(key: str, value: Any) -> None:
     if key in TABLES:
         if not isinstance(value, dict):
             raise _Wrong("", key, f"{key} is a table, [{key}.NAME], and here it is {value!r}")
+        for name, table in value.items() if key == "axes" else ():
+            _check_axis(name, table)
         return
     plugins = plugins_of(key)
     if not plugins:
@@ -162,6 +165,18 @@ def _check(key: str, value: Any) -> None:
         for plugin in plugins:
             if option in {o.name for o in options_of(plugin)}:
                 _checked_one(plugin, key, option, one)
+
+
+def _check_axis(name: str, table: Any) -> None:
+    try:
+        axes_of({name: {}})
+    except UserError as error:
+        raise _Wrong(f"axes.{name}", "", str(error)) from None
+    for key, value in table.items() if isinstance(table, dict) else [("", table)]:
+        try:
+            axes_of({name: {key: value} if key else table})
+        except UserError as error:
+            raise _Wrong(f"axes.{name}", key, str(error)) from None
 
 
 def _checked_one(plugin: Plugin, table: str, option: str, value: Any) -> None:
@@ -336,6 +351,19 @@ def typed_value(key: str, words: list[str]) -> Any:
     raise UserError(f"{key} cannot be set")
 
 
+_AXIS = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "unit": {"type": "string"},
+        "start": {"type": "number"},
+        "step": {"type": "number"},
+        "values": {"type": "array", "items": {"type": ["string", "number"]}},
+    },
+    "additionalProperties": False,
+}
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema of ``cnnvis.toml``, every plugin's options included."""
     import msgspec
@@ -343,7 +371,7 @@ def schema() -> dict[str, Any]:
     properties: dict[str, Any] = {
         "class_names": {"type": "array", "items": {"type": "string"}},
         "chains": {"type": "object", "additionalProperties": {"type": "object"}},
-        "axes": {"type": "object", "additionalProperties": {"type": "object"}},
+        "axes": {"type": "object", "properties": dict.fromkeys(NAMES, _AXIS)},
     }
     for plugin in registry():
         known = properties.setdefault(

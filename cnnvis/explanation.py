@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.files import written_whole
 from cnnvis.samples import Array, Samples, class_name
@@ -116,6 +117,8 @@ class Explanation:
         Sentences that a person should read beside the result.
     provenance
         How it was made: plain JSON values by name.
+    coordinates
+        What the positions along an axis stand for, by the axis's name.
     groups
         The name of each map's group of images, where maps are of groups and not of single images.
     input
@@ -134,6 +137,7 @@ class Explanation:
     table: Mapping[str, Sequence[Any]] | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     input: str | None = None
     other_inputs: tuple[Explanation, ...] = ()
@@ -165,6 +169,26 @@ class Explanation:
             return len(self.maps)
         assert self.table is not None
         return max((len(column) for column in self.table.values()), default=0)
+
+    def described(self, axes: Mapping[str, Axis]) -> Explanation:
+        """The same with those of its axes described that are.
+
+        Raises
+        ------
+        UserError
+            If an axis has more or fewer values than positions.
+        """
+        if self.maps is None:
+            return self
+        own = {name: axis for name, axis in axes.items() if name in self.axes}
+        for name, axis in own.items():
+            size = self.maps.shape[self.axes.index(name) + 1]
+            if axis.values and len(axis.values) != size:
+                raise UserError(
+                    f"the axis {name} is described by {len(axis.values)} values, and has {size} "
+                    "positions"
+                )
+        return replace(self, coordinates=own)
 
     @property
     def is_signed(self) -> bool:
@@ -317,6 +341,7 @@ class Explanation:
             "channel_axis": samples.channel_axis if samples else None,
             "class_names": samples.class_names if samples else None,
             "provenance": dict(self.provenance),
+            "coordinates": {name: one.as_dict() for name, one in self.coordinates.items()},
             "groups": self.groups,
             "input": self.input,
         }
@@ -355,6 +380,7 @@ class Explanation:
                 facts["table"],
                 tuple(facts["notes"]),
                 facts["provenance"],
+                axes_of(facts.get("coordinates", {})),
                 tuple(facts.get("groups", ())),
                 facts.get("input"),
             )

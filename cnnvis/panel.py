@@ -6,11 +6,12 @@ Renderers draw these and need not know of volumes, channels or mosaics.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cnnvis.coordinates import Axis
 from cnnvis.explanation import CHANNEL, Explanation, axis_names
 from cnnvis.samples import Array
 
@@ -30,12 +31,15 @@ class Panel:
         What it is, in a line or more.
     tile
         For a mosaic, the rows and columns of one of its tiles, which lie one row or column apart.
+    coordinates
+        What the positions along an axis stand for, by the axis's name, where that is known.
     """
 
     values: Array
     axes: tuple[str, ...]
     title: str = ""
     tile: tuple[int, int] | None = None
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
 
     @property
     def is_profile(self) -> bool:
@@ -109,7 +113,10 @@ def panels(
     # Colours are made on one scale for all, like everything else that is to be compared.
     spread = _spread(maps) if explanation.are_inputs else None
     mapped = [
-        _panel(one, explanation.axes, explanation.title(number), tiles, spread)
+        replace(
+            _panel(one, explanation.axes, explanation.title(number), tiles, spread),
+            coordinates=explanation.coordinates,
+        )
         for number, one in zip(shown, maps, strict=True)
     ]
     if samples is None:

@@ -21,7 +21,7 @@ STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
 RESERVED = {
-    *("architecture", "class_names", "custom", "data", "filter", "images", "input"),
+    *("architecture", "axes", "class_names", "custom", "data", "filter", "images", "input"),
     *("input_shape", "layer", "model", "out", "output", "plugin_options", "quiet", "region"),
     *("render", "samples", "technique", "verbose"),
 }
@@ -160,10 +160,9 @@ class Registry:
         if not os.access(path, os.R_OK):
             raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
         plugins = self.of(kind)
-        if path.is_file():
-            for plugin in plugins:
-                if path.suffix.lower() in plugin.suffixes:
-                    return plugin
+        for plugin in plugins:  # a folder may have an ending, too: data.zarr
+            if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts):
+                return plugin
         for plugin in plugins:
             if plugin.accepts is not None and plugin.accepts(path):
                 return plugin

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.coordinates import axes_of
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256, written_whole
@@ -48,6 +49,7 @@ def run(
     custom: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
     architecture: PathName | None = None,
+    axes: Mapping[str, Any] | None = None,
     render: Sequence[str] = (),
     out: PathName | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -82,6 +84,9 @@ def run(
         The names of the classes, where the data do not hold them.
     custom, input_shape, architecture
         What a model's file lacks; see `load_model`.
+    axes
+        What positions along the axes stand for: ``{"column": {"name": "position", "unit": "bp",
+        "step": 250}}``; see `cnnvis.Axis`.
     render
         Renderers that write a file each: ``("png", "numpy")``. None by default.
     out
@@ -108,6 +113,7 @@ def run(
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
+    described = axes_of(axes or {})
     renderers = writers(render, out)
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     with notes_kept() as notes:
@@ -142,7 +148,7 @@ def run(
                 explanation = completed(result, plugin, one, of)
                 facts = provenance_of(plugin, chosen, one, of)
                 facts = {**explanation.provenance, **facts, "target": explanation.target}
-                explanation = replace(explanation, provenance=facts)
+                explanation = replace(explanation, provenance=facts).described(described)
             except UserError as error:
                 if input is not None or len(explained) == 1:
                     raise

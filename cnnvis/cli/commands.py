@@ -25,7 +25,7 @@ def run(technique: str, model: str, **values: Any) -> None:
     own = with_settings(registry().get("technique", technique), own)
     save = values.pop("save_chain", None)
     others = _with_settings(_of_plugins(values))
-    _set_class_names(values)
+    _set_general(values)
     if save is not None:
         _save(technique, model, own, others, values, save)
     explain(technique, model, own, others, **values)
@@ -61,7 +61,7 @@ def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
     own = ("file", "name", "form", "save", "quiet", "verbose")
     settings = {key: values.pop(key) for key in own if key in values}
     others = _with_settings(_of_plugins(values))
-    _set_class_names(values)
+    _set_general(values)
     run_chain(values, steps, plugin_options=others, **settings)
 
 
@@ -75,10 +75,12 @@ def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]
     return {name: options for name, options in found.items() if options}
 
 
-def _set_class_names(values: dict[str, Any]) -> None:
-    names = general("class_names")
-    if "class_names" not in values and names is not None:
-        values["class_names"] = names.value
+def _set_general(values: dict[str, Any]) -> None:
+    """What is set for all plugins, where nothing else was typed."""
+    for key in ("class_names", "axes"):
+        found = general(key)
+        if key not in values and found is not None:
+            values[key] = found.value
 
 
 CONFIG = {

@@ -31,7 +31,9 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
         with np.load(path, allow_pickle=False) as archive:
             names = list(archive.files)
             wanted = _named(names, x, INPUT_NAMES) or (names[0] if len(names) == 1 else None)
-            several = None if wanted or x else inputs_among(dict(archive))
+            several = None
+            if wanted is None and x is None:
+                several = inputs_among({name: _member(path, archive, name) for name in names})
             if wanted is None and several is None:
                 raise cnnvis.UserError(
                     f"{str(path)!r} holds no array named {x or 'X'!r}; it holds "
@@ -42,7 +44,9 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
                 raise cnnvis.UserError(
                     f"{str(path)!r} holds no array named {y!r}; it holds {', '.join(names)}"
                 )
-            parts: dict[str, Any] = {"X": several if wanted is None else archive[wanted]}
+            parts: dict[str, Any] = {
+                "X": several if wanted is None else _member(path, archive, wanted)
+            }
             if label is not None:
                 parts["y"] = archive[label]
             if "class_names" in names:
@@ -62,6 +66,34 @@ def npy(path: Path) -> cnnvis.Samples:
     except (ValueError, OSError, EOFError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as .npy: {error}") from error
     return samples_of(array, str(path))
+
+
+def _member(path: Path, archive: Any, name: str) -> Any:
+    """An array of an archive: read when it is needed where the archive holds it as it is.
+
+    numpy.savez stores arrays uncompressed, each a .npy file at some place in the archive, and so
+    they can be looked at in place; those of numpy.savez_compressed have to be unpacked.
+    """
+    import zipfile
+
+    import numpy as np
+
+    with zipfile.ZipFile(path) as zipped, path.open("rb") as file:
+        info = zipped.getinfo(f"{name}.npy")
+        if info.compress_type != zipfile.ZIP_STORED:
+            return archive[name]
+        file.seek(info.header_offset + 26)
+        lengths = np.frombuffer(file.read(4), "<u2")
+        file.seek(info.header_offset + 30 + int(lengths.sum()))
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, is_fortran, dtype = read(file)
+        if dtype.hasobject or not all(shape) or not shape:
+            return archive[name]
+        order: Any = "F" if is_fortran else "C"
+        return np.memmap(path, dtype, "r", file.tell(), shape, order)
 
 
 def _named(names: list[str], asked: str | None, usual: tuple[str, ...]) -> str | None:

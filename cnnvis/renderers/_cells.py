@@ -216,11 +216,15 @@ def bars(
         shown.append(label.rjust(max(gutter - 1, 0)) + " " * (gutter > 0))
         shown.append(pen.bar_line(np.round(filled).clip(0, 8).astype(int), scale, down=not above))
         shown.append("\n")
-    last = str(len(panel.values) - 1) if len(panel.values) > 1 else ""
-    between = cells - 1 - len(last)
-    name = pen.text(panel.axes[0])
+    described = panel.coordinates.get(panel.axes[0])
+    ends = [0, len(panel.values) - 1] if len(panel.values) > 1 else [0]
+    first, *rest = [pen.text(described.at(end)) if described else str(end) for end in ends]
+    last = rest[0] if rest else ""
+    between = cells - len(first) - len(last)
+    name = pen.text(described.label(panel.axes[0]) if described else panel.axes[0])
     name = name if len(name) + 2 <= between else ""
-    return shown.append(" " * gutter + ("0" + name.center(between) + last if between > 0 else "0"))
+    below = first + name.center(between) + last if between > 0 else first[:cells]
+    return shown.append(" " * gutter + below)
 
 
 def labels(scale: Scale, lines: int) -> tuple[str, str]:

@@ -68,6 +68,7 @@ class Page:
         fitting = max(int((WIDEST - LEFT) / (self._place + self._gap)), 1)
         self._columns = min(columns, len(pairs), fitting)
 
+        self._coordinates = self._map.coordinates
         letters = int(self._place / LETTER)
         self._titles = [folded(title, letters) for title in titles]
         content = self._columns * (self._place + self._gap) - self._gap
@@ -100,11 +101,35 @@ class Page:
             self._write_title(axes, number)
         names: Any = {"fontsize": 7, "labelpad": 1, "parse_math": False}
         if self._map.axes and number + self._columns >= len(self._pairs):
+            axis = self._map.axes[-1]
             axes.xaxis.set_major_locator(_whole_numbers())
-            axes.set_xlabel(self._map.axes[-1], **names)
+            axes.set_xlabel(self._label(axis), **names)
+            self._number(axes.xaxis, axis, self._map.values.shape[self._map.values.ndim > 1])
         if len(self._map.axes) == 2 and number % self._columns == 0:
-            axes.set_ylabel(self._map.axes[0], **names)
+            axes.set_ylabel(self._label(self._map.axes[0]), **names)
         return axes
+
+    def _label(self, axis: str) -> str:
+        described = self._coordinates.get(axis)
+        return axis if described is None else described.label(axis)
+
+    def _number(self, axis: Any, name: str, size: int) -> None:
+        """Put coordinates in the place of positions, at round ones, or words in their middles."""
+        from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+        described = self._coordinates.get(name)
+        if described is None:
+            return
+        if runs := described.runs():
+            axis.set_major_locator(FixedLocator([place for place, _ in runs]))
+            axis.set_major_formatter(FuncFormatter(lambda place, _: dict(runs).get(place, "")))
+            return
+        if not described.values:
+            first, last = described.start, described.start + described.step * (size - 1)
+            ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(first, last)
+            places = [(tick - described.start) / (described.step or 1) for tick in ticks]
+            axis.set_major_locator(FixedLocator([p for p in places if -0.5 <= p <= size - 0.5]))
+        axis.set_major_formatter(FuncFormatter(lambda place, _: described.at(place)))
 
     def colour_bar(self, drawn: Any) -> None:
         """The scale that all maps share, beside the first row of them."""
@@ -138,6 +163,8 @@ class Page:
             axes.yaxis.set_major_locator(_round_numbers(height))
         else:
             axes.yaxis.set_major_locator(_whole_numbers() if numbered else NullLocator())
+            if numbered and len(panel.axes) == 2:
+                self._number(axes.yaxis, panel.axes[0], panel.values.shape[0])
         return axes
 
     def _write_title(self, axes: Axes, number: int) -> None:

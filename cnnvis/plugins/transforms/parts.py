@@ -71,8 +71,30 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice) -> cnnvi
         raise cnnvis.UserError(f"the axis {axis} has {size} positions, and none at {at}")
     maps = explanation.array.take(list(kept), axis=place)
     if isinstance(at, slice):
-        return explanation.with_maps(maps)
+        known = dict(explanation.coordinates)
+        if axis in known:
+            known[axis] = known[axis].piece(kept)
+        inputs = _samples_piece(explanation, place, list(kept))
+        return explanation.with_maps(maps, coordinates=known, samples=inputs)
     return _without(explanation, place, maps.squeeze(place))
+
+
+def _samples_piece(
+    explanation: cnnvis.Explanation, place: int, kept: list[int]
+) -> cnnvis.Samples | None:
+    """The inputs with the same piece, where they have the axis of the maps that it was cut from."""
+    from dataclasses import replace
+
+    samples, axes = explanation.samples, explanation.space_axes()
+    if samples is None or place not in axes or len(samples.space) != len(axes):
+        return samples
+    x = samples.x
+    channel = None if samples.channel_axis is None else samples.channel_axis % x.ndim
+    spatial = [axis for axis in range(1, x.ndim) if axis != channel]
+    axis = spatial[axes.index(place)]
+    if x.shape[axis] != explanation.array.shape[place]:
+        return samples
+    return replace(samples, source=x.take(kept, axis=axis))
 
 
 @cnnvis.transform("project")
@@ -118,8 +140,13 @@ def resize(
             f"{len(samples.space)}"
         )
     factors = np.ones(maps.ndim)
+    known = dict(explanation.coordinates)
     for axis, size in zip(axes, samples.space, strict=True):
         factors[axis] = size / maps.shape[axis]
+        name = explanation.axes[axis - 1]
+        resized = known[name].resized(maps.shape[axis], size) if name in known else None
+        known = {key: one for key, one in known.items() if key != name}
+        known |= {name: resized} if resized is not None else {}
     zoomed = [
         ndimage.zoom(
             one,
@@ -130,7 +157,7 @@ def resize(
         )
         for one in maps
     ]
-    return explanation.with_maps(np.stack(zoomed))
+    return explanation.with_maps(np.stack(zoomed), coordinates=known)
 
 
 def _place(explanation: cnnvis.Explanation, axis: str) -> int:
@@ -143,4 +170,6 @@ def _place(explanation: cnnvis.Explanation, axis: str) -> int:
 
 def _without(explanation: cnnvis.Explanation, place: int, maps: Any) -> cnnvis.Explanation:
     axes = explanation.axes
-    return explanation.with_maps(maps, axes=(*axes[: place - 1], *axes[place:]))
+    known = {name: one for name, one in explanation.coordinates.items() if name != axes[place - 1]}
+    kept = (*axes[: place - 1], *axes[place:])
+    return explanation.with_maps(maps, axes=kept, coordinates=known)

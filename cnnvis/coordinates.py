@@ -1,0 +1,120 @@
+"""What the positions along an axis stand for: populations, base pairs, seconds, millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from cnnvis.errors import UserError, nearest
+
+NAMES = ("row", "column", "plane", "position", "channel")
+"""The axes that can be described; see `cnnvis.axis_names`."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of maps, described.
+
+    Attributes
+    ----------
+    name
+        What it is, ``position``; its usual name if empty.
+    unit
+        The unit of its coordinates, ``bp``.
+    start, step
+        The coordinate of the first position, and from one to the next.
+    values
+        Instead of these, a word or number for every position: its population, its time.
+    """
+
+    name: str = ""
+    unit: str = ""
+    start: float = 0.0
+    step: float = 1.0
+    values: tuple[str | float, ...] = ()
+
+    def label(self, usual: str) -> str:
+        """What stands beside the axis: ``position (bp)``."""
+        name = self.name or usual
+        return f"{name} ({self.unit})" if self.unit else name
+
+    def at(self, position: float) -> str:
+        """What stands at a position."""
+        place = round(position)
+        if self.values:
+            return str(self.values[place]) if 0 <= place < len(self.values) else ""
+        return f"{self.start + self.step * position:,.6g}"
+
+    def runs(self) -> list[tuple[float, str]]:
+        """The middle of each run of equal words, with the word; empty for numbers."""
+        found: list[tuple[float, str]] = []
+        start = 0
+        for place in range(1, len(self.values) + 1):
+            if place == len(self.values) or self.values[place] != self.values[start]:
+                found.append(((start + place - 1) / 2, str(self.values[start])))
+                start = place
+        is_words = any(isinstance(value, str) for value in self.values)
+        return found if is_words else []
+
+    def piece(self, kept: range) -> Axis:
+        """The axis of some of its positions."""
+        if self.values:
+            return replace(self, values=tuple(self.values[place] for place in kept))
+        return replace(self, start=self.start + self.step * kept.start)
+
+    def resized(self, before: int, after: int) -> Axis | None:
+        """The axis with another number of positions over the same length; None if it has words."""
+        if before == after:
+            return self
+        if self.values:
+            return None
+        step = self.step * before / after
+        return replace(self, start=self.start + (step - self.step) / 2, step=step)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
+    """Axes from tables, as they stand in a ``cnnvis.toml``.
+
+    Parameters
+    ----------
+    described
+        The attributes of `Axis` for each axis, by its usual name: ``{"column": {"unit": "bp"}}``.
+
+    Raises
+    ------
+    UserError
+        If there is no such axis or attribute, or a value is not of its type.
+    """
+    known = [one.name for one in fields(Axis)]
+    found = {}
+    for axis, table in described.items():
+        if isinstance(table, Axis):
+            found[axis] = table
+            continue
+        if axis not in NAMES:
+            raise UserError(
+                f"there is no axis {axis!r}.{nearest(axis, NAMES)} There are: {', '.join(NAMES)}."
+            )
+        if not isinstance(table, Mapping):
+            raise UserError(f"the axis {axis} is described by a table, and not by {table!r}")
+        for key, value in table.items():
+            if key not in known:
+                raise UserError(
+                    f"the axis {axis} has no {key!r}.{nearest(key, known)} It has: "
+                    f"{', '.join(known)}."
+                )
+            fits = {
+                "name": isinstance(value, str),
+                "unit": isinstance(value, str),
+                "values": isinstance(value, list | tuple)
+                and all(isinstance(one, str | int | float) for one in value),
+            }.get(key, isinstance(value, int | float) and not isinstance(value, bool))
+            if not fits:
+                raise UserError(f"{key} of the axis {axis} cannot be {value!r}")
+        found[axis] = Axis(**{**table, "values": tuple(table.get("values", ()))})
+    return found
