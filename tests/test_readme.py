@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.cli import parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (?:.*&& )?cnnvis (.*?)(?:  .*)?$", README, re.MULTILINE)
+TOML = [text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "[axes" in text]
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_there_is_something_to_try() -> None:
-    assert len(COMMANDS) == 11, COMMANDS
+    assert len(COMMANDS) == 20, COMMANDS
     assert len(PYTHON) == 2
 
 
@@ -36,10 +38,39 @@ def test_commands_do_what_they_say(
         seed = request.getfixturevalue("reference") / "seed"
         (tmp_path / "model.h5").symlink_to(seed / "introgression_32x32.h5")
         (tmp_path / "images.pkl").symlink_to(seed / "test_data_32x32.pkl")
+    if words.startswith("chain --file"):  # the command before it in the README wrote the file
+        typed(*shlex.split(next(one for one in COMMANDS if "--save-chain" in one)))
     done = typed(*shlex.split(words))
     assert done.returncode == 0, done.stderr
     for written in re.findall(r"^\S+\.(?:png|npz)$", done.stdout, re.MULTILINE):
         assert (tmp_path / written).stat().st_size > 1000
+
+
+EXAMPLES = [
+    line.strip().removeprefix("cnnvis ")
+    for line in parser._CHAIN_EXAMPLES.splitlines()
+    if line.startswith("  cnnvis chain")
+]
+
+
+@pytest.mark.parametrize("words", EXAMPLES)
+def test_examples_of_the_help_do_what_they_say(words: str, typed: Typed, tmp_path: Path) -> None:
+    assert len(EXAMPLES) == 4
+    done = typed(*shlex.split(words))
+    assert done.returncode == 0, done.stderr
+    for written in re.findall(r"^\S+\.(?:png|npz)$", done.stdout, re.MULTILINE):
+        assert (tmp_path / written).stat().st_size > 1000
+
+
+def test_the_settings_are_settings(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "cnnvis.toml").write_text(TOML[0])
+    done = typed("run", "saliency", "demo", "-r", "numpy", "-o", "maps.npz")
+    assert done.returncode == 0, done.stderr
+    found = cnnvis.Explanation.load(tmp_path / "maps.npz")
+    assert found.provenance["options"]["backprop"] == "rectified"
+    assert found.coordinates["column"].label("column") == "position (kb)"
+    done = typed("chain", "demo", "--name", "means")
+    assert done.returncode == 0, done.stderr
 
 
 def test_python_does_what_it_says(

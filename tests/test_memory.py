@@ -1,0 +1,48 @@
+"""However many images go through a chain, it takes the memory of a batch."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+LIMIT = 1.3
+
+PROGRAM = """
+import resource, sys
+from cnnvis.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def _peak(folder: Path, images: int) -> int:
+    """The largest memory of a whole process that averages a folder of pictures by label."""
+    rng = np.random.default_rng(0)
+    for name in ("first", "second"):
+        (folder / name).mkdir(parents=True)
+    for number in range(images):
+        picture = rng.integers(0, 20, (64, 64), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / ("first", "second")[number % 2] / f"{number:05}.png")
+    words = ["chain", "demo", "-d", str(folder), "saliency", "average", "--by", "label", "numpy"]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words, "-o", str(folder / "mean.npz")],
+        capture_output=True, text=True, timeout=1200, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return int(re.findall(r"PEAK (\d+)", done.stderr)[0])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the module resource")
+def test_twenty_thousand_images_take_the_memory_of_two_hundred(tmp_path: Path) -> None:
+    few, many = _peak(tmp_path / "few", 200), _peak(tmp_path / "many", 20_000)
+    assert many <= LIMIT * few, f"{many / few:.2f} times as much"
