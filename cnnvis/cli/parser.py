@@ -235,7 +235,7 @@ def _parser(words: Sequence[str] | None) -> _Parser:
         _add_subject_flags(chain)
         for flag in sorted({o.flag for p in registry() if p.kind in STEPS for o in options_of(p)}):
             if flag not in chain._option_string_actions:
-                chain.add_argument(flag, help=argparse.SUPPRESS)
+                chain.add_argument(flag, help="an option of a step")
     doctor = _command(below, "doctor", "Examine a model: what it is, its layers, whether data fit.")
     doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
     doctor.set_defaults(command=commands.doctor, parser=doctor)

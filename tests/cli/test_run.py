@@ -366,9 +366,17 @@ def test_help_shows_the_options_of_the_technique(typed: Command) -> None:
 def test_completion(command: Command, tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(command("completion", "bash").stdout)
-    program = (
-        f"source {script}; COMP_WORDS=(cnnvis run saliency x --back); COMP_CWORD=4; "
-        '_shtab_cnnvis; echo "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
-    assert done.stdout.split() == ["--backprop"], done.stderr
+    for typed, expected in (
+        ("run saliency x --back", ["--backprop"]),
+        ("chain x smo", ["smooth"]),
+        ("chain x saliency --sig", ["--sigma"]),
+        ("config sch", ["schema"]),
+        ("doc", ["doctor"]),
+    ):
+        words = f"cnnvis {typed}".split()
+        program = (
+            f"source {script}; COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; "
+            '_shtab_cnnvis; echo "${COMPREPLY[@]}"'
+        )
+        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
+        assert done.stdout.split() == expected, (typed, done.stderr)
