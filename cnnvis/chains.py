@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,15 @@ from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
 from cnnvis.registry import STEPS, registry
 from cnnvis.reporting import note, notes_kept, progress, quietly
-from cnnvis.runner import completed, destination, paired, provenance_of, write
+from cnnvis.runner import (
+    RESULTS,
+    completed,
+    destination,
+    paired,
+    provenance_of,
+    require_writable,
+    write,
+)
 from cnnvis.samples import Samples
 from cnnvis.sources import PathName, PluginOptions, model_of, samples_of
 
@@ -60,6 +69,16 @@ class Stream:
 
     def __iter__(self) -> Iterator[Explanation]:
         return iter(self._batches())
+
+    def first(self, count: int) -> tuple[Explanation, bool]:
+        """The first so many maps, and whether there may be more: later batches are not computed."""
+        parts: list[Explanation] = []
+        for batch in self:
+            parts.append(batch)
+            if sum(map(len, parts)) > count:
+                return Explanation.joined(parts)[range(count)], True
+        self._batches = lambda: parts
+        return self.whole(), False
 
     def whole(self) -> Explanation:
         """All batches as one explanation; from then on they are kept."""
@@ -126,6 +145,8 @@ def chain(
     chosen = steps_of(steps)
     require_fitting(chosen)
     options = [step.options for step in chosen]
+    if any(step.plugin.suffixes for step in chosen):
+        require_writable(RESULTS if out is None else Path(out))
     side = plugin_options or {}
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
@@ -136,15 +157,19 @@ def chain(
         subject.axes = axes_of(axes or {})
         stack: list[Stream] = []
         shown: set[str] = set()
+        results: list[Result] = []
         for step, given in zip(chosen, options, strict=True):
             match step.plugin.kind:
                 case "technique":
-                    stack += subject.explained(step.plugin, given)
+                    more = subject.explained(step.plugin, given)
+                    stack += more
+                    results += [step.plugin.gives or "images"] * len(more)
                 case "transform":
                     _transform(stack, step, given)
+                    results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
                 case _:
-                    for stream in stack:
-                        explanation = _with_notes(stream.whole(), notes)
+                    for stream, result in zip(stack, results, strict=True):
+                        explanation = _with_notes(_shown(stream, result, step, given), notes)
                         if not step.plugin.suffixes:
                             if show is not None:
                                 show(step.plugin, explanation, given)
@@ -155,6 +180,20 @@ def chain(
                         if wrote is not None:
                             wrote(path)
         return [_with_notes(stream.whole(), notes) for stream in stack]
+
+
+def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
+    """What a renderer is to show: all, or the first maps if it shows no more.
+
+    So the first pictures are there before the last image is read.
+    """
+    limit = options.get("limit")
+    if result != "images" or not isinstance(limit, int):
+        return stream.whole()
+    explanation, is_part = stream.first(limit)
+    if is_part:
+        note(f"{step.plugin.name} shows the first {limit} maps")
+    return explanation
 
 
 def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:

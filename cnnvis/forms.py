@@ -188,7 +188,9 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
 
 def _from_file(path: Path, value: Any) -> str:
     text = str(value)
-    return text if text == "demo" else os.path.normpath(path.parent / text)
+    # A slash at the end says that a folder is meant, whether it is there or not.
+    end = "/" if text.endswith("/") else ""
+    return text if text == "demo" else os.path.normpath(path.parent / text) + end
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -220,7 +222,8 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     subject = dict(recipe.subject)
     for key in PATHS:
         if key in subject and subject[key] != "demo":
-            subject[key] = os.path.relpath(subject[key], path.parent)
+            end = "/" if str(subject[key]).endswith("/") else ""
+            subject[key] = os.path.relpath(subject[key], path.parent) + end
     chains = document.get("chains")
     if chains is None:
         chains = tomlkit.table(is_super_table=True)

@@ -202,7 +202,7 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
     """
     asked = [registry().get("renderer", name) for name in render]
     path = Path(RESULTS if output is None else output)
-    _require_writable(path)
+    require_writable(path)
     if asked or output is None or _is_folder(output):
         return [renderer for renderer in asked if renderer.suffixes]
     every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
@@ -308,7 +308,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", name)
 
 
-def _require_writable(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Refuse an output that could not be written, before the work rather than after it.
 
     Raises

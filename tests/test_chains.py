@@ -152,6 +152,28 @@ def test_batches_are_read_and_folded_one_by_one(classifier: Any, images: Any) ->
     np.testing.assert_allclose(found.maps, expected, rtol=1e-5, atol=1e-8)
 
 
+def test_the_first_pictures_are_there_before_the_last_image_is_read(
+    classifier: Any, images: Any, tmp_path: Path
+) -> None:
+    read: list[int] = []
+    when: list[int] = []
+
+    class Source:
+        shape, dtype = (60, 12, 10, 2), np.dtype("float32")
+
+        def __getitem__(self, index: Any) -> Any:
+            rows = np.arange(60)[index]
+            read.extend(rows.tolist())
+            return images[rows % 7]
+
+    steps: list[Any] = ["saliency", ("png", {"limit": 2}), ("average", {"by": "all"}), "numpy"]
+    cnnvis.chain(
+        classifier, steps, data=cnnvis.Samples(Source()), filter=1,
+        out=f"{tmp_path}/", wrote=lambda path: when.append(len(read)),
+    )  # fmt: skip
+    assert when == [3, 63]
+
+
 def test_an_image_with_nan_does_not_cost_the_others(classifier: Any, images: Any) -> None:
     broken = images.copy()
     broken[4, 0, 0, 0] = np.nan

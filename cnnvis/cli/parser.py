@@ -227,15 +227,9 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     named = words[1] if words and len(words) > 1 and words[0] == "run" else ""
     if ":" in named and named not in techniques.choices:
         _add_run_flags(techniques.add_parser(named), registry().get("technique", named))
-    if words is None or words[:1] != ["run"]:  # its own parser reads it, this is its place in lists
-        chain = _command(below, "chain", commands.chain.__doc__ or "")
-        chain.add_argument(
-            "steps", nargs="*", choices=[p.name for p in registry() if p.kind in STEPS]
-        )
-        _add_subject_flags(chain)
-        for flag in sorted({o.flag for p in registry() if p.kind in STEPS for o in options_of(p)}):
-            if flag not in chain._option_string_actions:
-                chain.add_argument(flag, help="an option of a step")
+    chain = _command(below, "chain", commands.chain.__doc__ or "")
+    if words is None:  # for completion; what is typed is read step by step, by other parsers
+        _add_chain_words(chain)
     doctor = _command(below, "doctor", "Examine a model: what it is, its layers, whether data fit.")
     doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
     doctor.set_defaults(command=commands.doctor, parser=doctor)
@@ -259,6 +253,16 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     completion.set_defaults(command=print_completion, parser=completion)
     completion.add_argument("shell", choices=SHELLS, help='use: eval "$(cnnvis completion bash)"')
     return parser
+
+
+def _add_chain_words(parser: _Parser) -> None:
+    """Every word that a chain may hold."""
+    steps = [plugin for plugin in registry() if plugin.kind in STEPS]
+    parser.add_argument("steps", nargs="*", choices=[plugin.name for plugin in steps])
+    _add_subject_flags(parser)
+    for flag in sorted({option.flag for plugin in steps for option in options_of(plugin)}):
+        if flag not in parser._option_string_actions:
+            parser.add_argument(flag, help="an option of a step")
 
 
 def _add_config(below: Any) -> None:
