@@ -375,8 +375,13 @@ class _Subject:
         if (plugin.gives or "images") != "images" or samples is None or model is None:
             return [Stream(lambda: [self._at_once(plugin, options, model, samples)])]
         names = self.inputs or model.explainable_inputs
-        streams = {name: self._stream(plugin, options, model, samples, name) for name in names}
-        if self.inputs is not None or len(names) == 1:
+        # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
+        alone = self.inputs is not None or len(names) == 1
+        streams = {
+            name: self._stream(plugin, options, model, samples, name, strict=alone)
+            for name in names
+        }
+        if alone:
             return list(streams.values())
         # What an input cannot have is found out on a single image, before all others are computed.
         fitting = []
@@ -427,6 +432,8 @@ class _Subject:
         model: Model,
         samples: Samples,
         name: str,
+        *,
+        strict: bool,
     ) -> Stream:
         facts = provenance_of(plugin, options, model, samples)
 
@@ -443,7 +450,7 @@ class _Subject:
                         found = found.described(self.axes)
                         yield replace(found, provenance={**facts, "target": found.target})
                     advance(len(batch))
-            tally.close()
+            tally.close(strict=strict)
 
         return Stream(batches)
 
@@ -480,20 +487,20 @@ class _Tally:
         self.images += len(found)
         self.zero += int((~flat.any(axis=1)).sum())
 
-    def close(self) -> None:
+    def close(self, *, strict: bool) -> None:
         """Say what there is to say.
 
         Raises
         ------
         UserError
-            If there is not one map that shows anything.
+            If there is not one map that shows anything, and that is not to be a note.
         """
         if self.broken:
             shown = ", ".join(map(str, self.broken[:8]))
             more = f" and {len(self.broken) - 8} more" if len(self.broken) > 8 else ""
             note(f"image {shown}{more} was left out, since it holds NaN or infinite values")
         why = self.blank[0] if self.blank else "nothing in it speaks for this target"
-        if self.images == self.zero:
+        if self.images == self.zero and (strict or not self.images):
             raise UserError(
                 f"{self.plugin.name} is zero everywhere in every image: {why}. Another layer, "
                 "filter or modifier may say more."

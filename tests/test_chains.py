@@ -233,6 +233,7 @@ def test_results_of_one_name_do_not_overwrite_each_other(
 
 def test_several_inputs_are_several_results(keras: Any) -> None:
     layers = keras.layers
+    keras.utils.set_random_seed(0)
     left, right = layers.Input((6, 5, 1), name="left"), layers.Input((4,), name="right")
     x = layers.Flatten()(layers.Conv2D(2, 3, activation="relu")(left))
     joined = layers.Concatenate()([x, layers.Dense(3, "relu")(right)])
@@ -241,6 +242,13 @@ def test_several_inputs_are_several_results(keras: Any) -> None:
     data = {"left": rng.normal(size=(5, 6, 5, 1)), "right": rng.normal(size=(5, 4))}
     found = cnnvis.chain(network, ["saliency"], data=data, filter=0)
     assert [one.input for one in found] == ["left", "right"]
+    # Where one of them is blank, the others are still there, and it is said.
+    network.layers[-1].set_weights([np.r_[np.ones((24, 2)), np.zeros((3, 2))], np.zeros(2)])
+    left_only = cnnvis.chain(network, ["saliency"], data=data, filter=0)
+    assert left_only[0].array.any() and not left_only[1].array.any()
+    assert any("zero everywhere in 5 of 5 images" in note for note in left_only[1].notes)
+    with pytest.raises(cnnvis.UserError, match="zero everywhere in every image"):
+        cnnvis.chain(network, ["saliency"], data=data, filter=0, input="right")
     (found,) = cnnvis.chain(network, ["grad-cam"], data=data, filter=0)
     assert found.input == "left" and any("'right' gets no map" in note for note in found.notes)
 

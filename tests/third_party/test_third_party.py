@@ -105,6 +105,22 @@ def test_it_runs_and_its_renderer_too(environment: Environment) -> None:
     np.testing.assert_allclose(sizes, abs(found.maps), rtol=1e-3, atol=1e-6)
 
 
+def test_its_steps_go_into_chains_and_settings(environment: Environment) -> None:
+    steps = ("grad-times-input", "--absolute", "halve", "--times", 2, "numpy", "halve", "csv")
+    done = environment.cnnvis("chain", "demo", "-im", 0, 1, *steps, "-o", "chain.npz")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["chain.npz", "chain.csv"]
+    quarter = cnnvis.Explanation.load(environment.folder / "chain.npz").array
+    sizes = cnnvis.Explanation.load(environment.folder / "abs.npz").array
+    np.testing.assert_allclose(quarter, sizes / 4, rtol=1e-5)
+    done = environment.cnnvis("config", "set", "halve.times", 0)
+    assert done.returncode == 2 and "int >= 1" in done.stderr
+    assert environment.cnnvis("config", "set", "halve.times", 3).returncode == 0
+    shown = environment.cnnvis("show", "halve").stdout
+    assert "times is 3, set by" in shown
+    (environment.folder / "cnnvis.toml").unlink()
+
+
 def test_it_is_gone_after_uninstalling(environment: Environment) -> None:
     environment.pip("uninstall", "--yes", "--quiet", "cnnvis-grad-times-input")
     assert "grad-times-input" not in environment.plugins()

@@ -32,3 +32,15 @@ def csv(explanation, path, *, separator: str = ","):  # type: ignore[no-untyped-
     with path.open("w") as file:
         for one in explanation.maps:
             print(*one.ravel(), sep=separator, file=file)
+
+
+@cnnvis.transform("halve")
+def halve(explanation: cnnvis.Explanation, *, times: cnnvis.Count = 1) -> cnnvis.Explanation:
+    """Half of every value.
+
+    Parameters
+    ----------
+    times
+        How often.
+    """
+    return explanation.with_maps(explanation.array / 2**times)
