@@ -26,7 +26,7 @@ from typing import Any
 
 from cnnvis.coordinates import NAMES, axes_of
 from cnnvis.errors import UserError, nearest
-from cnnvis.options import checked, options_of
+from cnnvis.options import checkable, checked, options_of
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
 
@@ -384,7 +384,7 @@ def schema() -> dict[str, Any]:
             },
         )
         for option in options_of(plugin):
-            kind = msgspec.json.schema(option.annotation)
+            kind = msgspec.json.schema(checkable(option.annotation))
             kind = {"anyOf": [kind, {"const": "none"}]} if None in option.choices else kind
             default = "none" if option.default is None else option.default
             default = list(default) if isinstance(default, tuple) else default

@@ -7,9 +7,10 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
+from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from cnnvis.bounds import Bound
 from cnnvis.errors import UserError, nearest
 from cnnvis.plugin import Plugin
 
@@ -173,7 +174,8 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         option = options[name]
         try:
-            result[name] = msgspec.convert(_plain(value, option), option.annotation, strict=False)
+            kind = checkable(option.annotation)
+            result[name] = msgspec.convert(_plain(value, option), kind, strict=False)
         except msgspec.ValidationError as error:
             hint = nearest(str(value), [str(choice) for choice in option.choices])
             raise UserError(
@@ -182,6 +184,28 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
     if plugin.check is not None:
         plugin.check(**result)
     return result
+
+
+def checkable(annotation: Any) -> Any:
+    """A type as msgspec checks it: with its bounds for ours, which are there without importing it."""
+    import msgspec
+
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        metas = [
+            msgspec.Meta(**{key: value for key, value in vars(one).items() if value is not None})
+            if isinstance(one, Bound)
+            else one
+            for one in parts[1:]
+        ]
+        return Annotated.__class_getitem__((checkable(parts[0]), *metas))
+    if origin in (Union, UnionType):
+        return Union[tuple(checkable(part) for part in parts)]  # noqa: UP007
+    if origin is tuple:
+        return GenericAlias(
+            tuple, tuple(part if part is ... else checkable(part) for part in parts)
+        )
+    return annotation
 
 
 def _plain(value: Any, option: Option) -> Any:

@@ -237,7 +237,8 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     examined = _adder(doctor, "what to examine")
     examined("--data", "-d", metavar="FILE", help="a file or folder of data for it; or demo")
     _add_model_flags(doctor)
-    _add_side_flags(doctor, "loader", "reader")
+    if words is None or words[:1] == ["doctor"]:
+        _add_side_flags(doctor, "loader", "reader")
     _add_config(below)
     listing = _command(below, "list-plugins", "List every plugin there is, built in or installed.")
     listing.set_defaults(command=commands.list_plugins, parser=listing)
@@ -398,6 +399,7 @@ def _add_option(
     """One option of a plugin as a flag; its value stays text, for `options.checked` to judge."""
     settings: dict[str, Any] = {"dest": place, "default": argparse.SUPPRESS}
     about = ""
+    help_text = option.help if shown else ""  # docstrings are parsed for what is shown alone
     if option.annotation is bool:
         settings["action"] = argparse.BooleanOptionalAction if option.default else "store_true"
     else:
@@ -406,7 +408,7 @@ def _add_option(
         settings["metavar"] = option.type.upper() if is_plain else "VALUE"
         kind = "" if is_plain else f"{option.type}; "
         about = f" ({kind}default: {option.default_text})"
-    text = (option.help + about).replace("%", "%%")
+    text = (help_text + about).replace("%", "%%")
     add(*flags, help=text if shown else argparse.SUPPRESS, **settings)
 
 
