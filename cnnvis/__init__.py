@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnvis.chains import Stream as Stream
     from cnnvis.chains import chain as chain
     from cnnvis.coordinates import Axis as Axis
+    from cnnvis.errors import PluginError as PluginError
     from cnnvis.errors import UserError as UserError
     from cnnvis.examination import doctor as doctor
     from cnnvis.explanation import Explanation as Explanation
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cnnvis.plugin import renderer as renderer
     from cnnvis.plugin import technique as technique
     from cnnvis.plugin import transform as transform
+    from cnnvis.registry import load_plugin as load_plugin
     from cnnvis.reporting import note as note
     from cnnvis.reporting import progress as progress
     from cnnvis.runner import run as run
@@ -48,7 +50,7 @@ _HOMES = {
     "chains": ("Stream", "chain"),
     "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
     "coordinates": ("Axis",),
-    "errors": ("UserError",),
+    "errors": ("PluginError", "UserError"),
     "examination": ("doctor",),
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "modify_gradient", "unit_scaled"),
@@ -56,6 +58,7 @@ _HOMES = {
     "model": ("LoadedNetwork", "Model", "load_model"),
     "panel": ("Panel", "panels"),
     "plugin": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),
+    "registry": ("load_plugin",),
     "reporting": ("note", "progress"),
     "runner": ("run",),
     "samples": ("Samples",),

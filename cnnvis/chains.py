@@ -6,7 +6,6 @@ images take the memory of one batch.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +15,12 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.coordinates import Axis, axes_of
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError
 from cnnvis.explanation import Explanation
 from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
-from cnnvis.registry import STEPS, registry
+from cnnvis.registry import registry
 from cnnvis.reporting import note, notes_kept, progress, quietly
 from cnnvis.runner import (
     RESULTS,
@@ -215,21 +214,10 @@ def steps_of(steps: Sequence[StepLike]) -> list[Step]:
             found.append(one)
             continue
         name, given = (one, {}) if isinstance(one, str) else one
-        found.append(Step(step_plugin(name), given))
+        found.append(Step(registry().step(name), given))
     if not found:
         raise UserError("a chain needs steps, such as saliency or png")
     return found
-
-
-def step_plugin(name: str) -> Plugin:
-    """The technique, transform or renderer of that name."""
-    for kind in STEPS:
-        with contextlib.suppress(UserError):
-            return registry().get(kind, name)
-    names = [plugin.name for plugin in registry() if plugin.kind in STEPS]
-    raise UserError(
-        f"there is no step named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
-    )
 
 
 _WORDS: dict[Result, str] = {
@@ -289,9 +277,11 @@ def require_fitting(steps: Sequence[Step]) -> None:
 
 def _transform(stack: list[Stream], step: Step, options: Mapping[str, Any]) -> None:
     """Put a transform's result in the place of what it takes."""
-    function = step.plugin.function
+    function = step.plugin
 
     def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
+        if not isinstance(explanation, Explanation):
+            raise step.plugin.failed(f"it gave {type(explanation).__name__}, not an Explanation")
         facts = dict(explanation.provenance)
         what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
         if other is not None:
@@ -406,7 +396,7 @@ class _Subject:
         """Run a technique for one of the inputs, whatever comes out."""
         with notes_kept(), quietly():
             ((one, of),) = paired(model.tallying([]), sample, (name,))
-            plugin.function(model=one, samples=of, **options)
+            plugin(model=one, samples=of, **options)
 
     def _at_once(
         self,
@@ -417,7 +407,7 @@ class _Subject:
     ) -> Explanation:
         pairs = paired(model, samples, self.inputs)
         one, of = pairs[0]
-        found = plugin.function(
+        found = plugin(
             **({"model": one} if plugin.takes("model") else {}),
             **({"samples": of} if plugin.takes("samples") else {}),
             **options,
@@ -445,7 +435,7 @@ class _Subject:
                     if len(whole):
                         ((one, of),) = paired(model.tallying(tally.blank), whole, (name,))
                         with quietly():  # one bar for all batches is enough
-                            found = plugin.function(model=one, samples=of, **options)
+                            found = plugin(model=one, samples=of, **options)
                         found = completed(found, plugin, one, of, judge=tally.judge)
                         found = found.described(self.axes)
                         yield replace(found, provenance={**facts, "target": found.target})

@@ -28,12 +28,12 @@ from cnnvis.coordinates import NAMES, axes_of
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import checkable, checked, options_of
 from cnnvis.plugin import Plugin
-from cnnvis.registry import registry
+from cnnvis.registry import CHOICE, Registry, registry
 
 FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"
 
-GENERAL = {"class_names": list}
+GENERAL = {"class_names": list, "plugins": list}
 """Keys that belong to no plugin, and their types."""
 
 TABLES = ("chains", "axes")
@@ -80,14 +80,47 @@ def sources() -> tuple[Source, ...]:
     """
     files = [one for one in (project_file(Path.cwd()), user_file()) if one and one.is_file()]
     times = tuple((one, one.stat().st_mtime_ns) for one in dict.fromkeys(files))
-    return _sources(times, tuple(sorted(_variables())))
+    return _sources(times, tuple(sorted(_variables())), registry())
 
 
 @functools.cache  # a command asks for every plugin's options, and the files are read but once
 def _sources(
-    files: tuple[tuple[Path, int], ...], variables: tuple[tuple[str, str], ...]
+    files: tuple[tuple[Path, int], ...],
+    variables: tuple[tuple[str, str], ...],
+    known: Registry,  # what keys there are depends on it
 ) -> tuple[Source, ...]:
     return (_environment(dict(variables)), *(read(path) for path, _ in files))
+
+
+def plugin_files() -> list[tuple[Path, str | None]]:
+    """The files of plugins that settings name, each with what stands against running it, if any.
+
+    They are Python code that runs with every command, so a settings file that belongs to somebody
+    else, such as one left in a shared folder above this one, is not followed.
+
+    Raises
+    ------
+    UserError
+        If a settings file is no TOML.
+    """
+    found: list[tuple[Path, str | None]] = []
+    for path in (user_file(), project_file(Path.cwd())):
+        if path is None or not path.is_file():
+            continue
+        held = _toml(path)
+        held = held.get("tool", {}).get("cnnvis", {}) if path.name == "pyproject.toml" else held
+        names = held.get("plugins", [])
+        for name in names if isinstance(names, list) else ():
+            file = path.parent / Path(str(name)).expanduser()
+            stranger = next((one for one in (path, file) if not _is_ours(one)), None)
+            objection = f"{str(stranger)!r} belongs to another user, so it is not run"
+            found.append((file, objection if stranger else None))
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file belongs to whoever runs this, or to the machine's administrator."""
+    return not (hasattr(os, "getuid") and path.is_file()) or path.stat().st_uid in (0, os.getuid())
 
 
 def project_file(folder: Path) -> Path | None:
@@ -148,6 +181,10 @@ def _check(key: str, value: Any) -> None:
             _check_axis(name, table)
         return
     plugins = plugins_of(key)
+    if not plugins and (
+        registry().only is not None or key in {one.name for one in registry().broken}
+    ):
+        return  # settings of a plugin that is there, but was not loaded
     if not plugins:
         known = [*GENERAL, *TABLES, *sorted({plugin.name for plugin in registry()})]
         place = (key, "") if isinstance(value, dict) else ("", key)
@@ -227,7 +264,7 @@ def _line(path: Path, root: str, table: str, key: str) -> int | None:
 
 def _variables() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and name != CHOICE:
             yield name, value
 
 
@@ -370,6 +407,7 @@ def schema() -> dict[str, Any]:
 
     properties: dict[str, Any] = {
         "class_names": {"type": "array", "items": {"type": "string"}},
+        "plugins": {"type": "array", "items": {"type": "string"}},
         "chains": {"type": "object", "additionalProperties": {"type": "object"}},
         "axes": {"type": "object", "properties": dict.fromkeys(NAMES, _AXIS)},
     }

@@ -14,6 +14,15 @@ class UserError(Exception):
     """
 
 
+class PluginError(Exception):
+    """A plugin that failed at something that is no mistake of the person who used it.
+
+    The message says which plugin of which package, what happened and where to report it; the
+    plugin's own exception is the cause. The command line exits with code 1, and ``-v`` shows the
+    traceback.
+    """
+
+
 def printable(text: str) -> str:
     """The same with what would do something to a terminal written as blanks and question marks."""
     known = (

@@ -405,6 +405,18 @@ class Model:
         """
         return self._choice(len(x), self._units(x, of) if self._predicts else None)
 
+    def scores(
+        self, x: Array, *, weights: Array | None = None, of: Sequence[int] | None = None
+    ) -> Array:
+        """The score of each input, (n,) float32: the target's outputs, weighted and added up.
+
+        For `weights` and `of`, see `input_gradient`.
+        """
+        units = self._units(x, of)
+        weights = self._choice(len(x), units) if weights is None else weights
+        found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
+        return found
+
     @property
     def each_weights(self) -> Array:
         """A row of weights for every output asked for by itself, (m, k) float32; output 0 if none.
@@ -1074,5 +1086,5 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
             raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
     with progress(f"loading {path.name}"):
         keras()
-        loaded = plugin.function(path, **checked(plugin, given))
+        loaded = plugin(path, **checked(plugin, given))
     return Model(loaded, path=path, **target)

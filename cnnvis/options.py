@@ -67,8 +67,9 @@ def options_of(plugin: Plugin) -> tuple[Option, ...]:
     Raises
     ------
     TypeError
-        If a keyword-only parameter has no annotation or no default: the plugin's author must mend
-        that, since neither help nor checks could be made for it.
+        If a keyword-only parameter has no annotation or no default, or one of a type that nobody
+        can type: the plugin's author must mend that, since neither help nor checks could be made
+        for it.
     """
     return _options_of(plugin.function)
 
@@ -83,8 +84,27 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
         annotation, default = _evaluated(function, parameter), parameter.default
         if annotation is inspect.Parameter.empty or default is inspect.Parameter.empty:
             raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
+        if not _is_typable(annotation):
+            raise TypeError(
+                f"option {name!r} has the type {_type_name(annotation)}, "
+                "and an option is a bool, int, float or str, a Literal of such, a tuple of such, "
+                "or one of these or None"
+            )
         options.append(Option(name, annotation, default, docstring))
     return tuple(options)
+
+
+def _is_typable(annotation: Any) -> bool:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _is_typable(parts[0])
+    if origin is Literal:
+        return all(isinstance(value, str | int | float) for value in parts)
+    if origin is tuple:
+        return all(part is ... or _is_typable(part) for part in parts)
+    if origin in (Union, UnionType):
+        return all(_is_typable(part) for part in parts)
+    return annotation in (bool, int, float, str, NoneType)
 
 
 def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:

@@ -6,12 +6,17 @@ defaults the types and defaults of those options, the docstring its help. Nothin
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
+
+from cnnvis.errors import PluginError, UserError
 
 Kind = Literal["technique", "transform", "renderer", "reader", "loader"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -21,6 +26,17 @@ Result = Literal["images", "groups", "pictures", "table"]
 belong to no image (filters, maximizing inputs), or a table."""
 
 MAPS: tuple[Result, ...] = ("images", "groups", "pictures")
+
+Claim = Literal["gradient", "integrated-gradients", "complete"]
+"""What a technique promises of its maps M for the score S and the input x, so that it can be held
+to it: see `cnnvis.testing`.
+
+====================  ============================================================
+gradient              M = dS/dx; for a linear score S = w x + b, M = w
+integrated-gradients  for a linear score, M = w (x - x') with the baseline x' = 0
+complete              the sum of M is S(x) - S(x') with the baseline x' = 0
+====================  ============================================================
+"""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -54,8 +70,14 @@ class Plugin:
     check
         Called with all options, by name, before anything heavy starts: raises `UserError` for
         values that their types allow and the function does not.
+    requires, extra
+        The modules that the plugin cannot do without, and the extra of its package that installs
+        them: where one is missing, the plugin is listed, and says so when it is called.
+    claims
+        What a technique promises of its maps, each with the options under which it holds.
     distribution, version
-        The installed package that the plugin came from, filled in by the registry.
+        The installed package that the plugin came from, filled in by the registry; for a plugin
+        that is a single file, the file's name and nothing.
     """
 
     kind: Kind
@@ -67,8 +89,62 @@ class Plugin:
     check: Callable[..., None] | None = None
     takes_results: tuple[Result, ...] = ()
     gives: Result | None = None
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
     distribution: str = ""
     version: str = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and say whose it is if it fails.
+
+        Raises
+        ------
+        UserError
+            As the function does; or if a module that it requires is missing.
+        PluginError
+            If the function raises anything else, save errors of the disk and of memory, which pass
+            as they are.
+        """
+        if self.missing:
+            raise UserError(f"{self.name} cannot run: {self.missing}")
+        with self._blamed():
+            answer = self.function(*args, **kwargs)
+        return self._guarded(answer) if inspect.isgenerator(answer) else answer
+
+    def _guarded(self, answers: Iterator[Any]) -> Iterator[Any]:
+        with self._blamed():
+            yield from answers
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except (UserError, PluginError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise self.failed(f"{type(error).__name__}: {error}") from error
+
+    def failed(self, what: str) -> PluginError:
+        """The error that says what this plugin did wrong, and where to report it."""
+        return PluginError(
+            f"the {self.kind} {self.name} of {self.origin} failed: {what}. "
+            f"{report_to(self.distribution)}"
+        )
+
+    @property
+    def origin(self) -> str:
+        """The package that it is from, and its version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def missing(self) -> str:
+        """What is not installed that it requires, in a sentence with what would; else empty."""
+        absent = [name for name in self.requires if importlib.util.find_spec(name) is None]
+        if not absent:
+            return ""
+        package = f"{self.distribution or 'cnnvis'}[{self.extra}]" if self.extra else absent[0]
+        return f"it needs {' and '.join(absent)}, which pip install '{package}' installs"
 
     @property
     def summary(self) -> str:
@@ -107,15 +183,22 @@ def technique(
     reference: str | None = None,
     gives: Result = "images",
     check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+    claims: Mapping[Claim, Mapping[str, Any]] | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
 
-    For `check`, here and below, see `Plugin`; for `gives`, `cnnvis.plugin.Result`.
+    For `check`, `requires` and `extra`, here and below, see `Plugin`; for `gives`,
+    `cnnvis.plugin.Result`; for `claims`, `cnnvis.plugin.Claim`.
 
     The function takes those of `model` and `samples` that it needs, by these names; a default of
     None for `samples` says that data are welcome but not needed.
     """
-    return _mark("technique", name, reference=reference, gives=gives, check=check)
+    return _mark(
+        "technique", name, reference=reference, gives=gives, check=check,
+        requires=tuple(requires), extra=extra, claims=dict(claims or {}),
+    )  # fmt: skip
 
 
 def transform(
@@ -125,6 +208,8 @@ def transform(
     takes: Sequence[Result] = MAPS,
     gives: Result | None = None,
     check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
 ) -> Callable[[Function], Function]:
     """Mark a function as a transform of explanations; its parameter says how it takes them.
 
@@ -140,12 +225,18 @@ def transform(
     another kind; see `cnnvis.plugin.Result`.
     """
     return _mark(
-        "transform", name, reference=reference, takes_results=takes, gives=gives, check=check
-    )
+        "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
+        requires=tuple(requires), extra=extra,
+    )  # fmt: skip
 
 
 def renderer(
-    name: str, *, suffixes: Sequence[str] = (), check: Callable[..., None] | None = None
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
 ) -> Callable[[Function], Function]:
     """Mark a function as a renderer: ``function(explanation, path or console, *, options)``.
 
@@ -153,40 +244,57 @@ def renderer(
     becomes the real one once the function returns, so that no half-written file is ever seen.
     Without, it prints: its second parameter, `console`, is a `rich.console.Console`.
     """
-    return _mark("renderer", name, suffixes=suffixes, check=check)
+    return _mark(
+        "renderer",
+        name,
+        suffixes=tuple(suffixes),
+        check=check,
+        requires=tuple(requires),
+        extra=extra,
+    )
 
 
 def reader(
-    name: str, *, suffixes: Sequence[str] = (), accepts: Callable[[Path], bool] | None = None
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    accepts: Callable[[Path], bool] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
 ) -> Callable[[Function], Function]:
     """Mark a function as a reader of data: ``function(path, *, options) -> Samples``."""
-    return _mark("reader", name, suffixes=suffixes, accepts=accepts)
+    return _mark(
+        "reader",
+        name,
+        suffixes=tuple(suffixes),
+        accepts=accepts,
+        requires=tuple(requires),
+        extra=extra,
+    )
 
 
 def loader(
-    name: str, *, suffixes: Sequence[str] = (), accepts: Callable[[Path], bool] | None = None
-) -> Callable[[Function], Function]:
-    """Mark a function as a loader of networks: ``function(path, *, options) -> LoadedNetwork``."""
-    return _mark("loader", name, suffixes=suffixes, accepts=accepts)
-
-
-def _mark(
-    kind: Kind,
     name: str,
     *,
-    reference: str | None = None,
     suffixes: Sequence[str] = (),
     accepts: Callable[[Path], bool] | None = None,
-    check: Callable[..., None] | None = None,
-    takes_results: Sequence[Result] = (),
-    gives: Result | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
 ) -> Callable[[Function], Function]:
+    """Mark a function as a loader of networks: ``function(path, *, options) -> LoadedNetwork``."""
+    return _mark(
+        "loader",
+        name,
+        suffixes=tuple(suffixes),
+        accepts=accepts,
+        requires=tuple(requires),
+        extra=extra,
+    )
+
+
+def _mark(kind: Kind, name: str, **facts: Any) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
-        plugin = Plugin(
-            kind, name, function, reference, tuple(suffixes), accepts, check,
-            tuple(takes_results), gives,
-        )  # fmt: skip
-        setattr(function, _MARK, plugin)
+        setattr(function, _MARK, Plugin(kind, name, function, **facts))
         return function
 
     return decorate
@@ -196,3 +304,26 @@ def plugin_of(function: object) -> Plugin | None:
     """What a decorator said of this function, or None if it is no plugin."""
     found = getattr(function, _MARK, None)
     return found if isinstance(found, Plugin) else None
+
+
+@functools.cache
+def report_to(distribution: str) -> str:
+    """A sentence that says where a failure of this package's plugins is to be reported."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    if distribution.endswith(".py"):
+        return f"Whoever wrote {distribution} can mend that."
+    try:
+        known = metadata(distribution)
+    except (PackageNotFoundError, ValueError):  # a package without metadata, or no package
+        return f"Please report it to the authors of {distribution or 'the plugin'}."
+    addresses = {
+        label.strip().lower(): url.strip()
+        for label, _, url in (one.partition(",") for one in known.get_all("Project-URL") or ())
+    }
+    wanted = ("issues", "bug tracker", "bugs", "tracker", "repository", "source", "homepage")
+    places = [addresses[name] for name in wanted if name in addresses]
+    places += [known["Home-page"]] if known["Home-page"] else []
+    return f"Please report it to the authors of {distribution}{': ' if places else '.'}" + (
+        places[0] if places else ""
+    )

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
-from collections.abc import Iterable, Iterator
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pluggy
 
-from cnnvis.errors import UserError, nearest
-from cnnvis.hookspecs import GROUP, Hooks, hookimpl
+from cnnvis.errors import PluginError, UserError, nearest
+from cnnvis.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
 from cnnvis.options import options_of
-from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of
+from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of, report_to
 
 STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
 RESERVED = {
     *("architecture", "axes", "class_names", "custom", "data", "filter", "images", "input"),
-    *("input_shape", "layer", "model", "out", "output", "plugin_options", "quiet", "region"),
-    *("render", "samples", "technique", "verbose"),
+    *("input_shape", "layer", "model", "no_plugins", "out", "output", "plugin", "plugin_options"),
+    *("quiet", "region", "render", "samples", "technique", "verbose"),
 }
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin module that could not be used, and why."""
+    """A plugin that could not be used, or a module of plugins, and why."""
 
     name: str
     distribution: str
     version: str
     reason: str
+    error: BaseException | None = None
+
+    @property
+    def origin(self) -> str:
+        """The package that it is from, and its version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    def failed(self) -> PluginError:
+        """The error for whoever calls it, with the exception that broke it as its cause."""
+        failure = PluginError(
+            f"the plugin {self.name} of {self.origin} could not be loaded: {self.reason}. "
+            f"{report_to(self.distribution)}"
+        )
+        failure.__cause__ = self.error
+        return failure
 
 
 class _Decorated:
@@ -57,57 +77,124 @@ class _Decorated:
 
 
 class Registry:
-    """Every plugin that the installed packages offer."""
+    """Every plugin that the installed packages offer.
 
-    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
+    Parameters
+    ----------
+    points
+        The entry points to load; those of all installed packages by default.
+    only
+        Load, beside the built-in ones, only the plugins of these packages or entry points.
+    hooks
+        What a plugin module may answer to.
+
+    Attributes
+    ----------
+    broken
+        Plugins that cannot be used.
+    remarks
+        What is to be said of plugins that can be used all the same, each with the plugin's name:
+        that another has its name, or that they follow an old version of the interface.
+    only
+        As it was given.
+    """
+
+    def __init__(
+        self,
+        points: Iterable[EntryPoint] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        hooks: type = Hooks,
+    ) -> None:
         self._manager = pluggy.PluginManager(GROUP)
-        self._manager.add_hookspecs(Hooks)
+        self._manager.add_hookspecs(hooks)
         self._plugins: dict[tuple[Kind, str], Plugin] = {}
         self.broken: list[Broken] = []
+        self.remarks: list[tuple[str, str]] = []
+        self.only = None if only is None else frozenset(only)
         if points is None:
             points = entry_points(group=GROUP)
         # Our own package first, so that no other one takes a built-in name by coming earlier.
         for point in sorted(points, key=lambda p: (_origin(p)[0] != "cnnvis", _origin(p), p.name)):
-            self._load(point)
+            if only is None or not {"cnnvis", *only}.isdisjoint({_origin(point)[0], point.name}):
+                self._load(point.name, *_origin(point), point.load)
 
-    def _load(self, point: EntryPoint) -> None:
-        distribution, version = _origin(point)
+    def add_file(self, path: Path, objection: str | None = None) -> None:
+        """Take the plugins of a single Python file, which is run unless there is an objection."""
+        if objection is None and (not path.is_file() or path.suffix != ".py"):
+            objection = f"there is no file of plugins {str(path)!r}; it is a .py file"
+        if objection is not None:
+            self.broken.append(Broken(path.name, path.name, "", objection))
+            return
+        self._load(path.name, path.name, "", lambda: _imported(path))
+
+    def _load(
+        self, name: str, distribution: str, version: str, load: Callable[[], ModuleType]
+    ) -> None:
+        def broken(name: str, error: BaseException, reason: str = "") -> None:
+            reason = reason or f"{type(error).__name__}: {error}"
+            self.broken.append(Broken(name, distribution, version, reason, error))
+
         try:
-            module = point.load()
-            holder = module if hasattr(module, "cnnvis_plugins") else _Decorated(module)
-            if self._manager.register(holder, f"{distribution}:{point.name}") is None:
-                return
-            implementation = self._manager.subset_hook_caller(
-                "cnnvis_plugins",
-                [other for other in self._manager.get_plugins() if other is not holder],
-            )
-            offered = [plugin for answer in implementation() for plugin in answer]
-            if not offered:
-                raise TypeError("the module decorates no function as a plugin")
-            for plugin in offered:
-                if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
-                    raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
-                taken = RESERVED & {option.name for option in options_of(plugin)}
-                if plugin.kind == "technique" and taken:
-                    raise TypeError(f"the option {taken.pop()!r} is a name that cnnvis itself uses")
-            for plugin in offered:
-                self._add(replace(plugin, distribution=distribution, version=version))
+            offered = self._offered(load(), name, distribution)
         except KeyboardInterrupt:
             raise
         # A module may raise anything at import, SystemExit included; the others must still load.
         except BaseException as error:
-            reason = f"{type(error).__name__}: {error}"
-            self.broken.append(Broken(point.name, distribution, version, reason))
+            broken(name, error)
+            return
+        for plugin in offered:
+            try:
+                _require_usable(plugin)
+            except Exception as error:  # whatever the evaluation of a stranger's annotations raises
+                broken(getattr(plugin, "name", name), error)
+            else:
+                self._add(replace(plugin, distribution=distribution, version=version))
+
+    def _offered(self, module: ModuleType, name: str, distribution: str) -> list[Plugin]:
+        """The plugins of a module."""
+        written_for = getattr(module, "CNNVIS_API", API_VERSION)
+        if written_for != API_VERSION:
+            is_older = isinstance(written_for, int) and written_for < API_VERSION
+            raise TypeError(
+                f"it is written for version {written_for!r} of the plugin interface, and this "
+                f"cnnvis has version {API_VERSION}; {'an older' if is_older else 'a newer'} cnnvis "
+                "may run it"
+            )
+        holder = module if hasattr(module, "cnnvis_plugins") else _Decorated(module)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            registered = self._manager.register(holder, f"{distribution}:{name}")
+        self.remarks += [(name, str(one.message)) for one in warned]
+        if registered is None:
+            return []
+        implementation = self._manager.subset_hook_caller(
+            "cnnvis_plugins",
+            [other for other in self._manager.get_plugins() if other is not holder],
+        )
+        offered = [plugin for answer in implementation() for plugin in answer]
+        if not offered:
+            raise TypeError("the module decorates no function as a plugin")
+        return offered
 
     def _add(self, plugin: Plugin) -> None:
         # Steps of chains share one name space, and those with options --NAME.OPTION another.
         rivals = {kind for space in (STEPS, SIDE) if plugin.kind in space for kind in space}
-        taken = any((kind, plugin.name) in self._plugins for kind in rivals)
-        if not taken:
+        holders = [
+            self._plugins[kind, plugin.name]
+            for kind in rivals
+            if (kind, plugin.name) in self._plugins
+        ]
+        if not holders:
             self._plugins[plugin.kind, plugin.name] = plugin
-        else:
-            full = f"{plugin.distribution}:{plugin.name}"
-            self._plugins[plugin.kind, full] = replace(plugin, name=full)
+            return
+        full = f"{plugin.distribution}:{plugin.name}"
+        if (plugin.kind, full) in self._plugins:
+            reason = f"it offers two plugins named {plugin.name}"
+            self.broken.append(Broken(plugin.name, plugin.distribution, plugin.version, reason))
+            return
+        self._plugins[plugin.kind, full] = replace(plugin, name=full)
+        self.remarks.append((full, f"{plugin.name} alone is that of {holders[0].origin}"))
 
     def __iter__(self) -> Iterator[Plugin]:
         order = {kind: position for position, kind in enumerate(KINDS)}
@@ -124,6 +211,8 @@ class Registry:
         ------
         UserError
             If there is none, with the nearest name and the ones there are.
+        PluginError
+            If there is one that could not be loaded.
         """
         found = self._plugins.get((kind, name))
         if found is None and ":" in name:
@@ -133,16 +222,42 @@ class Registry:
                 found = short_named
         if found is not None:
             return found
-        for broken in self.broken:
-            if broken.name == name:
-                raise UserError(
-                    f"the plugin {name} of {broken.distribution} {broken.version} "
-                    f"could not be loaded: {broken.reason}"
-                )
+        self.require_unbroken(name)
         names = [plugin.name for plugin in self.of(kind)]
         raise UserError(
             f"there is no {kind} named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
         )
+
+    def step(self, name: str) -> Plugin:
+        """The technique, transform or renderer of that name.
+
+        Raises
+        ------
+        UserError
+            If there is none, with the nearest name and the ones there are.
+        PluginError
+            If there is one that could not be loaded.
+        """
+        for kind in STEPS:
+            with suppress(UserError, PluginError):
+                return self.get(kind, name)
+        self.require_unbroken(name)
+        names = [plugin.name for plugin in self if plugin.kind in STEPS]
+        raise UserError(
+            f"there is no step named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
+        )
+
+    def require_unbroken(self, name: str) -> None:
+        """Say why a plugin of that name, or ``distribution:name``, is not there.
+
+        Raises
+        ------
+        PluginError
+            If there is one that could not be loaded.
+        """
+        for broken in self.broken:
+            if name in (broken.name, f"{broken.distribution}:{broken.name}"):
+                raise broken.failed()
 
     def for_path(self, kind: Kind, path: Path) -> Plugin:
         """The reader or loader that takes this file or folder.
@@ -190,7 +305,88 @@ def _beside(path: Path) -> str:
         return ""
 
 
-@functools.cache
+def _require_usable(plugin: Any) -> None:
+    """Raise what is wrong with something that a module offers as a plugin."""
+    if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
+        raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
+    taken = RESERVED & {option.name for option in options_of(plugin)}
+    if plugin.kind == "technique" and taken:
+        raise TypeError(f"the option {taken.pop()!r} is a name that cnnvis itself uses")
+
+
+def _imported(path: Path) -> ModuleType:
+    """A Python file as a module, under a name of its own."""
+    name = f"cnnvis_plugin_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # it ends in .py
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # options look their annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+CHOICE = "CNNVIS_PLUGINS"
+"""The variable of the environment that says which packages' plugins load."""
+
+
+_in_use: list[Registry] = []
+
+
 def registry() -> Registry:
-    """The plugins of this Python's installed packages, found once a process."""
-    return Registry()
+    """The plugins of this Python's installed packages, found once a process.
+
+    ``CNNVIS_PLUGINS`` names the packages, or entry points, whose plugins are loaded beside the
+    built-in ones, with commas between them; ``none`` for none. Without it all are.
+    """
+    return _in_use[-1] if _in_use else _installed(os.environ.get(CHOICE))
+
+
+@functools.cache
+def _installed(choice: str | None) -> Registry:
+    only = None if choice is None else set(choice.replace(",", " ").split()) - {"none"}
+    return Registry(only=only)
+
+
+@contextmanager
+def using(chosen: Registry) -> Iterator[None]:
+    """Have `registry` give this one inside the block."""
+    _in_use.append(chosen)
+    try:
+        yield
+    finally:
+        _in_use.pop()
+
+
+def load_plugin(path: str | os.PathLike[str]) -> None:
+    """Take the plugins of a single Python file, for this process; the file is run.
+
+    Raises
+    ------
+    UserError
+        If there is no such file.
+    PluginError
+        If it, or a plugin in it, cannot be used.
+    """
+    path = Path(path)
+    require_file(path)
+    known = registry()
+    before = len(known.broken)
+    known.add_file(path)
+    for broken in known.broken[before:]:
+        raise broken.failed()
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no Python file.
+
+    Raises
+    ------
+    UserError
+        If there is no such file.
+    """
+    if not path.is_file() or path.suffix != ".py":
+        raise UserError(f"there is no file of plugins {str(path)!r}; it is a .py file")

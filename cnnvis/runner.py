@@ -140,7 +140,7 @@ def run(
             # What is said of one input stands beside that input's maps, what is general beside all.
             del notes[kept:]
             try:
-                result = plugin.function(
+                result = plugin(
                     **({"model": one} if plugin.takes("model") else {}),
                     **({"samples": of} if plugin.takes("samples") else {}),
                     **chosen,
@@ -246,7 +246,7 @@ def write(
 ) -> None:
     """Have a renderer write one file, whole or not at all."""
     with written_whole(path) as temporary, progress(f"drawing {path.name}"):
-        renderer.function(explanation, temporary, **options)
+        renderer(explanation, temporary, **options)
 
 
 def destination(
@@ -376,10 +376,7 @@ def completed(
     `judge` looks at maps of images and refuses what shows nothing; by default, if all are blank.
     """
     if not isinstance(result, Explanation):
-        raise TypeError(
-            f"the technique {plugin.name} of {plugin.distribution} {plugin.version} gave "
-            f"{type(result).__name__}, not an Explanation"
-        )
+        raise plugin.failed(f"it gave {type(result).__name__}, not an Explanation")
     found: Explanation = result
     if found.maps is not None and found.samples is not None:
         if judge is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from cnnvis.errors import UserError, printable
+from cnnvis.errors import PluginError, UserError, printable
 
 MISUSE = 2
 INTERRUPTED = 130
@@ -14,8 +15,6 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a bug, 2 bad use or refused input, 130 stopped."""
-    from cnnvis.cli.parser import parsed
-
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in words or "--verbose" in words
     if not verbose and not sys.warnoptions:
@@ -24,12 +23,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.simplefilter("ignore")  # of Keras and others, for whoever develops with them
     code = 0
     try:
-        values = parsed(words)
-        command = values.pop("command")
-        command(**values)
-        sys.stdout.flush()
+        from cnnvis.cli.plugins import chosen_plugins
+
+        with chosen_plugins(words) as words:
+            from cnnvis.cli.parser import parsed
+
+            values = parsed(words)
+            command = values.pop("command")
+            command(**values)
+            sys.stdout.flush()
     except UserError as error:
         code = _say(str(error), MISUSE)
+    except PluginError as error:
+        if verbose and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        hint = "" if verbose else " With -v there is a traceback to report."
+        code = _say(f"{error}{hint}", 1)
     except KeyboardInterrupt:
         code = _say("stopped", INTERRUPTED)
     except BrokenPipeError:
@@ -39,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if verbose:
             raise
         code = _say(
-            f"{type(error).__name__}: {error}. This is a bug in cnnvis or in one of its plugins; "
-            "with -v there is a traceback to report",
+            f"{type(error).__name__}: {error}. This is a bug in cnnvis; with -v there is a traceback to report",
             1,
         )
     sys.exit(code)

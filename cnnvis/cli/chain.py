@@ -55,7 +55,7 @@ def run_chain(
     messages, results = messages_console(), Console()
 
     def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
-        renderer.function(explanation, results, **options)
+        renderer(explanation, results, **options)
 
     def wrote(path: Path) -> None:
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from cnnvis.config import general, options_for, with_settings
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import PluginError, UserError, nearest, printable
 from cnnvis.options import Option, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import SIDE, registry
@@ -128,28 +129,49 @@ def _of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def list_plugins(kind: Kind | None = None, json: bool = False) -> None:
-    """List every plugin there is, built in or installed."""
-    plugins = list(registry()) if kind is None else registry().of(kind)
+    """List every plugin there is, built in or installed, and those that cannot be used."""
+    known = registry()
+    plugins = list(known) if kind is None else known.of(kind)
     if json:
-        _print_json([_facts(plugin) for plugin in plugins])
+        broken = [
+            {
+                "name": one.name,
+                "distribution": one.distribution,
+                "version": one.version,
+                "state": "broken",
+                "reason": one.reason,
+            }
+            for one in known.broken
+        ]
+        _print_json([*map(_facts, plugins), *broken])
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("kind", "name", "what it does", "from"):
         table.add_column(heading, no_wrap=heading != "what it does")
     for plugin in plugins:
-        origin = f"{plugin.distribution} {plugin.version}"
-        table.add_row(plugin.kind, Text(plugin.name, "bold"), Text(plugin.summary), Text(origin))
-    console = Console()
+        table.add_row(
+            plugin.kind, Text(plugin.name, "bold"), Text(plugin.summary), Text(plugin.origin)
+        )
     console.print(table)
-    for broken in registry().broken:
-        origin = f"{broken.distribution} {broken.version}"
-        text = f"{broken.name} of {origin} could not be loaded: {broken.reason}"
-        console.print(Text(text, "red"))
+    states = [(plugin.name, plugin.missing, "yellow") for plugin in plugins if plugin.missing]
+    shown = {plugin.name for plugin in plugins}
+    states += [
+        (name, said, "yellow") for name, said in known.remarks if kind is None or name in shown
+    ]
+    for name, said, style in states:
+        console.print(Text.assemble((name, style), f": {printable(said)}"))
+    for one in known.broken:
+        said = printable(f"{one.name} of {one.origin} could not be loaded: {one.reason}")
+        console.print(Text(said, "red"))
+    if known.only is not None:
+        also = f" and those of {', '.join(sorted(known.only))}" if known.only else ""
+        console.print(Text(f"Only the built-in plugins{also} were loaded.", "dim"))
 
 
 def show(name: str, json: bool = False) -> None:
@@ -171,11 +193,9 @@ def _named(name: str) -> list[Plugin]:
     if found:
         return found
     for kind in KINDS:
-        try:  # dist:name, and plugins that could not be loaded
+        with suppress(UserError, PluginError):  # dist:name
             return [registry().get(kind, name)]
-        except UserError as error:
-            if "could not be loaded" in str(error):
-                raise
+    registry().require_unbroken(name)
     names = sorted({plugin.name for plugin in registry()})
     raise UserError(
         f"there is no plugin named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
@@ -191,6 +211,8 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "reference": plugin.reference,
         "suffixes": list(plugin.suffixes),
+        "state": "missing" if plugin.missing else "ok",
+        "reason": plugin.missing or None,
     }
 
 
@@ -219,10 +241,12 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
     console.print(
         Text.assemble(
             (plugin.name, "bold"),
-            f"  {plugin.kind} of {plugin.distribution} {plugin.version}",
+            f"  {plugin.kind} of {plugin.origin}",
             f", {plugin.reference}" if plugin.reference else "",
         )
     )
+    if plugin.missing:
+        console.print(Text(plugin.missing, "yellow"))
     if plugin.suffixes:
         console.print(Text(f"files: {' '.join(plugin.suffixes)}"))
     console.print()

@@ -43,7 +43,7 @@ def examine(
 def _print(console: Console, report: Report) -> None:
     console.print(_facts(report))
     console.print()
-    registry().get("renderer", "terminal").function(_layers(report), console)
+    registry().get("renderer", "terminal")(_layers(report), console)
     console.print()
     obstacles = {layer.name: layer.obstacle for layer in report.layers if layer.obstacle}
     for name, why in obstacles.items():

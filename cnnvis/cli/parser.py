@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from cnnvis.cli import commands
+from cnnvis.cli.plugins import FLAGS
 from cnnvis.errors import UserError, nearest
 from cnnvis.options import Option, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
@@ -76,13 +77,15 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
 
 def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
     """The same for ``cnnvis chain``: what comes before the first step, and each step."""
-    names = [plugin.name for plugin in registry() if plugin.kind in STEPS]
+    steps_known = [plugin for plugin in registry() if plugin.kind in STEPS]
+    names = [plugin.name for plugin in steps_known]
+    names += [f"{plugin.distribution}:{plugin.name}" for plugin in steps_known]
     head, *segments = _segments(words, names)
-    parser = _chain_parser(names)
+    parser = _chain_parser([plugin.name for plugin in steps_known])
     values = _values(parser, head, names)
     steps = []
     for name, *rest in segments:
-        plugin = next(p for p in registry() if p.kind in STEPS and p.name == name)
+        plugin = registry().step(name)
         one = _Parser(prog=f"cnnvis chain ... {name}", description=plugin.description)
         add = _adder(one, f"options of {name}")
         for option in options_of(plugin):
@@ -104,7 +107,7 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
         is_value = before.startswith("-") and "=" not in before and before not in switches
         if word in names and not is_value:
             segments.append([word])
-            plugin = next(p for p in registry() if p.kind in STEPS and p.name == word)
+            plugin = registry().step(word)
             switches = {
                 flag
                 for option in options_of(plugin)
@@ -132,9 +135,10 @@ def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict
             f"there is no option {unknown[0]!r}.{nearest(unknown[0], flags)} (see {parser.prog} --help)"
         )
     if unknown:
+        registry().require_unbroken(unknown[0])
         raise UserError(
             f"there is no step {unknown[0]!r}.{nearest(unknown[0], names)} "
-            f"There are: {', '.join(names)}."
+            f"There are: {', '.join(name for name in names if ':' not in name)}."
         )
     return vars(found)
 
@@ -210,6 +214,11 @@ def _parser(words: Sequence[str] | None) -> _Parser:
         default=argparse.SUPPRESS,
         help="print the version and exit",
     )
+    for flag, about in FLAGS.items():  # taken out before anything is parsed; here for the help
+        takes: dict[str, Any] = (
+            {"metavar": "FILE"} if flag == "--plugin" else {"action": "store_true"}
+        )
+        parser.add_argument(flag, help=about, default=argparse.SUPPRESS, **takes)
     below = parser.add_subparsers(
         title="commands", metavar="COMMAND", prog="cnnvis", parser_class=_Parser
     )

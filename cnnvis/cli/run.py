@@ -48,7 +48,7 @@ def explain(
     for renderer in to_console:
         chosen = checked(renderer, plugin_options.get(renderer.name, {}))
         for one in (explanation, *explanation.other_inputs):
-            renderer.function(one, results, **chosen)
+            renderer(one, results, **chosen)
     for path in paths:
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)
     if not quiet:
