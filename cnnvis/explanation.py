@@ -232,6 +232,8 @@ class Explanation:
             lines.append(" ".join(words))
         if self.titles:
             lines.append(self.titles[position])
+        elif self.groups:
+            lines.append(self.groups[position])
         elif self.targets:
             lines.append(str(self.targets[position]))
         if self.targets and self.targets[position].score is not None:

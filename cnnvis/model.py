@@ -853,7 +853,7 @@ class Model:
                     f"{one.name!r}; give data for all of them"
                 )
             if len(rows) != count or (of is None and len(held) != count):
-                raise UserError(
+                raise ValueError(  # whoever wrote the technique can mend that, not its user
                     f"there are {count} inputs and {len(held)} samples to hold {one.name!r} at; "
                     "say with `of` which sample each belongs to"
                 )

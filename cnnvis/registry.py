@@ -149,7 +149,7 @@ class Registry:
             except Exception as error:  # whatever the evaluation of a stranger's annotations raises
                 broken(getattr(plugin, "name", name), error)
             else:
-                self._add(replace(plugin, distribution=distribution, version=version))
+                self.add(replace(plugin, distribution=distribution, version=version))
 
     def _offered(self, module: ModuleType, name: str, distribution: str) -> list[Plugin]:
         """The plugins of a module."""
@@ -177,7 +177,8 @@ class Registry:
             raise TypeError("the module decorates no function as a plugin")
         return offered
 
-    def _add(self, plugin: Plugin) -> None:
+    def add(self, plugin: Plugin) -> Plugin:
+        """Take one plugin, under its full name if its own is taken; gives it as it is listed."""
         # Steps of chains share one name space, and those with options --NAME.OPTION another.
         rivals = {kind for space in (STEPS, SIDE) if plugin.kind in space for kind in space}
         holders = [
@@ -187,14 +188,15 @@ class Registry:
         ]
         if not holders:
             self._plugins[plugin.kind, plugin.name] = plugin
-            return
+            return plugin
         full = f"{plugin.distribution}:{plugin.name}"
         if (plugin.kind, full) in self._plugins:
             reason = f"it offers two plugins named {plugin.name}"
             self.broken.append(Broken(plugin.name, plugin.distribution, plugin.version, reason))
-            return
+            return plugin
         self._plugins[plugin.kind, full] = replace(plugin, name=full)
         self.remarks.append((full, f"{plugin.name} alone is that of {holders[0].origin}"))
+        return self._plugins[plugin.kind, full]
 
     def __iter__(self) -> Iterator[Plugin]:
         order = {kind: position for position, kind in enumerate(KINDS)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -9,11 +10,14 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cnnvis
-from cnnvis.registry import Registry
+from cnnvis.hookspecs import hookspec
+from cnnvis.plugin import report_to
+from cnnvis.registry import Registry, registry, using
 
 GOOD = '''
 import cnnvis
@@ -83,8 +87,11 @@ def test_a_broken_module_is_kept_with_its_reason(package: Path, text: str, reaso
     assert [plugin.name for plugin in found] == ["good"]
     assert [broken.name for broken in found.broken] == ["bad"]
     assert re.search(reason, found.broken[0].reason)
-    with pytest.raises(cnnvis.UserError, match=r"plugin bad of .*could not be loaded"):
+    with pytest.raises(cnnvis.PluginError, match=r"plugin bad of .*could not be loaded") as raised:
         found.get("technique", "bad")
+    assert raised.value.__cause__ is found.broken[0].error  # for the traceback
+    with pytest.raises(cnnvis.PluginError, match="could not be loaded"):
+        found.step("bad")
 
 
 def test_a_module_may_make_its_plugins_itself(package: Path) -> None:
@@ -168,3 +175,174 @@ def test_renderers_readers_and_loaders_share_their_names(package: Path) -> None:
     one = GOOD.replace("technique", "renderer")
     found = _registry(package, a=one, b=one.replace("renderer", "reader"))
     assert [plugin.name for plugin in found] == ["good", ":good"]
+
+
+def test_one_bad_plugin_of_a_module_leaves_the_others(package: Path) -> None:
+    bad = (
+        GOOD.replace('"good"', '"bad"')
+        .replace("def good", "def bad")
+        .replace("int = 3", "dict = 3")
+    )
+    found = _registry(package, both=GOOD + bad.replace("import cnnvis", ""))
+    assert [plugin.name for plugin in found] == ["good"]
+    assert [broken.name for broken in found.broken] == ["bad"]
+    assert re.search("'size' has the type dict, and an option is a bool", found.broken[0].reason)
+
+
+def test_a_module_may_say_which_interface_it_is_written_for(package: Path) -> None:
+    found = _registry(
+        package,
+        now=GOOD + "\nCNNVIS_API = 1\n",
+        later=GOOD + "\nCNNVIS_API = 2\n",
+        never=GOOD + "\nCNNVIS_API = 'two'\n",
+    )
+    assert [plugin.name for plugin in found] == ["good"]
+    reasons = {broken.name: broken.reason for broken in found.broken}
+    assert "written for version 2 of the plugin interface" in reasons["later"]
+    assert "this cnnvis has version 1; a newer cnnvis may run it" in reasons["later"]
+    assert "version 'two'" in reasons["never"]
+
+
+def test_modules_that_follow_an_old_interface_are_warned_of(package: Path) -> None:
+    class Changed:
+        @hookspec(warn_on_impl=DeprecationWarning("cnnvis_plugins will take the version"))
+        def cnnvis_plugins(self) -> object:
+            """As it was."""
+
+    (package / "plug_old.py").write_text(GOOD)
+    points = EntryPoints([EntryPoint("old", "plug_old", "cnnvis")])
+    found = Registry(points, hooks=Changed)
+    assert [plugin.name for plugin in found] == ["good"]
+    assert found.remarks == [("old", "cnnvis_plugins will take the version")]
+
+
+def test_a_taken_name_is_remarked_on(package: Path) -> None:
+    found = _registry(package, a=GOOD, b=GOOD)
+    assert [name for name, _ in found.remarks] == [":good"]
+    twice = _registry(package, twice=GOOD + GOOD.replace("def good", "def better"))
+    assert [plugin.name for plugin in twice] == [":good", "good"]
+
+
+def test_which_plugins_load_can_be_chosen(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (package / "plug_one.py").write_text(GOOD)
+    (package / "plug_two.py").write_text(GOOD.replace('"good"', '"two"'))
+    points = EntryPoints([EntryPoint(name, f"plug_{name}", "cnnvis") for name in ("one", "two")])
+    assert [plugin.name for plugin in Registry(points)] == ["good", "two"]
+    assert [plugin.name for plugin in Registry(points, only={"two"})] == ["two"]
+    assert list(Registry(points, only=[])) == []
+    monkeypatch.setenv("CNNVIS_PLUGINS", "none")
+    assert registry().only == frozenset()
+    assert registry().get("technique", "saliency")
+    monkeypatch.setenv("CNNVIS_PLUGINS", "cnnvis-occlusion, mine")
+    assert registry().only == {"cnnvis-occlusion", "mine"}
+
+
+def test_what_is_missing_is_said_when_it_is_called(package: Path) -> None:
+    text = GOOD.replace('("good")', '("good", requires=["no_such_module"], extra="more")')
+    plugin = _registry(package, good=text).get("technique", "good")
+    assert "needs no_such_module" in plugin.missing
+    with pytest.raises(cnnvis.UserError, match=r"good cannot run: .*\[more\]"):
+        plugin(model=None)
+
+
+def test_a_failure_names_the_plugin_and_where_to_report_it(tmp_path: Path) -> None:
+    path = tmp_path / "my_method.py"
+    path.write_text(GOOD + "    return {}['missing']\n")
+    known = Registry(only=[])
+    known.add_file(path)
+    with using(known):
+        with pytest.raises(cnnvis.PluginError) as raised:
+            cnnvis.run("good", "demo")
+        assert isinstance(raised.value.__cause__, KeyError)
+        assert re.search(r"technique good of my_method\.py failed: KeyError", str(raised.value))
+        path.write_text(GOOD + "    return 3\n")
+    known = Registry(only=[])
+    known.add_file(path)
+    with using(known), pytest.raises(cnnvis.PluginError, match="it gave int, not an Explanation"):
+        cnnvis.run("good", "demo")
+
+
+def test_an_installed_package_says_where_to_report() -> None:
+    assert report_to("pluggy").startswith("Please report it to the authors of pluggy: https://")
+    assert report_to("no-such-package") == "Please report it to the authors of no-such-package."
+
+
+def test_single_files(tmp_path: Path) -> None:
+    with using(Registry(only=[])):
+        (tmp_path / "good.py").write_text(GOOD)
+        cnnvis.load_plugin(tmp_path / "good.py")
+        found = registry().get("technique", "good")
+        assert (found.distribution, found.version) == ("good.py", "")
+        assert registry().get("technique", "good.py:good") == found
+        with pytest.raises(cnnvis.UserError, match="no file of plugins"):
+            cnnvis.load_plugin(tmp_path / "bad.py")
+        (tmp_path / "bad.py").write_text("import cnnvis\n1 / 0\n")
+        with pytest.raises(cnnvis.PluginError, match="ZeroDivisionError"):
+            cnnvis.load_plugin(tmp_path / "bad.py")
+    with pytest.raises(cnnvis.UserError, match="no technique named 'good'"):
+        registry().get("technique", "good")
+
+
+# The same from the command line
+
+FILE = GOOD + '    return cnnvis.Explanation(table={"size": [size]})\n'
+
+
+def test_a_file_of_plugins_on_the_command_line(typed: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE.replace('("good")', '("good", gives="table")'))
+    done = typed("--plugin", "mine.py", "run", "good", "demo", "--size", 7)
+    assert done.returncode == 0, done.stderr
+    assert "7" in done.stdout
+    assert "mine.py" in typed("list-plugins", "--plugin=mine.py").stdout
+    assert typed("run", "good", "demo").returncode == 2
+    assert "no file of plugins" in typed("--plugin", "none.py", "list-plugins").stderr
+    assert "--plugin takes a file" in typed("list-plugins", "--plugin").stderr
+
+
+def test_files_of_plugins_in_settings(typed: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE.replace('("good")', '("good", gives="table")'))
+    (tmp_path / "bad.py").write_text("raise SystemExit(5)")
+    (tmp_path / "cnnvis.toml").write_text(
+        'plugins = ["mine.py", "bad.py", "gone.py"]\n[good]\nsize = 9\n'
+    )
+    assert "9" in typed("run", "good", "demo").stdout
+    states = {one["name"]: one for one in json.loads(typed("list-plugins", "--json").stdout)}
+    assert states["good"]["state"] == "ok" and states["good"]["distribution"] == "mine.py"
+    assert states["bad.py"]["reason"] == "SystemExit: 5"
+    assert "no file of plugins" in states["gone.py"]["reason"]
+    done = typed("--no-plugins", "list-plugins")
+    assert done.returncode == 0 and "good" not in done.stdout
+    assert "Only the built-in plugins were loaded" in done.stdout
+    assert typed("--no-plugins", "run", "model-summary", "demo").returncode == 0  # [good] is there
+
+
+def test_files_of_other_people_are_not_run(
+    typed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    (tmp_path / "cnnvis.toml").write_text('plugins = ["mine.py"]\n')
+    if not hasattr(os, "getuid"):
+        pytest.skip("files have no owners here")
+    os.chown(tmp_path / "cnnvis.toml", 1234, -1) if os.getuid() == 0 else monkeypatch.setattr(
+        os, "getuid", lambda: 4321
+    )
+    listed = json.loads(typed("list-plugins", "--json").stdout)
+    (mine,) = [one for one in listed if one["name"] == "mine.py"]
+    assert mine["state"] == "broken" and "belongs to another user" in mine["reason"]
+
+
+def test_a_broken_plugin_says_why_and_shows_its_traceback(typed: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        FILE + GOOD.replace('"good"', '"bad"').replace("int = 3", "dict = 3")
+    )
+    done = typed("--plugin", "mine.py", "run", "bad", "demo")
+    assert done.returncode == 1
+    assert "bad of mine.py could not be loaded: TypeError: option 'size'" in done.stderr
+    assert "Traceback" not in done.stderr and "With -v there is a traceback" in done.stderr
+    assert "Traceback" in typed("--plugin", "mine.py", "run", "bad", "demo", "-v").stderr
+    done = typed("--plugin", "mine.py", "chain", "demo", "bad", "png")
+    assert done.returncode == 1 and "could not be loaded" in done.stderr
+    (tmp_path / "mine.py").write_text(GOOD + "    raise ValueError('too small')\n")
+    done = typed("--plugin", "mine.py", "run", "good", "demo")
+    assert done.returncode == 1
+    assert "technique good of mine.py failed: ValueError: too small" in done.stderr

@@ -155,7 +155,7 @@ def test_techniques_that_change_their_inputs_say_whose_they_are(network: Any) ->
     samples = cnnvis.Samples.of(DATA).shaped_for_inputs(shapes)["left"]
     at = model.on(samples)
     twice = np.concatenate([samples.x, samples.x])
-    with pytest.raises(cnnvis.UserError, match="say with `of` which sample each belongs to"):
+    with pytest.raises(ValueError, match="say with `of` which sample each belongs to"):
         at.input_gradient(twice)
     found = at.input_gradient(twice, of=[*range(5), *range(5)])
     np.testing.assert_allclose(found[:5], at.input_gradient(samples.x), rtol=1e-5, atol=1e-8)

@@ -14,7 +14,10 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 a bug, 2 bad use or refused input, 130 stopped."""
+    """Run the command line and exit.
+
+    0 done, 1 a bug, 2 bad use or refused input, 3 done, and something did not hold, 130 stopped.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in words or "--verbose" in words
     if not verbose and not sys.warnoptions:
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             values = parsed(words)
             command = values.pop("command")
-            command(**values)
+            code = command(**values) or 0
             sys.stdout.flush()
     except UserError as error:
         code = _say(str(error), MISUSE)

@@ -119,6 +119,21 @@ def doctor(model: str, **values: Any) -> None:
     examine(model, plugin_options=_of_plugins(values), **values)
 
 
+def new_plugin(**values: Any) -> None:
+    """Write a package with a plugin of your own, ready to install."""
+    from cnnvis.cli.packages import write_package
+
+    write_package(**values)
+
+
+def test_plugin(name: str, file: str | None = None, quiet: bool = False, **options: Any) -> int:
+    """Hold a plugin to all that plugins promise."""
+    from cnnvis.cli.packages import test
+
+    own = {place.removeprefix("option "): value for place, value in options.items()}
+    return test(name, file, own, quiet=quiet)
+
+
 def _of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Take the options of readers, loaders and renderers, ``png.cmap``, out of what was typed."""
     found: dict[str, dict[str, Any]] = {}

@@ -197,7 +197,10 @@ def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[
     )
 
 
-COMMANDS = ("run", "chain", "doctor", "config", "list-plugins", "show", "completion")
+COMMANDS = (
+    *("run", "chain", "doctor", "config", "list-plugins", "show"),
+    *("new-plugin", "test-plugin", "completion"),
+)
 
 
 def _parser(words: Sequence[str] | None) -> _Parser:
@@ -255,6 +258,27 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     show = _command(below, "show", "Show what a plugin does, where it is from and its options.")
     show.set_defaults(command=commands.show, parser=show)
     show.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
+    new = _command(below, "new-plugin", commands.new_plugin.__doc__ or "")
+    new.set_defaults(command=commands.new_plugin, parser=new)
+    new.add_argument("name", metavar="NAME", help="what to call the plugin: my-method")
+    made = _adder(new, "the package")
+    made("--kind", choices=KINDS, help="what the plugin does (default: technique)")
+    made("--folder", metavar="PATH", help="where the package's folder goes (default: here)")
+    testing = _command(below, "test-plugin", commands.test_plugin.__doc__ or "")
+    testing.usage = "cnnvis test-plugin NAME [its options]"
+    testing.set_defaults(command=commands.test_plugin, parser=testing)
+    testing.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
+    tested = _adder(testing, "how to test it")
+    tested("--file", metavar="PATH", help="for a reader or loader: a file that it takes")
+    tested("--quiet", "-q", action="store_true", help="no bars")
+    if words and words[0] == "test-plugin":
+        own = _adder(testing, "options of the plugin, where its defaults do not fit small networks")
+        seen: set[str] = set()
+        for plugin in (one for one in registry() if one.name in words[1:]):
+            for option in options_of(plugin):
+                if option.flag not in seen | {"--file", "--quiet"}:
+                    seen.add(option.flag)
+                    _add_option(own, option, f"option {option.name}", [option.flag], shown=True)
     for one in (doctor, listing, show):
         one.add_argument("--json", action="store_true", help="print JSON, for scripts")
     completion = _command(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import cnnvis
 
 
-@cnnvis.technique("saliency", reference="arXiv:1312.6034")
+@cnnvis.technique(
+    "saliency",
+    reference="arXiv:1312.6034",
+    claims={"gradient": {"backprop": None, "gradient": None}},
+)
 def saliency(
     model: cnnvis.Model,
     samples: cnnvis.Samples,

@@ -129,7 +129,7 @@ def ranking(explanation: cnnvis.Explanation, path: Path, *, top: cnnvis.Count = 
         table = csv.writer(file, delimiter="\t")
         table.writerow(["map", "rank", *explanation.axes, "value"])
         for number, one in enumerate(maps):
-            title = explanation.title(number).splitlines()[0]
+            title = explanation.title(number).partition("\n")[0] or str(number)
             order = np.argsort(one, axis=None)[::-1][:top]
             for rank, flat in enumerate(order, 1):
                 place = np.unravel_index(flat, one.shape)

@@ -39,7 +39,9 @@ def test_only_what_the_network_looks_at_counts(corner: Any) -> None:
 
 
 @pytest.mark.parametrize(("size", "stride"), [((3, 5), (1, 1)), ((5,), (9,)), ((99,), (4,))])
-def test_every_place_is_covered(corner: Any, size: tuple[int, ...], stride: tuple[int, ...]) -> None:
+def test_every_place_is_covered(
+    corner: Any, size: tuple[int, ...], stride: tuple[int, ...]
+) -> None:
     x = np.ones((1, 12, 10, 1), np.float32)
     found = cnnvis.run("occlusion", corner, data=x, size=size, stride=stride).array
     assert np.isfinite(found).all() and (found[:, :4, :4] > 0).all()

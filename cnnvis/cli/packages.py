@@ -1,0 +1,59 @@
+"""``cnnvis new-plugin`` and ``cnnvis test-plugin``, for whoever writes plugins."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cnnvis.cli.progress import Bars
+from cnnvis.cli.run import messages_console
+from cnnvis.errors import printable
+from cnnvis.plugin import Kind
+from cnnvis.reporting import progress, quietly, reported_to
+from cnnvis.scaffold import new_plugin
+
+FAILED = 3
+"""Exit code: all was done, and something did not hold."""
+
+
+def write_package(name: str, kind: Kind = "technique", folder: str | None = None) -> None:
+    """Write a package with a plugin and say what to do with it."""
+    package = new_plugin(name, kind, None if folder is None else Path(folder))
+    console = Console(soft_wrap=True, highlight=False)
+    for path in sorted(path for path in package.rglob("*") if path.is_file()):
+        console.print(Text(str(path)))
+    console.print(
+        Text(f"To install it and run its tests: cd {package}; pip install -e '.[test]'; pytest")
+    )
+
+
+def test(name: str, file: str | None, options: dict[str, Any], *, quiet: bool = False) -> int:
+    """Run every check on a plugin, a line each; the exit code."""
+    messages, results = messages_console(), Console(soft_wrap=True, highlight=False)
+    from cnnvis.testing import NotApplicable, Violation, checks
+
+    every = checks(name, file=None if file is None else Path(file), **options)
+    counts = {"held": 0, "failed": 0, "did not arise": 0}
+    with (
+        nullcontext() if quiet else reported_to(Bars(messages)),
+        progress(f"testing {name}", len(every)) as advance,
+    ):
+        for check in every:
+            sign, style, said, what = "+", "green", "", "held"
+            try:
+                with quietly():
+                    check()
+            except NotApplicable as reason:
+                sign, style, said, what = "-", "yellow", f": {reason}", "did not arise"
+            except Violation as violation:
+                sign, style, said, what = "x", "red", f": {violation}", "failed"
+            counts[what] += 1
+            results.print(Text.assemble((f"{sign} {check.name}", style), printable(said)))
+            advance(1)
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    results.print(Text(f"{len(every)} checks of {name}: {summary}"))
+    return FAILED if counts["failed"] else 0
