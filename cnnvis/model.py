@@ -22,6 +22,7 @@ from cnnvis.files import sha256
 from cnnvis.graph import Call, Graph, Input, Shape, Slot, graph_of
 from cnnvis.layouts import channel_axes, input_channel_axis
 from cnnvis.modifiers import Backprop
+from cnnvis.rebuilding import rebuilt
 from cnnvis.rectifiers import (
     RULES,
     Rectifier,
@@ -374,6 +375,25 @@ class Model:
     def keras_layer(self, name: str) -> Any:
         """The Keras layer of that name; UserError with the names there are if there is none."""
         return self._call(name).layer
+
+    def keras_model(self) -> Any:
+        """A Keras network of its own that ends in the target, without its softmax or sigmoid.
+
+        For techniques that hand a model to another library: a flat Functional network of copies of
+        the layers that the target depends on, their weights included, of Keras 3 or tf_keras as
+        the network is. A layer inside nested models is called as its path, with ``_`` for ``/``.
+
+        Raises
+        ------
+        UserError
+            If the target is a sum or difference or has a region, or a layer cannot be copied.
+        """
+        if self._is_compound or self.asked_region is not None:
+            what = "a sum or difference" if self._is_compound else "a region"
+            raise UserError(
+                f"the target is {what} of outputs, and this technique explains outputs of one layer"
+            )
+        return rebuilt(self._shared.graph, self._target)
 
     # What it answers
 

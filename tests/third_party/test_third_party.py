@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import sysconfig
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -16,59 +11,16 @@ import pytest
 import cnnvis
 
 HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
 
 pytestmark = pytest.mark.slow
 
 
-class Environment:
-    """A scratch virtual environment that borrows the libraries of this one, but not cnnvis."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        venv.create(folder, with_pip=True, symlinks=True)
-        scripts = "Scripts" if sys.platform == "win32" else "bin"
-        self.python, self.scripts = folder / scripts / "python", folder / scripts
-        site = self._said("-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
-        # Its own packages come first on the path, so an editable cnnvis here is not seen there.
-        borrowed = sysconfig.get_path("purelib")
-        (Path(site) / "borrowed.pth").write_text(f"{borrowed}\n")
-
-    def _said(self, *words: object) -> str:
-        done = subprocess.run(
-            [str(self.python), *map(str, words)], capture_output=True, text=True, cwd=self.folder
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
-
-    def pip(self, *words: object) -> None:
-        self._said("-m", "pip", *words)
-
-    def cnnvis(self, *words: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.scripts / "cnnvis"), *map(str, words)],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-        )
-
-    def plugins(self) -> dict[str, dict[str, Any]]:
-        listed = json.loads(self.cnnvis("list-plugins", "--json").stdout)
-        return {plugin["name"]: plugin for plugin in listed}
+@pytest.fixture(scope="module", autouse=True)
+def installed(environment: Any) -> None:
+    environment.install(HERE / "cnnvis-grad-times-input")
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    folder = tmp_path_factory.mktemp("scratch")
-    environment = Environment(folder / "venv")
-    install = ("install", "--no-deps", "--no-build-isolation", "--quiet")
-    environment.pip("wheel", *install[1:], "--wheel-dir", folder / "wheels", PROJECT)
-    environment.pip(*install, "--force-reinstall", *(folder / "wheels").glob("cnnvis-*.whl"))
-    environment.pip(*install, HERE / "cnnvis-grad-times-input")
-    return environment
-
-
-def test_it_is_listed_with_where_it_is_from(environment: Environment) -> None:
+def test_it_is_listed_with_where_it_is_from(environment: Any) -> None:
     plugins = environment.plugins()
     found = plugins["grad-times-input"]
     assert (found["distribution"], found["version"]) == ("cnnvis-grad-times-input", "1.2.3")
@@ -79,7 +31,7 @@ def test_it_is_listed_with_where_it_is_from(environment: Environment) -> None:
     assert "--absolute" in shown and "not its sign" in shown
 
 
-def test_it_runs_and_its_renderer_too(environment: Environment) -> None:
+def test_it_runs_and_its_renderer_too(environment: Any) -> None:
     done = environment.cnnvis(
         "run", "grad-times-input", "demo", "-im", 0, 1, "-r", "numpy", "-r", "csv", "-r", "png",
         "--csv.separator", ";", "-o", "it.csv",
@@ -105,7 +57,7 @@ def test_it_runs_and_its_renderer_too(environment: Environment) -> None:
     np.testing.assert_allclose(sizes, abs(found.maps), rtol=1e-3, atol=1e-6)
 
 
-def test_its_steps_go_into_chains_and_settings(environment: Environment) -> None:
+def test_its_steps_go_into_chains_and_settings(environment: Any) -> None:
     steps = ("grad-times-input", "--absolute", "halve", "--times", 2, "numpy", "halve", "csv")
     done = environment.cnnvis("chain", "demo", "-im", 0, 1, *steps, "-o", "chain.npz")
     assert done.returncode == 0, done.stderr
@@ -121,7 +73,7 @@ def test_its_steps_go_into_chains_and_settings(environment: Environment) -> None
     (environment.folder / "cnnvis.toml").unlink()
 
 
-def test_it_is_gone_after_uninstalling(environment: Environment) -> None:
+def test_it_is_gone_after_uninstalling(environment: Any) -> None:
     environment.pip("uninstall", "--yes", "--quiet", "cnnvis-grad-times-input")
     assert "grad-times-input" not in environment.plugins()
     done = environment.cnnvis("run", "grad-times-input", "demo")
