@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cnnvis.bounds import Share as Share
     from cnnvis.chains import Stream as Stream
     from cnnvis.chains import chain as chain
+    from cnnvis.comparison import Comparison as Comparison
+    from cnnvis.comparison import compare as compare
     from cnnvis.coordinates import Axis as Axis
     from cnnvis.errors import PluginError as PluginError
     from cnnvis.errors import UserError as UserError
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "chains": ("Stream", "chain"),
     "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
+    "comparison": ("Comparison", "compare"),
     "coordinates": ("Axis",),
     "errors": ("PluginError", "UserError"),
     "examination": ("doctor",),

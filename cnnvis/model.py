@@ -376,22 +376,33 @@ class Model:
         """The Keras layer of that name; UserError with the names there are if there is none."""
         return self._call(name).layer
 
-    def keras_model(self) -> Any:
+    def keras_model(self, *, several_inputs: bool = True) -> Any:
         """A Keras network of its own that ends in the target, without its softmax or sigmoid.
 
         For techniques that hand a model to another library: a flat Functional network of copies of
         the layers that the target depends on, their weights included, of Keras 3 or tf_keras as
         the network is. A layer inside nested models is called as its path, with ``_`` for ``/``.
 
+        Parameters
+        ----------
+        several_inputs
+            Whether the other library can do with a network of several inputs.
+
         Raises
         ------
         UserError
-            If the target is a sum or difference or has a region, or a layer cannot be copied.
+            If the target is a sum or difference or has a region, a layer cannot be copied, or the
+            network has more inputs than it may.
         """
         if self._is_compound or self.asked_region is not None:
             what = "a sum or difference" if self._is_compound else "a region"
             raise UserError(
                 f"the target is {what} of outputs, and this technique explains outputs of one layer"
+            )
+        if len(self.inputs) > 1 and not several_inputs:
+            raise UserError(
+                f"this technique explains networks with one input, and this one has "
+                f"{len(self.inputs)}: {', '.join(one.name for one in self.inputs)}"
             )
         return rebuilt(self._shared.graph, self._target)
 

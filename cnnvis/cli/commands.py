@@ -119,6 +119,19 @@ def doctor(model: str, **values: Any) -> None:
     examine(model, plugin_options=_of_plugins(values), **values)
 
 
+def compare(sides: Any, model: str | None = None, **values: Any) -> int:
+    """Compare two techniques on the same images: in numbers, and side by side.
+
+    Also one technique with two settings, or two explanations that the numpy renderer saved. A
+    technique's options stand behind its name; the model comes last.
+    """
+    from cnnvis.cli.compare import compared
+
+    others = _with_settings(_of_plugins(values))
+    _set_general(values)
+    return compared(sides, model, others, **values)
+
+
 def new_plugin(**values: Any) -> None:
     """Write a package with a plugin of your own, ready to install."""
     from cnnvis.cli.packages import write_package

@@ -56,6 +56,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     """
     if words[:1] == ["chain"]:
         return _parsed_chain(words[1:])
+    if words[:1] == ["compare"]:
+        return _parsed_comparison(words[1:])
     parser = _parser(words)
     _require_known(words, 0, "command", COMMANDS)
     if words[:1] == ["run"]:
@@ -93,6 +95,87 @@ def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
             _add_option(add, option, option.name, [option.flag, *short], shown=True)
         steps.append((name, _values(one, rest, names)))
     return {"command": commands.chain, "steps": steps, **values}
+
+
+def _parsed_comparison(words: Sequence[str]) -> dict[str, Any]:
+    """The same for ``cnnvis compare``: the two sides with their options, and all that is for both."""
+    parser = _comparison_parser()
+    if len(words) < 2 or words[0].startswith("-"):
+        parser.parse_args([*words, "--help"])
+    known = [plugin.name for plugin in registry().of("technique")]
+    sides: list[Any] = []
+    rest = list(words)
+    while len(sides) < 2:
+        # Options that are for both sides may stand behind the first, too.
+        place = next((i for i in range(len(rest)) if _is_side(rest, i, known)), None)
+        if place is None or (place and not sides):
+            registry().require_unbroken(words[0])
+            named = [word for word in words if not word.startswith("-")][len(sides)]
+            raise UserError(
+                f"two techniques or saved explanations (.npz) are compared, and {named!r} is none."
+                f"{nearest(named, known)} There are: {', '.join(known)}."
+            )
+        name = rest.pop(place)
+        if name.endswith(".npz"):
+            sides.append(name)
+            continue
+        after = next((i for i in range(place, len(rest)) if _is_side(rest, i, known)), len(rest))
+        after = after if not sides else len(rest)
+        plugin = registry().get("technique", name)
+        one = _Parser(prog=f"cnnvis compare ... {name}", description=plugin.description)
+        add = _adder(one, f"options of {name}")
+        for option in options_of(plugin):
+            short = [SHORT[option.name]] if option.name in SHORT else []
+            _add_option(add, option, option.name, [option.flag, *short], shown=True)
+        found, others = one.parse_known_args(rest[place:after])
+        sides.append((name, vars(found)))
+        rest[place:after] = others
+    values = vars(parser.parse_args(rest))
+    return {"command": commands.compare, "sides": tuple(sides), **values}
+
+
+def _is_side(words: Sequence[str], place: int, known: Sequence[str]) -> bool:
+    """Whether a word is a technique or a saved explanation, and no value of an option."""
+    word = words[place]
+    if place and words[place - 1] in ("-d", "--data", "-o", "--out", "-l", "--layer"):
+        return False
+    return word in known or word.endswith(".npz") or (":" in word and word.split(":")[-1] in known)
+
+
+def _comparison_parser() -> _Parser:
+    parser = _Parser(
+        prog="cnnvis compare",
+        usage="cnnvis compare A [its options] B [its options] MODEL [options]",
+        description=_wrapped(commands.compare.__doc__ or ""),
+        epilog=_COMPARE_EXAMPLES,
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", default=argparse.SUPPRESS,
+        help="a model's file, or demo; not needed for saved explanations",
+    )  # fmt: skip
+    _add_subject_flags(parser)
+    _add_model_flags(parser)
+    how = _adder(parser, "how to compare")
+    how("--scaled", action="store_true", help="scale each map to [0, 1] before it is compared")
+    how("--top", type=_number, metavar="PERCENT",
+        help="how many per cent of the places are the strongest (default: 10)")  # fmt: skip
+    how("--fail-above", type=_number, metavar="NUMBER",
+        help="exit with 3 if the largest difference is above this, for scripts")  # fmt: skip
+    out = _adder(parser, "what to do with it")
+    out("--out", "-o", metavar="PATH",
+        help="the file of the figure, or its folder (default: results/compare_A_B.png)")  # fmt: skip
+    out("--json", action="store_true", help="print JSON, for scripts")
+    out("--quiet", "-q", action="store_true", help="no notes and no bars")
+    out("--verbose", "-v", action="store_true", help=argparse.SUPPRESS)
+    _add_side_flags(parser, "renderer", "loader", "reader")
+    return parser
+
+
+_COMPARE_EXAMPLES = """Examples:
+  cnnvis compare saliency --backprop none saliency --backprop guided demo
+  cnnvis compare saliency grad-cam demo --scaled
+  cnnvis compare before.npz after.npz --fail-above 1e-5
+"""
 
 
 def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
@@ -198,7 +281,7 @@ def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[
 
 
 COMMANDS = (
-    *("run", "chain", "doctor", "config", "list-plugins", "show"),
+    *("run", "chain", "compare", "doctor", "config", "list-plugins", "show"),
     *("new-plugin", "test-plugin", "completion"),
 )
 
@@ -239,6 +322,11 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     named = words[1] if words and len(words) > 1 and words[0] == "run" else ""
     if ":" in named and named not in techniques.choices:
         _add_run_flags(techniques.add_parser(named), registry().get("technique", named))
+    comparing = _command(below, "compare", commands.compare.__doc__ or "")
+    comparing.set_defaults(command=commands.compare, parser=comparing)
+    if words is None:
+        comparing.add_argument("sides", nargs="*", choices=techniques.choices)
+        _add_subject_flags(comparing)
     chain = _command(below, "chain", commands.chain.__doc__ or "")
     if words is None:  # for completion; what is typed is read step by step, by other parsers
         _add_chain_words(chain)
@@ -424,6 +512,13 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def _add_option(

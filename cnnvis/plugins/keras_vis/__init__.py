@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-REQUIRES = ("vis", "skimage", "tf_keras")
+REQUIRES = ("vis", "tf_keras")
 EXTRA = "keras-vis"
 
 

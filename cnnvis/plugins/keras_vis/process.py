@@ -44,11 +44,7 @@ class Worker:
         UserError
             If the network has several inputs, or keras-vis's Keras has no such layers.
         """
-        network = model.keras_model()
-        if len(network.inputs) != 1:
-            raise cnnvis.UserError(
-                f"keras-vis explains networks with one input, and this one has {len(network.inputs)}"
-            )
+        network = model.keras_model(several_inputs=False)
         self._asked(
             {
                 "do": "load",

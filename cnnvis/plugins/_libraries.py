@@ -1,0 +1,92 @@
+"""What plugins share that hand a network to another library of today's Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
+BATCH = 32
+"""How many images a library is given at a time: it takes what it is given all at once."""
+
+
+def network_of(model: cnnvis.Model, library: str) -> Any:
+    """A Keras 3 network whose outputs, (n, k), are the target's, averaged over its positions.
+
+    Raises
+    ------
+    UserError
+        If the network has several inputs or is one of tf_keras, or as `Model.keras_model` does.
+    """
+    import keras
+
+    network = model.keras_model(several_inputs=False)
+    if not isinstance(network, keras.Model):
+        raise cnnvis.UserError(
+            f"{library} explains networks of Keras 3, and only Keras 2 can read this one"
+        )
+    space = len(network.output_shape) - 2
+    if not space:
+        return network
+    averaged = getattr(keras.layers, f"GlobalAveragePooling{space}D", None)
+    if averaged is None:
+        raise cnnvis.UserError(f"{library} cannot explain a layer with {space} spatial axes")
+    form = "channels_first" if model.channels_first(model.layer) else "channels_last"
+    return keras.Model(network.inputs, averaged(data_format=form)(network.output))
+
+
+def penultimate_of(model: cnnvis.Model, asked: str | None, axes: int) -> str:
+    """The layer whose feature maps are weighted: the one asked for, or the last with space.
+
+    Raises
+    ------
+    UserError
+        If no layer before the target has that many spatial axes.
+    """
+    if asked is not None:
+        return asked.replace("/", "_")
+    for layer in reversed(model.before_target()):
+        if axes and layer.spatial_axes == axes:
+            cnnvis.note(f"the feature maps of the layer {layer.name!r} were weighted")
+            return layer.name.replace("/", "_")
+    raise cnnvis.UserError(
+        f"no layer before {model.layer!r} has the spatial axes of the input, so there are no feature "
+        "maps to lay over it"
+    )
+
+
+def batches(
+    model: cnnvis.Model, samples: cnnvis.Samples, size: int = BATCH
+) -> Iterator[tuple[Array, Array]]:
+    """Some inputs (n, ...) and what their scores are (n, k) at a time, with a bar over all."""
+    import numpy as np
+
+    rows = model.target_weights(samples.x)
+    with cnnvis.progress("explaining", len(samples)) as advance:
+        for start in range(0, len(samples), size):
+            part = slice(start, start + size)
+            yield np.asarray(samples.x[part], np.float32), rows[part]
+            advance(len(rows[part]))
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers of NumPy and TensorFlow from a seed; NumPy's go on afterwards as before."""
+    import numpy as np
+    import tensorflow as tf
+
+    before = np.random.get_state()
+    np.random.seed(seed)
+    tf.random.set_seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
