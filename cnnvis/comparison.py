@@ -14,7 +14,6 @@ from cnnvis import demo
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
 from cnnvis.model import LACKING, Model, load_model
-from cnnvis.modifiers import unit_scaled
 from cnnvis.reporting import progress
 from cnnvis.runner import run
 from cnnvis.samples import Array
@@ -46,12 +45,15 @@ class Comparison:
         The explanations that were compared, scaled if they were compared so.
     measures
         The value of each of `MEASURES` for each pair of maps, (n,) float64 by name.
+    other_inputs
+        The same for the other inputs of a network that has several.
     """
 
     names: tuple[str, str]
     first: Explanation
     second: Explanation
     measures: Mapping[str, Array]
+    other_inputs: tuple[Comparison, ...] = ()
 
     @property
     def in_all(self) -> dict[str, float]:
@@ -94,6 +96,7 @@ class Comparison:
                 "second": dict(self.second.provenance),
             },
             coordinates=self.first.coordinates,
+            input=self.first.input,
         )
 
 
@@ -139,13 +142,24 @@ def compare(
         lacking = {name: subject.pop(name) for name in LACKING if subject.get(name)}
         model = load_model(model, **lacking)
     both = [_explained(side, model, subject) for side in sides]
-    pairs = [_matched(*pair) for pair in _inputs_of(*both)]
-    one, other = (Explanation.joined(list(parts)) for parts in zip(*pairs, strict=True))
-    if scaled:
-        one, other = (
-            each.with_maps(unit_scaled(each.array), signed=False) for each in (one, other)
-        )
-    return Comparison(_names(sides), one, other, _measured(one, other, top))
+    found = []
+    for pair in _inputs_of(*both):
+        one, other = _matched(*pair)
+        if scaled:
+            one, other = (
+                each.with_maps(_scaled(each.array), signed=False) for each in (one, other)
+            )
+        found.append(Comparison(_names(sides), one, other, _measured(one, other, top)))
+    return replace(found[0], other_inputs=tuple(found[1:]))
+
+
+def _scaled(maps: Array) -> Array:
+    """Each map from 0 to 1 by itself, however small its values are; zero where it is flat."""
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    spread = high - low
+    found: Array = np.divide(maps - low, spread, out=np.zeros_like(maps), where=spread > 0)
+    return found
 
 
 def _is_saved(side: Side) -> bool:
@@ -269,8 +283,13 @@ def _ssim(a: Array, b: Array, channel: int | None) -> float:
 
     space = [size for axis, size in enumerate(a.shape) if axis != channel]
     window = min(7, *(size - 1 + size % 2 for size in space)) if space else 0
-    spread = max(a.max(), b.max()) - min(a.min(), b.min())
+    low = min(a.min(), b.min())
+    spread = max(a.max(), b.max()) - low
     if window < 3 or spread == 0:
         return float("nan")
     similarity: Any = metrics.structural_similarity
-    return float(similarity(a, b, win_size=window, data_range=spread, channel_axis=channel))
+    # The index is made for brightnesses: of values around zero, two wrong signs, one in the means
+    # and one in the structure, would make a right one.
+    return float(
+        similarity(a - low, b - low, win_size=window, data_range=spread, channel_axis=channel)
+    )

@@ -74,6 +74,13 @@ def options_of(plugin: Plugin) -> tuple[Option, ...]:
     return _options_of(plugin.function)
 
 
+def flag_of(plugin: Plugin, option: Option) -> str:
+    """The flag as ``cnnvis run`` takes it: a technique's own, or behind the plugin's name."""
+    if plugin.kind in ("technique", "transform"):
+        return option.flag
+    return f"--{plugin.name}.{option.flag.removeprefix('--')}"
+
+
 @functools.cache
 def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
     docstring = inspect.getdoc(function) or ""

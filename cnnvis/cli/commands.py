@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnvis.config import general, options_for, with_settings
 from cnnvis.errors import PluginError, UserError, nearest, printable
-from cnnvis.options import Option, options_of
+from cnnvis.options import flag_of, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import SIDE, registry
 
@@ -290,7 +290,7 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
     kept = options_for(plugin)
     for option in options:
         table.add_row(
-            Text(_flag(plugin, option), "bold"),
+            Text(flag_of(plugin, option), "bold"),
             Text(option.type),
             Text(option.default_text),
             Text(option.help),
@@ -299,10 +299,3 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
     for name, one in kept.items():
         value = " ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
         console.print(Text.assemble((name, "bold"), f" is {value}, set by {one.origin}"))
-
-
-def _flag(plugin: Plugin, option: Option) -> str:
-    """The flag as `cnnvis run` takes it: a technique's own, or behind the plugin's name."""
-    if plugin.kind in ("technique", "transform"):
-        return option.flag
-    return f"--{plugin.name}.{option.flag.removeprefix('--')}"

@@ -9,9 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cnnvis.cli.packages import FAILED
@@ -20,6 +18,7 @@ from cnnvis.cli.run import messages_console
 from cnnvis.comparison import Comparison, Side, compare
 from cnnvis.config import with_settings
 from cnnvis.errors import printable
+from cnnvis.explanation import Explanation
 from cnnvis.registry import registry
 from cnnvis.reporting import reported_to
 from cnnvis.runner import RESULTS, require_writable, write, writers
@@ -43,33 +42,42 @@ def compared(
     writer = writers(() if out else ("png",), out)[0]
     require_writable(Path(RESULTS if out is None else out))
     sides = (_with_settings(sides[0]), _with_settings(sides[1]))
-    messages, results = messages_console(), Console(soft_wrap=json)
+    messages, results = messages_console(), Console()
     with nullcontext() if quiet else reported_to(Bars(messages)):
-        found = compare(*sides, model, plugin_options=plugin_options, **given)
-        path = Path(out) if out and Path(out).suffix else Path(out or RESULTS) / (
-            "_".join(["compare", *map(_plain, found.names)]) + writer.suffixes[0]
-        )  # fmt: skip
+        first = compare(*sides, model, plugin_options=plugin_options, **given)
         options = {"columns": 3, "scale": "each"} if writer.name == "png" else {}
-        write(found.figure(), writer, path, {**options, **plugin_options.get(writer.name, {})})
-    largest = found.in_all["largest"]
+        options |= plugin_options.get(writer.name, {})
+        every = {
+            _path(found, out, writer.suffixes[0]): found for found in (first, *first.other_inputs)
+        }
+        for path, found in every.items():
+            write(found.figure(), writer, path, options)
     if json:
-        results.print(_json(found), markup=False, highlight=False)
-    else:
-        _print(found, results)
+        facts = [_facts(found) for found in every.values()]
+        text = json_format.dumps(
+            facts[0] if len(facts) == 1 else facts, indent=2, ensure_ascii=False
+        )
+        print(text)
+    for path, found in () if json else every.items():
+        results.print(Text.assemble((found.names[0], "bold"), " and ", (found.names[1], "bold")))
+        registry().get("renderer", "terminal")(Explanation(table=_table(found)), results)
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)
     if not quiet:
-        notes = dict.fromkeys((*found.first.notes, *found.second.notes))
-        for note in notes:
+        for note in dict.fromkeys((*first.first.notes, *first.second.notes)):
             messages.print(Text.assemble(("note: ", "bold"), printable(note)))
+    largest = max(found.in_all["largest"] for found in every.values())
     if fail_above is not None and not largest <= fail_above:
-        messages.print(
-            Text.assemble(
-                ("failed: ", "bold red"),
-                f"the largest difference is {largest:.3g}, above {fail_above:g}",
-            )
-        )
+        what = f"the largest difference is {largest:.3g}, above {fail_above:g}"
+        messages.print(Text.assemble(("failed: ", "bold red"), what))
         return FAILED
     return 0
+
+
+def _path(found: Comparison, out: str | None, suffix: str) -> Path:
+    """Where a figure goes: one for each input of the network."""
+    name = "_".join(["compare", *map(_plain, found.names)])
+    path = Path(out) if out and Path(out).suffix else Path(out or RESULTS) / (name + suffix)
+    return path if found.first.input is None else path.with_stem(f"{path.stem}_{found.first.input}")
 
 
 def _with_settings(side: Side) -> Side:
@@ -83,44 +91,35 @@ def _plain(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-=" else "-" for letter in name)
 
 
-def _json(found: Comparison) -> str:
+def _facts(found: Comparison) -> dict[str, Any]:
     def number(value: float) -> float | None:
         return None if math.isnan(value) else value
 
-    return json_format.dumps(
-        {
-            "first": found.names[0],
-            "second": found.names[1],
-            "images": [
-                {
-                    "image": title,
-                    **{name: number(float(all_[i])) for name, all_ in found.measures.items()},
-                }
-                for i, title in enumerate(found.titles)
-            ],
-            "in_all": {name: number(value) for name, value in found.in_all.items()},
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
+    return {
+        "first": found.names[0],
+        "second": found.names[1],
+        "images": [
+            {
+                "image": title,
+                **{name: number(float(each[i])) for name, each in found.measures.items()},
+            }
+            for i, title in enumerate(found.titles)
+        ],
+        "in_all": {name: number(value) for name, value in found.in_all.items()},
+    }
 
 
-def _print(found: Comparison, console: Console) -> None:
-    console.print(Text.assemble((found.names[0], "bold"), " and ", (found.names[1], "bold")))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("image", max_width=40)
-    for name in found.measures:
-        table.add_column(name, justify="right", no_wrap=True)
-    for i in range(min(len(found.titles), SHOWN)):
-        title = printable(found.first.title(i).partition("\n")[0])
-        table.add_row(Text(title), *(_number(float(all_[i])) for all_ in found.measures.values()))
-    rest = len(found.titles) - SHOWN
-    if rest > 0:
-        table.add_row(f"and {rest} more")
-    table.add_section()
-    table.add_row("in all", *map(_number, found.in_all.values()), style="bold")
-    console.print(table)
+def _table(found: Comparison) -> dict[str, list[Any]]:
+    """A line an image, and one for all; no more than a person reads."""
+    count = min(len(found.titles), SHOWN)
+    lines = [found.first.title(i).partition("\n")[0] for i in range(count)]
+    rest = len(found.titles) - count
+    columns: dict[str, list[Any]] = {"image": [*lines, *[f"{rest} more"] * bool(rest), "in all"]}
+    for name, values in found.measures.items():
+        numbers = [_short(float(value)) for value in values[:count]]
+        columns[name] = [*numbers, *[None] * bool(rest), _short(found.in_all[name])]
+    return columns
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3g}"
+def _short(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.3g}")

@@ -325,7 +325,7 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     comparing = _command(below, "compare", commands.compare.__doc__ or "")
     comparing.set_defaults(command=commands.compare, parser=comparing)
     if words is None:
-        comparing.add_argument("sides", nargs="*", choices=techniques.choices)
+        comparing.add_argument("sides", nargs="*", choices=list(techniques.choices))
         _add_subject_flags(comparing)
     chain = _command(below, "chain", commands.chain.__doc__ or "")
     if words is None:  # for completion; what is typed is read step by step, by other parsers
