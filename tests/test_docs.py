@@ -1,0 +1,119 @@
+"""What the documentation says is what happens, page by page, example after example.
+
+Blocks of ``sh`` are typed, of ``python`` run in one name space, those with a title written to a file.
+A block of ``text`` behind either says what comes out: each of its lines does, in this order.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cnnvis
+from cnnvis.registry import Registry, registry, using
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = ["tutorial.md", "writing-plugins.md", "keras-vis.md"]
+
+Typed = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@dataclass
+class Block:
+    language: str
+    settings: dict[str, str]
+    text: str
+
+
+def blocks(page: str) -> Iterator[Block]:
+    content = (DOCS / page).read_text()
+    for found in re.finditer(r"^```(\w+)(.*?)\n(.*?)^```$", content, re.DOTALL | re.MULTILINE):
+        yield Block(found[1], dict(re.findall(r'(\w+)="?([^" ]+)"?', found[2])), found[3])
+
+
+def require_lines(expected: str, found: str) -> None:
+    remaining = [" ".join(line.split()) for line in found.splitlines()]
+    for line in filter(None, map(str.strip, expected.splitlines())):
+        wanted = " ".join(line.split())
+        places = [i for i, one in enumerate(remaining) if one.startswith(wanted)]
+        assert places, f"{wanted!r} is not in\n{found}"
+        remaining = remaining[places[0] + 1 :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_do_what_they_say(
+    page: str, typed: Typed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if page == "keras-vis.md":
+        pytest.importorskip("vis", reason="keras-vis is not installed")
+    with using(Registry()):  # a page may load plugins, which others do not get
+        assert tell(page, typed, tmp_path, capfd) >= 3
+
+
+def tell(page: str, typed: Typed, folder: Path, capfd: pytest.CaptureFixture[str]) -> int:
+    """Do all that a page says, in a folder, and count what was done."""
+    names: dict[str, Any] = {"__name__": "example", "made": []}
+    came_out, done = "", 0
+    for block in blocks(page):
+        if title := block.settings.get("title"):
+            (folder / title).write_text(block.text)
+        elif block.language == "sh":
+            came_out = ""
+            for line in block.text.splitlines():
+                program, *words = shlex.split(line)
+                assert program == "cnnvis", line
+                answer = typed(*words)
+                assert answer.returncode == int(block.settings.get("exit", 0)), answer.stderr
+                came_out += answer.stdout
+                done += 1
+        elif block.language == "python":
+            capfd.readouterr()
+            exec(block.text, names)
+            came_out = capfd.readouterr().out
+            done += 1
+        elif block.language == "text":
+            require_lines(block.text, came_out)
+    return done
+
+
+@pytest.mark.slow
+def test_they_are_built_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+    built = subprocess.run(
+        ["mkdocs", "build", "--strict", "--site-dir", tmp_path], cwd=ROOT, capture_output=True, text=True
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    for plugin in registry():
+        if plugin.distribution == "cnnvis":
+            page = tmp_path / "plugins" / f"{plugin.kind}-{plugin.name.replace(':', '-')}.html"
+            assert plugin.summary.split()[0] in page.read_text()
+    formulas = (tmp_path / "mathematics.html").read_text()
+    assert formulas.count("<math") > 40 and "arithmatex" not in formulas
+    # Nothing is fetched from anywhere when a page is read.
+    for page in tmp_path.rglob("*.html"):
+        assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', page.read_text())
+
+
+def test_every_public_name_is_on_the_page_and_has_a_docstring() -> None:
+    page = (DOCS / "public-names.md").read_text()
+    for name in cnnvis.__all__:
+        if name not in ("__version__", "hookimpl"):
+            assert f"::: cnnvis.{name}\n" in page, name
+
+
+def test_every_technique_has_its_mathematics() -> None:
+    page = (DOCS / "mathematics.md").read_text()
+    for plugin in registry().of("technique"):
+        if plugin.distribution == "cnnvis" and plugin.gives != "table":
+            assert f"{{ #{plugin.name.rpartition(':')[2]} }}" in page, plugin.name
+            for paper in re.findall(r"(?:arXiv|doi):\S+?(?=,|$)", plugin.reference or ""):
+                assert paper in page, paper
