@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnvis.chains import chain as chain
     from cnnvis.comparison import Comparison as Comparison
     from cnnvis.comparison import compare as compare
+    from cnnvis.compiling import computing as computing
     from cnnvis.coordinates import Axis as Axis
     from cnnvis.errors import PluginError as PluginError
     from cnnvis.errors import UserError as UserError
@@ -52,6 +53,7 @@ _HOMES = {
     "chains": ("Stream", "chain"),
     "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
     "comparison": ("Comparison", "compare"),
+    "compiling": ("computing",),
     "coordinates": ("Axis",),
     "errors": ("PluginError", "UserError"),
     "examination": ("doctor",),

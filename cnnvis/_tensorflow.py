@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from cnnvis import machine
 from cnnvis.errors import UserError
 
 
@@ -42,6 +43,8 @@ def keras() -> Any:
 def _imported(name: str) -> ModuleType:
     if name not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        # TensorFlow looks at the processors of the machine, and not at what a container may use.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(machine.processors()))
         with _stderr_closed():
             module: Any = importlib.import_module(name)
             if name == "tensorflow":

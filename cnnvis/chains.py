@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.compiling import batch_size
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.explanation import Explanation
@@ -430,7 +431,7 @@ class _Subject:
         def batches() -> Iterator[Explanation]:
             tally = _Tally(plugin)
             with progress(plugin.name, len(samples)) as advance:
-                for batch in samples.batches(BATCH):
+                for batch in samples.batches(max(BATCH, batch_size())):
                     whole = tally.finite(batch)
                     if len(whole):
                         ((one, of),) = paired(model.tallying(tally.blank), whole, (name,))

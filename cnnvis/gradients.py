@@ -7,21 +7,18 @@ between. Backpropagation modifiers change how that gradient passes a rectifier.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from cnnvis._tensorflow import tensorflow
+from cnnvis.compiling import Compiled
 from cnnvis.errors import UserError
 from cnnvis.graph import Call, Graph, Slot
-from cnnvis.reporting import progress
 from cnnvis.samples import Array
-
-BATCH = 32
 
 SQUASHING = {"softmax", "softmax_v2", "sigmoid", "hard_sigmoid"}
 """Activations that are made linear on a target: saturated, they would hide what it depends on."""
@@ -178,16 +175,19 @@ class Pass:
         )
 
     def score(
-        self, x: Sequence[Any], weights: Any, watch: Callable[[Any], None] = lambda value: None
-    ) -> tuple[list[Any], Any]:
-        """(activations, scores (n,)): the target's outputs, averaged over space, weighted.
+        self,
+        x: Sequence[Any],
+        weights: Any = None,
+        watch: Callable[[Any], None] = lambda value: None,
+    ) -> tuple[list[Any], Any, Any]:
+        """(activations, units (n, k), scores (n,)): outputs, averaged over space, weighted.
 
         Parameters
         ----------
         x
             A batch of each input, (n, ...).
         weights
-            How much each output counts in each sample's score, (n, k).
+            How much each output counts in each sample's score, (n, k); the largest alone for None.
         watch
             Told of each of the activations before anything is made of it.
         """
@@ -197,68 +197,61 @@ class Pass:
         units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
         exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
         joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)
-        return activations, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+        if weights is None:
+            weights = tf.one_hot(tf.argmax(joined, axis=-1), joined.shape[-1], dtype=exact)
+        return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+
+    @property
+    def layers(self) -> int:
+        """How many calls of layers it runs through."""
+        return len(self._calls)
+
+    def footprint(self, x: Sequence[Array]) -> int:
+        """How many bytes one of these inputs takes on its way, about, with the gradient's way back."""
+        # Where a length is not known before, it is hardly more than the input's.
+        longest = max((max(one.shape[1:], default=1) for one in x), default=1)
+        values = sum(one[0].size for one in x) + sum(
+            math.prod(longest if size is None else size for size in shape)
+            for call in self._calls
+            for shape in call.shapes
+        )
+        return 3 * 4 * int(values)
+
+    @property
+    def _calls(self) -> list[Call]:
+        return list(self.graph.needed([part.slot for part in self.parts]))
 
 
-def compiled_forward(run: Pass) -> Callable[..., list[Array]]:
+def compiled_forward(run: Pass, identity: Callable[[], str]) -> Compiled:
     """A function of the inputs, (n, ...) each, that gives the target's outputs, (n, ...) each."""
-    tf = tensorflow()
-    forward = tf.function(lambda *x: run.outputs(x), autograph=False)
-    return lambda *x: _in_batches(forward, *x)
+    return Compiled(lambda *x: run.outputs(x), run.layers, run.footprint, identity)
 
 
-def compiled_gradient(run: Pass) -> Callable[..., list[Array]]:
-    """A function of the inputs (n, ...) and weights (n, k) that gives a gradient and what it is of.
+def compiled_gradient(
+    run: Pass, identity: Callable[[], str], *, predicted: bool = False
+) -> Compiled:
+    """A function of the inputs (n, ...) and weights (n, k) that gives (units (n, k), gradient).
 
-    It answers (gradient, input) or, where the pass has activations, (gradient, activations) for
-    the first of these, each (n, ...).
+    The gradient is by the input, (n, ...), or, where the pass has activations, by the first of
+    these, which then stand behind it. If `predicted`, it takes no weights: the largest unit of
+    each sample is its score.
     """
     tf = tensorflow()
 
-    def gradient(*arrays: Any) -> tuple[Any, Any]:
-        *x, weights = arrays
+    def gradient(*arrays: Any) -> tuple[Any, ...]:
+        x, weights = (arrays, None) if predicted else (arrays[:-1], arrays[-1])
         explained = x[run.explained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             # Activations themselves, too: what is before them may have no gradient at all.
             if not run.activations:
                 tape.watch(explained)
-            activations, scores = run.score(x, weights, tape.watch)
+            activations, units, scores = run.score(x, weights, tape.watch)
         source = activations[0] if activations else explained
         found = tape.gradient(scores, source)
         if found is None:
             raise UserError(
                 "the target does not depend on the input through layers that have a gradient"
             )
-        return tf.convert_to_tensor(found), source
+        return units, tf.convert_to_tensor(found), *activations[:1]
 
-    traced = tf.function(gradient, autograph=False)
-    return lambda *arrays: _in_batches(traced, *arrays)
-
-
-def _in_batches(function: Any, *arrays: Array) -> list[Array]:
-    """Apply a compiled function batch by batch; all batches have one shape, so it is traced once."""
-    count = len(arrays[0])
-    size = min(count, BATCH)
-    parts: list[list[Array]] = []
-    with progress("computing", count) as advance:
-        for start in range(0, count, max(size, 1)):
-            batch = [_padded(array[start : start + size], size) for array in arrays]
-            kept = min(size, count - start)
-            # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-            concrete = function.get_concrete_function(*batch)
-            parts.append([_plain(answer.numpy()[:kept]) for answer in concrete(*batch)])
-            advance(kept)
-    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-
-
-def _plain(answer: Array) -> Array:
-    """An answer in a type that SciPy and others know, as those of half precision are not."""
-    return answer if answer.dtype == np.float64 else answer.astype(np.float32)
-
-
-def _padded(batch: Array, size: int) -> Any:
-    """A batch as a tensor, filled up with its last sample to the size of the others."""
-    missing = size - len(batch)
-    if missing:
-        batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-    return tensorflow().convert_to_tensor(batch)
+    return Compiled(gradient, run.layers, run.footprint, identity)

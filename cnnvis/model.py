@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras
+from cnnvis.compiling import Compiled, batch_size
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Target
 from cnnvis.files import sha256
@@ -31,7 +33,7 @@ from cnnvis.rectifiers import (
     rectifiers,
     unknown_activation,
 )
-from cnnvis.reporting import note, progress
+from cnnvis.reporting import note, progress, quietly
 from cnnvis.samples import Array, Samples, class_name
 from cnnvis.targets import Term, parsed, region_of
 
@@ -116,7 +118,8 @@ class _Network:
     axes: Mapping[Slot, int]
     calls: Mapping[str, Call]
     outputs: Mapping[str, Call]
-    compiled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict)
+    units: dict[str, tuple[bytes, Array]] = field(default_factory=dict)  # of the last inputs
 
     @classmethod
     def of(cls, network: Any) -> _Network:
@@ -530,8 +533,54 @@ class Model:
         UserError
             If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
         """
-        gradient, _ = self._gradients(x, backprop, weights, of, keras_vis)
-        return gradient
+        return self._gradients(x, backprop, weights, of, keras_vis)[0]
+
+    def mean_gradient(
+        self,
+        x: Array,
+        varied: Callable[[Array, Array], Array],
+        parts: Sequence[float],
+        *,
+        backprop: Backprop | None = None,
+    ) -> Array:
+        """The mean of the gradients by several variations of each input, (n, ...) float32.
+
+        All of them are explained as the inputs themselves are, by the class predicted for these,
+        say; batches are full whatever the number of variations.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        varied
+            Called with places in `x`, (m,) whole numbers, and which variations of these are
+            wanted, (m,) from 0; gives them, (m, ...).
+        parts
+            How much each variation's gradient counts in the mean.
+        backprop
+            How gradients pass rectifiers; see `cnnvis.Backprop`.
+
+        Raises
+        ------
+        UserError
+            As for `input_gradient`.
+        """
+        weights = self.target_weights(x)
+        found = np.zeros(x.shape, np.float32)
+        rows, some = len(x) * len(parts), 8 * batch_size()
+        quiet = self.tallying([])  # a blank variation says nothing yet
+        with progress("computing", rows) as advance:
+            for start in range(0, rows, some):
+                of, which = np.divmod(np.arange(start, min(start + some, rows)), len(parts))
+                with quietly():
+                    gradient = quiet.input_gradient(
+                        varied(of, which), backprop=backprop, weights=weights[of], of=of.tolist()
+                    )
+                share = np.asarray(parts, np.float32)[which]
+                np.add.at(found, of, gradient * share.reshape(-1, *[1] * (x.ndim - 1)))
+                advance(len(of))
+        self._require_gradient(found, x, backprop, None)
+        return found
 
     def activation_gradient(
         self,
@@ -572,7 +621,7 @@ class Model:
         def score(x: Any, weights: Any) -> Any:
             feeds = self._others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
             feeds.insert(self._explained, x)
-            return run.score(feeds, weights)[1]
+            return run.score(feeds, weights)[2]
 
         return score
 
@@ -826,6 +875,11 @@ class Model:
     # How it is done
 
     @functools.cached_property
+    def _slots(self) -> str:
+        """Which values make up the target, for what is kept of it."""
+        return str([(part.slot, part.region) for part in self._parts])
+
+    @functools.cached_property
     def _parts(self) -> tuple[gradients.Part, ...]:
         region = None if self.asked_region is None else region_of(self.asked_region)
         return tuple(self._part(call, region) for call in self._target_calls)
@@ -853,7 +907,12 @@ class Model:
 
     def _units(self, x: Array, of: Sequence[int] | None = None) -> Array:
         """Each output of the target, averaged over its positions, (n, k)."""
-        return self._joined(self._forward(x, of))
+        known = self._shared.units.get(self._slots)
+        if known is not None and known[0] == _fingerprint(self._feeds(x, of)):
+            return known[1]
+        units = self._joined(self._forward(x, of))
+        self._shared.units[self._slots] = (_fingerprint(self._feeds(x, of)), units)
+        return units
 
     def _joined(self, outputs: Sequence[Array]) -> Array:
         units = [part.units(one) for part, one in zip(self._parts, outputs, strict=True)]
@@ -955,31 +1014,36 @@ class Model:
         of: Sequence[int] | None,
         keras_vis: bool,
         *activations: str,
-    ) -> tuple[Array, Array]:
+    ) -> list[Array]:
+        """The gradients and, where they are by activations, these."""
         self._say_modified(backprop, keras_vis)
         self._require_dependence(activations)
         feeds = self._feeds(x, of)
-        weights = self.target_weights(x, of=of) if weights is None else weights
-        slots = tuple((part.slot, part.region) for part in self._parts)
-        key = ("gradient", str(slots), backprop, keras_vis, self._explained, *activations)
+        predicted = weights is None and self._predicts  # then the pass itself finds it out
+        if weights is None and not predicted:
+            weights = self._choice(len(x), None)
+        key = ("gradient", self._slots, backprop, keras_vis, self._explained, *activations)
         run = self._compiled(
-            key,
+            (*key, predicted),
             lambda: self._pass(backprop, *activations, keras_vis=keras_vis),
-            gradients.compiled_gradient,
+            functools.partial(gradients.compiled_gradient, predicted=predicted),
         )
-        gradient, source = run(*feeds, weights)
-        self._require_gradient(gradient, x, backprop, of)
-        return gradient, source
+        units, *found = run(*feeds) if weights is None else run(*feeds, weights)
+        # The next to ask is whoever names the targets of these very inputs.
+        self._shared.units[self._slots] = (_fingerprint(feeds), units)
+        self._require_gradient(found[0], x, backprop, of)
+        return list(found)
 
     def _compiled(
         self,
         key: tuple[Any, ...],
         run: Callable[[], gradients.Pass],
-        compiler: Callable[[gradients.Pass], Any] = gradients.compiled_forward,
-    ) -> Any:
+        compiler: Callable[..., Compiled] = gradients.compiled_forward,
+    ) -> Compiled:
         compiled = self._shared.compiled
         if key not in compiled:
-            compiled[key] = compiler(run())
+            # A network that is in no file has no name that another process would know.
+            compiled[key] = compiler(run(), lambda: f"{self.sha256} {key}" if self.path else "")
         return compiled[key]
 
     def _require_dependence(self, activations: Sequence[str]) -> None:
@@ -1058,6 +1122,15 @@ def _written(one: int | slice) -> str:
     if isinstance(one, int):
         return str(one)
     return ":".join("" if end is None else str(end) for end in (one.start, one.stop))
+
+
+def _fingerprint(feeds: Sequence[Array]) -> bytes:
+    """What tells inputs from others, and from themselves before somebody changed them in place."""
+    found = hashlib.sha256()
+    for one in feeds:
+        found.update(f"{one.shape} {one.dtype}".encode())
+        found.update(np.ascontiguousarray(one).view(np.uint8).data if one.size else b"")
+    return found.digest()
 
 
 def _floats(x: Array, dtype: str) -> Array:

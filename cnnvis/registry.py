@@ -26,9 +26,9 @@ STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
 RESERVED = {
-    *("architecture", "axes", "class_names", "custom", "data", "filter", "images", "input"),
-    *("input_shape", "layer", "model", "no_plugins", "out", "output", "plugin", "plugin_options"),
-    *("quiet", "region", "render", "samples", "technique", "verbose"),
+    *("architecture", "axes", "batch_size", "class_names", "compile", "custom", "data", "filter"),
+    *("images", "input", "input_shape", "layer", "model", "no_plugins", "out", "output", "plugin"),
+    *("plugin_options", "quiet", "region", "render", "samples", "technique", "threads", "verbose"),
 }
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 

@@ -61,8 +61,10 @@ def test_built_ins_come_by_the_entry_points_of_pyproject() -> None:
         "filter-weights",
         "get-labels",
         "grad-cam",
+        "integrated-gradients",
         "model-summary",
         "saliency",
+        "smoothgrad",
     }
 
 

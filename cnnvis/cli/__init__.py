@@ -24,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import warnings
 
         warnings.simplefilter("ignore")  # of Keras and others, for whoever develops with them
+    if verbose:
+        import logging
+
+        logging.basicConfig(format="%(message)s")  # does nothing where somebody did it already
+        logging.getLogger("cnnvis").setLevel(logging.INFO)
     code = 0
     try:
         from cnnvis.cli.plugins import chosen_plugins

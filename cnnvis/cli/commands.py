@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from cnnvis.config import general, options_for, with_settings
@@ -29,7 +29,8 @@ def run(technique: str, model: str, **values: Any) -> None:
     _set_general(values)
     if save is not None:
         _save(technique, model, own, others, values, save)
-    explain(technique, model, own, others, **values)
+    with _computing(values):
+        explain(technique, model, own, others, **values)
 
 
 def _save(
@@ -45,7 +46,7 @@ def _save(
 
     from cnnvis.forms import Recipe, save_recipe
 
-    aside = ("render", "quiet", "verbose")
+    aside = ("render", "quiet", "verbose", "compile", "batch_size", "threads")
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
     shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
     save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
@@ -63,7 +64,17 @@ def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
     settings = {key: values.pop(key) for key in own if key in values}
     others = _with_settings(_of_plugins(values))
     _set_general(values)
-    run_chain(values, steps, plugin_options=others, **settings)
+    with _computing(values):
+        run_chain(values, steps, plugin_options=others, **settings)
+
+
+def _computing(values: dict[str, Any]) -> AbstractContextManager[None]:
+    """Take how to compute out of what was typed."""
+    from cnnvis.compiling import computing
+
+    return computing(
+        **{key: values.pop(key) for key in ("compile", "batch_size", "threads") if key in values}
+    )
 
 
 def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -129,7 +140,8 @@ def compare(sides: Any, model: str | None = None, **values: Any) -> int:
 
     others = _with_settings(_of_plugins(values))
     _set_general(values)
-    return compared(sides, model, others, **values)
+    with _computing(values):
+        return compared(sides, model, others, **values)
 
 
 def new_plugin(**values: Any) -> None:

@@ -477,6 +477,14 @@ def _add_subject_flags(parser: _Parser) -> None:
          help="which of the network's inputs get a map, where it has several (default: all)")  # fmt: skip
     what("--class-names", nargs="+", metavar="NAME",
          help="the names of the classes 0, 1, ..., where the data do not hold them")  # fmt: skip
+    how = _adder(parser, "how to compute it")
+    how("--compile", choices=("auto", "graph", "xla", "eager"),
+        help="as TensorFlow's graph, by XLA, not at all, or by whichever of the first two is faster "
+        "where there is enough to do (default: auto)")  # fmt: skip
+    how("--batch-size", type=_whole, metavar="N",
+        help="how many images at a time (default: 32, or what memory allows)")  # fmt: skip
+    how("--threads", type=_whole, metavar="N",
+        help="how many threads (default: one for each processor that may be used)")  # fmt: skip
 
 
 def _add_model_flags(parser: _Parser) -> None:

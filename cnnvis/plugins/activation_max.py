@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 EPSILON = 1e-7
+AT_ONCE = 10  # steps between two looks at the clock, for the bar
 DECAY = 0.95  # of RMSprop's running mean of squares
 
 
@@ -277,7 +278,6 @@ def _descend(
 
     axes = list(range(1, x.ndim))
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def step(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shift: Any) -> Any:
         x = tf.roll(x, shift, space)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
@@ -297,13 +297,23 @@ def _descend(
         better = tf.reshape(loss < smallest, [-1] + [1] * len(axes))
         return x, cache, tf.where(better, x, best), tf.minimum(loss, smallest)
 
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def steps(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shifts: Any) -> Any:
+        def one(i: Any, x: Any, cache: Any, best: Any, smallest: Any) -> Any:
+            return i + 1, *step(x, cache, best, smallest, weights, shifts[i])
+
+        there_are = tf.shape(shifts)[0]
+        return tf.while_loop(lambda i, *_: i < there_are, one, (0, x, cache, best, smallest))[1:]
+
     tensors = tf.constant(x), tf.zeros_like(x), tf.constant(x), tf.fill([len(x)], float("inf"))
     weights = tf.constant(weights)
     # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-    traced = step.get_concrete_function(*tensors, weights, tf.constant(shifts[0], tf.int32))
-    for shift in shifts:
-        tensors = traced(*tensors, weights, tf.constant(shift, tf.int32))
-        advance(1)
+    some = tf.TensorSpec((None, shifts.shape[1]), tf.int32)
+    traced = steps.get_concrete_function(*tensors, weights, some)
+    for start in range(0, len(shifts), AT_ONCE):
+        part = shifts[start : start + AT_ONCE]
+        tensors = traced(*tensors, weights, tf.constant(part, tf.int32))
+        advance(len(part))
     best: Array = tensors[2].numpy()
     return best
 

@@ -108,5 +108,9 @@ def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:
             f"feature maps with {maps.ndim - 1} spatial axes cannot be laid over inputs with "
             f"{len(size)}; name another layer with --penultimate"
         )
-    factors = [wanted / found for wanted, found in zip(size, maps.shape[1:], strict=True)]
-    return np.stack([ndimage.zoom(one, factors, order=3) for one in maps])
+    for axis, (wanted, found) in enumerate(zip(size, maps.shape[1:], strict=True), start=1):
+        # A spline is linear in the values and goes axis by axis: what it makes of each of them
+        # alone, as columns, resizes all maps at once.
+        spline = ndimage.zoom(np.eye(found), (wanted / found, 1), order=3)
+        maps = np.moveaxis(np.tensordot(maps, spline.astype(maps.dtype), (axis, 1)), -1, axis)
+    return np.ascontiguousarray(maps)

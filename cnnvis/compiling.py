@@ -1,0 +1,309 @@
+"""How networks are computed: compiled which way, in batches of what size, on how many threads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnvis import machine
+from cnnvis._tensorflow import tensorflow
+from cnnvis.errors import UserError
+from cnnvis.files import written_whole
+from cnnvis.reporting import progress
+from cnnvis.samples import Array
+
+log = logging.getLogger("cnnvis")
+
+Compile = Literal["auto", "graph", "xla", "eager"]
+"""How a network is compiled: as TensorFlow's graph, by XLA, not at all; auto takes the faster of the
+first two, once it has seen both, where a job is long enough to repay the second."""
+
+BATCH = 32
+"""How many inputs are computed at a time where memory allows it."""
+
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""The variables of the environment by which TensorFlow is told, before it starts."""
+
+CLEARLY = 0.95
+"""XLA must take at most this share of the graph's time to be preferred."""
+
+COMPILING = 0.1
+"""Seconds that XLA takes to compile a layer and its gradient, about, where it was not measured."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    compile: Compile = "auto"
+    batch_size: int | None = None
+
+
+_settings: ContextVar[_Settings | None] = ContextVar("computing", default=None)
+
+
+def _now() -> _Settings:
+    return _settings.get() or _Settings()
+
+
+@contextmanager
+def computing(
+    *, compile: Compile = "auto", batch_size: int | None = None, threads: int | None = None
+) -> Iterator[None]:
+    """Have networks computed in a certain way inside the block.
+
+    Parameters
+    ----------
+    compile
+        ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
+    batch_size
+        How many inputs are computed at a time. By default 32, or fewer where memory is short.
+    threads
+        How many threads TensorFlow computes with; it must not have started yet. By default as many
+        as there are processors that this process may use.
+
+    Raises
+    ------
+    UserError
+        If a number is below one, or TensorFlow has started with other threads.
+    """
+    for what, number in (("batch_size", batch_size), ("threads", threads)):
+        if number is not None and number < 1:
+            raise UserError(f"{what} is {number}, and must be at least 1")
+    if threads is not None:
+        if "tensorflow" in sys.modules and os.environ.get(THREADS[0]) != str(threads):
+            raise UserError(
+                "TensorFlow has started, and takes no other number of threads any more: say "
+                "threads in the first call"
+            )
+        for name in THREADS:
+            os.environ[name] = str(threads)
+    token = _settings.set(_Settings(compile, batch_size))
+    try:
+        yield
+    finally:
+        _settings.reset(token)
+
+
+def batch_size() -> int:
+    """How many images are read and computed at a time, where nothing else limits them."""
+    return _now().batch_size or BATCH
+
+
+@dataclass
+class Compiled:
+    """A function of tensors, applied to arrays batch by batch, in the way that is the fastest.
+
+    Parameters
+    ----------
+    function
+        Of batches, (n, ...) each, gives tensors, (n, ...) each.
+    layers
+        How many layers it goes through, which compiling takes the longer for.
+    footprint
+        Says of the arrays how many bytes it needs for one of their samples, about.
+    identity
+        Says what it computes, the same in every process; nothing if that is not known.
+    """
+
+    function: Callable[..., Any]
+    layers: int = 1
+    footprint: Callable[[Sequence[Array]], int] = lambda arrays: 0
+    identity: Callable[[], str] = str
+    _functions: dict[str, Any] = field(default_factory=dict)
+    _traced: set[tuple[str, int]] = field(default_factory=set)
+    _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample
+    _spent: float = 0.0
+    _cost: float | None = None  # seconds to compile by XLA
+    _promise: tuple[float, float] | None = None  # what XLA saves, as a share, and what it costs
+    _settled: str | None = None
+
+    def __call__(self, *arrays: Array) -> list[Array]:
+        """The function's answers for all samples, (n, ...) each.
+
+        Raises
+        ------
+        UserError
+            If there are no samples, or no memory for even one.
+        """
+        count = len(arrays[0])
+        if count == 0:
+            raise UserError("there are no inputs to compute anything of")
+        size, start = self._size(arrays), 0
+        answers: list[Array] = []
+        with progress("computing", count) as advance:
+            while start < count:
+                part = [array[start : start + size] for array in arrays]
+                kept = len(part[0])
+                try:
+                    found = self._batch(part, size, count - start)
+                except (MemoryError, tensorflow().errors.ResourceExhaustedError) as error:
+                    if size == 1:
+                        raise UserError(
+                            "there is not enough memory to compute even one input"
+                        ) from error
+                    size = (size + 1) // 2
+                    log.info("a batch did not fit into memory; going on with %d at a time", size)
+                    continue
+                if not answers:
+                    answers = [np.empty((count, *one.shape[1:]), one.dtype) for one in found]
+                for answer, one in zip(answers, found, strict=True):
+                    answer[start : start + kept] = one[:kept]
+                start += kept
+                advance(kept)
+        return answers
+
+    def _size(self, arrays: Sequence[Array]) -> int:
+        """How many samples go into a batch."""
+        count, asked = len(arrays[0]), _now().batch_size
+        size = asked or BATCH
+        each = self.footprint(arrays)
+        if asked is None and each:
+            size = max(1, min(size, machine.available_memory() // 2 // each))
+            if size < BATCH:
+                log.info("%d at a time, which is what memory allows", size)
+        if count >= size:
+            return size
+        # Filling up a batch that was traced already takes less than tracing another.
+        traced = [one for _, one in self._traced if count <= one <= min(2 * count, size)]
+        return min(traced, default=count)
+
+    def _batch(self, part: list[Array], size: int, remaining: int) -> list[Array]:
+        """One batch's answers; how long it took is kept in mind."""
+        tensors = [_padded(array, size) for array in part]
+        way = self._way(size, remaining)
+        is_new = (way, size) not in self._traced
+        began = time.perf_counter()
+        try:
+            found = [_plain(answer.numpy()) for answer in self._run(way, tensors)]
+        except Exception as error:
+            if way != "xla" or not is_new or _is_memory(error):
+                raise
+            if _now().compile == "xla":
+                raise UserError(
+                    f"XLA cannot compile this network ({_first_line(error)}); --compile graph can"
+                ) from error
+            log.info("XLA cannot compile this network: %s", _first_line(error))
+            self._settled = "graph"
+            return self._batch(part, size, remaining)
+        took = time.perf_counter() - began
+        self._traced.add((way, size))
+        if is_new:
+            if way == "xla":
+                self._cost = took
+            return found
+        self._spent += took
+        self._pace[way] = min(took / size, self._pace.get(way, float("inf")))
+        return found
+
+    def _run(self, way: str, tensors: list[Any]) -> Any:
+        if way == "eager":
+            return self.function(*tensors)
+        if way not in self._functions:
+            self._functions[way] = tensorflow().function(
+                self.function, autograph=False, jit_compile=way == "xla"
+            )
+        # A concrete function, since TensorFlow warns of every new tf.function that is traced.
+        return self._functions[way].get_concrete_function(*tensors)(*tensors)
+
+    def _way(self, size: int, remaining: int) -> str:
+        """Which way the next batch is computed, with so many samples to come.
+
+        The graph, until the time that XLA might save is worth the time that it takes to compile.
+        """
+        asked = _now().compile
+        if asked != "auto":
+            return asked
+        if self._settled:
+            return self._settled
+        graph, xla = self._pace.get("graph"), self._pace.get("xla")
+        if graph is None:
+            return "graph"
+        if xla is not None:
+            self._settled = "xla" if xla < CLEARLY * graph else "graph"
+            log.info(
+                "graph %.4g s a sample, XLA %.4g s: going on with %s", graph, xla, self._settled
+            )
+            _remember(self.identity(), graph, xla, self._cost or 0.0)
+            return self._settled
+        if ("xla", size) in self._traced:
+            return "xla"  # compiled, and not yet timed
+        if self._promise is None:
+            self._promise = _remembered(self.identity()) or (0.4, 2 * COMPILING * self.layers)
+        saving, cost = self._promise
+        if saving <= 1 - CLEARLY:
+            self._settled = "graph"
+            return "graph"
+        # As when to buy what one might go on renting: once as much has been spent, or will be.
+        worth = saving * (self._spent + graph * remaining)
+        return "xla" if worth > cost else "graph"
+
+
+def _padded(batch: Array, size: int) -> Any:
+    """A batch as a tensor, filled up with its last sample to the size of the others."""
+    missing = size - len(batch)
+    if missing:
+        batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+    return tensorflow().convert_to_tensor(batch)
+
+
+def _plain(answer: Array) -> Array:
+    """An answer in a type that SciPy and others know, as those of half precision are not."""
+    return answer if answer.dtype == np.float64 else answer.astype(np.float32, copy=False)
+
+
+def _is_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | UserError | tensorflow().errors.ResourceExhaustedError)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+# What was measured, from one process to the next.
+
+
+def _memory_file() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cnnvis") / "compiling.json"
+
+
+def _key(identity: str) -> str:
+    return f"{identity} {machine.name()} TensorFlow {tensorflow().__version__}"
+
+
+def _remembered(identity: str) -> tuple[float, float] | None:
+    """(which share of the graph's time XLA saves, what compiling costs in seconds), if known."""
+    if not identity:
+        return None
+    try:
+        found = json.loads(_memory_file().read_text())[_key(identity)]
+        graph, xla, cost = (float(found[name]) for name in ("graph", "xla", "cost"))
+        return 1 - xla / graph, cost
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None  # a memory that cannot be read is none
+
+
+def _remember(identity: str, graph: float, xla: float, cost: float) -> None:
+    if not identity:
+        return
+    path = _memory_file()
+    with suppress(OSError, UserError):  # whoever has no place for it measures again
+        try:
+            known = json.loads(path.read_text())
+        except (OSError, ValueError):
+            known = {}
+        known = known if isinstance(known, dict) else {}
+        known[_key(identity)] = {"graph": graph, "xla": xla, "cost": cost}
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(known, indent=1))

@@ -1,0 +1,53 @@
+"""What this process may use of the machine: processors and memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may use."""
+
+
+def processors() -> int:
+    """How many processors this process may use at a time: by its affinity and its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    share = _numbers("cpu.max")
+    if len(share) == 2 and share[1]:
+        count = min(count or 1, -(-share[0] // share[1]))  # a part of one still needs a thread
+    return max(count or 1, 1)
+
+
+def available_memory() -> int:
+    """How many bytes are there to be had: in the machine, and in the container if it is one."""
+    import psutil
+
+    found = int(psutil.virtual_memory().available)
+    limit, used = _numbers("memory.max"), _numbers("memory.current")
+    if limit and used:
+        found = min(found, max(limit[0] - used[0], 0))
+    return found
+
+
+def name() -> str:
+    """What tells machines apart that compute at different speeds."""
+    import platform
+
+    model = platform.processor()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass  # not Linux
+    return f"{platform.machine()} {model} x {processors()}"
+
+
+def _numbers(file: str) -> list[int]:
+    """The numbers in one of the container's files; none where there is no limit."""
+    try:
+        words = (CGROUP / file).read_text().split()
+        return [int(word) for word in words]
+    except (OSError, ValueError):  # no such file; "max"
+        return []

@@ -1,0 +1,78 @@
+"""SmoothGrad: the mean gradient of noisy copies of the input."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+KEPT = 2**28
+"""How many bytes of noise are kept, so that it is not drawn anew for every image."""
+
+
+@cnnvis.technique(
+    "smoothgrad",
+    reference="arXiv:1706.03825",
+    claims={"gradient": {"gradient": None}},
+)
+def smoothgrad(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    *,
+    copies: cnnvis.Count = 50,
+    noise: cnnvis.NotNegative = 0.15,
+    backprop: cnnvis.Backprop | None = None,
+    gradient: cnnvis.GradientModifier | None = "absolute",
+    seed: int = 0,
+) -> cnnvis.Explanation:
+    """Saliency without its noise: the mean gradient of copies of the input with noise added.
+
+    M(p) = max over channels c of |mean over i of dS/dx(x + e_i)(p, c)|, for the score S, the input
+    x and Gaussian noise e_i: Smilkov et al. 2017, section 3.
+
+    Parameters
+    ----------
+    copies
+        How many copies of each image there are.
+    noise
+        The noise's standard deviation, as a share of the image's range.
+    backprop
+        How gradients pass back through ReLUs and other rectifiers: none (plain), guided (only
+        positive ones, where the unit is on), rectified (only positive ones; also called deconv and
+        relu).
+    gradient
+        What is made of the mean gradient before the maximum over channels is taken.
+    seed
+        Of the noise, which is the same for every image.
+    """
+    import numpy as np
+
+    if seed < 0:
+        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
+    x = np.asarray(samples.x, np.float32)
+    flat = x.reshape(len(x), -1)
+    deviation = noise * np.ptp(flat, axis=1)
+
+    def drawn(copy: int) -> Array:
+        """The noise of one copy: the same for every image, so that none depends on its place."""
+        return np.random.default_rng((seed, copy)).standard_normal(x.shape[1:], np.float32)
+
+    normal = functools.lru_cache(maxsize=max(1, KEPT // flat[0].nbytes))(drawn)
+
+    def varied(of: Array, which: Array) -> Array:
+        found = x[of]
+        for row, copy in enumerate(which.tolist()):
+            found[row] += normal(copy) * deviation[of[row]]
+        return found
+
+    maps = model.mean_gradient(x, varied, [1 / copies] * copies, backprop=backprop)
+    maps = cnnvis.modify_gradient(maps, gradient)
+    if samples.channel_axis is not None:
+        maps = maps.max(axis=samples.channel_axis)
+    return cnnvis.Explanation(maps, samples)

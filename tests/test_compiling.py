@@ -1,0 +1,233 @@
+"""Networks are computed in batches that fit, in the way that is the fastest, with the same answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis import compiling, machine
+from cnnvis.compiling import Compiled, computing
+
+
+@pytest.fixture(autouse=True)
+def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_memory_file", lambda: tmp_path / "compiling.json")
+
+
+@pytest.mark.parametrize("way", ["graph", "xla", "eager", "auto"])
+@pytest.mark.parametrize("technique", ["saliency", "grad-cam"])
+def test_every_way_gives_the_same(classifier: Any, images: Any, technique: str, way: Any) -> None:
+    expected = cnnvis.run(technique, classifier, data=images)
+    with computing(compile=way, batch_size=3):
+        found = cnnvis.run(technique, classifier, data=images)
+    np.testing.assert_allclose(found.array, expected.array, atol=1e-5 * expected.array.max())
+    for one, other in zip(found.targets, expected.targets, strict=True):
+        assert one.filters == other.filters
+        assert one.score == pytest.approx(other.score, rel=1e-4)
+
+
+def test_one_pass_gives_the_map_the_class_and_the_score(classifier: Any, images: Any) -> None:
+    model = cnnvis.Model(classifier)
+    cnnvis.run("saliency", model, data=images)
+    assert len(model._shared.compiled) == 1
+
+
+def test_what_is_known_of_inputs_is_forgotten_when_they_change(
+    classifier: Any, images: Any
+) -> None:
+    model = cnnvis.Model(classifier)
+    model.input_gradient(images)
+    before = model.scores(images)
+    images *= 2  # in place: the same array with other values
+    after = model.scores(images)
+    assert abs(after - before).max() > 0.01
+    np.testing.assert_allclose(after, cnnvis.Model(classifier).scores(images), rtol=1e-5)
+
+
+class _Doubler:
+    """Doubles what it is given, and counts how often it is traced and with how many rows."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, x: Any) -> Any:
+        self.seen.append(int(x.shape[0]))
+        return (2 * x,)
+
+
+def test_a_ragged_batch_is_filled_up_and_not_traced_again() -> None:
+    double = _Doubler()
+    run = Compiled(double)
+    x = np.arange(10, dtype=np.float32)
+    with computing(batch_size=4):
+        (found,) = run(x)
+        np.testing.assert_array_equal(found, 2 * x)
+        (found,) = run(x[:3])
+    np.testing.assert_array_equal(found, 2 * x[:3])
+    assert double.seen == [4]
+
+
+def test_a_batch_that_does_not_fit_is_halved() -> None:
+    import tensorflow as tf
+
+    class Narrow(_Doubler):
+        def __call__(self, x: Any) -> Any:
+            if x.shape[0] > self.fits:
+                raise tf.errors.ResourceExhaustedError(None, None, "too much")
+            return super().__call__(x)
+
+        fits = 3
+
+    narrow = Narrow()
+    x = np.arange(9, dtype=np.float32)
+    with computing(compile="eager", batch_size=8):
+        np.testing.assert_array_equal(Compiled(narrow)(x)[0], 2 * x)
+    assert narrow.seen == [2] * 5
+    narrow.fits = 0
+    with pytest.raises(cnnvis.UserError, match="not enough memory to compute even one"):
+        Compiled(narrow)(x)
+
+
+def test_batches_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    double = _Doubler()
+    run = Compiled(double, footprint=lambda arrays: 10 * arrays[0][0].nbytes)
+    x = np.zeros((40, 100), np.float32)  # 4 kB a sample on its way
+    monkeypatch.setattr(machine, "available_memory", lambda: 2 * 5 * 4000)
+    run(x)
+    assert double.seen == [5]
+    with computing(batch_size=20):
+        run(x)
+    assert double.seen == [5, 20]
+
+
+def test_footprints_grow_with_the_network(classifier: Any, images: Any) -> None:
+    run = cnnvis.Model(classifier)._pass(None)
+    values = 12 * 10 * 2 + 10 * 8 * 4 + 5 * 4 * 4 + 3 * 2 * 5 + 30 + 3
+    assert run.footprint([images]) == pytest.approx(3 * 4 * values, rel=0.2)
+
+
+class _Clock:
+    """Time that passes as a test says, for each way of computing."""
+
+    def __init__(self, pace: dict[str, float], compiling: float) -> None:
+        self.now, self.pace, self.compiling = 0.0, pace, compiling
+        self.ways: list[str] = []
+
+    def run(self, compiled: Compiled, way: str, tensors: list[Any]) -> Any:
+        if way == "xla" and "xla" not in self.ways:
+            self.now += self.compiling
+        self.now += self.pace[way] * len(tensors[0])
+        self.ways.append(way)
+        return compiled.function(*tensors)
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def make(graph: float, xla: float, compiling_takes: float) -> _Clock:
+        clock = _Clock({"graph": graph, "xla": xla}, compiling_takes)
+        monkeypatch.setattr(compiling.time, "perf_counter", lambda: clock.now)
+        monkeypatch.setattr(
+            Compiled, "_run", lambda self, way, tensors: clock.run(self, way, tensors)
+        )
+        return clock
+
+    return make
+
+
+def _job(batches: int) -> Any:
+    return np.zeros((32 * batches, 2), np.float32)
+
+
+def test_a_short_job_is_not_compiled_by_xla(timed: Any) -> None:
+    clock = timed(graph=0.001, xla=0.0001, compiling_takes=5)
+    Compiled(_Doubler(), layers=50)(_job(20))
+    assert set(clock.ways) == {"graph"}
+
+
+def test_a_long_job_takes_the_faster_of_both(timed: Any) -> None:
+    clock = timed(graph=0.1, xla=0.05, compiling_takes=5)
+    Compiled(_Doubler(), layers=20)(_job(30))
+    assert clock.ways == ["graph"] * 2 + ["xla"] * 28
+    clock = timed(graph=0.1, xla=0.2, compiling_takes=5)
+    Compiled(_Doubler(), layers=20)(_job(30))
+    assert clock.ways == ["graph"] * 2 + ["xla"] * 2 + ["graph"] * 26
+
+
+def test_many_short_jobs_are_a_long_one(timed: Any) -> None:
+    clock = timed(graph=0.1, xla=0.05, compiling_takes=5)
+    run = Compiled(_Doubler(), layers=20)
+    for _ in range(30):
+        run(_job(1))
+    assert clock.ways[:2] == ["graph"] * 2
+    assert clock.ways[-15:] == ["xla"] * 15
+
+
+def test_what_was_measured_is_remembered(timed: Any, tmp_path: Path) -> None:
+    def fresh() -> Compiled:  # as in another process
+        return Compiled(_Doubler(), layers=20, identity=lambda: "network")
+
+    timed(graph=0.1, xla=0.2, compiling_takes=5)
+    fresh()(_job(30))
+    (kept,) = json.loads((tmp_path / "compiling.json").read_text()).values()
+    assert kept == pytest.approx({"graph": 0.1, "xla": 0.2, "cost": 5 + 32 * 0.2})
+    clock = timed(graph=0.1, xla=0.2, compiling_takes=5)
+    fresh()(_job(30))
+    assert set(clock.ways) == {"graph"}
+    (tmp_path / "compiling.json").write_text("{broken")
+    fresh()(_job(30))
+    assert "xla" in clock.ways
+
+
+def test_what_xla_cannot_do_the_graph_does() -> None:
+    import tensorflow as tf
+
+    def words(x: Any) -> Any:  # XLA knows no strings
+        return (tf.strings.to_number(tf.strings.as_string(x)),)
+
+    x = np.arange(5, dtype=np.float32)
+    with computing(compile="xla"), pytest.raises(cnnvis.UserError, match="XLA cannot compile"):
+        Compiled(words)(x)
+    run = Compiled(words)
+    run._promise = (0.9, 0.0)  # so that it is tried at once
+    with computing(batch_size=1):
+        np.testing.assert_array_equal(run(x)[0], x)
+    assert run._settled == "graph"
+
+
+def test_numbers_are_checked() -> None:
+    for given in ({"batch_size": 0}, {"threads": 0}):
+        with pytest.raises(cnnvis.UserError, match="must be at least 1"), computing(**given):
+            pass
+    import tensorflow  # noqa: F401
+
+    with pytest.raises(cnnvis.UserError, match="TensorFlow has started"), computing(threads=77):
+        pass
+
+
+def test_threads_and_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert machine.processors() == 8
+    (tmp_path / "cpu.max").write_text("max 100000")
+    assert machine.processors() == 8
+    (tmp_path / "cpu.max").write_text("250000 100000")
+    assert machine.processors() == 3
+    whole = machine.available_memory()
+    (tmp_path / "memory.max").write_text("1000000")
+    (tmp_path / "memory.current").write_text("400000")
+    assert machine.available_memory() == 600_000 < whole
+
+
+def test_it_is_typed(typed: Any) -> None:
+    words = ("run", "saliency", "demo", "-im", "0", "2", "-r", "numpy")
+    assert typed(*words, "-o", "one.npz").returncode == 0
+    assert typed(*words, "-o", "two.npz", "--compile", "eager", "--batch-size", 1).returncode == 0
+    one, two = (cnnvis.Explanation.load(name) for name in ("one.npz", "two.npz"))
+    np.testing.assert_allclose(one.array, two.array, atol=1e-6)
+    assert typed(*words, "--batch-size", 0).returncode == 2
+    assert typed(*words, "--compile", "fast").returncode == 2
