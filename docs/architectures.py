@@ -438,8 +438,12 @@ ARCHITECTURES = {
 
 
 def techniques() -> list[str]:
-    """The names of the techniques that explain a model."""
-    return [plugin.name for plugin in registry().of("technique") if plugin.takes("model")]
+    """The names of cnnvis's own techniques that explain a model."""
+    return [
+        plugin.name
+        for plugin in registry().of("technique")
+        if plugin.takes("model") and plugin.distribution == "cnnvis" and ":" not in plugin.name
+    ]
 
 
 def outcome(architecture: Architecture, technique: str) -> str | None:

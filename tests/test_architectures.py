@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.registry import registry
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "architectures.py"
 
@@ -205,3 +206,15 @@ def test_channels_first_and_last_twins(
 @pytest.mark.slow
 def test_the_table_in_the_documentation_is_true() -> None:
     assert documented.TABLE.read_text(encoding="utf-8") == documented.table()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "technique",
+    ["tf-keras-vis:saliency", "tf-keras-vis:grad-cam", "xplique:saliency", "xplique:grad-cam"],
+)
+def test_other_libraries_explain_a_network_or_say_why_they_cannot(technique: str) -> None:
+    if registry().get("technique", technique).missing:
+        pytest.skip(f"{technique.partition(':')[0]} is not installed")
+    answers = [documented.outcome(one, technique) for one in documented.ARCHITECTURES.values()]
+    assert sum(answer is None for answer in answers) > len(answers) / 3

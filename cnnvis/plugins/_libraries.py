@@ -24,10 +24,16 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
     Raises
     ------
     UserError
-        If the network has several inputs or is one of tf_keras, or as `Model.keras_model` does.
+        If the network has several inputs, looks whole numbers up or is one of tf_keras, or as
+        `Model.keras_model` does.
     """
     import keras
 
+    if any(layer.kind == "Embedding" for layer in model.layers):
+        raise cnnvis.UserError(
+            f"{library} changes inputs and takes gradients by them, and this network's are whole "
+            "numbers, which an Embedding looks up"
+        )
     network = model.keras_model(several_inputs=False)
     if not isinstance(network, keras.Model):
         raise cnnvis.UserError(
@@ -43,24 +49,36 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
     return keras.Model(network.inputs, averaged(data_format=form)(network.output))
 
 
-def penultimate_of(model: cnnvis.Model, asked: str | None, axes: int) -> str:
-    """The layer whose feature maps are weighted: the one asked for, or the last with space.
+def penultimate_of(network: Any, model: cnnvis.Model, asked: str | None, axes: int) -> str:
+    """The layer of the network whose feature maps are weighted: the one asked for, or the last.
+
+    Functions of keras.ops are no layers, and the libraries find layers alone.
 
     Raises
     ------
     UserError
-        If no layer before the target has that many spatial axes.
+        If no layer before the target has that many spatial axes, or the one asked for is none.
     """
+    names = {layer.name for layer in network.layers}
+    there = {
+        layer.name: layer.name.replace("/", "_")
+        for layer in model.before_target()
+        if layer.name.replace("/", "_") in names and axes and layer.spatial_axes == axes
+    }
     if asked is not None:
-        return asked.replace("/", "_")
-    for layer in reversed(model.before_target()):
-        if axes and layer.spatial_axes == axes:
-            cnnvis.note(f"the feature maps of the layer {layer.name!r} were weighted")
-            return layer.name.replace("/", "_")
-    raise cnnvis.UserError(
-        f"no layer before {model.layer!r} has the spatial axes of the input, so there are no feature "
-        "maps to lay over it"
-    )
+        if asked not in there:
+            raise cnnvis.UserError(
+                f"{asked!r} is no layer before {model.layer!r} with the spatial axes of the input; "
+                f"there are: {', '.join(there) or 'none'}"
+            )
+        return there[asked]
+    if not there:
+        raise cnnvis.UserError(
+            f"no layer before {model.layer!r} has the spatial axes of the input, so there are no "
+            "feature maps to lay over it"
+        )
+    cnnvis.note(f"the feature maps of the layer {list(there)[-1]!r} were weighted")
+    return list(there.values())[-1]
 
 
 def batches(

@@ -204,8 +204,8 @@ def _activation_maps(
     """What one of the library's class activation maps makes of the samples."""
     from importlib import import_module
 
-    layer = penultimate_of(model, penultimate, len(samples.space))
     network = network_of(model, LIBRARY)
+    layer = penultimate_of(network, model, penultimate, len(samples.space))
     if samples.channel_axis == 1 and len(samples.space) > 0:
         raise cnnvis.UserError(
             "tf-keras-vis weights feature maps with channels last, and this network has them first; "

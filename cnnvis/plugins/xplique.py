@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
 from cnnvis.plugins._libraries import BATCH, batches, network_of, penultimate_of, seeded
@@ -103,8 +103,7 @@ def grad_cam(
         The layer whose feature maps are weighted; by default the last before the target that has
         the input's spatial axes.
     """
-    layer = penultimate_of(model, penultimate, len(samples.space))
-    return _explained("GradCAM", model, samples, flat=True, conv_layer=layer)
+    return _explained("GradCAM", model, samples, flat=True, penultimate=penultimate)
 
 
 @cnnvis.technique("xplique:grad-cam-plus-plus", reference="arXiv:1710.11063", **NEEDS)
@@ -119,8 +118,7 @@ def grad_cam_plus_plus(
         The layer whose feature maps are weighted; by default the last before the target that has
         the input's spatial axes.
     """
-    layer = penultimate_of(model, penultimate, len(samples.space))
-    return _explained("GradCAMPP", model, samples, flat=True, conv_layer=layer)
+    return _explained("GradCAMPP", model, samples, flat=True, penultimate=penultimate)
 
 
 @cnnvis.technique("xplique:rise", reference="arXiv:1806.07421", **NEEDS)
@@ -185,13 +183,15 @@ def _explained(
     flat: bool = False,
     every_channel: bool = False,
     seed: int | None = None,
+    penultimate: str | Literal[False] | None = False,
     **settings: Any,
 ) -> cnnvis.Explanation:
     """What one of the library's attributions makes of the samples.
 
     `flat` says that it is for two spatial axes with channels last alone; `every_channel` that it
     is not to take the mean over channels; `seed` that it draws random numbers: then images are
-    given one by one, so that each gets the same whatever others there are.
+    given one by one, so that each gets the same whatever others there are; `penultimate` that it
+    weights feature maps, and of which layer.
     """
     import numpy as np
     from xplique import attributions
@@ -204,7 +204,10 @@ def _explained(
         )
     if every_channel or samples.channel_axis == 1:
         settings["reducer"] = None  # it would take the mean over the last axis, whatever that is
-    library = getattr(attributions, kind)(network_of(model, LIBRARY), batch_size=BATCH, **settings)
+    network = network_of(model, LIBRARY)
+    if penultimate is not False:
+        settings["conv_layer"] = penultimate_of(network, model, penultimate, len(samples.space))
+    library = getattr(attributions, kind)(network, batch_size=BATCH, **settings)
     parts = []
     for x, weights in batches(model, samples, BATCH if seed is None else 1):
         if seed is None:

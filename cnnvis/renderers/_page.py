@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,32 @@ EDGE = 0.2
 BELOW = 0.36
 GAP = 0.18
 LINE = 0.125  # one line of a title
+TITLE_GAP = 0.035
 BAR = 0.75  # a colour bar with its numbers
 WIDEST = 22.0
 # The widths of letters: of a title, of a heading, of a table.
 LETTER, HEADING_LETTER, TABLE_LETTER = 0.062, 0.088, 0.0672
 TABLE_LINE = 0.152
 CELL = 44  # letters of a table's cell, before it is folded
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A place for a picture without numbers: a hundredth of the work for matplotlib that axes are."""
+
+    figure: Figure
+    box: tuple[float, float, float, float]
+
+    def show(self, colours: Any, alpha: float) -> None:
+        """Draw a picture, (rows, columns, 4) bytes, over what is there."""
+        from matplotlib.image import BboxImage
+        from matplotlib.transforms import Bbox, TransformedBbox
+
+        place = TransformedBbox(Bbox.from_bounds(*self.box), self.figure.transFigure)
+        image = BboxImage(place, interpolation="nearest", origin="upper")
+        image.set_data(colours)
+        image.set_alpha(alpha)
+        self.figure.add_artist(image)
 
 
 class Page:
@@ -84,30 +105,34 @@ class Page:
             top = self._tops[-1] + self._input_size[1] + self._between + self._map_size[1] + GAP
         self._down = top - GAP + (BELOW if self._map.axes else EDGE)
         self.figure = heading.figure(self._across, self._down)
+        self._frames: list[tuple[float, float, float, float]] = []
 
-    def input_axes(self, number: int) -> Axes | None:
+    def input_place(self, number: int) -> Axes | Frame | None:
         """The place of a map's input, titled; None where inputs have no place of their own."""
         if self._input is None:
             return None
-        axes = self._axes(number, self._input, self._input_size, below=0.0)
-        self._write_title(axes, number)
-        return axes
+        place = self._made(number, self._input, self._input_size, below=0.0)
+        self._write_title(number, self._input_size)
+        return place
 
-    def map_axes(self, number: int) -> Axes:
+    def map_place(self, number: int) -> Axes | Frame:
         """The place of a map, with numbers and names on the page's outer edges."""
         below = self._input_size[1] + self._between
-        axes = self._axes(number, self._map, self._map_size, below=below)
+        is_last = bool(self._map.axes) and number + self._columns >= len(self._pairs)
+        place = self._made(number, self._map, self._map_size, below=below, numbered=is_last)
         if self._input is None:
-            self._write_title(axes, number)
+            self._write_title(number, self._map_size)
+        if isinstance(place, Frame):
+            return place
         names: Any = {"fontsize": 7, "labelpad": 1, "parse_math": False}
-        if self._map.axes and number + self._columns >= len(self._pairs):
+        if is_last:
             axis = self._map.axes[-1]
-            axes.xaxis.set_major_locator(_whole_numbers())
-            axes.set_xlabel(self._label(axis), **names)
-            self._number(axes.xaxis, axis, self._map.values.shape[self._map.values.ndim > 1])
+            place.xaxis.set_major_locator(_whole_numbers())
+            place.set_xlabel(self._label(axis), **names)
+            self._number(place.xaxis, axis, self._map.values.shape[self._map.values.ndim > 1])
         if len(self._map.axes) == 2 and number % self._columns == 0:
-            axes.set_ylabel(self._label(self._map.axes[0]), **names)
-        return axes
+            place.set_ylabel(self._label(self._map.axes[0]), **names)
+        return place
 
     def _label(self, axis: str) -> str:
         described = self._coordinates.get(axis)
@@ -131,6 +156,18 @@ class Page:
             axis.set_major_locator(FixedLocator([p for p in places if -0.5 <= p <= size - 0.5]))
         axis.set_major_formatter(FuncFormatter(lambda place, _: described.at(place)))
 
+    def draw_frames(self) -> None:
+        """The lines around pictures that have no axes, all at once."""
+        from matplotlib.collections import LineCollection
+
+        corners = [
+            [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h in self._frames
+        ]
+        lines = LineCollection(
+            corners, colors="black", linewidths=0.8, transform=self.figure.transFigure
+        )
+        self.figure.add_artist(lines)
+
     def colour_bar(self, drawn: Any) -> None:
         """The scale that all maps share, beside the first row of them."""
         left = self._left + self._columns * (self._place + self._gap)
@@ -145,31 +182,48 @@ class Page:
         bar.ax.yaxis.set_offset_position("left")
         bar.ax.yaxis.offsetText.set_fontsize(7)
 
-    def _axes(
-        self, number: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
-    ) -> Axes:
+    def _made(
+        self,
+        number: int,
+        panel: cnnvis.Panel,
+        size: tuple[float, float],
+        *,
+        below: float,
+        numbered: bool = False,
+    ) -> Axes | Frame:
+        """A place for a panel: axes where there are to be numbers, or curves."""
         from matplotlib.ticker import NullLocator
 
         block, column = divmod(number, self._columns)
-        width, height = size
-        left = self._left + column * (self._place + self._gap) + (self._place - width) / 2
-        axes = self.figure.add_axes(self._box(left, self._tops[block] + below, width, height))
-        axes.tick_params(labelsize=6, length=2)
+        box = self._box(self._left_of(number, size), self._tops[block] + below, *size)
         # Numbers stand at the left and the bottom of the page alone, and in a mosaic nowhere:
         # one would mean a different place in each tile.
+        at_left = bool(panel.axes) and (column == 0 or self._own_numbers)
+        if not (panel.is_profile or at_left or numbered):
+            self._frames.append(box)
+            return Frame(self.figure, box)
+        axes = self.figure.add_axes(box)
+        axes.tick_params(labelsize=6, length=2)
         axes.xaxis.set_major_locator(NullLocator())
-        numbered = bool(panel.axes) and (column == 0 or self._own_numbers)
-        if panel.is_profile and numbered:
-            axes.yaxis.set_major_locator(_round_numbers(height))
+        if panel.is_profile and at_left:
+            axes.yaxis.set_major_locator(_round_numbers(size[1]))
         else:
-            axes.yaxis.set_major_locator(_whole_numbers() if numbered else NullLocator())
-            if numbered and len(panel.axes) == 2:
+            axes.yaxis.set_major_locator(_whole_numbers() if at_left else NullLocator())
+            if at_left and len(panel.axes) == 2:
                 self._number(axes.yaxis, panel.axes[0], panel.values.shape[0])
         return axes
 
-    def _write_title(self, axes: Axes, number: int) -> None:
+    def _left_of(self, number: int, size: tuple[float, float]) -> float:
+        column = number % self._columns
+        return self._left + column * (self._place + self._gap) + (self._place - size[0]) / 2
+
+    def _write_title(self, number: int, size: tuple[float, float]) -> None:
+        left, top, _, _ = self._box(
+            self._left_of(number, size) + size[0] / 2,
+            self._tops[number // self._columns] - TITLE_GAP, 0, 0,
+        )  # fmt: skip
         title = "\n".join(self._titles[number])
-        axes.set_title(title, fontsize=7, pad=3, parse_math=False)
+        self.figure.text(left, top, title, fontsize=7, ha="center", va="bottom", parse_math=False)
 
     def _box(self, left: float, top: float, width: float, height: float) -> Any:
         across, down = self._across, self._down

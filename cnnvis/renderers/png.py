@@ -15,7 +15,7 @@ from cnnvis.renderers._common import (
     number,
     require_maps,
 )
-from cnnvis.renderers._page import Page, table_page
+from cnnvis.renderers._page import Frame, Page, table_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,15 +91,18 @@ def png(
             inputs_above=not overlay,
             own_scales=scale == "each",
         )
-        drawn = None
-        for place, pair in enumerate(pairs):
-            axes, above = page.map_axes(place), page.input_axes(place)
+        for number, pair in enumerate(pairs):
+            above = page.input_place(number)
+            place = page.map_place(number)
             if pair.input is not None:
-                colours.draw_input(_behind(axes) if above is None else above, pair.input)
+                colours.draw_input(_behind(place) if above is None else above, pair.input)
             covers = alpha if overlay and pair.input is not None else 1.0
-            drawn = colours.draw_map(axes, pair.map, covers) or drawn
-        if drawn is not None and scale == "shared":
-            page.colour_bar(drawn)
+            colours.draw_map(place, pair.map, covers)
+        if scale == "shared" and any(
+            not (pair.map.is_profile or pair.map.is_coloured) for pair in pairs
+        ):
+            page.colour_bar(colours.scale)
+        page.draw_frames()
         figure = page.figure
     _save(figure, path, dpi, json.dumps(dict(explanation.provenance)))
 
@@ -133,26 +136,36 @@ class _Colours:
         low, high = self._range(panel)
         return f"{panel.title}\n{number(low, high)} to {number(high, low)}".strip()
 
-    def draw_input(self, axes: Axes, panel: cnnvis.Panel) -> None:
+    @property
+    def scale(self) -> Any:
+        """The scale that all maps share, for a colour bar."""
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        assert self._whole is not None
+        return ScalarMappable(Normalize(*self._whole), self._cmap)
+
+    def draw_input(self, place: Axes | Frame, panel: cnnvis.Panel) -> None:
         """Draw an input."""
         if panel.is_profile:
-            _draw_curve(axes, panel.values, "0.3")
-            axes.set_ylim(*_with_margins(*self._inputs))
+            assert not isinstance(place, Frame)
+            _draw_curve(place, panel.values, "0.3")
+            place.set_ylim(*_with_margins(*self._inputs))
         else:
-            _draw_picture(axes, panel, cmap=self._input_cmap, limits=self._inputs)
+            _draw_picture(place, panel, cmap=self._input_cmap, limits=self._inputs)
 
-    def draw_map(self, axes: Axes, panel: cnnvis.Panel, alpha: float) -> Any:
-        """Draw a map; what was drawn, if a colour bar can tell its values."""
+    def draw_map(self, place: Axes | Frame, panel: cnnvis.Panel, alpha: float) -> None:
+        """Draw a map."""
         low, high = self._range(panel)
         if panel.is_profile:
+            assert not isinstance(place, Frame)
             low, high = min(low, 0), max(high, 0)
-            axes.axhline(0, linewidth=0.5, color="0.7")
-            _draw_curve(axes, panel.values, "C0", fill=0.35)
+            place.axhline(0, linewidth=0.5, color="0.7")
+            _draw_curve(place, panel.values, "C0", fill=0.35)
             bottom, top = _with_margins(low, high)
-            axes.set_ylim(low and bottom, high and top)  # what begins at zero stands on the axis
-            return None
-        drawn = _draw_picture(axes, panel, cmap=self._cmap, limits=(low, high), alpha=alpha)
-        return None if panel.is_coloured else drawn
+            place.set_ylim(low and bottom, high and top)  # what begins at zero stands on the axis
+        else:
+            _draw_picture(place, panel, cmap=self._cmap, limits=(low, high), alpha=alpha)
 
     def _range(self, panel: cnnvis.Panel) -> tuple[float, float]:
         """The smallest and largest value of the scale for a map."""
@@ -160,9 +173,15 @@ class _Colours:
 
 
 def _draw_picture(
-    axes: Axes, panel: cnnvis.Panel, *, cmap: Any, limits: tuple[float, float], alpha: float = 1.0
-) -> Any:
+    place: Axes | Frame,
+    panel: cnnvis.Panel,
+    *,
+    cmap: Any,
+    limits: tuple[float, float],
+    alpha: float = 1.0,
+) -> None:
     import numpy as np
+    from matplotlib.colors import Normalize
 
     values = panel.values
     if panel.tile is not None:
@@ -170,13 +189,17 @@ def _draw_picture(
         times = max(24 // max(panel.tile), 1)
         values = panel.resized(lambda tile: tile.repeat(times, axis=0).repeat(times, axis=1))
     if panel.is_coloured:
-        values = np.nan_to_num(values, nan=float(BETWEEN_TILES))
+        colours = np.uint8(255 * np.nan_to_num(values, nan=float(BETWEEN_TILES)) + 0.5)
+    else:
+        # Differences may not fit in 32 bits.
+        scaled = Normalize(*limits)(np.ma.masked_invalid(np.float64(values)))
+        colours = cmap(scaled, bytes=True)
+    if isinstance(place, Frame):
+        place.show(colours, alpha)
+        return
     rows, columns = panel.values.shape[:2]
-    return axes.imshow(
-        values if panel.is_coloured else np.float64(values),  # differences may not fit in 32 bits
-        cmap=cmap,
-        vmin=limits[0],
-        vmax=limits[1],
+    place.imshow(
+        colours,
         alpha=alpha,
         aspect="auto",
         interpolation="nearest",
@@ -203,8 +226,10 @@ def _with_margins(low: float, high: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _behind(axes: Axes) -> Axes:
+def _behind(axes: Axes | Frame) -> Axes | Frame:
     """Other axes at the same place, seen through these, with a scale and no numbers of their own."""
+    if isinstance(axes, Frame):
+        return axes  # which draws one picture over the other
     figure: Any = axes.figure
     behind: Axes = figure.add_axes(axes.get_position(), zorder=axes.get_zorder() - 1)
     behind.set_axis_off()
