@@ -368,7 +368,7 @@ def test_completion(command: Command, tmp_path: Path) -> None:
     script.write_text(command("completion", "bash").stdout)
     for typed, expected in (
         ("run saliency x --back", ["--backprop"]),
-        ("chain x smo", ["smooth"]),
+        ("chain x thre", ["threshold"]),
         ("chain x saliency --sig", ["--sigma"]),
         ("config sch", ["schema"]),
         ("doc", ["doctor"]),
