@@ -18,7 +18,7 @@ from cnnvis.compiling import batch_size
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.explanation import Explanation
-from cnnvis.model import Model
+from cnnvis.model import Model, units_kept
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
 from cnnvis.registry import registry
@@ -408,12 +408,13 @@ class _Subject:
     ) -> Explanation:
         pairs = paired(model, samples, self.inputs)
         one, of = pairs[0]
-        found = plugin(
-            **({"model": one} if plugin.takes("model") else {}),
-            **({"samples": of} if plugin.takes("samples") else {}),
-            **options,
-        )
-        done = completed(found, plugin, one, of).described(self.axes)
+        with units_kept():
+            found = plugin(
+                **({"model": one} if plugin.takes("model") else {}),
+                **({"samples": of} if plugin.takes("samples") else {}),
+                **options,
+            )
+            done = completed(found, plugin, one, of).described(self.axes)
         return replace(done, provenance=provenance_of(plugin, options, one, of))
 
     def _stream(
@@ -431,13 +432,14 @@ class _Subject:
         def batches() -> Iterator[Explanation]:
             tally = _Tally(plugin)
             with progress(plugin.name, len(samples)) as advance:
-                for batch in samples.batches(max(BATCH, batch_size())):
+                for batch in samples.batches(batch_size(BATCH)):
                     whole = tally.finite(batch)
                     if len(whole):
                         ((one, of),) = paired(model.tallying(tally.blank), whole, (name,))
-                        with quietly():  # one bar for all batches is enough
-                            found = plugin(model=one, samples=of, **options)
-                        found = completed(found, plugin, one, of, judge=tally.judge)
+                        with units_kept():
+                            with quietly():  # one bar for all batches is enough
+                                found = plugin(model=one, samples=of, **options)
+                            found = completed(found, plugin, one, of, judge=tally.judge)
                         found = found.described(self.axes)
                         yield replace(found, provenance={**facts, "target": found.target})
                     advance(len(batch))

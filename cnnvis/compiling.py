@@ -94,9 +94,9 @@ def computing(
         _settings.reset(token)
 
 
-def batch_size() -> int:
-    """How many images are read and computed at a time, where nothing else limits them."""
-    return _now().batch_size or BATCH
+def batch_size(default: int = BATCH) -> int:
+    """How many images are taken at a time: what was asked for, or else the default."""
+    return _now().batch_size or default
 
 
 @dataclass

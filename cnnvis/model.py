@@ -7,7 +7,9 @@ import functools
 import hashlib
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -119,7 +121,6 @@ class _Network:
     calls: Mapping[str, Call]
     outputs: Mapping[str, Call]
     compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict)
-    units: dict[str, tuple[bytes, Array]] = field(default_factory=dict)  # of the last inputs
 
     @classmethod
     def of(cls, network: Any) -> _Network:
@@ -907,16 +908,23 @@ class Model:
 
     def _units(self, x: Array, of: Sequence[int] | None = None) -> Array:
         """Each output of the target, averaged over its positions, (n, k)."""
-        known = self._shared.units.get(self._slots)
-        if known is not None and known[0] == _fingerprint(self._feeds(x, of)):
-            return known[1]
+        feeds = self._feeds(x, of)
+        kept = (_kept.get() or {}).get((id(self._shared), self._slots))
+        if kept is not None and kept[0] == _fingerprint(feeds):
+            return kept[1]
         units = self._joined(self._forward(x, of))
-        self._shared.units[self._slots] = (_fingerprint(self._feeds(x, of)), units)
+        self._keep(feeds, units)
         return units
+
+    def _keep(self, feeds: Sequence[Array], units: Array) -> None:
+        kept = _kept.get()
+        if kept is not None:
+            kept[id(self._shared), self._slots] = (_fingerprint(feeds), units)
 
     def _joined(self, outputs: Sequence[Array]) -> Array:
         units = [part.units(one) for part, one in zip(self._parts, outputs, strict=True)]
-        return np.concatenate([np.asarray(one) for one in units], axis=-1)
+        found: Array = np.concatenate([np.asarray(one) for one in units], axis=-1)
+        return found
 
     def _forward(self, x: Array, of: Sequence[int] | None = None) -> list[Array]:
         slots = tuple(part.slot for part in self._parts)
@@ -1030,7 +1038,7 @@ class Model:
         )
         units, *found = run(*feeds) if weights is None else run(*feeds, weights)
         # The next to ask is whoever names the targets of these very inputs.
-        self._shared.units[self._slots] = (_fingerprint(feeds), units)
+        self._keep(feeds, units)
         self._require_gradient(found[0], x, backprop, of)
         return list(found)
 
@@ -1122,6 +1130,24 @@ def _written(one: int | slice) -> str:
     if isinstance(one, int):
         return str(one)
     return ":".join("" if end is None else str(end) for end in (one.start, one.stop))
+
+
+_kept: ContextVar[dict[tuple[int, str], tuple[bytes, Array]] | None] = ContextVar(
+    "units", default=None
+)
+
+
+@contextmanager
+def units_kept() -> Iterator[None]:
+    """Inside the block, what a network answers to some inputs is not computed twice in a row.
+
+    For as long as nobody changes its weights: while a technique runs and its targets are named.
+    """
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
 
 
 def _fingerprint(feeds: Sequence[Array]) -> bytes:

@@ -20,7 +20,7 @@ from cnnvis.coordinates import axes_of
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256, written_whole
-from cnnvis.model import Model
+from cnnvis.model import Model, units_kept
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import SIDE, registry
@@ -140,12 +140,13 @@ def run(
             # What is said of one input stands beside that input's maps, what is general beside all.
             del notes[kept:]
             try:
-                result = plugin(
-                    **({"model": one} if plugin.takes("model") else {}),
-                    **({"samples": of} if plugin.takes("samples") else {}),
-                    **chosen,
-                )
-                explanation = completed(result, plugin, one, of)
+                with units_kept():
+                    result = plugin(
+                        **({"model": one} if plugin.takes("model") else {}),
+                        **({"samples": of} if plugin.takes("samples") else {}),
+                        **chosen,
+                    )
+                    explanation = completed(result, plugin, one, of)
                 facts = provenance_of(plugin, chosen, one, of)
                 facts = {**explanation.provenance, **facts, "target": explanation.target}
                 explanation = replace(explanation, provenance=facts).described(described)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -36,19 +35,16 @@ TECHNIQUES = ("saliency", "grad-cam")
 
 
 @pytest.fixture
-def doubles(
-    keras: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def doubles(keras: Any, request: pytest.FixtureRequest) -> Iterator[None]:
     """Networks built meanwhile compute in double precision, so that differences can be small."""
-    import tensorflow as tf
     import tf_keras
 
-    if request.node.callspec.params["name"] in NEEDS_XLA:
-        monkeypatch.setattr(tf, "function", functools.partial(tf.function, jit_compile=True))
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     tf_keras.backend.set_floatx("float64")
-    yield
+    needs_xla = request.node.callspec.params["name"] in NEEDS_XLA
+    with cnnvis.computing(compile="xla" if needs_xla else "graph"):
+        yield
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     tf_keras.backend.set_floatx("float32")

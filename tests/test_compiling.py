@@ -12,6 +12,7 @@ import pytest
 import cnnvis
 from cnnvis import compiling, machine
 from cnnvis.compiling import Compiled, computing
+from cnnvis.model import units_kept
 
 
 @pytest.fixture(autouse=True)
@@ -41,12 +42,26 @@ def test_what_is_known_of_inputs_is_forgotten_when_they_change(
     classifier: Any, images: Any
 ) -> None:
     model = cnnvis.Model(classifier)
-    model.input_gradient(images)
-    before = model.scores(images)
-    images *= 2  # in place: the same array with other values
-    after = model.scores(images)
+    with units_kept():
+        model.input_gradient(images)
+        before = model.scores(images)
+        assert len(model._shared.compiled) == 1
+        images *= 2  # in place: the same array with other values
+        after = model.scores(images)
     assert abs(after - before).max() > 0.01
     np.testing.assert_allclose(after, cnnvis.Model(classifier).scores(images), rtol=1e-5)
+
+
+def test_what_is_known_of_a_network_is_forgotten_between_calls(keras: Any, images: Any) -> None:
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((12, 10, 2)), layers.Flatten(), layers.Dense(2)])
+    model = cnnvis.Model(network, filters=0)
+    first = cnnvis.run("saliency", model, data=images, backprop=None)
+    network.set_weights([2 * one for one in network.get_weights()])  # trained on, say
+    second = cnnvis.run("saliency", model, data=images, backprop=None)
+    np.testing.assert_allclose(second.array, 2 * first.array, rtol=1e-5)
+    for one, other in zip(first.targets, second.targets, strict=True):
+        assert other.score == pytest.approx(2 * one.score, rel=1e-4)
 
 
 class _Doubler:

@@ -1,0 +1,274 @@
+"""cnnvis beside other libraries, on the same networks and images, in one run.
+
+    python benchmarks/peers [--rounds 3] [--networks small ResNet50 FILE ...] [--methods saliency ...]
+
+Makes an environment for each group of libraries in a scratch folder (--environments), installs them
+from the package index, and starts a process for each library. Each round asks one after the other,
+so that what else the machine does meanwhile is shared; ratios are taken round by round. Writes
+peers.md and peers.png beside this file, unless --out names another folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from networks import IMAGES, SHAPES
+from rich.progress import Progress
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+ENVIRONMENTS = {
+    # Peers that run on today's Keras share one; later versions of Xplique hold TensorFlow back.
+    "keras": [f"{ROOT}[keras-vis,tf-keras-vis,xplique]", "tf-explain", "opencv-python-headless"],
+    "torch": ["torch", "captum", "numpy"],
+}
+LIBRARIES = {
+    "cnnvis": "keras", "bare": "keras", "tf-keras-vis": "keras", "xplique": "keras",
+    "tf-explain": "keras", "keras-vis": "keras", "captum": "torch",
+}  # fmt: skip
+METHODS = {
+    "saliency": 1, "guided": 1, "grad-cam": 1, "smoothgrad": 20, "integrated-gradients": 20,
+    "activation-max": 20,
+}  # fmt: skip
+"""Each method, and how many steps it takes; those of more than one explain fewer images."""
+
+FILE_IMAGES = 64
+
+
+class Worker:
+    """A library's process."""
+
+    def __init__(self, library: str, python: Path) -> None:
+        self._process = subprocess.Popen(
+            [python, HERE / "worker.py", library],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+
+    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Its answer to one job."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            print(json.dumps(job), file=self._process.stdin, flush=True)
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            return {"lacks": "its process ended"}
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def end(self) -> None:
+        """Stop it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def environment(folder: Path, name: str) -> Path:
+    """The Python of an environment with what it is for, made if it is not there."""
+    place = folder / name
+    python = place / "bin" / "python"
+    if not (place / "ready").exists():
+        venv.create(place, with_pip=True, clear=True)
+        print(f"installing {' '.join(ENVIRONMENTS[name])}", file=sys.stderr)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *ENVIRONMENTS[name]], check=True)
+        (place / "ready").touch()
+    return python
+
+
+def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, Any]:
+    """Seconds an image, by network, method and library: one number a round, or why there is none."""
+    found: dict[str, Any] = {}
+    jobs = [(network, method) for network in chosen.networks for method in chosen.methods]
+    with Progress(disable=not sys.stderr.isatty()) as bars, tempfile.TemporaryDirectory() as folder:
+        bar = bars.add_task("measuring", total=len(jobs) * chosen.rounds * len(chosen.libraries))
+        for network in chosen.networks:
+            # New processes for each network, so that none carries another's memory.
+            workers = {name: Worker(name, pythons[LIBRARIES[name]]) for name in chosen.libraries}
+            twin = Path(folder) / f"{len(found)}.npz"
+            export = Worker("export", pythons["keras"])
+            has_twin = "seconds" in export.ask({"network": network, "twin": str(twin)})
+            export.end()
+            for method in chosen.methods:
+                steps = METHODS[method]
+                count = IMAGES.get(network, FILE_IMAGES)
+                count = max(count // steps, 4) if steps > 1 else count
+                job = {"network": network, "method": method, "steps": steps, "images": count}
+                times: dict[str, Any] = {}
+                for _ in range(chosen.rounds):
+                    for name, worker in workers.items():
+                        asked = dict(job)
+                        if name == "captum":
+                            asked |= {"twin": str(twin) if has_twin else "",
+                                      "shape": SHAPES.get(network)}  # fmt: skip
+                        if name == "bare" and method == "grad-cam":
+                            asked["method"] = "forward"
+                        answer = worker.ask(asked)
+                        bars.advance(bar)
+                        if "lacks" in answer:
+                            times[name] = answer["lacks"]
+                            continue
+                        images = min(count, 16) if name == "keras-vis" else count
+                        per = 1 if method == "activation-max" else images
+                        times.setdefault(name, []).append(answer["seconds"] / per)
+                found.setdefault(network, {})[method] = times
+                print(f"{network} {method}: {_line(times)}", file=sys.stderr)
+            for worker in workers.values():
+                worker.end()
+    return found
+
+
+def _line(times: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {statistics.median(one):.4g} s" if isinstance(one, list) else f"{name} none"
+        for name, one in times.items()
+    )
+
+
+def ratios(times: dict[str, Any], name: str) -> list[float]:
+    """How many times as long a library takes as cnnvis, round by round."""
+    ours, theirs = times.get("cnnvis"), times.get(name)
+    if not isinstance(ours, list) or not isinstance(theirs, list):
+        return []
+    return [b / a for a, b in zip(ours, theirs, strict=False)]
+
+
+def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, Path]) -> str:
+    """The page with all ratios, in Markdown."""
+    others = [name for name in chosen.libraries if name != "cnnvis"]
+    lines = [
+        "# cnnvis beside other libraries",
+        "",
+        f"Written by `python benchmarks/peers` on {date.today()}: {chosen.rounds} rounds on "
+        f"{machine()}.",
+        "",
+        "How many times as long each takes as cnnvis: above 1, cnnvis is faster. The median of the",
+        "rounds, and in brackets the smallest and the largest. Networks have random weights (seed 1);",
+        "all explain output 0, in batches of 32, after a call that is not timed. SmoothGrad and",
+        "integrated gradients take 20 steps an image, activation maximization 20 in all. `bare` is a",
+        "loop over a compiled gradient (graph or XLA, the faster of both), with no titles and no",
+        "checks; for Grad-CAM, the forward pass alone.",
+        "",
+        f"{versions(pythons)}",
+        "",
+        f"| network | method | cnnvis | {' | '.join(others)} |",
+        f"|---|---|---|{'---|' * len(others)}",
+    ]
+    for network, methods in found.items():
+        for method, times in methods.items():
+            ours = times.get("cnnvis")
+            unit = "s a picture" if method == "activation-max" else "images/s"
+            if not isinstance(ours, list):
+                lines.append(f"| {Path(network).name} | {method} | {ours} |{' |' * len(others)}")
+                continue
+            median = statistics.median(ours)
+            own = f"{median:.3g} {unit}" if unit.startswith("s ") else f"{1 / median:.3g} {unit}"
+            cells = []
+            for name in others:
+                each = ratios(times, name)
+                cells.append(
+                    f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
+                    if each else ""
+                )  # fmt: skip
+            lines.append(f"| {Path(network).name} | {method} | {own} | {' | '.join(cells)} |")
+    lines += ["", "Geometric means over all rows that both have:", "", "| library | ratio | rows |",
+              "|---|---|---|"]  # fmt: skip
+    for name in others:
+        medians = [
+            statistics.median(each)
+            for methods in found.values()
+            for times in methods.values()
+            if (each := ratios(times, name))
+        ]
+        if medians:
+            mean = math.exp(statistics.fmean(map(math.log, medians)))
+            lines.append(f"| {name} | {mean:.2f} | {len(medians)} |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(found: dict[str, Any], chosen: argparse.Namespace, path: Path) -> None:
+    """All ratios as points on a logarithmic axis, a line for each network and method."""
+    from matplotlib.figure import Figure
+
+    others = [name for name in chosen.libraries if name != "cnnvis"]
+    rows = [(network, method) for network, methods in found.items() for method in methods]
+    figure = Figure(figsize=(8, 1 + 0.24 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for number, name in enumerate(others):
+        points = [
+            (statistics.median(each), place)
+            for place, (network, method) in enumerate(rows)
+            if (each := ratios(found[network][method], name))
+        ]
+        if points:
+            marker = "osD^vP*"[number % 7]
+            axes.scatter(*zip(*points, strict=True), s=28, marker=marker, label=name, zorder=3)
+    axes.axvline(1, color="0.3", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlabel("time as a multiple of cnnvis's: to the right, cnnvis is faster")
+    axes.set_yticks(range(len(rows)), [f"{Path(n).name}  {m}" for n, m in rows], fontsize=7)
+    axes.invert_yaxis()
+    axes.grid(color="0.9", zorder=0)
+    axes.legend(fontsize=7)
+    figure.savefig(path, dpi=130)
+
+
+def machine() -> str:
+    """What it ran on."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else []:
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, {platform.system()}, no GPU"
+
+
+def versions(pythons: dict[str, Path]) -> str:
+    """The libraries' versions, as their environments have them."""
+    names = {
+        "keras": ("tensorflow", "keras", "cnnvis", "tf-keras-vis", "xplique", "tf-explain", "keras-vis"),
+        "torch": ("torch", "captum"),
+    }  # fmt: skip
+    program = (
+        "import sys; from importlib.metadata import version; "
+        "print(', '.join(f'{name} {version(name)}' for name in sys.argv[1:]))"
+    )
+    return ", ".join(
+        subprocess.run([python, "-c", program, *names[group]], capture_output=True, text=True,
+                       check=True).stdout.strip()
+        for group, python in pythons.items()
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--networks", nargs="+", default=list(SHAPES), metavar="NAME or FILE")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
+    scratch = Path(tempfile.gettempdir()) / "cnnvis-benchmarks"
+    parser.add_argument("--environments", type=Path, default=scratch)
+    parser.add_argument("--out", type=Path, default=HERE.parent)
+    chosen = parser.parse_args()
+    groups = dict.fromkeys(["keras", *(LIBRARIES[name] for name in chosen.libraries)])
+    pythons = {name: environment(chosen.environments, name) for name in groups}
+    found = measured(chosen, pythons)
+    (chosen.out / "peers.md").write_text(table(found, chosen, pythons))
+    plot(found, chosen, chosen.out / "peers.png")
+    print(chosen.out / "peers.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The networks that are explained, with random weights that are always the same.
+
+Imported by workers, in environments where Keras 3 is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "small": (68, 32, 1),
+    "sequence": (1000, 4),
+    "volume": (32, 32, 32, 1),
+    "ResNet50": (224, 224, 3),
+    "MobileNetV2": (224, 224, 3),
+    "VGG16": (224, 224, 3),
+}
+
+IMAGES = {
+    "small": 1024, "sequence": 256, "volume": 128, "ResNet50": 16, "MobileNetV2": 32, "VGG16": 8,
+}  # fmt: skip
+"""How many images a call explains: as many as take a second or more."""
+
+
+def network(name: str) -> Any:
+    """A Keras 3 network, by its name here or from a file."""
+    import keras
+
+    if name not in SHAPES:
+        import cnnvis
+
+        return cnnvis.load_model(name).network
+    keras.utils.set_random_seed(1)
+    if hasattr(keras.applications, name):
+        return getattr(keras.applications, name)(weights=None)
+    layers = keras.layers
+    convolution = {2: layers.Conv1D, 3: layers.Conv2D, 4: layers.Conv3D}[len(SHAPES[name])]
+    pooling = {2: layers.MaxPooling1D, 3: layers.MaxPooling2D, 4: layers.MaxPooling3D}[
+        len(SHAPES[name])
+    ]
+    filters = {"small": (8, 8, 16), "sequence": (64, 64), "volume": (8, 16)}[name]
+    body = [layers.Input(SHAPES[name])]
+    for number, count in enumerate(filters):
+        body.append(convolution(count, 5 if name == "sequence" else 3, activation="relu"))
+        if number + 1 < len(filters):
+            body.append(pooling(2))
+    return keras.Sequential([*body, layers.Flatten(), layers.Dense(4), layers.Softmax()])
+
+
+def images(network: Any, count: int) -> Any:
+    """Inputs for it, (count, ...) float32 in [0, 1)."""
+    shape = tuple(network.input_shape[1:])
+    return np.random.default_rng(2).random((count, *shape), np.float32)
+
+
+def last_convolution(network: Any) -> str:
+    """The layer whose feature maps Grad-CAM weights: the last with the input's spatial axes."""
+    rank = len(network.input_shape)
+    return next(
+        layer.name
+        for layer in reversed(network.layers)
+        if "Conv" in type(layer).__name__ and len(layer.output.shape) == rank
+    )
+
+
+def export(network: Any, path: Path) -> bool:
+    """Write a chain of layers with its weights, for a twin in PyTorch; False if it is no chain."""
+    plan: list[dict[str, Any]] = []
+    arrays: dict[str, Any] = {}
+    for layer in network.layers:
+        kind = type(layer).__name__
+        if kind in ("InputLayer", "Softmax"):
+            continue
+        if kind not in ("Conv1D", "Conv2D", "Conv3D", "Dense", "Flatten") and "MaxPool" not in kind:
+            return False
+        known = layer.get_config()
+        step = {
+            "kind": kind,
+            "name": layer.name,
+            "padding": known.get("padding"),
+            "strides": known.get("strides"),
+            "size": known.get("pool_size"),
+            "relu": known.get("activation") == "relu",
+        }
+        for number, weight in enumerate(layer.get_weights()):
+            arrays[f"{len(plan)}.{number}"] = weight
+        plan.append(step)
+    import json
+
+    np.savez(path, plan=np.array(json.dumps(plan)), **arrays)
+    return True
