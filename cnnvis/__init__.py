@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cnnvis.model import load_model as load_model
     from cnnvis.modifiers import Backprop as Backprop
     from cnnvis.modifiers import GradientModifier as GradientModifier
+    from cnnvis.modifiers import channel_max as channel_max
     from cnnvis.modifiers import modify_gradient as modify_gradient
     from cnnvis.modifiers import unit_scaled as unit_scaled
     from cnnvis.panel import Panel as Panel
@@ -58,7 +59,7 @@ _HOMES = {
     "errors": ("PluginError", "UserError"),
     "examination": ("doctor",),
     "explanation": ("Explanation", "Target", "axis_names"),
-    "modifiers": ("Backprop", "GradientModifier", "modify_gradient", "unit_scaled"),
+    "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
     "hookspecs": ("hookimpl",),
     "model": ("LoadedNetwork", "Model", "load_model"),
     "panel": ("Panel", "panels"),

@@ -7,6 +7,8 @@ images take the memory of one batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -432,7 +434,7 @@ class _Subject:
         def batches() -> Iterator[Explanation]:
             tally = _Tally(plugin)
             with progress(plugin.name, len(samples)) as advance:
-                for batch in samples.batches(batch_size(BATCH)):
+                for batch in _read_ahead(samples.batches(batch_size(BATCH))):
                     whole = tally.finite(batch)
                     if len(whole):
                         ((one, of),) = paired(model.tallying(tally.blank), whole, (name,))
@@ -446,6 +448,24 @@ class _Subject:
             tally.close(strict=strict)
 
         return Stream(batches)
+
+
+def _read_ahead(batches: Iterator[Samples]) -> Iterator[Samples]:
+    """The same batches, each read while the one before it is computed."""
+    with ThreadPoolExecutor(1, "reading") as reader:
+        coming: Future[Samples] | None = None
+        for batch in batches:
+            before = coming
+            # In the reader's thread, too, notes go to whoever listens here.
+            coming = reader.submit(copy_context().run, _read, batch)
+            if before is not None:
+                yield before.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _read(batch: Samples) -> Samples:
+    return replace(batch, source=batch.x)
 
 
 @dataclass

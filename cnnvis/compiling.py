@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 import time
@@ -26,8 +27,8 @@ from cnnvis.samples import Array
 log = logging.getLogger("cnnvis")
 
 Compile = Literal["auto", "graph", "xla", "eager"]
-"""How a network is compiled: as TensorFlow's graph, by XLA, not at all; auto takes the faster of the
-first two, once it has seen both, where a job is long enough to repay the second."""
+"""How a network is compiled: as TensorFlow's graph, by XLA, not at all. For auto the graph; or XLA,
+where a job is long enough to repay trying, if it is faster and its answers are the same."""
 
 BATCH = 32
 """How many inputs are computed at a time where memory allows it."""
@@ -38,8 +39,14 @@ THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 CLEARLY = 0.95
 """XLA must take at most this share of the graph's time to be preferred."""
 
-COMPILING = 0.1
-"""Seconds that XLA takes to compile a layer and its gradient, about, where it was not measured."""
+ALIKE = 1e-5
+"""How far XLA's answers may be off the graph's, as a share of the largest, for auto to take them. In
+deep networks with many ReLUs they are not so near: where a unit is all but zero, another order of
+additions turns it on or off, and gradients jump."""
+
+SAVING, COMPILING = 0.4, 0.2
+"""What is expected of XLA where it was not measured: the share of the graph's time that it saves, and
+the seconds a layer that it takes to compile."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,10 @@ class Compiled:
     identity: Callable[[], str] = str
     _functions: dict[str, Any] = field(default_factory=dict)
     _traced: set[tuple[str, int]] = field(default_factory=set)
-    _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample
-    _spent: float = 0.0
-    _cost: float | None = None  # seconds to compile by XLA
+    _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
     _promise: tuple[float, float] | None = None  # what XLA saves, as a share, and what it costs
+    _cost: float = 0.0  # what it did cost
+    _spent: float = 0.0
     _settled: str | None = None
 
     def __call__(self, *arrays: Array) -> list[Array]:
@@ -184,9 +191,9 @@ class Compiled:
         is_new = (way, size) not in self._traced
         began = time.perf_counter()
         try:
-            found = [_plain(answer.numpy()) for answer in self._run(way, tensors)]
+            found = self._run(way, tensors)
         except Exception as error:
-            if way != "xla" or not is_new or _is_memory(error):
+            if way != "xla" or not is_new or _passes(error):
                 raise
             if _now().compile == "xla":
                 raise UserError(
@@ -197,23 +204,30 @@ class Compiled:
             return self._batch(part, size, remaining)
         took = time.perf_counter() - began
         self._traced.add((way, size))
-        if is_new:
-            if way == "xla":
-                self._cost = took
-            return found
-        self._spent += took
-        self._pace[way] = min(took / size, self._pace.get(way, float("inf")))
+        if not is_new:
+            self._spent += took
+            self._pace[way] = min(took / size, self._pace.get(way, math.inf))
+        elif way == "xla" and _now().compile == "auto":
+            self._cost = took
+            plain = self._run("graph", tensors)
+            if not all(map(_alike, found, plain)):
+                log.info("XLA is not exact enough for this network")
+                self._settled = "graph"
+                _remember(self.identity(), 1.0, 1.0, took)  # saves nothing, so is not tried again
+                return plain
         return found
 
-    def _run(self, way: str, tensors: list[Any]) -> Any:
+    def _run(self, way: str, tensors: list[Any]) -> list[Array]:
         if way == "eager":
-            return self.function(*tensors)
-        if way not in self._functions:
-            self._functions[way] = tensorflow().function(
-                self.function, autograph=False, jit_compile=way == "xla"
-            )
-        # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-        return self._functions[way].get_concrete_function(*tensors)(*tensors)
+            answers = self.function(*tensors)
+        else:
+            if way not in self._functions:
+                self._functions[way] = tensorflow().function(
+                    self.function, autograph=False, jit_compile=way == "xla"
+                )
+            # A concrete function, since TensorFlow warns of every new tf.function that is traced.
+            answers = self._functions[way].get_concrete_function(*tensors)(*tensors)
+        return [_plain(answer.numpy()) for answer in answers]
 
     def _way(self, size: int, remaining: int) -> str:
         """Which way the next batch is computed, with so many samples to come.
@@ -233,19 +247,23 @@ class Compiled:
             log.info(
                 "graph %.4g s a sample, XLA %.4g s: going on with %s", graph, xla, self._settled
             )
-            _remember(self.identity(), graph, xla, self._cost or 0.0)
+            _remember(self.identity(), graph, xla, self._cost)
             return self._settled
         if ("xla", size) in self._traced:
             return "xla"  # compiled, and not yet timed
         if self._promise is None:
-            self._promise = _remembered(self.identity()) or (0.4, 2 * COMPILING * self.layers)
+            self._promise = _remembered(self.identity()) or (SAVING, COMPILING * self.layers)
         saving, cost = self._promise
         if saving <= 1 - CLEARLY:
             self._settled = "graph"
             return "graph"
         # As when to buy what one might go on renting: once as much has been spent, or will be.
-        worth = saving * (self._spent + graph * remaining)
-        return "xla" if worth > cost else "graph"
+        return "xla" if saving * (self._spent + graph * remaining) > cost else "graph"
+
+
+def _alike(one: Array, other: Array) -> bool:
+    size = np.abs(other).max(initial=0.0)
+    return bool(np.abs(one - other).max(initial=0.0) <= ALIKE * size)
 
 
 def _padded(batch: Array, size: int) -> Any:
@@ -261,7 +279,8 @@ def _plain(answer: Array) -> Array:
     return answer if answer.dtype == np.float64 else answer.astype(np.float32, copy=False)
 
 
-def _is_memory(error: Exception) -> bool:
+def _passes(error: Exception) -> bool:
+    """Whether an error says nothing of the way in which it was computed."""
     return isinstance(error, MemoryError | UserError | tensorflow().errors.ResourceExhaustedError)
 
 
@@ -287,8 +306,8 @@ def _remembered(identity: str) -> tuple[float, float] | None:
     if not identity:
         return None
     try:
-        found = json.loads(_memory_file().read_text())[_key(identity)]
-        graph, xla, cost = (float(found[name]) for name in ("graph", "xla", "cost"))
+        kept = json.loads(_memory_file().read_text())[_key(identity)]
+        graph, xla, cost = (float(kept[name]) for name in ("graph", "xla", "cost"))
         return 1 - xla / graph, cost
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         return None  # a memory that cannot be read is none

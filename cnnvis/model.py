@@ -7,6 +7,7 @@ import functools
 import hashlib
 import operator
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -137,6 +138,58 @@ class _Network:
         return cls(graph, channel_axes(graph), calls, outputs)
 
 
+def _network_of(network: Any) -> _Network:
+    """What is known of a Keras network: from an earlier look at it, if it is what it was then.
+
+    So that whoever explains a live network again and again has it traced once. Its weights may
+    change all the while, since they are read whenever it runs.
+    """
+    for number, (known, was, shared) in enumerate(_seen):
+        if known() is network:
+            del _seen[number]
+            if _is_same(was, _parts_of(network, shared)):
+                _seen.append((known, was, shared))
+                return shared
+            break
+    shared = _Network.of(network)
+    _seen.append((weakref.ref(network, _forget), _parts_of(network, shared), shared))
+    del _seen[:-SEEN]
+    return shared
+
+
+SEEN = 4
+"""How many networks are remembered: they keep what was compiled, and their layers."""
+
+_seen: list[tuple[weakref.ref[Any], list[Any], _Network]] = []
+
+
+def _forget(gone: weakref.ref[Any]) -> None:
+    _seen[:] = [entry for entry in _seen if entry[0] is not gone]
+
+
+def _parts_of(network: Any, shared: _Network) -> list[Any]:
+    """All in a network that would make it another one, if something else stood in its place."""
+    parts = [*getattr(network, "layers", ()), *getattr(network, "variables", ())]
+    for call in shared.graph.calls:
+        own = vars(call.layer)
+        parts += [own.get("activation"), own.get("call")]
+        parts += [
+            value
+            for name, value in sorted(own.items())
+            if isinstance(value, bool | int | float | str | tuple) and not name.startswith("_")
+        ]
+    return parts
+
+
+def _is_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether these are the same objects, or numbers and words that are equal."""
+    plain = (bool, int, float, str, tuple)
+    return len(one) == len(other) and all(
+        a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
 class Model:
     """A network as techniques see it: cut at its target, so that nothing behind it ever runs.
 
@@ -197,7 +250,7 @@ class Model:
         self.network: Any = self._loaded.network
         self.path = path
         self.class_names = tuple(class_names) if class_names else None
-        self._shared = _Network.of(self.network) if _shared is None else _shared
+        self._shared = _network_of(self.network) if _shared is None else _shared
         self._explained = 0
         self._held: dict[str, Array] = {}
         self._blank: list[str] | None = None

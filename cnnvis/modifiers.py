@@ -5,6 +5,7 @@ Options are typed with these, so this module imports nothing heavy.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 Backprop = Literal["guided", "rectified", "deconv", "relu"]
@@ -45,6 +46,25 @@ def modify_gradient(gradient: Any, modifier: GradientModifier | None) -> Any:
             return (gradient + abs(gradient)) / 2  # exact, and alike for NumPy and TensorFlow
         case "small_values":
             return abs(1.0 / (gradient + EPSILON))
+
+
+def channel_max(maps: Any, channel_axis: int | None) -> Any:
+    """The largest value over channels at each position: maps with one axis less.
+
+    Parameters
+    ----------
+    maps
+        (n, ...) floats.
+    channel_axis
+        Which axis holds channels, as `Samples.channel_axis` says; None if none does: then the maps
+        themselves.
+    """
+    if channel_axis is None:
+        return maps
+    import numpy as np
+
+    # Several times as fast as the maximum along an axis as short as that of colours.
+    return functools.reduce(np.maximum, np.moveaxis(maps, channel_axis, 0))
 
 
 def unit_scaled(maps: Any) -> Any:

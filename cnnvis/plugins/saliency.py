@@ -36,7 +36,5 @@ def saliency(
         only activations given by the name relu.
     """
     maps = model.input_gradient(samples.x, backprop=backprop, keras_vis=keras_vis)
-    maps = cnnvis.modify_gradient(maps, gradient)
-    if samples.channel_axis is not None:
-        maps = maps.max(axis=samples.channel_axis)
+    maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
     return cnnvis.Explanation(cnnvis.unit_scaled(maps) if keras_vis else maps, samples)

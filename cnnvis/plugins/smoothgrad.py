@@ -72,7 +72,5 @@ def smoothgrad(
         return found
 
     maps = model.mean_gradient(x, varied, [1 / copies] * copies, backprop=backprop)
-    maps = cnnvis.modify_gradient(maps, gradient)
-    if samples.channel_axis is not None:
-        maps = maps.max(axis=samples.channel_axis)
+    maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
     return cnnvis.Explanation(maps, samples)
