@@ -33,6 +33,9 @@ where a job is long enough to repay trying, if it is faster and its answers are 
 BATCH = 32
 """How many inputs are computed at a time where memory allows it."""
 
+LARGEST, LIGHT = 256, 2**26
+"""How many at most, of a network so small that all of them take no more bytes than this."""
+
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """The variables of the environment by which TensorFlow is told, before it starts."""
 
@@ -73,7 +76,8 @@ def computing(
     compile
         ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
     batch_size
-        How many inputs are computed at a time. By default 32, or fewer where memory is short.
+        How many inputs are computed at a time. By default 32, up to 256 of a small network, and
+        fewer where memory is short.
     threads
         How many threads TensorFlow computes with; it must not have started yet. By default as many
         as there are processors that this process may use.
@@ -175,6 +179,8 @@ class Compiled:
         size = asked or BATCH
         each = self.footprint(arrays)
         if asked is None and each:
+            # Of a small network more at a time, since each batch has a price of its own.
+            size = max(BATCH, min(LARGEST, LIGHT // each))
             size = max(1, min(size, machine.available_memory() // 2 // each))
             if size < BATCH:
                 log.info("%d at a time, which is what memory allows", size)

@@ -539,20 +539,24 @@ class Model:
         region = None
         if self.asked_region is not None:
             region = ",".join(_written(one) for one in region_of(self.asked_region))
+        named: dict[bytes, tuple[tuple[int, ...], tuple[str, ...] | None]] = {}
         found = []
         for i, weight in enumerate(weights):
             score = float(units[i] @ weight)
             if self._is_compound:
                 found.append(Target(self.layer, (), None, score, None, region))
                 continue
-            filters = tuple(int(k) for k in np.flatnonzero(weight))
+            row = weight.tobytes()
+            if row not in named:  # of a million images, most have a class that another had
+                filters = tuple(int(k) for k in np.flatnonzero(weight))
+                names = tuple(self._class_name(k, weight[k]) for k in filters)
+                named[row] = filters, names if self._names_of(self._target) else None
+            filters, class_names = named[row]
             probability = None
             if probabilities is not None and len(filters) == 1:
                 probability = float(probabilities[i, filters[0]])
                 probability = 1 - probability if weight[filters[0]] < 0 else probability
-            names = tuple(self._class_name(k, weight[k]) for k in filters)
-            named = names if self._names_of(self._target) else None
-            found.append(Target(self.layer, filters, named, score, probability, region))
+            found.append(Target(self.layer, filters, class_names, score, probability, region))
         return tuple(found)
 
     def input_gradient(

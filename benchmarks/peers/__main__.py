@@ -104,7 +104,7 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
             for method in chosen.methods:
                 steps = METHODS[method]
                 count = IMAGES.get(network, FILE_IMAGES)
-                count = max(count // steps, 4) if steps > 1 else count
+                count = max(count // steps, 2) if steps > 1 else count
                 job = {"network": network, "method": method, "steps": steps, "images": count}
                 times: dict[str, Any] = {}
                 for _ in range(chosen.rounds):

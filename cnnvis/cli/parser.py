@@ -482,7 +482,7 @@ def _add_subject_flags(parser: _Parser) -> None:
         help="as TensorFlow's graph, by XLA, not at all, or by whichever of the first two is faster "
         "where there is enough to do (default: auto)")  # fmt: skip
     how("--batch-size", type=_whole, metavar="N",
-        help="how many images at a time (default: 32, or what memory allows)")  # fmt: skip
+        help="how many images at a time (default: 32, more of a small network, or what memory allows)")  # fmt: skip
     how("--threads", type=_whole, metavar="N",
         help="how many threads (default: one for each processor that may be used)")  # fmt: skip
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cnnvis
 from cnnvis.readers._parts import samples_of
-from cnnvis.readers._unpickle import unpickle
 
 
 @cnnvis.reader("pickle", suffixes=(".pkl", ".pickle", ".p"))
@@ -16,6 +15,8 @@ def pickles(path: Path) -> cnnvis.Samples:
     Only plain values and NumPy arrays are read; nothing that the file names is imported or called.
     """
     import mmap
+
+    from cnnvis.readers._unpickle import unpickle
 
     with path.open("rb") as file:
         if not path.stat().st_size:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.plugins.keras_vis.process import Worker, worker
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from cnnvis.plugins.keras_vis.process import Worker
 
     Array = npt.NDArray[np.float32]
 
@@ -50,7 +51,7 @@ def saliency(
         keras-vis's grad_modifier, before the maximum over channels is taken.
     """
     given = {"backprop_modifier": backprop, "grad_modifier": gradient}
-    maps = _explained(worker(), model, samples, "visualize_saliency", given)
+    maps = _explained(model, samples, "visualize_saliency", given)
     return cnnvis.Explanation(maps, samples)
 
 
@@ -92,7 +93,7 @@ def grad_cam(
         )
     given = {"backprop_modifier": backprop, "grad_modifier": gradient}
     plain = None if penultimate is None else penultimate.replace("/", "_")
-    maps = _explained(worker(), model, samples, "visualize_cam", given, penultimate=plain)
+    maps = _explained(model, samples, "visualize_cam", given, penultimate=plain)
     return cnnvis.Explanation(maps, samples, signed=False)
 
 
@@ -164,8 +165,7 @@ def activation_max(
         "lp_norm_weight": lp_norm_weight,
         "input_range": tuple(map(float, input_range)),
     }
-    library = worker()
-    library.load(model)
+    library = _loaded(model)
     weights = model.each_weights
     found, kept = [], []
     with cnnvis.progress("maximizing with keras-vis", len(starts) * len(weights)) as advance:
@@ -190,8 +190,16 @@ def activation_max(
     )
 
 
+def _loaded(model: cnnvis.Model) -> Worker:
+    """The library's process with the network in it; started now if it does not run yet."""
+    from cnnvis.plugins.keras_vis.process import worker
+
+    library = worker()
+    library.load(model)
+    return library
+
+
 def _explained(
-    library: Worker,
     model: cnnvis.Model,
     samples: cnnvis.Samples,
     function: str,
@@ -201,7 +209,7 @@ def _explained(
     """What a function of the library makes of each sample, (n, ...)."""
     import numpy as np
 
-    library.load(model)
+    library = _loaded(model)
     rows = model.target_weights(samples.x)
     maps = []
     with cnnvis.progress("explaining with keras-vis", len(samples)) as advance:
