@@ -8,13 +8,13 @@ import hashlib
 import operator
 import re
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,8 @@ from cnnvis.rectifiers import (
 from cnnvis.reporting import note, progress, quietly
 from cnnvis.samples import Array, Samples, class_name
 from cnnvis.targets import Term, parsed, region_of
+
+T = TypeVar("T")
 
 LACKING = ("custom", "input_shape", "architecture")
 """What a file may lack and a person can add, under the same names for every loader."""
@@ -121,7 +123,7 @@ class _Network:
     axes: Mapping[Slot, int]
     calls: Mapping[str, Call]
     outputs: Mapping[str, Call]
-    compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict)
+    compiled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: Any) -> _Network:
@@ -635,7 +637,10 @@ class Model:
                         varied(of, which), backprop=backprop, weights=weights[of], of=of.tolist()
                     )
                 share = np.asarray(parts, np.float32)[which]
-                np.add.at(found, of, gradient * share.reshape(-1, *[1] * (x.ndim - 1)))
+                gradient *= share.reshape(-1, *[1] * (x.ndim - 1))
+                # Variations of one input stand together, one input behind the other.
+                firsts = np.unique(of, return_index=True)[1]
+                found[of[0] : of[-1] + 1] += np.add.reduceat(gradient, firsts)
                 advance(len(of))
         self._require_gradient(found, x, backprop, None)
         return found
@@ -682,6 +687,18 @@ class Model:
             return run.score(feeds, weights)[2]
 
         return score
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for this network, this target and a key of the technique's.
+
+        For what is costly to make and holds nothing else of the model, such as a compiled loop.
+        """
+        compiled = self._shared.compiled
+        whole = ("kept", self._slots, self._explained, key)
+        if whole not in compiled:
+            compiled[whole] = make()
+        found: T = compiled[whole]
+        return found
 
     def before_target(self) -> tuple[Layer, ...]:
         """The layers between the input and the target, the latter excluded, as they run."""
@@ -1105,11 +1122,12 @@ class Model:
         run: Callable[[], gradients.Pass],
         compiler: Callable[..., Compiled] = gradients.compiled_forward,
     ) -> Compiled:
-        compiled = self._shared.compiled
-        if key not in compiled:
+        kept = self._shared.compiled
+        if key not in kept:
             # A network that is in no file has no name that another process would know.
-            compiled[key] = compiler(run(), lambda: f"{self.sha256} {key}" if self.path else "")
-        return compiled[key]
+            kept[key] = compiler(run(), lambda: f"{self.sha256} {key}" if self.path else "")
+        compiled: Compiled = kept[key]
+        return compiled
 
     def _require_dependence(self, activations: Sequence[str]) -> None:
         one, graph = self.inputs[self._explained], self._shared.graph

@@ -1,6 +1,7 @@
 """cnnvis beside other libraries, on the same networks and images, in one run.
 
     python benchmarks/peers [--rounds 3] [--networks small ResNet50 FILE ...] [--methods saliency ...]
+        [--no-commands]
 
 Makes an environment for each group of libraries in a scratch folder (--environments), installs them
 from the package index, and starts a process for each library. Each round asks one after the other,
@@ -24,6 +25,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import commands
 from networks import IMAGES, SHAPES
 from rich.progress import Progress
 
@@ -258,6 +260,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(SHAPES), metavar="NAME or FILE")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
+    parser.add_argument("--commands", action=argparse.BooleanOptionalAction, default=True)
     scratch = Path(tempfile.gettempdir()) / "cnnvis-benchmarks"
     parser.add_argument("--environments", type=Path, default=scratch)
     parser.add_argument("--out", type=Path, default=HERE.parent)
@@ -265,7 +268,12 @@ def main() -> None:
     groups = dict.fromkeys(["keras", *(LIBRARIES[name] for name in chosen.libraries)])
     pythons = {name: environment(chosen.environments, name) for name in groups}
     found = measured(chosen, pythons)
-    (chosen.out / "peers.md").write_text(table(found, chosen, pythons))
+    whole = ""
+    if chosen.commands:
+        libraries = {name: pythons[LIBRARIES[name]] for name in chosen.libraries}
+        print("measuring whole commands", file=sys.stderr)
+        whole = "\n" + commands.table(commands.measured(libraries, pythons["keras"], chosen.rounds))
+    (chosen.out / "peers.md").write_text(table(found, chosen, pythons) + whole)
     plot(found, chosen, chosen.out / "peers.png")
     print(chosen.out / "peers.md")
 

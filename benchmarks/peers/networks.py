@@ -29,6 +29,8 @@ def network(name: str) -> Any:
     """A Keras 3 network, by its name here or from a file."""
     import keras
 
+    if name.endswith(".keras"):
+        return keras.saving.load_model(name)
     if name not in SHAPES:
         import cnnvis
 

@@ -1,7 +1,8 @@
 """One library, in a process and an environment of its own: told what to explain, it says how long.
 
 Reads a line of JSON for each job, {"network", "method", "images", "steps"}, and answers with one:
-{"seconds"}, or {"lacks": why}. The first call of each kind warms up and is not timed.
+{"seconds"}, or {"lacks": why}. The first call of each kind warms up and is not timed. A job given
+as an argument is done once, and what came out is written to the file that it names as "save".
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Lacks(Exception):
 
 def main() -> None:
     library = sys.argv[1]
+    if len(sys.argv) > 2:
+        once(LIBRARIES[library], json.loads(sys.argv[2]))
+        return
     answer_to, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
     calls: dict[str, Callable[[], Any]] = {}
     for line in sys.stdin:
@@ -50,10 +54,18 @@ def main() -> None:
         print(json.dumps(answer), file=answer_to, flush=True)
 
 
+def once(explain: Callable[[dict[str, Any]], Callable[[], Any]], job: dict[str, Any]) -> None:
+    maps = explain(job)()
+    if maps is not None:
+        np.savez(job["save"], maps=np.concatenate(maps) if isinstance(maps, list) else maps)
+
+
 def _subject(job: dict[str, Any]) -> tuple[Any, Any]:
     import networks
 
     network = networks.network(job["network"])
+    if "data" in job:
+        return network, np.load(job["data"])
     return network, networks.images(network, job["images"])
 
 
@@ -240,8 +252,10 @@ def captum(job: dict[str, Any]) -> Callable[[], Any]:
     if twin is None:
         raise Lacks("the network is no chain of layers, so it has no twin here")
     steps = job["steps"]
-    shape = job["shape"]
-    x = np.random.default_rng(2).random((job["images"], *shape), np.float32)
+    if "data" in job:
+        x = np.load(job["data"])
+    else:
+        x = np.random.default_rng(2).random((job["images"], *job["shape"]), np.float32)
     x = np.moveaxis(x, -1, 1).copy()
     kinds: dict[str, Callable[[], Any]] = {
         "saliency": lambda: attr.Saliency(twin).attribute,
@@ -306,10 +320,14 @@ def _torch_twin(path: Path) -> tuple[Any, Any]:
 
 
 def export(job: dict[str, Any]) -> Callable[[], Any]:
-    """Not a library: writes the weights for the twin."""
+    """Not a library: writes the weights for the twin, and files for whole commands."""
     import networks
 
     network = networks.network(job["network"])
+    if "save" in job:
+        network.save(Path(job["save"], "network.keras"))
+        for count in job["counts"]:
+            np.save(Path(job["save"], f"{count}.npy"), networks.images(network, count))
     if not networks.export(network, Path(job["twin"])):
         raise Lacks("no chain of layers")
     return lambda: None

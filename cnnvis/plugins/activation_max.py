@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,9 +129,15 @@ def activation_max(
             if model.asked_layer is not None or at.layer == model.layer:
                 raise
             score = at.scorer(of=held)  # a layer before the first rectifier, one of many
-        losses = _losses(score, activation_weight, tv_weight, lp_norm_weight, lp_norm, space)
+        terms = (activation_weight, tv_weight, lp_norm_weight, lp_norm)
+        losses = _losses(score, *terms, space)
+        make = functools.partial(_steps, losses, gradient, space)
+        # What is traced holds other inputs as they are now, so then it is for this once only.
+        with_others = held is not None and len(model.inputs) > 1
+        key = ("activation-max", backprop, gradient, *terms, *space)
+        steps = make() if with_others else at.kept(key, make)
         with cnnvis.progress(f"maximizing {at.layer}", iterations) as advance:
-            best = _descend(losses, x, weights, shifts, gradient, space, advance)
+            best = _descend(steps, x, weights, shifts, advance)
         found = at.targets(best, weights=weights, of=of)
         before = at.targets(x, weights=weights, of=of)
         unmoved += [str(now) for was, now in zip(before, found, strict=True) if was == now]
@@ -264,21 +271,16 @@ def _total_variation(x: Any, space: Sequence[int]) -> Any:
     return tf.reduce_sum(squares, axis=range(1, rank))
 
 
-def _descend(
+def _steps(
     losses: Callable[[Any, Any], Any],
-    x: Array,
-    weights: Array,
-    shifts: npt.NDArray[np.int64],
     gradient: cnnvis.GradientModifier | None,
     space: Sequence[int],
-    advance: Callable[[int], None],
-) -> Array:
-    """The input with the smallest loss that RMSprop meets from each start, (n, ...)."""
+) -> Any:
+    """A compiled function that takes one step of RMSprop for each shift that it is given."""
     import tensorflow as tf
 
-    axes = list(range(1, x.ndim))
-
     def step(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shift: Any) -> Any:
+        axes = list(range(1, len(x.shape)))
         x = tf.roll(x, shift, space)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(x)
@@ -297,13 +299,25 @@ def _descend(
         better = tf.reshape(loss < smallest, [-1] + [1] * len(axes))
         return x, cache, tf.where(better, x, best), tf.minimum(loss, smallest)
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def steps(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shifts: Any) -> Any:
         def one(i: Any, x: Any, cache: Any, best: Any, smallest: Any) -> Any:
             return i + 1, *step(x, cache, best, smallest, weights, shifts[i])
 
         there_are = tf.shape(shifts)[0]
         return tf.while_loop(lambda i, *_: i < there_are, one, (0, x, cache, best, smallest))[1:]
+
+    return tf.function(steps, autograph=False)
+
+
+def _descend(
+    steps: Any,
+    x: Array,
+    weights: Array,
+    shifts: npt.NDArray[np.int64],
+    advance: Callable[[int], None],
+) -> Array:
+    """The input with the smallest loss that RMSprop meets from each start, (n, ...)."""
+    import tensorflow as tf
 
     tensors = tf.constant(x), tf.zeros_like(x), tf.constant(x), tf.fill([len(x)], float("inf"))
     weights = tf.constant(weights)

@@ -46,6 +46,8 @@ def grad_cam(
         sign where all gradients are negative; scale each map to [0, 1] by itself; let a modifier
         change only activations given by the name relu.
     """
+    import numpy as np
+
     layer, why = _penultimate(model, penultimate, len(samples.space))
     features, gradients = model.activation_gradient(
         samples.x, layer, backprop=backprop, keras_vis=keras_vis
@@ -59,8 +61,9 @@ def grad_cam(
     gradients = cnnvis.modify_gradient(gradients, gradient)
     if keras_vis:
         gradients = gradients / (gradients.max(axis=(*space, channel), keepdims=True) + 1e-7)
-    weights = gradients.mean(axis=space, keepdims=True)
-    maps = _zoomed((weights * features).sum(axis=channel).clip(min=0), samples.space)
+    product = "nc...,nc->n..." if channel == 1 else "n...c,nc->n..."
+    summed = np.einsum(product, features, gradients.mean(axis=space))
+    maps = _zoomed(summed.clip(min=0), samples.space)
     maps = cnnvis.unit_scaled(maps) if keras_vis else maps
     cnnvis.note(f"grad-cam weighted the feature maps of the layer {layer!r}, {why}")
     return cnnvis.Explanation(maps, samples, signed=False)
