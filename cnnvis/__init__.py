@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from cnnvis.bounds import Percent as Percent
     from cnnvis.bounds import Positive as Positive
     from cnnvis.bounds import Share as Share
-    from cnnvis.chains import Stream as Stream
     from cnnvis.chains import chain as chain
     from cnnvis.comparison import Comparison as Comparison
     from cnnvis.comparison import compare as compare
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from cnnvis.errors import PluginError as PluginError
     from cnnvis.errors import UserError as UserError
     from cnnvis.examination import doctor as doctor
+    from cnnvis.explaining import Stream as Stream
     from cnnvis.explanation import Explanation as Explanation
     from cnnvis.explanation import Target as Target
     from cnnvis.explanation import axis_names as axis_names
@@ -51,13 +51,14 @@ if TYPE_CHECKING:
     from cnnvis.sources import read_samples as read_samples
 
 _HOMES = {
-    "chains": ("Stream", "chain"),
+    "chains": ("chain",),
     "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
     "comparison": ("Comparison", "compare"),
     "compiling": ("computing",),
     "coordinates": ("Axis",),
     "errors": ("PluginError", "UserError"),
     "examination": ("doctor",),
+    "explaining": ("Stream",),
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
     "hookspecs": ("hookimpl",),

@@ -6,39 +6,21 @@ images take the memory of one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cnnvis import demo
-from cnnvis.compiling import batch_size
-from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
+from cnnvis.explaining import Stream, Subject
 from cnnvis.explanation import Explanation
-from cnnvis.model import Model, units_kept
+from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
 from cnnvis.registry import registry
-from cnnvis.reporting import note, notes_kept, progress, quietly
-from cnnvis.runner import (
-    RESULTS,
-    completed,
-    destination,
-    paired,
-    provenance_of,
-    require_writable,
-    write,
-)
-from cnnvis.samples import Samples
-from cnnvis.sources import PathName, PluginOptions, model_of, samples_of
-
-BATCH = 128
-"""How many images go through a chain at a time."""
+from cnnvis.reporting import note, notes_kept
+from cnnvis.runner import RESULTS, destination, require_writable, write
+from cnnvis.sources import PathName, PluginOptions
 
 
 @dataclass(frozen=True)
@@ -55,43 +37,6 @@ class Step:
 
 
 StepLike = str | tuple[str, Mapping[str, Any]] | Step
-
-
-class Stream:
-    """A result on its way: batches of explanations, computed whenever somebody goes through them.
-
-    Parameters
-    ----------
-    batches
-        Gives the batches; called anew for each time through.
-    """
-
-    def __init__(self, batches: Callable[[], Iterable[Explanation]]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[Explanation]:
-        return iter(self._batches())
-
-    def first(self, count: int) -> tuple[Explanation, bool]:
-        """The first so many maps, and whether there may be more: later batches are not computed."""
-        parts: list[Explanation] = []
-        for batch in self:
-            parts.append(batch)
-            if sum(map(len, parts)) > count:
-                return Explanation.joined(parts)[range(count)], True
-        self._batches = lambda: parts
-        return self.whole(), False
-
-    def whole(self) -> Explanation:
-        """All batches as one explanation; from then on they are kept."""
-        batches = list(self)
-        # A batch of which nothing was selected is none.
-        filled = [one for one in batches if len(one)]
-        if not filled:
-            raise UserError("nothing is left of the images to show")
-        joined = Explanation.joined(filled)
-        self._batches = lambda: [joined]
-        return joined
 
 
 def chain(
@@ -153,17 +98,17 @@ def chain(
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     with notes_kept() as notes:
-        subject = _Subject.of(
-            model, data, images, target, class_names, side, lacking, input, chosen
+        techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
+        subject = Subject.of(
+            model, data, images, target, class_names, side, lacking, input, axes, techniques
         )
-        subject.axes = axes_of(axes or {})
         stack: list[Stream] = []
         shown: set[str] = set()
         results: list[Result] = []
         for step, given in zip(chosen, options, strict=True):
             match step.plugin.kind:
                 case "technique":
-                    more = subject.explained(step.plugin, given)
+                    more = _explained(subject, step.plugin, given)
                     stack += more
                     results += [step.plugin.gives or "images"] * len(more)
                 case "transform":
@@ -182,6 +127,25 @@ def chain(
                         if wrote is not None:
                             wrote(path)
         return [_with_notes(stream.whole(), notes) for stream in stack]
+
+
+def _explained(subject: Subject, plugin: Plugin, options: Mapping[str, Any]) -> list[Stream]:
+    """A technique's result for each of the model's inputs that gets one."""
+    # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
+    results = subject.explained(plugin, options, strict=False)
+    if subject.inputs is not None or len(results) == 1:
+        return list(subject.explained(plugin, options).values())
+    # What an input cannot have is found out on a single image, before all others are computed.
+    fitting = []
+    for name, stream in results.items():
+        try:
+            subject.tried(plugin, options, name)
+            fitting.append(stream)
+        except UserError as error:
+            note(f"the input {name!r} gets no map of {plugin.name}: {error}")
+    if not fitting:
+        raise UserError(f"no input of the network gets a map of {plugin.name}")
+    return fitting
 
 
 def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
@@ -315,212 +279,3 @@ def _transform(stack: list[Stream], step: Step, options: Mapping[str, Any]) -> N
         stack.append(Stream(batches))
     else:
         stack.append(Stream(lambda: (told(function(one, **options)) for one in before)))
-
-
-@dataclass
-class _Subject:
-    """What a chain explains: a model and images, and which of the model's inputs."""
-
-    model: Model | None
-    samples: Samples | None
-    inputs: tuple[str, ...] | None
-    axes: Mapping[str, Axis] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        model: Any,
-        data: Any,
-        images: int | Sequence[int] | None,
-        target: Mapping[str, Any],
-        class_names: Sequence[str] | None,
-        options: PluginOptions,
-        lacking: Mapping[str, Any],
-        inputs: str | Sequence[str] | None,
-        steps: Sequence[Step],
-    ) -> _Subject:
-        plugins = [step.plugin for step in steps if step.plugin.kind == "technique"]
-        is_demo = isinstance(model, str) and model == demo.NAME
-        data = demo.NAME if data is None and is_demo else data
-        samples = None
-        if data is None:
-            for plugin in plugins:
-                if plugin.needs("samples"):
-                    raise UserError(
-                        f"{plugin.name} explains images and needs some: add --data FILE"
-                    )
-        elif any(plugin.takes("samples") for plugin in plugins):
-            samples = samples_of(data, options, class_names).chosen(images)
-            if len(samples) == 0:
-                raise UserError("there are no images to explain")
-        handle = None
-        if any(plugin.takes("model") for plugin in plugins):
-            names = class_names or (samples.class_names if samples else None)
-            handle = model_of(model, target, names, options, lacking)
-            handle.say_defaults()
-        asked = (inputs,) if isinstance(inputs, str) else inputs
-        return cls(handle, samples, None if asked is None else tuple(asked))
-
-    def explained(self, plugin: Plugin, options: Mapping[str, Any]) -> list[Stream]:
-        """A technique's result for each of the model's inputs that gets one."""
-        model = self.model if plugin.takes("model") else None
-        samples = self.samples if plugin.takes("samples") else None
-        if (plugin.gives or "images") != "images" or samples is None or model is None:
-            return [Stream(lambda: [self._at_once(plugin, options, model, samples)])]
-        names = self.inputs or model.explainable_inputs
-        # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
-        alone = self.inputs is not None or len(names) == 1
-        streams = {
-            name: self._stream(plugin, options, model, samples, name, strict=alone)
-            for name in names
-        }
-        if alone:
-            return list(streams.values())
-        # What an input cannot have is found out on a single image, before all others are computed.
-        fitting = []
-        for name in names:
-            try:
-                self._tried(plugin, options, model, samples[:1], name)
-                fitting.append(streams[name])
-            except UserError as error:
-                note(f"the input {name!r} gets no map of {plugin.name}: {error}")
-        if not fitting:
-            raise UserError(f"no input of the network gets a map of {plugin.name}")
-        return fitting
-
-    def _tried(
-        self,
-        plugin: Plugin,
-        options: Mapping[str, Any],
-        model: Model,
-        sample: Samples,
-        name: str,
-    ) -> None:
-        """Run a technique for one of the inputs, whatever comes out."""
-        with notes_kept(), quietly():
-            ((one, of),) = paired(model.tallying([]), sample, (name,))
-            plugin(model=one, samples=of, **options)
-
-    def _at_once(
-        self,
-        plugin: Plugin,
-        options: Mapping[str, Any],
-        model: Model | None,
-        samples: Samples | None,
-    ) -> Explanation:
-        pairs = paired(model, samples, self.inputs)
-        one, of = pairs[0]
-        with units_kept():
-            found = plugin(
-                **({"model": one} if plugin.takes("model") else {}),
-                **({"samples": of} if plugin.takes("samples") else {}),
-                **options,
-            )
-            done = completed(found, plugin, one, of).described(self.axes)
-        return replace(done, provenance=provenance_of(plugin, options, one, of))
-
-    def _stream(
-        self,
-        plugin: Plugin,
-        options: Mapping[str, Any],
-        model: Model,
-        samples: Samples,
-        name: str,
-        *,
-        strict: bool,
-    ) -> Stream:
-        facts = provenance_of(plugin, options, model, samples)
-
-        def batches() -> Iterator[Explanation]:
-            tally = _Tally(plugin)
-            with progress(plugin.name, len(samples)) as advance:
-                for batch in _read_ahead(samples.batches(batch_size(BATCH))):
-                    whole = tally.finite(batch)
-                    if len(whole):
-                        ((one, of),) = paired(model.tallying(tally.blank), whole, (name,))
-                        with units_kept():
-                            with quietly():  # one bar for all batches is enough
-                                found = plugin(model=one, samples=of, **options)
-                            found = completed(found, plugin, one, of, judge=tally.judge)
-                        found = found.described(self.axes)
-                        yield replace(found, provenance={**facts, "target": found.target})
-                    advance(len(batch))
-            tally.close(strict=strict)
-
-        return Stream(batches)
-
-
-def _read_ahead(batches: Iterator[Samples]) -> Iterator[Samples]:
-    """The same batches, each read while the one before it is computed."""
-    with ThreadPoolExecutor(1, "reading") as reader:
-        coming: Future[Samples] | None = None
-        for batch in batches:
-            before = coming
-            # In the reader's thread, too, notes go to whoever listens here.
-            coming = reader.submit(copy_context().run, _read, batch)
-            if before is not None:
-                yield before.result()
-        if coming is not None:
-            yield coming.result()
-
-
-def _read(batch: Samples) -> Samples:
-    return replace(batch, source=batch.x)
-
-
-@dataclass
-class _Tally:
-    """What is to be said of many batches together: blank maps, images left out."""
-
-    plugin: Plugin
-    images: int = 0
-    blank: list[str] = field(default_factory=list)
-    zero: int = 0
-    broken: list[int] = field(default_factory=list)
-
-    def finite(self, batch: Samples) -> Samples:
-        """The samples of a batch without those that hold NaN: one must not cost all others."""
-        x = batch.x
-        if not np.issubdtype(x.dtype, np.inexact):
-            return batch
-        good = np.isfinite(x.reshape(len(x), -1)).all(axis=1)
-        if good.all():
-            return replace(batch, source=x)
-        self.broken += batch.indices[~good].tolist()
-        return batch[np.flatnonzero(good).tolist()]
-
-    def judge(self, found: Explanation) -> None:
-        """Count the maps that show nothing."""
-        assert found.maps is not None
-        flat = found.maps.reshape(len(found), -1)
-        if not np.isfinite(flat).all():
-            raise UserError(
-                f"{self.plugin.name} came out as NaN or infinite; the model's weights may be so"
-            )
-        self.images += len(found)
-        self.zero += int((~flat.any(axis=1)).sum())
-
-    def close(self, *, strict: bool) -> None:
-        """Say what there is to say.
-
-        Raises
-        ------
-        UserError
-            If there is not one map that shows anything, and that is not to be a note.
-        """
-        if self.broken:
-            shown = ", ".join(map(str, self.broken[:8]))
-            more = f" and {len(self.broken) - 8} more" if len(self.broken) > 8 else ""
-            note(f"image {shown}{more} was left out, since it holds NaN or infinite values")
-        why = self.blank[0] if self.blank else "nothing in it speaks for this target"
-        if self.images == self.zero and (strict or not self.images):
-            raise UserError(
-                f"{self.plugin.name} is zero everywhere in every image: {why}. Another layer, "
-                "filter or modifier may say more."
-                if self.images
-                else "every image holds NaN or infinite values"
-            )
-        if self.zero:
-            note(
-                f"{self.plugin.name} is zero everywhere in {self.zero} of {self.images} images: {why}"
-            )

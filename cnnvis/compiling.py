@@ -33,7 +33,7 @@ where a job is long enough to repay trying, if it is faster and its answers are 
 BATCH = 32
 """How many inputs are computed at a time where memory allows it."""
 
-LARGEST, LIGHT = 256, 2**26
+LARGEST, LIGHT = 256, 2**27
 """How many at most, of a network so small that all of them take no more bytes than this."""
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -180,7 +180,8 @@ class Compiled:
         each = self.footprint(arrays)
         if asked is None and each:
             # Of a small network more at a time, since each batch has a price of its own.
-            size = max(BATCH, min(LARGEST, LIGHT // each))
+            # A power of two, as other numbers of images are that are taken at a time.
+            size = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // each, 1)))))
             size = max(1, min(size, machine.available_memory() // 2 // each))
             if size < BATCH:
                 log.info("%d at a time, which is what memory allows", size)

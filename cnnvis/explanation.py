@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.files import written_whole
-from cnnvis.samples import Array, Samples, class_name
+from cnnvis.samples import Array, ArrayLike, Samples, class_name
 
 CHANNEL = "channel"
 """The name of the axis that holds channels; every other axis of a map is a spatial one."""
@@ -282,25 +285,35 @@ class Explanation:
         return tuple(i + 1 for i, name in enumerate(self.axes) if name != CHANNEL)
 
     @classmethod
-    def joined(cls, parts: Sequence[Explanation]) -> Explanation:
-        """Explanations of some images each as one of all of them."""
+    def joined(cls, parts: Sequence[Explanation], maps: Array | None = None) -> Explanation:
+        """Explanations of some images each as one of all of them.
+
+        Parameters
+        ----------
+        maps
+            The maps of all of them, where these are in one array already.
+        """
         first = parts[0]
         if len(parts) == 1:
             return first
         if first.maps is None:
             raise TypeError("only maps can be joined, not tables")
+        if maps is None:
+            maps = np.concatenate([part.array for part in parts])
         notes = dict.fromkeys(note for part in parts for note in part.notes)
-        return replace(
+        samples = [part.samples for part in parts if part.samples is not None]
+        joined = replace(
             first,
-            maps=np.concatenate([part.maps for part in parts if part.maps is not None]),
-            samples=None
-            if first.samples is None
-            else Samples.joined([part.samples for part in parts if part.samples is not None]),
+            maps=maps,
+            samples=Samples.joined(samples) if samples else None,
             titles=tuple(title for part in parts for title in part.titles),
             targets=tuple(target for part in parts for target in part.targets),
             groups=tuple(group for part in parts for group in part.groups),
             notes=tuple(notes),
         )
+        if "target" in first.provenance:
+            joined = replace(joined, provenance={**first.provenance, "target": joined.target})
+        return joined
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to an ``.npz`` file that `load` and `numpy.load` read without pickle.
@@ -317,17 +330,18 @@ class Explanation:
 
     def write(self, path: Path) -> None:
         """The same without the care that `save` takes, for renderers, which are given that care."""
-        arrays: dict[str, Array] = {}
+        arrays: dict[str, ArrayLike] = {}
         if self.maps is not None:
             arrays["maps"] = self.maps
         if self.samples is not None:
-            arrays["inputs"] = self.samples.x
+            arrays["inputs"] = self.samples.source
             arrays["indices"] = np.asarray(self.samples.indices)
             if self.samples.labels is not None:
                 arrays["labels"] = self.samples.labels
         arrays["metadata"] = np.array(json.dumps(self._metadata(), ensure_ascii=False))
-        with path.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        with ZipFile(path, "w") as archive:
+            for name, array in arrays.items():
+                _write_array(archive, f"{name}.npy", array)
 
     def _metadata(self) -> dict[str, Any]:
         samples = self.samples
@@ -388,6 +402,36 @@ class Explanation:
             )
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise UserError(f"{str(path)!r} is not an explanation that cnnvis saved") from error
+
+
+PIECE = 2**22
+"""How many bytes of an array are written at a time."""
+
+SHRINKS = 0.8
+"""What is not made smaller than this share is written as it is: packing it would only take time."""
+
+
+def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
+    """A member of an archive as NumPy would write it, piece by piece."""
+    shape = tuple(array.shape)
+    rows = max(PIECE // max(math.prod(shape[1:]) * array.dtype.itemsize, 1), 1)
+
+    def pieces() -> Iterator[bytes]:
+        if not shape:
+            yield np.asarray(array).tobytes()
+            return
+        for start in range(0, shape[0], rows):
+            yield np.asarray(array[start : start + rows]).astype(array.dtype).tobytes()
+
+    info = ZipInfo(name)
+    first = next(pieces(), b"")
+    if len(zlib.compress(first, 1)) < SHRINKS * len(first):
+        info.compress_type = ZIP_DEFLATED
+    header = {"descr": dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
+    with archive.open(info, "w", force_zip64=True) as member:
+        write_array_header_1_0(member, header)
+        for piece in pieces():
+            member.write(piece)
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnnvis import demo
-from cnnvis.coordinates import axes_of
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError
+from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
-from cnnvis.files import sha256, written_whole
-from cnnvis.model import Model, units_kept
+from cnnvis.files import written_whole
+from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import SIDE, registry
-from cnnvis.reporting import note, notes_kept, progress
+from cnnvis.reporting import notes_kept, progress
 from cnnvis.samples import Array, Samples
-from cnnvis.sources import PathName, model_of, samples_of
+from cnnvis.sources import PathName
 
 RESULTS = Path("results")
 """Where files go when nobody says."""
@@ -113,48 +107,30 @@ def run(
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
-    described = axes_of(axes or {})
     renderers = writers(render, out)
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
+    target = {"layer": layer, "filters": filter, "output": output, "region": region}
+    if data is None and isinstance(model, str) and model == demo.NAME:
+        data = demo.NAME
+    if images is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
+        images = demo.IMAGES
     with notes_kept() as notes:
-        if isinstance(model, str | PathLike) and model != demo.NAME:
-            registry().for_path("loader", Path(model))
-        if data is None and isinstance(model, str) and model == demo.NAME:
-            data = demo.NAME
-        if images is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
-            images = demo.IMAGES
-        samples = _samples(plugin, data, images, class_names, side)
-        target = {"layer": layer, "filters": filter, "output": output, "region": region}
-        names = class_names or (samples.class_names if samples else None)
-        handle = None
-        if plugin.takes("model"):
-            handle = model_of(model, target, names, side, lacking)
-            handle.say_defaults()
-            if class_names is not None:
-                _require_fitting(class_names, handle)
-        explained = paired(handle, samples, input) if handle else [(None, samples)]
+        subject = Subject.of(
+            model, data, images, target, class_names, side, lacking, input, axes, [plugin]
+        )
+        results = subject.explained(plugin, chosen)
         kept = len(notes)
         found: list[Explanation] = []
         without: list[str] = []
-        for one, of in explained:
+        for name, stream in results.items():
             # What is said of one input stands beside that input's maps, what is general beside all.
             del notes[kept:]
             try:
-                with units_kept():
-                    result = plugin(
-                        **({"model": one} if plugin.takes("model") else {}),
-                        **({"samples": of} if plugin.takes("samples") else {}),
-                        **chosen,
-                    )
-                    explanation = completed(result, plugin, one, of)
-                facts = provenance_of(plugin, chosen, one, of)
-                facts = {**explanation.provenance, **facts, "target": explanation.target}
-                explanation = replace(explanation, provenance=facts).described(described)
+                explanation = stream.whole()
             except UserError as error:
-                if input is not None or len(explained) == 1:
+                if input is not None or len(results) == 1:
                     raise
-                assert of is not None
-                without.append(f"the input {of.input!r} gets no map: {error}")
+                without.append(f"the input {name!r} gets no map: {error}")
                 continue
             found.append(replace(explanation, notes=(*explanation.notes, *notes)))
     if not found:
@@ -163,34 +139,6 @@ def run(
     explanation = replace(first, other_inputs=tuple(found[1:]))
     written(explanation, renderers, out, side)
     return explanation
-
-
-def paired(
-    model: Model | None, samples: Samples | None, wanted: str | Sequence[str] | None
-) -> list[tuple[Model | None, Samples | None]]:
-    """The model and the samples for each input of the network that is to get a map.
-
-    Raises
-    ------
-    UserError
-        If the samples do not fit the network, are no finite numbers, or there is no such input.
-    """
-    if model is None or samples is None:
-        return [(model, samples)]
-    shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-    shaped = samples.shaped_for_inputs(shapes)
-    for one in shaped.values():
-        one.require_finite()
-    names = model.explainable_inputs
-    if wanted is not None:
-        names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-        for name in names:
-            if name not in shaped:
-                raise UserError(
-                    f"the network has no input {name!r}.{nearest(name, shaped)} "
-                    f"It has: {', '.join(shaped)}."
-                )
-    return [(model.on(shaped[name]), shaped[name]) for name in names]
 
 
 def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
@@ -332,137 +280,3 @@ def _side_plugin(name: str) -> Plugin:
     if not found:
         registry().get("renderer", name)
     return found[0]
-
-
-def _samples(
-    plugin: Plugin,
-    data: Samples | PathName | Array | tuple[Array, Array] | None,
-    images: int | Sequence[int] | None,
-    class_names: Sequence[str] | None,
-    options: Mapping[str, Mapping[str, Any]],
-) -> Samples | None:
-    if not plugin.takes("samples"):
-        return None
-    if data is None:
-        if plugin.needs("samples"):
-            raise UserError(f"{plugin.name} explains images and needs some: add --data FILE")
-        return None
-    samples = samples_of(data, options, class_names)
-    chosen = samples.chosen(images)
-    if len(chosen) == 0:
-        raise UserError(
-            "there are no images to explain" if len(samples) else "the data hold no images"
-        )
-    return chosen
-
-
-def _require_fitting(class_names: Sequence[str], model: Model) -> None:
-    # A layer in between has none.
-    units = model.target_units
-    if model.asked_layer is None and units > 1 and len(class_names) != units:
-        raise UserError(
-            f"there are {len(class_names)} class names, and {model.layer!r} has {units} outputs"
-        )
-
-
-def completed(
-    result: Any,
-    plugin: Plugin,
-    model: Model | None,
-    samples: Samples | None,
-    judge: Callable[[Explanation], None] | None = None,
-) -> Explanation:
-    """A technique's result with the targets, checked at the border.
-
-    `judge` looks at maps of images and refuses what shows nothing; by default, if all are blank.
-    """
-    if not isinstance(result, Explanation):
-        raise plugin.failed(f"it gave {type(result).__name__}, not an Explanation")
-    found: Explanation = result
-    if found.maps is not None and found.samples is not None:
-        if judge is None:
-            _require_something(found, plugin)
-        else:
-            judge(found)
-        if not found.targets and model is not None:
-            found = replace(found, targets=model.targets(found.samples.x))
-    if samples is not None:
-        found = replace(found, input=samples.input)
-    if model is not None and model.cut:
-        names = ", ".join(map(repr, model.cut))
-        note(f"{names} was cut off: {next(iter(model.cut.values()))}")
-    return found
-
-
-def provenance_of(
-    plugin: Plugin, options: Mapping[str, Any], model: Model | None, samples: Samples | None
-) -> dict[str, Any]:
-    """How a technique's result is made: plain JSON values."""
-    return {
-        "technique": plugin.name,
-        "options": dict(options),
-        "plugin": {"distribution": plugin.distribution, "version": plugin.version},
-        "reference": plugin.reference,
-        "model": _model_facts(model),
-        "data": _data_facts(samples),
-        "versions": _versions(),
-    }
-
-
-def _require_something(found: Explanation, plugin: Plugin) -> None:
-    assert found.maps is not None and found.samples is not None
-    flat = found.maps.reshape(len(found), -1)
-    if not np.isfinite(flat).all():
-        raise UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
-    blank = [int(found.samples.indices[i]) for i in np.flatnonzero(~flat.any(axis=1))]
-    if len(blank) == len(found):
-        raise UserError(
-            f"{plugin.name} is zero everywhere in every image, so there is nothing to show: "
-            "nothing in them speaks for this target. Another layer, filter or modifier may say more."
-        )
-    if blank:
-        shown = ", ".join(map(str, blank[:8])) + (" and others" if len(blank) > 8 else "")
-        note(f"{plugin.name} is zero everywhere in image {shown}: its blank map is no finding")
-    alike = flat.any(axis=1) & (np.ptp(flat, axis=1) == 0) & (flat.shape[1] > 1)
-    if alike.any():
-        note(
-            f"{plugin.name} is the same everywhere in {int(alike.sum())} of {len(found)} images, so "
-            "no place in them counts more than another"
-        )
-
-
-def _model_facts(model: Model | None) -> dict[str, Any] | None:
-    if model is None:
-        return None
-    return {
-        "file": None if model.path is None else model.path.name,
-        "sha256": model.sha256,
-        "layer": model.asked_layer,
-        "filters": model.asked_filters,
-        "output": model.asked_output,
-        "region": None if model.asked_region is None else [str(one) for one in model.asked_region],
-        "repairs": model.repairs,
-        "cut": dict(model.cut),
-    }
-
-
-def _data_facts(samples: Samples | None) -> dict[str, Any] | None:
-    if samples is None:
-        return None
-    return {
-        "file": None if samples.path is None else samples.path.name,
-        "sha256": None if samples.path is None else sha256(samples.path),
-        "images": samples.indices.tolist(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in ("cnnvis", "tensorflow", "keras", "numpy"):
-        try:
-            # What was never imported had no part in the result.
-            if name == "cnnvis" or name in sys.modules:
-                versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed as a package"
-    return versions

@@ -32,6 +32,21 @@ class ArrayLike(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
 
+@dataclass(frozen=True)
+class _Reshaped:
+    """Samples in another shape, still read when they are indexed."""
+
+    source: ArrayLike
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.source.dtype
+
+    def __getitem__(self, index: Any) -> Array:
+        return np.asarray(self.source[index]).reshape(-1, *self.shape[1:])
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Inputs of a network: what a technique explains.
@@ -309,7 +324,12 @@ class Samples:
         )
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
-        return replace(self, source=np.asarray(self.source[:]).reshape(shape))
+        source = self.source
+        if isinstance(source, np.ndarray):
+            return replace(self, source=source.reshape(shape))
+        if shape[0] != len(self):
+            return replace(self, source=np.asarray(source[:]).reshape(shape))
+        return replace(self, source=_Reshaped(source, shape))
 
     def require_finite(self) -> None:
         """Refuse inputs with NaN or infinite values, for which no gradient means anything.

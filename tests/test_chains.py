@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import chains
+from cnnvis import explaining
 from cnnvis.forms import Recipe, read_recipe, save_recipe
 
 Typed = Callable[..., Any]
@@ -24,7 +24,7 @@ def data(images: Any) -> cnnvis.Samples:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chains, "BATCH", 3)
+    monkeypatch.setattr(explaining, "AT_ONCE", 3)
 
 
 def test_a_chain_of_one_technique_is_a_run(classifier: Any, data: Any) -> None:

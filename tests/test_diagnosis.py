@@ -88,6 +88,7 @@ def test_only_some_blank_maps_are_a_note(keras: Any) -> None:
     x = np.stack([np.ones((6, 6, 1)), -np.ones((6, 6, 1))])
     found = cnnvis.run("saliency", network, data=x, backprop=None)
     assert any(
-        "for 1 of 2 images" in note and "'dark' (ReLU) is off" in note for note in found.notes
+        "zero everywhere in 1 of 2 images (1)" in note and "'dark' (ReLU) is off" in note
+        for note in found.notes
     )
     assert any("is the same everywhere in 1 of 2 images" in note for note in found.notes)

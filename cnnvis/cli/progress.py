@@ -12,17 +12,21 @@ from cnnvis.reporting import Advance
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 # Seconds: before anything is shown, and before a further bar is, lest short tasks flicker.
 PATIENCE, BLINK = 1.0, 0.2
 
 
 class Bars:
-    """One bar for each task under way, on a console; nothing where that is no terminal."""
+    """One bar for each task under way, below that of the task it belongs to; none for no terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._bars: Progress | None = None
+        self._tasks = 0
 
     @contextmanager
     def __call__(self, what: str, total: int | None) -> Iterator[Advance]:
@@ -30,22 +34,17 @@ class Bars:
         if not self._console.is_terminal:
             yield lambda steps: None
             return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        with self._lock:
+            self._tasks += 1
+            bars = self._bars = self._bars or _bars(self._console)
+        task = bars.add_task(what, total=total, visible=False)
 
-        columns = [SpinnerColumn(), TextColumn("{task.description}")]
-        if total is not None:
-            columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        bars = Progress(*columns, console=self._console, transient=True)
-        task = bars.add_task(what, total=total)
+        def show() -> None:
+            bars.update(task, visible=True)
+            bars.start()
+
         waited = time.monotonic() - self._start
-        late = threading.Timer(max(PATIENCE - waited, BLINK), bars.start)
+        late = threading.Timer(max(PATIENCE - waited, BLINK), show)
         late.daemon = True
         late.start()
         try:
@@ -53,4 +52,29 @@ class Bars:
         finally:
             late.cancel()
             late.join()
-            bars.stop()
+            with self._lock:
+                self._tasks -= 1
+                if not self._tasks:  # whatever is printed next finds the screen without bars
+                    bars.stop()
+                    self._bars = None
+            bars.remove_task(task)
+
+
+def _bars(console: Console) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Done(MofNCompleteColumn):
+        def render(self, task: Task) -> Text:
+            return Text() if task.total is None else super().render(task)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), Done(), TimeRemainingColumn())
+    return Progress(SpinnerColumn(), *columns, console=console, transient=True)

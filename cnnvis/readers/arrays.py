@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cnnvis
 from cnnvis.readers._parts import INPUT_NAMES, LABEL_NAMES, inputs_among, samples_of
@@ -62,7 +63,7 @@ def npy(path: Path) -> cnnvis.Samples:
     import numpy as np
 
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = _rows(path, np.load(path, mmap_mode="r", allow_pickle=False))
     except (ValueError, OSError, EOFError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as .npy: {error}") from error
     return samples_of(array, str(path))
@@ -93,7 +94,42 @@ def _member(path: Path, archive: Any, name: str) -> Any:
         if dtype.hasobject or not all(shape) or not shape:
             return archive[name]
         order: Any = "F" if is_fortran else "C"
-        return np.memmap(path, dtype, "r", file.tell(), shape, order)
+        return _rows(path, np.memmap(path, dtype, "r", file.tell(), shape, order))
+
+
+def _rows(path: Path, array: Any) -> Any:
+    """The samples of a mapped array, copied out of the file when they are needed."""
+    import numpy as np
+
+    if not isinstance(array, np.memmap) or array.dtype.kind not in "biuf":
+        return array
+    order: Any = "C" if array.flags.c_contiguous else "F"
+    return Rows(path, array.dtype, array.offset, array.shape, order)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array in a file that is mapped only while something is copied out of it.
+
+    A map that stays takes memory for all that was ever looked at.
+    """
+
+    path: Path
+    dtype: Any
+    offset: int
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+
+    def __getitem__(self, index: Any) -> Any:
+        import numpy as np
+
+        try:
+            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)
+        except (OSError, ValueError) as error:
+            raise cnnvis.UserError(
+                f"{str(self.path)!r} is not what it was when it was opened: {error}"
+            ) from error
+        return np.array(mapped[index])
 
 
 def _named(names: list[str], asked: str | None, usual: tuple[str, ...]) -> str | None:

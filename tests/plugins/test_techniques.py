@@ -151,7 +151,7 @@ def test_a_blank_map_among_others_is_noted(keras: Any) -> None:
     network.set_weights([np.ones((1, 1, 1, 1)), np.ones((16, 1)), np.zeros(1)])
     images = np.stack([np.ones((4, 4, 1)), -np.ones((4, 4, 1)), np.ones((4, 4, 1))])
     found = cnnvis.run("saliency", network, data=images)
-    assert any("zero everywhere in image 1" in note for note in found.notes)
+    assert any("zero everywhere in 1 of 3 images (1)" in note for note in found.notes)
     assert found.maps[1].max() == 0 and found.maps[2].min() > 0
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 import cnnvis
-from cnnvis.chains import Stream
+from cnnvis.explaining import Stream
 from cnnvis.options import checked
 from cnnvis.registry import registry
 
