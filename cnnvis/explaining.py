@@ -35,7 +35,7 @@ from cnnvis.reporting import note, notes_kept, progress, quietly
 from cnnvis.samples import Array, Samples
 from cnnvis.sources import PluginOptions, model_of, samples_of
 
-AT_ONCE, BYTES = 1024, 2**26
+AT_ONCE, BYTES = 512, 2**26
 """How many images a technique is given at a time, at most, and how many bytes of them."""
 
 

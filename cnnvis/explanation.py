@@ -198,7 +198,7 @@ class Explanation:
         """Whether the sign of a value means anything, judged by the maps where nobody said."""
         if self.signed is not None or self.maps is None:
             return bool(self.signed)
-        return bool((self.maps < 0).any())
+        return bool(np.fmin.reduce(self.maps, axis=None, initial=np.inf) < 0)
 
     @property
     def inputs(self) -> Array | None:
@@ -421,7 +421,8 @@ def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
             yield np.asarray(array).tobytes()
             return
         for start in range(0, shape[0], rows):
-            yield np.asarray(array[start : start + rows]).astype(array.dtype).tobytes()
+            some = np.asarray(array[np.arange(start, min(start + rows, shape[0]))])
+            yield some.astype(array.dtype, copy=False).tobytes()
 
     info = ZipInfo(name)
     first = next(pieces(), b"")

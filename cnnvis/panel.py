@@ -121,7 +121,7 @@ def panels(
     ]
     if samples is None:
         return [Pair(one, None) for one in mapped]
-    inputs = samples.x[: len(shown)]
+    inputs = samples[: len(shown)].x  # no others are read
     names = axis_names(inputs.ndim - 1, samples.channel_axis)
     spread = None if alike and CHANNEL in explanation.axes else _spread(inputs)
     if alike and CHANNEL in names and CHANNEL not in explanation.axes and len(names) > 2:

@@ -51,6 +51,8 @@ def run(
 ) -> Explanation:
     """Explain a network with one technique.
 
+    Images with NaN or infinite values are left out, with a note; ``indices`` tells which are there.
+
     Parameters
     ----------
     technique

@@ -1,0 +1,118 @@
+"""A technique takes images batch by batch, and nobody can tell from what comes out."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis import explaining
+from cnnvis.plugin import plugin_of
+from cnnvis.registry import Registry, using
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(7, 12, 10, 2)).astype(np.float32)
+Y = np.arange(7) % 3
+
+
+@pytest.fixture
+def in_threes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explaining, "AT_ONCE", 3)
+
+
+@pytest.mark.parametrize(
+    "technique", ["saliency", "grad-cam", "integrated-gradients", "smoothgrad"]
+)
+def test_batches_change_nothing(
+    classifier: Any, technique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = cnnvis.Samples(X, Y, tuple("abcdefg"))
+    whole = cnnvis.run(technique, classifier, data=data, images=[5, 0, 6, 2, 1])
+    monkeypatch.setattr(explaining, "AT_ONCE", 2)
+    parts = cnnvis.run(technique, classifier, data=data, images=[5, 0, 6, 2, 1])
+    np.testing.assert_allclose(parts.array, whole.array, rtol=1e-4, atol=1e-7)
+    assert [parts.title(i).splitlines()[:2] for i in range(5)] == [
+        whole.title(i).splitlines()[:2] for i in range(5)
+    ]
+    assert (parts.notes, parts.axes) == (whole.notes, whole.axes)
+    assert parts.provenance == whole.provenance
+    assert parts.labels is not None and parts.labels.tolist() == [2, 0, 0, 2, 1]
+    np.testing.assert_array_equal(parts.inputs, X[[5, 0, 6, 2, 1]])
+
+
+@pytest.mark.usefixtures("in_threes")
+def test_images_with_nan_are_left_out(classifier: Any) -> None:
+    broken = X.copy()
+    broken[4, 0, 0, 0] = np.nan
+    broken[1, 3, 3, 1] = np.inf
+    found = cnnvis.run(
+        "saliency", classifier, data=(broken, Y), images=[6, 4, 0, 4, 1, 0], filter=1
+    )
+    assert found.indices is not None and found.indices.tolist() == [6, 0, 0]
+    assert found.labels is not None and found.labels.tolist() == [0, 0, 0]
+    assert len(found.targets) == 3
+    assert any("image 4, 4, 1 was left out" in note for note in found.notes)
+    expected = cnnvis.run("saliency", classifier, data=X, images=[6, 0, 0], filter=1)
+    np.testing.assert_allclose(found.array, expected.array, rtol=1e-4, atol=1e-7)
+    with pytest.raises(cnnvis.UserError, match="image 4 holds values that are NaN or infinite"):
+        cnnvis.run("saliency", classifier, data=broken, images=4)
+
+
+@pytest.mark.usefixtures("in_threes")
+def test_the_next_batch_is_read_meanwhile_and_nothing_is_read_twice(classifier: Any) -> None:
+    read: list[tuple[int, str]] = []
+
+    class Source:
+        shape, dtype = X.shape, X.dtype
+
+        def __getitem__(self, index: Any) -> Any:
+            rows = np.arange(7)[index]
+            read.extend((int(row), threading.current_thread().name) for row in rows)
+            return X[rows]
+
+    found = cnnvis.run("saliency", classifier, data=cnnvis.Samples(Source()), filter=1)
+    assert [row for row, _ in read] == list(range(7))
+    assert all(name.startswith("reading") for _, name in read)
+    found.title(3), found.is_signed
+    assert len(read) == 7
+    np.testing.assert_array_equal(found[[2]].inputs, X[[2]])
+    assert len(read) == 8
+
+
+@pytest.mark.usefixtures("in_threes")
+def test_a_technique_that_gives_no_map_for_each_image_is_named(classifier: Any) -> None:
+    @cnnvis.technique("wrong")
+    def wrong(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
+        """Give one map for all."""
+        return cnnvis.Explanation(samples.x.mean(axis=0, keepdims=True))
+
+    marked, known = plugin_of(wrong), Registry()
+    assert marked is not None
+    known.add(marked)
+    with (
+        using(known),
+        pytest.raises(cnnvis.PluginError, match=r"wrong.* no map for each of its samples"),
+    ):
+        cnnvis.run("wrong", classifier, data=X)
+
+
+def test_what_is_written_is_read_again_however_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cnnvis import explanation
+
+    monkeypatch.setattr(explanation, "PIECE", 1000)
+    np.save(tmp_path / "x.npy", np.asfortranarray(X))
+    samples = cnnvis.read_samples(tmp_path / "x.npy")
+    maps = np.repeat(Y.astype(np.float32), 120).reshape(7, 12, 10)  # shrinks; X does not
+    cnnvis.Explanation(maps, samples).save(tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["maps"], maps)
+        np.testing.assert_array_equal(stored["inputs"], X)
+    again = cnnvis.Explanation.load(tmp_path / "out.npz")
+    np.testing.assert_array_equal(again.array, maps)
+    assert (tmp_path / "out.npz").stat().st_size < X.nbytes + maps.nbytes / 2 + 3000
