@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -18,9 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+# As where cnnvis is installed: compiled Python is kept.
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
 YARDSTICK = [sys.executable, "-c", "import rich.console, pluggy, importlib.metadata"]
 COMMANDS = ["list-plugins", "--help", "run --help", "run saliency --help", "show saliency"]
@@ -32,7 +37,7 @@ LONG = 0.01  # seconds
 def seconds(words: list[str]) -> float:
     """How long a process takes, from start to end."""
     start = time.perf_counter()
-    subprocess.run(words, check=True, capture_output=True)
+    subprocess.run(words, check=True, capture_output=True, env=ENVIRONMENT)
     return time.perf_counter() - start
 
 
@@ -66,10 +71,12 @@ def commands(rounds: int) -> list[str]:
 
 
 def imports() -> list[str]:
-    """What a run imports, without TensorFlow and Keras, by the time that it takes itself."""
+    """What a run imports, by the time that each package takes without those that it imports."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["-X", "importtime", "-m", "cnnvis", *RUN, "--quiet", "--out", f"{folder}/"]
-        done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
+        words = ["-X", "importtime", __file__, "--stages", f"{folder}/"]
+        done = subprocess.run(
+            [sys.executable, *words], check=True, capture_output=True, env=ENVIRONMENT, text=True
+        )
     own: dict[str, float] = {}
     for line in done.stderr.splitlines():
         if not line.startswith("import time:") or "self [us]" in line:
@@ -82,8 +89,7 @@ def imports() -> list[str]:
     return [
         "## Imports of a run",
         "",
-        f"Seconds by package, as `python -X importtime -m cnnvis {' '.join(RUN)}` tells them (which",
-        "takes longer than without).",
+        "Seconds by package, as `python -X importtime` tells them, which takes longer than without.",
         "",
         "| package | seconds |",
         "|---|---|",
@@ -100,7 +106,7 @@ def stages(rounds: int) -> list[str]:
             began = time.time()
             done = subprocess.run(
                 [sys.executable, __file__, "--stages", f"{folder}/"],
-                check=True, capture_output=True, text=True,
+                check=True, capture_output=True, env=ENVIRONMENT, text=True,
             )  # fmt: skip
             whole = time.time() - began
         if number == 0:
@@ -143,18 +149,18 @@ def staged(folder: str) -> None:
 
     import cnnvis._tensorflow as imported
 
+    imported._stderr_closed = nullcontext  # type: ignore[assignment]  # where times are told
     imported._imported = watched(imported._imported, "importing TensorFlow and Keras")  # type: ignore[assignment]
     from cnnvis import compiling, sources
-    from cnnvis.cli import main
+    from cnnvis.cli import entry
 
     sources.loaded_from = watched(sources.loaded_from, "loading the model")
     compiling.Compiled._run = watched(compiling.Compiled._run, "one trace")  # type: ignore[method-assign]
+    sys.argv = ["cnnvis", *RUN, "--quiet", "--out", folder]
     try:
-        main([*RUN, "--quiet", "--out", folder])
-    except SystemExit as end:
-        if end.code:
-            raise
-    print(json.dumps(taken))
+        entry()
+    finally:
+        print(json.dumps(taken))
 
 
 def repeated() -> list[str]:

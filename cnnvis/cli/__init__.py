@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cnnvis.errors import PluginError, UserError, printable
 
 MISUSE = 2
 INTERRUPTED = 130
+
+
+def entry() -> None:
+    """The command as a process: `main`, without the second that TensorFlow takes to be cleared up."""
+    codes = [1]
+
+    def leave() -> None:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(codes[-1])
+
+    # Registered first, it comes last: whatever else is to be done in the end has been done.
+    atexit.register(leave)
+    try:
+        main()
+    except SystemExit as end:
+        codes.append(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

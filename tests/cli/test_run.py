@@ -380,3 +380,16 @@ def test_completion(command: Command, tmp_path: Path) -> None:
         )
         done = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
         assert done.stdout.split() == expected, (typed, done.stderr)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["run", "nix", "demo"], 2)])
+def test_the_process_ends_with_the_code_and_all_that_was_said(words: list[str], code: int) -> None:
+    # What is registered later is done before, and printed before the output is closed.
+    program = (
+        "import atexit, cnnvis.cli as cli; main = cli.main\n"
+        "cli.main = lambda: (atexit.register(print, 'cleared up'), main())\n"
+        "cli.entry()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stdout.endswith("cleared up\n") and bool(done.stderr) is bool(code)
