@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -22,6 +23,9 @@ LINE = 0.125  # one line of a title
 TITLE_GAP = 0.035
 BAR = 0.75  # a colour bar with its numbers
 WIDEST = 22.0
+# In points: the lines at numbers, what is left before these, how high they are, before a name.
+POINTS = 72  # to the inch
+TICK, TICK_PAD, NUMBER, NAME_PAD = 2.0, 3.5, 5.5, 1.5
 # The widths of letters: of a title, of a heading, of a table.
 LETTER, HEADING_LETTER, TABLE_LETTER = 0.062, 0.088, 0.0672
 TABLE_LINE = 0.152
@@ -30,7 +34,7 @@ CELL = 44  # letters of a table's cell, before it is folded
 
 @dataclass(frozen=True)
 class Frame:
-    """A place for a picture without numbers: a hundredth of the work for matplotlib that axes are."""
+    """A place for a picture: a hundredth of the work for matplotlib that axes are."""
 
     figure: Figure
     box: tuple[float, float, float, float]
@@ -106,67 +110,104 @@ class Page:
         self._down = top - GAP + (BELOW if self._map.axes else EDGE)
         self.figure = heading.figure(self._across, self._down)
         self._frames: list[tuple[float, float, float, float]] = []
+        self._marks: list[list[tuple[float, float]]] = []
 
     def input_place(self, number: int) -> Axes | Frame | None:
         """The place of a map's input, titled; None where inputs have no place of their own."""
         if self._input is None:
             return None
         place = self._made(number, self._input, self._input_size, below=0.0)
+        if isinstance(place, Frame) and self._input.axes and number % self._columns == 0:
+            self._number_down(place, self._input)
         self._write_title(number, self._input_size)
         return place
 
     def map_place(self, number: int) -> Axes | Frame:
         """The place of a map, with numbers and names on the page's outer edges."""
         below = self._input_size[1] + self._between
-        is_last = bool(self._map.axes) and number + self._columns >= len(self._pairs)
-        place = self._made(number, self._map, self._map_size, below=below, numbered=is_last)
+        place = self._made(number, self._map, self._map_size, below=below)
         if self._input is None:
             self._write_title(number, self._map_size)
-        if isinstance(place, Frame):
-            return place
-        names: Any = {"fontsize": 7, "labelpad": 1, "parse_math": False}
-        if is_last:
-            axis = self._map.axes[-1]
-            place.xaxis.set_major_locator(_whole_numbers())
-            place.set_xlabel(self._label(axis), **names)
-            self._number(place.xaxis, axis, self._map.values.shape[self._map.values.ndim > 1])
-        if len(self._map.axes) == 2 and number % self._columns == 0:
-            place.set_ylabel(self._label(self._map.axes[0]), **names)
+        if bool(self._map.axes) and number + self._columns >= len(self._pairs):
+            along = self._map.values.shape[self._map.values.ndim > 1]
+            self._number_across(place, self._map.axes[-1], along)
+        if isinstance(place, Frame) and self._map.axes and number % self._columns == 0:
+            left = self._number_down(place, self._map)
+            x, y, _, height = place.box
+            label = self._label(self._map.axes[0])
+            x = x - (left + NAME_PAD) / POINTS / self._across
+            self._write(x, y + height / 2, label, fontsize=7, rotation=90, ha="right", va="center")
         return place
 
     def _label(self, axis: str) -> str:
         described = self._coordinates.get(axis)
         return axis if described is None else described.label(axis)
 
-    def _number(self, axis: Any, name: str, size: int) -> None:
-        """Put coordinates in the place of positions, at round ones, or words in their middles."""
-        from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+    def _ticks(self, name: str, size: int) -> list[tuple[float, str]]:
+        """Round positions of an axis, or words in their middles, and what stands at them."""
+        from matplotlib.ticker import MaxNLocator
 
         described = self._coordinates.get(name)
-        if described is None:
-            return
-        if runs := described.runs():
-            axis.set_major_locator(FixedLocator([place for place, _ in runs]))
-            axis.set_major_formatter(FuncFormatter(lambda place, _: dict(runs).get(place, "")))
-            return
-        if not described.values:
+        if described is not None and (runs := described.runs()):
+            return list(runs)
+        if described is None or described.values:
+            ticks = MaxNLocator(5, integer=True, min_n_ticks=1).tick_values(-0.5, size - 0.5)
+            places = [round(tick) for tick in ticks]
+        else:
             first, last = described.start, described.start + described.step * (size - 1)
             ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(first, last)
             places = [(tick - described.start) / (described.step or 1) for tick in ticks]
-            axis.set_major_locator(FixedLocator([p for p in places if -0.5 <= p <= size - 0.5]))
-        axis.set_major_formatter(FuncFormatter(lambda place, _: described.at(place)))
+        there = dict.fromkeys(place for place in places if -0.5 <= place <= size - 0.5)
+        return [(p, str(p) if described is None else described.at(p)) for p in there]
+
+    def _number_across(self, place: Axes | Frame, name: str, size: int) -> None:
+        """Numbers along the lower edge, and the axis's name below them."""
+        ticks = self._ticks(name, size)
+        if not isinstance(place, Frame):
+            place.set_xticks([p for p, _ in ticks], [text for _, text in ticks])
+            place.set_xlabel(self._label(name), fontsize=7, labelpad=NAME_PAD, parse_math=False)
+            return
+        left, y, width, _ = place.box
+        down = 1 / POINTS / self._down
+        for position, text in ticks:
+            x = left + width * (position + 0.5) / size
+            self._marks.append([(x, y), (x, y - TICK * down)])
+            self._write(x, y - (TICK + TICK_PAD) * down, text, fontsize=6, ha="center", va="top")
+        below = TICK + TICK_PAD + NUMBER + NAME_PAD
+        self._write(
+            left + width / 2, y - below * down, self._label(name),
+            fontsize=7, ha="center", va="top",
+        )  # fmt: skip
+
+    def _number_down(self, place: Frame, panel: cnnvis.Panel) -> float:
+        """Numbers along the left edge of a picture; how far they reach, in points."""
+        rows = panel.values.shape[0]
+        left, bottom, _, height = place.box
+        across = 1 / POINTS / self._across
+        widest = 0.0
+        for position, text in self._ticks(panel.axes[0], rows):
+            y = bottom + height * (1 - (position + 0.5) / rows)
+            self._marks.append([(left, y), (left - TICK * across, y)])
+            x = left - (TICK + TICK_PAD) * across
+            self._write(x, y, text, fontsize=6, ha="right", va="center_baseline")
+            widest = max(widest, _width(text))
+        return TICK + TICK_PAD + widest
+
+    def _write(self, x: float, y: float, text: str, **style: Any) -> None:
+        self.figure.text(x, y, text, parse_math=False, **style)
 
     def draw_frames(self) -> None:
-        """The lines around pictures that have no axes, all at once."""
+        """The lines around pictures and at their numbers, all at once."""
         from matplotlib.collections import LineCollection
 
         corners = [
             [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h in self._frames
         ]
-        lines = LineCollection(
-            corners, colors="black", linewidths=0.8, transform=self.figure.transFigure
-        )
-        self.figure.add_artist(lines)
+        for lines in (corners, self._marks):
+            drawn = LineCollection(
+                lines, colors="black", linewidths=0.8, transform=self.figure.transFigure
+            )
+            self.figure.add_artist(drawn)
 
     def colour_bar(self, drawn: Any) -> None:
         """The scale that all maps share, beside the first row of them."""
@@ -183,34 +224,22 @@ class Page:
         bar.ax.yaxis.offsetText.set_fontsize(7)
 
     def _made(
-        self,
-        number: int,
-        panel: cnnvis.Panel,
-        size: tuple[float, float],
-        *,
-        below: float,
-        numbered: bool = False,
+        self, number: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
     ) -> Axes | Frame:
-        """A place for a panel: axes where there are to be numbers, or curves."""
+        """A place for a panel: axes for curves, a frame for a picture."""
         from matplotlib.ticker import NullLocator
 
         block, column = divmod(number, self._columns)
         box = self._box(self._left_of(number, size), self._tops[block] + below, *size)
-        # Numbers stand at the left and the bottom of the page alone, and in a mosaic nowhere:
-        # one would mean a different place in each tile.
-        at_left = bool(panel.axes) and (column == 0 or self._own_numbers)
-        if not (panel.is_profile or at_left or numbered):
+        if not panel.is_profile:
             self._frames.append(box)
             return Frame(self.figure, box)
         axes = self.figure.add_axes(box)
-        axes.tick_params(labelsize=6, length=2)
+        axes.tick_params(labelsize=6, length=TICK)
+        # Numbers stand at the left and the bottom of the page alone.
+        at_left = column == 0 or self._own_numbers
+        axes.yaxis.set_major_locator(_round_numbers(size[1]) if at_left else NullLocator())
         axes.xaxis.set_major_locator(NullLocator())
-        if panel.is_profile and at_left:
-            axes.yaxis.set_major_locator(_round_numbers(size[1]))
-        else:
-            axes.yaxis.set_major_locator(_whole_numbers() if at_left else NullLocator())
-            if at_left and len(panel.axes) == 2:
-                self._number(axes.yaxis, panel.axes[0], panel.values.shape[0])
         return axes
 
     def _left_of(self, number: int, size: tuple[float, float]) -> float:
@@ -230,10 +259,12 @@ class Page:
         return (left / across, 1 - (top + height) / down, width / across, height / down)
 
 
-def _whole_numbers() -> Any:
-    from matplotlib.ticker import MaxNLocator
+@functools.cache
+def _width(number: str) -> float:
+    """How wide a number is, in points."""
+    from matplotlib.textpath import TextPath
 
-    return MaxNLocator(5, integer=True, min_n_ticks=1)
+    return float(TextPath((0, 0), number, size=6).get_extents().width)
 
 
 def _round_numbers(height: float) -> Any:
