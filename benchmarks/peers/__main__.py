@@ -106,7 +106,7 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
             for method in chosen.methods:
                 steps = METHODS[method]
                 count = IMAGES.get(network, FILE_IMAGES)
-                count = max(count // steps, 2) if steps > 1 else count
+                count = max(count // steps, 1) if steps > 1 else count
                 job = {"network": network, "method": method, "steps": steps, "images": count}
                 times: dict[str, Any] = {}
                 for _ in range(chosen.rounds):
@@ -122,7 +122,7 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
                         if "lacks" in answer:
                             times[name] = answer["lacks"]
                             continue
-                        images = min(count, 16) if name == "keras-vis" else count
+                        images = min(count, 2) if name == "keras-vis" else count
                         per = 1 if method == "activation-max" else images
                         times.setdefault(name, []).append(answer["seconds"] / per)
                 found.setdefault(network, {})[method] = times

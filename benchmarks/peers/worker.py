@@ -110,7 +110,7 @@ def cnnvis(job: dict[str, Any], prefix: str = "") -> Callable[[], Any]:
 
 
 def keras_vis(job: dict[str, Any]) -> Callable[[], Any]:
-    return cnnvis({**job, "images": min(job["images"], 16)}, "keras-vis:")
+    return cnnvis({**job, "images": min(job["images"], 2)}, "keras-vis:")
 
 
 def bare(job: dict[str, Any]) -> Callable[[], Any]:
