@@ -33,7 +33,7 @@ where a job is long enough to repay trying, if it is faster and its answers are 
 BATCH = 32
 """How many inputs are computed at a time where memory allows it."""
 
-LARGEST, LIGHT = 256, 2**27
+LARGEST, LIGHT = 256, 2**28
 """How many at most, of a network so small that all of them take no more bytes than this."""
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -124,12 +124,15 @@ class Compiled:
         Says of the arrays how many bytes it needs for one of their samples, about.
     identity
         Says what it computes, the same in every process; nothing if that is not known.
+    each
+        How many samples it makes of each that it is given.
     """
 
     function: Callable[..., Any]
     layers: int = 1
     footprint: Callable[[Sequence[Array]], int] = lambda arrays: 0
     identity: Callable[[], str] = str
+    each: int = 1
     _functions: dict[str, Any] = field(default_factory=dict)
     _traced: set[tuple[str, int]] = field(default_factory=set)
     _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
@@ -138,8 +141,15 @@ class Compiled:
     _spent: float = 0.0
     _settled: str | None = None
 
-    def __call__(self, *arrays: Array) -> list[Array]:
+    def __call__(self, *arrays: Array, shared: Sequence[Array] = ()) -> list[Array]:
         """The function's answers for all samples, (n, ...) each.
+
+        Parameters
+        ----------
+        arrays
+            Its arguments that have an entry for each sample, (n, ...).
+        shared
+            Further arguments, which are the same for all samples.
 
         Raises
         ------
@@ -150,13 +160,14 @@ class Compiled:
         if count == 0:
             raise UserError("there are no inputs to compute anything of")
         size, start = self._size(arrays), 0
+        always = [tensorflow().convert_to_tensor(one) for one in shared]
         answers: list[Array] = []
         with progress("computing", count) as advance:
             while start < count:
                 part = [array[start : start + size] for array in arrays]
                 kept = len(part[0])
                 try:
-                    found = self._batch(part, size, count - start)
+                    found = self._batch(part, always, size, count - start)
                 except (MemoryError, tensorflow().errors.ResourceExhaustedError) as error:
                     if size == 1:
                         raise UserError(
@@ -177,23 +188,29 @@ class Compiled:
         """How many samples go into a batch."""
         count, asked = len(arrays[0]), _now().batch_size
         size = asked or BATCH
-        each = self.footprint(arrays)
-        if asked is None and each:
+        bytes_each = self.footprint(arrays)
+        if asked is None and bytes_each:
             # Of a small network more at a time, since each batch has a price of its own.
             # A power of two, as other numbers of images are that are taken at a time.
-            size = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // each, 1)))))
-            size = max(1, min(size, machine.available_memory() // 2 // each))
+            size = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // bytes_each, 1)))))
+            size = max(1, min(size, machine.available_memory() // 2 // bytes_each))
             if size < BATCH:
                 log.info("%d at a time, which is what memory allows", size)
+        size = max(size // self.each, 1)
         if count >= size:
-            return size
+            if self.each == 1 or size in [one for _, one in self._traced]:
+                return size
+            # Where a batch is a few of them, filling up the last would be a large part of it all.
+            return -(-count // -(-count // size))
         # Filling up a batch that was traced already takes less than tracing another.
         traced = [one for _, one in self._traced if count <= one <= min(2 * count, size)]
         return min(traced, default=count)
 
-    def _batch(self, part: list[Array], size: int, remaining: int) -> list[Array]:
+    def _batch(
+        self, part: list[Array], shared: list[Any], size: int, remaining: int
+    ) -> list[Array]:
         """One batch's answers; how long it took is kept in mind."""
-        tensors = [_padded(array, size) for array in part]
+        tensors = [*(_padded(array, size) for array in part), *shared]
         way = self._way(size, remaining)
         is_new = (way, size) not in self._traced
         began = time.perf_counter()
@@ -208,7 +225,7 @@ class Compiled:
                 ) from error
             log.info("XLA cannot compile this network: %s", _first_line(error))
             self._settled = "graph"
-            return self._batch(part, size, remaining)
+            return self._batch(part, shared, size, remaining)
         took = time.perf_counter() - began
         self._traced.add((way, size))
         if not is_new:

@@ -228,13 +228,18 @@ def compiled_forward(run: Pass, identity: Callable[[], str]) -> Compiled:
 
 
 def compiled_gradient(
-    run: Pass, identity: Callable[[], str], *, predicted: bool = False
+    run: Pass,
+    identity: Callable[[], str],
+    *,
+    predicted: bool = False,
+    reduced: Callable[..., Any] | None = None,
 ) -> Compiled:
-    """A function of the inputs (n, ...) and weights (n, k) that gives (units (n, k), gradient).
+    """A function of the inputs (n, ...) and weights (n, k): (units (n, k), sizes (n,), gradient).
 
     The gradient is by the input, (n, ...), or, where the pass has activations, by the first of
-    these, which then stand behind it. If `predicted`, it takes no weights: the largest unit of
-    each sample is its score.
+    these, which then stand behind it. Its sizes are the sums of its absolute values. If
+    `predicted`, it takes no weights: the largest unit of each sample is its score. With `reduced`,
+    what that makes of the gradient, or of activations and gradient, stands in their place.
     """
     tf = tensorflow()
 
@@ -246,12 +251,63 @@ def compiled_gradient(
             if not run.activations:
                 tape.watch(explained)
             activations, units, scores = run.score(x, weights, tape.watch)
-        source = activations[0] if activations else explained
-        found = tape.gradient(scores, source)
-        if found is None:
-            raise UserError(
-                "the target does not depend on the input through layers that have a gradient"
-            )
-        return units, tf.convert_to_tensor(found), *activations[:1]
+        found = _gradient(tape, scores, activations[0] if activations else explained)
+        sizes = tf.reduce_sum(tf.abs(found), axis=range(1, len(found.shape)))
+        if reduced is not None:
+            return units, sizes, reduced(*activations[:1], found)
+        return units, sizes, found, *activations[:1]
 
     return Compiled(gradient, run.layers, run.footprint, identity)
+
+
+def compiled_mean(
+    run: Pass, identity: Callable[[], str], varied: Callable[..., Any], beside: int, parts: int
+) -> Compiled:
+    """A function that gives the mean of the gradients by so many variations of each input.
+
+    It takes the inputs (n, ...), weights (n, k), so many arrays `beside` with an entry for each
+    input, (n, ...); and then, of the variations and the same for all inputs: what `varied` is told
+    of each, (parts, ...), and how much each counts, (parts,).
+    """
+    tf = tensorflow()
+    inputs = len(run.graph.inputs)
+
+    def mean(*arrays: Any) -> tuple[Any]:
+        x, weights = list(arrays[:inputs]), arrays[inputs]
+        others = arrays[inputs + 1 : inputs + 1 + beside]
+        told, counts = arrays[inputs + 1 + beside : -1], arrays[-1]
+        explained = x[run.explained]
+        rank = len(explained.shape) + 1
+
+        def spread(value: Any, axis: int) -> Any:
+            value = tf.expand_dims(value, axis)
+            return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
+
+        def repeated(value: Any) -> Any:
+            return tf.repeat(value, parts, axis=0)
+
+        rows = varied(
+            spread(explained, 1),
+            *(spread(one, 1) for one in others),
+            *(spread(one, 0) for one in told),
+        )
+        rows = tf.reshape(rows, [-1, *explained.shape[1:]])
+        feeds = [rows if at == run.explained else repeated(one) for at, one in enumerate(x)]
+        # The score is linear in its weights, so that gradients come out weighted.
+        counted = repeated(weights) * tf.tile(counts, [explained.shape[0]])[:, None]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(rows)
+            _, _, scores = run.score(feeds, counted)
+        found = _gradient(tape, scores, rows)
+        return (tf.reduce_sum(tf.reshape(found, [-1, parts, *explained.shape[1:]]), axis=1),)
+
+    return Compiled(mean, run.layers, run.footprint, identity, each=parts)
+
+
+def _gradient(tape: Any, scores: Any, source: Any) -> Any:
+    found = tape.gradient(scores, source)
+    if found is None:
+        raise UserError(
+            "the target does not depend on the input through layers that have a gradient"
+        )
+    return tensorflow().convert_to_tensor(found)

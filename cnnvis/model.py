@@ -8,7 +8,7 @@ import operator
 import re
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from os import PathLike
@@ -43,9 +43,6 @@ T = TypeVar("T")
 
 LACKING = ("custom", "input_shape", "architecture")
 """What a file may lack and a person can add, under the same names for every loader."""
-
-VARIED = 2**26
-"""How many bytes of variations of its inputs are made at a time, about."""
 
 OUTPUT = "output"
 """The layer that is the target when nobody names one, if the network has it."""
@@ -571,6 +568,7 @@ class Model:
         weights: Array | None = None,
         of: Sequence[int] | None = None,
         keras_vis: bool = False,
+        reduced: Callable[[Any], Any] | None = None,
     ) -> Array:
         """The gradient of each input's score by that input, (n, ...) like the inputs, float32.
 
@@ -589,36 +587,48 @@ class Model:
         keras_vis
             Change only activations given by the name relu, and leave LeakyReLU and the like alone,
             as keras-vis does.
+        reduced
+            What is wanted of the gradient: a function of a TensorFlow tensor (n, ...) that gives
+            another. It is compiled with the network, and its result is what comes back. The same
+            function, or `functools.partial` of one with the same arguments, is compiled but once.
 
         Raises
         ------
         UserError
             If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
         """
-        return self._gradients(x, backprop, weights, of, keras_vis)[0]
+        return self._gradients(x, backprop, weights, of, keras_vis, reduced=reduced)[0]
 
     def mean_gradient(
         self,
         x: Array,
-        varied: Callable[[Array, Array], Array],
+        varied: Callable[..., Any],
+        told: Callable[[range], Sequence[Array]],
         parts: Sequence[float],
         *,
+        beside: Sequence[Array] = (),
         backprop: Backprop | None = None,
     ) -> Array:
         """The mean of the gradients by several variations of each input, (n, ...) float32.
 
         All of them are explained as the inputs themselves are, by the class predicted for these,
-        say; batches are full whatever the number of variations.
+        say; batches are full whatever the number of variations, and the mean is taken where the
+        gradients are.
 
         Parameters
         ----------
         x
             Inputs, (n, ...).
         varied
-            Called with places in `x`, (m,) whole numbers, and which variations of these are
-            wanted, (m,) from 0; gives them, (m, ...).
+            Makes variations, of TensorFlow tensors that broadcast: called with inputs (n, 1, ...),
+            with `beside` (n, 1, ...) and with what is told of the variations (1, k, ...); gives
+            them, (n, k, ...). It is compiled once, so it must be the same function at every call.
+        told
+            What `varied` is told of these variations, arrays (k, ...) float32.
         parts
             How much each variation's gradient counts in the mean.
+        beside
+            Arrays (n, ...) that tell something of each input.
         backprop
             How gradients pass rectifiers; see `cnnvis.Backprop`.
 
@@ -627,25 +637,33 @@ class Model:
         UserError
             As for `input_gradient`.
         """
-        weights = self.target_weights(x)
-        found = np.zeros(x.shape, np.float32)
-        rows = len(x) * len(parts)
-        some = max(8 * batch_size(), VARIED // max(x[0].nbytes, 1))
-        quiet = self.tallying([])  # a blank variation says nothing yet
-        with progress("computing", rows) as advance:
-            for start in range(0, rows, some):
-                of, which = np.divmod(np.arange(start, min(start + some, rows)), len(parts))
-                with quietly():
-                    gradient = quiet.input_gradient(
-                        varied(of, which), backprop=backprop, weights=weights[of], of=of.tolist()
-                    )
-                share = np.asarray(parts, np.float32)[which]
-                gradient *= share.reshape(-1, *[1] * (x.ndim - 1))
-                # Variations of one input stand together, one input behind the other.
-                firsts = np.unique(of, return_index=True)[1]
-                found[of[0] : of[-1] + 1] += np.add.reduceat(gradient, firsts)
-                advance(len(of))
-        self._require_gradient(found, x, backprop, None)
+        self._say_modified(backprop, keras_vis=False)
+        self._require_dependence(())
+        arrays = [*self._feeds(x), self.target_weights(x), *beside]
+        counts = np.asarray(parts, np.float32)
+        # As many variations at a time as make a batch, and all of these in equal numbers.
+        times = -(-len(counts) // batch_size())
+        size = -(-len(counts) // times)
+        found: Array | None = None
+        with progress("computing", times) if times > 1 else nullcontext() as advance:
+            for start in range(0, len(counts), size):
+                some = range(start, min(start + size, len(counts)))
+                run = self._compiled(
+                    ("mean", self._slots, backprop, self._explained, varied, len(some)),
+                    lambda: self._pass(backprop),
+                    functools.partial(
+                        gradients.compiled_mean, varied=varied, beside=len(beside), parts=len(some)
+                    ),
+                )
+                with quietly() if times > 1 else nullcontext():
+                    (part,) = run(*arrays, shared=[*told(some), counts[some.start : some.stop]])
+                found = part if found is None else found + part
+                if advance is not None:
+                    advance(1)
+        assert found is not None
+        self._require_gradient(
+            np.abs(found).sum(axis=tuple(range(1, found.ndim))), x, backprop, None
+        )
         return found
 
     def activation_gradient(
@@ -657,11 +675,17 @@ class Model:
         weights: Array | None = None,
         of: Sequence[int] | None = None,
         keras_vis: bool = False,
-    ) -> tuple[Array, Array]:
+        reduced: Callable[[Any, Any], Any] | None = None,
+    ) -> Any:
         """(activations, gradients) of a layer before the target, both (n, ...) float32.
 
         The parameters and errors are those of `input_gradient`; `layer` names the layer whose
         activations the score is differentiated by, and an error says if it is not before it.
+
+        Parameters
+        ----------
+        reduced
+            What is wanted of both: a function of the two tensors; see `input_gradient`.
         """
         before = [one.name for one in self.before_target()]
         name = self._call(layer).name
@@ -670,8 +694,10 @@ class Model:
                 f"the layer {layer!r} is not before the target {self.layer!r}, which depends on: "
                 f"{', '.join(before) or 'no layer'}"
             )
-        gradient, activations = self._gradients(x, backprop, weights, of, keras_vis, name)
-        return activations, gradient
+        gradient, *activations = self._gradients(
+            x, backprop, weights, of, keras_vis, name, reduced=reduced
+        )
+        return gradient if reduced is not None else (*activations, gradient)
 
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None
@@ -996,8 +1022,9 @@ class Model:
     def _keep(self, feeds: Sequence[Array], units: Array) -> None:
         kept = _kept.get()
         if kept is not None:
-            # Copies, since somebody may change them in place.
-            kept[id(self._shared), self._slots] = [one.copy() for one in feeds], units
+            # Copies of what somebody may change in place.
+            same = [one.copy() if one.flags.writeable else one for one in feeds]
+            kept[id(self._shared), self._slots] = same, units
 
     def _joined(self, outputs: Sequence[Array]) -> Array:
         units = [part.units(one) for part, one in zip(self._parts, outputs, strict=True)]
@@ -1100,8 +1127,9 @@ class Model:
         of: Sequence[int] | None,
         keras_vis: bool,
         *activations: str,
+        reduced: Callable[..., Any] | None = None,
     ) -> list[Array]:
-        """The gradients and, where they are by activations, these."""
+        """The gradients and, where they are by activations, these; or what both are reduced to."""
         self._say_modified(backprop, keras_vis)
         self._require_dependence(activations)
         feeds = self._feeds(x, of)
@@ -1110,14 +1138,14 @@ class Model:
             weights = self._choice(len(x), None)
         key = ("gradient", self._slots, backprop, keras_vis, self._explained, *activations)
         run = self._compiled(
-            (*key, predicted),
+            (*key, predicted, _identity_of(reduced)),
             lambda: self._pass(backprop, *activations, keras_vis=keras_vis),
-            functools.partial(gradients.compiled_gradient, predicted=predicted),
+            functools.partial(gradients.compiled_gradient, predicted=predicted, reduced=reduced),
         )
-        units, *found = run(*feeds) if weights is None else run(*feeds, weights)
+        units, sizes, *found = run(*feeds) if weights is None else run(*feeds, weights)
         # The next to ask is whoever names the targets of these very inputs.
         self._keep(feeds, units)
-        self._require_gradient(found[0], x, backprop, of)
+        self._require_gradient(sizes, x, backprop, of)
         return list(found)
 
     def _compiled(
@@ -1129,7 +1157,9 @@ class Model:
         kept = self._shared.compiled
         if key not in kept:
             # A network that is in no file has no name that another process would know.
-            kept[key] = compiler(run(), lambda: f"{self.sha256} {key}" if self.path else "")
+            kept[key] = compiler(
+                run(), lambda: f"{self.sha256} {_in_words(key)}" if self.path else ""
+            )
         compiled: Compiled = kept[key]
         return compiled
 
@@ -1148,15 +1178,20 @@ class Model:
             )
 
     def _require_gradient(
-        self, gradient: Array, x: Array, backprop: Backprop | None, of: Sequence[int] | None
+        self, sizes: Array, x: Array, backprop: Backprop | None, of: Sequence[int] | None
     ) -> None:
-        """Refuse gradients that say nothing, and say why they do not."""
-        flat = gradient.reshape(len(gradient), -1)
-        broken = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+        """Refuse gradients that say nothing, and say why they do not.
+
+        Parameters
+        ----------
+        sizes
+            The sum of each gradient's absolute values, (n,).
+        """
+        broken = np.flatnonzero(~np.isfinite(sizes))
         if broken.size:
             why = diagnosis.why_not_finite(*self._alone(x, int(broken[0]), of))
             raise UserError(f"the gradient of {self.layer!r} is NaN or infinite: {why}")
-        blank = np.flatnonzero(~flat.any(axis=1))
+        blank = np.flatnonzero(sizes == 0)
         if not blank.size or self._blank:  # one reason is enough
             return
         why = diagnosis.why_zero(*self._alone(x, int(blank[0]), of), backprop)
@@ -1164,9 +1199,9 @@ class Model:
             self._blank.append(why)
             return
         about = f"the gradient of {self.layer!r} is zero everywhere: {why}"
-        if blank.size == len(gradient):
+        if blank.size == len(sizes):
             raise UserError(f"{about}. Another layer, filter or modifier may say more.")
-        note(f"for {blank.size} of {len(gradient)} images {about}")
+        note(f"for {blank.size} of {len(sizes)} images {about}")
 
     def _alone(self, x: Array, row: int, of: Sequence[int] | None) -> tuple[Model, Array]:
         """The model and the input of one row, with the other inputs held at its sample."""
@@ -1205,6 +1240,20 @@ def _rule(backprop: Backprop | None) -> Backprop:
     return "guided" if backprop == "guided" else "rectified"
 
 
+def _identity_of(function: Callable[..., Any] | None) -> Any:
+    """What is equal for functions that are the same, partial ones with equal arguments included."""
+    if isinstance(function, functools.partial):
+        return function.func, function.args, tuple(sorted(function.keywords.items()))
+    return function
+
+
+def _in_words(key: Any) -> str:
+    """A key of what is compiled, the same in every process: functions by their names."""
+    if isinstance(key, tuple):
+        return f"({', '.join(map(_in_words, key))})"
+    return f"{key.__module__}.{key.__qualname__}" if callable(key) else repr(key)
+
+
 def _written(one: int | slice) -> str:
     if isinstance(one, int):
         return str(one)
@@ -1230,7 +1279,7 @@ def units_kept() -> Iterator[None]:
 
 
 def _are_equal(some: Sequence[Array], others: Sequence[Array]) -> bool:
-    return all(map(np.array_equal, some, others))
+    return all(a is b or np.array_equal(a, b) for a, b in zip(some, others, strict=True))
 
 
 def _floats(x: Array, dtype: str) -> Array:

@@ -54,7 +54,7 @@ def channel_max(maps: Any, channel_axis: int | None) -> Any:
     Parameters
     ----------
     maps
-        (n, ...) floats.
+        (n, ...) floats, an array or a tensor.
     channel_axis
         Which axis holds channels, as `Samples.channel_axis` says; None if none does: then the maps
         themselves.
@@ -63,8 +63,15 @@ def channel_max(maps: Any, channel_axis: int | None) -> Any:
         return maps
     import numpy as np
 
-    # Several times as fast as the maximum along an axis as short as that of colours.
-    return functools.reduce(np.maximum, np.moveaxis(maps, channel_axis, 0))
+    # One after the other, several times as fast as the maximum along an axis as short as that of
+    # colours, and nothing at all where there is but one.
+    if isinstance(maps, np.ndarray):
+        return functools.reduce(np.maximum, np.moveaxis(maps, channel_axis, 0))
+    import tensorflow as tf
+
+    if maps.shape[channel_axis] == 1:
+        return tf.squeeze(maps, channel_axis)
+    return functools.reduce(tf.maximum, tf.unstack(maps, axis=channel_axis))
 
 
 def unit_scaled(maps: Any) -> Any:

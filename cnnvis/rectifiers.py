@@ -97,6 +97,8 @@ class Rectifier:
         rectifier = getattr(self.layer, self.attribute)
         back = _guided if backprop == "guided" else _rectified
         threshold = _threshold(self.layer if self.attribute == "call" else rectifier)
+        if self.inline_relu and backprop == "guided":  # passes nothing back below zero as it is
+            return lambda x, *_, **__: _only_positive(rectifier(x))
         return lambda x, *_, **__: back(rectifier, x, threshold)
 
 
@@ -179,12 +181,18 @@ def _guided(rectifier: Callable[[Any], Any], x: Any, threshold: float) -> Any:
     def only_on(x: Any) -> Any:
         return tf.identity(x), lambda g: tf.where(x > threshold, g, tf.zeros_like(g))
 
+    # The rectifier's own derivative stands between the two.
+    return _only_positive(rectifier(only_on(x)))
+
+
+def _only_positive(y: Any) -> Any:
+    tf = tensorflow()
+
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def only_positive(y: Any) -> Any:
         return tf.identity(y), tf.nn.relu
 
-    # The rectifier's own derivative stands between the two.
-    return only_positive(rectifier(only_on(x)))
+    return only_positive(y)
 
 
 def _rectified(rectifier: Callable[[Any], Any], x: Any, threshold: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -201,3 +202,67 @@ def test_other_precisions(keras: Any, images: Any, policy: str) -> None:
     for technique in ("saliency", "grad-cam"):
         found = cnnvis.run(technique, network, data=images, filter=0)
         assert found.maps.dtype == np.float32 and found.maps.shape == (7, 12, 10)
+
+
+def test_what_is_wanted_of_gradients_is_computed_with_them(classifier: Any, images: Any) -> None:
+    import tensorflow as tf
+
+    def largest(gradient: Any) -> Any:
+        return tf.reduce_max(tf.abs(gradient), axis=-1)
+
+    def product(activations: Any, gradient: Any) -> Any:
+        return tf.reduce_sum(activations * gradient, axis=[1, 2])
+
+    model = cnnvis.Model(classifier, filters=1)
+    plain = model.input_gradient(images)
+    np.testing.assert_allclose(
+        model.input_gradient(images, reduced=largest), abs(plain).max(axis=-1), rtol=1e-6
+    )
+    activations, gradients = model.activation_gradient(images, "pool")
+    np.testing.assert_allclose(
+        model.activation_gradient(images, "pool", reduced=product),
+        (activations * gradients).sum(axis=(1, 2)),
+        rtol=1e-4, atol=1e-6,
+    )  # fmt: skip
+    # The same function of the same arguments is traced once, and another argument tells.
+    before = len(model._shared.compiled)
+    for axis in (-1, -1, 1):
+        reduced = functools.partial(_sum_over, axis)
+        np.testing.assert_allclose(
+            model.input_gradient(images, reduced=reduced),
+            plain.sum(axis=axis),
+            rtol=1e-3,
+            atol=1e-5,
+        )
+    assert len(model._shared.compiled) == before + 2
+
+
+def _sum_over(axis: int, gradient: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.reduce_sum(gradient, axis=axis)
+
+
+@pytest.mark.parametrize("count", [1, 5, 50, 100])
+def test_a_mean_gradient_is_the_mean_of_gradients(classifier: Any, images: Any, count: int) -> None:
+    rng = np.random.default_rng(count)
+    factors = rng.uniform(0.5, 1.5, count).astype(np.float32)
+    noise = rng.normal(size=(count, 12, 10, 2)).astype(np.float32)
+    shares = rng.uniform(size=count)
+    widths = rng.uniform(size=len(images)).astype(np.float32)
+    model = cnnvis.Model(classifier)
+
+    def told(some: range) -> list[Any]:
+        return [factors[some.start : some.stop], noise[some.start : some.stop]]
+
+    found = model.mean_gradient(images, _varied, told, shares.tolist(), beside=[widths])
+    expected = np.zeros_like(images)
+    weights = model.target_weights(images)
+    for factor, one, share in zip(factors, noise, shares, strict=True):
+        varied = images * factor + widths[:, None, None, None] * one
+        expected += share * model.input_gradient(varied, weights=weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * abs(expected).max())
+
+
+def _varied(x: Any, width: Any, factor: Any, noise: Any) -> Any:
+    return x * factor + width * noise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 import cnnvis
 
@@ -46,27 +47,44 @@ def grad_cam(
         sign where all gradients are negative; scale each map to [0, 1] by itself; let a modifier
         change only activations given by the name relu.
     """
-    import numpy as np
-
     layer, why = _penultimate(model, penultimate, len(samples.space))
-    features, gradients = model.activation_gradient(
-        samples.x, layer, backprop=backprop, keras_vis=keras_vis
+    summed = model.activation_gradient(
+        samples.x,
+        layer,
+        backprop=backprop,
+        keras_vis=keras_vis,
+        reduced=functools.partial(
+            _weighted, model.channels_first(layer), gradient=gradient, keras_vis=keras_vis
+        ),
     )
-    channel = 1 if model.channels_first(layer) else features.ndim - 1
-    space = tuple(axis for axis in range(1, features.ndim) if axis != channel)
-    if not space:
+    if summed.ndim == 1:
         raise cnnvis.UserError(
             f"the layer {layer!r} has no spatial axes to show; name one that has with --penultimate"
         )
-    gradients = cnnvis.modify_gradient(gradients, gradient)
-    if keras_vis:
-        gradients = gradients / (gradients.max(axis=(*space, channel), keepdims=True) + 1e-7)
-    product = "nc...,nc->n..." if channel == 1 else "n...c,nc->n..."
-    summed = np.einsum(product, features, gradients.mean(axis=space))
-    maps = _zoomed(summed.clip(min=0), samples.space)
+    maps = _zoomed(summed, samples.space)
     maps = cnnvis.unit_scaled(maps) if keras_vis else maps
     cnnvis.note(f"grad-cam weighted the feature maps of the layer {layer!r}, {why}")
     return cnnvis.Explanation(maps, samples, signed=False)
+
+
+def _weighted(
+    channels_first: bool,
+    features: Any,
+    gradients: Any,
+    *,
+    gradient: cnnvis.GradientModifier | None,
+    keras_vis: bool,
+) -> Any:
+    """Feature maps (n, ...), added up by their mean gradients and without what is negative."""
+    import tensorflow as tf
+
+    channel = 1 if channels_first else len(features.shape) - 1
+    space = [axis for axis in range(1, len(features.shape)) if axis != channel]
+    gradients = cnnvis.modify_gradient(gradients, gradient)
+    if keras_vis:
+        gradients /= tf.reduce_max(gradients, axis=[*space, channel], keepdims=True) + 1e-7
+    weights = tf.reduce_mean(gradients, axis=space, keepdims=True) if space else gradients
+    return tf.nn.relu(tf.reduce_sum(features * weights, axis=channel))
 
 
 _KERAS_VIS = {
@@ -104,7 +122,6 @@ def _penultimate(model: cnnvis.Model, asked: str | None, axes: int) -> tuple[str
 def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:
     """Each map, resized to the input's spatial axes with a cubic spline."""
     import numpy as np
-    from scipy import ndimage
 
     if maps.ndim - 1 != len(size):
         raise cnnvis.UserError(
@@ -114,6 +131,20 @@ def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:
     for axis, (wanted, found) in enumerate(zip(size, maps.shape[1:], strict=True), start=1):
         # A spline is linear in the values and goes axis by axis: what it makes of each of them
         # alone, as columns, resizes all maps at once.
-        spline = ndimage.zoom(np.eye(found), (wanted / found, 1), order=3)
-        maps = np.moveaxis(np.tensordot(maps, spline.astype(maps.dtype), (axis, 1)), -1, axis)
-    return np.ascontiguousarray(maps)
+        spline, before, behind = _spline(found, wanted), maps.shape[:axis], maps.shape[axis + 1 :]
+        if not behind:
+            maps = maps @ spline.T
+            continue
+        rows = np.matmul(spline, maps.reshape(*before, found, -1))
+        maps = rows.reshape(*before, wanted, *behind)
+    return maps
+
+
+@functools.lru_cache(maxsize=16)  # it takes longer than the maps of a short run
+def _spline(found: int, wanted: int) -> Array:
+    """What a cubic spline makes of each of so many values alone, (wanted, found)."""
+    import numpy as np
+    from scipy import ndimage
+
+    spline: Array = ndimage.zoom(np.eye(found), (wanted / found, 1), order=3).astype(np.float32)
+    return spline

@@ -42,13 +42,15 @@ def integrated_gradients(
     nodes, parts = np.polynomial.legendre.leggauss(steps)
     way = ((nodes + 1) / 2).astype(np.float32)
     x = np.asarray(samples.x, np.float32)
-
     start = np.float32(baseline)
 
-    def varied(of: Array, which: Array) -> Array:
-        along = way[which].reshape(-1, *[1] * (x.ndim - 1))
-        found: Array = start + along * (x[of] - start)
-        return found
+    def told(some: range) -> list[Array]:
+        return [way[some.start : some.stop], (1 - way[some.start : some.stop]) * start]
 
-    mean = model.mean_gradient(x, varied, (parts / 2).tolist())
+    mean = model.mean_gradient(x, _between, told, (parts / 2).tolist())
     return cnnvis.Explanation((x - start) * mean, samples)
+
+
+def _between(x: Any, share: Any, rest: Any) -> Any:
+    """Places on the way from the baseline to x."""
+    return x * share + rest

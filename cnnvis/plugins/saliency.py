@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import cnnvis
 
 
@@ -35,6 +38,16 @@ def saliency(
         Do exactly as keras-vis does: scale each map to [0, 1] by itself, and let a modifier change
         only activations given by the name relu.
     """
-    maps = model.input_gradient(samples.x, backprop=backprop, keras_vis=keras_vis)
-    maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
+    maps = model.input_gradient(
+        samples.x,
+        backprop=backprop,
+        keras_vis=keras_vis,
+        reduced=functools.partial(_largest, gradient, samples.channel_axis),
+    )
     return cnnvis.Explanation(cnnvis.unit_scaled(maps) if keras_vis else maps, samples)
+
+
+def _largest(
+    modifier: cnnvis.GradientModifier | None, channel_axis: int | None, gradient: Any
+) -> Any:
+    return cnnvis.channel_max(cnnvis.modify_gradient(gradient, modifier), channel_axis)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -11,9 +10,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
-
-KEPT = 2**28
-"""How many bytes of noise are kept, so that it is not drawn anew for every image."""
 
 
 @cnnvis.technique(
@@ -56,21 +52,19 @@ def smoothgrad(
     if seed < 0:
         raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     x = np.asarray(samples.x, np.float32)
-    flat = x.reshape(len(x), -1)
-    deviation = noise * np.ptp(flat, axis=1)
+    deviation = noise * np.ptp(x.reshape(len(x), -1), axis=1)
 
-    def drawn(copy: int) -> Array:
-        """The noise of one copy: the same for every image, so that none depends on its place."""
-        return np.random.default_rng((seed, copy)).standard_normal(x.shape[1:], np.float32)
+    def told(some: range) -> list[Array]:
+        """The noise of these copies: the same for every image, so that none depends on its place."""
+        drawn = (np.random.default_rng((seed, copy)) for copy in some)
+        return [np.stack([one.standard_normal(x.shape[1:], np.float32) for one in drawn])]
 
-    normal = functools.lru_cache(maxsize=max(1, KEPT // flat[0].nbytes))(drawn)
-
-    def varied(of: Array, which: Array) -> Array:
-        found = x[of]
-        for row, copy in enumerate(which.tolist()):
-            found[row] += normal(copy) * deviation[of[row]]
-        return found
-
-    maps = model.mean_gradient(x, varied, [1 / copies] * copies, backprop=backprop)
+    maps = model.mean_gradient(
+        x, _noisy, told, [1 / copies] * copies, beside=[deviation], backprop=backprop
+    )
     maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
     return cnnvis.Explanation(maps, samples)
+
+
+def _noisy(x: Any, deviation: Any, noise: Any) -> Any:
+    return x + noise * deviation
