@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
-from cnnvis.compiling import BATCH, batch_size
+from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Explanation
@@ -458,6 +458,7 @@ def _provenance(
         "model": _model_facts(model),
         "data": _data_facts(samples),
         "versions": _versions(),
+        **({"mixed_precision": True} if is_mixed() else {}),
     }
 
 

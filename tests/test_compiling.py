@@ -304,3 +304,30 @@ def test_it_is_typed(typed: Any) -> None:
     np.testing.assert_allclose(one.array, two.array, atol=1e-6)
     assert typed(*words, "--batch-size", 0).returncode == 2
     assert typed(*words, "--compile", "fast").returncode == 2
+
+
+def test_mixed_precision_is_off_unless_asked_for(keras: Any) -> None:
+    import tensorflow as tf
+
+    layers = keras.layers
+    keras.utils.set_random_seed(2)
+    network = keras.Sequential(
+        [
+            layers.Input((32, 32, 3)),
+            *(layers.Conv2D(32, 3, activation="relu", padding="same") for _ in range(2)),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4),
+        ]
+    )
+    x = np.random.default_rng(1).random((8, 32, 32, 3), np.float32)
+    model = cnnvis.Model(network, filters=0)
+    plain = cnnvis.run("saliency", model, data=x, backprop=None)
+    with cnnvis.computing(mixed_precision=True):
+        assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"]
+        mixed = cnnvis.run("saliency", model, data=x, backprop=None)
+    assert mixed.provenance["mixed_precision"] and "mixed_precision" not in plain.provenance
+    largest = abs(plain.array).max()
+    assert abs(mixed.array - plain.array).max() < 0.2 * largest
+    again = cnnvis.run("saliency", model, data=x, backprop=None)
+    np.testing.assert_array_equal(again.array, plain.array)
+    assert not tf.config.optimizer.get_experimental_options()["auto_mixed_precision"]

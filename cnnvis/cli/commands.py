@@ -13,6 +13,9 @@ from cnnvis.options import flag_of, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import SIDE, registry
 
+COMPUTING = ("compile", "batch_size", "threads", "mixed_precision")
+"""What says how networks are computed, and nothing of what is explained."""
+
 
 def run(technique: str, model: str, **values: Any) -> None:
     """Explain a model with one technique, and show and write the result."""
@@ -46,7 +49,7 @@ def _save(
 
     from cnnvis.forms import Recipe, save_recipe
 
-    aside = ("render", "quiet", "verbose", "compile", "batch_size", "threads")
+    aside = ("render", "quiet", "verbose", *COMPUTING)
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
     shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
     save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
@@ -72,9 +75,7 @@ def _computing(values: dict[str, Any]) -> AbstractContextManager[None]:
     """Take how to compute out of what was typed."""
     from cnnvis.compiling import computing
 
-    return computing(
-        **{key: values.pop(key) for key in ("compile", "batch_size", "threads") if key in values}
-    )
+    return computing(**{key: values.pop(key) for key in COMPUTING if key in values})
 
 
 def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
