@@ -39,6 +39,10 @@ LARGEST, LIGHT = 256, 2**28
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """The variables of the environment by which TensorFlow is told, before it starts."""
 
+TELLING = 2**28
+"""How many bytes a batch must add to what the process held before, for its use to be measured by:
+tracing takes some, too."""
+
 CLEARLY = 0.95
 """XLA must take at most this share of the graph's time to be preferred."""
 
@@ -163,6 +167,7 @@ class Compiled:
     _cost: float = 0.0  # what it did cost
     _spent: float = 0.0
     _settled: str | None = None
+    _measured: int = 0  # bytes that one of what it is given takes, where that was seen
 
     def __call__(self, *arrays: Array, shared: Sequence[Array] = ()) -> list[Array]:
         """The function's answers for all samples, (n, ...) each.
@@ -216,7 +221,8 @@ class Compiled:
             # Of a small network more at a time, since each batch has a price of its own.
             # A power of two, as other numbers of images are that are taken at a time.
             size = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // bytes_each, 1)))))
-            size = max(1, min(size, machine.available_memory() // 2 // bytes_each))
+            taken = self._measured or bytes_each
+            size = max(1, min(size, machine.available_memory() // 2 // taken))
             if size < BATCH:
                 log.info("%d at a time, which is what memory allows", size)
         size = max(size // self.each, 1)
@@ -236,7 +242,7 @@ class Compiled:
         tensors = [*(_padded(array, size) for array in part), *shared]
         way = self._way(size, remaining)
         is_new = (way, size) not in self._traced
-        began = time.perf_counter()
+        held, began = machine.peak_memory(), time.perf_counter()
         try:
             found = self._run(way, tensors)
         except Exception as error:
@@ -251,6 +257,9 @@ class Compiled:
             return self._batch(part, shared, size, remaining)
         took = time.perf_counter() - began
         self._traced.add((way, size))
+        added = machine.peak_memory() - held
+        if added > TELLING:
+            self._measured = added // (size * self.each)
         if not is_new:
             self._spent += took
             self._pace[way] = min(took / size, self._pace.get(way, math.inf))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -27,6 +28,16 @@ def available_memory() -> int:
     if limit and used:
         found = min(found, max(limit[0] - used[0], 0))
     return found
+
+
+def peak_memory() -> int:
+    """How many bytes this process has held at most so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else 1024 * held
 
 
 def name() -> str:

@@ -272,6 +272,26 @@ def test_what_xla_cannot_do_the_graph_does() -> None:
     assert run._settled == "graph"
 
 
+def test_batches_are_as_large_as_what_was_measured_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.peak_memory() > 10_000_000  # Python with TensorFlow is larger than that
+    held = [10**9]
+    monkeypatch.setattr(machine, "peak_memory", lambda: held[0])
+
+    def greedy(x: Any) -> Any:
+        held[0] = 10**9 + 5 * 10**7 * len(x)
+        return (x,)
+
+    run = Compiled(greedy, footprint=lambda _: 1000)  # which says far too little
+    x = np.zeros(100, np.float32)
+    with computing(compile="eager", batch_size=8):
+        run(x)
+    assert run._measured == 5 * 10**7
+    monkeypatch.setattr(machine, "available_memory", lambda: 10**9)
+    assert run._size([x]) == 10
+    with computing(batch_size=50):
+        assert run._size([x]) == 50  # whoever asks gets it
+
+
 def test_numbers_are_checked() -> None:
     for given in ({"batch_size": 0}, {"threads": 0}):
         with pytest.raises(cnnvis.UserError, match="must be at least 1"), computing(**given):

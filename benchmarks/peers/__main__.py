@@ -6,7 +6,8 @@
 Makes an environment for each group of libraries in a scratch folder (--environments), installs them
 from the package index, and starts a process for each library. Each round asks one after the other,
 so that what else the machine does meanwhile is shared; ratios are taken round by round. Writes
-peers.md and peers.png beside this file, unless --out names another folder.
+peers.md and peers.png into the folder above, unless --out names another; peers.json there holds every
+number, and with --add what was measured before of other networks stays on the page.
 """
 
 from __future__ import annotations
@@ -41,11 +42,16 @@ LIBRARIES = {
     "cnnvis": "keras", "bare": "keras", "tf-keras-vis": "keras", "xplique": "keras",
     "tf-explain": "keras", "keras-vis": "keras", "captum": "torch",
 }  # fmt: skip
+MEASURED = "peers.json"
+
 METHODS = {
     "saliency": 1, "guided": 1, "grad-cam": 1, "smoothgrad": 20, "integrated-gradients": 20,
     "activation-max": 20,
 }  # fmt: skip
 """Each method, and how many steps it takes; those of more than one explain fewer images."""
+
+STEPS = {"ResNet50": 10, "VGG16": 5}
+"""How many at most, of networks that take long for each."""
 
 FILE_IMAGES = 64
 
@@ -104,7 +110,7 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
             has_twin = "seconds" in export.ask({"network": network, "twin": str(twin)})
             export.end()
             for method in chosen.methods:
-                steps = METHODS[method]
+                steps = min(METHODS[method], STEPS.get(network, METHODS[method]))
                 count = IMAGES.get(network, FILE_IMAGES)
                 count = max(count // steps, 1) if steps > 1 else count
                 job = {"network": network, "method": method, "steps": steps, "images": count}
@@ -158,10 +164,10 @@ def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, 
         "",
         "How many times as long each takes as cnnvis: above 1, cnnvis is faster. The median of the",
         "rounds, and in brackets the smallest and the largest. Networks have random weights (seed 1);",
-        "all explain output 0, in batches of 32, after a call that is not timed. SmoothGrad and",
-        "integrated gradients take 20 steps an image, activation maximization 20 in all. `bare` is a",
-        "loop over a compiled gradient (graph or XLA, the faster of both), with no titles and no",
-        "checks; for Grad-CAM, the forward pass alone.",
+        "all explain output 0, after calls that are not timed; peers in batches of 32, cnnvis in those that",
+        "it chooses. SmoothGrad, integrated gradients and activation maximization take 20 steps (ResNet50",
+        "10, VGG16 5). `bare` is a loop over a compiled gradient (graph or XLA, the faster of both), with",
+        "no titles and no checks; for Grad-CAM, the forward pass alone.",
         "",
         f"{versions(pythons)}",
         "",
@@ -257,9 +263,10 @@ def versions(pythons: dict[str, Path]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--networks", nargs="+", default=list(SHAPES), metavar="NAME or FILE")
+    parser.add_argument("--networks", nargs="*", default=list(SHAPES), metavar="NAME or FILE")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
+    parser.add_argument("--add", action="store_true")
     parser.add_argument("--commands", action=argparse.BooleanOptionalAction, default=True)
     scratch = Path(tempfile.gettempdir()) / "cnnvis-benchmarks"
     parser.add_argument("--environments", type=Path, default=scratch)
@@ -267,12 +274,16 @@ def main() -> None:
     chosen = parser.parse_args()
     groups = dict.fromkeys(["keras", *(LIBRARIES[name] for name in chosen.libraries)])
     pythons = {name: environment(chosen.environments, name) for name in groups}
-    found = measured(chosen, pythons)
-    whole = ""
+    before: dict[str, Any] = {"networks": {}, "commands": ""}
+    if chosen.add and (chosen.out / MEASURED).exists():
+        before = json.loads((chosen.out / MEASURED).read_text())
+    found = {**before["networks"], **measured(chosen, pythons)}
+    whole = before["commands"]
     if chosen.commands:
         libraries = {name: pythons[LIBRARIES[name]] for name in chosen.libraries}
         print("measuring whole commands", file=sys.stderr)
         whole = "\n" + commands.table(commands.measured(libraries, pythons["keras"], chosen.rounds))
+    (chosen.out / MEASURED).write_text(json.dumps({"networks": found, "commands": whole}, indent=1))
     (chosen.out / "peers.md").write_text(table(found, chosen, pythons) + whole)
     plot(found, chosen, chosen.out / "peers.png")
     print(chosen.out / "peers.md")

@@ -20,7 +20,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 
 IMAGES = {
-    "small": 4096, "sequence": 1024, "volume": 256, "ResNet50": 16, "MobileNetV2": 32, "VGG16": 8,
+    "small": 2048, "sequence": 512, "volume": 192, "ResNet50": 16, "MobileNetV2": 32, "VGG16": 8,
 }  # fmt: skip
 """How many images a call explains: as many as take a second or more."""
 
