@@ -17,10 +17,12 @@ import json
 import math
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from datetime import date
 from pathlib import Path
@@ -54,6 +56,7 @@ STEPS = {"ResNet50": 10, "VGG16": 5}
 """How many at most, of networks that take long for each."""
 
 FILE_IMAGES = 64
+PAUSE = 0.3  # seconds
 
 
 class Worker:
@@ -115,8 +118,13 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
                 count = max(count // steps, 1) if steps > 1 else count
                 job = {"network": network, "method": method, "steps": steps, "images": count}
                 times: dict[str, Any] = {}
-                for _ in range(chosen.rounds):
-                    for name, worker in workers.items():
+                for number in range(chosen.rounds):
+                    # In another order each time: whoever comes after a library whose threads go on
+                    # spinning for a while must not always be the same.
+                    order = random.Random(number).sample(list(workers), len(workers))
+                    for name in order:
+                        worker = workers[name]
+                        time.sleep(PAUSE)
                         asked = dict(job)
                         if name == "captum":
                             asked |= {"twin": str(twin) if has_twin else "",

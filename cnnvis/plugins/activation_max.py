@@ -304,7 +304,9 @@ def _steps(
             return i + 1, *step(x, cache, best, smallest, weights, shifts[i])
 
         there_are = tf.shape(shifts)[0]
-        return tf.while_loop(lambda i, *_: i < there_are, one, (0, x, cache, best, smallest))[1:]
+        start = (0, x, cache, best, smallest)
+        # One after the other: TensorFlow would take care for ten at a time, at three times the cost.
+        return tf.while_loop(lambda i, *_: i < there_are, one, start, parallel_iterations=1)[1:]
 
     return tf.function(steps, autograph=False)
 
