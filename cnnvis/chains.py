@@ -122,7 +122,6 @@ def chain(
                                 show(step.plugin, explanation, given)
                             continue
                         path = destination(explanation, step.plugin, out, taken=shown)
-                        shown.add(str(path))
                         write(explanation, step.plugin, path, given)
                         if wrote is not None:
                             wrote(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -20,15 +21,15 @@ class PluginError(Exception):
     The message says which plugin of which package, what happened and where to report it; the
     plugin's own exception is the cause. The command line exits with code 1, and ``-v`` shows the
     traceback.
+
+    Attributes
+    ----------
+    found
+        What was computed all the same, where a run went on without the plugin: what `cnnvis.run`
+        or `cnnvis.chain` would have given; else None.
     """
 
-
-def printable(text: str) -> str:
-    """The same with what would do something to a terminal written as blanks and question marks."""
-    known = (
-        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
-    )
-    return "".join(known)
+    found: Any = None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

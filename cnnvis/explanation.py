@@ -18,6 +18,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.files import written_whole
+from cnnvis.names import printable
 from cnnvis.samples import Array, ArrayLike, Samples, class_name
 
 CHANNEL = "channel"
@@ -221,7 +222,7 @@ class Explanation:
         return ", ".join(dict.fromkeys(map(str, self.targets))) or None
 
     def title(self, position: int) -> str:
-        """What a map shows, in a line or two: image, label, target, score."""
+        """What a map shows, in a line or two: image, label, target, score; nothing unseen in it."""
         lines = []
         if self.samples is not None:
             words = [f"#{self.samples.indices[position]}"]
@@ -232,13 +233,13 @@ class Explanation:
             label = self.samples.label_name(position)
             if label is not None:
                 words.append(f"label {label}")
-            lines.append(" ".join(words))
+            lines.append(printable(" ".join(words)))
         if self.titles:
-            lines.append(self.titles[position])
+            lines.append(printable(self.titles[position], lines=True))
         elif self.groups:
-            lines.append(self.groups[position])
+            lines.append(printable(self.groups[position]))
         elif self.targets:
-            lines.append(str(self.targets[position]))
+            lines.append(printable(str(self.targets[position])))
         if self.targets and self.targets[position].score is not None:
             lines.append(self.targets[position].score_text)
         return "\n".join(lines)

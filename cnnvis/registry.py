@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -19,6 +20,7 @@ import pluggy
 
 from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
+from cnnvis.names import printable
 from cnnvis.options import options_of
 from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of, report_to
 
@@ -311,9 +313,21 @@ def _require_usable(plugin: Any) -> None:
     """Raise what is wrong with something that a module offers as a plugin."""
     if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
         raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
+    if not _is_name(plugin.name):
+        raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
     taken = RESERVED & {option.name for option in options_of(plugin)}
     if plugin.kind == "technique" and taken:
         raise TypeError(f"the option {taken.pop()!r} is a name that cnnvis itself uses")
+
+
+def _is_name(name: object) -> bool:
+    """Whether it is a word that a person can type, read and find in a file's name."""
+    return (
+        isinstance(name, str)
+        and not name.startswith("-")
+        and re.fullmatch(r"[^\s/\\]+", name) is not None
+        and printable(name) == name
+    )
 
 
 def _imported(path: Path) -> ModuleType:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
 from cnnvis.files import written_whole
 from cnnvis.model import Model
+from cnnvis.names import file_name, unused
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import SIDE, registry
@@ -181,12 +181,14 @@ def written(
         If a renderer does not write such files, or the disk refuses them.
     """
     paths: list[Path] = []
+    taken: set[str] = set()
     for renderer in renderers:
         for one in (explanation, *explanation.other_inputs):
             named = output is not None and not _is_folder(output) and explanation.other_inputs
-            path = destination(one, renderer, output, alone=len(renderers) == 1)
+            path = _wanted(one, renderer, output, alone=len(renderers) == 1)
             if named:
-                path = path.with_stem(f"{path.stem}_{_plain(str(one.input))}")
+                path = path.with_stem(f"{path.stem}_{file_name(str(one.input))}")
+            path = unused(path, taken)
             write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
             paths.append(path)
     return paths
@@ -206,19 +208,16 @@ def destination(
     output: PathName | None,
     *,
     alone: bool = False,
-    taken: Collection[str] = (),
+    taken: set[str] | None = None,
 ) -> Path:
     """``results/TECHNIQUE_LAYER_MODIFIER.png`` unless told otherwise.
 
-    With several renderers, a file name's ending is each one's own. A name that is taken by an
-    earlier result gets a number.
+    With several renderers, a file name's ending is each one's own. A name that is `taken` by an
+    earlier result gets a number, and is added to these.
     """
-    path = _wanted(explanation, renderer, output, alone=alone)
-    stem, number = path.stem, 1
-    while str(path) in taken:
-        number += 1
-        path = path.with_stem(f"{stem}_{number}")
-    return path
+    return unused(
+        _wanted(explanation, renderer, output, alone=alone), set() if taken is None else taken
+    )
 
 
 def _wanted(
@@ -251,12 +250,7 @@ def _file_stem(explanation: Explanation) -> str:
     parts += [one["transform"] for one in explanation.provenance.get("transforms", [])]
     if explanation.input is not None:
         parts.append(explanation.input)
-    return _plain("_".join(parts))
-
-
-def _plain(name: str) -> str:
-    """A name for a file: a layer may be called block1/conv."""
-    return re.sub(r"[^\w.+-]+", "-", name)
+    return file_name("_".join(parts))
 
 
 def require_writable(path: Path) -> None:

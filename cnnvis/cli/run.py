@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
+from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.errors import printable
 from cnnvis.explanation import Explanation
+from cnnvis.names import json_text
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
@@ -34,8 +30,7 @@ def explain(
     **given: Any,
 ) -> None:
     """Run a technique, show the result on stdout and say what there is to say on stderr."""
-    messages = messages_console()
-    results = Console()
+    messages, results = console.messages(), console.results()
     to_file = writers(render, out)
     to_console = [r for r in map(_renderer, render) if not r.suffixes]
     with nullcontext() if quiet else reported_to(Bars(messages)):
@@ -50,24 +45,19 @@ def explain(
         for one in (explanation, *explanation.other_inputs):
             renderer(one, results, **chosen)
     for path in paths:
-        results.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        console.line(path)
     if not quiet:
         _tell(explanation, messages, verbose)
-
-
-def messages_console() -> Console:
-    """Where notes and bars go: a copy of stderr, since TensorFlow is kept from writing to that."""
-    return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"), soft_wrap=True)
 
 
 def _renderer(name: str) -> Plugin:
     return registry().get("renderer", name)
 
 
-def _tell(explanation: Explanation, console: Console, verbose: bool) -> None:
+def _tell(explanation: Explanation, messages: console.Screen, verbose: bool) -> None:
     """The notes that a person should read; with `verbose`, also how the result was made."""
     every = (explanation, *explanation.other_inputs)
     for note in dict.fromkeys(note for one in every for note in one.notes):
-        console.print(Text.assemble(("note: ", "bold"), printable(note)))
+        messages.print(console.sentence("note", "bold", note))
     if verbose:
-        console.print_json(data=dict(explanation.provenance))
+        messages.print_json(json_text(dict(explanation.provenance)), ensure_ascii=False)
