@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -30,6 +30,19 @@ class PluginError(Exception):
     """
 
     found: Any = None
+
+
+def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginError:
+    """Failures of parts of a run as one, to be raised when all else is done."""
+    if len(failures) == 1:
+        return failures[0]
+    of_plugins = [one for one in failures if isinstance(one, PluginError)]
+    text = " ".join(
+        dict.fromkeys(f"{one}." if str(one)[-1:] not in ".!?" else str(one) for one in failures)
+    )
+    found = PluginError(text) if of_plugins else UserError(text)
+    found.__cause__ = of_plugins[0].__cause__ if of_plugins else failures[0].__cause__
+    return found
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

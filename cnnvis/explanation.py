@@ -151,7 +151,10 @@ class Explanation:
             raise TypeError("an explanation holds either maps or a table")
         if self.maps is None:
             return
-        object.__setattr__(self, "maps", np.asarray(self.maps, np.float32))
+        maps = np.asarray(self.maps)
+        if maps.dtype.kind in "cOSUMm" or maps.dtype.names:
+            raise TypeError(f"maps are real numbers, and these are of the type {maps.dtype}")
+        object.__setattr__(self, "maps", np.asarray(maps, np.float32))
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
         for what in ("samples", "titles", "targets", "groups"):
@@ -279,7 +282,7 @@ class Explanation:
         changes
             Other attributes, by name.
         """
-        return replace(self, maps=np.asarray(maps, np.float32), **changes)
+        return replace(self, maps=maps, **changes)
 
     def space_axes(self) -> tuple[int, ...]:
         """The axes of `maps` that are neither the one of images nor that of channels."""

@@ -23,6 +23,7 @@ from cnnvis.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
 from cnnvis.names import printable
 from cnnvis.options import options_of
 from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of, report_to
+from cnnvis.reporting import note
 
 STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
@@ -283,13 +284,24 @@ class Registry:
             if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts):
                 return plugin
         for plugin in plugins:
-            if plugin.accepts is not None and plugin.accepts(path):
+            if plugin.accepts is not None and _accepts(plugin, path):
                 return plugin
         known = ", ".join(
             f"{plugin.name} ({' '.join(plugin.suffixes) or 'folders'})" for plugin in plugins
         )
         found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
         raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+
+def _accepts(plugin: Plugin, path: Path) -> bool:
+    """Whether a plugin takes a path; one that cannot tell must not keep it from the others."""
+    assert plugin.accepts is not None
+    try:
+        return bool(plugin.accepts(path))
+    except Exception as error:
+        what = f"could not tell whether it takes {path.name!r}: {type(error).__name__}: {error}"
+        note(f"the {plugin.kind} {plugin.name} of {plugin.origin} {what}. {plugin.report_to}")
+        return False
 
 
 def _origin(point: EntryPoint) -> tuple[str, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
-from cnnvis.errors import UserError
+from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
 from cnnvis.files import written_whole
@@ -102,6 +102,8 @@ def run(
     ------
     UserError
         If anything in the call, the model or the data is not as it must be, in a sentence.
+    PluginError
+        If a plugin fails; what could be done without it is done first, and is the error's `found`.
     """
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.
@@ -124,22 +126,34 @@ def run(
         kept = len(notes)
         found: list[Explanation] = []
         without: list[str] = []
+        failures: list[UserError | PluginError] = []
         for name, stream in results.items():
             # What is said of one input stands beside that input's maps, what is general beside all.
             del notes[kept:]
             try:
                 explanation = stream.whole()
-            except UserError as error:
+            except (UserError, PluginError) as error:
                 if input is not None or len(results) == 1:
                     raise
                 without.append(f"the input {name!r} gets no map: {error}")
+                failures += [error] if isinstance(error, PluginError) else []
                 continue
             found.append(replace(explanation, notes=(*explanation.notes, *notes)))
     if not found:
-        raise UserError("; ".join(without))
+        raise together(failures) if failures else UserError("; ".join(without))
     first = replace(found[0], notes=(*found[0].notes, *without))
     explanation = replace(first, other_inputs=tuple(found[1:]))
-    written(explanation, renderers, out, side)
+    with notes_kept() as notes:
+        try:
+            written(explanation, renderers, out, side)
+        except (UserError, PluginError) as error:
+            failures.append(error)
+    explanation = replace(explanation, notes=(*explanation.notes, *notes))
+    if failures:
+        failure = together(failures)
+        if isinstance(failure, PluginError):
+            failure.found = explanation
+        raise failure
     return explanation
 
 
@@ -172,15 +186,20 @@ def written(
     renderers: Sequence[Plugin],
     output: PathName | None,
     options: Mapping[str, Mapping[str, Any]],
-) -> list[Path]:
-    """Have renderers write a file each, whole or not at all; where they are.
+    wrote: Callable[[Path], None] = lambda path: None,
+) -> None:
+    """Have renderers write a file each, whole or not at all; `wrote` is told where they are.
+
+    One that fails keeps no other from its work.
 
     Raises
     ------
     UserError
         If a renderer does not write such files, or the disk refuses them.
+    PluginError
+        If a renderer fails.
     """
-    paths: list[Path] = []
+    failures: list[UserError | PluginError] = []
     taken: set[str] = set()
     for renderer in renderers:
         for one in (explanation, *explanation.other_inputs):
@@ -189,9 +208,14 @@ def written(
             if named:
                 path = path.with_stem(f"{path.stem}_{file_name(str(one.input))}")
             path = unused(path, taken)
-            write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
-            paths.append(path)
-    return paths
+            try:
+                write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
+            except (UserError, PluginError) as error:
+                failures.append(error)
+            else:
+                wrote(path)
+    if failures:
+        raise together(failures)
 
 
 def write(

@@ -97,7 +97,13 @@ def scales_by_the_batch(model: Any, samples: Any) -> cnnvis.Explanation:
 
 @cnnvis.technique("shows-the-data")
 def shows_the_data(samples: Any) -> cnnvis.Explanation:
-    """Gives the very inputs."""
+    """Gives the inputs."""
+    return cnnvis.Explanation(samples.x.copy(), samples)
+
+
+@cnnvis.technique("gives-the-samples")
+def gives_the_samples(samples: Any) -> cnnvis.Explanation:
+    """Gives the very array of the inputs."""
     return cnnvis.Explanation(samples.x, samples)
 
 
@@ -176,7 +182,7 @@ def raises(model: Any, samples: Any) -> cnnvis.Explanation:
         (noisy, "twice the same gives the same", "an option `seed`"),
         (scales_by_the_batch, "one sample alone gets the map", "another map alone"),
         (shows_the_data, "other weights give other maps", "the data alone"),
-        (shows_the_data, "the samples stay as they are", "the very array"),
+        (gives_the_samples, "the samples stay as they are", "the very array"),
         (ignores_the_class, "another class gives other maps", "nothing of the target"),
         (flat_only, "it works over one spatial axis", "ValueError"),
         (flat_only, "it works over three spatial axes", "ValueError"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from cnnvis.chains import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
 from cnnvis.config import sources, with_settings
-from cnnvis.errors import UserError
+from cnnvis.errors import PluginError, UserError
 from cnnvis.explanation import Explanation
 from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
 from cnnvis.names import json_text
@@ -51,6 +51,7 @@ def run_chain(
         save_recipe(recipe, Path(save))
     given = {key: value for key, value in recipe.subject.items() if key != "model"}
     messages, results = console.messages(), console.results()
+    failure: PluginError | None = None
 
     def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
         renderer(explanation, results, **options)
@@ -59,12 +60,23 @@ def run_chain(
         console.line(path)
 
     with nullcontext() if quiet else reported_to(Bars(messages)):
-        found = chain(
-            recipe.subject["model"], chosen, **given,
-            plugin_options=plugin_options, show=show, wrote=wrote,
-        )  # fmt: skip
-    if quiet:
-        return
+        try:
+            found = chain(
+                recipe.subject["model"], chosen, **given,
+                plugin_options=plugin_options, show=show, wrote=wrote,
+            )  # fmt: skip
+        except PluginError as error:
+            if not error.found:
+                raise
+            found, failure = error.found, error
+    if not quiet:
+        _tell(found, messages, verbose)
+    if failure is not None:
+        raise failure
+
+
+def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
+    """The notes that a person should read; with `verbose`, also how the results were made."""
     for note in dict.fromkeys(note for one in found for note in one.notes):
         messages.print(console.sentence("note", "bold", note))
     if verbose:

@@ -25,6 +25,10 @@ class Screen(Console):
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, **settings)
 
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """A word as rich's text, which would leave out some characters without a word."""
+        return super().render_str(printable(text, lines=True), **settings)
+
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
