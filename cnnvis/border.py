@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnvis import isolation
 from cnnvis.errors import PluginError, UserError
 from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation
@@ -29,12 +30,15 @@ from cnnvis.reporting import note
 from cnnvis.samples import Array, ArrayLike, Samples
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGPIPE", "SIGCHLD", "SIGUSR1", "SIGUSR2")
+RANDOM = "Python's global random numbers"
 LONGEST = 500
 """How many letters of an exception's text are told."""
 
 
 def crossed(plugin: Plugin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a plugin's function gives, called as `cnnvis.plugin.Plugin` says."""
+    if isolation.applies(plugin):
+        return isolation.called(plugin, args, kwargs)
     given = [_sealed(one) for one in args]
     named = {name: _sealed(one) for name, one in kwargs.items()}
     with _watched(plugin), blamed(plugin):
@@ -304,7 +308,11 @@ def _watched(plugin: Plugin) -> Iterator[None]:
     try:
         yield
     finally:
-        if changed := before.put_back():
+        changed = before.put_back()
+        # Keras draws the seeds of layers from there, whoever makes them.
+        if plugin.kind == "loader" and RANDOM in changed:
+            changed.remove(RANDOM)
+        if changed:
             note(
                 f"the {plugin.kind} {plugin.name} of {plugin.origin} changed "
                 f"{' and '.join(changed)}, which was put back as it was. {plugin.report_to}"
@@ -337,7 +345,7 @@ class Surroundings:
         return [
             what
             for what, put_back in (
-                ("Python's global random numbers", self._put_back_random),
+                (RANDOM, self._put_back_random),
                 ("NumPy's global random numbers", self._put_back_numpy),
                 ("TensorFlow's global seed", self._put_back_tensorflow),
                 ("the working directory", self._put_back_folder),

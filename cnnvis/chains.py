@@ -16,6 +16,7 @@ from typing import Any
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Stream, Subject
 from cnnvis.explanation import Explanation
+from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
@@ -41,6 +42,7 @@ class Step:
 StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
 
+@isolates
 def chain(
     model: Model | PathName | Any,
     steps: Sequence[StepLike],
@@ -61,6 +63,9 @@ def chain(
     plugin_options: PluginOptions | None = None,
     show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
     wrote: Callable[[Any], None] | None = None,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
 ) -> list[Explanation]:
     """Run steps one after the other: techniques, transforms, renderers.
 
@@ -80,6 +85,9 @@ def chain(
         Called with renderers that print, and what they are to print; they are left out by default.
     wrote
         Told the path of every file that was written.
+    isolate, isolate_timeout, isolate_memory
+        Run plugins that are not built in, or those of some names, in processes of their own: see
+        `cnnvis.isolation.isolating`.
 
     Returns
     -------

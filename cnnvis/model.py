@@ -229,6 +229,8 @@ class Model:
         The Keras network, whole.
     asked_layer, asked_filters
         The target as somebody asked for it; None where nobody did.
+    loading
+        The loader's options that it was loaded with, for whoever loads it again.
 
     Raises
     ------
@@ -253,6 +255,7 @@ class Model:
         )
         self.network: Any = self._loaded.network
         self.path = path
+        self.loading: Mapping[str, Any] = {}
         self.class_names = tuple(class_names) if class_names else None
         self._shared = _network_of(self.network) if _shared is None else _shared
         self._explained = 0
@@ -290,6 +293,7 @@ class Model:
             _shared=self._shared,  # what was traced for one target serves all that share it
         )
         other._explained, other._held, other._blank = self._explained, self._held, self._blank
+        other.loading = self.loading
         return other
 
     def on(self, samples: Samples) -> Model:
@@ -1291,4 +1295,6 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     with progress(f"loading {path.name}"):
         keras()
         loaded = plugin(path, **checked(plugin, given))
-    return Model(loaded, path=path, **target)
+    model = Model(loaded, path=path, **target)
+    model.loading = given
+    return model

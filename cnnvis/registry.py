@@ -30,7 +30,21 @@ SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
 RESERVED = {
     *("architecture", "axes", "batch_size", "class_names", "compile", "custom", "data", "filter"),
-    *("images", "input", "input_shape", "layer", "model", "no_plugins", "out", "output", "plugin"),
+    *(
+        "images",
+        "input",
+        "input_shape",
+        "isolate",
+        "isolate_memory",
+        "isolate_only",
+        "isolate_timeout",
+        "layer",
+        "model",
+        "no_plugins",
+        "out",
+        "output",
+        "plugin",
+    ),
     *("plugin_options", "quiet", "region", "render", "samples", "technique", "threads", "verbose"),
 }
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
@@ -98,6 +112,8 @@ class Registry:
     remarks
         What is to be said of plugins that can be used all the same, each with the plugin's name:
         that another has its name, or that they follow an old version of the interface.
+    files
+        The single files that plugins were taken from.
     only
         As it was given.
     """
@@ -114,6 +130,7 @@ class Registry:
         self._plugins: dict[tuple[Kind, str], Plugin] = {}
         self.broken: list[Broken] = []
         self.remarks: list[tuple[str, str]] = []
+        self.files: list[Path] = []
         self.only = None if only is None else frozenset(only)
         if points is None:
             points = entry_points(group=GROUP)
@@ -129,6 +146,7 @@ class Registry:
         if objection is not None:
             self.broken.append(Broken(path.name, path.name, "", objection))
             return
+        self.files.append(path)
         self._load(path.name, path.name, "", lambda: _imported(path))
 
     def _load(

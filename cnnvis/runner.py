@@ -13,6 +13,7 @@ from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
 from cnnvis.files import written_whole
+from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.names import file_name, unused
 from cnnvis.options import checked
@@ -28,6 +29,7 @@ RESULTS = Path("results")
 Filters = int | str | Sequence[int | str]
 
 
+@isolates
 def run(
     technique: str,
     model: Model | PathName | Any,
@@ -47,6 +49,9 @@ def run(
     render: Sequence[str] = (),
     out: PathName | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
     **options: Any,
 ) -> Explanation:
     """Explain a network with one technique.
@@ -89,6 +94,9 @@ def run(
         The file or folder that they write to, ``results`` by default.
     plugin_options
         Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
+    isolate, isolate_timeout, isolate_memory
+        Run plugins that are not built in, or those of some names, in processes of their own: see
+        `cnnvis.isolation.isolating`.
     options
         The technique's own options.
 

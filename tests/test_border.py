@@ -414,7 +414,7 @@ def test_of_several_inputs_one_may_fail(keras: Any, tmp_path: Path) -> None:
     marked = cnnvis.plugin_of(left_only)
     assert marked is not None
     registry().add(marked)
-    data = {name: X[:2, :6, :5, :1] for name in ("left", "right")}
+    data = dict.fromkeys(("left", "right"), X[:2, :6, :5, :1])
     with pytest.raises(cnnvis.PluginError, match="only the left") as raised:
         cnnvis.run("left-only", network, data=data, render=["numpy"], out=f"{tmp_path}/o/")
     assert raised.value.found.input == "left" and raised.value.found.other_inputs == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from cnnvis.config import general, options_for, with_settings
@@ -45,7 +45,10 @@ def _save(
 
     from cnnvis.forms import Recipe, save_recipe
 
-    aside = ("render", "quiet", "verbose", "compile", "batch_size", "threads")
+    aside = (
+        *("render", "quiet", "verbose", "compile", "batch_size", "threads"),
+        *("isolate", "isolate_only", "isolate_timeout", "isolate_memory"),
+    )
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
     shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
     save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
@@ -67,13 +70,21 @@ def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
         run_chain(values, steps, plugin_options=others, **settings)
 
 
-def _computing(values: dict[str, Any]) -> AbstractContextManager[None]:
-    """Take how to compute out of what was typed."""
+def _computing(values: dict[str, Any]) -> ExitStack:
+    """Take how and where to compute out of what was typed."""
     from cnnvis.compiling import computing
+    from cnnvis.isolation import isolating
 
-    return computing(
-        **{key: values.pop(key) for key in ("compile", "batch_size", "threads") if key in values}
-    )
+    everyone, some = values.pop("isolate", False), values.pop("isolate_only", None)
+    which = everyone if some is None else [name for name in some.split(",") if name]
+    limits = {
+        key: values.pop(key) for key in ("isolate_timeout", "isolate_memory") if key in values
+    }
+    how = {key: values.pop(key) for key in ("compile", "batch_size", "threads") if key in values}
+    both = ExitStack()
+    both.enter_context(computing(**how))
+    both.enter_context(isolating(which, **limits))
+    return both
 
 
 def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

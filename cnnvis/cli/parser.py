@@ -196,7 +196,7 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
     The word right behind a flag that takes a value is its value, whatever it is called.
     """
     segments: list[list[str]] = [[]]
-    switches = {"-q", "--quiet", "-v", "--verbose"}
+    switches = {"-q", "--quiet", "-v", "--verbose", "--isolate"}
     for word in words:
         before = segments[-1][-1] if segments[-1] else ""
         is_value = before.startswith("-") and "=" not in before and before not in switches
@@ -219,7 +219,10 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
     return segments
 
 
-OF_THE_WHOLE = ("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v")
+OF_THE_WHOLE = (
+    *("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v"),
+    *("--isolate", "--isolate-only", "--isolate-timeout", "--isolate-memory"),
+)
 
 
 def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
@@ -501,6 +504,14 @@ def _add_subject_flags(parser: _Parser) -> None:
         help="how many images at a time (default: 32, more of a small network, or what memory allows)")  # fmt: skip
     how("--threads", type=_whole, metavar="N",
         help="how many threads (default: one for each processor that may be used)")  # fmt: skip
+    how("--isolate", action="store_true",
+        help="run plugins that are not built in in processes of their own, where a crash, a hang "
+        "or a hunger for memory costs no others their work")  # fmt: skip
+    how("--isolate-only", metavar="NAME,NAME", help="the same for the plugins of these names alone")
+    how("--isolate-timeout", type=_number, metavar="SECONDS",
+        help="how long such a process may take for a batch or a picture (default: 600)")  # fmt: skip
+    how("--isolate-memory", type=_number, metavar="GB",
+        help="how much memory it may take (default: four fifths of what is there)")  # fmt: skip
 
 
 def _add_model_flags(parser: _Parser) -> None:
