@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cnnvis.modifiers import channel_max as channel_max
     from cnnvis.modifiers import modify_gradient as modify_gradient
     from cnnvis.modifiers import unit_scaled as unit_scaled
+    from cnnvis.names import printable as printable
     from cnnvis.panel import Panel as Panel
     from cnnvis.panel import panels as panels
     from cnnvis.plugin import loader as loader
@@ -63,6 +64,7 @@ _HOMES = {
     "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
     "hookspecs": ("hookimpl",),
     "model": ("LoadedNetwork", "Model", "load_model"),
+    "names": ("printable",),
     "panel": ("Panel", "panels"),
     "plugin": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),
     "registry": ("load_plugin",),

@@ -7,13 +7,16 @@ images take the memory of one batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cnnvis.errors import UserError
+from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Stream, Subject
 from cnnvis.explanation import Explanation
+from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
@@ -39,6 +42,7 @@ class Step:
 StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
 
+@isolates
 def chain(
     model: Model | PathName | Any,
     steps: Sequence[StepLike],
@@ -59,6 +63,9 @@ def chain(
     plugin_options: PluginOptions | None = None,
     show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
     wrote: Callable[[Any], None] | None = None,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
 ) -> list[Explanation]:
     """Run steps one after the other: techniques, transforms, renderers.
 
@@ -78,6 +85,9 @@ def chain(
         Called with renderers that print, and what they are to print; they are left out by default.
     wrote
         Told the path of every file that was written.
+    isolate, isolate_timeout, isolate_memory
+        Run plugins that are not built in, or those of some names, in processes of their own: see
+        `cnnvis.isolation.isolating`.
 
     Returns
     -------
@@ -88,6 +98,9 @@ def chain(
     ------
     UserError
         If a step cannot take what is there, before anything is loaded; or as in `cnnvis.run`.
+    PluginError
+        If a plugin fails; what can be done without it is done first: the results of others are
+        shown and written, and are the error's `found`.
     """
     chosen = steps_of(steps)
     require_fitting(chosen)
@@ -103,6 +116,7 @@ def chain(
             model, data, images, target, class_names, side, lacking, input, axes, techniques
         )
         stack: list[Stream] = []
+        failures = _Failures()
         shown: set[str] = set()
         results: list[Result] = []
         for step, given in zip(chosen, options, strict=True):
@@ -116,17 +130,60 @@ def chain(
                     results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
                 case _:
                     for stream, result in zip(stack, results, strict=True):
-                        explanation = _with_notes(_shown(stream, result, step, given), notes)
-                        if not step.plugin.suffixes:
-                            if show is not None:
-                                show(step.plugin, explanation, given)
+                        part = partial(_shown, stream, result, step, given)
+                        explanation = failures.result(stream, part)
+                        if explanation is None:
                             continue
-                        path = destination(explanation, step.plugin, out, taken=shown)
-                        shown.add(str(path))
-                        write(explanation, step.plugin, path, given)
-                        if wrote is not None:
-                            wrote(path)
-        return [_with_notes(stream.whole(), notes) for stream in stack]
+                        explanation = _with_notes(explanation, notes)
+                        with failures.kept():
+                            if not step.plugin.suffixes:
+                                if show is not None:
+                                    show(step.plugin, explanation, given)
+                                continue
+                            path = destination(explanation, step.plugin, out, taken=shown)
+                            write(explanation, step.plugin, path, given)
+                            if wrote is not None:
+                                wrote(path)
+        wholes = [failures.result(stream, stream.whole) for stream in stack]
+        found = [_with_notes(one, notes) for one in wholes if one is not None]
+    failures.close(found)
+    return found
+
+
+@dataclass
+class _Failures:
+    """What failed of a chain while the rest of it went on, and the results that cannot be had."""
+
+    errors: list[UserError | PluginError] = field(default_factory=list)
+    lost: list[Stream] = field(default_factory=list)
+
+    def result(self, stream: Stream, wanted: Callable[[], Explanation]) -> Explanation | None:
+        """A result; None where a plugin fails at it, or did before."""
+        if any(one is stream for one in self.lost):
+            return None
+        try:
+            return wanted()
+        except PluginError as error:
+            self.lost.append(stream)
+            self.errors.append(error)
+            return None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What a renderer raises inside the block keeps no other from its work."""
+        try:
+            yield
+        except (UserError, PluginError) as error:
+            self.errors.append(error)
+
+    def close(self, found: list[Explanation]) -> None:
+        """Raise what there is to raise, now that all else is done."""
+        if not self.errors:
+            return
+        failure = together(self.errors)
+        if isinstance(failure, PluginError):
+            failure.found = found
+        raise failure
 
 
 def _explained(subject: Subject, plugin: Plugin, options: Mapping[str, Any]) -> list[Stream]:
@@ -141,6 +198,8 @@ def _explained(subject: Subject, plugin: Plugin, options: Mapping[str, Any]) -> 
         try:
             subject.tried(plugin, options, name)
             fitting.append(stream)
+        except PluginError:
+            fitting.append(stream)  # which is told of when its result is wanted
         except UserError as error:
             note(f"the input {name!r} gets no map of {plugin.name}: {error}")
     if not fitting:
@@ -247,8 +306,6 @@ def _transform(stack: list[Stream], step: Step, options: Mapping[str, Any]) -> N
     function = step.plugin
 
     def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
-        if not isinstance(explanation, Explanation):
-            raise step.plugin.failed(f"it gave {type(explanation).__name__}, not an Explanation")
         facts = dict(explanation.provenance)
         what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
         if other is not None:

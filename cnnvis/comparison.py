@@ -13,6 +13,7 @@ import numpy as np
 from cnnvis import demo
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
+from cnnvis.isolation import isolates
 from cnnvis.model import LACKING, Model, load_model
 from cnnvis.reporting import progress
 from cnnvis.runner import run
@@ -100,6 +101,7 @@ class Comparison:
         )
 
 
+@isolates
 def compare(
     first: Side,
     second: Side,
@@ -107,6 +109,9 @@ def compare(
     *,
     scaled: bool = False,
     top: float = 10.0,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
     **subject: Any,
 ) -> Comparison:
     """Compare two techniques, or one with two settings, or two saved explanations.
@@ -123,6 +128,9 @@ def compare(
         units.
     top
         How many per cent of the places, by the size of their values, are its strongest.
+    isolate, isolate_timeout, isolate_memory
+        Run plugins that are not built in, or those of some names, in processes of their own: see
+        `cnnvis.isolation.isolating`.
     subject
         What is explained: the arguments of `cnnvis.run` by name; ``data``, ``images``, ``layer``, ...
 

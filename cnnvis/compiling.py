@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +68,11 @@ _settings: ContextVar[_Settings | None] = ContextVar("computing", default=None)
 
 def _now() -> _Settings:
     return _settings.get() or _Settings()
+
+
+def computing_now() -> dict[str, Any]:
+    """The arguments of `computing` by which another process computes as this one does here."""
+    return asdict(_now())
 
 
 @contextmanager

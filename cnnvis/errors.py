@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -20,15 +21,28 @@ class PluginError(Exception):
     The message says which plugin of which package, what happened and where to report it; the
     plugin's own exception is the cause. The command line exits with code 1, and ``-v`` shows the
     traceback.
+
+    Attributes
+    ----------
+    found
+        What was computed all the same, where a run went on without the plugin: what `cnnvis.run`
+        or `cnnvis.chain` would have given; else None.
     """
 
+    found: Any = None
 
-def printable(text: str) -> str:
-    """The same with what would do something to a terminal written as blanks and question marks."""
-    known = (
-        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
+
+def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginError:
+    """Failures of parts of a run as one, to be raised when all else is done."""
+    if len(failures) == 1:
+        return failures[0]
+    of_plugins = [one for one in failures if isinstance(one, PluginError)]
+    text = " ".join(
+        dict.fromkeys(f"{one}." if str(one)[-1:] not in ".!?" else str(one) for one in failures)
     )
-    return "".join(known)
+    found = PluginError(text) if of_plugins else UserError(text)
+    found.__cause__ = of_plugins[0].__cause__ if of_plugins else failures[0].__cause__
+    return found
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256
 from cnnvis.model import Model, units_kept
-from cnnvis.plugin import Plugin
+from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import note, notes_kept, progress, quietly
 from cnnvis.samples import Array, Samples
@@ -264,14 +264,10 @@ class Subject:
                 for batch in _read_ahead(samples, size):
                     whole = tally.finite(batch)
                     if len(whole):
-                        # What nobody changes need not be copied to be compared later.
-                        whole.x.setflags(write=False)
                         at = model.tallying(tally.blank).on(whole)
                         with units_kept():
                             found = plugin(model=at, samples=whole, **options)
                             found = _completed(found, plugin, at, whole, tally)
-                        if len(samples) > size and (found.maps is None or found.samples is None):
-                            raise plugin.failed("it gave no map for each of its samples")
                         yield _with_facts(found.described(self.axes), facts)
                     if done is not None:
                         done(len(batch))
@@ -332,18 +328,16 @@ def _read_ahead(samples: Samples, size: int) -> Iterator[Samples]:
 
 
 def _completed(
-    result: Any,
+    found: Explanation,
     plugin: Plugin,
     model: Model | None,
     samples: Samples | None,
     tally: _Tally,
 ) -> Explanation:
-    """A technique's result with the targets, checked at the border."""
-    if not isinstance(result, Explanation):
-        raise plugin.failed(f"it gave {type(result).__name__}, not an Explanation")
-    found: Explanation = result
+    """A technique's result with the targets, its maps looked at."""
     if found.maps is not None and found.samples is not None:
-        tally.judge(found)
+        if not tally.judge(found):
+            raise _not_finite(plugin, model, found.samples)
         if not found.targets and model is not None:
             found = replace(found, targets=model.targets(found.samples.x))
     if samples is not None:
@@ -352,6 +346,16 @@ def _completed(
         names = ", ".join(map(repr, model.cut))
         note(f"{names} was cut off: {next(iter(model.cut.values()))}")
     return found
+
+
+def _not_finite(plugin: Plugin, model: Model | None, samples: Samples) -> Exception:
+    """Whose fault it is that maps are no numbers: the network's, unless what it answers is finite."""
+    built_in = plugin.distribution == BUILT_IN
+    if not built_in and model is not None and np.isfinite(model.predict(samples.x)).all():
+        return plugin.failed(
+            "its maps hold NaN or infinite values, and what the network answers is finite"
+        )
+    return UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
 
 
 @dataclass
@@ -380,26 +384,19 @@ class _Tally:
         self.broken += batch.indices[~good].tolist()
         return batch[np.flatnonzero(good).tolist()]
 
-    def judge(self, found: Explanation) -> None:
-        """Count the maps that show nothing.
-
-        Raises
-        ------
-        UserError
-            If there are some that are no numbers.
-        """
+    def judge(self, found: Explanation) -> bool:
+        """Count the maps that show nothing; whether all are numbers at all."""
         assert found.maps is not None and found.samples is not None
         flat = found.maps.reshape(len(found), -1)
         low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
         if flat.size and not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise UserError(
-                f"{self.plugin.name} came out as NaN or infinite; the model's weights may be so"
-            )
+            return False
         self.images += len(found)
         zero = (low == 0) & (high == 0)
         self.zero += found.samples.indices[zero].tolist()
         if flat.shape[1] > 1:
             self.alike += int(((low == high) & ~zero).sum())
+        return True
 
     def close(self, *, strict: bool) -> None:
         """Say what there is to say.

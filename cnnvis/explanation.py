@@ -18,6 +18,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.files import written_whole
+from cnnvis.names import printable
 from cnnvis.samples import Array, ArrayLike, Samples, class_name
 
 CHANNEL = "channel"
@@ -150,7 +151,10 @@ class Explanation:
             raise TypeError("an explanation holds either maps or a table")
         if self.maps is None:
             return
-        object.__setattr__(self, "maps", np.asarray(self.maps, np.float32))
+        maps = np.asarray(self.maps)
+        if maps.dtype.kind in "cOSUMm" or maps.dtype.names:
+            raise TypeError(f"maps are real numbers, and these are of the type {maps.dtype}")
+        object.__setattr__(self, "maps", np.asarray(maps, np.float32))
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
         for what in ("samples", "titles", "targets", "groups"):
@@ -221,7 +225,7 @@ class Explanation:
         return ", ".join(dict.fromkeys(map(str, self.targets))) or None
 
     def title(self, position: int) -> str:
-        """What a map shows, in a line or two: image, label, target, score."""
+        """What a map shows, in a line or two: image, label, target, score; nothing unseen in it."""
         lines = []
         if self.samples is not None:
             words = [f"#{self.samples.indices[position]}"]
@@ -232,13 +236,13 @@ class Explanation:
             label = self.samples.label_name(position)
             if label is not None:
                 words.append(f"label {label}")
-            lines.append(" ".join(words))
+            lines.append(printable(" ".join(words)))
         if self.titles:
-            lines.append(self.titles[position])
+            lines.append(printable(self.titles[position], lines=True))
         elif self.groups:
-            lines.append(self.groups[position])
+            lines.append(printable(self.groups[position]))
         elif self.targets:
-            lines.append(str(self.targets[position]))
+            lines.append(printable(str(self.targets[position])))
         if self.targets and self.targets[position].score is not None:
             lines.append(self.targets[position].score_text)
         return "\n".join(lines)
@@ -278,7 +282,7 @@ class Explanation:
         changes
             Other attributes, by name.
         """
-        return replace(self, maps=np.asarray(maps, np.float32), **changes)
+        return replace(self, maps=maps, **changes)
 
     def space_axes(self) -> tuple[int, ...]:
         """The axes of `maps` that are neither the one of images nor that of channels."""

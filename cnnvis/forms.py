@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cnnvis.errors import UserError, nearest
+from cnnvis.names import escaped, printable
 
 Form = Literal["toml", "python", "shell"]
 
@@ -50,7 +51,7 @@ def _toml(recipe: Recipe) -> str:
     chains = tomlkit.table(is_super_table=True)
     chains[recipe.name] = _table(recipe)
     document["chains"] = chains
-    return tomlkit.dumps(document)
+    return escaped(tomlkit.dumps(document))
 
 
 def _table(recipe: Recipe) -> Any:
@@ -87,7 +88,7 @@ def _python(recipe: Recipe) -> str:
     lines = ["import cnnvis", "", "cnnvis.chain(", f"    {model!r},", "    ["]
     lines += [f"        {step}," for step in steps]
     lines += ["    ],", *(f"    {key}={value!r}," for key, value in subject.items()), ")"]
-    return "\n".join(lines) + "\n"
+    return escaped("\n".join(lines)) + "\n"
 
 
 def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,13 +100,25 @@ def _shell(recipe: Recipe) -> str:
     words = ["cnnvis", "chain", str(subject.pop("model", "MODEL"))]
     for key, value in subject.items():
         words += _flags(key, value)
-    lines = [shlex.join(words)]
+    lines = [_joined(words)]
     for name, options in recipe.steps:
         step = [name]
         for key, value in options.items():
             step += _flags(key, value)
-        lines.append("    " + shlex.join(step))
+        lines.append("    " + _joined(step))
     return " \\\n".join(lines) + "\n"
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Words as a shell takes them; what is unseen as $'...' writes it."""
+    return " ".join(
+        shlex.quote(word) if printable(word) == word else _written_out(word) for word in words
+    )
+
+
+def _written_out(word: str) -> str:
+    quoted = word.replace("\\", r"\\").replace("'", r"\'").replace("\n", r"\n").replace("\t", r"\t")
+    return f"$'{escaped(quoted)}'"
 
 
 def _flags(key: str, value: Any) -> list[str]:

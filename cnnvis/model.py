@@ -226,6 +226,8 @@ class Model:
         The Keras network, whole.
     asked_layer, asked_filters
         The target as somebody asked for it; None where nobody did.
+    loading
+        The loader's options that it was loaded with, for whoever loads it again.
 
     Raises
     ------
@@ -250,6 +252,7 @@ class Model:
         )
         self.network: Any = self._loaded.network
         self.path = path
+        self.loading: Mapping[str, Any] = {}
         self.class_names = tuple(class_names) if class_names else None
         self._shared = _network_of(self.network) if _shared is None else _shared
         self._explained = 0
@@ -287,6 +290,7 @@ class Model:
             _shared=self._shared,  # what was traced for one target serves all that share it
         )
         other._explained, other._held, other._blank = self._explained, self._held, self._blank
+        other.loading = self.loading
         return other
 
     def on(self, samples: Samples) -> Model:
@@ -1279,7 +1283,17 @@ def units_kept() -> Iterator[None]:
 
 
 def _are_equal(some: Sequence[Array], others: Sequence[Array]) -> bool:
-    return all(a is b or np.array_equal(a, b) for a, b in zip(some, others, strict=True))
+    return all(
+        _is_same_place(a, b) or np.array_equal(a, b) for a, b in zip(some, others, strict=True)
+    )
+
+
+def _is_same_place(one: Array, other: Array) -> bool:
+    """Whether two arrays are views of the same values."""
+    places = [
+        (a.ctypes.data, a.shape, a.strides, a.dtype.str, a.flags.writeable) for a in (one, other)
+    ]
+    return places[0] == places[1] and not one.flags.writeable
 
 
 def _floats(x: Array, dtype: str) -> Array:
@@ -1340,4 +1354,6 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     with progress(f"loading {path.name}"):
         keras()
         loaded = plugin(path, **checked(plugin, given))
-    return Model(loaded, path=path, **target)
+    model = Model(loaded, path=path, **target)
+    model.loading = given
+    return model

@@ -209,7 +209,10 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
                 f"option {name} of {plugin.name} cannot be {value!r}: it takes {option.type}.{hint}"
             ) from error
     if plugin.check is not None:
-        plugin.check(**result)
+        from cnnvis.border import blamed
+
+        with blamed(plugin):
+            plugin.check(**result)
     return result
 
 

@@ -10,8 +10,7 @@ import functools
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -37,6 +36,9 @@ integrated-gradients  for a linear score, M = w (x - x') with the baseline x' = 
 complete              the sum of M is S(x) - S(x') with the baseline x' = 0
 ====================  ============================================================
 """
+
+BUILT_IN = "cnnvis"
+"""The package whose plugins are held to the border by tests, and not watched at every call."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -96,41 +98,37 @@ class Plugin:
     version: str = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, and say whose it is if it fails.
+        """Call the function across the border that `cnnvis.border` is.
+
+        What it is given it may read and not change. What it does to the process is put back and
+        told of in a note: global random numbers, the working directory, the environment, standard
+        streams, signal handlers, matplotlib's settings.
 
         Raises
         ------
         UserError
             As the function does; or if a module that it requires is missing.
         PluginError
-            If the function raises anything else, save errors of the disk and of memory, which pass
-            as they are.
+            If the function raises anything else, `SystemExit` included, or gives what it must not:
+            something of another type, not a map for each sample, the input itself. Only
+            `KeyboardInterrupt` passes, and a renderer's `OSError`.
         """
         if self.missing:
             raise UserError(f"{self.name} cannot run: {self.missing}")
-        with self._blamed():
-            answer = self.function(*args, **kwargs)
-        return self._guarded(answer) if inspect.isgenerator(answer) else answer
+        from cnnvis.border import crossed  # which needs what a list of plugins does not
 
-    def _guarded(self, answers: Iterator[Any]) -> Iterator[Any]:
-        with self._blamed():
-            yield from answers
-
-    @contextmanager
-    def _blamed(self) -> Iterator[None]:
-        try:
-            yield
-        except (UserError, PluginError, OSError, MemoryError):
-            raise
-        except Exception as error:
-            raise self.failed(f"{type(error).__name__}: {error}") from error
+        return crossed(self, args, kwargs)
 
     def failed(self, what: str) -> PluginError:
         """The error that says what this plugin did wrong, and where to report it."""
         return PluginError(
-            f"the {self.kind} {self.name} of {self.origin} failed: {what}. "
-            f"{report_to(self.distribution)}"
+            f"the {self.kind} {self.name} of {self.origin} failed: {what}. {self.report_to}"
         )
+
+    @property
+    def report_to(self) -> str:
+        """A sentence that says where a failure of it is to be reported."""
+        return report_to(self.distribution)
 
     @property
     def origin(self) -> str:
@@ -140,7 +138,7 @@ class Plugin:
     @property
     def missing(self) -> str:
         """What is not installed that it requires, in a sentence with what would; else empty."""
-        absent = [name for name in self.requires if importlib.util.find_spec(name) is None]
+        absent = [name for name in self.requires if not _is_installed(name)]
         if not absent:
             return ""
         package = f"{self.distribution or 'cnnvis'}[{self.extra}]" if self.extra else absent[0]
@@ -166,6 +164,13 @@ class Plugin:
         """Whether it has that positional parameter and no default for it."""
         found = _positional(self.function).get(parameter)
         return found is not None and found.default is inspect.Parameter.empty
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # of a module whose package is missing or broken
+        return False
 
 
 def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -19,18 +20,22 @@ import pluggy
 
 from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
+from cnnvis.names import printable
 from cnnvis.options import options_of
 from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of, report_to
+from cnnvis.reporting import note
 
 STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
-RESERVED = {
-    *("architecture", "axes", "batch_size", "class_names", "compile", "custom", "data", "filter"),
-    *("images", "input", "input_shape", "layer", "mixed_precision", "model", "no_plugins", "out"),
-    *("output", "plugin"),
-    *("plugin_options", "quiet", "region", "render", "samples", "technique", "threads", "verbose"),
-}
+RESERVED = frozenset(
+    """
+    architecture axes batch_size class_names compile custom data filter images input
+    input_shape isolate isolate_memory isolate_only isolate_timeout layer mixed_precision
+    model no_plugins out output plugin plugin_options quiet region render samples
+    technique threads verbose
+    """.split()
+)
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 
 
@@ -96,6 +101,8 @@ class Registry:
     remarks
         What is to be said of plugins that can be used all the same, each with the plugin's name:
         that another has its name, or that they follow an old version of the interface.
+    files
+        The single files that plugins were taken from.
     only
         As it was given.
     """
@@ -112,6 +119,7 @@ class Registry:
         self._plugins: dict[tuple[Kind, str], Plugin] = {}
         self.broken: list[Broken] = []
         self.remarks: list[tuple[str, str]] = []
+        self.files: list[Path] = []
         self.only = None if only is None else frozenset(only)
         if points is None:
             points = entry_points(group=GROUP)
@@ -127,6 +135,7 @@ class Registry:
         if objection is not None:
             self.broken.append(Broken(path.name, path.name, "", objection))
             return
+        self.files.append(path)
         self._load(path.name, path.name, "", lambda: _imported(path))
 
     def _load(
@@ -282,13 +291,24 @@ class Registry:
             if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts):
                 return plugin
         for plugin in plugins:
-            if plugin.accepts is not None and plugin.accepts(path):
+            if plugin.accepts is not None and _accepts(plugin, path):
                 return plugin
         known = ", ".join(
             f"{plugin.name} ({' '.join(plugin.suffixes) or 'folders'})" for plugin in plugins
         )
         found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
         raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+
+def _accepts(plugin: Plugin, path: Path) -> bool:
+    """Whether a plugin takes a path; one that cannot tell must not keep it from the others."""
+    assert plugin.accepts is not None
+    try:
+        return bool(plugin.accepts(path))
+    except Exception as error:
+        what = f"could not tell whether it takes {path.name!r}: {type(error).__name__}: {error}"
+        note(f"the {plugin.kind} {plugin.name} of {plugin.origin} {what}. {plugin.report_to}")
+        return False
 
 
 def _origin(point: EntryPoint) -> tuple[str, str]:
@@ -312,9 +332,21 @@ def _require_usable(plugin: Any) -> None:
     """Raise what is wrong with something that a module offers as a plugin."""
     if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
         raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
+    if not _is_name(plugin.name):
+        raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
     taken = RESERVED & {option.name for option in options_of(plugin)}
     if plugin.kind == "technique" and taken:
         raise TypeError(f"the option {taken.pop()!r} is a name that cnnvis itself uses")
+
+
+def _is_name(name: object) -> bool:
+    """Whether it is a word that a person can type, read and find in a file's name."""
+    return (
+        isinstance(name, str)
+        and not name.startswith("-")
+        and re.fullmatch(r"[^\s/\\]+", name) is not None
+        and printable(name) == name
+    )
 
 
 def _imported(path: Path) -> ModuleType:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
-from cnnvis.errors import UserError
+from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
 from cnnvis.files import written_whole
+from cnnvis.isolation import isolates
 from cnnvis.model import Model
+from cnnvis.names import file_name, unused
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import SIDE, registry
@@ -28,6 +29,7 @@ RESULTS = Path("results")
 Filters = int | str | Sequence[int | str]
 
 
+@isolates
 def run(
     technique: str,
     model: Model | PathName | Any,
@@ -47,6 +49,9 @@ def run(
     render: Sequence[str] = (),
     out: PathName | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
     **options: Any,
 ) -> Explanation:
     """Explain a network with one technique.
@@ -89,6 +94,9 @@ def run(
         The file or folder that they write to, ``results`` by default.
     plugin_options
         Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
+    isolate, isolate_timeout, isolate_memory
+        Run plugins that are not built in, or those of some names, in processes of their own: see
+        `cnnvis.isolation.isolating`.
     options
         The technique's own options.
 
@@ -102,6 +110,8 @@ def run(
     ------
     UserError
         If anything in the call, the model or the data is not as it must be, in a sentence.
+    PluginError
+        If a plugin fails; what could be done without it is done first, and is the error's `found`.
     """
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.
@@ -124,22 +134,34 @@ def run(
         kept = len(notes)
         found: list[Explanation] = []
         without: list[str] = []
+        failures: list[UserError | PluginError] = []
         for name, stream in results.items():
             # What is said of one input stands beside that input's maps, what is general beside all.
             del notes[kept:]
             try:
                 explanation = stream.whole()
-            except UserError as error:
+            except (UserError, PluginError) as error:
                 if input is not None or len(results) == 1:
                     raise
                 without.append(f"the input {name!r} gets no map: {error}")
+                failures += [error] if isinstance(error, PluginError) else []
                 continue
             found.append(replace(explanation, notes=(*explanation.notes, *notes)))
     if not found:
-        raise UserError("; ".join(without))
+        raise together(failures) if failures else UserError("; ".join(without))
     first = replace(found[0], notes=(*found[0].notes, *without))
     explanation = replace(first, other_inputs=tuple(found[1:]))
-    written(explanation, renderers, out, side)
+    with notes_kept() as notes:
+        try:
+            written(explanation, renderers, out, side)
+        except (UserError, PluginError) as error:
+            failures.append(error)
+    explanation = replace(explanation, notes=(*explanation.notes, *notes))
+    if failures:
+        failure = together(failures)
+        if isinstance(failure, PluginError):
+            failure.found = explanation
+        raise failure
     return explanation
 
 
@@ -172,24 +194,36 @@ def written(
     renderers: Sequence[Plugin],
     output: PathName | None,
     options: Mapping[str, Mapping[str, Any]],
-) -> list[Path]:
-    """Have renderers write a file each, whole or not at all; where they are.
+    wrote: Callable[[Path], None] = lambda path: None,
+) -> None:
+    """Have renderers write a file each, whole or not at all; `wrote` is told where they are.
+
+    One that fails keeps no other from its work.
 
     Raises
     ------
     UserError
         If a renderer does not write such files, or the disk refuses them.
+    PluginError
+        If a renderer fails.
     """
-    paths: list[Path] = []
+    failures: list[UserError | PluginError] = []
+    taken: set[str] = set()
     for renderer in renderers:
         for one in (explanation, *explanation.other_inputs):
             named = output is not None and not _is_folder(output) and explanation.other_inputs
-            path = destination(one, renderer, output, alone=len(renderers) == 1)
+            path = _wanted(one, renderer, output, alone=len(renderers) == 1)
             if named:
-                path = path.with_stem(f"{path.stem}_{_plain(str(one.input))}")
-            write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
-            paths.append(path)
-    return paths
+                path = path.with_stem(f"{path.stem}_{file_name(str(one.input))}")
+            path = unused(path, taken)
+            try:
+                write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
+            except (UserError, PluginError) as error:
+                failures.append(error)
+            else:
+                wrote(path)
+    if failures:
+        raise together(failures)
 
 
 def write(
@@ -206,19 +240,16 @@ def destination(
     output: PathName | None,
     *,
     alone: bool = False,
-    taken: Collection[str] = (),
+    taken: set[str] | None = None,
 ) -> Path:
     """``results/TECHNIQUE_LAYER_MODIFIER.png`` unless told otherwise.
 
-    With several renderers, a file name's ending is each one's own. A name that is taken by an
-    earlier result gets a number.
+    With several renderers, a file name's ending is each one's own. A name that is `taken` by an
+    earlier result gets a number, and is added to these.
     """
-    path = _wanted(explanation, renderer, output, alone=alone)
-    stem, number = path.stem, 1
-    while str(path) in taken:
-        number += 1
-        path = path.with_stem(f"{stem}_{number}")
-    return path
+    return unused(
+        _wanted(explanation, renderer, output, alone=alone), set() if taken is None else taken
+    )
 
 
 def _wanted(
@@ -251,12 +282,7 @@ def _file_stem(explanation: Explanation) -> str:
     parts += [one["transform"] for one in explanation.provenance.get("transforms", [])]
     if explanation.input is not None:
         parts.append(explanation.input)
-    return _plain("_".join(parts))
-
-
-def _plain(name: str) -> str:
-    """A name for a file: a layer may be called block1/conv."""
-    return re.sub(r"[^\w.+-]+", "-", name)
+    return file_name("_".join(parts))
 
 
 def require_writable(path: Path) -> None:

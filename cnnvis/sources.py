@@ -101,8 +101,6 @@ def read_samples(
     path = Path(path)
     plugin = registry().for_path("reader", path)
     with progress(f"reading {path.name}"):
-        samples = plugin(path, **checked(plugin, options))
-    if not isinstance(samples, Samples):
-        raise plugin.failed(f"it gave {type(samples).__name__}, not Samples")
+        samples: Samples = plugin(path, **checked(plugin, options))
     names = tuple(class_names) if class_names else samples.class_names
     return replace(samples, class_names=names, path=path)

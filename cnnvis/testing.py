@@ -32,8 +32,9 @@ from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation, axis_names
 from cnnvis.model import LoadedNetwork, Model
 from cnnvis.options import checked, options_of
-from cnnvis.plugin import Plugin, plugin_of
+from cnnvis.plugin import BUILT_IN, Plugin, plugin_of
 from cnnvis.registry import Registry, registry, using
+from cnnvis.reporting import notes_kept
 from cnnvis.runner import run
 from cnnvis.samples import Array, Samples
 
@@ -181,6 +182,14 @@ class _Subject:
         """Its maps, (n, ...)."""
         return self.explained(network, data, **more).array
 
+    @property
+    def watched(self) -> _Subject:
+        """The same, looked at more closely: as no built-in plugin is at every call."""
+        plugin = self.plugin
+        if plugin.distribution == BUILT_IN:
+            plugin = replace(plugin, distribution=f"{BUILT_IN} itself")
+        return replace(self, plugin=plugin)
+
 
 def _named(known: Registry, name: str) -> Plugin:
     fitting = [plugin for plugin in known if plugin.name == name]
@@ -298,6 +307,19 @@ def _light(plugin: Plugin) -> None:
         )
 
 
+PROCESS = "the rest of the process stays as it is"
+
+
+def _process_unchanged(called: Callable[[], Any]) -> None:
+    """Held against the border, which puts back what a plugin changes, and says so."""
+    called()  # what is imported now and here may set up what it likes
+    with notes_kept() as notes:
+        called()
+    for note in notes:
+        if "which was put back" in note:
+            raise Violation(note)
+
+
 # Techniques that give a map for every image
 
 
@@ -317,6 +339,7 @@ def _checks_of_maps(subject: _Subject) -> dict[str, Callable[[], None]]:
             lambda network: subject.explained(network, _data(_shape(2)))
         ),
         "the samples stay as they are": lambda: _samples_unchanged(subject),
+        PROCESS: lambda: _technique_changes_nothing(subject),
         "no samples, or NaN, end in a sentence": lambda: _refusing(subject),
     }
     claims: dict[str, Callable[[_Subject, Mapping[str, Any]], None]] = {
@@ -451,6 +474,12 @@ def _samples_unchanged(subject: _Subject) -> None:
         raise Violation("its explanation has lost the labels of the samples")
 
 
+def _technique_changes_nothing(subject: _Subject) -> None:
+    network, samples = _network(2), Samples.of(_data(_shape(2)), np.array([0, 1, 2, 0]))
+    with _may_refuse():
+        _process_unchanged(lambda: subject.watched.called(network, samples))
+
+
 def _refusing(subject: _Subject) -> None:
     network, data = _network(2), _data(_shape(2))
     broken = data[:1].copy()  # of several, those with NaN are left out before a technique sees them
@@ -574,6 +603,7 @@ def _checks_of_others(subject: _Subject) -> dict[str, Callable[[], None]]:
         "it gives what it promises": gives,
         "twice the same gives the same": repeats,
         "the model stays as it is": lambda: _model_unchanged(explained),
+        PROCESS: lambda: _technique_changes_nothing(subject),
     }
 
 
@@ -600,12 +630,13 @@ def _group_explanation(axes: int, seed: int = 7) -> Explanation:
 
 def _checks_of_transforms(subject: _Subject) -> dict[str, Callable[[], None]]:
     plugin = subject.plugin
+    closely = subject.watched.plugin
     of_groups = "images" not in plugin.takes_results
 
     def made(axes: int, seed: int = 7) -> Explanation:
         return _group_explanation(axes, seed) if of_groups else _explanation(axes, seed)
 
-    def transformed(*given: Explanation) -> Explanation:
+    def transformed(*given: Explanation, plugin: Plugin = plugin) -> Explanation:
         if plugin.takes("explanations"):
             return _one_explanation(plugin(list(given), **subject.options))
         if plugin.takes("stream"):
@@ -631,6 +662,11 @@ def _checks_of_transforms(subject: _Subject) -> dict[str, Callable[[], None]]:
             if not set(found.samples.indices.tolist()) <= known:
                 raise Violation("its maps belong to images that it was not given")
 
+    def leaves() -> None:
+        given = made(2), made(2, 8)
+        with _may_refuse():
+            _process_unchanged(lambda: transformed(*given, plugin=closely))
+
     def alone() -> None:
         if not plugin.takes("explanation") or of_groups:
             raise NotApplicable("it takes all maps at once")
@@ -648,6 +684,7 @@ def _checks_of_transforms(subject: _Subject) -> dict[str, Callable[[], None]]:
         "it works over three spatial axes": works(3),
         "what it is given stays as it is": keeps,
         "a map alone is treated as among others": alone,
+        PROCESS: leaves,
     }
 
 
@@ -666,7 +703,7 @@ def _one_explanation(answer: Any) -> Explanation:
 def _checks_of_renderers(subject: _Subject) -> dict[str, Callable[[], None]]:
     plugin = subject.plugin
 
-    def shown(explanation: Explanation) -> None:
+    def shown(explanation: Explanation, plugin: Plugin = plugin) -> None:
         before = None if explanation.maps is None else explanation.maps.copy()
         options = checked(plugin, subject.options)
         with _may_refuse():
@@ -702,6 +739,7 @@ def _checks_of_renderers(subject: _Subject) -> dict[str, Callable[[], None]]:
         "it shows a single map": lambda: shown(_explanation(2, count=1)),
         "it shows maps of groups": lambda: shown(_group_explanation(2)),
         "it shows a table": lambda: shown(table),
+        PROCESS: lambda: _process_unchanged(lambda: shown(_explanation(2), subject.watched.plugin)),
     }
 
 
@@ -721,7 +759,11 @@ def _checks_of_readers(subject: _Subject, file: Path | None) -> dict[str, Callab
         if not np.array_equal(found[some].x, whole[some], equal_nan=True):
             raise Violation("samples picked out are not those at the same places of the whole")
 
-    return {"it reads its file, whole and in parts": reads}
+    def leaves() -> None:
+        path, closely = _given(file), subject.watched.plugin
+        _process_unchanged(lambda: closely(path, **checked(closely, subject.options)).x)
+
+    return {"it reads its file, whole and in parts": reads, PROCESS: leaves}
 
 
 def _checks_of_loaders(subject: _Subject, file: Path | None) -> dict[str, Callable[[], None]]:
@@ -732,7 +774,11 @@ def _checks_of_loaders(subject: _Subject, file: Path | None) -> dict[str, Callab
             raise Violation(f"it gave {type(found).__name__}, not cnnvis.LoadedNetwork")
         _ = Model(found).layers
 
-    return {"it loads its file as a network": loads}
+    def leaves() -> None:
+        path, closely = _given(file), subject.watched.plugin
+        _process_unchanged(lambda: closely(path, **checked(closely, subject.options)))
+
+    return {"it loads its file as a network": loads, PROCESS: leaves}
 
 
 def _given(file: Path | None) -> Path:

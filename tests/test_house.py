@@ -94,3 +94,20 @@ def test_listing_and_help_import_nothing_heavy(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "HEAVY []"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for file in sorted((ROOT / "cli").glob("*.py")) if file.name != "console.py"],
+    ids=lambda file: file.name,
+)
+def test_one_module_alone_writes_to_the_terminal(file: Path) -> None:
+    """So that no new line of output can forget that names come from strangers."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("print", "Console", "Text", "rich.print", "pprint"), called
+            assert not called.endswith((".write", "Text.assemble", "print_exception")), called
+        if isinstance(node, ast.ImportFrom) and node.module == "rich.console":
+            assert "TYPE_CHECKING" in file.read_text()

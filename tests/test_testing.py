@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +98,13 @@ def scales_by_the_batch(model: Any, samples: Any) -> cnnvis.Explanation:
 
 @cnnvis.technique("shows-the-data")
 def shows_the_data(samples: Any) -> cnnvis.Explanation:
-    """Gives the very inputs."""
+    """Gives the inputs."""
+    return cnnvis.Explanation(samples.x.copy(), samples)
+
+
+@cnnvis.technique("gives-the-samples")
+def gives_the_samples(samples: Any) -> cnnvis.Explanation:
+    """Gives the very array of the inputs."""
     return cnnvis.Explanation(samples.x, samples)
 
 
@@ -168,6 +175,21 @@ def raises(model: Any, samples: Any) -> cnnvis.Explanation:
     raise KeyError("layer_7")
 
 
+@cnnvis.technique("seeds-all")
+def seeds_all(model: Any, samples: Any) -> cnnvis.Explanation:
+    """Seeds the random numbers of everybody."""
+    np.random.seed(0)
+    noise = np.random.normal(size=samples.x.shape)
+    return cnnvis.Explanation(model.input_gradient(samples.x + noise), samples)
+
+
+@cnnvis.technique("moves-away")
+def moves_away(model: Any, samples: Any) -> cnnvis.Explanation:
+    """Works somewhere else."""
+    os.chdir("/")
+    return cnnvis.Explanation(model.input_gradient(samples.x), samples)
+
+
 @pytest.mark.parametrize(
     ("wrong", "check", "said"),
     [
@@ -176,7 +198,7 @@ def raises(model: Any, samples: Any) -> cnnvis.Explanation:
         (noisy, "twice the same gives the same", "an option `seed`"),
         (scales_by_the_batch, "one sample alone gets the map", "another map alone"),
         (shows_the_data, "other weights give other maps", "the data alone"),
-        (shows_the_data, "the samples stay as they are", "the very array"),
+        (gives_the_samples, "the samples stay as they are", "the very array"),
         (ignores_the_class, "another class gives other maps", "nothing of the target"),
         (flat_only, "it works over one spatial axis", "ValueError"),
         (flat_only, "it works over three spatial axes", "ValueError"),
@@ -187,6 +209,8 @@ def raises(model: Any, samples: Any) -> cnnvis.Explanation:
         (too_small, "it gives a map for every sample", r"\[10, 10\] positions"),
         (loses_rows, "it works with several inputs", "rows|samples"),
         (raises, "it gives a map for every sample", "KeyError.*layer_7"),
+        (seeds_all, "the rest of the process stays as it is", "changed NumPy's global random"),
+        (moves_away, "the rest of the process stays as it is", "changed the working directory"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -239,4 +263,7 @@ def test_the_command_prints_a_line_for_each_check(typed: Any, tmp_path: Path) ->
     )
     done = typed("--plugin", "wrong.py", "test-plugin", "wrong")
     assert done.returncode == 3
-    assert "x what it is given stays as it is: it changed the maps" in done.stdout
+    assert (
+        "x what it is given stays as it is: the transform wrong of wrong.py failed" in done.stdout
+    )
+    assert "is read-only (what a plugin is given is not its own to change: work on" in done.stdout

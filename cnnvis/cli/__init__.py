@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from cnnvis.errors import PluginError, UserError, printable
+from cnnvis.errors import PluginError, UserError
 
 MISUSE = 2
 INTERRUPTED = 130
@@ -46,10 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         warnings.simplefilter("ignore")  # of Keras and others, for whoever develops with them
     if verbose:
-        import logging
-
-        logging.basicConfig(format="%(message)s")  # does nothing where somebody did it already
-        logging.getLogger("cnnvis").setLevel(logging.INFO)
+        _log()
     code = 0
     try:
         from cnnvis.cli.plugins import chosen_plugins
@@ -65,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _say(str(error), MISUSE)
     except PluginError as error:
         if verbose and error.__cause__ is not None:
-            traceback.print_exception(error.__cause__)
+            _trace(error.__cause__)
         hint = "" if verbose else " With -v there is a traceback to report."
         code = _say(f"{error}{hint}", 1)
     except KeyboardInterrupt:
@@ -75,18 +72,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if verbose:
-            raise
-        code = _say(
-            f"{type(error).__name__}: {error}. This is a bug in cnnvis; with -v there is a traceback to report",
-            1,
-        )
+            _trace(error)
+        hint = "" if verbose else "; with -v there is a traceback to report"
+        code = _say(f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}", 1)
     sys.exit(code)
 
 
-def _say(sentence: str, code: int) -> int:
-    from rich.console import Console
-    from rich.text import Text
+def _say(text: str, code: int) -> int:
+    from cnnvis.cli import console
 
-    console = Console(stderr=True, soft_wrap=True)
-    console.print(Text.assemble(("error: ", "bold red"), printable(sentence)))
+    console.errors().print(console.sentence("error", "bold red", text))
     return code
+
+
+def _trace(error: BaseException) -> None:
+    """Print a traceback; the texts of exceptions hold names, too."""
+    from cnnvis.cli import console
+
+    lines = "".join(traceback.format_exception(error))
+    console.errors().print(console.words(lines, lines=True), highlight=False)
+
+
+def _log() -> None:
+    """Have what cnnvis logs printed, unless somebody sees to that already."""
+    import logging
+
+    from cnnvis.names import printable
+
+    class Plain(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return printable(super().format(record), lines=True)
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Plain("%(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("cnnvis").setLevel(logging.INFO)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cnnvis.chains import Step, chain, require_fitting, steps_of
+from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.cli.run import messages_console
 from cnnvis.config import sources, with_settings
-from cnnvis.errors import UserError, printable
+from cnnvis.errors import PluginError, UserError
 from cnnvis.explanation import Explanation
 from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
+from cnnvis.names import json_text
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import reported_to
@@ -45,33 +43,45 @@ def run_chain(
     for step in chosen:
         _ = step.options  # looked at before anything is loaded or printed
     if form is not None:
-        sys.stdout.write(recipe.written(form))
+        console.whole(recipe.written(form))
         return
     if "model" not in recipe.subject:
         raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
     if save is not None:
         save_recipe(recipe, Path(save))
     given = {key: value for key, value in recipe.subject.items() if key != "model"}
-    messages, results = messages_console(), Console()
+    messages, results = console.messages(), console.results()
+    failure: PluginError | None = None
 
     def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
         renderer(explanation, results, **options)
 
     def wrote(path: Path) -> None:
-        results.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        console.line(path)
 
     with nullcontext() if quiet else reported_to(Bars(messages)):
-        found = chain(
-            recipe.subject["model"], chosen, **given,
-            plugin_options=plugin_options, show=show, wrote=wrote,
-        )  # fmt: skip
-    if quiet:
-        return
+        try:
+            found = chain(
+                recipe.subject["model"], chosen, **given,
+                plugin_options=plugin_options, show=show, wrote=wrote,
+            )  # fmt: skip
+        except PluginError as error:
+            if not error.found:
+                raise
+            found, failure = error.found, error
+    if not quiet:
+        _tell(found, messages, verbose)
+    if failure is not None:
+        raise failure
+
+
+def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
+    """The notes that a person should read; with `verbose`, also how the results were made."""
     for note in dict.fromkeys(note for one in found for note in one.notes):
-        messages.print(Text.assemble(("note: ", "bold"), printable(note)))
+        messages.print(console.sentence("note", "bold", note))
     if verbose:
         for one in found:
-            messages.print_json(data=dict(one.provenance))
+            messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)
 
 
 def _recipe(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from cnnvis.config import general, options_for, with_settings
-from cnnvis.errors import PluginError, UserError, nearest, printable
+from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.options import flag_of, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import SIDE, registry
 
 COMPUTING = ("compile", "batch_size", "threads", "mixed_precision")
 """What says how networks are computed, and nothing of what is explained."""
+
+ISOLATING = ("isolate", "isolate_only", "isolate_timeout", "isolate_memory")
+"""What says where plugins run."""
 
 
 def run(technique: str, model: str, **values: Any) -> None:
@@ -49,7 +51,7 @@ def _save(
 
     from cnnvis.forms import Recipe, save_recipe
 
-    aside = ("render", "quiet", "verbose", *COMPUTING)
+    aside = ("render", "quiet", "verbose", *COMPUTING, *ISOLATING)
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
     shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
     save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
@@ -71,11 +73,21 @@ def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
         run_chain(values, steps, plugin_options=others, **settings)
 
 
-def _computing(values: dict[str, Any]) -> AbstractContextManager[None]:
-    """Take how to compute out of what was typed."""
+def _computing(values: dict[str, Any]) -> ExitStack:
+    """Take how and where to compute out of what was typed."""
     from cnnvis.compiling import computing
+    from cnnvis.isolation import isolating
 
-    return computing(**{key: values.pop(key) for key in COMPUTING if key in values})
+    everyone, some = values.pop("isolate", False), values.pop("isolate_only", None)
+    which = everyone if some is None else [name for name in some.split(",") if name]
+    limits = {
+        key: values.pop(key) for key in ("isolate_timeout", "isolate_memory") if key in values
+    }
+    how = {key: values.pop(key) for key in COMPUTING if key in values}
+    both = ExitStack()
+    both.enter_context(computing(**how))
+    both.enter_context(isolating(which, **limits))
+    return both
 
 
 def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -187,32 +199,32 @@ def list_plugins(kind: Kind | None = None, json: bool = False) -> None:
         _print_json([*map(_facts, plugins), *broken])
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    console = Console()
+    from cnnvis.cli.console import results, sentence, words
+
+    screen = results()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("kind", "name", "what it does", "from"):
         table.add_column(heading, no_wrap=heading != "what it does")
     for plugin in plugins:
         table.add_row(
-            plugin.kind, Text(plugin.name, "bold"), Text(plugin.summary), Text(plugin.origin)
+            plugin.kind, words((plugin.name, "bold")), words(plugin.summary), words(plugin.origin)
         )
-    console.print(table)
+    screen.print(table)
     states = [(plugin.name, plugin.missing, "yellow") for plugin in plugins if plugin.missing]
     shown = {plugin.name for plugin in plugins}
     states += [
         (name, said, "yellow") for name, said in known.remarks if kind is None or name in shown
     ]
     for name, said, style in states:
-        console.print(Text.assemble((name, style), f": {printable(said)}"))
+        screen.print(sentence(name, style, said))
     for one in known.broken:
-        said = printable(f"{one.name} of {one.origin} could not be loaded: {one.reason}")
-        console.print(Text(said, "red"))
+        said = f"could not be loaded: {one.reason}".replace("\n", " ")
+        screen.print(words((f"{one.name} of {one.origin} {said}", "red")))
     if known.only is not None:
         also = f" and those of {', '.join(sorted(known.only))}" if known.only else ""
-        console.print(Text(f"Only the built-in plugins{also} were loaded.", "dim"))
+        screen.print(words((f"Only the built-in plugins{also} were loaded.", "dim")))
 
 
 def show(name: str, json: bool = False) -> None:
@@ -222,11 +234,8 @@ def show(name: str, json: bool = False) -> None:
         facts = [{**_facts(plugin), "options": _options(plugin)} for plugin in found]
         _print_json(facts[0] if len(facts) == 1 else facts)
         return
-    from rich.console import Console
-
-    console = Console()
     for plugin in found:
-        _print_plugin(console, plugin)
+        _print_plugin(plugin)
 
 
 def _named(name: str) -> list[Plugin]:
@@ -271,27 +280,32 @@ def _options(plugin: Plugin) -> list[dict[str, Any]]:
 
 
 def _print_json(value: Any) -> None:
-    print(json_format.dumps(value, indent=2, ensure_ascii=False))
+    from cnnvis.cli.console import whole
+    from cnnvis.names import json_text
+
+    whole(json_text(value) + "\n")
 
 
-def _print_plugin(console: Any, plugin: Plugin) -> None:
+def _print_plugin(plugin: Plugin) -> None:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    console.print(
-        Text.assemble(
+    from cnnvis.cli.console import results, words
+
+    screen = results()
+    screen.print(
+        words(
             (plugin.name, "bold"),
             f"  {plugin.kind} of {plugin.origin}",
             f", {plugin.reference}" if plugin.reference else "",
         )
     )
     if plugin.missing:
-        console.print(Text(plugin.missing, "yellow"))
+        screen.print(words((plugin.missing, "yellow")))
     if plugin.suffixes:
-        console.print(Text(f"files: {' '.join(plugin.suffixes)}"))
-    console.print()
-    console.print(Text(plugin.description))
+        screen.print(words(f"files: {' '.join(plugin.suffixes)}"))
+    screen.print()
+    screen.print(words(plugin.description, lines=True))
     options = options_of(plugin)
     if not options:
         return
@@ -303,12 +317,12 @@ def _print_plugin(console: Any, plugin: Plugin) -> None:
     kept = options_for(plugin)
     for option in options:
         table.add_row(
-            Text(flag_of(plugin, option), "bold"),
-            Text(option.type),
-            Text(option.default_text),
-            Text(option.help),
+            words((flag_of(plugin, option), "bold")),
+            words(option.type),
+            words(option.default_text),
+            words(option.help),
         )
-    console.print(table)
+    screen.print(table)
     for name, one in kept.items():
         value = " ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
-        console.print(Text.assemble((name, "bold"), f" is {value}, set by {one.origin}"))
+        screen.print(words((name, "bold"), f" is {value}, set by {one.origin}"))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json as json_format
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
+from cnnvis.cli import console
 from cnnvis.cli.packages import FAILED
 from cnnvis.cli.progress import Bars
-from cnnvis.cli.run import messages_console
 from cnnvis.comparison import Comparison, Side, compare
 from cnnvis.config import with_settings
-from cnnvis.errors import printable
 from cnnvis.explanation import Explanation
+from cnnvis.names import file_name, json_text, unused
 from cnnvis.registry import registry
 from cnnvis.reporting import reported_to
 from cnnvis.runner import RESULTS, require_writable, write, writers
@@ -42,42 +38,42 @@ def compared(
     writer = writers(() if out else ("png",), out)[0]
     require_writable(Path(RESULTS if out is None else out))
     sides = (_with_settings(sides[0]), _with_settings(sides[1]))
-    messages, results = messages_console(), Console()
+    messages, results = console.messages(), console.results()
     with nullcontext() if quiet else reported_to(Bars(messages)):
         first = compare(*sides, model, plugin_options=plugin_options, **given)
         options = {"columns": 3, "scale": "each"} if writer.name == "png" else {}
         options |= plugin_options.get(writer.name, {})
+        taken: set[str] = set()
         every = {
-            _path(found, out, writer.suffixes[0]): found for found in (first, *first.other_inputs)
+            unused(_path(found, out, writer.suffixes[0]), taken): found
+            for found in (first, *first.other_inputs)
         }
         for path, found in every.items():
             write(found.figure(), writer, path, options)
     if json:
         facts = [_facts(found) for found in every.values()]
-        text = json_format.dumps(
-            facts[0] if len(facts) == 1 else facts, indent=2, ensure_ascii=False
-        )
-        print(text)
+        console.whole(json_text(facts[0] if len(facts) == 1 else facts) + "\n")
     for path, found in () if json else every.items():
-        results.print(Text.assemble((found.names[0], "bold"), " and ", (found.names[1], "bold")))
+        results.print(console.words((found.names[0], "bold"), " and ", (found.names[1], "bold")))
         registry().get("renderer", "terminal")(Explanation(table=_table(found)), results)
-        results.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        console.line(path)
     if not quiet:
         for note in dict.fromkeys((*first.first.notes, *first.second.notes)):
-            messages.print(Text.assemble(("note: ", "bold"), printable(note)))
+            messages.print(console.sentence("note", "bold", note))
     largest = max(found.in_all["largest"] for found in every.values())
     if fail_above is not None and not largest <= fail_above:
         what = f"the largest difference is {largest:.3g}, above {fail_above:g}"
-        messages.print(Text.assemble(("failed: ", "bold red"), what))
+        messages.print(console.sentence("failed", "bold red", what))
         return FAILED
     return 0
 
 
 def _path(found: Comparison, out: str | None, suffix: str) -> Path:
     """Where a figure goes: one for each input of the network."""
-    name = "_".join(["compare", *map(_plain, found.names)])
+    name = file_name("_".join(["compare", *found.names]))
     path = Path(out) if out and Path(out).suffix else Path(out or RESULTS) / (name + suffix)
-    return path if found.first.input is None else path.with_stem(f"{path.stem}_{found.first.input}")
+    one = found.first.input
+    return path if one is None else path.with_stem(f"{path.stem}_{file_name(one)}")
 
 
 def _with_settings(side: Side) -> Side:
@@ -85,10 +81,6 @@ def _with_settings(side: Side) -> Side:
         return side
     name, options = side
     return name, with_settings(registry().get("technique", name), options)
-
-
-def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-=" else "-" for letter in name)
 
 
 def _facts(found: Comparison) -> dict[str, Any]:

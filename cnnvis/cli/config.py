@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from cnnvis import config
-from cnnvis.errors import UserError, printable
+from cnnvis.cli.console import line, results, whole, words
+from cnnvis.errors import UserError
+from cnnvis.names import json_text
 
 
 def show_settings() -> None:
@@ -28,14 +27,11 @@ def show_settings() -> None:
         for key, value in _flat(source.settings):
             if key not in seen:
                 seen.add(key)
-                table.add_row(
-                    *(Text(printable(str(one))) for one in (key, _text(value), source.name))
-                )
-    console = Console()
+                table.add_row(*(words(str(one)) for one in (key, _text(value), source.name)))
     if seen:
-        console.print(table)
+        results().print(table)
     else:
-        console.print("nothing is set; cnnvis config set saliency.backprop rectified would be one")
+        line("nothing is set; cnnvis config set saliency.backprop rectified would be one")
 
 
 def _flat(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
@@ -59,7 +55,7 @@ def get_setting(key: str) -> None:
     for source in config.sources():
         for name, value in _flat(source.settings):
             if name.replace("-", "_") == key.replace("-", "_"):
-                print(_text(value))
+                line(_text(value))
                 return
     raise UserError(f"{key} is not set")
 
@@ -68,14 +64,14 @@ def set_setting(key: str, words: list[str], *, user: bool = False) -> None:
     """Put a setting into the project's file, or the user's."""
     path = _file(user)
     config.change(path, key, config.typed_value(key, words))
-    print(path)
+    line(path)
 
 
 def unset_setting(key: str, *, user: bool = False) -> None:
     """Take a setting out of a file."""
     path = _file(user)
     config.change(path, key, None)
-    print(path)
+    line(path)
 
 
 def edit_settings(*, user: bool = False) -> None:
@@ -96,14 +92,14 @@ def edit_settings(*, user: bool = False) -> None:
 def print_paths() -> None:
     """Print the files that settings are read from, what counts most first."""
     project = config.project_file(Path.cwd())
-    print(project or f"{Path.cwd() / config.FILE} (not there)")
+    line(project or f"{Path.cwd() / config.FILE} (not there)")
     user = config.user_file()
-    print(user if user.is_file() else f"{user} (not there)")
+    line(user if user.is_file() else f"{user} (not there)")
 
 
 def print_schema() -> None:
     """Print the JSON schema of cnnvis.toml, for editors."""
-    print(json.dumps(config.schema(), indent=2, ensure_ascii=False))
+    whole(json_text(config.schema()) + "\n")
 
 
 def _file(user: bool) -> Path:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_format
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.errors import printable
 from cnnvis.examination import Fit, Report, doctor
 from cnnvis.explanation import Explanation
+from cnnvis.names import json_text
 from cnnvis.rectifiers import counted
 from cnnvis.registry import registry
 from cnnvis.reporting import reported_to
@@ -29,38 +26,35 @@ def examine(
     **lacking: Any,
 ) -> None:
     """Examine a model and print what was found."""
-    from cnnvis.cli.run import messages_console
-
-    with reported_to(Bars(messages_console())):
+    with reported_to(Bars(console.messages())):
         report = doctor(model, data=data, plugin_options=plugin_options, **lacking)
     if json:
-        print(json_format.dumps(report.as_dict(), indent=2, ensure_ascii=False, default=str))
+        console.whole(json_text(report.as_dict(), default=str) + "\n")
         return
-    console = Console(file=sys.stdout)
-    _print(console, report)
+    _print(console.results(), report)
 
 
-def _print(console: Console, report: Report) -> None:
-    console.print(_facts(report))
-    console.print()
-    registry().get("renderer", "terminal")(_layers(report), console)
-    console.print()
+def _print(screen: console.Screen, report: Report) -> None:
+    screen.print(_facts(report))
+    screen.print()
+    registry().get("renderer", "terminal")(_layers(report), screen)
+    screen.print()
     obstacles = {layer.name: layer.obstacle for layer in report.layers if layer.obstacle}
     for name, why in obstacles.items():
-        _say(console, "no target", f"{name!r}: {why}", "yellow")
+        _say(screen, "no target", f"{name!r}: {why}", "yellow")
     if not obstacles:
-        _say(console, "targets", "every layer can be one", "bold")
+        _say(screen, "targets", "every layer can be one", "bold")
     changed = [kind for layer in report.layers for kind in layer.rectifiers]
     if changed:
-        _say(console, "modifiers", f"change {counted(changed)}", "bold")
+        _say(screen, "modifiers", f"change {counted(changed)}", "bold")
     for name, why in report.cut.items():
-        _say(console, "cut off", f"{name!r}: {why}", "yellow")
+        _say(screen, "cut off", f"{name!r}: {why}", "yellow")
     for repair in report.repairs:
-        _say(console, "repaired", repair, "yellow")
+        _say(screen, "repaired", repair, "yellow")
     if report.fit is not None:
-        _print_fit(console, report.fit)
+        _print_fit(screen, report.fit)
     for warning in report.warnings:
-        _say(console, "warning", warning, "bold red")
+        _say(screen, "warning", warning, "bold red")
 
 
 def _facts(report: Report) -> Table:
@@ -68,14 +62,14 @@ def _facts(report: Report) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     if report.file is not None:
-        table.add_row("file", Text(printable(report.file)))
+        table.add_row("file", console.words(report.file))
         if report.origin:
-            table.add_row("what it is", Text(printable(report.origin)))
-        table.add_row("SHA-256", Text(str(report.sha256)))
+            table.add_row("what it is", console.words(report.origin))
+        table.add_row("SHA-256", console.words(str(report.sha256)))
     for name, shape, dtype in report.inputs:
-        table.add_row("input", Text(f"{printable(name)}  {_shape(shape)}  {dtype}"))
+        table.add_row("input", console.words(f"{name}  {_shape(shape)}  {dtype}"))
     for name, shape in report.outputs:
-        table.add_row("output", Text(f"{printable(name)}  {_shape(shape)}"))
+        table.add_row("output", console.words(f"{name}  {_shape(shape)}"))
     table.add_row("layers", f"{len(report.layers)}, with {report.parameters:,} learned numbers")
     return table
 
@@ -95,24 +89,24 @@ def _layers(report: Report) -> Explanation:
     return Explanation(table={name: cells for name, cells in columns.items() if any(cells)})
 
 
-def _print_fit(console: Console, fit: Fit) -> None:
+def _print_fit(screen: console.Screen, fit: Fit) -> None:
     looked = "" if fit.examined == fit.samples else f", {fit.examined} of them looked at"
     text = (
         f"{fit.samples} samples of shape {_shape(fit.shape)}{looked}, "
         f"values from {fit.smallest:g} to {fit.largest:g}"
     )
-    _say(console, "data", text, "bold")
+    _say(screen, "data", text, "bold")
     if fit.problem is not None:
-        _say(console, "the data do not fit", fit.problem, "bold red")
+        _say(screen, "the data do not fit", fit.problem, "bold red")
         return
-    _say(console, "the data fit", "the network takes them", "bold green")
+    _say(screen, "the data fit", "the network takes them", "bold green")
     if fit.right is not None:
         share = fit.right / fit.examined
-        _say(console, "right", f"{fit.right} of {fit.examined} labels ({share:.1%})", "bold")
+        _say(screen, "right", f"{fit.right} of {fit.examined} labels ({share:.1%})", "bold")
 
 
-def _say(console: Console, what: str, text: str, style: str) -> None:
-    console.print(Text.assemble((f"{what}: ", style), printable(text)), soft_wrap=True)
+def _say(screen: console.Screen, what: str, text: str, style: str) -> None:
+    screen.print(console.sentence(what, style, text), soft_wrap=True)
 
 
 def _shape(shape: Sequence[int | None]) -> str:

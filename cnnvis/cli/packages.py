@@ -6,12 +6,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
+from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.cli.run import messages_console
-from cnnvis.errors import printable
 from cnnvis.plugin import Kind
 from cnnvis.reporting import progress, quietly, reported_to
 from cnnvis.scaffold import new_plugin
@@ -23,17 +19,14 @@ FAILED = 3
 def write_package(name: str, kind: Kind = "technique", folder: str | None = None) -> None:
     """Write a package with a plugin and say what to do with it."""
     package = new_plugin(name, kind, None if folder is None else Path(folder))
-    console = Console(soft_wrap=True, highlight=False)
     for path in sorted(path for path in package.rglob("*") if path.is_file()):
-        console.print(Text(str(path)))
-    console.print(
-        Text(f"To install it and run its tests: cd {package}; pip install -e '.[test]'; pytest")
-    )
+        console.line(path)
+    console.line(f"To install it and run its tests: cd {package}; pip install -e '.[test]'; pytest")
 
 
 def test(name: str, file: str | None, options: dict[str, Any], *, quiet: bool = False) -> int:
     """Run every check on a plugin, a line each; the exit code."""
-    messages, results = messages_console(), Console(soft_wrap=True, highlight=False)
+    messages, results = console.messages(), console.results()
     from cnnvis.testing import NotApplicable, Violation, checks
 
     every = checks(name, file=None if file is None else Path(file), **options)
@@ -52,8 +45,12 @@ def test(name: str, file: str | None, options: dict[str, Any], *, quiet: bool = 
             except Violation as violation:
                 sign, style, said, what = "x", "red", f": {violation}", "failed"
             counts[what] += 1
-            results.print(Text.assemble((f"{sign} {check.name}", style), printable(said)))
+            said = " ".join(said.split("\n"))
+            results.print(
+                console.words((f"{sign} {check.name}", style), said),
+                soft_wrap=True, highlight=False,
+            )  # fmt: skip
             advance(1)
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    results.print(Text(f"{len(every)} checks of {name}: {summary}"))
+    console.line(f"{len(every)} checks of {name}: {summary}")
     return FAILED if counts["failed"] else 0

@@ -13,6 +13,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from cnnvis.cli import commands
 from cnnvis.cli.plugins import FLAGS
 from cnnvis.errors import UserError, nearest
+from cnnvis.names import printable
 from cnnvis.options import Option, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import STEPS, registry
@@ -34,6 +35,13 @@ class _Formatter(RawDescriptionRichHelpFormatter):
         super().__init__(prog, max_help_position=28, **settings)
         # Argparse leaves the indent of commands out when it measures; then names get own lines.
         self._action_max_length = 18
+
+    def format_help(self) -> str:
+        """The help, laid out where nothing in plugins' texts can do anything."""
+        from cnnvis.cli.console import results
+
+        self.console = results()  # not before: rich is imported when there is some
+        return super().format_help()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,7 +96,9 @@ def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
     steps = []
     for name, *rest in segments:
         plugin = registry().step(name)
-        one = _Parser(prog=f"cnnvis chain ... {name}", description=plugin.description)
+        one = _Parser(
+            prog=f"cnnvis chain ... {name}", description=printable(plugin.description, lines=True)
+        )
         add = _adder(one, f"options of {name}")
         for option in options_of(plugin):
             short = [SHORT[option.name]] if option.name in SHORT else []
@@ -122,7 +132,9 @@ def _parsed_comparison(words: Sequence[str]) -> dict[str, Any]:
         after = next((i for i in range(place, len(rest)) if _is_side(rest, i, known)), len(rest))
         after = after if not sides else len(rest)
         plugin = registry().get("technique", name)
-        one = _Parser(prog=f"cnnvis compare ... {name}", description=plugin.description)
+        one = _Parser(
+            prog=f"cnnvis compare ... {name}", description=printable(plugin.description, lines=True)
+        )
         add = _adder(one, f"options of {name}")
         for option in options_of(plugin):
             short = [SHORT[option.name]] if option.name in SHORT else []
@@ -184,7 +196,7 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
     The word right behind a flag that takes a value is its value, whatever it is called.
     """
     segments: list[list[str]] = [[]]
-    switches = {"-q", "--quiet", "-v", "--verbose"}
+    switches = {"-q", "--quiet", "-v", "--verbose", "--isolate"}
     for word in words:
         before = segments[-1][-1] if segments[-1] else ""
         is_value = before.startswith("-") and "=" not in before and before not in switches
@@ -207,7 +219,10 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
     return segments
 
 
-OF_THE_WHOLE = ("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v")
+OF_THE_WHOLE = (
+    *("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v"),
+    *("--isolate", "--isolate-only", "--isolate-timeout", "--isolate-memory"),
+)
 
 
 def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
@@ -411,8 +426,9 @@ class _Version(argparse.Action):
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         import cnnvis
+        from cnnvis.cli.console import line
 
-        print(f"cnnvis {cnnvis.__version__}")
+        line(f"cnnvis {cnnvis.__version__}")
         raise SystemExit(0)
 
 
@@ -420,17 +436,20 @@ def print_completion(shell: str) -> None:
     """Print a script that makes a shell complete everything that can be typed."""
     import shtab
 
-    print(shtab.complete(_parser(None), shell))
+    from cnnvis.cli.console import whole
+
+    whole(shtab.complete(_parser(None), shell) + "\n")
 
 
 def _command(below: Any, name: str, description: str) -> _Parser:
     # Argparse formats help with %.
-    short = description.split("\n")[0].replace("%", "%%")
+    short = printable(description.split("\n")[0]).replace("%", "%%")
     parser: _Parser = below.add_parser(name, help=short, description=_wrapped(description))
     return parser
 
 
 def _wrapped(text: str) -> str:
+    text = printable(text, lines=True)
     width = max(shutil.get_terminal_size().columns - 2, 40)
     parts = [" ".join(part.split()) for part in text.split("\n\n")]
     return "\n\n".join(textwrap.fill(part, width) for part in parts)
@@ -488,6 +507,14 @@ def _add_subject_flags(parser: _Parser) -> None:
     how("--mixed-precision", action="store_true",
         help="multiply in half precision where the machine can: up to twice as fast, and maps are "
         "off by several per cent")  # fmt: skip
+    how("--isolate", action="store_true",
+        help="run plugins that are not built in in processes of their own, where a crash, a hang "
+        "or a hunger for memory costs no others their work")  # fmt: skip
+    how("--isolate-only", metavar="NAME,NAME", help="the same for the plugins of these names alone")
+    how("--isolate-timeout", type=_number, metavar="SECONDS",
+        help="how long such a process may take for a batch or a picture (default: 600)")  # fmt: skip
+    how("--isolate-memory", type=_number, metavar="GB",
+        help="how much memory it may take (default: four fifths of what is there)")  # fmt: skip
 
 
 def _add_model_flags(parser: _Parser) -> None:
@@ -547,7 +574,7 @@ def _add_option(
         settings["metavar"] = option.type.upper() if is_plain else "VALUE"
         kind = "" if is_plain else f"{option.type}; "
         about = f" ({kind}default: {option.default_text})"
-    text = (help_text + about).replace("%", "%%")
+    text = printable(help_text + about).replace("%", "%%")
     add(*flags, help=text if shown else argparse.SUPPRESS, **settings)
 
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cnnvis.names import printable
 from cnnvis.reporting import Advance
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.text import Text
 
 # Seconds: before anything is shown, and before a further bar is, lest short tasks flicker.
 PATIENCE, BLINK = 1.0, 0.2
@@ -37,7 +39,7 @@ class Bars:
         with self._lock:
             self._tasks += 1
             bars = self._bars = self._bars or _bars(self._console)
-        task = bars.add_task(what, total=total, visible=False)
+        task = bars.add_task(printable(what), total=total, visible=False)
 
         def show() -> None:
             bars.update(task, visible=True)
@@ -70,11 +72,13 @@ def _bars(console: Console) -> Progress:
         TextColumn,
         TimeRemainingColumn,
     )
-    from rich.text import Text
+
+    from cnnvis.cli.console import words
 
     class Done(MofNCompleteColumn):
         def render(self, task: Task) -> Text:
-            return Text() if task.total is None else super().render(task)
+            return words() if task.total is None else super().render(task)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), Done(), TimeRemainingColumn())
+    what = TextColumn("{task.description}", markup=False)  # a file may be called [red]
+    columns = (what, BarColumn(), Done(), TimeRemainingColumn())
     return Progress(SpinnerColumn(), *columns, console=console, transient=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import number, printable
+from cnnvis.renderers._common import number
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +50,7 @@ class Coloured:
 
     def text(self, words: str) -> str:
         """Words as they may be printed."""
-        return "\n".join(map(printable, words.splitlines()))
+        return "\n".join(map(cnnvis.printable, words.split("\n")))
 
     def picture(self, values: Any, scale: Scale) -> RenderableType:
         """A picture with a dot for each value; a colour of its own where that is no number."""
@@ -115,8 +115,8 @@ class Plain:
 
     def text(self, words: str) -> str:
         """Words as they may be printed."""
-        lines = (printable(line).encode("ascii", "backslashreplace") for line in words.splitlines())
-        return b"\n".join(lines).decode()
+        lines = "\n".join(map(cnnvis.printable, words.split("\n")))
+        return lines.encode("ascii", "backslashreplace").decode()
 
     def picture(self, values: Any, scale: Scale) -> RenderableType:
         """A picture with a character for each value; a blank where that is not a number."""

@@ -41,23 +41,33 @@ def cell_text(cell: object) -> str:
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
-def printable(text: str) -> str:
-    """The same without what would do something to a terminal, or could not be written at all."""
-    known = (
-        letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
-    )
-    return "".join(known)
+def cut(text: str, length: int) -> str:
+    """A text on one line and no longer than so many letters, its end left out where it is."""
+    text = cnnvis.printable(text[: length + 1])
+    return text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def folded(text: str, width: int) -> list[str]:
-    """A text's lines, none wider than so many letters: broken between words where possible."""
+def folded(text: str, width: int, most: int | None = None) -> list[str]:
+    """A text's lines, none wider than so many letters: broken between words where possible.
+
+    Parameters
+    ----------
+    most
+        How many lines there may be; what is left of a longer text ends in dots.
+    """
     from rich.console import Console
     from rich.text import Text
 
+    width = max(width, 1)
     console, lines = Console(width=width), list[Text]()
-    for line in text.splitlines():
-        lines += Text(printable(line)).wrap(console, max(width, 1), overflow="fold")
-    return [line.plain.rstrip() for line in lines]
+    # Of a text without end no more is looked at than can be shown; accents take no room.
+    whole = text if most is None else text[: 4 * width * most]
+    for line in whole.removesuffix("\n").split("\n") if whole else ():
+        lines += Text(cnnvis.printable(line)).wrap(console, width, overflow="fold")
+    kept = [line.plain.rstrip() for line in lines[:most]]
+    if len(kept) < len(lines) or len(whole) < len(text):
+        kept[-1] = f"{kept[-1][: width - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return kept
 
 
 def require_maps(explanation: cnnvis.Explanation) -> None:

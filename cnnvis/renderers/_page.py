@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import cell_text, folded
+from cnnvis.renderers._common import cell_text, cut, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +30,11 @@ TICK, TICK_PAD, NUMBER, NAME_PAD = 2.0, 3.5, 5.5, 1.5
 LETTER, HEADING_LETTER, TABLE_LETTER = 0.062, 0.088, 0.0672
 TABLE_LINE = 0.152
 CELL = 44  # letters of a table's cell, before it is folded
+# Lines of a text, and letters of a name beside an axis and at a place on it: a label may be a novel.
+TITLE_LINES, TITLE_PARTS, HEADING_LINES, CELL_LINES = 3, 4, 3, 12
+AXIS_LETTERS, TICK_LETTERS = 48, 24
+# A $ in a label is no mathematics, nor is a label a program where somebody has all text set by TeX.
+PLAIN: Any = {"parse_math": False, "usetex": False}
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,14 @@ class Page:
 
         self._coordinates = self._map.coordinates
         letters = int(self._place / LETTER)
-        self._titles = [folded(title, letters) for title in titles]
+        self._titles = [
+            [
+                line
+                for part in title.split("\n")[:TITLE_PARTS]
+                for line in folded(part, letters, TITLE_LINES)
+            ]
+            for title in titles
+        ]
         content = self._columns * (self._place + self._gap) - self._gap
         bar = 0.0 if self._map.is_profile or self._map.is_coloured or own_scales else GAP + BAR
         self._across = max(LEFT + content + bar + EDGE, 3.6)
@@ -141,7 +153,7 @@ class Page:
 
     def _label(self, axis: str) -> str:
         described = self._coordinates.get(axis)
-        return axis if described is None else described.label(axis)
+        return cut(axis if described is None else described.label(axis), AXIS_LETTERS)
 
     def _ticks(self, name: str, size: int) -> list[tuple[float, str]]:
         """Round positions of an axis, or words in their middles, and what stands at them."""
@@ -149,7 +161,7 @@ class Page:
 
         described = self._coordinates.get(name)
         if described is not None and (runs := described.runs()):
-            return list(runs)
+            return [(place, cut(text, TICK_LETTERS)) for place, text in runs]
         if described is None or described.values:
             ticks = MaxNLocator(5, integer=True, min_n_ticks=1).tick_values(-0.5, size - 0.5)
             places = [round(tick) for tick in ticks]
@@ -164,8 +176,9 @@ class Page:
         """Numbers along the lower edge, and the axis's name below them."""
         ticks = self._ticks(name, size)
         if not isinstance(place, Frame):
-            place.set_xticks([p for p, _ in ticks], [text for _, text in ticks])
-            place.set_xlabel(self._label(name), fontsize=7, labelpad=NAME_PAD, parse_math=False)
+            words: Any = [text for _, text in ticks]
+            place.set_xticks([p for p, _ in ticks], words, **PLAIN)
+            place.set_xlabel(self._label(name), fontsize=7, labelpad=NAME_PAD, **PLAIN)
             return
         left, y, width, _ = place.box
         down = 1 / POINTS / self._down
@@ -194,7 +207,7 @@ class Page:
         return TICK + TICK_PAD + widest
 
     def _write(self, x: float, y: float, text: str, **style: Any) -> None:
-        self.figure.text(x, y, text, parse_math=False, **style)
+        self.figure.text(x, y, text, **PLAIN, **style)
 
     def draw_frames(self) -> None:
         """The lines around pictures and at their numbers, all at once."""
@@ -252,7 +265,7 @@ class Page:
             self._tops[number // self._columns] - TITLE_GAP, 0, 0,
         )  # fmt: skip
         title = "\n".join(self._titles[number])
-        self.figure.text(left, top, title, fontsize=7, ha="center", va="bottom", parse_math=False)
+        self.figure.text(left, top, title, fontsize=7, ha="center", va="bottom", **PLAIN)
 
     def _box(self, left: float, top: float, width: float, height: float) -> Any:
         across, down = self._across, self._down
@@ -260,11 +273,12 @@ class Page:
 
 
 @functools.cache
-def _width(number: str) -> float:
-    """How wide a number is, in points."""
+def _width(text: str) -> float:
+    """How wide a number or a word at an axis is, in points."""
     from matplotlib.textpath import TextPath
 
-    return float(TextPath((0, 0), number, size=6).get_extents().width)
+    plain = text.replace("$", r"\$")  # which no option keeps from being mathematics here
+    return float(TextPath((0, 0), plain, size=6).get_extents().width)
 
 
 def _round_numbers(height: float) -> Any:
@@ -305,8 +319,8 @@ def table_page(explanation: cnnvis.Explanation) -> Figure:
     figure = heading.figure(width, height)
     style: Any = {"va": "top", "fontsize": 8, "family": "monospace", "linespacing": 1.3}
     for top, text, weight in ((heading.height, names, "bold"), (below_names + 0.06, lines, None)):
-        where = (EDGE / width, 1 - top / height)
-        figure.text(*where, "\n".join(text), weight=weight, parse_math=False, **style)
+        x, y = EDGE / width, 1 - top / height
+        figure.text(x, y, "\n".join(text), weight=weight, **PLAIN, **style)
     rule = 1 - below_names / height
     figure.add_artist(Line2D([EDGE / width, 1 - EDGE / width], [rule, rule], lw=0.6, color="0.4"))
     return figure
@@ -314,7 +328,7 @@ def table_page(explanation: cnnvis.Explanation) -> Figure:
 
 def _column(name: str, cells: Sequence[Any]) -> list[list[str]]:
     """The lines of a column's name and of each of its cells, all equally wide."""
-    texts = [folded(cell_text(cell), CELL) or [""] for cell in (name, *cells)]
+    texts = [folded(cell_text(cell), CELL, CELL_LINES) or [""] for cell in (name, *cells)]
     width = max(len(line) for text in texts for line in text)
     numbers = all(isinstance(cell, int | float | None) for cell in cells)
     return [[line.rjust(width) if numbers else line.ljust(width) for line in t] for t in texts]
@@ -349,8 +363,9 @@ class _Heading:
             words.append(f"- the first {shown} of {len(explanation)} maps")
         files = [(facts.get(what) or {}).get("file") for what in ("model", "data")]
         about = ", ".join(str(name) for name in files if name)
-        self._lines = folded(" ".join(words), int((width - EDGE) / HEADING_LETTER))
-        self._files = folded(about, int((width - EDGE) / LETTER))
+        room = int((width - EDGE) / HEADING_LETTER)
+        self._lines = folded(cnnvis.printable(" ".join(words)), room, HEADING_LINES)
+        self._files = folded(cnnvis.printable(about), int((width - EDGE) / LETTER), HEADING_LINES)
         self._below = 0.1 + 0.16 * len(self._lines)
         self.height = self._below + LINE * len(self._files) + 0.06
 
@@ -359,7 +374,7 @@ class _Heading:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(width, height))
-        style: Any = {"ha": "center", "va": "top", "parse_math": False}
+        style: Any = {"ha": "center", "va": "top", **PLAIN}
         top, below = 1 - 0.1 / height, 1 - self._below / height
         figure.text(0.5, top, "\n".join(self._lines), fontsize=9, weight="bold", **style)
         figure.text(0.5, below, "\n".join(self._files), fontsize=7, color="0.4", **style)

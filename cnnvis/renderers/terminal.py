@@ -65,7 +65,7 @@ def terminal(
     above = [pair.input for pair in pairs if pair.input is not None]
     if panels[0].is_profile or panels[0].is_strips:
         layout = curves_layout(panels, above, console.width, columns, rows, signed=signed)
-        titles = ["  ".join(panel.title.splitlines()) for panel in panels]
+        titles = ["  ".join(panel.title.split("\n")) for panel in panels]
     else:
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
         titles = [panel.title for panel in panels]

@@ -1,0 +1,124 @@
+"""Names that came from files and strangers: as they are shown, and as files may be called."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+LONGEST = 120
+"""How many bytes a name made for a file has at most: with an ending, a number and what temporary
+names add to it, fewer than any file system takes."""
+
+# What Unicode calls printable and nobody sees: joiners, fillers, selectors of variants.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0000-\U000e0fff]"
+)
+_NOT_PLAIN = re.compile("[^ -~]")
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE
+)
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""The same with all that is not to be seen, or would do something to a terminal, written out.
+
+    Control characters, those that turn the direction of text, those of no width, line separators
+    and halves of characters become ``\x1b``, ``\u202e``, ... Letters of any script, their accents
+    and pictographs stay; blanks of any width become one.
+
+    Parameters
+    ----------
+    lines
+        Keep ends of lines and tabs, for texts that are meant to have some.
+    """
+    if text.isprintable() and not _UNSEEN.search(text):
+        return text
+    if lines:
+        return "".join(
+            part if part in ("\n", "\t") else printable(part)
+            for part in re.split(r"([\n\t])", text)
+        )
+    return _NOT_PLAIN.sub(lambda found: _written_out(found[0]), text)
+
+
+def _written_out(letter: str) -> str:
+    if letter.isprintable() and not _UNSEEN.match(letter):
+        return letter
+    if unicodedata.category(letter) == "Zs":
+        return " "
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def json_text(value: Any, **settings: Any) -> str:
+    """JSON for people and scripts: legible in any script, and what is unseen escaped.
+
+    Parameters
+    ----------
+    settings
+        Arguments of `json.dumps`.
+    """
+    return escaped(json.dumps(value, indent=2, ensure_ascii=False, **settings), pairs=True)
+
+
+def escaped(text: str, *, pairs: bool = False) -> str:
+    r"""The same with what is unseen as ``\u202e``, as TOML, Python and JSON take it inside strings.
+
+    Parameters
+    ----------
+    pairs
+        Write the rarer characters as JSON does, in two halves, and not as ``\U000e0041``.
+    """
+
+    def one(found: re.Match[str]) -> str:
+        letter = found[0]
+        if letter.isprintable() and not _UNSEEN.match(letter):
+            return letter
+        if not pairs and ord(letter) > 0xFFFF:
+            return f"\\U{ord(letter):08x}"
+        units = letter.encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+    return re.sub("[^ -~\n\t]", one, text)
+
+
+def file_name(text: str) -> str:
+    """A name for a file, made of any text: of a layer called block1/conv, or worse.
+
+    It holds letters, digits and ``_ . + = -``, begins with none of the last four, is not too long,
+    and is none that a system keeps for itself. Other texts may give the same name: see `unused`.
+    """
+    plain = "".join(_of_file(letter) for letter in unicodedata.normalize("NFC", text))
+    plain = re.sub("-{2,}", "-", plain).strip("-.+=") or "unnamed"
+    if reserved := _RESERVED.match(plain):
+        plain = f"{reserved[0]}_{plain[reserved.end() :]}"
+    if len(plain.encode()) <= LONGEST:
+        return plain
+    # What was cut off still tells names apart.
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    kept = plain.encode()[: LONGEST - len(mark) - 1].decode(errors="ignore").rstrip("-.+=")
+    return f"{kept}-{mark}"
+
+
+def _of_file(letter: str) -> str:
+    is_letter = letter.isalnum() or unicodedata.category(letter).startswith("M")
+    if letter in "_.+=" or (is_letter and not _UNSEEN.match(letter)):
+        return letter
+    return "-"
+
+
+def unused(path: Path, taken: set[str]) -> Path:
+    """The path, or the same with a number where an earlier one has its name; it is taken now.
+
+    Two names that differ in case alone are one name to many file systems.
+    """
+    stem, number = path.stem, 1
+    while (key := unicodedata.normalize("NFC", str(path)).casefold()) in taken:
+        number += 1
+        path = path.with_stem(f"{stem}_{number}")
+    taken.add(key)
+    return path
