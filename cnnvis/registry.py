@@ -29,12 +29,7 @@ STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
 RESERVED = frozenset(
-    """
-    architecture axes batch_size class_names compile custom data filter images input
-    input_shape isolate isolate_memory isolate_only isolate_timeout layer mixed_precision
-    model no_plugins out output plugin plugin_options quiet region render samples
-    technique threads verbose
-    """.split()
+    ["architecture", "axes", "batch_size", "class_names", "compile", "custom", "data", "filter", "images", "input", "input_shape", "isolate", "isolate_memory", "isolate_only", "isolate_timeout", "layer", "mixed_precision", "model", "no_plugins", "out", "output", "plugin", "plugin_options", "quiet", "region", "render", "samples", "technique", "threads", "verbose"]
 )
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 
@@ -336,7 +331,7 @@ def _require_usable(plugin: Any) -> None:
         raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
     taken = RESERVED & {option.name for option in options_of(plugin)}
     if plugin.kind == "technique" and taken:
-        raise TypeError(f"the option {taken.pop()!r} is a name that cnnvis itself uses")
+        raise TypeError(f"the option {min(taken)!r} is a name that cnnvis itself uses")
 
 
 def _is_name(name: object) -> bool:

@@ -244,7 +244,7 @@ def _save(figure: Figure, path: Path, dpi: int, facts: str) -> None:
             f"the picture would be {size[0]} x {size[1]} pixels, and a side must be below "
             f"{LARGEST}: lower limit or dpi, or write .svg or .pdf"
         )
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         # A name in a script that matplotlib's font does not have is drawn as boxes, which says so.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
