@@ -6,20 +6,24 @@ images take the memory of one batch.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cnnvis.errors import UserError
-from cnnvis.explaining import Stream, Subject
+from cnnvis.explaining import Keeper, Stream, Subject
 from cnnvis.explanation import Explanation
 from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
 from cnnvis.registry import registry
 from cnnvis.reporting import note, notes_kept
-from cnnvis.runner import RESULTS, destination, require_writable, write
+from cnnvis.runner import RESULTS, asked_into, beside, destination, require_writable, write
+from cnnvis.runs.folder import Into, RunFolder, kept_in
+from cnnvis.runs.manifest import loading_of
 from cnnvis.sources import PathName, PluginOptions
 
 
@@ -35,6 +39,8 @@ class Step:
         """All its options, checked."""
         return checked(self.plugin, self.given)
 
+
+Keep = Callable[[str | None], Keeper]
 
 StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
@@ -56,6 +62,11 @@ def chain(
     architecture: PathName | None = None,
     axes: Mapping[str, Any] | None = None,
     out: PathName | None = None,
+    into: PathName | Into | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
     plugin_options: PluginOptions | None = None,
     show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
     wrote: Callable[[Any], None] | None = None,
@@ -74,6 +85,9 @@ def chain(
         As in `cnnvis.run`.
     out
         The file or folder that renderers write to.
+    into, resume, shard, shard_size, strict
+        As in `cnnvis.run`. The folder keeps the maps of techniques; transforms and renderers take
+        them from there. A share of the shards goes through none of these.
     show
         Called with renderers that print, and what they are to print; they are left out by default.
     wrote
@@ -95,6 +109,7 @@ def chain(
     if any(step.plugin.suffixes for step in chosen):
         require_writable(RESULTS if out is None else Path(out))
     side = plugin_options or {}
+    keeping = asked_into(into, resume, shard, shard_size)
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     with notes_kept() as notes:
@@ -102,39 +117,95 @@ def chain(
         subject = Subject.of(
             model, data, images, target, class_names, side, lacking, input, axes, techniques
         )
-        stack: list[Stream] = []
-        shown: set[str] = set()
-        results: list[Result] = []
-        for step, given in zip(chosen, options, strict=True):
-            match step.plugin.kind:
-                case "technique":
-                    more = _explained(subject, step.plugin, given)
-                    stack += more
-                    results += [step.plugin.gives or "images"] * len(more)
-                case "transform":
-                    _transform(stack, step, given)
-                    results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
-                case _:
-                    for stream, result in zip(stack, results, strict=True):
-                        explanation = _with_notes(_shown(stream, result, step, given), notes)
-                        if not step.plugin.suffixes:
-                            if show is not None:
-                                show(step.plugin, explanation, given)
-                            continue
-                        path = destination(explanation, step.plugin, out, taken=shown)
-                        shown.add(str(path))
-                        write(explanation, step.plugin, path, given)
-                        if wrote is not None:
-                            wrote(path)
-        return [_with_notes(stream.whole(), notes) for stream in stack]
+        subject = replace(subject, stops=strict)
+        kept = [
+            (step.plugin, given)
+            for step, given in zip(chosen, options, strict=True)
+            if step.plugin.gives_maps_of_images
+        ]
+        loading = loading_of(side, lacking)
+        with kept_in(keeping, subject, kept, loading, class_names, beside(out)) as folder:
+            if folder is None or folder.into.share.is_whole:
+                stack = _run(chosen, options, subject, folder, notes, out, show, wrote)
+            else:
+                streams = _techniques(chosen, options, subject, folder)
+                return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
+            return [_with_notes(stream.whole(), notes) for stream in stack]
 
 
-def _explained(subject: Subject, plugin: Plugin, options: Mapping[str, Any]) -> list[Stream]:
+def _techniques(
+    steps: Sequence[Step],
+    options: Sequence[Mapping[str, Any]],
+    subject: Subject,
+    folder: RunFolder,
+) -> Iterator[Stream]:
+    """The streams of the techniques whose maps are kept."""
+    keepers = _keepers(steps, folder)
+    for step, given, keep in zip(steps, options, keepers, strict=True):
+        if keep is not None:
+            yield from _explained(subject, step.plugin, given, keep)
+
+
+def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | None]:
+    """For each step what keeps its maps, None for those that have none to keep."""
+    if folder is None:
+        return [None] * len(steps)
+    numbers = itertools.count()
+    return [
+        functools.partial(folder.part, next(numbers)) if step.plugin.gives_maps_of_images else None
+        for step in steps
+    ]
+
+
+def _run(
+    steps: Sequence[Step],
+    options: Sequence[Mapping[str, Any]],
+    subject: Subject,
+    folder: RunFolder | None,
+    notes: Sequence[str],
+    out: PathName | None,
+    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None,
+    wrote: Callable[[Any], None] | None,
+) -> list[Stream]:
+    """Take all steps; what is on the stack in the end."""
+    stack: list[Stream] = []
+    shown: set[str] = set()
+    results: list[Result] = []
+    for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
+        match step.plugin.kind:
+            case "technique":
+                more = _explained(subject, step.plugin, given, keep)
+                if folder is not None and keep is not None:
+                    for stream in more:
+                        folder.fill(stream)
+                stack += more
+                results += [step.plugin.gives or "images"] * len(more)
+            case "transform":
+                _transform(stack, step, given)
+                results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
+            case _:
+                for stream, result in zip(stack, results, strict=True):
+                    explanation = _with_notes(_shown(stream, result, step, given), notes)
+                    if not step.plugin.suffixes:
+                        if show is not None:
+                            show(step.plugin, explanation, given)
+                        continue
+                    path = destination(explanation, step.plugin, out, taken=shown)
+                    shown.add(str(path))
+                    write(explanation, step.plugin, path, given)
+                    if wrote is not None:
+                        wrote(path)
+    return stack
+
+
+def _explained(
+    subject: Subject, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None
+) -> list[Stream]:
     """A technique's result for each of the model's inputs that gets one."""
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
-    results = subject.explained(plugin, options, strict=False)
+    results = subject.explained(plugin, options, strict=False, kept=keep)
     if subject.inputs is not None or len(results) == 1:
-        return list(subject.explained(plugin, options).values())
+        return list(subject.explained(plugin, options, kept=keep).values())
     # What an input cannot have is found out on a single image, before all others are computed.
     fitting = []
     for name, stream in results.items():

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -56,6 +56,7 @@ the seconds a layer that it takes to compile."""
 class _Settings:
     compile: Compile = "auto"
     batch_size: int | None = None
+    is_settled: bool = False
 
 
 _settings: ContextVar[_Settings | None] = ContextVar("computing", default=None)
@@ -103,6 +104,47 @@ def computing(
         yield
     finally:
         _settings.reset(token)
+
+
+@contextmanager
+def settled(compile: Compile, batch_size: int) -> Iterator[None]:
+    """Have networks computed in one and the same way inside the block, in full batches.
+
+    So the same images, taken together, have the same maps to the last digit, whatever was computed
+    before them and whatever memory and time there are.
+    """
+    token = _settings.set(_Settings(compile, batch_size, is_settled=True))
+    try:
+        yield
+    finally:
+        _settings.reset(token)
+
+
+def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Compile, int]:
+    """The way that is settled on where somebody needs one: what was asked for, or else the graph.
+
+    Parameters
+    ----------
+    each
+        How many bytes the network needs for one sample, about.
+    before
+        The way that was settled on before.
+    """
+    now = _now()
+    compile: Compile = now.compile
+    if compile == "auto":
+        compile = "graph" if before is None else before["compile"]
+    if now.batch_size is not None:
+        return compile, now.batch_size
+    return compile, _fitting(each) if before is None else before["batch_size"]
+
+
+def _fitting(each: int) -> int:
+    """How many samples of so many bytes go into a batch, by what they need and what there is."""
+    # Of a small network more at a time, since each batch has a price of its own.
+    # A power of two, as other numbers of images are that are taken at a time.
+    size: int = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // each, 1)))))
+    return max(1, min(size, machine.available_memory() // 2 // each))
 
 
 def batch_size(default: int = BATCH) -> int:
@@ -162,6 +204,12 @@ class Compiled:
                         raise UserError(
                             "there is not enough memory to compute even one input"
                         ) from error
+                    if _now().is_settled:
+                        raise UserError(
+                            f"there is not enough memory for the batches of {size} that this run "
+                            "was begun with: go on with --resume where there is more, or begin "
+                            f"anew with --batch-size {(size + 1) // 2}"
+                        ) from error
                     size = (size + 1) // 2
                     log.info("a batch did not fit into memory; going on with %d at a time", size)
                     continue
@@ -179,13 +227,10 @@ class Compiled:
         size = asked or BATCH
         each = self.footprint(arrays)
         if asked is None and each:
-            # Of a small network more at a time, since each batch has a price of its own.
-            # A power of two, as other numbers of images are that are taken at a time.
-            size = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // each, 1)))))
-            size = max(1, min(size, machine.available_memory() // 2 // each))
+            size = _fitting(each)
             if size < BATCH:
                 log.info("%d at a time, which is what memory allows", size)
-        if count >= size:
+        if count >= size or _now().is_settled:
             return size
         # Filling up a batch that was traced already takes less than tracing another.
         traced = [one for _, one in self._traced if count <= one <= min(2 * count, size)]

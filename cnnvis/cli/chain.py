@@ -13,14 +13,14 @@ from rich.text import Text
 
 from cnnvis.chains import Step, chain, require_fitting, steps_of
 from cnnvis.cli.progress import Bars
-from cnnvis.cli.run import messages_console
+from cnnvis.cli.run import SOME_FAILED, kept, messages_console
 from cnnvis.config import sources, with_settings
 from cnnvis.errors import UserError, printable
 from cnnvis.explanation import Explanation
 from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
-from cnnvis.reporting import reported_to
+from cnnvis.reporting import failures_kept, reported_to
 
 
 def run_chain(
@@ -33,8 +33,13 @@ def run_chain(
     save: str | None = None,
     quiet: bool = False,
     verbose: bool = False,
+    into: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
     plugin_options: Mapping[str, Mapping[str, Any]],
-) -> None:
+) -> int:
     """Run a chain, or print it in another form."""
     recipe = _recipe(subject, steps, file, name)
     chosen = [
@@ -46,7 +51,7 @@ def run_chain(
         _ = step.options  # looked at before anything is loaded or printed
     if form is not None:
         sys.stdout.write(recipe.written(form))
-        return
+        return 0
     if "model" not in recipe.subject:
         raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
     if save is not None:
@@ -60,18 +65,23 @@ def run_chain(
     def wrote(path: Path) -> None:
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
-    with nullcontext() if quiet else reported_to(Bars(messages)):
+    keeping = kept(into, resume, shard, shard_size, [])
+    with nullcontext() if quiet else reported_to(Bars(messages)), failures_kept() as failures:
         found = chain(
-            recipe.subject["model"], chosen, **given,
+            recipe.subject["model"], chosen, **given, into=keeping, strict=strict,
             plugin_options=plugin_options, show=show, wrote=wrote,
         )  # fmt: skip
+    if shard is not None:
+        results.print(str(into), soft_wrap=True, markup=False, highlight=False)
+    code = SOME_FAILED if failures else 0
     if quiet:
-        return
+        return code
     for note in dict.fromkeys(note for one in found for note in one.notes):
         messages.print(Text.assemble(("note: ", "bold"), printable(note)))
     if verbose:
         for one in found:
             messages.print_json(data=dict(one.provenance))
+    return code
 
 
 def _recipe(

@@ -17,8 +17,12 @@ from cnnvis.explanation import Explanation
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
-from cnnvis.reporting import reported_to
+from cnnvis.reporting import failures_kept, reported_to
 from cnnvis.runner import run, writers, written
+from cnnvis.runs.folder import Into, asked_for
+
+SOME_FAILED = 3
+"""Exit code: all is done but some images, which are named."""
 
 
 def explain(
@@ -31,19 +35,32 @@ def explain(
     out: str | None = None,
     quiet: bool = False,
     verbose: bool = False,
+    into: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
     **given: Any,
-) -> None:
+) -> int:
     """Run a technique, show the result on stdout and say what there is to say on stderr."""
     messages = messages_console()
     results = Console()
+    is_table = registry().get("technique", technique).gives == "table"
     to_file = writers(render, out)
     to_console = [r for r in map(_renderer, render) if not r.suffixes]
-    with nullcontext() if quiet else reported_to(Bars(messages)):
-        explanation = run(technique, model, plugin_options=plugin_options, **given, **options)
-        if not render and not to_file and (explanation.table is None or out is not None):
-            to_file = [_renderer("png")]
-        if not render and (explanation.table is not None or results.is_terminal):
-            to_console = [_renderer("terminal")]
+    if not render and not to_file and (not is_table or out is not None):
+        to_file = [_renderer("png")]
+    if not render and (is_table or results.is_terminal):
+        to_console = [_renderer("terminal")]
+    keeping = kept(into, resume, shard, shard_size, [
+        checked(renderer, plugin_options.get(renderer.name, {})) for renderer in to_file + to_console
+    ])  # fmt: skip
+    with nullcontext() if quiet else reported_to(Bars(messages)), failures_kept() as failures:
+        explanation = run(
+            technique, model, plugin_options=plugin_options, into=keeping, **given, **options
+        )
+        if shard is not None:  # renderers wait for the whole
+            to_file, to_console = [], []
+            results.print(str(into), soft_wrap=True, markup=False, highlight=False)
         paths = written(explanation, to_file, out, plugin_options)
     for renderer in to_console:
         chosen = checked(renderer, plugin_options.get(renderer.name, {}))
@@ -53,6 +70,30 @@ def explain(
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)
     if not quiet:
         _tell(explanation, messages, verbose)
+    return SOME_FAILED if failures else 0
+
+
+def kept(
+    into: str | None,
+    resume: bool,
+    shard: str | None,
+    shard_size: int | None,
+    renderers: Sequence[Mapping[str, Any]],
+) -> Into | None:
+    """Where maps are to be kept, as it was typed.
+
+    Parameters
+    ----------
+    renderers
+        The options of all renderers: where each shows no more than so many maps, nobody needs more.
+    """
+    if into == "none":
+        return None
+    limits = [options.get("limit") for options in renderers]
+    shown = [limit for limit in limits if isinstance(limit, int)]
+    return asked_for(
+        into, resume, shard, shard_size, max(shown) if len(shown) == len(limits) > 0 else None
+    )
 
 
 def messages_console() -> Console:
