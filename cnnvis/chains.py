@@ -130,7 +130,9 @@ def chain(
             else:
                 streams = _techniques(chosen, options, subject, folder)
                 return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
-            return [_with_notes(stream.whole(), notes) for stream in stack]
+            shown = None if folder is None else folder.into.shown
+            left = [stream.whole() if shown is None else stream.first(shown)[0] for stream in stack]
+            return [_with_notes(one, notes) for one in left]
 
 
 def _techniques(

@@ -377,7 +377,7 @@ def _computed(
         except (DiskError, NothingUsable):
             raise
         except UserError as error:
-            if not tally.images:
+            if not tally.worked:
                 tally.require_single(error, functools.partial(alone, batch), len(batch))
             if len(batch) == 1:
                 failed[places[0]] = Failure("no map", str(error))
@@ -388,13 +388,14 @@ def _computed(
             return
         if found.maps is not None and found.samples is not None:
             good = _finite_maps(found)
-            if not (good.any() or tally.images) and len(batch) >= min(PROBES, tally.of):
+            if not (good.any() or tally.worked) and len(batch) >= min(PROBES, tally.of):
                 raise UserError(_no_numbers(plugin))
             bad = np.flatnonzero(~good).tolist()
             failed.update({places[i]: Failure("no map", _no_numbers(plugin)) for i in bad})
             found = found[np.flatnonzero(good).tolist()] if bad else found
         if len(found):
             parts.append(found)
+            tally.worked = True
 
     def alone(batch: Samples, place: int) -> None:
         explain(model.tallying([]), batch[place : place + 1])
@@ -453,6 +454,7 @@ class _Tally:
     of: int = 0
     stops: bool = False
     images: int = 0
+    worked: bool = False
     blank: list[str] = field(default_factory=list)
     zero: list[int] = field(default_factory=list)
     alike: int = 0
@@ -477,6 +479,7 @@ class _Tally:
             if self.stops:
                 raise UserError(f"image {index} stopped the run, as strict asks: {failure.reason}")
         if piece.found is not None:
+            self.worked = True
             self.images += len(piece.found)
             if piece.found.maps is not None and piece.found.samples is not None:
                 self.judge(piece.found)
@@ -495,6 +498,7 @@ class _Tally:
             except UserError as one:
                 self.refused.append(one)
             else:
+                self.worked = True
                 return
         if count == 1:
             self.refused.append(error)

@@ -201,6 +201,8 @@ def asked_into(
     asked = into if isinstance(into, Into) else asked_for(into, resume, shard, shard_size)
     if asked.folder is not None:
         require_writable(asked.folder)
+        if asked.folder.is_file():
+            raise UserError(f"{str(asked.folder)!r} is a file, and a run folder is to be there")
         read_manifest(asked.folder, resume=asked.resume)
     return asked
 

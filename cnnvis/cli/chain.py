@@ -65,7 +65,8 @@ def run_chain(
     def wrote(path: Path) -> None:
         results.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
-    keeping = kept(into, resume, shard, shard_size, [])
+    # What is on the stack in the end is only asked for its notes.
+    keeping = kept(into, resume, shard, shard_size, given.get("out"), [{"limit": 1}])
     with nullcontext() if quiet else reported_to(Bars(messages)), failures_kept() as failures:
         found = chain(
             recipe.subject["model"], chosen, **given, into=keeping, strict=strict,

@@ -18,7 +18,7 @@ from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import failures_kept, reported_to
-from cnnvis.runner import run, writers, written
+from cnnvis.runner import beside, run, writers, written
 from cnnvis.runs.folder import Into, asked_for
 
 SOME_FAILED = 3
@@ -51,7 +51,7 @@ def explain(
         to_file = [_renderer("png")]
     if not render and (is_table or results.is_terminal):
         to_console = [_renderer("terminal")]
-    keeping = kept(into, resume, shard, shard_size, [
+    keeping = kept(into, resume, shard, shard_size, out, [
         checked(renderer, plugin_options.get(renderer.name, {})) for renderer in to_file + to_console
     ])  # fmt: skip
     with nullcontext() if quiet else reported_to(Bars(messages)), failures_kept() as failures:
@@ -78,6 +78,7 @@ def kept(
     resume: bool,
     shard: str | None,
     shard_size: int | None,
+    out: str | None,
     renderers: Sequence[Mapping[str, Any]],
 ) -> Into | None:
     """Where maps are to be kept, as it was typed.
@@ -91,9 +92,8 @@ def kept(
         return None
     limits = [options.get("limit") for options in renderers]
     shown = [limit for limit in limits if isinstance(limit, int)]
-    return asked_for(
-        into, resume, shard, shard_size, max(shown) if len(shown) == len(limits) > 0 else None
-    )
+    needed = max(shown) if len(shown) == len(limits) > 0 else None
+    return asked_for(into, resume, shard, shard_size, needed, beside(out))
 
 
 def messages_console() -> Console:

@@ -52,6 +52,8 @@ class Into:
         How many images a shard holds; None for as many as a technique is given at a time.
     shown
         How many maps whoever asks needs at most; None for all.
+    beside
+        In which folder it is if nobody named it; None for where other output goes.
     """
 
     folder: Path | None
@@ -59,6 +61,7 @@ class Into:
     share: Share = WHOLE
     shard_size: int | None = None
     shown: int | None = None
+    beside: Path | None = None
 
     def __post_init__(self) -> None:
         if self.shard_size is not None and self.shard_size < 1:
@@ -73,6 +76,7 @@ def asked_for(
     shard: str | None = None,
     shard_size: int | None = None,
     shown: int | None = None,
+    beside: Path | None = None,
 ) -> Into:
     """The same from what a person says.
 
@@ -82,7 +86,8 @@ def asked_for(
         If that cannot be.
     """
     share = WHOLE if shard is None else share_of(shard)
-    return Into(None if folder is None else Path(folder), resume, share, shard_size, shown)
+    path = None if folder is None else Path(folder)
+    return Into(path, resume, share, shard_size, shown, beside)
 
 
 def share_of(text: str) -> Share:
@@ -122,7 +127,7 @@ class RunFolder:
     path: Path
     facts: Mapping[str, Any]
     into: Into
-    disk: Disk = DISK
+    disk: Disk
     parts: dict[str, Part] = field(default_factory=dict)
 
     def part(self, step: int, name: str | None) -> Part:
@@ -241,7 +246,7 @@ def kept_in(
         return
     if subject.model is None or one is None or not techniques:
         raise UserError("a run folder keeps maps of images, and there are none here")
-    path = into.folder or _default(beside, subject, techniques)
+    path = into.folder or _default(into.beside or beside, subject, techniques)
     if into.folder is None:
         note(f"what is computed is kept in {str(path)!r}; stopped, it goes on with --resume")
     DISK.require_folder(path)
@@ -268,7 +273,7 @@ def kept_in(
             )
         settled = now["computed"]
         with compiling.settled(settled["compile"], settled["batch_size"]):
-            yield RunFolder(path, before or now, into)
+            yield RunFolder(path, before or now, into, DISK)
 
 
 def _default(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cnnvis.errors import UserError
@@ -32,8 +32,11 @@ def locked(folder: Path) -> Iterator[None]:
         _lock(handle, folder)
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield
-        os.ftruncate(handle, 0)  # only a run that died leaves its number there
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                os.ftruncate(handle, 0)  # only a run that died leaves its number there
     finally:
         os.close(handle)
 
