@@ -11,8 +11,8 @@ import sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 
-import keras  # noqa: E402, F401
-import tensorflow  # noqa: E402, F401
+import keras  # noqa: F401
+import tensorflow  # noqa: F401
 
 for line in sys.stdin:
     words, said = json.loads(line)

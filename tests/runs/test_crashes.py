@@ -7,8 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import Runs, bytes_of
 from disks import Counting, Crash, Full, Losing, Quick
+from quickruns import Runs, bytes_of
 
 import cnnvis
 from cnnvis.runs.merging import merge

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SIZE, Runs, bytes_of
+from quickruns import SIZE, Runs, bytes_of
 
 import cnnvis
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import bytes_of
 from PIL import Image
+from quickruns import bytes_of
 
 import cnnvis
 from cnnvis.runs import folder as folders

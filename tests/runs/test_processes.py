@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import bytes_of
+from quickruns import bytes_of
 
 from cnnvis.errors import UserError
 from cnnvis.runs.locks import locked
@@ -210,10 +211,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(server: Server, fo
         while code == -9:
             process = server.start(*words(into))
             time.sleep(rng.uniform(0, 1.1 * took))
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             code, said = server.ended()
             assert code in (0, -9), said
             kills += code == -9
