@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnnvis.comparison import compare as compare
     from cnnvis.compiling import computing as computing
     from cnnvis.coordinates import Axis as Axis
+    from cnnvis.errors import DiskError as DiskError
+    from cnnvis.errors import NothingUsable as NothingUsable
     from cnnvis.errors import PluginError as PluginError
     from cnnvis.errors import UserError as UserError
     from cnnvis.examination import doctor as doctor
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from cnnvis.reporting import note as note
     from cnnvis.reporting import progress as progress
     from cnnvis.runner import run as run
+    from cnnvis.runs.merging import merge as merge
     from cnnvis.samples import Samples as Samples
     from cnnvis.sources import read_samples as read_samples
 
@@ -57,7 +60,7 @@ _HOMES = {
     "comparison": ("Comparison", "compare"),
     "compiling": ("computing",),
     "coordinates": ("Axis",),
-    "errors": ("PluginError", "UserError"),
+    "errors": ("DiskError", "NothingUsable", "PluginError", "UserError"),
     "examination": ("doctor",),
     "explaining": ("Stream",),
     "explanation": ("Explanation", "Target", "axis_names"),
@@ -70,6 +73,7 @@ _HOMES = {
     "registry": ("load_plugin",),
     "reporting": ("note", "progress"),
     "runner": ("run",),
+    "runs.merging": ("merge",),
     "samples": ("Samples",),
     "sources": ("read_samples",),
 }

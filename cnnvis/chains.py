@@ -6,15 +6,16 @@ images take the memory of one batch.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cnnvis.errors import PluginError, UserError, together
-from cnnvis.explaining import Stream, Subject
+from cnnvis.explaining import Keeper, Stream, Subject
 from cnnvis.explanation import Explanation
 from cnnvis.isolation import isolates
 from cnnvis.model import Model
@@ -22,8 +23,12 @@ from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
 from cnnvis.registry import registry
 from cnnvis.reporting import note, notes_kept
-from cnnvis.runner import RESULTS, destination, require_writable, write
+from cnnvis.runner import RESULTS, asked_into, beside, destination, require_writable, write
+from cnnvis.runs.folder import Into, RunFolder, kept_in
+from cnnvis.runs.manifest import loading_of
 from cnnvis.sources import PathName, PluginOptions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Step:
         """All its options, checked."""
         return checked(self.plugin, self.given)
 
+
+Keep = Callable[[str | None], Keeper]
 
 StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
@@ -60,6 +67,11 @@ def chain(
     architecture: PathName | None = None,
     axes: Mapping[str, Any] | None = None,
     out: PathName | None = None,
+    into: PathName | Into | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
     plugin_options: PluginOptions | None = None,
     show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
     wrote: Callable[[Any], None] | None = None,
@@ -81,6 +93,9 @@ def chain(
         As in `cnnvis.run`.
     out
         The file or folder that renderers write to.
+    into, resume, shard, shard_size, strict
+        As in `cnnvis.run`. The folder keeps the maps of techniques; transforms and renderers take
+        them from there. A share of the shards goes through none of these.
     show
         Called with renderers that print, and what they are to print; they are left out by default.
     wrote
@@ -108,6 +123,7 @@ def chain(
     if any(step.plugin.suffixes for step in chosen):
         require_writable(RESULTS if out is None else Path(out))
     side = plugin_options or {}
+    keeping = asked_into(into, resume, shard, shard_size)
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     with notes_kept() as notes:
@@ -115,39 +131,34 @@ def chain(
         subject = Subject.of(
             model, data, images, target, class_names, side, lacking, input, axes, techniques
         )
-        stack: list[Stream] = []
+        subject = replace(subject, stops=strict)
+        kept = [
+            (step.plugin, given)
+            for step, given in zip(chosen, options, strict=True)
+            if step.plugin.gives_maps_of_images
+        ]
+        loading = loading_of(side, lacking)
         failures = _Failures()
-        shown: set[str] = set()
-        results: list[Result] = []
-        for step, given in zip(chosen, options, strict=True):
-            match step.plugin.kind:
-                case "technique":
-                    more = _explained(subject, step.plugin, given)
-                    stack += more
-                    results += [step.plugin.gives or "images"] * len(more)
-                case "transform":
-                    _transform(stack, step, given)
-                    results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
-                case _:
-                    for stream, result in zip(stack, results, strict=True):
-                        part = partial(_shown, stream, result, step, given)
-                        explanation = failures.result(stream, part)
-                        if explanation is None:
-                            continue
-                        explanation = _with_notes(explanation, notes)
-                        with failures.kept():
-                            if not step.plugin.suffixes:
-                                if show is not None:
-                                    show(step.plugin, explanation, given)
-                                continue
-                            path = destination(explanation, step.plugin, out, taken=shown)
-                            write(explanation, step.plugin, path, given)
-                            if wrote is not None:
-                                wrote(path)
-        wholes = [failures.result(stream, stream.whole) for stream in stack]
-        found = [_with_notes(one, notes) for one in wholes if one is not None]
+        with kept_in(keeping, subject, kept, loading, class_names, beside(out)) as folder:
+            if folder is None or folder.into.share.is_whole:
+                stack = _run(chosen, options, subject, folder, failures, notes, out, show, wrote)
+            else:
+                streams = _techniques(chosen, options, subject, folder)
+                return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
+            shown = None if folder is None else folder.into.shown
+            left = [
+                failures.result(
+                    stream, stream.whole if shown is None else partial(_first, stream, shown)
+                )
+                for stream in stack
+            ]
+            found = [_with_notes(one, notes) for one in left if one is not None]
     failures.close(found)
     return found
+
+
+def _first(stream: Stream, count: int) -> Explanation:
+    return stream.first(count)[0]
 
 
 @dataclass
@@ -157,8 +168,8 @@ class _Failures:
     errors: list[UserError | PluginError] = field(default_factory=list)
     lost: list[Stream] = field(default_factory=list)
 
-    def result(self, stream: Stream, wanted: Callable[[], Explanation]) -> Explanation | None:
-        """A result; None where a plugin fails at it, or did before."""
+    def result(self, stream: Stream, wanted: Callable[[], T]) -> T | None:
+        """A result, or what is made of one; None where a plugin fails at it, or did before."""
         if any(one is stream for one in self.lost):
             return None
         try:
@@ -186,12 +197,85 @@ class _Failures:
         raise failure
 
 
-def _explained(subject: Subject, plugin: Plugin, options: Mapping[str, Any]) -> list[Stream]:
+def _techniques(
+    steps: Sequence[Step],
+    options: Sequence[Mapping[str, Any]],
+    subject: Subject,
+    folder: RunFolder,
+) -> Iterator[Stream]:
+    """The streams of the techniques whose maps are kept."""
+    keepers = _keepers(steps, folder)
+    for step, given, keep in zip(steps, options, keepers, strict=True):
+        if keep is not None:
+            yield from _explained(subject, step.plugin, given, keep)
+
+
+def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | None]:
+    """For each step what keeps its maps, None for those that have none to keep."""
+    if folder is None:
+        return [None] * len(steps)
+    numbers = itertools.count()
+    return [
+        partial(folder.part, next(numbers)) if step.plugin.gives_maps_of_images else None
+        for step in steps
+    ]
+
+
+def _run(
+    steps: Sequence[Step],
+    options: Sequence[Mapping[str, Any]],
+    subject: Subject,
+    folder: RunFolder | None,
+    failures: _Failures,
+    notes: Sequence[str],
+    out: PathName | None,
+    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None,
+    wrote: Callable[[Any], None] | None,
+) -> list[Stream]:
+    """Take all steps; what is on the stack in the end."""
+    stack: list[Stream] = []
+    shown: set[str] = set()
+    results: list[Result] = []
+    for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
+        match step.plugin.kind:
+            case "technique":
+                more = _explained(subject, step.plugin, given, keep)
+                if folder is not None and keep is not None:
+                    for stream in more:
+                        failures.result(stream, partial(folder.fill, stream))
+                stack += more
+                results += [step.plugin.gives or "images"] * len(more)
+            case "transform":
+                _transform(stack, step, given)
+                results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
+            case _:
+                for stream, result in zip(stack, results, strict=True):
+                    explanation = failures.result(
+                        stream, partial(_shown, stream, result, step, given)
+                    )
+                    if explanation is None:
+                        continue
+                    explanation = _with_notes(explanation, notes)
+                    with failures.kept():
+                        if not step.plugin.suffixes:
+                            if show is not None:
+                                show(step.plugin, explanation, given)
+                            continue
+                        path = destination(explanation, step.plugin, out, taken=shown)
+                        write(explanation, step.plugin, path, given)
+                        if wrote is not None:
+                            wrote(path)
+    return stack
+
+
+def _explained(
+    subject: Subject, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None
+) -> list[Stream]:
     """A technique's result for each of the model's inputs that gets one."""
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
-    results = subject.explained(plugin, options, strict=False)
+    results = subject.explained(plugin, options, strict=False, kept=keep)
     if subject.inputs is not None or len(results) == 1:
-        return list(subject.explained(plugin, options).values())
+        return list(subject.explained(plugin, options, kept=keep).values())
     # What an input cannot have is found out on a single image, before all others are computed.
     fitting = []
     for name, stream in results.items():

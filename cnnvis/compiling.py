@@ -8,10 +8,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +61,7 @@ class _Settings:
     compile: Compile = "auto"
     batch_size: int | None = None
     mixed_precision: bool = False
+    is_settled: bool = False
 
 
 _settings: ContextVar[_Settings | None] = ContextVar("computing", default=None)
@@ -71,8 +72,22 @@ def _now() -> _Settings:
 
 
 def computing_now() -> dict[str, Any]:
-    """The arguments of `computing` by which another process computes as this one does here."""
+    """The arguments of `computing_as` by which another process computes as this one does here."""
     return asdict(_now())
+
+
+@contextmanager
+def computing_as(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Have networks computed as `computing_now` said in another process."""
+    token = _settings.set(_Settings(**settings))
+    if is_mixed():
+        _set_mixed(on=True)
+    try:
+        yield
+    finally:
+        if is_mixed():
+            _set_mixed(on=False)
+        _settings.reset(token)
 
 
 @contextmanager
@@ -115,15 +130,10 @@ def computing(
             )
         for name in THREADS:
             os.environ[name] = str(threads)
-    token = _settings.set(_Settings(compile, batch_size, mixed_precision))
-    if mixed_precision:
-        _set_mixed(on=True)
-    try:
+    with computing_as(
+        {"compile": compile, "batch_size": batch_size, "mixed_precision": mixed_precision}
+    ):
         yield
-    finally:
-        _settings.reset(token)
-        if mixed_precision:
-            _set_mixed(on=False)
 
 
 def _set_mixed(*, on: bool) -> None:
@@ -135,6 +145,47 @@ def _set_mixed(*, on: bool) -> None:
 def is_mixed() -> bool:
     """Whether networks are computed in mixed precision."""
     return _now().mixed_precision
+
+
+@contextmanager
+def settled(compile: Compile, batch_size: int) -> Iterator[None]:
+    """Have networks computed in one and the same way inside the block, in full batches.
+
+    So the same images, taken together, have the same maps to the last digit, whatever was computed
+    before them and whatever memory and time there are.
+    """
+    token = _settings.set(replace(_now(), compile=compile, batch_size=batch_size, is_settled=True))
+    try:
+        yield
+    finally:
+        _settings.reset(token)
+
+
+def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Compile, int]:
+    """The way that is settled on where somebody needs one: what was asked for, or else the graph.
+
+    Parameters
+    ----------
+    each
+        How many bytes the network needs for one sample, about.
+    before
+        The way that was settled on before.
+    """
+    now = _now()
+    compile: Compile = now.compile
+    if compile == "auto":
+        compile = "graph" if before is None else before["compile"]
+    if now.batch_size is not None:
+        return compile, now.batch_size
+    return compile, _fitting(each) if before is None else before["batch_size"]
+
+
+def _fitting(each: int, measured: int = 0) -> int:
+    """How many samples of so many bytes go into a batch, by what they need and what there is."""
+    # Of a small network more at a time, since each batch has a price of its own.
+    # A power of two, as other numbers of images are that are taken at a time.
+    size: int = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // each, 1)))))
+    return max(1, min(size, machine.available_memory() // 2 // (measured or each)))
 
 
 def batch_size(default: int = BATCH) -> int:
@@ -206,6 +257,12 @@ class Compiled:
                         raise UserError(
                             "there is not enough memory to compute even one input"
                         ) from error
+                    if _now().is_settled:
+                        raise UserError(
+                            f"there is not enough memory for the batches of {size} that this run "
+                            "was begun with: go on with --resume where there is more, or begin "
+                            f"anew with --batch-size {(size + 1) // 2}"
+                        ) from error
                     size = (size + 1) // 2
                     log.info("a batch did not fit into memory; going on with %d at a time", size)
                     continue
@@ -223,14 +280,12 @@ class Compiled:
         size = asked or BATCH
         bytes_each = self.footprint(arrays)
         if asked is None and bytes_each:
-            # Of a small network more at a time, since each batch has a price of its own.
-            # A power of two, as other numbers of images are that are taken at a time.
-            size = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // bytes_each, 1)))))
-            taken = self._measured or bytes_each
-            size = max(1, min(size, machine.available_memory() // 2 // taken))
+            size = _fitting(bytes_each, self._measured)
             if size < BATCH:
                 log.info("%d at a time, which is what memory allows", size)
         size = max(size // self.each, 1)
+        if _now().is_settled:
+            return size
         if count >= size:
             if self.each == 1 or size in [one for _, one in self._traced]:
                 return size

@@ -11,8 +11,36 @@ class UserError(Exception):
     """A mistake in a call, a file or an option that the person who made it can mend.
 
     The message is one sentence or two: what was wrong, what was found, what would do. The command
-    line prints it without a traceback and exits with code 2.
+    line prints it without a traceback and exits with its `code`, 2.
     """
+
+    code = 2
+
+
+class NothingUsable(UserError):
+    """There is not one image of which anything came out; exit code 4."""
+
+    code = 4
+
+
+class DiskError(UserError):
+    """A disk is full, refuses, or has lost what was read from it; what was done is kept: exit code 5."""
+
+    code = 5
+
+
+class Stopped(KeyboardInterrupt):
+    """A person or the system asked the process to end, by a signal.
+
+    Attributes
+    ----------
+    signal
+        The signal's number; the exit code is 128 more.
+    """
+
+    def __init__(self, signal: int, sentence: str = "stopped") -> None:
+        super().__init__(sentence)
+        self.signal = signal
 
 
 class PluginError(Exception):
@@ -40,9 +68,19 @@ def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginE
     text = " ".join(
         dict.fromkeys(f"{one}." if str(one)[-1:] not in ".!?" else str(one) for one in failures)
     )
-    found = PluginError(text) if of_plugins else UserError(text)
+    found: UserError | PluginError
+    if of_plugins:
+        found = PluginError(text)
+    else:  # the most particular of them says how the process ends
+        found = max((one for one in failures if isinstance(one, UserError)), key=_code).__class__(
+            text
+        )
     found.__cause__ = of_plugins[0].__cause__ if of_plugins else failures[0].__cause__
     return found
+
+
+def _code(error: UserError) -> int:
+    return error.code
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -11,27 +11,26 @@ import math
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext as nothing
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from cnnvis import demo
 from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.coordinates import Axis, axes_of
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import DiskError, NothingUsable, UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256
 from cnnvis.model import Model, units_kept
+from cnnvis.pieces import Failure, Piece, Read, finite, pieces_of, read_ahead
 from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
-from cnnvis.reporting import note, notes_kept, progress, quietly
+from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quietly
 from cnnvis.samples import Array, Samples
 from cnnvis.sources import PluginOptions, model_of, samples_of
 
@@ -122,12 +121,15 @@ class Subject:
         The inputs that a map was asked for; None for all that the target depends on.
     axes
         What positions along the maps' axes stand for.
+    stops
+        Whether the first image of which nothing comes ends it all.
     """
 
     model: Model | None
     samples: Mapping[str | None, Samples]
     inputs: tuple[str, ...] | None
     axes: Mapping[str, Axis] = field(default_factory=dict)
+    stops: bool = False
 
     @classmethod
     def of(
@@ -188,8 +190,18 @@ class Subject:
         shaped = _shaped(handle, samples, asked) if samples else {}
         return cls(handle, dict(shaped.items()), asked, described)
 
+    @property
+    def explained_inputs(self) -> tuple[str, ...]:
+        """The inputs that are to get a map."""
+        return self.inputs or (() if self.model is None else self.model.explainable_inputs)
+
     def explained(
-        self, plugin: Plugin, options: Mapping[str, Any], *, strict: bool = True
+        self,
+        plugin: Plugin,
+        options: Mapping[str, Any],
+        *,
+        strict: bool = True,
+        kept: Callable[[str | None], Keeper] | None = None,
     ) -> dict[str | None, Stream]:
         """A technique's result for each of the inputs that are to get a map, by their names.
 
@@ -197,6 +209,8 @@ class Subject:
         ----------
         strict
             Raise if the maps of all images are blank, rather than say so.
+        kept
+            Gives what keeps the maps of an input, by its name.
         """
         model = self.model if plugin.takes("model") else None
         samples = self.samples if plugin.takes("samples") else {}
@@ -204,10 +218,11 @@ class Subject:
             only = next(iter(samples.values()), None)
             return {None: Stream(lambda: [self._at_once(plugin, options, model, only)])}
         results: dict[str | None, Stream] = {}
-        for name in self.inputs or model.explainable_inputs:
+        for name in self.explained_inputs:
             of = samples[name]
             if (plugin.gives or "images") == "images":
-                results[name] = self._stream(plugin, options, model, of, strict=strict)
+                keeper = None if kept is None else kept(name)
+                results[name] = self._stream(plugin, options, model, of, keeper, strict=strict)
             else:
                 one = functools.partial(self._at_once, plugin, options, model.on(of), of)
                 results[name] = Stream(lambda one=one: [one()])  # type: ignore[misc]
@@ -242,7 +257,12 @@ class Subject:
                 **({"samples": samples} if plugin.takes("samples") else {}),
                 **options,
             )
-            done = _completed(found, plugin, model, samples, tally).described(self.axes)
+            done = _completed(found, plugin, model, samples).described(self.axes)
+        if done.maps is not None and done.samples is not None:
+            if not _finite_maps(done).all():
+                raise _no_numbers(plugin, model, done.samples)
+            tally.images = len(done)
+            tally.judge(done)
         tally.close(strict=True)
         return _with_facts(done, _provenance(plugin, options, model, samples))
 
@@ -252,28 +272,50 @@ class Subject:
         options: Mapping[str, Any],
         model: Model,
         samples: Samples,
+        keeper: Keeper | None,
         *,
         strict: bool,
     ) -> Stream:
         facts = _provenance(plugin, options, model, samples)
-        size = _size(samples)
+        size = batch_size(images_at_once(samples))
+        is_kept = keeper is not None or len(samples) > size
+
+        def explain(at: Model, batch: Samples) -> Explanation:
+            at = at.on(batch)
+            with units_kept():
+                found = plugin(model=at, samples=batch, **options)
+                found = _completed(found, plugin, at, batch)
+            if is_kept and (
+                found.maps is None or found.samples is None or len(found) != len(batch)
+            ):
+                raise plugin.failed("it gave no map for each of its samples")
+            return found
 
         def batches() -> Iterator[Explanation]:
-            tally = _Tally(plugin)
-            with progress(plugin.name, len(samples)) if len(samples) > size else nothing() as done:
-                for batch in _read_ahead(samples, size):
-                    whole = tally.finite(batch)
-                    if len(whole):
-                        at = model.tallying(tally.blank).on(whole)
-                        with units_kept():
-                            found = plugin(model=at, samples=whole, **options)
-                            found = _completed(found, plugin, at, whole, tally)
+            tally = _Tally(plugin, len(samples), stops=self.stops)
+            compute = functools.partial(_computed, plugin, explain, model, tally)
+            if keeper is not None:
+                pieces = keeper.pieces(samples, compute)
+            else:
+                pieces = map(compute, read_ahead(samples, pieces_of(len(samples), size)))
+            bar = progress(plugin.name, len(samples)) if len(samples) > size else nothing()
+            with bar as done:
+                for piece in pieces:
+                    tally.add(piece, samples)
+                    if piece.found is not None:
+                        found = replace(piece.found, input=samples.input)
                         yield _with_facts(found.described(self.axes), facts)
                     if done is not None:
-                        done(len(batch))
+                        done(len(piece.places))
             tally.close(strict=strict)
 
         return Stream(batches, samples)
+
+
+class Keeper(Protocol):
+    """What keeps pieces of a result, and gives those that it has in place of computing them."""
+
+    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]: ...
 
 
 def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Mapping[str, Samples]:
@@ -304,42 +346,81 @@ def _require_fitting(class_names: Sequence[str], model: Model) -> None:
         )
 
 
-def _size(samples: Samples) -> int:
+def images_at_once(samples: Samples) -> int:
     """How many images a technique is given at a time."""
     sources = samples.inputs.values() or (samples.source,)
     each = sum(4 * math.prod(source.shape[1:]) for source in sources)
     size = min(max(BYTES // max(each, 1), 1), AT_ONCE)
-    return batch_size(size - size % BATCH if size > BATCH else size)
+    return size - size % BATCH if size > BATCH else size
 
 
-def _read_ahead(samples: Samples, size: int) -> Iterator[Samples]:
-    """The samples, so many at a time, each batch read while the one before it is computed."""
-    with ThreadPoolExecutor(1, "reading") as reader:
-        coming: Future[Samples] | None = None
-        for start in range(0, len(samples), size):
-            before = coming
-            # In the reader's thread, too, notes go to whoever listens here.
-            read = copy_context().run
-            coming = reader.submit(read, samples.__getitem__, slice(start, start + size))
-            if before is not None:
-                yield before.result()
-        if coming is not None:
-            yield coming.result()
+def _computed(
+    plugin: Plugin,
+    explain: Callable[[Model, Samples], Explanation],
+    model: Model,
+    tally: _Tally,
+    read: Read,
+) -> Piece:
+    """What a technique makes of some images; one of which nothing comes costs no other.
+
+    Raises
+    ------
+    UserError
+        If it is no single image's fault.
+    """
+    read = finite(read)
+    failed, blank = dict(read.failed), list[str]()
+    parts: list[Explanation] = []
+
+    def attempt(batch: Samples, places: list[int]) -> None:
+        try:
+            found = explain(model.tallying(blank), batch)
+        except (DiskError, NothingUsable):
+            raise
+        except UserError as error:
+            if not tally.worked:
+                tally.require_single(error, functools.partial(alone, batch), len(batch))
+            if len(batch) == 1:
+                failed[places[0]] = Failure("no map", str(error))
+                return
+            half = len(batch) // 2
+            attempt(batch[:half], places[:half])
+            attempt(batch[half:], places[half:])
+            return
+        if found.maps is not None and found.samples is not None:
+            bad = np.flatnonzero(~_finite_maps(found)).tolist()
+            if bad:
+                why = _no_numbers(plugin, model.on(batch), batch)
+                is_first = len(bad) == len(found) and not tally.worked
+                if is_first and len(batch) >= min(PROBES, tally.of):
+                    raise why
+                failed.update({places[i]: Failure("no map", str(why)) for i in bad})
+                found = found[[i for i in range(len(found)) if i not in set(bad)]]
+        if len(found):
+            parts.append(found)
+            tally.worked = True
+
+    def alone(batch: Samples, place: int) -> None:
+        explain(model.tallying([]), batch[place : place + 1])
+
+    with notes_kept() as notes:
+        if read.samples is not None:
+            attempt(read.samples, read.good)
+    found = Explanation.joined(parts) if parts else None
+    return Piece(read.places, found, dict(sorted(failed.items())), tuple(notes), tuple(blank[:1]))
 
 
 def _completed(
-    found: Explanation,
-    plugin: Plugin,
-    model: Model | None,
-    samples: Samples | None,
-    tally: _Tally,
+    found: Explanation, plugin: Plugin, model: Model | None, samples: Samples | None
 ) -> Explanation:
-    """A technique's result with the targets, its maps looked at."""
-    if found.maps is not None and found.samples is not None:
-        if not tally.judge(found):
-            raise _not_finite(plugin, model, found.samples)
-        if not found.targets and model is not None:
-            found = replace(found, targets=model.targets(found.samples.x))
+    """A technique's result with the targets."""
+    if (
+        found.maps is not None
+        and found.samples is not None
+        and not found.targets
+        and model is not None
+    ):
+        found = replace(found, targets=model.targets(found.samples.x))
     if samples is not None:
         found = replace(found, input=samples.input)
     if model is not None and model.cut:
@@ -348,14 +429,33 @@ def _completed(
     return found
 
 
-def _not_finite(plugin: Plugin, model: Model | None, samples: Samples) -> Exception:
-    """Whose fault it is that maps are no numbers: the network's, unless what it answers is finite."""
+def _finite_maps(found: Explanation) -> Array:
+    """Which maps hold nothing but numbers, (n,) bool."""
+    flat = found.array.reshape(len(found), -1)
+    # Where there is NaN, the least and the largest value are.
+    low, high = flat.min(axis=1, initial=0), flat.max(axis=1, initial=0)
+    good: Array = np.isfinite(low) & np.isfinite(high)
+    return good
+
+
+def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserError:
+    """Why maps are no numbers: by the network, whose answers are none either.
+
+    Raises
+    ------
+    PluginError
+        If the network's answers are finite, and the plugin is not built in.
+    """
     built_in = plugin.distribution == BUILT_IN
     if not built_in and model is not None and np.isfinite(model.predict(samples.x)).all():
-        return plugin.failed(
+        raise plugin.failed(
             "its maps hold NaN or infinite values, and what the network answers is finite"
         )
     return UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
+
+
+PROBES = 3
+"""How many single images must fail for the same reason, and none succeed, for all to be given up."""
 
 
 @dataclass
@@ -363,40 +463,70 @@ class _Tally:
     """What is to be said of many batches together: blank maps, images left out."""
 
     plugin: Plugin
+    of: int = 0
+    stops: bool = False
     images: int = 0
+    worked: bool = False
     blank: list[str] = field(default_factory=list)
     zero: list[int] = field(default_factory=list)
     alike: int = 0
-    broken: list[int] = field(default_factory=list)
+    failed: dict[str, list[int]] = field(default_factory=dict)
+    refused: list[UserError] = field(default_factory=list)
 
-    def finite(self, batch: Samples) -> Samples:
-        """The samples of a batch without those that hold NaN: one must not cost all others."""
-        x = batch.x
-        if not np.issubdtype(x.dtype, np.inexact):
-            return batch
-        flat = x.reshape(len(x), -1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(flat.sum(axis=1)).all():  # takes a fraction of the time
-                return batch
-        good = np.isfinite(flat).all(axis=1)
-        if good.all():
-            return batch
-        self.broken += batch.indices[~good].tolist()
-        return batch[np.flatnonzero(good).tolist()]
+    def add(self, piece: Piece, samples: Samples) -> None:
+        """Count what came of some images, and say what was said of them.
 
-    def judge(self, found: Explanation) -> bool:
-        """Count the maps that show nothing; whether all are numbers at all."""
+        Raises
+        ------
+        UserError
+            If nothing came of one, and that is to stop everything.
+        """
+        for sentence in piece.notes:
+            note(sentence)
+        self.blank += piece.blank
+        for place, failure in piece.failed.items():
+            index = int(samples.indices[place])
+            self.failed.setdefault(failure.reason, []).append(index)
+            failure_of_image(index, failure.reason)
+            if self.stops:
+                raise UserError(f"image {index} stopped the run, as strict asks: {failure.reason}")
+        if piece.found is not None:
+            self.worked = True
+            self.images += len(piece.found)
+            if piece.found.maps is not None and piece.found.samples is not None:
+                self.judge(piece.found)
+
+    def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
+        """Find out whether a mistake is a single image's, while nothing has come of any yet.
+
+        Raises
+        ------
+        UserError
+            If it is not: then there is no point in going on.
+        """
+        for place in dict.fromkeys((0, count // 2, count - 1)) if count > 1 else ():
+            try:
+                alone(place)
+            except UserError as one:
+                self.refused.append(one)
+            else:
+                self.worked = True
+                return
+        if count == 1:
+            self.refused.append(error)
+        first = [one for one in self.refused if str(one) == str(self.refused[0])]
+        if len(first) == len(self.refused) >= min(PROBES, self.of):
+            raise error
+
+    def judge(self, found: Explanation) -> None:
+        """Count the maps that show nothing."""
         assert found.maps is not None and found.samples is not None
         flat = found.maps.reshape(len(found), -1)
         low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
-        if flat.size and not (np.isfinite(low).all() and np.isfinite(high).all()):
-            return False
-        self.images += len(found)
         zero = (low == 0) & (high == 0)
         self.zero += found.samples.indices[zero].tolist()
         if flat.shape[1] > 1:
             self.alike += int(((low == high) & ~zero).sum())
-        return True
 
     def close(self, *, strict: bool) -> None:
         """Say what there is to say.
@@ -406,13 +536,16 @@ class _Tally:
         UserError
             If there is not one map that shows anything, and that is not to be a note.
         """
-        if self.broken:
-            note(f"image {_listed(self.broken)} was left out: NaN or infinite values in it")
-            if not self.images:
-                raise UserError(
-                    f"image {_listed(self.broken)} holds values that are NaN or infinite, and there "
-                    "is no other; put a number in their place"
-                )
+        for reason, images in list(self.failed.items())[:REASONS]:
+            note(f"image {_listed(images)} was left out: {reason}")
+        if len(self.failed) > REASONS:
+            rest = sum(map(len, list(self.failed.values())[REASONS:]))
+            note(f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons")
+        if self.failed and not self.images:
+            reason, images = next(iter(self.failed.items()))
+            raise NothingUsable(
+                f"not one image could be explained; image {_listed(images)}: {reason}"
+            )
         if not self.images:
             return
         why = self.blank[0] if self.blank else "nothing in it speaks for this target"
@@ -431,6 +564,10 @@ class _Tally:
                 f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
                 "images, so no place in them counts more than another"
             )
+
+
+REASONS = 5
+"""How many reasons for leaving images out are told."""
 
 
 def _listed(images: Sequence[int]) -> str:

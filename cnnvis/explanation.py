@@ -394,7 +394,7 @@ class Explanation:
                 samples,
                 tuple(facts["axes"]),
                 tuple(facts["titles"]),
-                tuple(_target(target) for target in facts["targets"]),
+                tuple(target_of(target) for target in facts["targets"]),
                 facts["signed"],
                 facts["are_inputs"],
                 facts["table"],
@@ -443,7 +443,8 @@ def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
     return None if values is None else tuple(values)
 
 
-def _target(facts: dict[str, Any]) -> Target:
+def target_of(facts: Mapping[str, Any]) -> Target:
+    """A target from its attributes, as JSON has them."""
     return Target(
         facts["layer"],
         tuple(facts["filters"]),

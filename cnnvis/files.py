@@ -7,9 +7,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, EIO, ENOSPC
 from pathlib import Path
 
-from cnnvis.errors import UserError
+from cnnvis.errors import DiskError, UserError
 
 
 @contextmanager
@@ -19,7 +20,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the folder cannot be made or written to, or the disk refuses the bytes.
+        If the folder cannot be made or written to.
+    DiskError
+        If the disk is full, or broken.
     """
     temporary: Path | None = None
     made = [folder for folder in path.parents if not folder.exists()]
@@ -36,7 +39,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         made = []
     except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+        kind = DiskError if error.errno in (ENOSPC, EDQUOT, EIO) else UserError
+        raise kind(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

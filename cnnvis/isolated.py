@@ -95,13 +95,13 @@ class _Place:
     def _found(self, request: dict[str, Any]) -> dict[str, Any]:
         """Find the plugin as the other process did."""
         from cnnvis import registry
-        from cnnvis.compiling import computing
+        from cnnvis.compiling import computing_as
 
         known = registry.Registry(only=request["only"])
         for file in request["files"]:
             known.add_file(Path(file))
         registry._in_use.append(known)
-        self._computing.enter_context(computing(**request["computing"]))
+        self._computing.enter_context(computing_as(request["computing"]))
         self._plugin = known.get(request["kind"], request["name"])
         return {}
 

@@ -317,6 +317,13 @@ class Model:
         other._blank = blank
         return other
 
+    def footprint(self, samples: Samples) -> int:
+        """How many bytes one of these samples needs on its way to the target and back, about."""
+        sources = [*samples.inputs.values()] or [samples.source]
+        # Shapes are all that counts; no sample is read for it.
+        one = [np.broadcast_to(np.float32(0), (1, *source.shape[1:])) for source in sources]
+        return self._pass(None).footprint(one)
+
     # What there is
 
     @property

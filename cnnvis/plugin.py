@@ -156,6 +156,12 @@ class Plugin:
         body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
         return "\n\n".join(" ".join(part.split()) for part in body.strip().split("\n\n"))
 
+    @property
+    def gives_maps_of_images(self) -> bool:
+        """Whether it is a technique that takes a model and samples and gives a map for each sample."""
+        is_of_images = (self.gives or "images") == "images" and self.kind == "technique"
+        return is_of_images and self.takes("model") and self.takes("samples")
+
     def takes(self, parameter: str) -> bool:
         """Whether the function has a positional parameter of that name: `model`, `samples`, ..."""
         return parameter in _positional(self.function)

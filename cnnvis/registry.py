@@ -28,9 +28,14 @@ from cnnvis.reporting import note
 STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
-RESERVED = frozenset(
-    ["architecture", "axes", "batch_size", "class_names", "compile", "custom", "data", "filter", "images", "input", "input_shape", "isolate", "isolate_memory", "isolate_only", "isolate_timeout", "layer", "mixed_precision", "model", "no_plugins", "out", "output", "plugin", "plugin_options", "quiet", "region", "render", "samples", "technique", "threads", "verbose"]
-)
+RESERVED = {
+    *("architecture", "axes", "batch_size", "class_names", "compile", "custom"),
+    *("data", "filter", "images", "input", "input_shape", "into"),
+    *("isolate", "isolate_memory", "isolate_only", "isolate_timeout", "layer", "mixed_precision"),
+    *("model", "no_plugins", "out", "output", "plugin", "plugin_options"),
+    *("quiet", "region", "render", "resume", "samples", "shard"),
+    *("shard_size", "strict", "technique", "threads", "verbose"),
+}
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 
 

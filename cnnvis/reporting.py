@@ -15,6 +15,7 @@ Reporter = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 _reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 _notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
+_failures: ContextVar[dict[int, str] | None] = ContextVar("failures", default=None)
 
 
 @contextmanager
@@ -62,6 +63,24 @@ def notes_kept() -> Iterator[list[str]]:
         yield notes
     finally:
         _notes.reset(token)
+
+
+def failure_of_image(image: int, reason: str) -> None:
+    """Say of which image nothing came, and why."""
+    failures = _failures.get()
+    if failures is not None:
+        failures.setdefault(image, reason)
+
+
+@contextmanager
+def failures_kept() -> Iterator[dict[int, str]]:
+    """The images of which nothing came inside the block, and why, in a dict that grows."""
+    failures: dict[int, str] = {}
+    token = _failures.set(failures)
+    try:
+        yield failures
+    finally:
+        _failures.reset(token)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
-from cnnvis.errors import PluginError, UserError, together
+from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
 from cnnvis.files import written_whole
@@ -20,6 +21,8 @@ from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import SIDE, registry
 from cnnvis.reporting import notes_kept, progress
+from cnnvis.runs.folder import Into, asked_for, kept_in, read_manifest
+from cnnvis.runs.manifest import loading_of
 from cnnvis.samples import Array, Samples
 from cnnvis.sources import PathName
 
@@ -48,6 +51,11 @@ def run(
     axes: Mapping[str, Any] | None = None,
     render: Sequence[str] = (),
     out: PathName | None = None,
+    into: PathName | Into | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     isolate: bool | str | Sequence[str] = False,
     isolate_timeout: float | None = None,
@@ -56,7 +64,8 @@ def run(
 ) -> Explanation:
     """Explain a network with one technique.
 
-    Images with NaN or infinite values are left out, with a note; ``indices`` tells which are there.
+    Images that cannot be read or explained, such as those with NaN, are left out, with a note;
+    ``indices`` tells which are there.
 
     Parameters
     ----------
@@ -92,6 +101,19 @@ def run(
         Renderers that write a file each: ``("png", "numpy")``. None by default.
     out
         The file or folder that they write to, ``results`` by default.
+    into
+        A run folder that keeps the maps as they are computed, so that nothing done is lost.
+    resume
+        Go on with that folder, if something is there: what it holds is checked, and not computed
+        again.
+    shard
+        Compute a share of the folder's shards, ``"3/16"`` for the third of sixteen; `cnnvis.merge`
+        puts such folders together. What comes back is a table of them.
+    shard_size
+        How many images a shard holds, by default up to 512; what is in hand when the process ends is
+        lost, and that is a shard.
+    strict
+        Raise at the first image that cannot be read or explained.
     plugin_options
         Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
     isolate, isolate_timeout, isolate_memory
@@ -120,6 +142,7 @@ def run(
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
     renderers = writers(render, out)
+    keeping = asked_into(into, resume, shard, shard_size)
     lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     if data is None and isinstance(model, str) and model == demo.NAME:
@@ -130,30 +153,39 @@ def run(
         subject = Subject.of(
             model, data, images, target, class_names, side, lacking, input, axes, [plugin]
         )
-        results = subject.explained(plugin, chosen)
-        kept = len(notes)
-        found: list[Explanation] = []
-        without: list[str] = []
+        subject = replace(subject, stops=strict)
+        techniques = [(plugin, chosen)] if plugin.gives_maps_of_images else []
+        loading = loading_of(side, lacking)
         failures: list[UserError | PluginError] = []
-        for name, stream in results.items():
-            # What is said of one input stands beside that input's maps, what is general beside all.
-            del notes[kept:]
-            try:
-                explanation = stream.whole()
-            except (UserError, PluginError) as error:
-                if input is not None or len(results) == 1:
+        with kept_in(keeping, subject, techniques, loading, class_names, beside(out)) as folder:
+            keep = None if folder is None else functools.partial(folder.part, 0)
+            results = subject.explained(plugin, chosen, kept=keep)
+            kept = len(notes)
+            found: list[Explanation] = []
+            without: list[str] = []
+            for name, stream in results.items():
+                # What is said of one input stands beside that input's maps, what is general beside
+                # all.
+                del notes[kept:]
+                try:
+                    explanation = stream.whole() if folder is None else folder.shown(stream)
+                except DiskError:
                     raise
-                without.append(f"the input {name!r} gets no map: {error}")
-                failures += [error] if isinstance(error, PluginError) else []
-                continue
-            found.append(replace(explanation, notes=(*explanation.notes, *notes)))
+                except (UserError, PluginError) as error:
+                    if input is not None or len(results) == 1:
+                        raise
+                    without.append(f"the input {name!r} gets no map: {error}")
+                    failures += [error] if isinstance(error, PluginError) else []
+                    continue
+                found.append(replace(explanation, notes=(*explanation.notes, *notes)))
     if not found:
         raise together(failures) if failures else UserError("; ".join(without))
     first = replace(found[0], notes=(*found[0].notes, *without))
     explanation = replace(first, other_inputs=tuple(found[1:]))
     with notes_kept() as notes:
         try:
-            written(explanation, renderers, out, side)
+            if explanation.maps is not None or shard is None:
+                written(explanation, renderers, out, side)
         except (UserError, PluginError) as error:
             failures.append(error)
     explanation = replace(explanation, notes=(*explanation.notes, *notes))
@@ -163,6 +195,38 @@ def run(
             failure.found = explanation
         raise failure
     return explanation
+
+
+def beside(output: PathName | None) -> Path:
+    """The folder in which what is written is written."""
+    if output is None or _is_folder(output):
+        return Path(output or RESULTS)
+    return Path(output).parent
+
+
+def asked_into(
+    into: PathName | Into | None, resume: bool, shard: str | None, shard_size: int | None
+) -> Into | None:
+    """Where maps are to be kept, checked as far as that costs nothing.
+
+    Raises
+    ------
+    UserError
+        If nothing can be written there.
+    """
+    if into is None:
+        if resume or shard is not None or shard_size is not None:
+            raise UserError(
+                "resume, shard and shard_size are for a run folder, which into, or --into, names"
+            )
+        return None
+    asked = into if isinstance(into, Into) else asked_for(into, resume, shard, shard_size)
+    if asked.folder is not None:
+        require_writable(asked.folder)
+        if asked.folder.is_file():
+            raise UserError(f"{str(asked.folder)!r} is a file, and a run folder is to be there")
+        read_manifest(asked.folder, resume=asked.resume)
+    return asked
 
 
 def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:

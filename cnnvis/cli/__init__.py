@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from cnnvis.errors import PluginError, UserError
+from cnnvis import stopping
+from cnnvis.errors import PluginError, Stopped, UserError
 
-MISUSE = 2
 INTERRUPTED = 130
 
 
@@ -37,7 +38,15 @@ def entry() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    0 done, 1 a bug, 2 bad use or refused input, 3 done, and something did not hold, 130 stopped.
+    ========  ======================================================================
+    0         all is done
+    1         a bug
+    2         bad use, or an input that is refused
+    3         done, but for images that are named; or something that was tested does not hold
+    4         not one image could be explained
+    5         a disk is full, refuses or has lost the data; a run folder can be resumed
+    130, 143  stopped by Ctrl-C, by SIGTERM; a run folder can be resumed
+    ========  ======================================================================
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in words or "--verbose" in words
@@ -51,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         from cnnvis.cli.plugins import chosen_plugins
 
-        with chosen_plugins(words) as words:
+        with stopping.watching(_resuming(words)), chosen_plugins(words) as words:
             from cnnvis.cli.parser import parsed
 
             values = parsed(words)
@@ -59,12 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = command(**values) or 0
             sys.stdout.flush()
     except UserError as error:
-        code = _say(str(error), MISUSE)
+        code = _say(str(error), error.code)
     except PluginError as error:
         if verbose and error.__cause__ is not None:
             _trace(error.__cause__)
         hint = "" if verbose else " With -v there is a traceback to report."
         code = _say(f"{error}{hint}", 1)
+    except Stopped as stop:
+        code = _say(str(stop), 128 + stop.signal)
     except KeyboardInterrupt:
         code = _say("stopped", INTERRUPTED)
     except BrokenPipeError:
@@ -76,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hint = "" if verbose else "; with -v there is a traceback to report"
         code = _say(f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}", 1)
     sys.exit(code)
+
+
+def _resuming(words: Sequence[str]) -> str:
+    """The command that goes on with what these words began."""
+    return shlex.join(["cnnvis", *words, *([] if "--resume" in words else ["--resume"])])
 
 
 def _say(text: str, code: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from cnnvis.chains import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
+from cnnvis.cli.run import SOME_FAILED, kept
 from cnnvis.config import sources, with_settings
 from cnnvis.errors import PluginError, UserError
 from cnnvis.explanation import Explanation
@@ -18,7 +19,7 @@ from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
 from cnnvis.names import json_text
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
-from cnnvis.reporting import reported_to
+from cnnvis.reporting import failures_kept, reported_to
 
 
 def run_chain(
@@ -31,8 +32,13 @@ def run_chain(
     save: str | None = None,
     quiet: bool = False,
     verbose: bool = False,
+    into: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
     plugin_options: Mapping[str, Mapping[str, Any]],
-) -> None:
+) -> int:
     """Run a chain, or print it in another form."""
     recipe = _recipe(subject, steps, file, name)
     chosen = [
@@ -44,7 +50,7 @@ def run_chain(
         _ = step.options  # looked at before anything is loaded or printed
     if form is not None:
         console.whole(recipe.written(form))
-        return
+        return 0
     if "model" not in recipe.subject:
         raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
     if save is not None:
@@ -59,20 +65,25 @@ def run_chain(
     def wrote(path: Path) -> None:
         console.line(path)
 
-    with nullcontext() if quiet else reported_to(Bars(messages)):
+    # What is on the stack in the end is only asked for its notes.
+    keeping = kept(into, resume, shard, shard_size, given.get("out"), [{"limit": 1}])
+    with nullcontext() if quiet else reported_to(Bars(messages)), failures_kept() as images:
         try:
             found = chain(
-                recipe.subject["model"], chosen, **given,
+                recipe.subject["model"], chosen, **given, into=keeping, strict=strict,
                 plugin_options=plugin_options, show=show, wrote=wrote,
             )  # fmt: skip
         except PluginError as error:
             if not error.found:
                 raise
             found, failure = error.found, error
+    if shard is not None:
+        console.line(str(into))
     if not quiet:
         _tell(found, messages, verbose)
     if failure is not None:
         raise failure
+    return SOME_FAILED if images else 0
 
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:

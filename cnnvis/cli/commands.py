@@ -19,7 +19,7 @@ ISOLATING = ("isolate", "isolate_only", "isolate_timeout", "isolate_memory")
 """What says where plugins run."""
 
 
-def run(technique: str, model: str, **values: Any) -> None:
+def run(technique: str, model: str, **values: Any) -> int:
     """Explain a model with one technique, and show and write the result."""
     from cnnvis.cli.run import explain
 
@@ -35,7 +35,11 @@ def run(technique: str, model: str, **values: Any) -> None:
     if save is not None:
         _save(technique, model, own, others, values, save)
     with _computing(values):
-        explain(technique, model, own, others, **values)
+        return explain(technique, model, own, others, **values)
+
+
+KEEPING = ("into", "resume", "shard", "shard_size", "strict")
+"""Arguments that say how what is computed is kept, and not what it is."""
 
 
 def _save(
@@ -51,13 +55,13 @@ def _save(
 
     from cnnvis.forms import Recipe, save_recipe
 
-    aside = ("render", "quiet", "verbose", *COMPUTING, *ISOLATING)
+    aside = ("render", "quiet", "verbose", *COMPUTING, *ISOLATING, *KEEPING)
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
     shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
     save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
 
 
-def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
+def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> int:
     """Explain a model in several steps: techniques, transforms, renderers.
 
     A technique puts its result on a stack, a transform changes what is there, and a renderer shows
@@ -65,12 +69,28 @@ def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> None:
     """
     from cnnvis.cli.chain import run_chain
 
-    own = ("file", "name", "form", "save", "quiet", "verbose")
+    own = ("file", "name", "form", "save", "quiet", "verbose", *KEEPING)
     settings = {key: values.pop(key) for key in own if key in values}
     others = _with_settings(_of_plugins(values))
     _set_general(values)
     with _computing(values):
-        run_chain(values, steps, plugin_options=others, **settings)
+        return run_chain(values, steps, plugin_options=others, **settings)
+
+
+def merge(out: str, folders: list[str], quiet: bool = False) -> None:
+    """Put run folders together that hold shares of one run.
+
+    Every shard is checked. What comes out is equal to what a single run writes.
+    """
+    from contextlib import nullcontext
+
+    from cnnvis.cli import console
+    from cnnvis.cli.progress import Bars
+    from cnnvis.reporting import reported_to
+    from cnnvis.runs.merging import merge as merged
+
+    with nullcontext() if quiet else reported_to(Bars(console.messages())):
+        console.line(merged(out, folders))
 
 
 def _computing(values: dict[str, Any]) -> ExitStack:

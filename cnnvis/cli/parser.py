@@ -196,7 +196,7 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
     The word right behind a flag that takes a value is its value, whatever it is called.
     """
     segments: list[list[str]] = [[]]
-    switches = {"-q", "--quiet", "-v", "--verbose", "--isolate"}
+    switches = {"-q", "--quiet", "-v", "--verbose", "--isolate", "--resume", "--strict"}
     for word in words:
         before = segments[-1][-1] if segments[-1] else ""
         is_value = before.startswith("-") and "=" not in before and before not in switches
@@ -222,6 +222,7 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
 OF_THE_WHOLE = (
     *("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v"),
     *("--isolate", "--isolate-only", "--isolate-timeout", "--isolate-memory"),
+    *("--into", "--resume", "--shard", "--shard-size", "--strict"),
 )
 
 
@@ -265,6 +266,7 @@ def _chain_parser(names: Sequence[str]) -> _Parser:
         help="print the chain in this form instead of running it")  # fmt: skip
     out("--save-chain", dest="save", metavar="TOML", help="put the chain into this file, too")
     out("--out", "-o", metavar="PATH", help="the file or folder to write (default: results/)")
+    _add_keeping_flags(parser)
     out("--quiet", "-q", action="store_true", help="no notes and no bars")
     out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
     _add_side_flags(parser, "loader", "reader")
@@ -296,7 +298,7 @@ def _require_known(words: Sequence[str], place: int, what: str, known: Sequence[
 
 
 COMMANDS = (
-    *("run", "chain", "compare", "doctor", "config", "list-plugins", "show"),
+    *("run", "chain", "merge", "compare", "doctor", "config", "list-plugins", "show"),
     *("new-plugin", "test-plugin", "completion"),
 )
 
@@ -345,6 +347,12 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     chain = _command(below, "chain", commands.chain.__doc__ or "")
     if words is None:  # for completion; what is typed is read step by step, by other parsers
         _add_chain_words(chain)
+    merging = _command(below, "merge", commands.merge.__doc__ or "")
+    merging.set_defaults(command=commands.merge, parser=merging)
+    merging.add_argument("out", metavar="OUT", help="the run folder that is to hold the whole run")
+    merging.add_argument("folders", metavar="FOLDER", nargs="+", help="those that hold its shares")
+    merging.add_argument("--quiet", "-q", action="store_true", default=argparse.SUPPRESS,
+                         help="no notes and no bars")  # fmt: skip
     doctor = _command(below, "doctor", "Examine a model: what it is, its layers, whether data fit.")
     doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
     doctor.set_defaults(command=commands.doctor, parser=doctor)
@@ -471,6 +479,7 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
     out("--out", "-o", metavar="PATH",
         help="the file or folder to write (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
     out("--save-chain", metavar="TOML", help="put what was typed into this file as a chain")
+    _add_keeping_flags(parser)
     out("--quiet", "-q", action="store_true", help="no notes and no bars")
     out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
     _add_side_flags(parser, "renderer", "loader", "reader")
@@ -515,6 +524,22 @@ def _add_subject_flags(parser: _Parser) -> None:
         help="how long such a process may take for a batch or a picture (default: 600)")  # fmt: skip
     how("--isolate-memory", type=_number, metavar="GB",
         help="how much memory it may take (default: four fifths of what is there)")  # fmt: skip
+
+
+def _add_keeping_flags(parser: _Parser) -> None:
+    keep = _adder(parser, "long runs")
+    keep("--into", metavar="FOLDER",
+         help="keep the maps in this folder as they are computed; none for no folder (default: none "
+         "up to 5000 images, and above that one beside the other output)")  # fmt: skip
+    keep("--resume", action="store_true",
+         help="go on with that folder, and compute only what is not there")  # fmt: skip
+    keep("--shard", metavar="N/OF",
+         help="compute a share of the folder's shards, 3/16 for the third of sixteen; cnnvis merge "
+         "puts the folders together")  # fmt: skip
+    keep("--shard-size", type=_whole, metavar="N",
+         help="how many images a shard holds (default: 512, or fewer large ones)")  # fmt: skip
+    keep("--strict", action="store_true",
+         help="stop at the first image that cannot be read or explained")  # fmt: skip
 
 
 def _add_model_flags(parser: _Parser) -> None:

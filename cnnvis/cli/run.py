@@ -16,8 +16,12 @@ from cnnvis.names import json_text
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
-from cnnvis.reporting import notes_kept, reported_to
-from cnnvis.runner import run, writers, written
+from cnnvis.reporting import failures_kept, notes_kept, reported_to
+from cnnvis.runner import beside, run, writers, written
+from cnnvis.runs.folder import Into, asked_for
+
+SOME_FAILED = 3
+"""Exit code: all is done but some images, which are named."""
 
 
 def explain(
@@ -30,22 +34,38 @@ def explain(
     out: str | None = None,
     quiet: bool = False,
     verbose: bool = False,
+    into: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
     **given: Any,
-) -> None:
+) -> int:
     """Run a technique, show the result on stdout and say what there is to say on stderr."""
     messages, results = console.messages(), console.results()
+    is_table = registry().get("technique", technique).gives == "table"
     to_file = writers(render, out)
     to_console = [r for r in map(_renderer, render) if not r.suffixes]
+    if not render and not to_file and (not is_table or out is not None):
+        to_file = [_renderer("png")]
+    if not render and (is_table or results.is_terminal):
+        to_console = [_renderer("terminal")]
+    keeping = kept(into, resume, shard, shard_size, out, [
+        checked(renderer, plugin_options.get(renderer.name, {})) for renderer in to_file + to_console
+    ])  # fmt: skip
     failures: list[UserError | PluginError] = []
     paths: list[Path] = []
-    with nullcontext() if quiet else reported_to(Bars(messages)), notes_kept() as notes:
+    with (
+        nullcontext() if quiet else reported_to(Bars(messages)),
+        failures_kept() as images,
+        notes_kept() as notes,
+    ):
         explanation = _found(
-            failures, technique, model, plugin_options=plugin_options, **given, **options
-        )
-        if not render and not to_file and (explanation.table is None or out is not None):
-            to_file = [_renderer("png")]
-        if not render and (explanation.table is not None or results.is_terminal):
-            to_console = [_renderer("terminal")]
+            failures, technique, model,
+            plugin_options=plugin_options, into=keeping, **given, **options,
+        )  # fmt: skip
+        if shard is not None:  # renderers wait for the whole
+            to_file, to_console = [], []
+            paths.append(Path(str(into)))
         try:
             written(explanation, to_file, out, plugin_options, paths.append)
         except (UserError, PluginError) as error:
@@ -64,6 +84,30 @@ def explain(
         _tell(replace(explanation, notes=(*explanation.notes, *notes, *more)), messages, verbose)
     if failures:
         raise together(failures)
+    return SOME_FAILED if images else 0
+
+
+def kept(
+    into: str | None,
+    resume: bool,
+    shard: str | None,
+    shard_size: int | None,
+    out: str | None,
+    renderers: Sequence[Mapping[str, Any]],
+) -> Into | None:
+    """Where maps are to be kept, as it was typed.
+
+    Parameters
+    ----------
+    renderers
+        The options of all renderers: where each shows no more than so many maps, nobody needs more.
+    """
+    if into == "none":
+        return None
+    limits = [options.get("limit") for options in renderers]
+    shown = [limit for limit in limits if isinstance(limit, int)]
+    needed = max(shown) if len(shown) == len(limits) > 0 else None
+    return asked_for(into, resume, shard, shard_size, needed, beside(out))
 
 
 def _found(failures: list[UserError | PluginError], *given: Any, **settings: Any) -> Explanation:

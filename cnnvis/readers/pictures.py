@@ -32,7 +32,7 @@ def pictures(
     ----------
     mode
         Turn pictures into grey (L), colour (RGB) or colour with transparency (RGBA). By default
-        that of the first picture.
+        that of the first picture that can be read.
     size
         Resize pictures to this many rows and columns. By default they must all have one size.
     scale
@@ -67,11 +67,22 @@ class _Pictures:
     ) -> None:
 
         self._files, self._size, self._scale = files, size, scale
-        with _opened(files[0]) as first:
-            self._mode = mode or _plain_mode(first.mode)
-        first_read = self._read(files[0])
+        self._first, first_read = self._first_of(files, mode)
         self.dtype, self._one_shape = first_read.dtype, first_read.shape
         self.shape = (len(files), *self._one_shape)
+
+    def _first_of(self, files: list[Path], mode: str | None) -> tuple[Path, npt.NDArray[Any]]:
+        """The first picture that can be read, whose mode and size are those of all."""
+        damaged: cnnvis.UserError | None = None
+        for file in files:
+            try:
+                with _opened(file) as first:
+                    self._mode = mode or _plain_mode(first.mode)
+                return file, self._read(file)
+            except cnnvis.UserError as error:
+                damaged = damaged or error
+        assert damaged is not None  # there are files
+        raise damaged
 
     def __getitem__(self, index: slice | Sequence[int]) -> npt.NDArray[Any]:
         import numpy as np
@@ -84,7 +95,7 @@ class _Pictures:
                 if read[-1].shape != self._one_shape:
                     raise cnnvis.UserError(
                         f"{str(self._files[position])!r} has {_sized(read[-1].shape)}, and "
-                        f"{str(self._files[0])!r} has {_sized(self._one_shape)}; "
+                        f"{str(self._first)!r} has {_sized(self._one_shape)}; "
                         "give one size to all with --pictures.size ROWS COLUMNS"
                     )
                 advance(1)

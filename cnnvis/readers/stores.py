@@ -77,13 +77,8 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     y
         The array of labels. By default y, Y, labels or targets, if there is one.
     """
-    try:
-        import zarr as package
-    except ImportError as error:
-        raise cnnvis.UserError(
-            f"{str(path)!r} is a Zarr store, which needs the package zarr: "
-            "pip install 'cnnvis[zarr]'"
-        ) from error
+    import zarr as package
+
     try:
         store = package.open(str(path), mode="r")
         arrays = {"X": store} if not hasattr(store, "arrays") else dict(store.arrays())

@@ -158,7 +158,6 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
             ["run", "saliency", "{}/model.keras", "-d", "{}/wrong.npz"],
             ["(12, 10, 2)", "(5, 10, 2)"],
         ),
-        (["run", "saliency", "{}/model.keras", "-d", "{}/nan.npy", "-im", "2"], ["image 2", "NaN"]),
         (
             ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-im", "0", "6"],
             ["no image 6", "0 to 5"],

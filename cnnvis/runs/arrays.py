@@ -1,0 +1,136 @@
+"""The Zarr group of a part: its arrays' bytes, as zarr-python makes them, by their files' names."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from cnnvis.samples import Array
+
+STATUS = ("done", "unreadable", "not finite", "no map")
+"""What the numbers in the array of states mean."""
+
+NAMES = ("maps", "index", "label", "score", "class", "status")
+
+
+def _created(
+    held: dict[str, Any], name: str, shape: tuple[int, ...], chunk: int, dtype: Any, **settings: Any
+) -> Any:
+    from zarr import create_array
+    from zarr.storage import MemoryStore
+
+    # Flat names, lest every chunk get folders of its own, each of which would need to be flushed.
+    return create_array(
+        MemoryStore(held),
+        name=name,
+        shape=shape,
+        chunks=(chunk, *shape[1:]),
+        dtype=dtype,
+        chunk_key_encoding={"name": "default", "separator": "."},
+        **settings,
+    )
+
+
+def _maps(
+    held: dict[str, Any],
+    rows: int,
+    shape: tuple[int, ...],
+    chunk: int,
+    axes: Iterable[str] | None = None,
+) -> Any:
+    names = None if axes is None else ("image", *axes)
+    return _created(
+        held, "maps", (rows, *shape), chunk, np.float32, fill_value=np.nan, dimension_names=names
+    )
+
+
+def encoded_maps(rows: Array, number: int) -> tuple[str, bytes]:
+    """One shard's maps, as many rows as a shard has, as a file's name and bytes."""
+    held: dict[str, Any] = {}
+    maps = _maps(held, len(rows), rows.shape[1:], len(rows))
+    maps[:] = rows
+    (key,) = (key for key in held if key.startswith("maps/c"))
+    rest = key.removeprefix("maps/c.").partition(".")[2]
+    return ".".join(filter(None, (f"maps/c.{number}", rest))), held[key].to_bytes()
+
+
+def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
+    """The rows of a file that `encoded_maps` gave."""
+    from zarr.core.buffer import default_buffer_prototype
+
+    held: dict[str, Any] = {}
+    maps = _maps(held, shape[0], shape[1:], shape[0])
+    rest = name.removeprefix("maps/c.").partition(".")[2]
+    held[".".join(filter(None, ("maps/c.0", rest)))] = default_buffer_prototype().buffer.from_bytes(
+        data
+    )
+    return np.asarray(maps[:])
+
+
+def of_all(
+    shards: Iterable[Mapping[str, Any]], count: int, size: int, facts: Mapping[str, Any]
+) -> dict[str, bytes] | None:
+    """The files of what is known of all images together; None if there is not one map.
+
+    Parameters
+    ----------
+    shards
+        What is known of each shard's images, in order.
+    count, size
+        How many images there are, and how many a shard holds.
+    facts
+        How the maps were made.
+    """
+    from zarr import consolidate_metadata, create_group
+    from zarr.storage import MemoryStore
+
+    columns: dict[str, Array] = {
+        "index": np.zeros(count, np.int64),
+        "label": np.full(count, -1, np.int64),
+        "score": np.full(count, np.nan),
+        "class": np.full(count, -1, np.int64),
+        "status": np.zeros(count, np.int8),
+    }
+    has_labels, like, start = False, None, 0
+    for shard in shards:
+        stop = start + len(shard["index"])
+        columns["index"][start:stop] = shard["index"]
+        if shard["label"] is not None:
+            has_labels = True
+            columns["label"][start:stop] = shard["label"]
+        for place, (kind, _) in shard["failed"].items():
+            columns["status"][int(place)] = STATUS.index(kind)
+        good = np.flatnonzero(columns["status"][start:stop] == 0) + start
+        for place, target in zip(good if shard["targets"] else (), shard["targets"], strict=True):
+            columns["score"][place] = np.nan if target["score"] is None else target["score"]
+            columns["class"][place] = target["filters"][0] if len(target["filters"]) == 1 else -1
+        like = shard if like is None and shard["shape"] is not None else like
+        start = stop
+    if like is None:
+        return None
+    held: dict[str, Any] = {}
+    create_group(MemoryStore(held), attributes=dict(facts))
+    _maps(held, count, tuple(like["shape"]), size, like["axes"])
+    meanings: dict[str, dict[str, Any]] = {
+        "status": {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
+    }
+    for name, values in columns.items():
+        if name != "label" or has_labels:
+            column = _created(
+                held, name, (count,), max(count, 1), values.dtype, dimension_names=("image",),
+                fill_value=_NOTHING.get(name, 0), attributes=meanings.get(name, {}),
+            )  # fmt: skip
+            column[:] = values
+    with warnings.catch_warnings():  # others read it, and it is not in the specification yet
+        warnings.simplefilter("ignore")
+        consolidate_metadata(MemoryStore(held))
+    # Last of all that by which others find the group.
+    names = sorted(held, key=lambda name: (name == "zarr.json", name))
+    return {name: held[name].to_bytes() for name in names}
+
+
+_NOTHING = {"label": -1, "score": np.nan, "class": -1}
+"""What stands where there is nothing."""

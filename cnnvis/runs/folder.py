@@ -1,0 +1,334 @@
+"""A run folder: a manifest, a lock, and a part for each technique and input.
+
+::
+
+    FOLDER/manifest.json         what is computed, and all that its bytes depend on
+    FOLDER/lock                  held while somebody writes
+    FOLDER/1-saliency/           the maps; see `cnnvis.runs.part`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cnnvis import compiling, stopping
+from cnnvis.errors import UserError
+from cnnvis.explaining import Stream, Subject
+from cnnvis.explanation import Explanation
+from cnnvis.plugin import Plugin
+from cnnvis.reporting import note
+from cnnvis.runs import manifest
+from cnnvis.runs.disk import DISK, TEMPORARY, Disk
+from cnnvis.runs.locks import NAME as LOCK
+from cnnvis.runs.locks import locked
+from cnnvis.runs.part import WHOLE, Part, Share
+from cnnvis.runs.seals import sealed, unsealed
+from cnnvis.sources import PathName
+
+MANIFEST = "manifest.json"
+
+MANY = 5000
+"""Above so many images, the command line keeps what it computes even if nobody asked for it."""
+
+
+@dataclass(frozen=True)
+class Into:
+    """Where what is computed is kept, as somebody asked for it.
+
+    Attributes
+    ----------
+    folder
+        The run folder; None for one beside the other output if there are many images.
+    resume
+        Go on with what is there.
+    share
+        Which of the shards are computed.
+    shard_size
+        How many images a shard holds; None for as many as a technique is given at a time.
+    shown
+        How many maps whoever asks needs at most; None for all.
+    beside
+        In which folder it is if nobody named it; None for where other output goes.
+    """
+
+    folder: Path | None
+    resume: bool = False
+    share: Share = WHOLE
+    shard_size: int | None = None
+    shown: int | None = None
+    beside: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.shard_size is not None and self.shard_size < 1:
+            raise UserError(f"a shard of {self.shard_size} images is none; it holds at least 1")
+        if not self.share.is_whole and self.folder is None:
+            raise UserError("a share of the shards needs a folder of its own: name it with --into")
+
+
+def asked_for(
+    folder: PathName | None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    shown: int | None = None,
+    beside: Path | None = None,
+) -> Into:
+    """The same from what a person says.
+
+    Raises
+    ------
+    UserError
+        If that cannot be.
+    """
+    share = WHOLE if shard is None else share_of(shard)
+    path = None if folder is None else Path(folder)
+    return Into(path, resume, share, shard_size, shown, beside)
+
+
+def share_of(text: str) -> Share:
+    """The share that ``3/16`` stands for.
+
+    Raises
+    ------
+    UserError
+        If it is none.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    share = Share(int(found[1]), int(found[2])) if found else Share(0, 0)
+    if not 1 <= share.number <= share.of:
+        raise UserError(
+            f"the shard {text!r} is not understood: 3/16 is the third of sixteen, and the first is "
+            "1/16"
+        )
+    return share
+
+
+@dataclass
+class RunFolder:
+    """An open run folder.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    facts
+        Its manifest.
+    into
+        How it was asked for.
+    parts
+        What is in it, by the names of folders.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    into: Into
+    disk: Disk
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def part(self, step: int, name: str | None) -> Part:
+        """The maps of one of the techniques, counted from 0, for one of the network's inputs."""
+        folder = part_name(self.facts, step, name)
+        if folder not in self.parts:
+            self.parts[folder] = part_of(self.path, self.facts, folder, step, self.disk).recovered()
+        return self.parts[folder]
+
+    def shown(self, stream: Stream) -> Explanation:
+        """Compute all that is not there yet, and what is to be shown of it.
+
+        That is all, or what whoever asks needs; of a share of the shards a table of them.
+
+        Raises
+        ------
+        Stopped
+            If a signal asked for it; see `cnnvis.stopping`.
+        """
+        self.fill(stream)
+        if not self.into.share.is_whole:
+            note(
+                f"{str(self.path)!r} holds the shards {self.into.share} of the run: cnnvis merge "
+                "puts the shares together, and renderers wait for that"
+            )
+            return Explanation(table=self._table())
+        if self.into.shown is None:
+            return stream.whole()
+        explanation, is_part = stream.first(self.into.shown)
+        if is_part:
+            note(f"the first {self.into.shown} maps are shown; {str(self.path)!r} holds all")
+        return explanation
+
+    def _table(self) -> dict[str, list[Any]]:
+        rows = [
+            (name, number, len(part.places[number]), len(part.done[number]["failed"]))
+            for name, part in self.parts.items()
+            for number in part.own
+        ]
+        columns = ("part", "shard", "images", "failed")
+        return {column: [row[i] for row in rows] for i, column in enumerate(columns)}
+
+    def fill(self, stream: Stream) -> None:
+        """Compute all that is to be kept of a stream and is not there yet.
+
+        Raises
+        ------
+        Stopped
+            If a signal asked for it; see `cnnvis.stopping`.
+        """
+        with stopping.gently(self._where_it_stands):
+            for _ in stream:
+                pass
+
+    def _where_it_stands(self) -> str:
+        done = sum(len(part.done) for part in self.parts.values())
+        of = sum(len(part.own) for part in self.parts.values())
+        return (
+            f"stopped; {done} of {of} shards are kept in {str(self.path)!r}. "
+            f"{stopping.how_to_go_on()}"
+        )
+
+
+def part_name(facts: Mapping[str, Any], step: int, name: str | None) -> str:
+    """The folder of a technique's maps for an input."""
+    words = [str(step + 1), facts["techniques"][step]["technique"]]
+    words += [name] if name is not None and len(facts["inputs"]) > 1 else []
+    return re.sub(r"[^\w.+-]+", "-", "-".join(words))
+
+
+def part_of(path: Path, facts: Mapping[str, Any], folder: str, step: int, disk: Disk) -> Part:
+    """A part as its run's manifest has it."""
+    made = {name: facts[name] for name in ("model", "data", "class_names", "versions")}
+    return Part(
+        path / folder,
+        manifest.run_id(facts),
+        facts["data"]["count"],
+        facts["computed"]["shard_size"],
+        share_of(facts["part"]),
+        {"cnnvis": {**made, **facts["techniques"][step]}},
+        disk,
+    )
+
+
+@contextmanager
+def kept_in(
+    into: Into | None,
+    subject: Subject,
+    techniques: Sequence[tuple[Plugin, Mapping[str, Any]]],
+    loading: Mapping[str, Any],
+    class_names: Sequence[str] | None,
+    beside: Path,
+) -> Iterator[RunFolder | None]:
+    """The run folder that was asked for, open and locked inside the block; None for none.
+
+    Parameters
+    ----------
+    techniques
+        Those that give a map for each image, with all their options.
+    loading
+        What the model and the data were read with.
+    beside
+        Where it is if nobody said.
+
+    Raises
+    ------
+    UserError
+        If it cannot be used: another run writes it, holds something else or explains something else.
+    """
+    one = next(iter(subject.samples.values()), None)
+    few = one is None or len(one) <= MANY or not techniques
+    if into is None or (into.folder is None and few):
+        if into is not None and into.resume:
+            raise UserError("there is nothing to go on with: name the run folder with --into")
+        yield None
+        return
+    if subject.model is None or one is None or not techniques:
+        raise UserError("a run folder keeps maps of images, and there are none here")
+    path = into.folder or _default(into.beside or beside, subject, techniques)
+    if into.folder is None:
+        note(f"what is computed is kept in {str(path)!r}; stopped, it goes on with --resume")
+    DISK.require_folder(path)
+    with locked(path):
+        before = _begun(path, resume=into.resume)
+        now = manifest.facts(
+            techniques,
+            subject.model,
+            subject.samples,
+            subject.explained_inputs,
+            loading,
+            class_names,
+        )
+        now["part"] = str(into.share)
+        held = None if before is None else before["computed"]
+        now["computed"] = manifest.computed(subject.model, one, into.shard_size, held)
+        if before is None:
+            DISK.put(path / MANIFEST, sealed(now, indent=1))
+        elif different := manifest.differences(before, now):
+            raise UserError(
+                f"{str(path)!r} holds another run, with which --resume cannot go on: "
+                f"{'; '.join(different)}. Use what it was begun with, or name another folder with "
+                "--into"
+            )
+        settled = now["computed"]
+        with compiling.settled(settled["compile"], settled["batch_size"]):
+            yield RunFolder(path, before or now, into, DISK)
+
+
+def _default(
+    beside: Path, subject: Subject, techniques: Sequence[tuple[Plugin, Mapping[str, Any]]]
+) -> Path:
+    assert subject.model is not None
+    words = [*(plugin.name for plugin, _ in techniques), subject.model.layer]
+    words += [
+        str(options["backprop"] or "none") for _, options in techniques[:1] if "backprop" in options
+    ]
+    return beside / (re.sub(r"[^\w.+-]+", "-", "_".join(words)) + ".run")
+
+
+def _begun(path: Path, *, resume: bool) -> Mapping[str, Any] | None:
+    """The manifest of the run that a folder holds; None, and an empty folder, if it holds none."""
+    found = read_manifest(path, resume=resume)
+    if found is None:
+        DISK.drop([one for one in path.iterdir() if one.name.startswith(TEMPORARY)])
+    return found
+
+
+def read_manifest(path: Path, *, resume: bool = True) -> Mapping[str, Any] | None:
+    """The manifest in a folder, None if there is none yet.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, of a version that is not known, there although nobody resumes it, or not
+        there although other things are.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        others = [one.name for one in sorted(path.iterdir())] if path.is_dir() else []
+        # A run that died before it could say what it is leaves no more than these.
+        others = [name for name in others if name != LOCK and not name.startswith(TEMPORARY)]
+        if others:
+            raise UserError(
+                f"{str(path)!r} is no run folder, and not empty: it holds {others[0]!r}. Name "
+                "another one"
+            )
+        return None
+    if not resume:
+        raise UserError(
+            f"{str(path)!r} holds a run already: --resume goes on with it and shows what it holds; "
+            "name another folder with --into, or remove this one"
+        )
+    found = unsealed(file.read_bytes())
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{str(file)!r} is damaged, and without it nobody knows what is in the folder: name "
+            "another with --into, or remove it"
+        )
+    if found.get("format") != manifest.FORMAT:
+        raise UserError(
+            f"{str(path)!r} was written by another version of cnnvis, in the form "
+            f"{found.get('format')!r}; this one writes {manifest.FORMAT}"
+        )
+    return found

@@ -1,0 +1,218 @@
+"""What a run is: all that its bytes depend on, written down before anything is computed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis.compiling import THREADS, settled_way
+from cnnvis.errors import UserError
+from cnnvis.explaining import images_at_once
+from cnnvis.files import sha256
+from cnnvis.model import Model
+from cnnvis.options import checked
+from cnnvis.pieces import pieces_of
+from cnnvis.plugin import Plugin
+from cnnvis.registry import registry
+from cnnvis.runs.seals import digest, plain
+from cnnvis.samples import Array, Samples
+from cnnvis.sources import PluginOptions
+
+FORMAT = 1
+"""The version of how run folders are written."""
+
+PACKAGES = ("cnnvis", "tensorflow", "keras", "numpy", "zarr", "numcodecs")
+
+
+def run_id(manifest: Mapping[str, Any]) -> str:
+    """What identifies a run, whichever share of it is computed."""
+    return digest(plain({name: one for name, one in manifest.items() if name != "part"}))
+
+
+def facts(
+    techniques: Sequence[tuple[Plugin, Mapping[str, Any]]],
+    model: Model,
+    samples: Mapping[str | None, Samples],
+    inputs: Sequence[str],
+    loading: Mapping[str, Any],
+    class_names: Sequence[str] | None,
+) -> dict[str, Any]:
+    """What is explained, and with what, as plain values.
+
+    Parameters
+    ----------
+    techniques
+        The techniques with all their options.
+    samples
+        By the inputs' names, as in `Subject`.
+    inputs
+        Those that get maps.
+    loading
+        What the model and the data were read with.
+    """
+    one = next(iter(samples.values()))
+    found = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "techniques": [_technique(plugin, options) for plugin, options in techniques],
+        "model": {
+            "file": None if model.path is None else model.path.name,
+            "sha256": model.sha256 or _of_network(model.network),
+            "layer": model.asked_layer,
+            "filters": model.asked_filters,
+            "output": model.asked_output,
+            "region": None if model.asked_region is None else list(map(str, model.asked_region)),
+        },
+        "data": {
+            "file": None if one.path is None else one.path.name,
+            "sha256": _of_samples(one) if one.path is None else sha256(one.path),
+            "count": len(one),
+            "shapes": {str(name): list(each.source.shape[1:]) for name, each in samples.items()},
+        },
+        "images": _ranges(one.indices),
+        "inputs": list(inputs),
+        "reading": dict(loading),
+        "class_names": None if class_names is None else list(class_names),
+    }
+    plain_found: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain_found
+
+
+def loading_of(side: PluginOptions, lacking: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model and data are read with, as plain values: what was said, and not by default."""
+    found: dict[str, Any] = {}
+    for plugin in registry():
+        if plugin.kind in ("reader", "loader") and plugin.name in side:
+            defaults = checked(plugin, {})
+            given = checked(plugin, side[plugin.name]).items()
+            found |= {
+                f"{plugin.name}.{name}": value for name, value in given if value != defaults[name]
+            }
+    found |= {name: value for name, value in lacking.items() if value}
+    if lacking.get("architecture"):
+        found["architecture"] = sha256(Path(lacking["architecture"]))
+    return found
+
+
+def computed(
+    model: Model, samples: Samples, shard_size: int | None, before: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """How it is computed, settled once for the run: another way gives other last digits.
+
+    Parameters
+    ----------
+    shard_size
+        How many images a shard is to hold, if somebody said.
+    before
+        How it was settled when the run was begun.
+    """
+    compile, batch = settled_way(model.footprint(samples), before)
+    if shard_size is None:
+        shard_size = images_at_once(samples) if before is None else before["shard_size"]
+    shard_size = min(shard_size, len(samples))
+    threads = os.environ.get(THREADS[0])
+    return {
+        "compile": compile,
+        "batch_size": min(batch, shard_size),
+        "shard_size": shard_size,
+        "threads": None if threads is None else int(threads),
+    }
+
+
+def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not the same in two manifests, each in a phrase."""
+    return [
+        f"{what} was {_short(old)} and is {_short(new)}"
+        for what, old, new in _differing("", was, now)
+        if what not in _UNIMPORTANT
+    ]
+
+
+_UNIMPORTANT = {"file of model", "file of data"}
+
+
+def _differing(where: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for name in dict.fromkeys((*was, *now)):
+            whole = f"{name} of {where}" if where else str(name)
+            yield from _differing(whole, was.get(name), now.get(name))
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for number, (old, new) in enumerate(zip(was, now, strict=True), 1):
+            whole = where if len(was) == 1 else f"number {number} of {where}"
+            yield from _differing(whole, old, new)
+    elif was != now:
+        yield where, was, now
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:16]}..."
+
+
+def _technique(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+    source = None
+    if not plugin.version:  # a single file has no version
+        file = inspect.getsourcefile(plugin.function)
+        source = sha256(Path(file)) if file is not None and Path(file).is_file() else None
+    return {
+        "technique": plugin.name,
+        "options": dict(options),
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "source": source,
+    }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # such as tensorflow-cpu
+            found[name] = "not known"
+    return found
+
+
+def _ranges(indices: Array) -> list[list[int]]:
+    """Whole numbers as ranges: 0, 1, 2, 7 is [[0, 3], [7, 8]]."""
+    cuts = np.flatnonzero(np.diff(indices) != 1) + 1
+    return [[int(run[0]), int(run[-1]) + 1] for run in np.split(indices, cuts) if len(run)]
+
+
+def _of_network(network: Any) -> str:
+    """The SHA-256 of a network that came from no file: its layers' settings and its weights."""
+    whole = hashlib.sha256()
+    try:
+        whole.update(network.to_json().encode())
+    except (NotImplementedError, TypeError, ValueError, AttributeError):
+        whole.update(type(network).__name__.encode())  # a network whose code is its own
+    for weight in network.get_weights():
+        whole.update(f"{weight.shape} {weight.dtype}".encode())
+        whole.update(np.ascontiguousarray(weight).tobytes())
+    return whole.hexdigest()
+
+
+def _of_samples(samples: Samples) -> str:
+    """The SHA-256 of inputs that came from no file."""
+    whole = hashlib.sha256()
+    for name, source in (samples.inputs or {"": samples.source}).items():
+        whole.update(f"{name} {source.shape} {source.dtype}".encode())
+        for places in pieces_of(len(samples), 256):
+            try:
+                whole.update(np.asarray(source[np.asarray(places)]).tobytes())
+            except (OSError, ValueError, UserError):  # the images that fail are told of later
+                whole.update(b"unreadable")
+    if samples.labels is not None:
+        whole.update(np.asarray(samples.labels, np.int64).tobytes())
+    return whole.hexdigest()

@@ -1,0 +1,141 @@
+"""Wherever a run is cut off, and whatever the disk loses then, it goes on to the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import random
+from pathlib import Path
+
+import pytest
+from disks import Counting, Crash, Full, Losing, Quick
+from quickruns import Runs, bytes_of
+
+import cnnvis
+from cnnvis.runs.merging import merge
+
+LOSSES = [("flushed", "flushed"), ("kept", "flushed"), ("kept", "kept"), ("mixed", "mixed")]
+"""What a crash leaves: names, and what they hold. The second is a rename that came before its file."""
+
+
+def _moments(runs: Runs, path: Path) -> int:
+    path.mkdir()
+    disk = Losing(path)
+    runs.run(path, disk)
+    return disk.count
+
+
+def _crashed(runs: Runs, path: Path, moment: int, loss: tuple[str, str]) -> str:
+    """A run that crashed at a moment, and what the disk has of it; at what."""
+    path.mkdir()
+    disk = Losing(path, moment)
+    with pytest.raises(Crash) as crash:
+        runs.run(path, disk)
+    disk.lose(*loss, random.Random(moment))
+    return str(crash.value)
+
+
+def _require_same(runs: Runs, path: Path, whole: dict[str, bytes], done: set[int]) -> None:
+    """The run goes on to the same bytes, and computes nothing that was done."""
+    runs.run(path)
+    assert bytes_of(path) == whole
+    assert not done & set(runs.computed)
+
+
+def _in_journal(path: Path) -> set[int]:
+    """The shards whose lines were whole and flushed: these must not be lost."""
+    import json
+
+    journal = path / "1-made" / "journal.jsonl"
+    lines = journal.read_bytes().split(b"\n")[:-1] if journal.is_file() else []
+    return {json.loads(line)["value"].get("shard", -1) for line in lines if line.endswith(b"}")}
+
+
+def test_the_disk_of_these_tests_loses_what_was_not_flushed(tmp_path: Path) -> None:
+    for flush, flush_folder, left in [
+        (True, True, b"whole"), (False, True, b""), (True, False, None), (False, False, None),
+    ]:  # fmt: skip
+        root = tmp_path / f"{flush}{flush_folder}"
+        root.mkdir()
+        disk = Losing(root)
+        handle = disk.create(root / "temporary")
+        disk.write(handle, b"whole")
+        if flush:
+            disk.flush(handle)
+        disk.close(handle)
+        disk.rename(root / "temporary", root / "file")
+        if flush_folder:
+            disk.flush_folder(root)
+        disk.lose("flushed", "flushed", random.Random(0))
+        assert bytes_of(root).get("file") == left
+
+
+def test_a_crash_at_each_step(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """Each moment once, the losses in turn; the slow test takes each with each."""
+    for moment in range(1, _moments(runs, tmp_path / "counted") + 1):
+        path = tmp_path / str(moment)
+        _crashed(runs, path, moment, LOSSES[moment % len(LOSSES)])
+        _require_same(runs, path, whole, _in_journal(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES, ids="-".join)
+def test_a_crash_at_each_step_with_each_loss(
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes], loss: tuple[str, str]
+) -> None:
+    for moment in range(1, _moments(runs, tmp_path / "counted") + 1):
+        path = tmp_path / str(moment)
+        _crashed(runs, path, moment, loss)
+        _require_same(runs, path, whole, _in_journal(path))
+
+
+def test_a_crash_while_it_recovers(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """A second crash, at each step of the run that goes on after the first."""
+    last = _moments(runs, tmp_path / "counted")
+    rng = random.Random(1)
+    for number in range(60):
+        path, moment = tmp_path / str(number), rng.randint(1, last)
+        _crashed(runs, path, moment, rng.choice(LOSSES))
+        disk = Losing(path, rng.randint(1, 40))
+        try:
+            runs.run(path, disk)
+        except Crash:
+            disk.lose(*rng.choice(LOSSES), rng)
+        _require_same(runs, path, whole, _in_journal(path))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
+def test_a_disk_that_refuses_a_step(
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes], number: int
+) -> None:
+    """Each step, before or after it, by turns with the other parameter."""
+    disk = Counting()
+    runs.run(tmp_path / "counted", disk)
+    for moment in range(1 + (number == errno.EIO), disk.count + 1, 2):
+        path = tmp_path / str(moment)
+        with pytest.raises(cnnvis.DiskError, match=r"cannot be written: .*--resume goes on"):
+            runs.run(path, Full(moment, number))
+        _require_same(runs, path, whole, _in_journal(path))
+
+
+def test_a_crash_in_a_merge(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
+    shares = [tmp_path / name for name in ("one", "two", "three")]
+    for number, path in enumerate(shares, 1):
+        runs.run(path, share=f"{number}/3")
+    path = tmp_path / "counted"
+    path.mkdir()
+    disk = Losing(path)
+    for share in shares:
+        disk.names |= Losing(share).names
+    with runs.on(disk):
+        merge(path, shares)
+    assert bytes_of(path) == whole
+    for moment in range(1, disk.count + 1, 3):
+        path = tmp_path / str(moment)
+        path.mkdir()
+        losing = Losing(path, moment)
+        with runs.on(losing), pytest.raises(Crash):
+            merge(path, shares)
+        losing.lose(*LOSSES[moment % len(LOSSES)], random.Random(moment))
+        with runs.on(Quick()):
+            merge(path, shares)
+        assert bytes_of(path) == whole

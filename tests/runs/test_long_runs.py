@@ -1,0 +1,471 @@
+"""Run folders as a person meets them: real networks, real files, the command line and Python."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from quickruns import bytes_of
+
+import cnnvis
+from cnnvis.runs import folder as folders
+
+Typed = Callable[..., "subprocess.CompletedProcess[str]"]
+
+X = np.random.default_rng(0).normal(size=(11, 12, 10, 2)).astype(np.float32)
+Y = np.arange(11) % 3
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, classifier: Any) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    classifier.save(folder / "model.keras")
+    np.savez(folder / "data.npz", X=X, y=Y)
+    bad = X.copy()
+    bad[7, 0, 0, 0] = np.nan
+    np.savez(folder / "bad.npz", X=bad, y=Y)
+    np.savez(folder / "hopeless.npz", X=np.full_like(X[:4], np.inf))
+    return folder
+
+
+@pytest.fixture
+def explain(files: Path, typed: Typed) -> Typed:
+    """The command that most tests type."""
+
+    def run(*words: object, data: str = "data.npz", command: str = "run") -> Any:
+        head = [command, "saliency"] if command == "run" else [command]
+        tail = [] if command == "run" else ["saliency"]
+        return typed(*head, files / "model.keras", "-d", files / data, *tail, *words)
+
+    return run
+
+
+KEEP = ("--into", "kept", "--shard-size", 4, "-r", "numpy")
+
+
+@pytest.mark.parametrize(
+    "technique",
+    ["saliency", "grad-cam", "integrated-gradients", "smoothgrad"],
+)
+def test_what_comes_from_the_folder_is_what_was_computed(
+    classifier: Any, tmp_path: Path, technique: str
+) -> None:
+    settings: dict[str, Any] = {"data": (X, Y), "images": [5, 0, 6, 2, 1, 9], "shard_size": 4}
+    first = cnnvis.run(technique, classifier, into=tmp_path / "kept", **settings)
+    before = bytes_of(tmp_path / "kept")
+    again = cnnvis.run(technique, classifier, into=tmp_path / "kept", resume=True, **settings)
+    assert bytes_of(tmp_path / "kept") == before
+    np.testing.assert_array_equal(again.array, first.array)
+    np.testing.assert_array_equal(again.inputs, first.inputs)
+    assert again.labels is not None and again.labels.tolist() == [2, 0, 0, 2, 1, 0]
+    for name in ("targets", "titles", "axes", "notes", "signed", "provenance"):
+        assert getattr(again, name) == getattr(first, name), name
+    cnnvis.run(technique, classifier, into=tmp_path / "other", **settings)
+    assert bytes_of(tmp_path / "other") == before
+    plain = cnnvis.run(technique, classifier, **{**settings, "shard_size": None})
+    np.testing.assert_allclose(first.array, plain.array, rtol=1e-4, atol=1e-6)
+    assert first.notes == plain.notes
+
+
+def test_an_image_has_the_same_map_whatever_was_computed_before_it(
+    classifier: Any, tmp_path: Path
+) -> None:
+    """Half of a run in this process, where other numbers of images were traced, the rest in it too."""
+    cnnvis.run("smoothgrad", classifier, data=X, into=tmp_path / "whole", shard_size=3, copies=4)
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    for number in (1, 3):
+        (tmp_path / "half" / "1-smoothgrad" / "shards" / f"{number}.json").unlink()
+    cnnvis.run("smoothgrad", classifier, data=X[:2], copies=3)
+    cnnvis.run(
+        "smoothgrad",
+        classifier,
+        data=X,
+        into=tmp_path / "half",
+        resume=True,
+        copies=4,
+        shard_size=3,
+    )
+    assert bytes_of(tmp_path / "half") == bytes_of(tmp_path / "whole")
+
+
+def test_others_read_it(explain: Typed, tmp_path: Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    assert explain(*KEEP, "-o", "maps.npz", data="bad.npz").returncode == 3
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        held = xarray.open_zarr(tmp_path / "kept" / "1-saliency")
+    found = cnnvis.Explanation.load(tmp_path / "maps.npz")
+    assert held.maps.dims == ("image", "row", "column") and held.maps.shape == (11, 12, 10)
+    good = held.status.values == 0
+    assert held.index.values[good].tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
+    np.testing.assert_array_equal(held.maps.values[good], found.array)
+    assert np.isnan(held.maps.values[7]).all() and np.isnan(held.score.values[7])
+    assert held.status.attrs["flag_meanings"][held.status.values[7]] == "not finite"
+    assert held.label.values.tolist() == Y.tolist()
+    assert held["class"].values[good].tolist() == [target.filters[0] for target in found.targets]
+    assert held.score.values[good].tolist() == [target.score for target in found.targets]
+    assert held.attrs["cnnvis"]["options"]["backprop"] == "guided"
+
+
+def test_exit_codes(explain: Typed, typed: Typed, files: Path, tmp_path: Path) -> None:
+    assert explain("-o", "a.npz").returncode == 0
+    some = explain("-o", "a.npz", data="bad.npz")
+    assert some.returncode == 3
+    assert "note: image 7 was left out: NaN or infinite values in it" in some.stderr
+    assert explain("-o", "a.npz", "-q", data="bad.npz").returncode == 3
+    assert (
+        explain("average", "numpy", "-o", "b.npz", data="bad.npz", command="chain").returncode == 3
+    )
+    strict = explain("-o", "c.npz", "--strict", data="bad.npz")
+    assert strict.returncode == 2 and strict.stderr.startswith("error: image 7 ")
+    assert not (tmp_path / "c.npz").exists()
+    none = explain("-o", "c.npz", data="hopeless.npz")
+    assert none.returncode == 4 and "not one image could be explained" in none.stderr
+    assert len(none.stderr.splitlines()) == 1 and not (tmp_path / "c.npz").exists()
+    none = explain(*KEEP, data="hopeless.npz")
+    assert none.returncode == 4
+    assert explain(*KEEP, "--resume", data="hopeless.npz").returncode == 4
+    assert typed("run", "saliency", "nowhere.h5", "-d", files / "data.npz").returncode == 2
+
+
+def test_failures_are_told_when_the_run_is_resumed_too(explain: Typed, tmp_path: Path) -> None:
+    first = explain(*KEEP, data="bad.npz")
+    again = explain(*KEEP, "--resume", data="bad.npz")
+    assert first.returncode == again.returncode == 3 and again.stderr == first.stderr
+    journal = (tmp_path / "kept" / "1-saliency" / "journal.jsonl").read_text().splitlines()
+    failed = [json.loads(line)["value"].get("failed") for line in journal]
+    assert failed == [{}, {"7": "NaN or infinite values in it"}, {}, None]
+    assert explain(*KEEP, "--resume", "--strict", data="bad.npz").returncode == 2
+
+
+def test_what_is_there_is_not_written_over(explain: Typed, tmp_path: Path) -> None:
+    assert explain(*KEEP).returncode == 0
+    before = bytes_of(tmp_path / "kept")
+    refused = explain(*KEEP)
+    assert refused.returncode == 2 and "'kept' holds a run already: --resume" in refused.stderr
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    refused = explain("--into", "other", "--resume")
+    assert (
+        refused.returncode == 2
+        and "no run folder, and not empty: it holds 'notes.txt'" in refused.stderr
+    )
+    assert explain("--into", "other/notes.txt").returncode == 2
+    assert bytes_of(tmp_path / "kept") == before
+    assert bytes_of(tmp_path / "other") == {"notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--backprop", "none"), "backprop of options of techniques was guided and is null"),
+        (("-l", "second"), "layer of model was null and is second"),
+        (("-im", 0, 1, 2), "images"),
+        (("--batch-size", 3), "batch_size of computed was 4 and is 3"),
+        (("--compile", "eager"), "compile of computed was graph and is eager"),
+        (("--shard-size", 5), "shard_size of computed was 4 and is 5"),
+        (("--class-names", "a", "b", "c"), "class_names was null"),
+        (("--shard", "1/2"), "part was 1/1 and is 1/2"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_another_run_does_not_go_on_in_it(
+    explain: Typed, tmp_path: Path, words: tuple[object, ...], said: str
+) -> None:
+    assert explain(*KEEP).returncode == 0
+    before = bytes_of(tmp_path / "kept")
+    refused = explain(*KEEP, "--resume", *words)
+    assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert bytes_of(tmp_path / "kept") == before
+
+
+def test_another_model_other_data_or_another_plugin_do_not_go_on_in_it(
+    files: Path, typed: Typed, tmp_path: Path, classifier: Any
+) -> None:
+    for name in ("model.keras", "data.npz"):
+        shutil.copy(files / name, tmp_path / name)
+    plugin = (
+        "import cnnvis\n@cnnvis.technique('mine')\ndef mine(model, samples) -> cnnvis.Explanation:\n"
+        '    """Mine."""\n    return cnnvis.Explanation({} * samples.x, samples)\n'
+    )
+    Path("mine.py").write_text(plugin.format(2))
+    words = ["--plugin", "mine.py", "run", "mine", "model.keras", "-d", "data.npz", *KEEP]
+    assert typed(*words).returncode == 0
+    assert typed(*words, "--resume").returncode == 0
+    Path("mine.py").write_text(plugin.format(3))
+    assert "source of techniques was" in typed(*words, "--resume").stderr
+    Path("mine.py").write_text(plugin.format(2))
+    np.savez("data.npz", X=X + 1, y=Y)
+    assert "sha256 of data was" in typed(*words, "--resume").stderr
+    shutil.copy(files / "data.npz", "data.npz")
+    weights = classifier.get_weights()
+    try:
+        classifier.set_weights([weight * 1.001 for weight in weights])
+        classifier.save("model.keras")
+    finally:
+        classifier.set_weights(weights)
+    refused = typed(*words, "--resume")
+    assert refused.returncode == 2 and "sha256 of model was" in refused.stderr
+    shutil.copy(files / "model.keras", "model.keras")
+    assert typed(*words, "--resume").returncode == 0
+
+
+def test_networks_and_arrays_of_this_process_are_told_apart(
+    classifier: Any, tmp_path: Path
+) -> None:
+    cnnvis.run("saliency", classifier, data=X, into=tmp_path / "kept")
+    with pytest.raises(cnnvis.UserError, match="sha256 of data was"):
+        cnnvis.run("saliency", classifier, data=X * 2, into=tmp_path / "kept", resume=True)
+    weights = classifier.get_weights()
+    try:
+        classifier.set_weights([weight * 2 for weight in weights])
+        with pytest.raises(cnnvis.UserError, match="sha256 of model was"):
+            cnnvis.run("saliency", classifier, data=X, into=tmp_path / "kept", resume=True)
+    finally:
+        classifier.set_weights(weights)
+
+
+def test_many_images_are_kept_without_being_asked(
+    explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MANY", 10)
+    done = explain("-o", "out/")
+    kept = tmp_path / "out" / "saliency_classes_guided.run"
+    assert done.returncode == 0 and kept.is_dir()
+    assert "note: what is computed is kept in 'out/saliency_classes_guided.run'" in done.stderr
+    assert "holds a run already" in explain("-o", "out/").stderr
+    assert explain("-o", "out/", "--resume").returncode == 0
+    assert explain("-o", "few/", "-im", *range(10)).returncode == 0
+    assert explain("-o", "none/", "--into", "none").returncode == 0
+    chained = explain("grad-cam", "multiply", "png", "--limit", 3, "-o", "chain/", command="chain")
+    assert chained.returncode == 0, chained.stderr
+    folders_made = sorted(path.name for path in tmp_path.rglob("*.run"))
+    assert folders_made == ["saliency_classes_guided.run", "saliency_grad-cam_classes_guided.run"]
+
+
+def test_of_many_images_only_those_that_are_shown_come_into_memory(
+    explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cnnvis.explaining import Stream
+
+    def whole(stream: Stream) -> None:
+        raise AssertionError("all maps at once")
+
+    monkeypatch.setattr(Stream, "whole", whole)
+    done = explain("--into", "kept", "--shard-size", 2, "--png.limit", 3)
+    assert done.returncode == 0, done.stderr
+    assert "note: the first 3 maps are shown; 'kept' holds all" in done.stderr
+
+
+def test_shares_are_put_together(explain: Typed, typed: Typed, tmp_path: Path) -> None:
+    assert explain(*KEEP, "-o", "whole.npz", data="bad.npz").returncode == 3
+    for number in (1, 2, 3):
+        words = ("--into", f"share{number}", "--shard-size", 4, "--shard", f"{number}/3")
+        done = explain(*words, data="bad.npz")
+        assert done.returncode == (3 if number == 2 else 0), done.stderr
+        assert done.stdout == f"share{number}\n" and "renderers wait for that" in done.stderr
+    assert not (tmp_path / "results").exists()
+    missing = typed("merge", "merged", "share1", "share2")
+    assert (
+        missing.returncode == 2
+        and "shards of 1-saliency are missing or damaged: 2" in missing.stderr
+    )
+    assert not (tmp_path / "merged" / "manifest.json").exists()
+    done = typed("merge", "merged", "share3", "share1", "share2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "merged\n", "")
+    assert bytes_of(tmp_path / "merged") == bytes_of(tmp_path / "kept")
+    rendered = explain(
+        "--into", "merged", "--resume", "-r", "numpy", "-o", "merged.npz", data="bad.npz"
+    )
+    assert rendered.returncode == 3
+    assert Path("merged.npz").read_bytes() == Path("whole.npz").read_bytes()
+    assert explain("--into", "more", "--shard", "9/9").returncode == 0
+
+
+@pytest.mark.parametrize("share", ["0/3", "4/3", "x", "1", "1/0", "-1/2"])
+def test_shares_that_are_none(explain: Typed, share: str) -> None:
+    done = explain("--into", "kept", f"--shard={share}")
+    assert done.returncode == 2 and f"{share!r} is not understood: 3/16" in done.stderr
+
+
+def test_shares_of_two_runs_are_not_put_together(
+    explain: Typed, typed: Typed, tmp_path: Path
+) -> None:
+    for number, backprop in ((1, "guided"), (2, "none")):
+        explain(
+            "--into", f"s{number}", "--shard-size", 4, "--shard", f"{number}/2", "-bm", backprop
+        )
+    done = typed("merge", "out", "s1", "s2")
+    assert done.returncode == 2 and "are not of one run: backprop of options" in done.stderr
+    assert "no run folder" in typed("merge", "out", "s1", "nowhere").stderr
+    damaged = tmp_path / "s1" / "1-saliency" / "maps" / "c.0.0.0"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    done = typed("merge", "out", "s1")
+    assert done.returncode == 2 and "missing or damaged: 0, 1" in done.stderr
+    assert "1/2 are not done" in done.stderr
+
+
+def test_a_chain_keeps_what_its_techniques_compute(
+    explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("grad-cam", "multiply", "average", "numpy", "--into", "kept", "--shard-size", 4)
+    plain = explain(*words[:4], "-o", "plain.npz", command="chain")
+    first = explain(*words, "-o", "first.npz", command="chain")
+    assert first.returncode == plain.returncode == 0, first.stderr
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir() if path.is_dir()) == [
+        "1-saliency", "2-grad-cam",
+    ]  # fmt: skip
+    before = bytes_of(tmp_path / "kept")
+    from cnnvis import explaining
+
+    def computed(*_: Any) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(explaining, "_computed", computed)
+    other = ("grad-cam", "multiply", "average", "--by", "label", "numpy", *words[4:], "--resume")
+    again = explain(*other, "-o", "again.npz", command="chain")
+    assert again.returncode == 0, again.stderr
+    assert bytes_of(tmp_path / "kept") == before
+    maps = [cnnvis.Explanation.load(name).array for name in ("plain.npz", "first.npz", "again.npz")]
+    np.testing.assert_allclose(maps[0], maps[1], rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(maps[1], maps[2])
+
+
+def test_several_inputs_have_a_part_each(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    keras.utils.set_random_seed(4)
+    left, right = layers.Input((6,), name="left"), layers.Input((5,), name="right")
+    joined = layers.Concatenate()([left, right])
+    network = keras.Model([left, right], layers.Dense(2, name="output")(joined))
+    data = {"left": X[:, :6, 0, 0], "right": X[:, :5, 1, 1]}
+    settings: dict[str, Any] = {"data": data, "backprop": None, "shard_size": 4}
+    first = cnnvis.run("saliency", network, into=tmp_path / "kept", **settings)
+    again = cnnvis.run("saliency", network, into=tmp_path / "kept", resume=True, **settings)
+    parts = sorted(path.name for path in (tmp_path / "kept").iterdir() if path.is_dir())
+    assert parts == ["1-saliency-left", "1-saliency-right"]
+    for one, other in zip((first, *first.other_inputs), (again, *again.other_inputs), strict=True):
+        np.testing.assert_array_equal(one.array, other.array)
+        assert one.input == other.input
+        np.testing.assert_array_equal(one.inputs, other.inputs)
+
+
+def test_techniques_that_explain_no_images_have_nothing_to_keep(
+    explain: Typed, typed: Typed, files: Path
+) -> None:
+    done = typed("run", "model-summary", files / "model.keras", "--into", "kept")
+    assert done.returncode == 2 and "keeps maps of images, and there are none here" in done.stderr
+    done = explain("--resume")
+    assert done.returncode == 2 and "name the run folder with --into" in done.stderr
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Nine pictures: the first is damaged, another has another size, one is no picture."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(2)
+    for number in range(9):
+        picture = rng.integers(0, 255, (12, 10), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    Image.fromarray(picture[:6]).save(folder / "4.png")
+    (folder / "0.png").write_bytes((folder / "1.png").read_bytes()[:60])
+    (folder / "6.png").write_text("no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def grey(keras: Any) -> Any:
+    layers = keras.layers
+    keras.utils.set_random_seed(5)
+    return keras.Sequential(
+        [layers.Input((12, 10, 1)), layers.Conv2D(3, 3, activation="relu"), layers.Flatten(),
+         layers.Dense(2, name="output")]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("into", [None, "kept"])
+def test_a_picture_that_cannot_be_read_costs_no_other(
+    grey: Any, pictures: Path, tmp_path: Path, into: str | None
+) -> None:
+    keep: dict[str, Any] = {} if into is None else {"into": tmp_path / into, "shard_size": 4}
+    found = cnnvis.run("saliency", grey, data=pictures, **keep)
+    assert found.indices is not None and found.indices.tolist() == [1, 2, 3, 5, 7, 8]
+    notes = "\n".join(found.notes)
+    assert "image 0 was left out" in notes and "0.png' is" in notes
+    assert "image 4 was left out" in notes and "6 rows and 10 columns" in notes
+    assert "image 6 was left out" in notes and "not a picture" in notes
+    with pytest.raises(cnnvis.UserError, match="image 0 stopped the run"):
+        cnnvis.run("saliency", grey, data=pictures, strict=True)
+
+
+def test_data_that_are_gone_are_said_to_be(
+    grey: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cnnvis import explaining
+
+    samples = cnnvis.read_samples(pictures)
+    computed = explaining._computed
+
+    def vanishing(*arguments: Any) -> Any:
+        if (tmp_path / "pictures").exists():
+            pictures.rename(tmp_path / "moved")
+        return computed(*arguments)
+
+    monkeypatch.setattr(explaining, "_computed", vanishing)
+    keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
+    with pytest.raises(cnnvis.DiskError, match="cannot be read any more"):
+        cnnvis.run("saliency", grey, data=samples, **keep)
+    (tmp_path / "moved").rename(pictures)
+    monkeypatch.undo()
+    found = cnnvis.run("saliency", grey, data=pictures, resume=True, **keep)
+    assert len(found) == 6
+
+
+def test_an_image_whose_gradient_overflows_is_found_among_others(
+    keras: Any, tmp_path: Path
+) -> None:
+    layers = keras.layers
+    keras.utils.set_random_seed(6)
+    network = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(3, activation="exponential", name="output")]
+    )
+    data = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    data[[17, 123]] = 1e4 * np.sign(network.layers[0].get_weights()[0][:, 1])
+    found = cnnvis.run(
+        "saliency", network, data=data, filter=1, backprop=None, into=tmp_path / "kept"
+    )
+    good = np.setdiff1d(np.arange(300), [17, 123])
+    assert found.indices is not None and found.indices.tolist() == good.tolist()
+    alone = cnnvis.run("saliency", network, data=data[good], filter=1, backprop=None)
+    np.testing.assert_allclose(found.array, alone.array, rtol=1e-5)
+    assert any("image 17, 123 was left out: the gradient of" in note for note in found.notes)
+
+
+def test_what_is_no_images_fault_is_said_at_once(classifier: Any) -> None:
+    from cnnvis.plugin import plugin_of
+    from cnnvis.registry import Registry, using
+
+    asked: list[int] = []
+
+    @cnnvis.technique("wrong")
+    def wrong(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
+        """Refuse everything."""
+        asked.append(len(samples))
+        raise cnnvis.UserError("this network cannot be explained so")
+
+    known, marked = Registry(), plugin_of(wrong)
+    assert marked is not None
+    known.add(marked)
+    with using(known), pytest.raises(cnnvis.UserError, match="cannot be explained so") as error:
+        cnnvis.run("wrong", classifier, data=np.repeat(X, 20, axis=0))
+    assert error.value.code == 2 and len(asked) <= 4

@@ -1,0 +1,158 @@
+"""Faults planted in the code, one at a time: the tests of long runs find each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import cnnvis
+
+HERE = Path(__file__).parent
+
+CRASH = "test_crashes.py::test_a_crash_at_each_step"
+DAMAGE = "test_damage.py"
+
+PUT = """\
+        for name, data in files.items():
+            path = self.folder / name
+            self._disk.require_folder(path.parent)
+            self._disk.put(path, data)
+"""
+LINE = """\
+        line = {
+            "run": self._run,
+            "shard": number,
+            "images": [self.places[number].start, self.places[number].stop],
+            "files": {name: digest(data) for name, data in files.items()},
+            "failed": dict(failed),
+        }
+"""
+APPEND = """\
+        self._disk.append(self.folder / JOURNAL, sealed(line))
+"""
+SHARD_FIRST, JOURNAL_FIRST = PUT + LINE + APPEND, LINE + APPEND + PUT
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: what it is, in which file, what is written there and what it becomes, and who finds it."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    found_by: str
+
+
+FAULTS = [
+    Fault(
+        "a shard's files are not flushed", "runs/disk.py",
+        "                    self.write(handle, data)\n                    self.flush(handle)\n",
+        "                    self.write(handle, data)\n", CRASH,
+    ),
+    Fault(
+        "a file is renamed before it is flushed", "runs/disk.py",
+        "                    self.flush(handle)\n                finally:\n                    self.close(handle)\n"
+        "                self.rename(temporary, path)\n",
+        "                    self.rename(temporary, path)\n                    self.flush(handle)\n"
+        "                finally:\n                    self.close(handle)\n", CRASH,
+    ),
+    Fault(
+        "files are written under their own names", "runs/disk.py",
+        "path.with_name(TEMPORARY + path.name)", "path", CRASH,
+    ),
+    Fault(
+        "a renamed file's folder is not flushed", "runs/disk.py",
+        "                self.rename(temporary, path)\n                self.flush_folder(path.parent)\n",
+        "                self.rename(temporary, path)\n", CRASH,
+    ),
+    Fault(
+        "a new folder's folder is not flushed", "runs/disk.py",
+        "                    self.make(one)\n                    self.flush_folder(one.parent)\n",
+        "                    self.make(one)\n", CRASH,
+    ),
+    Fault(
+        "the journal is not flushed", "runs/disk.py",
+        "                self.write(handle, data)\n                self.flush(handle)\n",
+        "                self.write(handle, data)\n", CRASH,
+    ),
+    Fault(
+        "the journal is written before the shard", "runs/part.py",
+        SHARD_FIRST, JOURNAL_FIRST, CRASH,
+    ),
+    Fault(
+        "a shard's checksum is not looked at", "runs/part.py",
+        "return found if digest(found) == known else None", "return found", DAMAGE,
+    ),
+    Fault(
+        "a line's checksum is not looked at", "runs/seals.py",
+        'return value if whole["sha256"] == digest(plain(value)) else None', "return value", DAMAGE,
+    ),
+    Fault(
+        "a torn journal is written on", "runs/part.py",
+        'if not journal.is_file() or written != b"".join(map(sealed, kept)):',
+        "if not journal.is_file():", CRASH,
+    ),
+    Fault(
+        "what is left of other shards stays", "runs/part.py",
+        "        self._disk.drop(stray)\n", "", CRASH,
+    ),
+    Fault(
+        "another run's shards are taken", "runs/part.py",
+        '        if line.get("run") != self._run:\n            return False\n', "", DAMAGE,
+    ),
+    Fault(
+        "an image that failed has zeros", "runs/part.py",
+        "np.full((self._size, *maps.shape[1:]), np.nan, np.float32)",
+        "np.zeros((self._size, *maps.shape[1:]), np.float32)",
+        "test_long_runs.py::test_others_read_it",
+    ),
+    Fault(
+        "there is no lock", "runs/locks.py",
+        "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass",
+        "test_processes.py::test_two_runs_into_one_folder",
+    ),
+    Fault(
+        "another model goes on", "runs/manifest.py",
+        '_UNIMPORTANT = {"file of model", "file of data"}',
+        '_UNIMPORTANT = {"file of model", "file of data", "sha256 of model"}',
+        "test_long_runs.py::test_another_model_other_data_or_another_plugin_do_not_go_on_in_it",
+    ),
+    Fault(
+        "an image that failed is dropped in silence", "explaining.py",
+        "            failure_of_image(index, failure.reason)\n", "",
+        "test_long_runs.py::test_exit_codes",
+    ),
+    Fault(
+        "batches are as large as those that were traced before", "compiling.py",
+        "if count >= size or _now().is_settled:", "if count >= size:",
+        "test_long_runs.py::test_an_image_has_the_same_map_whatever_was_computed_before_it",
+    ),
+    Fault(
+        "a signal ends at once, whatever is in hand", "stopping.py",
+        "    if not _gentle:\n        raise Stopped(number)\n", "    raise Stopped(number)\n",
+        "test_processes.py::test_a_signal_ends_after_the_shard_in_hand_and_says_how_to_go_on",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+def test_a_planted_fault_is_found(fault: Fault, tmp_path: Path) -> None:
+    shutil.copytree(Path(cnnvis.__file__).parent, tmp_path / "cnnvis")
+    file = tmp_path / "cnnvis" / fault.file
+    text = file.read_text()
+    assert text.count(fault.old) == 1
+    file.write_text(text.replace(fault.old, fault.new))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", HERE / fault.found_by],
+        capture_output=True, text=True, cwd=HERE, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout[-3000:]
+    assert "1 failed" in done.stdout, done.stdout[-3000:]
