@@ -171,11 +171,9 @@ class Samples:
     def __getitem__(self, index: int | slice | Sequence[int]) -> Samples:
         """Some of the samples, in the order given; they keep their places in the whole data set."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
-        # An array gives a piece of itself without a copy; what reads itself is asked for places.
-        in_place = isinstance(index, slice) and isinstance(self.source, np.ndarray)
         return replace(
             self,
-            source=self.source[index if in_place else chosen],
+            source=self.source[chosen],
             labels=None if self.labels is None else self.labels[chosen],
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             indices=self.indices[chosen],
