@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -105,7 +106,9 @@ def _read(samples: Samples, places: range) -> Read:
             raise
         except Exception as error:
             _require_there(samples, error)
-            failed[place] = Failure("unreadable", str(error) or type(error).__name__)
+            # Some name an object by its address, which is another one in every process.
+            reason = re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", str(error)) or type(error).__name__
+            failed[place] = Failure("unreadable", reason)
     if not read and not isinstance(first, UserError | OSError | ValueError):
         raise first  # no damage, but a mistake in whatever reads
     return Read(places, Samples.joined(read) if read else None, failed)

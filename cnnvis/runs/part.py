@@ -120,7 +120,7 @@ class Part:
         last = lines[-1] if lines else {}
         if len(self.done) == len(self.places) and self._is_end(last):
             self._finished = last
-        kept = [*self.done.values(), *([self._finished] if self._finished else [])]
+        kept = self._lines()
         self._remove_all_but({name for line in kept for name in line["files"]})
         if not journal.is_file() or written != b"".join(map(sealed, kept)):
             self._disk.put(journal, b"".join(map(sealed, kept)))
@@ -177,6 +177,8 @@ class Part:
         Stopped
             Between two shards, if somebody asked for it.
         """
+        there = (json.loads(self._file(number, _facts_name(number))) for number in self.done)
+        self._like = next((one for one in there if one["shape"] is not None), None)
         missing = [self.places[number] for number in self.own if number not in self.done]
         with closing(read_ahead(samples, missing)) as coming:
             for number in self.own:
@@ -207,14 +209,9 @@ class Part:
 
     def _require_like(self, facts: Mapping[str, Any]) -> None:
         """Refuse maps that do not fit into one array with those before them."""
-        if self._like is None:
-            every = (json.loads(self._file(number, _facts_name(number))) for number in self.done)
-            self._like = next((one for one in every if one["shape"] is not None), None)
-        like = self._like
         if facts["shape"] is None:
             return
-        if like is None:
-            self._like = like = facts
+        self._like = like = self._like or facts
         if [*like["shape"]] != [*facts["shape"]] or [*like["axes"]] != [*facts["axes"]]:
             raise UserError(
                 f"a run folder keeps maps of one shape, and here there are maps of {facts['shape']} "
@@ -304,10 +301,14 @@ class Part:
             self._disk.require_folder((self.folder / name).parent)
             self._disk.put(self.folder / name, data)
         end = {"run": self._run, "files": {name: digest(data) for name, data in files.items()}}
-        # Shards that were computed again stand behind others; whoever compares sees no difference.
-        lines = [*(self.done[number] for number in sorted(self.done)), end]
-        self._disk.put(self.folder / JOURNAL, b"".join(map(sealed, lines)))
         self._finished = end
+        # Shards that were computed again stand behind others; whoever compares sees no difference.
+        self._disk.put(self.folder / JOURNAL, b"".join(map(sealed, self._lines())))
+
+    def _lines(self) -> list[Mapping[str, Any]]:
+        """The journal as it is to be: the shards in order, and the end if it is reached."""
+        lines: list[Mapping[str, Any]] = [self.done[number] for number in sorted(self.done)]
+        return lines if self._finished is None else [*lines, self._finished]
 
 
 def _facts_name(number: int) -> str:

@@ -26,7 +26,14 @@ def unsealed(text: bytes) -> Any:
 
 def plain(value: Any) -> bytes:
     """The same bytes for the same value, whatever the order of its keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_number).encode()
+
+
+def _number(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's, which JSON has."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} is no plain value")
+    return value.tolist()
 
 
 def digest(data: bytes) -> str:

@@ -56,11 +56,20 @@ def compute(read: Read) -> Piece:
 
 
 class Runs:
-    """Runs in one folder or several, on any disk."""
+    """Runs in one folder or several, on any disk.
+
+    Attributes
+    ----------
+    computed
+        The shards that the latest run computed.
+    reported
+        Those that any run since this was emptied has said to be done.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.computed: list[int] = []
+        self.reported: set[int] = set()
 
     @contextmanager
     def on(self, disk: Disk) -> Iterator[None]:
@@ -102,6 +111,7 @@ class Runs:
             assert folder is not None
             for piece in folder.part(0, "input").pieces(of, counted):
                 found.append(piece)
+                self.reported.add(piece.places.start // SIZE)
                 if len(found) == until:
                     break
         return found

@@ -408,6 +408,20 @@ def test_a_picture_that_cannot_be_read_costs_no_other(
         cnnvis.run("saliency", grey, data=pictures, strict=True)
 
 
+def test_a_damaged_piece_of_a_file_costs_only_its_image(classifier: Any, tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        stored = file.create_dataset("X", data=X, chunks=(1, *X.shape[1:]), fletcher32=True)
+        place = stored.id.get_chunk_info(6).byte_offset
+    with (tmp_path / "data.h5").open("r+b") as raw:
+        raw.seek(place)
+        raw.write(b"damage")
+    found = cnnvis.run("saliency", classifier, data=tmp_path / "data.h5", filter=1)
+    assert found.indices is not None and found.indices.tolist() == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10]
+    assert any("image 6 was left out" in note for note in found.notes)
+
+
 def test_data_that_are_gone_are_said_to_be(
     grey: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
