@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from cnnvis.explanation import Explanation as Explanation
     from cnnvis.explanation import Target as Target
     from cnnvis.explanation import axis_names as axis_names
+    from cnnvis.files import read_text as read_text
+    from cnnvis.files import require_regular as require_regular
     from cnnvis.hookspecs import hookimpl as hookimpl
+    from cnnvis.inspecting import first_look as first_look
+    from cnnvis.inspecting import require_sound_hdf5 as require_sound_hdf5
     from cnnvis.model import LoadedNetwork as LoadedNetwork
     from cnnvis.model import Model as Model
     from cnnvis.model import load_model as load_model
@@ -61,7 +65,9 @@ _HOMES = {
     "explaining": ("Stream",),
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
+    "files": ("read_text", "require_regular"),
     "hookspecs": ("hookimpl",),
+    "inspecting": ("first_look", "require_sound_hdf5"),
     "model": ("LoadedNetwork", "Model", "load_model"),
     "panel": ("Panel", "panels"),
     "plugin": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),

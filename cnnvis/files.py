@@ -1,15 +1,60 @@
-"""Files written whole or not at all, and what identifies a file that was read."""
+"""Files that may be read, files written whole or not at all, and what identifies a file."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cnnvis.errors import UserError
+
+_LONGEST_TEXT = 2**26  # Bytes; a network's description takes a hundredth of that.
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is no regular file: a pipe or a device may never end, a folder cannot be read.
+
+    Raises
+    ------
+    UserError
+        If there is nothing at the path, or no regular file, or it may not be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{str(path)!r} cannot be read: {reason}") from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise UserError(f"{str(path)!r} is {what}, not a file")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
+
+
+def read_text(path: Path, longest: int = _LONGEST_TEXT) -> str:
+    """The text of a file that a person wrote, in UTF-8 with or without a mark at its start.
+
+    Raises
+    ------
+    UserError
+        If it is no regular file, may not be read, is longer than so many bytes, or no such text.
+    """
+    require_regular(path)
+    try:
+        size = path.stat().st_size
+        if size > longest:
+            raise UserError(
+                f"{str(path)!r} is of {size} bytes, and a file of its kind has at most {longest}"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{str(path)!r} is no text in UTF-8: {error}") from error
 
 
 @contextmanager
