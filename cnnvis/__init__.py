@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from cnnvis.runner import run as run
     from cnnvis.samples import Samples as Samples
     from cnnvis.sources import read_samples as read_samples
+    from cnnvis.stored import StoredArray as StoredArray
+    from cnnvis.stored import stored_arrays as stored_arrays
 
 _HOMES = {
     "chains": ("chain",),
@@ -76,6 +78,7 @@ _HOMES = {
     "runner": ("run",),
     "samples": ("Samples",),
     "sources": ("read_samples",),
+    "stored": ("StoredArray", "stored_arrays"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
