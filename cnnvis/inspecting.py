@@ -48,17 +48,18 @@ def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
         A function of a module, which is imported anew in the child. It takes a path, raises
         `UserError` for a file that it refuses, and gives what JSON can hold.
     path
-        The file.
+        The file, or a folder.
     arguments
         More for the function, such as JSON can hold.
 
     Raises
     ------
     UserError
-        What the function raised; or if the file is not a regular one, or the child crashed, ran out
-        of memory or time, or failed in any other way.
+        What the function raised; or if there is no regular file and no folder, or the child crashed,
+        ran out of memory or time, or failed in any other way.
     """
-    require_regular(path)
+    if not path.is_dir():
+        require_regular(path)
     called = [f"{look.__module__}:{look.__qualname__}", os.fspath(path.absolute())]
     # Without the working folder on its path: what lies beside the file is not to be imported.
     command = [sys.executable, "-P", "-B", "-m", "cnnvis.inspecting", *called]
@@ -92,6 +93,7 @@ def require_sound_hdf5(path: Path) -> None:
     UserError
         If any of this does not hold, with the object in the file that it is about.
     """
+    require_regular(path)
     first_look(look_at_hdf5, path)
 
 
@@ -136,11 +138,11 @@ class _Hdf5:
             within, group, depth = groups.pop()
             if depth > _DEEPEST:
                 raise UserError(f"nests its groups more than {_DEEPEST} deep")
-            for name, link in self.links(group):
+            for name, kind in self.links(group):
                 path = f"{within}{_text(name)}"
-                if link.type != h5py.h5l.TYPE_HARD:
+                if kind != h5py.h5l.TYPE_HARD:
                     raise UserError(
-                        f"holds {path!r}, {_link(group, name, link)}; only what is in the file "
+                        f"holds {path!r}, {_link(group, name, kind)}; only what is in the file "
                         "itself is read, so copy what it points to into its place"
                     )
                 if (count := count + 1) > _MOST_OBJECTS:
@@ -158,11 +160,11 @@ class _Hdf5:
                     datasets.add(address)
                 yield path, one
 
-    def links(self, group: Any) -> list[tuple[bytes, Any]]:
-        found: list[tuple[bytes, Any]] = []
+    def links(self, group: Any) -> list[tuple[bytes, int]]:
+        found: list[tuple[bytes, int]] = []
 
         def keep(name: bytes, link: Any) -> bool | None:
-            found.append((name, link))
+            found.append((name, link.type))  # h5py fills in the same object for every link
             return True if len(found) > _MOST_OBJECTS else None
 
         group.links.iterate(keep, info=True)
@@ -283,12 +285,12 @@ class _Holder:
         self.id = identifier
 
 
-def _link(group: Any, name: bytes, link: Any) -> str:
+def _link(group: Any, name: bytes, kind: int) -> str:
     import h5py
 
-    if link.type == h5py.h5l.TYPE_EXTERNAL:
+    if kind == h5py.h5l.TYPE_EXTERNAL:
         return f"a link to the other file {_text(group.links.get_val(name)[0])!r}"
-    if link.type == h5py.h5l.TYPE_SOFT:
+    if kind == h5py.h5l.TYPE_SOFT:
         return f"a link to {_text(group.links.get_val(name))!r}"
     return "a link of an unknown kind"
 

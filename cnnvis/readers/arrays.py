@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.readers._parts import INPUT_NAMES, LABEL_NAMES, inputs_among, samples_of
+from cnnvis.readers._parts import chosen_of, samples_of
 
 
 @cnnvis.reader("npz", suffixes=(".npz",))
@@ -23,29 +23,12 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
     y
         The name of the array of labels. By default y, Y, labels or targets, if there is one.
     """
-    held = cnnvis.stored_arrays(path)
-    names = list(held)
-    wanted = _named(names, x, INPUT_NAMES) or (names[0] if len(names) == 1 else None)
-    several = inputs_among(held) if wanted is None and x is None else None
-    if wanted is None and several is None:
-        raise cnnvis.UserError(
-            f"{str(path)!r} holds no array named {x or 'X'!r}; it holds "
-            f"{', '.join(names) or 'nothing'}. Say which one with --npz.x NAME"
-        )
-    label = _named(names, y, LABEL_NAMES)
-    if y is not None and label is None:
-        raise cnnvis.UserError(
-            f"{str(path)!r} holds no array named {y!r}; it holds {', '.join(names)}"
-        )
-    parts: dict[str, Any] = {
-        "X": _read(held[wanted])
-        if wanted is not None
-        else {name: _read(one) for name, one in (several or {}).items()}
-    }
-    if label is not None:
-        parts["y"] = held[label][...]
-    if "class_names" in names:
-        parts["class_names"] = held["class_names"][...]
+    parts = chosen_of(cnnvis.stored_arrays(path), x, y, str(path), "--npz.x")
+    for name, stored in parts.items():
+        if isinstance(stored, dict):
+            parts[name] = {one: _read(array) for one, array in stored.items()}
+        else:
+            parts[name] = _read(stored) if name == "X" else stored[...]
     return samples_of(parts, str(path))
 
 
@@ -62,8 +45,3 @@ def _read(stored: Any) -> Any:
     """An array as it lies in the file, where that can be read in pieces; else as a whole."""
     stored.require_plain()
     return stored[...] if stored.is_packed or not stored.shape else stored
-
-
-def _named(names: list[str], asked: str | None, usual: tuple[str, ...]) -> str | None:
-    candidates = (asked,) if asked is not None else usual
-    return next((name for name in candidates if name in names), None)

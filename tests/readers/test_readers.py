@@ -134,7 +134,9 @@ def test_numpy_files_with_pickles_in_them(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", held)
     np.savez(tmp_path / "data.npz", X=held)
     for name in ("data.npy", "data.npz"):
-        with pytest.raises(cnnvis.UserError, match=rf"{name}' is an array of Python objects.*np\.stack"):
+        with pytest.raises(
+            cnnvis.UserError, match=rf"{name}' is an array of Python objects.*np\.stack"
+        ):
             cnnvis.read_samples(tmp_path / name)
     assert not canary.exists()
 
