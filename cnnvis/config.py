@@ -39,6 +39,9 @@ GENERAL = {"class_names": list, "plugins": list}
 TABLES = ("chains", "axes")
 """Tables that belong to no plugin."""
 
+NEVER_KEPT = ("trust",)
+"""Options that are given anew each time: a folder's settings must not say whom its reader trusts."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -194,6 +197,10 @@ def _check(key: str, value: Any) -> None:
     for name, one in value.items():
         option = name.replace("-", "_")
         known = sorted({o.name for plugin in plugins for o in options_of(plugin)})
+        if option in NEVER_KEPT:
+            raise _Wrong(
+                key, name, f"{name} of {key} is typed each time, and never kept in settings"
+            )
         if option not in known:
             raise _Wrong(
                 key, name, f"{key} has no option {name!r}.{nearest(option, known)} "
@@ -275,6 +282,7 @@ def _environment(variables: Mapping[str, str]) -> Source:
         f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
         for plugin in registry()
         for option in options_of(plugin)
+        if option.name not in NEVER_KEPT
     }
     for name, text in variables.items():
         if name not in places:
