@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -29,6 +30,12 @@ def printable(text: str) -> str:
         letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text
     )
     return "".join(known)
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, shortened to what a sentence can hold."""
+    text = repr(value) if isinstance(value, bool | int | float) else reprlib.repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

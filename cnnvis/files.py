@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from cnnvis.errors import UserError
 
@@ -57,6 +58,72 @@ def read_text(path: Path, longest: int = _LONGEST_TEXT) -> str:
         raise UserError(f"{str(path)!r} is no text in UTF-8: {error}") from error
 
 
+_LONGEST_SETTINGS = 2**20  # Bytes of a TOML file; it is read anew by every command.
+_DEEPEST_SETTINGS = 20
+_LONGEST_KEY = 100
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file that a person wrote holds.
+
+    Raises
+    ------
+    UserError
+        If it is no regular file, may not be read, is far too long or nested, or is no TOML.
+    """
+    import tomllib
+
+    text = read_text(path, _LONGEST_SETTINGS)
+    # The parser takes the square of a dotted key's length, and there are none of so many parts.
+    if max(part.count(".") for part in re.split(r"[,={\[\n]", text)) > _LONGEST_KEY:
+        raise UserError(f"{str(path)!r} has a key of more than {_LONGEST_KEY} parts")
+    try:
+        held = tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{str(path)!r} nests its values far too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
+    level: list[Any] = [held]
+    for _ in range(_DEEPEST_SETTINGS):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+    if level:
+        raise UserError(f"{str(path)!r} nests its values more than {_DEEPEST_SETTINGS} deep")
+    return held
+
+
+def editable(path: Path) -> Any:
+    """A TOML file as a tomlkit document, whose comments stay; an empty one if there is none.
+
+    Raises
+    ------
+    UserError
+        As `read_toml` does.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    if not is_there(path):
+        return tomlkit.document()
+    read_toml(path)
+    try:
+        return tomlkit.parse(read_text(path))
+    except (TOMLKitError, ValueError, RecursionError) as error:  # as it is stricter in places
+        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything but a folder at a path, as far as one may look."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which becomes `path` once the block ends without an error.
@@ -99,6 +166,8 @@ def _umask() -> int:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, or of a folder's files with their names, in hexadecimal."""
+    import hashlib
+
     if not path.exists():
         raise UserError(f"{str(path)!r} is not there any more")
     if path.is_file():
