@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from cnnvis.explanation import Explanation as Explanation
     from cnnvis.explanation import Target as Target
     from cnnvis.explanation import axis_names as axis_names
+    from cnnvis.files import read_text as read_text
+    from cnnvis.files import require_regular as require_regular
     from cnnvis.hookspecs import hookimpl as hookimpl
+    from cnnvis.inspecting import first_look as first_look
+    from cnnvis.inspecting import require_sound_hdf5 as require_sound_hdf5
     from cnnvis.model import LoadedNetwork as LoadedNetwork
     from cnnvis.model import Model as Model
     from cnnvis.model import load_model as load_model
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
     from cnnvis.runs.merging import merge as merge
     from cnnvis.samples import Samples as Samples
     from cnnvis.sources import read_samples as read_samples
+    from cnnvis.stored import StoredArray as StoredArray
+    from cnnvis.stored import stored_arrays as stored_arrays
 
 _HOMES = {
     "chains": ("chain",),
@@ -65,7 +71,9 @@ _HOMES = {
     "explaining": ("Stream",),
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
+    "files": ("read_text", "require_regular"),
     "hookspecs": ("hookimpl",),
+    "inspecting": ("first_look", "require_sound_hdf5"),
     "model": ("LoadedNetwork", "Model", "load_model"),
     "names": ("printable",),
     "panel": ("Panel", "panels"),
@@ -76,6 +84,7 @@ _HOMES = {
     "runs.merging": ("merge",),
     "samples": ("Samples",),
     "sources": ("read_samples",),
+    "stored": ("StoredArray", "stored_arrays"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.coordinates import NAMES, axes_of
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.files import is_there, read_text, read_toml
 from cnnvis.options import checkable, checked, options_of
 from cnnvis.plugin import Plugin
 from cnnvis.registry import CHOICE, Registry, registry
@@ -33,11 +34,14 @@ from cnnvis.registry import CHOICE, Registry, registry
 FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"
 
-GENERAL = {"class_names": list, "plugins": list}
-"""Keys that belong to no plugin, and their types."""
+GENERAL = ("class_names", "plugins")
+"""Keys that belong to no plugin: lists of names."""
 
 TABLES = ("chains", "axes")
 """Tables that belong to no plugin."""
+
+NEVER_KEPT = ("trust",)
+"""Options that are given anew each time: a folder's settings must not say whom its reader trusts."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def sources() -> tuple[Source, ...]:
     UserError
         If a file is no TOML, or holds keys or values that nothing knows.
     """
-    files = [one for one in (project_file(Path.cwd()), user_file()) if one and one.is_file()]
+    files = [one for one in (project_file(), user_file()) if one and is_there(one)]
     times = tuple((one, one.stat().st_mtime_ns) for one in dict.fromkeys(files))
     return _sources(times, tuple(sorted(_variables())), registry())
 
@@ -104,12 +108,10 @@ def plugin_files() -> list[tuple[Path, str | None]]:
         If a settings file is no TOML.
     """
     found: list[tuple[Path, str | None]] = []
-    for path in (user_file(), project_file(Path.cwd())):
-        if path is None or not path.is_file():
+    for path in (user_file(), project_file()):
+        if path is None or not is_there(path):
             continue
-        held = _toml(path)
-        held = held.get("tool", {}).get("cnnvis", {}) if path.name == "pyproject.toml" else held
-        names = held.get("plugins", [])
+        names = settings_in(path)[0].get("plugins", [])
         for name in names if isinstance(names, list) else ():
             file = path.parent / Path(str(name)).expanduser()
             stranger = next((one for one in (path, file) if not _is_ours(one)), None)
@@ -123,13 +125,20 @@ def _is_ours(path: Path) -> bool:
     return not (hasattr(os, "getuid") and path.is_file()) or path.stat().st_uid in (0, os.getuid())
 
 
-def project_file(folder: Path) -> Path | None:
-    """The nearest ``cnnvis.toml``, or pyproject.toml with our table, in a folder or above it."""
+def project_file(folder: Path | None = None) -> Path | None:
+    """The nearest ``cnnvis.toml``, or pyproject.toml with our table, in a folder or above it.
+
+    By default the folder that the program runs in; if that is gone, there is none.
+    """
+    try:
+        folder = Path.cwd() if folder is None else folder
+    except OSError:
+        return None
     for one in (folder, *folder.parents):
-        if (one / FILE).is_file():
+        if is_there(one / FILE):
             return one / FILE
         pyproject = one / "pyproject.toml"
-        if pyproject.is_file() and "cnnvis" in _toml(pyproject).get("tool", {}):
+        if is_there(pyproject) and settings_in(pyproject)[0]:
             return pyproject
     return None
 
@@ -149,9 +158,7 @@ def read(path: Path) -> Source:
     UserError
         If it is no TOML, or holds keys or values that nothing knows; with the line.
     """
-    held, table = _toml(path), ""
-    if path.name == "pyproject.toml":
-        held, table = held.get("tool", {}).get("cnnvis", {}), "tool.cnnvis"
+    held, table = settings_in(path)
     source = Source(str(path), held, path, table)
     for key, value in held.items():
         try:
@@ -163,6 +170,24 @@ def read(path: Path) -> Source:
     return source
 
 
+def settings_in(path: Path) -> tuple[dict[str, Any], str]:
+    """The settings of a file, not yet checked, and the table of it that they stand in.
+
+    Raises
+    ------
+    UserError
+        If it is no TOML, or has something else where its table should be.
+    """
+    held, table = read_toml(path), ""
+    if path.name == "pyproject.toml":
+        table = "tool.cnnvis"
+        for part in table.split("."):
+            held = held.get(part, {})
+            if not isinstance(held, dict):
+                raise UserError(f"{str(path)!r} has no table [{table}] but {shown(held)}")
+    return held, table
+
+
 class _Wrong(Exception):
     def __init__(self, table: str, key: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -171,12 +196,12 @@ class _Wrong(Exception):
 
 def _check(key: str, value: Any) -> None:
     if key in GENERAL:
-        if not isinstance(value, GENERAL[key]):
-            raise _Wrong("", key, f"{key} must be a list of names, and is {value!r}")
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise _Wrong("", key, f"{key} must be a list of names, and is {shown(value)}")
         return
     if key in TABLES:
         if not isinstance(value, dict):
-            raise _Wrong("", key, f"{key} is a table, [{key}.NAME], and here it is {value!r}")
+            raise _Wrong("", key, f"{key} is a table, [{key}.NAME], and here it is {shown(value)}")
         for name, table in value.items() if key == "axes" else ():
             _check_axis(name, table)
         return
@@ -194,6 +219,10 @@ def _check(key: str, value: Any) -> None:
     for name, one in value.items():
         option = name.replace("-", "_")
         known = sorted({o.name for plugin in plugins for o in options_of(plugin)})
+        if option in NEVER_KEPT:
+            raise _Wrong(
+                key, name, f"{name} of {key} is typed each time, and never kept in settings"
+            )
         if option not in known:
             raise _Wrong(
                 key, name, f"{key} has no option {name!r}.{nearest(option, known)} "
@@ -228,22 +257,11 @@ def plugins_of(name: str) -> list[Plugin]:
     return [plugin for plugin in registry() if plugin.name == name]
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
-    except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
-
-
 def _line(path: Path, root: str, table: str, key: str) -> int | None:
     """The line of a key, or of a table's heading; the parser keeps none."""
     wanted = ".".join(part for part in (root, table) if part)
     current = ""
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(read_text(path).splitlines(), 1):
         bare = text.strip()
         if bare.startswith("[") and not bare.startswith("[["):
             current = bare.split("]")[0].strip("[ ").replace('"', "")
@@ -275,6 +293,7 @@ def _environment(variables: Mapping[str, str]) -> Source:
         f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
         for plugin in registry()
         for option in options_of(plugin)
+        if option.name not in NEVER_KEPT
     }
     for name, text in variables.items():
         if name not in places:
@@ -328,10 +347,10 @@ def change(path: Path, key: str, value: Any) -> None:
     """
     import tomlkit
 
-    from cnnvis.files import written_whole
+    from cnnvis.files import editable, written_whole
 
     table, _, option = key.rpartition(".")
-    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+    document = editable(path)
     holder: Any = document
     for part in [
         *(["tool", "cnnvis"] if path.name == "pyproject.toml" else []),
@@ -342,6 +361,8 @@ def change(path: Path, key: str, value: Any) -> None:
                 raise UserError(f"{key} is not set in {str(path)!r}")
             holder[part] = tomlkit.table()
         holder = holder[part]
+        if not isinstance(holder, dict):
+            raise UserError(f"{part} in {str(path)!r} is no table but {shown(holder)}")
     plain = option.replace("-", "_")
     name = next((one for one in (option, plain, plain.replace("_", "-")) if one in holder), plain)
     if value is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, nearest, shown
 
 NAMES = ("row", "column", "plane", "position", "channel")
 """The axes that can be described; see `cnnvis.axis_names`."""
@@ -101,7 +101,7 @@ def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
                 f"there is no axis {axis!r}.{nearest(axis, NAMES)} There are: {', '.join(NAMES)}."
             )
         if not isinstance(table, Mapping):
-            raise UserError(f"the axis {axis} is described by a table, and not by {table!r}")
+            raise UserError(f"the axis {axis} is described by a table, and not by {shown(table)}")
         for key, value in table.items():
             if key not in known:
                 raise UserError(
@@ -115,6 +115,6 @@ def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
                 and all(isinstance(one, str | int | float) for one in value),
             }.get(key, isinstance(value, int | float) and not isinstance(value, bool))
             if not fits:
-                raise UserError(f"{key} of the axis {axis} cannot be {value!r}")
+                raise UserError(f"{key} of the axis {axis} cannot be {shown(value)}")
         found[axis] = Axis(**{**table, "values": tuple(table.get("values", ()))})
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -81,6 +82,12 @@ def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginE
 
 def _code(error: UserError) -> int:
     return error.code
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, shortened to what a sentence can hold."""
+    text = repr(value) if isinstance(value, bool | int | float) else reprlib.repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

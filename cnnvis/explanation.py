@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from typing import Any, Literal, NotRequired, TypedDict
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
@@ -20,6 +20,7 @@ from cnnvis.errors import UserError
 from cnnvis.files import written_whole
 from cnnvis.names import printable
 from cnnvis.samples import Array, ArrayLike, Samples, class_name
+from cnnvis.stored import stored_arrays
 
 CHANNEL = "channel"
 """The name of the axis that holds channels; every other axis of a map is a spatial one."""
@@ -375,37 +376,58 @@ class Explanation:
         UserError
             If the file is not one.
         """
+        import msgspec
+
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            facts = json.loads(str(arrays["metadata"]))
+            arrays = {name: one[...] for name, one in stored_arrays(Path(path)).items()}
+            facts = msgspec.convert(json.loads(str(arrays["metadata"])), _Facts)
             samples = None
             if "inputs" in arrays:
                 samples = Samples(
                     arrays["inputs"],
                     arrays.get("labels"),
-                    _tuple(facts["names"]),
-                    _tuple(facts["class_names"]),
+                    facts["names"],
+                    facts["class_names"],
                     arrays["indices"],
                     facts["channel_axis"],
                 )
             return cls(
                 arrays.get("maps"),
                 samples,
-                tuple(facts["axes"]),
-                tuple(facts["titles"]),
-                tuple(target_of(target) for target in facts["targets"]),
+                facts["axes"],
+                facts["titles"],
+                facts["targets"],
                 facts["signed"],
                 facts["are_inputs"],
                 facts["table"],
-                tuple(facts["notes"]),
+                facts["notes"],
                 facts["provenance"],
                 axes_of(facts.get("coordinates", {})),
-                tuple(facts.get("groups", ())),
+                facts.get("groups", ()),
                 facts.get("input"),
             )
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise UserError(f"{str(path)!r} is not an explanation that cnnvis saved") from error
+        except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
+            what = str(path)
+            raise UserError(f"{what!r} is not an explanation that cnnvis saved: {error}") from error
+
+
+class _Facts(TypedDict):
+    """What is saved beside the arrays."""
+
+    axes: tuple[str, ...]
+    titles: tuple[str, ...]
+    targets: tuple[Target, ...]
+    signed: bool | None
+    are_inputs: bool
+    table: dict[str, list[Any]] | None
+    notes: tuple[str, ...]
+    names: tuple[str, ...] | None
+    channel_axis: Literal[-1, 1] | None
+    class_names: tuple[str, ...] | None
+    provenance: dict[str, Any]
+    coordinates: NotRequired[dict[str, dict[str, Any]]]
+    groups: NotRequired[tuple[str, ...]]
+    input: NotRequired[str | None]
 
 
 PIECE = 2**22
@@ -437,19 +459,3 @@ def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
         write_array_header_1_0(member, header)
         for piece in pieces():
             member.write(piece)
-
-
-def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
-    return None if values is None else tuple(values)
-
-
-def target_of(facts: Mapping[str, Any]) -> Target:
-    """A target from its attributes, as JSON has them."""
-    return Target(
-        facts["layer"],
-        tuple(facts["filters"]),
-        _tuple(facts["class_names"]),
-        facts["score"],
-        facts["probability"],
-        facts.get("region"),
-    )

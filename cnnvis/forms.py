@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cnnvis.errors import UserError, nearest
+from cnnvis.config import settings_in
+from cnnvis.errors import UserError, nearest, shown
 from cnnvis.names import escaped, printable
 
 Form = Literal["toml", "python", "shell"]
@@ -149,10 +150,7 @@ def read_recipe(path: Path, name: str | None = None) -> Recipe:
     UserError
         If there is no such file or chain, or it is not written as one.
     """
-    held = _read(path)
-    if path.name == "pyproject.toml":
-        held = held.get("tool", {}).get("cnnvis", {})
-    chains = held.get("chains", {})
+    chains = settings_in(path)[0].get("chains", {})
     if not isinstance(chains, dict) or not chains:
         raise UserError(
             f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "
@@ -171,7 +169,19 @@ def read_recipe(path: Path, name: str | None = None) -> Recipe:
     return _recipe(name, chains[name], path)
 
 
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys((*PATHS, *WORDS), str),
+    "images": int | list[int],
+    "filter": int | str | list[int | str],
+    "region": list[int | str],
+    "input_shape": list[int],
+}
+"""What the keys of a chain's subject are in a file; a word or several where nothing is said."""
+
+
 def _recipe(name: str, held: Any, path: Path) -> Recipe:
+    import msgspec
+
     steps = held.get("steps") if isinstance(held, dict) else None
     if not isinstance(steps, list) or not steps:
         raise UserError(f"the chain {name!r} in {str(path)!r} has no steps")
@@ -195,26 +205,22 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
                 f"the chain {name!r} in {str(path)!r} has the key {key!r}, which is none."
                 f"{nearest(key, known)} It can have: {', '.join(known)}."
             )
+        try:
+            value = msgspec.convert(value, _TYPES.get(key, str | list[str]))
+        except msgspec.ValidationError as error:
+            raise UserError(
+                f"{key} of the chain {name!r} in {str(path)!r} cannot be {shown(value)}: {error}"
+            ) from error
         subject[key] = _from_file(path, value) if key in PATHS else value
     return Recipe(name, subject, found)
 
 
-def _from_file(path: Path, value: Any) -> str:
-    text = str(value)
+def _from_file(path: Path, text: str) -> str:
+    if "\0" in text:
+        raise UserError(f"{shown(text)} in {str(path)!r} is no path")
     # A slash at the end says that a folder is meant, whether it is there or not.
     end = "/" if text.endswith("/") else ""
     return text if text == "demo" else os.path.normpath(path.parent / text) + end
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
@@ -227,11 +233,9 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     """
     import tomlkit
 
-    from cnnvis.files import written_whole
+    from cnnvis.files import editable, written_whole
 
-    _read(path) if path.exists() else None
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    document = tomlkit.parse(text)
+    document = editable(path)
     subject = dict(recipe.subject)
     for key in PATHS:
         if key in subject and subject[key] != "demo":
@@ -241,6 +245,8 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     if chains is None:
         chains = tomlkit.table(is_super_table=True)
         document["chains"] = chains
+    if not isinstance(chains, dict):
+        raise UserError(f"chains in {str(path)!r} is no table but {shown(chains)}")
     chains[recipe.name] = _table(Recipe(recipe.name, subject, recipe.steps))
     with written_whole(path) as temporary:
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")

@@ -11,7 +11,7 @@ from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cnnvis.bounds import Bound
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, nearest, shown
 from cnnvis.plugin import Plugin
 
 
@@ -206,7 +206,7 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
         except msgspec.ValidationError as error:
             hint = nearest(str(value), [str(choice) for choice in option.choices])
             raise UserError(
-                f"option {name} of {plugin.name} cannot be {value!r}: it takes {option.type}.{hint}"
+                f"option {name} of {plugin.name} cannot be {shown(value)}: it takes {option.type}.{hint}"
             ) from error
     if plugin.check is not None:
         from cnnvis.border import blamed

@@ -130,7 +130,7 @@ class Registry:
 
     def add_file(self, path: Path, objection: str | None = None) -> None:
         """Take the plugins of a single Python file, which is run unless there is an objection."""
-        if objection is None and (not path.is_file() or path.suffix != ".py"):
+        if objection is None and (not _exists(path) or not path.is_file() or path.suffix != ".py"):
             objection = f"there is no file of plugins {str(path)!r}; it is a .py file"
         if objection is not None:
             self.broken.append(Broken(path.name, path.name, "", objection))
@@ -280,7 +280,7 @@ class Registry:
             If nothing is there, or nothing takes it.
         """
         what = {"reader": "data", "loader": "model"}[kind]
-        if not path.exists():
+        if not _exists(path):
             raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
         if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end
             raise UserError(f"{str(path)!r} is neither a file nor a folder")
@@ -324,8 +324,16 @@ def _beside(path: Path) -> str:
     """The name beside a missing path that it may have been meant to be."""
     try:
         return nearest(path.name, (other.name for other in path.parent.iterdir()))
-    except OSError:
+    except (OSError, ValueError):
         return ""
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something at a path; a name that no file can have is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _require_usable(plugin: Any) -> None:
@@ -423,5 +431,5 @@ def require_file(path: Path) -> None:
     UserError
         If there is no such file.
     """
-    if not path.is_file() or path.suffix != ".py":
+    if not _exists(path) or not path.is_file() or path.suffix != ".py":
         raise UserError(f"there is no file of plugins {str(path)!r}; it is a .py file")

@@ -30,6 +30,7 @@ from cnnvis._tensorflow import keras
 from cnnvis.errors import PluginError, UserError
 from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation, axis_names
+from cnnvis.files import require_regular
 from cnnvis.model import LoadedNetwork, Model
 from cnnvis.options import checked, options_of
 from cnnvis.plugin import BUILT_IN, Plugin, plugin_of
@@ -784,6 +785,8 @@ def _checks_of_loaders(subject: _Subject, file: Path | None) -> dict[str, Callab
 def _given(file: Path | None) -> Path:
     if file is None:
         raise NotApplicable("no file was given to try it on")
+    if not file.is_dir():
+        require_regular(file)
     return file
 
 

@@ -438,3 +438,25 @@ def test_the_original_programs_averages(reference: Path, technique: str) -> None
         model, [(technique, {"keras_vis": True}), "average", "difference"], **settings
     )
     np.testing.assert_allclose(found.array[0], expected[1] - expected[0], atol=1e-5)
+
+
+STEP = '\n[[chains.a.steps]]\nstep = "saliency"\n'
+CHAINS_FROM_STRANGERS = {
+    "a number for the model": ("model = 3", "model of the chain 'a' in"),
+    "a table for the data": ("data = {a = 1}", "data of the chain 'a' in"),
+    "words for images": ("images = ['x']", "images of the chain 'a' in"),
+    "a date for the filter": ("filter = 2020-01-01", "filter of the chain 'a' in"),
+    "a zero in a path": ('model = "a\\u0000b"', "is no path"),
+    "an unknown key": ('"\\u001b[2J" = 1', "which is none"),
+    "a table for the classes": ("class_names = [{a = 1}]", "class_names of the chain 'a' in"),
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS_FROM_STRANGERS)
+def test_chains_from_strangers_end_in_a_sentence(tmp_path: Path, kind: str) -> None:
+    content, sentence = CHAINS_FROM_STRANGERS[kind]
+    path = tmp_path / "chains.toml"
+    path.write_text(f"[chains.a]\n{content}\n{STEP}")
+    with pytest.raises(cnnvis.UserError) as refusal:
+        read_recipe(path)
+    assert sentence in str(refusal.value)

@@ -180,3 +180,53 @@ def test_chains_of_the_project(folder: Path, typed: Typed) -> None:
 
 def test_settings_of_others_do_not_matter_here() -> None:
     assert not any(name.startswith("CNNVIS_") for name in os.environ)
+
+
+DEEP = "a = " + "[" * 25 + "]" * 25
+SETTINGS_FROM_STRANGERS = {
+    "too long": ("#" * (2**20 + 1), "is of 1048577 bytes"),
+    "too deep": (DEEP, "nests its values more than 20 deep"),
+    "far too deep": ("a = " + "[" * 300_000, "nests its values far too deeply"),
+    "a long key": ("a" + ".a" * 400_000 + " = 1", "a key of more than 100 parts"),
+    "a long number": ("a = " + "9" * 10_000, "is not TOML: Exceeds the limit"),
+    "no text": (b"\xff\xfe\0", "is no text in UTF-8"),
+    "control characters": ("\x1b[31m = 1", "is not TOML"),
+    "a table too little": ("saliency = 3", "saliency is a plugin, so its options"),
+    "words for names": ("class_names = 'AI'", "class_names must be a list of names, and is 'AI'"),
+    "numbers for names": ("class_names = [1, 2]", "must be a list of names, and is [1, 2]"),
+    "a long value": ("axes = '" + "x" * 10_000 + "'", "axes is a table, [axes.NAME], and here it"),
+    "escapes in a name": ('"\\u001b[31m" = 1', "there is no setting and no plugin '\\x1b[31m'"),
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS_FROM_STRANGERS)
+def test_settings_from_strangers_end_in_a_sentence(tmp_path: Path, kind: str) -> None:
+    content, sentence = SETTINGS_FROM_STRANGERS[kind]
+    path = tmp_path / "cnnvis.toml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(cnnvis.UserError) as refusal:
+        config.read(path)
+    assert sentence in str(refusal.value) and len(str(refusal.value)) < 1000
+
+
+@pytest.mark.parametrize("content", ["tool = 3", "[tool]\ncnnvis = 'x'"])
+def test_a_pyproject_with_something_else_in_our_place(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(content)
+    for read in (config.read, config.settings_in):
+        with pytest.raises(cnnvis.UserError, match=r"has no table \[tool\.cnnvis\] but"):
+            read(path)
+
+
+def test_settings_that_are_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "cnnvis.toml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(cnnvis.UserError, match="is a pipe, a device or a socket, not a file"):
+        config.sources()
+
+
+def test_many_numbers_on_a_line_are_no_long_key(tmp_path: Path) -> None:
+    path = tmp_path / "cnnvis.toml"
+    numbers = ", ".join(f"{i}.5" for i in range(500))
+    path.write_text(f"[axes.column]\nvalues = [{numbers}]\n")
+    assert len(config.read(path).settings["axes"]["column"]["values"]) == 500

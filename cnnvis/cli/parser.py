@@ -196,7 +196,10 @@ def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
     The word right behind a flag that takes a value is its value, whatever it is called.
     """
     segments: list[list[str]] = [[]]
-    switches = {"-q", "--quiet", "-v", "--verbose", "--isolate", "--resume", "--strict"}
+    switches = {
+        *("-q", "--quiet", "-v", "--verbose", "--isolate", "--resume", "--strict"),
+        *("--trust-pickle", "--pickle.trust"),
+    }
     for word in words:
         before = segments[-1][-1] if segments[-1] else ""
         is_value = before.startswith("-") and "=" not in before and before not in switches
@@ -223,6 +226,7 @@ OF_THE_WHOLE = (
     *("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v"),
     *("--isolate", "--isolate-only", "--isolate-timeout", "--isolate-memory"),
     *("--into", "--resume", "--shard", "--shard-size", "--strict"),
+    "--trust-pickle",
 )
 
 
@@ -559,7 +563,9 @@ def _add_side_flags(parser: _Parser, *kinds: Kind) -> None:
             for option in options_of(other):
                 flag = f"--{other.name}.{option.flag.removeprefix('--')}"
                 place = f"{other.name}.{option.name}"
-                _add_option(parser.add_argument, option, place, [flag], shown=False)
+                is_trust = other.kind == "reader" and option.name == "trust"
+                flags = [f"--trust-{other.name}", flag] if is_trust else [flag]
+                _add_option(parser.add_argument, option, place, flags, shown=is_trust)
 
 
 def _adder(parser: _Parser, title: str) -> Callable[..., Any]:

@@ -11,6 +11,51 @@ INPUT_NAMES = ("X", "x", "images", "inputs", "data")
 LABEL_NAMES = ("y", "Y", "labels", "targets")
 
 
+def chosen_of(
+    held: Mapping[str, Any], x: str | None, y: str | None, where: str, option: str
+) -> dict[str, Any]:
+    """Of stored arrays by name the ones that are read: X, or several of it, y and class_names.
+
+    Parameters
+    ----------
+    held
+        The arrays of a file, not yet read.
+    x, y
+        The names of inputs and labels, where they were asked for.
+    where
+        The file, for messages.
+    option
+        How the option `x` is typed, for messages.
+
+    Raises
+    ------
+    UserError
+        If there are none of these names.
+    """
+    names = ", ".join(held) or "nothing"
+    for asked in (x, y):
+        if asked is not None and asked not in held:
+            raise cnnvis.UserError(f"{where!r} holds no array named {asked!r}; it holds {names}")
+    wanted = _named(held, x, INPUT_NAMES) or (next(iter(held)) if len(held) == 1 else None)
+    found = held[wanted] if wanted is not None else inputs_among(held)
+    if found is None:
+        raise cnnvis.UserError(
+            f"{where!r} holds no array named 'X'; it holds {names}. Say which one with {option} NAME"
+        )
+    others = {
+        "y": _named(held, y, LABEL_NAMES),
+        "class_names": _named(held, None, ("class_names",)),
+    }
+    return {"X": found} | {
+        part: held[name] for part, name in others.items() if name not in (None, wanted)
+    }
+
+
+def _named(held: Mapping[str, Any], asked: str | None, usual: tuple[str, ...]) -> str | None:
+    candidates = (asked,) if asked is not None else usual
+    return next((name for name in candidates if name in held), None)
+
+
 def samples_of(held: Any, where: str) -> cnnvis.Samples:
     """Samples from ``(X, y)``, ``(X,)``, ``X`` or a dict with these.
 
@@ -61,7 +106,9 @@ def inputs_among(held: Mapping[str, Any]) -> dict[str, Any] | None:
     """The arrays of several inputs, by name: all that have as many samples as the others."""
     others = (*LABEL_NAMES, "class_names")
     found = {str(name): value for name, value in held.items() if name not in others}
-    shapes: list[tuple[int, ...]] = [getattr(value, "shape", ()) for value in found.values()]
+    shapes: list[tuple[int, ...]] = [
+        getattr(value, "shape", None) or () for value in found.values()
+    ]
     numbers = all(getattr(value, "dtype", None) is not None for value in found.values()) and all(
         value.dtype.kind in "biuf" for value in found.values()
     )

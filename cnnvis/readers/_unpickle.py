@@ -40,11 +40,31 @@ _DTYPE_SIZES = {"b": {1}, "i": {1, 2, 4, 8}, "u": {1, 2, 4, 8}, "f": {2, 4, 8}, 
 _DTYPE_NAMES = {"V": "with named fields", "M": "of dates", "m": "of time differences"}
 _ARRAY_CLASSES = {"numpy.ndarray", "numpy.memmap", "numpy._core.memmap.memmap"}
 _INSTEAD = 'Save the arrays with numpy.savez("data.npz", X=X, y=y) instead.'
+_LINE = (
+    "import pickle, numpy as np; X, y = pickle.load(open({path}, 'rb')); np.savez({npz}, X=X, y=y)"
+)
+_TENSORS = "np.savez({npz}, X=X.numpy(), y=y.numpy())"
 _LIBRARIES = {
-    "pandas": ("a pandas DataFrame or Series", "X=df.to_numpy(), y=y.to_numpy()"),
-    "torch": ("a torch tensor", "X=X.numpy(), y=y.numpy()"),
-    "tensorflow": ("a TensorFlow tensor", "X=X.numpy(), y=y.numpy()"),
+    "pandas": (
+        "a pandas DataFrame or Series",
+        "import numpy as np, pandas as pd; df = pd.read_pickle({path}); "
+        "np.savez({npz}, X=df.to_numpy())",
+    ),
+    "torch": (
+        "a torch tensor",
+        f"import numpy as np, torch; X, y = torch.load({{path}}); {_TENSORS}",
+    ),
+    "tensorflow": (
+        "a TensorFlow tensor",
+        f"import pickle, numpy as np; X, y = pickle.load(open({{path}}, 'rb')); {_TENSORS}",
+    ),
+    "joblib": (
+        "what joblib wrote",
+        "import joblib, numpy as np; X, y = joblib.load({path}); np.savez({npz}, X=X, y=y)",
+    ),
+    "scipy": ("a SciPy matrix", _LINE.replace("X=X", "X=X.toarray()")),
 }
+"""Of libraries that people keep data with: what they write, and the line that saves it as .npz."""
 
 _T = TypeVar("_T")
 
@@ -75,6 +95,27 @@ def _refused(what: str) -> UserError:
     return UserError(f"this pickle {what}. {_INSTEAD}")
 
 
+class NeedsCode(UserError):
+    """A pickle that only code which it names could read.
+
+    Parameters
+    ----------
+    what
+        What it wants or holds.
+    library
+        The library that would read it, if it is one that people keep data with.
+    """
+
+    def __init__(self, what: str, library: str = "") -> None:
+        self.what, self.library = what, library
+        super().__init__(f"this pickle {what}. {_INSTEAD}")
+
+    def line(self, path: str) -> str:
+        """The line of Python that saves the arrays of the file as .npz."""
+        line = _LIBRARIES.get(self.library, ("", _LINE))[1]
+        return line.format(path=repr(path), npz=repr(path.rpartition(".")[0] + ".npz"))
+
+
 # The inert values. They stand on the machine's stack like any other, but never inside a container.
 
 
@@ -94,14 +135,12 @@ class _Name:
 
     def refused(self, verb: str) -> UserError:
         if self.library() in _LIBRARIES:
-            what, arrays = _LIBRARIES[self.library()]
-            return UserError(
-                f"this pickle holds {what}, which cannot be read without running code from the "
-                f'file. Save plain arrays with np.savez("data.npz", {arrays}) instead.'
-            )
+            what = _LIBRARIES[self.library()][0]
+            what = f"holds {what}, which cannot be read without running code from the file"
+            return NeedsCode(what, self.library())
         text = self.text if self.text.isprintable() else ascii(self.text)
         text = text if len(text) <= 80 else text[:77] + "..."
-        return _refused(f"wants to {verb} {text}, and cnnvis never runs code from a data file")
+        return NeedsCode(f"wants to {verb} {text}, and cnnvis never runs code from a data file")
 
 
 @dataclass(slots=True, eq=False)
@@ -712,7 +751,7 @@ def _marked_object(machine: _Machine) -> None:
 
 
 def _outside(machine: _Machine) -> None:
-    raise _refused("refers to something outside the file (PERSID, EXT or NEXT_BUFFER)")
+    raise NeedsCode("refers to something outside the file (PERSID, EXT or NEXT_BUFFER)")
 
 
 def _unknown(machine: _Machine) -> None:

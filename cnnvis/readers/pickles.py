@@ -7,23 +7,76 @@ from pathlib import Path
 import cnnvis
 from cnnvis.readers._parts import samples_of
 
+_PACKED = {
+    b"\x1f\x8b": ("gzip", "gunzip"),
+    b"BZh": ("bzip2", "bunzip2"),
+    b"\xfd7zXZ\x00": ("xz", "unxz"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
+}
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a number that torch.save began with
 
-@cnnvis.reader("pickle", suffixes=(".pkl", ".pickle", ".p"))
-def pickles(path: Path) -> cnnvis.Samples:
+
+@cnnvis.reader("pickle", suffixes=(".pkl", ".pickle", ".p", ".pt", ".pth"))
+def pickles(path: Path, *, trust: bool = False) -> cnnvis.Samples:
     """Read a pickle of (X, y), (X,), X or a dict with these.
 
     Only plain values and NumPy arrays are read; nothing that the file names is imported or called.
+
+    Parameters
+    ----------
+    trust
+        Have Python's own pickle load the file, in a process of its own: whatever code it names
+        runs. Only for a file from someone you know.
     """
     import mmap
 
-    from cnnvis.readers._unpickle import unpickle
+    from cnnvis.readers._unpickle import NeedsCode, unpickle
 
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise cnnvis.UserError(f"{str(path)!r} is empty")
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    cnnvis.require_regular(path)
+    if not path.stat().st_size:
+        raise cnnvis.UserError(f"{str(path)!r} is empty")
+    if trust:
+        from cnnvis.readers._trusted import trusted_samples
+
+        return trusted_samples(path)
     try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        _require_pickle(data[:16], path)
         held = unpickle(memoryview(data))
+    except OSError as error:
+        raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    except NeedsCode as refusal:
+        raise cnnvis.UserError(
+            f"{str(path)!r} cannot be read: this pickle {refusal.what}. If you know who made it, "
+            "--trust-pickle (in Python, trust=True) has Python load it, in a process of its own; or "
+            f"save its arrays once, as .npz: {refusal.line(str(path))}"
+        ) from refusal
     except cnnvis.UserError as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error}") from error
     return samples_of(held, str(path))
+
+
+def _require_pickle(start: bytes, path: Path) -> None:
+    """Say what a file is that people take for a pickle."""
+    import zipfile
+
+    from cnnvis.readers._unpickle import NeedsCode
+
+    for mark, (packer, unpacker) in _PACKED.items():
+        if start.startswith(mark):
+            raise cnnvis.UserError(f"it is packed with {packer}; unpack it first, with {unpacker}")
+    if start.startswith(_OLD_TORCH):
+        raise NeedsCode("holds a torch tensor, which torch itself reads by running code", "torch")
+    if not start.startswith(b"PK"):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+        raise cnnvis.UserError(f"it is a damaged archive: {error}") from error
+    if any(name.endswith("/data.pkl") for name in names):
+        raise NeedsCode("is what torch.save wrote, which only torch reads", "torch")
+    if any(name.endswith(".npy") for name in names):
+        raise cnnvis.UserError("it is no pickle but an archive of arrays: give it the ending .npz")
+    raise cnnvis.UserError("it is no pickle but a zip archive")

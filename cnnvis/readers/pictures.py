@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
+_SEVERAL = ("PNG", "TIFF", "GIF", "WEBP")  # Formats of which a file may hold several pictures.
+_SMALL = 2**26  # Bytes that a picture may unpack to however small its file is.
+_RATIO = 100  # How many times its file's size a larger one may unpack to.
 
 
 @cnnvis.reader("pictures", suffixes=SUFFIXES, accepts=Path.is_dir)
@@ -40,7 +45,7 @@ def pictures(
     """
     import numpy as np
 
-    files = [path] if path.is_file() else _pictures_in(path)
+    files = _pictures_in(path) if path.is_dir() else [path]
     if not files:
         raise cnnvis.UserError(f"there are no pictures in {str(path)!r} ({' '.join(SUFFIXES)})")
     folders = sorted({file.parent.name for file in files if file.parent != path})
@@ -49,14 +54,26 @@ def pictures(
     return cnnvis.Samples(
         _Pictures(files, mode, size, scale),
         labels,
-        names=tuple(file.name for file in files),
-        class_names=tuple(folders) if is_sorted else None,
+        names=tuple(_text(file.name) for file in files),
+        class_names=tuple(map(_text, folders)) if is_sorted else None,
     )
 
 
 def _pictures_in(folder: Path) -> list[Path]:
     found = [*folder.glob("*"), *folder.glob("*/*")]
-    return sorted(file for file in found if file.is_file() and file.suffix.lower() in SUFFIXES)
+    named = [file for file in found if file.suffix.lower() in SUFFIXES and not file.is_dir()]
+    files = sorted(file for file in named if file.is_file())
+    if others := sorted(set(named) - set(files)):
+        cnnvis.note(
+            f"{len(others)} in {str(folder)!r} are left out, since they are pipes, devices or links "
+            f"to nothing: {', '.join(repr(file.name) for file in others[:3])}"
+        )
+    return files
+
+
+def _text(name: str) -> str:
+    """A file's name with what is no text in it replaced, so that it can be written down."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 class _Pictures:
@@ -65,24 +82,23 @@ class _Pictures:
     def __init__(
         self, files: list[Path], mode: str | None, size: tuple[int, int] | None, scale: float
     ) -> None:
-
         self._files, self._size, self._scale = files, size, scale
-        self._first, first_read = self._first_of(files, mode)
-        self.dtype, self._one_shape = first_read.dtype, first_read.shape
+        self._example, self._mode, example = self._first_sound(mode)
+        self.dtype, self._one_shape = example.dtype, example.shape
         self.shape = (len(files), *self._one_shape)
 
-    def _first_of(self, files: list[Path], mode: str | None) -> tuple[Path, npt.NDArray[Any]]:
-        """The first picture that can be read, whose mode and size are those of all."""
-        damaged: cnnvis.UserError | None = None
-        for file in files:
+    def _first_sound(self, wanted: str | None) -> tuple[Path, str, npt.NDArray[Any]]:
+        """The first picture that can be read, and its mode: a damaged one costs no other."""
+        first_error: cnnvis.UserError | None = None
+        for file in self._files:
             try:
-                with _opened(file) as first:
-                    self._mode = mode or _plain_mode(first.mode)
-                return file, self._read(file)
+                with _opened(file) as picture:
+                    mode = wanted or _plain_mode(picture.mode)
+                return file, mode, self._read(file, mode)
             except cnnvis.UserError as error:
-                damaged = damaged or error
-        assert damaged is not None  # there are files
-        raise damaged
+                first_error = first_error or error
+        assert first_error is not None  # there are files
+        raise first_error
 
     def __getitem__(self, index: slice | Sequence[int]) -> npt.NDArray[Any]:
         import numpy as np
@@ -91,23 +107,25 @@ class _Pictures:
         with cnnvis.progress("reading pictures", len(positions)) as advance:
             read = []
             for position in positions:
-                read.append(self._read(self._files[position]))
+                read.append(self._read(self._files[position], self._mode))
                 if read[-1].shape != self._one_shape:
                     raise cnnvis.UserError(
                         f"{str(self._files[position])!r} has {_sized(read[-1].shape)}, and "
-                        f"{str(self._first)!r} has {_sized(self._one_shape)}; "
+                        f"{str(self._example)!r} has {_sized(self._one_shape)}; "
                         "give one size to all with --pictures.size ROWS COLUMNS"
                     )
                 advance(1)
         return np.stack(read)
 
-    def _read(self, file: Path) -> npt.NDArray[Any]:
+    def _read(self, file: Path, mode: str) -> npt.NDArray[Any]:
         import numpy as np
 
         with _opened(file) as picture:
             try:
-                shown = picture.convert(self._mode)
-            except (OSError, ValueError, SyntaxError) as error:
+                if picture.format in _SEVERAL and _holds_several(picture):
+                    cnnvis.note("of pictures with several frames or pages, the first is read")
+                shown = picture.convert(mode)
+            except Exception as error:  # whatever Pillow's decoders make of what they find
                 raise cnnvis.UserError(f"{str(file)!r} is damaged: {error}") from error
         if self._size is not None:
             rows, columns = self._size
@@ -117,19 +135,38 @@ class _Pictures:
 
 
 def _opened(file: Path) -> Image.Image:
-    import warnings
+    """A picture whose head alone has been read, once its size is known to be no attack."""
+    from PIL import Image
 
-    from PIL import Image, UnidentifiedImageError
-
+    cnnvis.require_regular(file)
     try:
-        with warnings.catch_warnings():
-            # A picture that unpacks to far more than it says is an attack, not a photograph.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(file, formats=FORMATS)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise cnnvis.UserError(f"{str(file)!r} is not a picture that can be read") from error
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        picture = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
         raise cnnvis.UserError(f"{str(file)!r} is too large a picture: {error}") from error
+    except Exception as error:  # whatever Pillow makes of what it finds
+        raise cnnvis.UserError(f"{str(file)!r} is not a picture that can be read") from error
+    columns, rows = picture.size
+    unpacked = columns * rows * (4 if picture.mode[0] in "IF" else len(picture.getbands()))
+    # Pillow itself only warns of the first, and of the second not at all.
+    if columns * rows > (Image.MAX_IMAGE_PIXELS or math.inf) or (
+        unpacked > max(_SMALL, _RATIO * file.stat().st_size)
+    ):
+        picture.close()
+        raise cnnvis.UserError(
+            f"{str(file)!r} is too large a picture: {columns} columns and {rows} rows in a file of "
+            f"{file.stat().st_size} bytes"
+        )
+    return picture
+
+
+def _holds_several(picture: Image.Image) -> bool:
+    """Whether there is a second frame or page; how many there are could take long to find out."""
+    try:
+        picture.seek(1)
+    except EOFError:
+        return False
+    picture.seek(0)
+    return True
 
 
 def _plain_mode(mode: str) -> str:

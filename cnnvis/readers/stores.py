@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.readers._parts import samples_of
+from cnnvis.readers._parts import chosen_of, samples_of
+
+_SMALL = 2**26  # Bytes that an array may unpack to however little of it is stored.
+_RATIO = 100  # How many times what is stored a larger one may unpack to.
+_LARGEST_CHUNK = 2**28  # Bytes; reading one value of a chunk takes memory for all of it.
+_READ = 2**28  # Bytes of a store that are read to see that they can be.
+_CODECS = {
+    *("zlib", "gzip", "zstd", "blosc", "lz4", "bz2", "lzma", "shuffle", "delta", "crc32c"),
+    *("bytes", "transpose", "sharding_indexed", "vlen-utf8"),
+}
 
 
 class _Lazy:
     """A stored array that is read piece by piece, in any order of samples."""
 
-    def __init__(self, stored: Any) -> None:
-        self._stored = stored
+    def __init__(self, stored: Any, path: Path) -> None:
+        self._stored, self._path = stored, path
         self.shape: tuple[int, ...] = tuple(stored.shape)
         self.dtype = stored.dtype
 
     def __getitem__(self, index: Any) -> Any:
+        try:
+            return self._read(index)
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            raise cnnvis.UserError(f"{str(self._path)!r} cannot be read: {error}") from error
+
+    def _read(self, index: Any) -> Any:
         import numpy as np
 
         if isinstance(index, slice):
@@ -52,14 +70,20 @@ def hdf5(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     """
     import h5py
 
+    cnnvis.require_sound_hdf5(path)
     try:
         file = h5py.File(path, "r")
         held: dict[str, Any] = {}
-        # Links to other files are not followed: a stranger's file must not read one's own.
         file.visititems(lambda name, one: _keep(held, name, one, h5py.Dataset))
-        return _samples(held, x, y, path, lambda values: values.asstr()[:])
+        parts = chosen_of(held, x, y, str(path), "--hdf5.x")
+        return _samples(parts, path, lambda words: words.asstr()[:])
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as HDF5: {error}") from error
+
+
+def _keep(held: dict[str, Any], name: str, one: Any, kind: type) -> None:
+    if isinstance(one, kind):
+        held[name] = one
 
 
 def _is_zarr(path: Path) -> bool:
@@ -77,47 +101,121 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     y
         The array of labels. By default y, Y, labels or targets, if there is one.
     """
-    import zarr as package
-
+    cnnvis.first_look(look_at_zarr, path)
     try:
-        store = package.open(str(path), mode="r")
-        arrays = {"X": store} if not hasattr(store, "arrays") else dict(store.arrays())
-        return _samples(arrays, x, y, path, lambda values: values[:])
+        parts = chosen_of(_arrays(path), x, y, str(path), "--zarr.x")
+        return _samples(parts, path, lambda words: words[:])
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as Zarr: {error}") from error
 
 
-def _keep(held: dict[str, Any], name: str, one: Any, kind: type) -> None:
-    if isinstance(one, kind):
-        held[name] = one
+def look_at_zarr(path: str) -> None:
+    """The first look at a Zarr store: its codecs, its sizes, and whether its beginning is readable.
+
+    Raises
+    ------
+    UserError
+        If any array of it is packed by other codecs than plain compression, or would unpack to far
+        more than what is stored of it, or cannot be read.
+    """
+    left = _READ
+    try:
+        for file in _files(path):
+            # Pipes and devices could be read for ever, and links lead to one's own files.
+            if file.is_symlink() or not file.is_file():
+                raise cnnvis.UserError(f"holds {file.name!r}, which is no file but a link or pipe")
+        for name, array in _arrays(Path(path)).items():
+            _require_plain(name, _codecs(array.metadata.to_dict()))
+            item = array.dtype.itemsize or 1
+            declared, chunk = math.prod(array.shape) * item, math.prod(array.chunks) * item
+            if chunk > _LARGEST_CHUNK:
+                raise cnnvis.UserError(f"stores {name!r} in pieces of {chunk} bytes, far too large")
+            if declared > _SMALL and declared > _RATIO * _stored(path, name, declared):
+                raise cnnvis.UserError(
+                    f"declares {name!r} to hold {declared} bytes, more than {_RATIO} times what is "
+                    "stored of it"
+                )
+            left -= _read(array, left)
+    except cnnvis.UserError:
+        raise
+    except Exception as error:  # whatever zarr and its codecs make of what they find
+        raise cnnvis.UserError(f"is damaged, or no Zarr store: {error}") from error
 
 
-def _samples(
-    held: dict[str, Any], x: str | None, y: str | None, path: Path, words: Callable[[Any], Any]
-) -> cnnvis.Samples:
-    """Samples from stored arrays by name: inputs stay where they are, labels are read."""
-    for asked in (x, y):
-        if asked is not None and asked not in held:
+def _arrays(path: Path) -> dict[str, Any]:
+    """The arrays of a store by name, as their own metadata describe them."""
+    import zarr as package
+
+    is_array = (path / ".zarray").is_file()
+    if (path / "zarr.json").is_file():
+        is_array = json.loads(cnnvis.read_text(path / "zarr.json"))["node_type"] == "array"
+    store = package.storage.LocalStore(path, read_only=True)
+    if is_array:
+        return {"X": package.open_array(store, mode="r")}
+    return dict(package.open_group(store, mode="r", use_consolidated=False).arrays())
+
+
+def _files(folder: str | os.PathLike[str], depth: int = 1) -> Iterator[os.DirEntry[str]]:
+    if depth > 50:
+        raise cnnvis.UserError("nests its folders more than 50 deep")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, depth + 1)
+            else:
+                yield entry
+
+
+def _stored(folder: str, name: str, declared: int) -> int:
+    """How many bytes are stored of an array, counted until they are enough for what it declares."""
+    within = os.path.join(folder, name)  # noqa: PTH118
+    stored = 0
+    for file in _files(within if Path(within).is_dir() else folder):
+        stored += file.stat().st_size
+        if declared <= _RATIO * stored:
+            break
+    return stored
+
+
+def _codecs(held: Mapping[str, Any]) -> Iterator[str]:
+    """The names of all codecs in an array's metadata, those within others among them."""
+    listed = [held.get(key) or () for key in ("filters", "codecs", "index_codecs")]
+    for one in [*(one for some in listed for one in some), held.get("compressor")]:
+        if one is not None:
+            yield str(one.get("id", one.get("name")))
+            yield from _codecs(one.get("configuration", {}))
+
+
+def _require_plain(name: str, codecs: Iterator[str]) -> None:
+    for codec in codecs:
+        if codec not in _CODECS:
             raise cnnvis.UserError(
-                f"{str(path)!r} holds no array {asked!r}; it holds {', '.join(held) or 'none'}"
+                f"packs {name!r} with the codec {codec!r}; cnnvis reads those that only compress: "
+                f"{', '.join(sorted(_CODECS))}"
             )
-    parts: dict[str, Any] = {}
-    for name, stored in held.items():
+
+
+def _read(array: Any, left: int) -> int:
+    """Read the beginning of an array, in pieces; gives how many bytes that were."""
+    read = 0
+    rows = array.chunks[0] if array.chunks else 1
+    for start in range(0, array.shape[0] if array.shape else 0, max(rows, 1)):
+        declared = rows * math.prod(array.shape[1:]) * (array.dtype.itemsize or 1)
+        if read + declared > left:
+            break
+        array[start : start + rows]
+        read += declared
+    return read
+
+
+def _samples(parts: Mapping[str, Any], path: Path, words: Callable[[Any], Any]) -> cnnvis.Samples:
+    """Samples from stored arrays: inputs stay where they are, labels are read."""
+
+    def read(part: str, stored: Any) -> Any:
+        if isinstance(stored, Mapping):
+            return {name: read(part, one) for name, one in stored.items()}
         if stored.dtype.kind in "OSUT":
-            parts[name] = [str(word) for word in words(stored)]
-        else:
-            parts[name] = _Lazy(stored) if len(stored.shape) > 1 else stored[:]
-    if x is None and len(parts) == 1:
-        x = next(iter(parts))
-    if x is not None:
-        labels = (
-            parts.get(y)
-            if y is not None
-            else next(
-                (parts[name] for name in ("y", "Y", "labels", "targets") if name in parts), None
-            )
-        )
-        parts = {"X": parts[x], "y": labels, "class_names": parts.get("class_names")}
-    elif y is not None:
-        parts["y"] = parts[y]
-    return samples_of(parts, str(path))
+            return [str(word) for word in words(stored)]
+        return _Lazy(stored, path) if part == "X" and stored.shape else stored[...]
+
+    return samples_of({part: read(part, stored) for part, stored in parts.items()}, str(path))

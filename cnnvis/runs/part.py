@@ -24,7 +24,7 @@ import numpy as np
 
 from cnnvis import stopping
 from cnnvis.errors import DiskError, UserError
-from cnnvis.explanation import Explanation, target_of
+from cnnvis.explanation import Explanation, Target
 from cnnvis.pieces import Failure, Piece, Read, pieces_of, read_ahead
 from cnnvis.reporting import progress
 from cnnvis.runs import arrays
@@ -262,6 +262,8 @@ class Part:
             If its files are not any more what was written.
         """
         held = self.files(number)
+        import msgspec
+
         facts = json.loads(held[_facts_name(number)])
         places = self.places[number]
         failed = {int(place): Failure(*one) for place, one in facts["failed"].items()}
@@ -275,7 +277,7 @@ class Part:
                 _looked_up(samples, good),
                 tuple(facts["axes"]),
                 tuple(facts["titles"]),
-                tuple(target_of(one) for one in facts["targets"]),
+                msgspec.convert(facts["targets"], tuple[Target, ...]),
                 facts["signed"],
                 facts["are_inputs"],
                 notes=tuple(facts["notes of the result"]),

@@ -66,7 +66,7 @@ def test_arrays_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples[[2]].x, X[[2]])
     assert samples.labels is not None and samples.labels[4] == 1
     with pytest.raises(
-        cnnvis.UserError, match="no array 'train/kinds'; it holds train/kind, train"
+        cnnvis.UserError, match="no array named 'train/kinds'; it holds train/kind, train"
     ):
         cnnvis.read_samples(path, x="train/pictures", y="train/kinds")
 
@@ -79,23 +79,22 @@ def test_compressed_and_odd_members(tmp_path: Path) -> None:
         cnnvis.read_samples(tmp_path / "columns.npz")[[4, 2]].x, X[[4, 2]]
     )
     (tmp_path / "cut.npz").write_bytes((tmp_path / "columns.npz").read_bytes()[:300])
-    with pytest.raises(cnnvis.UserError, match="cannot be read as"):
+    with pytest.raises(cnnvis.UserError, match="is damaged, or no NumPy file"):
         cnnvis.read_samples(tmp_path / "cut.npz")
 
 
-def test_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
+def test_links_to_other_files_are_refused(tmp_path: Path) -> None:
     _hdf5(tmp_path / "secret.h5", X=X)
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["X"] = h5py.ExternalLink("secret.h5", "/X")
         file["other"] = X
-        file["more"] = X
-    samples = cnnvis.read_samples(tmp_path / "data.h5")
-    assert set(samples.inputs) == {"other", "more"}
+    with pytest.raises(cnnvis.UserError, match=r"'/X', a link to the other file 'secret\.h5'"):
+        cnnvis.read_samples(tmp_path / "data.h5")
 
 
 def test_damaged_stores(tmp_path: Path) -> None:
     (tmp_path / "data.h5").write_bytes(b"not HDF5")
-    with pytest.raises(cnnvis.UserError, match="cannot be read as HDF5"):
+    with pytest.raises(cnnvis.UserError, match="is damaged, or no HDF5 file"):
         cnnvis.read_samples(tmp_path / "data.h5")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cnnvis
+from cnnvis.reporting import notes_kept
 
 X = np.arange(120, dtype=np.uint8).reshape(5, 4, 6)
 Y = np.array([0, 1, 1, 0, 2], np.uint8)
@@ -134,7 +136,9 @@ def test_numpy_files_with_pickles_in_them(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", held)
     np.savez(tmp_path / "data.npz", X=held)
     for name in ("data.npy", "data.npz"):
-        with pytest.raises(cnnvis.UserError, match=rf"{name}' cannot be read"):
+        with pytest.raises(
+            cnnvis.UserError, match=rf"{name}' is an array of Python objects.*np\.stack"
+        ):
             cnnvis.read_samples(tmp_path / name)
     assert not canary.exists()
 
@@ -211,3 +215,56 @@ def test_options_that_a_reader_does_not_have(tmp_path: Path) -> None:
         cnnvis.read_samples(path, mode="CMYK")
     with pytest.raises(cnnvis.UserError, match=r"pictures has no option 'sise'\. Did you mean"):
         cnnvis.read_samples(path, sise=3)
+
+
+def test_a_damaged_picture_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    _picture(tmp_path / "b.png")
+    _picture(tmp_path / "c.png", value=9)
+    samples = cnnvis.read_samples(tmp_path)
+    assert len(samples) == 3 and samples[[2, 1]].x[:, 0, 0, 0].tolist() == [9, 7]
+    with pytest.raises(cnnvis.UserError, match=r"a\.png' is not a picture that can be read"):
+        _ = samples[[0, 1]].x
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(cnnvis.UserError, match=r"a\.png' is not a picture that can be read"):
+        cnnvis.read_samples(tmp_path)
+
+
+def test_what_only_looks_like_pictures_is_left_out_and_said(tmp_path: Path) -> None:
+    _picture(tmp_path / "z.png")
+    _picture(tmp_path / "folder.png" / "inside.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "nowhere.png").symlink_to("nothing")
+    with notes_kept() as notes:
+        samples = cnnvis.read_samples(tmp_path)
+    assert samples.names == ("inside.png", "z.png")
+    assert notes == [
+        f"2 in {str(tmp_path)!r} are left out, since they are pipes, devices or links to nothing: "
+        "'nowhere.png', 'pipe.png'"
+    ]
+
+
+def test_of_several_frames_the_first_is_read_and_said(tmp_path: Path) -> None:
+    frames = [Image.new("L", (6, 4), value) for value in (5, 6, 7)]
+    for name in ("a.gif", "a.tiff"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with notes_kept() as notes:
+            samples = cnnvis.read_samples(tmp_path / name, mode="L")
+        assert samples.x.shape == (1, 4, 6) and (samples.x == 5).all()
+        assert notes == ["of pictures with several frames or pages, the first is read"]
+
+
+def test_a_picture_that_unpacks_to_far_too_much(tmp_path: Path) -> None:
+    Image.new("RGB", (9000, 9000)).save(tmp_path / "blank.png")
+    with pytest.raises(
+        cnnvis.UserError, match="too large a picture: 9000 columns and 9000 rows in"
+    ):
+        cnnvis.read_samples(tmp_path / "blank.png")
+
+
+def test_names_that_are_no_text_can_be_written_down(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    _picture(path)
+    samples = cnnvis.read_samples(tmp_path)
+    assert samples.names == ("caf\N{REPLACEMENT CHARACTER}.png",)

@@ -314,7 +314,7 @@ CALLS = {
     "endless-name": (b"c" + b"o" * 10**6 + b"\ngetcwd\n(tR.", "oooo..., and cnnvis"),
     "pandas": (
         b"\x80\4\x8c\x11pandas.core.frame\x8c\x09DataFrame\x93)\x81.",
-        'np.savez("data.npz", X=df.to_numpy(), y=y.to_numpy())',
+        "a pandas DataFrame or Series, which cannot be read without running code",
     ),
     "pandas-named": (b"cpandas.core.frame\nDataFrame\n.", "a pandas DataFrame"),
     "torch": (b"\x80\2ctorch._utils\n_rebuild_tensor_v2\n(tR.", "a torch tensor"),

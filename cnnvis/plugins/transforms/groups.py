@@ -109,8 +109,8 @@ def _keys(one: cnnvis.Explanation, by: str) -> list[tuple[Any, str]]:
 
 def _lines(path: str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8").split("\n")[:-1] or [""]
-    except (OSError, UnicodeDecodeError) as error:
+        return cnnvis.read_text(Path(path)).split("\n")[:-1] or [""]
+    except cnnvis.UserError as error:
         raise cnnvis.UserError(
             f"by is {path!r}, and must be label, prediction, all, or a file with a group for each "
             f"image, one a line: {error}"

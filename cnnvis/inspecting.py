@@ -1,0 +1,345 @@
+"""A first look at a stranger's file, in a process of its own with little memory and little time.
+
+Libraries in C crash, loop or take all memory on files that are damaged or made to do harm. Here that
+happens to a child, which can write no file, and the parent says in a sentence what became of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cnnvis.errors import UserError
+from cnnvis.files import require_regular
+
+MEMORY = 2**30
+"""Bytes of address space that a look may take, its libraries among them."""
+
+SECONDS = 6
+"""Time of a processor that a look may take; a loop ends there however busy the machine is."""
+
+_PATIENCE = 60  # Seconds by the clock, for where processor time cannot be limited.
+_SMALL = 2**26  # Bytes that a dataset, and all of a file, may unpack to however small the file is.
+_RATIO = 100  # How many times its stored size anything larger may unpack to.
+_LARGEST_CHUNK = 2**28  # Bytes; reading one value of a chunk takes memory for all of it.
+_READ = 2**28  # Bytes of a file that are read to see that they can be.
+_MOST_OBJECTS = 100_000
+_DEEPEST = 50
+_ENDED = {  # What a child's exit says, by the signal that ended it or by its own code
+    -9: "it takes too much memory or time to read",
+    -24: f"it takes more than {SECONDS} seconds to look at",
+    3: f"it takes more than {MEMORY >> 20} MB to look at",
+}
+
+
+def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
+    """What a function finds out about a file, called in a limited process of its own.
+
+    Parameters
+    ----------
+    look
+        A function of a module, which is imported anew in the child. It takes a path, raises
+        `UserError` for a file that it refuses, and gives what JSON can hold.
+    path
+        The file, or a folder.
+    arguments
+        More for the function, such as JSON can hold.
+
+    Raises
+    ------
+    UserError
+        What the function raised; or if there is no regular file and no folder, or the child crashed,
+        ran out of memory or time, or failed in any other way.
+    """
+    if not path.is_dir():
+        require_regular(path)
+    called = [f"{look.__module__}:{look.__qualname__}", os.fspath(path.absolute())]
+    # Without the working folder on its path: what lies beside the file is not to be imported.
+    command = [sys.executable, "-P", "-B", "-m", "cnnvis.inspecting", *called]
+    settings = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
+    try:
+        child = subprocess.run(
+            command, input=json.dumps(arguments).encode(), capture_output=True, check=False,
+            timeout=_PATIENCE, env={**os.environ, **settings},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{str(path)!r} is damaged: reading it does not end") from None
+    if child.returncode:
+        said = child.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        reason = _ENDED.get(child.returncode) or f"reading it crashes ({said[:200] or 'no word'})"
+        raise UserError(f"{str(path)!r} is damaged, or made to do harm: {reason}")
+    answer = json.loads(child.stdout)
+    if "refused" in answer:
+        raise UserError(f"{str(path)!r} {answer['refused']}")
+    return answer["found"]
+
+
+def require_sound_hdf5(path: Path) -> None:
+    """Refuse an HDF5 file that is damaged, reaches outside itself or would unpack to far too much.
+
+    Its links are hard links and each group is there once; its data lie in the file itself, behind
+    filters that every h5py has; what it declares to hold is bounded by what it stores, for each
+    dataset and in all; and what is read of it can be read.
+
+    Raises
+    ------
+    UserError
+        If any of this does not hold, with the object in the file that it is about.
+    """
+    require_regular(path)
+    first_look(look_at_hdf5, path)
+
+
+def look_at_hdf5(path: str) -> None:
+    """The first look at an HDF5 file; see `require_sound_hdf5`."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            _Hdf5(Path(path).stat().st_size).require_sound(file.id)
+    except UserError:
+        raise
+    # Whatever h5py makes of what libhdf5 reports, RecursionError among them.
+    except Exception as error:
+        raise UserError(f"is damaged, or no HDF5 file: {error}") from error
+
+
+class _Hdf5:
+    """What has been seen of a file so far, against what there can be in one of its size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.stored = self.declared = self.described = self.read = 0
+
+    def require_sound(self, root: Any) -> None:
+        import h5py
+
+        for name, one in self.objects(root):
+            self.require_sound_attributes(name, one)
+            if isinstance(one, h5py.h5d.DatasetID):
+                self.require_sound_dataset(name, one)
+
+    def objects(self, root: Any) -> Iterator[tuple[str, Any]]:
+        """Every group, dataset and named type, each with its path."""
+        import h5py
+
+        groups, known = [("/", root, 1)], {h5py.h5o.get_info(root).addr}
+        datasets: set[int] = set()
+        count = 1
+        yield "/", root
+        while groups:
+            within, group, depth = groups.pop()
+            if depth > _DEEPEST:
+                raise UserError(f"nests its groups more than {_DEEPEST} deep")
+            for name, kind in self.links(group):
+                path = f"{within}{_text(name)}"
+                if kind != h5py.h5l.TYPE_HARD:
+                    raise UserError(
+                        f"holds {path!r}, {_link(group, name, kind)}; only what is in the file "
+                        "itself is read, so copy what it points to into its place"
+                    )
+                if (count := count + 1) > _MOST_OBJECTS:
+                    raise UserError(f"holds more than {_MOST_OBJECTS} objects")
+                one = h5py.h5o.open(group, name)
+                address = h5py.h5o.get_info(one).addr
+                if isinstance(one, h5py.h5g.GroupID):
+                    if address in known:
+                        raise UserError(f"holds the group {path!r} twice, or within itself")
+                    known.add(address)
+                    groups.append((f"{path}/", one, depth + 1))
+                elif address in datasets:
+                    continue  # one more name for the same
+                else:
+                    datasets.add(address)
+                yield path, one
+
+    def links(self, group: Any) -> list[tuple[bytes, int]]:
+        found: list[tuple[bytes, int]] = []
+
+        def keep(name: bytes, link: Any) -> bool | None:
+            found.append((name, link.type))  # h5py fills in the same object for every link
+            return True if len(found) > _MOST_OBJECTS else None
+
+        group.links.iterate(keep, info=True)
+        return found
+
+    def require_sound_attributes(self, name: str, one: Any) -> None:
+        import h5py
+
+        for index in range(h5py.h5a.get_num_attrs(one)):
+            attribute = h5py.h5a.open(one, index=index)
+            kind = attribute.get_type()
+            if kind.detect_class(h5py.h5t.VLEN) or kind.get_class() == h5py.h5t.STRING:
+                value = h5py.AttributeManager(_Holder(one))[_text(attribute.name)]
+                self.described += _length(value)
+            self.described += math.prod(attribute.shape or ()) * kind.get_size()
+            if self.described > self.size:
+                raise UserError(
+                    f"describes {name!r} with attributes of more bytes than the file has"
+                )
+
+    def require_sound_dataset(self, name: str, one: Any) -> None:
+        import h5py
+
+        plan, kind = one.get_create_plist(), one.get_type()
+        layout = plan.get_layout()
+        if layout == h5py.h5d.VIRTUAL or plan.get_external_count():
+            raise UserError(
+                f"keeps the data of {name!r} in other files, which are not read; h5repack puts them "
+                "into one"
+            )
+        shape = one.shape
+        declared = math.prod(shape) * kind.get_size() if shape is not None else 0
+        stored = one.get_storage_size()
+        if layout == h5py.h5d.CHUNKED:
+            self.require_sound_chunks(name, one, plan, kind.get_size())
+        elif stored and layout == h5py.h5d.CONTIGUOUS:  # none is stored before any is written
+            offset = one.get_offset()
+            if stored < declared or offset is None or offset + declared > self.size:
+                raise UserError(
+                    f"declares {name!r} to hold {declared} bytes that the file does not have"
+                )
+        self.stored += stored
+        self.declared += declared
+        if self.stored > self.size:
+            raise UserError(f"stores more than its {self.size} bytes, up to {name!r}")
+        if declared > max(_SMALL, _RATIO * stored):
+            raise UserError(
+                f"declares {name!r} to hold {declared} bytes, of which it stores {stored}; data are "
+                f"read up to {_RATIO} times what is stored"
+            )
+        if self.declared > max(_SMALL, _RATIO * self.size):
+            raise UserError(
+                f"of {self.size} bytes declares to hold {self.declared}, more than {_RATIO} times "
+                "as many"
+            )
+        if kind.detect_class(h5py.h5t.VLEN):
+            self.require_short_words(name, h5py.Dataset(one))
+        elif declared:
+            self.require_readable(h5py.Dataset(one))
+
+    def require_sound_chunks(self, name: str, one: Any, plan: Any, item: int) -> None:
+        import h5py
+
+        chunk = math.prod(plan.get_chunk()) * item
+        if chunk > max(_LARGEST_CHUNK, self.size):
+            raise UserError(f"stores {name!r} in pieces of {chunk} bytes, which is far too much")
+        lzf = 32000  # h5py's own
+        usual = [h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, lzf]
+        filters = [plan.get_filter(index) for index in range(plan.get_nfilters())]
+        for code, _, values, title in filters:
+            if code not in usual or sum(other[0] == code for other in filters) > 1:
+                raise UserError(
+                    f"packs {name!r} with the filter {_text(title) or code}; cnnvis reads gzip, lzf, "
+                    "shuffle and fletcher32, each used once, so repack it: h5repack -f GZIP=4"
+                )
+            if code == lzf and any(value > max(chunk, 2**16) for value in values[2:3]):
+                raise UserError(f"unpacks the pieces of {name!r} to more than there is in them")
+        pieces = 0
+
+        def look(piece: Any) -> None:
+            nonlocal pieces
+            pieces += 1
+            if piece.byte_offset is None or piece.byte_offset + piece.size > self.size:
+                raise UserError(f"places data of {name!r} outside the file")
+
+        one.chunk_iter(look)
+        lengths = zip(one.shape, plan.get_chunk(), strict=True)
+        if pieces > math.prod(-(-length // piece) for length, piece in lengths):
+            raise UserError(f"holds more pieces of {name!r} than it can have")
+
+    def require_short_words(self, name: str, dataset: Any) -> None:
+        """Texts lie in the file as they are, so they are shorter than it if none is used twice."""
+        self.described += dataset.size * 16
+        for start in range(0, len(dataset) if dataset.shape else 0, 1000):
+            self.described += _length(dataset[start : start + 1000])
+            if self.described > self.size + 16 * dataset.size:
+                raise UserError(f"holds more text in {name!r} than the file has bytes")
+
+    def require_readable(self, dataset: Any) -> None:
+        """Read the beginning, in pieces: filters may fail, and unpack to more than they say."""
+        if not dataset.shape:
+            dataset[()]
+            return
+        row = max(1, dataset.nbytes // len(dataset))
+        rows = max(1, min(2**24, _LARGEST_CHUNK) // row)
+        if dataset.chunks:
+            rows = max(rows, dataset.chunks[0])
+        for start in range(0, len(dataset), rows):
+            if self.read + rows * row > _READ:
+                return
+            self.read += dataset[start : start + rows].nbytes
+
+
+class _Holder:
+    """An object of a file as h5py's view of attributes wants it."""
+
+    def __init__(self, identifier: Any) -> None:
+        self.id = identifier
+
+
+def _link(group: Any, name: bytes, kind: int) -> str:
+    import h5py
+
+    if kind == h5py.h5l.TYPE_EXTERNAL:
+        return f"a link to the other file {_text(group.links.get_val(name)[0])!r}"
+    if kind == h5py.h5l.TYPE_SOFT:
+        return f"a link to {_text(group.links.get_val(name))!r}"
+    return "a link of an unknown kind"
+
+
+def _text(name: bytes | str) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "replace")
+
+
+def _length(value: Any) -> int:
+    """Bytes of a value that HDF5 keeps apart, elements of an array among them."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if getattr(value, "dtype", None) is not None and value.dtype.kind == "O":
+        return sum(map(_length, value.flat))
+    return int(getattr(value, "nbytes", 0))
+
+
+def _limited() -> None:
+    """Take from this process what it does not need for a look."""
+    try:
+        import resource
+    except ImportError:  # Windows has no limits; there the parent's patience ends it.
+        return
+    for what, limit in (
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, most = resource.getrlimit(what)
+        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(what, (limit, most))
+
+
+def _main(name: str, path: str) -> int:
+    """The child: look, and print what was found, or why the file is refused, as JSON."""
+    _limited()
+    arguments = json.load(sys.stdin)
+    module, _, function = name.partition(":")
+    try:
+        try:
+            answer = {"found": getattr(import_module(module), function)(path, *arguments)}
+        except UserError as error:
+            answer = {"refused": str(error)}
+        json.dump(answer, sys.stdout)
+    except MemoryError:
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))
