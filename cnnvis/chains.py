@@ -100,9 +100,12 @@ def chain(
         Called with renderers that print, and what they are to print; they are left out by default.
     wrote
         Told the path of every file that was written.
-    isolate, isolate_timeout, isolate_memory
-        Run plugins that are not built in, or those of some names, in processes of their own: see
-        `cnnvis.isolation.isolating`.
+    isolate
+        Run plugins that are not built in (True), or those of some names, in processes of their own,
+        where a crash, a hang or a hunger for memory is caught.
+    isolate_timeout, isolate_memory
+        How many seconds a call, and how many GB of memory such a process, may take: by default 600,
+        and four fifths of what is there.
 
     Returns
     -------

@@ -128,9 +128,12 @@ def compare(
         units.
     top
         How many per cent of the places, by the size of their values, are its strongest.
-    isolate, isolate_timeout, isolate_memory
-        Run plugins that are not built in, or those of some names, in processes of their own: see
-        `cnnvis.isolation.isolating`.
+    isolate
+        Run plugins that are not built in (True), or those of some names, in processes of their own,
+        where a crash, a hang or a hunger for memory is caught.
+    isolate_timeout, isolate_memory
+        How many seconds a call, and how many GB of memory such a process, may take: by default 600,
+        and four fifths of what is there.
     subject
         What is explained: the arguments of `cnnvis.run` by name; ``data``, ``images``, ``layer``, ...
 

@@ -342,8 +342,15 @@ class Compiled:
                 self._functions[key] = tensorflow().function(
                     self.function, autograph=False, jit_compile=way == "xla"
                 )
-            # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-            answers = self._functions[key].get_concrete_function(*tensors)(*tensors)
+            try:
+                # A concrete function, since TensorFlow warns of every new tf.function that is traced.
+                answers = self._functions[key].get_concrete_function(*tensors)(*tensors)
+            except ValueError as error:
+                if "scope name" not in str(error):
+                    raise
+                # A layer's name that Keras takes, and a graph does not: a blank, a dollar.
+                self._settled = "eager"
+                return self._run("eager", tensors)
         return [_plain(answer.numpy()) for answer in answers]
 
     def _way(self, size: int, remaining: int) -> str:

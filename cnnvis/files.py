@@ -140,8 +140,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The same ending as the real name, since writers choose their format by it.
-        handle, name = tempfile.mkstemp(path.suffix, f".{path.stem}-", path.parent)
+        # The same ending as the real name, since writers choose their format by it; and not all of
+        # a long name, which would be too long with what is added to it.
+        handle, name = tempfile.mkstemp(path.suffix, f".{path.stem[:40]}-", path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary

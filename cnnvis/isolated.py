@@ -171,10 +171,10 @@ class _Place:
         if path is not None:
             self._plugin(shown, Path(path), **options)
             return {}
-        from rich.console import Console
+        from cnnvis.screen import Screen
 
         file = io.StringIO()
-        self._plugin(shown, Console(file=file, **(console or {})), **options)
+        self._plugin(shown, Screen(file=file, **(console or {})), **options)
         return {"text": file.getvalue()}
 
     def _reader(self, options: dict[str, Any], *, path: str, out: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from cnnvis.samples import Samples
 TIMEOUT = 600.0
 """How many seconds one call may take, unless somebody says otherwise: a batch of images, a picture."""
 
-START, LOOK = 120.0, 0.05
+START, LOOK = 300.0, 0.05
 """How many seconds a process has to start, and how often it is looked at."""
 
 SHARE = 0.8

@@ -116,9 +116,12 @@ def run(
         Raise at the first image that cannot be read or explained.
     plugin_options
         Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
-    isolate, isolate_timeout, isolate_memory
-        Run plugins that are not built in, or those of some names, in processes of their own: see
-        `cnnvis.isolation.isolating`.
+    isolate
+        Run plugins that are not built in (True), or those of some names, in processes of their own,
+        where a crash, a hang or a hunger for memory is caught.
+    isolate_timeout, isolate_memory
+        How many seconds a call, and how many GB of memory such a process, may take: by default 600,
+        and four fifths of what is there.
     options
         The technique's own options.
 

@@ -196,23 +196,35 @@ def test_samples_and_explanations_travel_whole(tmp_path: Path) -> None:
 # What is computed there is what is computed here
 
 
+@pytest.mark.parametrize(
+    ("live", "settings"),
+    [
+        (False, {}),
+        pytest.param(
+            False,
+            {"layer": "second", "filter": [1, 2], "region": ["0:2", 1]},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(True, {"filter": "cow", "class_names": NAMES}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_technique_gives_the_same(
-    files: Path, classifier: Any, monkeypatch: pytest.MonkeyPatch
+    files: Path,
+    classifier: Any,
+    live: bool,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From a file and from a live network; in batches; with a target, and the class predicted."""
     monkeypatch.setattr(explaining, "AT_ONCE", 3)
-    for model, settings in (
-        (files / "model.keras", {}),
-        (files / "model.keras", {"layer": "second", "filter": [1, 2], "region": ["0:2", 1]}),
-        (classifier, {"filter": "cow", "class_names": NAMES}),
-    ):
-        here = cnnvis.run("acts", model, data=files / "data.npz", **settings)
-        there = cnnvis.run("acts", model, data=files / "data.npz", isolate=True, **settings)
-        np.testing.assert_allclose(there.array, here.array, rtol=1e-4, atol=1e-6)
-        assert [str(one) for one in there.targets] == [str(one) for one in here.targets]
-        assert there.notes == here.notes and there.axes == here.axes
-        assert there.provenance == here.provenance
-        np.testing.assert_array_equal(there.inputs, here.inputs)
+    model = classifier if live else files / "model.keras"
+    here = cnnvis.run("acts", model, data=files / "data.npz", **settings)
+    there = cnnvis.run("acts", model, data=files / "data.npz", isolate=True, **settings)
+    np.testing.assert_allclose(there.array, here.array, rtol=1e-4, atol=1e-6)
+    assert [str(one) for one in there.targets] == [str(one) for one in here.targets]
+    assert there.notes == here.notes and there.axes == here.axes
+    assert there.provenance == here.provenance
+    np.testing.assert_array_equal(there.inputs, here.inputs)
 
 
 def test_built_in_plugins_may_run_apart_too(files: Path) -> None:

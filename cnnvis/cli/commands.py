@@ -104,10 +104,10 @@ def _computing(values: dict[str, Any]) -> ExitStack:
         key: values.pop(key) for key in ("isolate_timeout", "isolate_memory") if key in values
     }
     how = {key: values.pop(key) for key in COMPUTING if key in values}
-    both = ExitStack()
-    both.enter_context(computing(**how))
-    both.enter_context(isolating(which, **limits))
-    return both
+    with ExitStack() as both:
+        both.enter_context(computing(**how))
+        both.enter_context(isolating(which, **limits))
+        return both.pop_all()
 
 
 def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
