@@ -27,7 +27,7 @@ from cnnvis.runs.disk import DISK, TEMPORARY, Disk
 from cnnvis.runs.locks import NAME as LOCK
 from cnnvis.runs.locks import locked
 from cnnvis.runs.part import WHOLE, Part, Share
-from cnnvis.runs.seals import sealed, unsealed
+from cnnvis.runs.seals import digest, plain, sealed, unsealed
 from cnnvis.sources import PathName
 
 MANIFEST = "manifest.json"
@@ -203,7 +203,7 @@ def part_of(path: Path, facts: Mapping[str, Any], folder: str, step: int, disk: 
     made = {name: facts[name] for name in ("model", "data", "class_names", "versions")}
     return Part(
         path / folder,
-        manifest.run_id(facts),
+        digest(plain([manifest.run_id(facts), folder])),
         facts["data"]["count"],
         facts["computed"]["shard_size"],
         share_of(facts["part"]),

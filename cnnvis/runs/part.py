@@ -68,7 +68,7 @@ class Part:
     folder
         Where they are; its files are looked at by `recovered`.
     run
-        What identifies the run, so that no other run's shard is taken for one of this.
+        What identifies the run and the part, so that no other's shard is taken for one of this.
     count, size
         How many images there are, and how many of them a shard holds.
     share

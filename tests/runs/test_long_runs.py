@@ -331,10 +331,17 @@ def test_a_chain_keeps_what_its_techniques_compute(
     def computed(*_: Any) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(explaining, "_computed", computed)
     other = ("grad-cam", "multiply", "average", "--by", "label", "numpy", *words[4:], "--resume")
-    again = explain(*other, "-o", "again.npz", command="chain")
+    with monkeypatch.context() as patched:
+        patched.setattr(explaining, "_computed", computed)
+        again = explain(*other, "-o", "again.npz", command="chain")
     assert again.returncode == 0, again.stderr
+    assert bytes_of(tmp_path / "kept") == before
+    # A shard of one technique is none of another's.
+    shutil.copytree(
+        tmp_path / "kept" / "1-saliency", tmp_path / "kept" / "2-grad-cam", dirs_exist_ok=True
+    )
+    assert explain(*other, "-o", "mended.npz", command="chain").returncode == 0
     assert bytes_of(tmp_path / "kept") == before
     maps = [cnnvis.Explanation.load(name).array for name in ("plain.npz", "first.npz", "again.npz")]
     np.testing.assert_allclose(maps[0], maps[1], rtol=1e-4, atol=1e-7)
