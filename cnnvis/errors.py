@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
 
 
 class UserError(Exception):
@@ -11,7 +13,14 @@ class UserError(Exception):
 
     The message is one sentence or two: what was wrong, what was found, what would do. The command
     line prints it without a traceback and exits with code 2.
+
+    Attributes
+    ----------
+    found
+        What could be found out of a file that is not loaded, for whoever examines it.
     """
+
+    found: Mapping[str, Any] = MappingProxyType({})
 
 
 class PluginError(Exception):

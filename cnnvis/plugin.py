@@ -63,6 +63,9 @@ class Plugin:
     accepts
         For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
         It must be quick and import nothing heavy.
+    begin
+        For a loader: called with the path before TensorFlow is imported, to begin what can be done
+        in the meantime. It must return at once.
     takes_results
         For a transform: which results it takes.
     gives
@@ -86,6 +89,7 @@ class Plugin:
     reference: str | None = None
     suffixes: tuple[str, ...] = ()
     accepts: Callable[[Path], bool] | None = None
+    begin: Callable[[Path], None] | None = None
     check: Callable[..., None] | None = None
     takes_results: tuple[Result, ...] = ()
     gives: Result | None = None
@@ -278,6 +282,7 @@ def loader(
     *,
     suffixes: Sequence[str] = (),
     accepts: Callable[[Path], bool] | None = None,
+    begin: Callable[[Path], None] | None = None,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -287,6 +292,7 @@ def loader(
         name,
         suffixes=tuple(suffixes),
         accepts=accepts,
+        begin=begin,
         requires=tuple(requires),
         extra=extra,
     )

@@ -27,8 +27,20 @@ SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
 RESERVED = {
     *("architecture", "axes", "batch_size", "class_names", "compile", "custom", "data", "filter"),
-    *("images", "input", "input_shape", "layer", "model", "no_plugins", "out", "output", "plugin"),
-    *("plugin_options", "quiet", "region", "render", "samples", "technique", "threads", "verbose"),
+    *(
+        "images",
+        "input",
+        "input_shape",
+        "lambdas",
+        "layer",
+        "model",
+        "no_plugins",
+        "out",
+        "output",
+        "plugin",
+    ),
+    *("plugin_options", "quiet", "region", "render", "samples", "technique", "threads"),
+    *("trust_model", "verbose"),
 }
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 

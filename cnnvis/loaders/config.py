@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,33 @@ _WITHOUT_WEIGHTS = {
 
 MODELS = {"Functional", "Model", "Sequential"}
 
+REFUSED = {
+    "FlaxLayer": "runs code that the file holds",
+    "JaxLayer": "runs code that the file holds",
+    "TFSMLayer": "runs a graph from another file",
+    "TorchModuleWrapper": "runs what a pickle in the file says",
+    "Lambda": "is Python code",
+    "StringLookup": "reads its words from files",
+    "IntegerLookup": "reads its words from files",
+    "TextVectorization": "reads its words from files",
+    "HashedCrossing": "takes words, which have no gradient",
+    "Hashing": "takes words, which have no gradient",
+    "AugMix": "changes training data, and has no place in a network",
+    "ContrastLimitedAdaptiveHistogramEqualization": "changes training data",
+    "CutMix": "changes training data, and has no place in a network",
+    "MaxNumBoundingBoxes": "changes training data, and has no place in a network",
+    "MixUp": "changes training data, and has no place in a network",
+    "Pipeline": "changes training data, and has no place in a network",
+    "RandAugment": "changes training data, and has no place in a network",
+    "InputSpec": "is no layer",
+    "Layer": "does nothing of its own",
+    "Wrapper": "does nothing of its own",
+}
+"""Keras's layers that are cut off or refused, each with why, to be read after "which"."""
+
+TEXT, NESTING = 32 * 2**20, 100
+"""How many letters a description of a network may have, and how deep it may be nested."""
+
 Unreadable = Callable[[Config], str | None]
 """Says of a layer why its code cannot be had or must not be run; None if it is fine."""
 
@@ -46,6 +74,32 @@ class Cut:
 
     reasons: dict[str, str]
     learned: bool
+
+
+def read_json(text: str) -> Any:
+    """What a description of a network says, as JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or too long or nested too deeply to be one of a network.
+    """
+    if len(text) > TEXT:
+        raise ValueError(f"it describes a network in {len(text):,} letters")
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    depth, level = 0, [found] if isinstance(found, dict | list) else []
+    while level:
+        depth += 1
+        if depth > NESTING:
+            raise ValueError(f"it is nested more than {NESTING} deep")
+        inner: list[Any] = []
+        for one in level:
+            inner += one.values() if isinstance(one, dict) else one
+        level = [one for one in inner if isinstance(one, dict | list)]
+    return found
 
 
 def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
@@ -148,6 +202,25 @@ def layers_of(model: Config) -> list[Config]:
     return found
 
 
+def every_layer(model: Any) -> Iterator[Config]:
+    """Every layer that is described well enough to be seen, those of nested models included."""
+    if not isinstance(model, dict) or model.get("class_name") not in MODELS:
+        return
+    config = model.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else config
+    for layer in layers if isinstance(layers, list) else []:
+        if isinstance(layer, dict):
+            yield layer
+            yield from every_layer(layer)
+
+
+def described_layers(model: Any) -> list[tuple[str, str]]:
+    """Name and kind of every layer that can be made out in a description, however bad it is."""
+    return [
+        (name_of(layer)[:200], str(layer.get("class_name"))[:200]) for layer in every_layer(model)
+    ]
+
+
 def name_of(layer: Config) -> str:
     """A layer's name, which stands in one of two places."""
     config = layer.get("config", {})
@@ -183,6 +256,8 @@ def described(layer: Config) -> str:
         return f"the Lambda layer {name!r}, Python code that cnnvis does not run{_code(config)}"
     if kind in ("TFOpLambda", "SlicingOpLambda"):
         return f"the layer {name!r}, a call of TensorFlow's function {config.get('function')!r}"
+    if kind in REFUSED:
+        return f"the layer {name!r} of kind {kind!r}, which {REFUSED[kind]}"
     origin = layer.get("registered_name") or layer.get("module")
     home = f" ({origin})" if origin and origin != kind else ""
     return f"the layer {name!r} of kind {kind!r}{home}, whose code the file does not hold"
