@@ -17,7 +17,9 @@ class UserError(Exception):
     Attributes
     ----------
     found
-        What could be found out of a file that is not loaded, for whoever examines it.
+        What could be found out about a model's file that is not loaded, for whoever examines it:
+        `origin`, `parameters`, `layers` (name and kind of each), `refused` (what must not or cannot
+        be built, and what would do).
     """
 
     found: Mapping[str, Any] = MappingProxyType({})

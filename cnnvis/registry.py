@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -282,6 +283,10 @@ class Registry:
             If nothing is there, or nothing takes it.
         """
         what = {"reader": "data", "loader": "model"}[kind]
+        if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not path.exists():
+            raise UserError(
+                f"{str(path)!r} is an address, and only files of this machine are read; get it first"
+            )
         if not path.exists():
             raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
         if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnvis.cli.progress import Bars
-from cnnvis.errors import printable
+from cnnvis.errors import UserError, printable
 from cnnvis.examination import Fit, Report, doctor
 from cnnvis.explanation import Explanation
+from cnnvis.files import sha256
 from cnnvis.rectifiers import counted
 from cnnvis.registry import registry
 from cnnvis.reporting import reported_to
@@ -28,16 +30,48 @@ def examine(
     plugin_options: dict[str, dict[str, Any]],
     **lacking: Any,
 ) -> None:
-    """Examine a model and print what was found."""
+    """Examine a model and print what was found, as much as there is where it cannot be loaded."""
     from cnnvis.cli.run import messages_console
 
-    with reported_to(Bars(messages_console())):
-        report = doctor(model, data=data, plugin_options=plugin_options, **lacking)
+    try:
+        with reported_to(Bars(messages_console())):
+            report = doctor(model, data=data, plugin_options=plugin_options, **lacking)
+    except UserError as error:
+        if error.found:
+            _print_found(model, error, json=json)
+        raise
     if json:
         print(json_format.dumps(report.as_dict(), indent=2, ensure_ascii=False, default=str))
         return
     console = Console(file=sys.stdout)
     _print(console, report)
+
+
+def _print_found(model: str, error: UserError, *, json: bool) -> None:
+    """What is known of a file that is not loaded; nothing of it was run."""
+    facts = {"file": model, "sha256": sha256(Path(model)), **error.found}
+    if json:
+        facts["problem"] = str(error)
+        print(json_format.dumps(facts, indent=2, ensure_ascii=False, default=str))
+        return
+    console = Console(file=sys.stdout)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("file", Text(printable(model)))
+    table.add_row("what it is", Text(printable(str(facts["origin"]))))
+    table.add_row("SHA-256", Text(facts["sha256"]))
+    if "parameters" in facts:
+        table.add_row("numbers", f"{facts['parameters']:,} in the file")
+    layers = facts.get("layers", [])
+    if layers:
+        named = ", ".join(f"{name} ({kind})" for name, kind in layers)
+        table.add_row("layers", Text(printable(named)))
+    console.print(table)
+    console.print()
+    for refused in facts.get("refused", []):
+        _say(console, "refused", refused, "yellow")
+    _say(console, "not loaded", "nothing in the file was run", "bold")
 
 
 def _print(console: Console, report: Report) -> None:

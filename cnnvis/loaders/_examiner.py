@@ -48,17 +48,21 @@ class Refused(Exception):
 
 def main(path: Path) -> None:
     """Look through a file and print what is in it."""
+    import h5py  # noqa: F401  # before the limits, since its libraries take what they take
+
     _limit(path.stat().st_size)
+    found: dict[str, Any] = {}
     try:
-        found = looked_through(path)
+        look_through(path, found)
     except Refused as error:
-        found = {"refused": str(error)}
+        found["refused"] = str(error)
     except MemoryError:
-        found = {"refused": f"reading it takes more than {MEMORY // 2**20:,} MB of memory"}
+        found["refused"] = f"reading it takes more than {MEMORY // 2**20:,} MB of memory"
     except RecursionError:
-        found = {"refused": "it is nested too deeply"}
+        found["refused"] = "it is nested too deeply"
     except Exception as error:  # whatever h5py makes of damage
-        found = {"damaged": str(error).splitlines()[0][:300] if str(error) else repr(error)}
+        said = str(error.args[0] if error.args else error)
+        found["damaged"] = said.splitlines()[0][:300] if said else repr(error)
     print(json.dumps(found), flush=True)
     os._exit(0)  # whatever a damaged file has left behind is not cleared up
 
@@ -69,8 +73,12 @@ def _limit(size: int) -> None:
     except ImportError:  # no such thing on Windows
         return
     seconds = SECONDS + size // BYTES_A_SECOND
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        taken = 0
     for which, limit in (
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, taken + MEMORY),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 2**27),
@@ -83,29 +91,28 @@ def _limit(size: int) -> None:
             continue  # a system that knows no such limit
 
 
-def looked_through(path: Path) -> dict[str, Any]:
-    """What a file holds, once all of it has been gone through."""
+def look_through(path: Path, found: dict[str, Any]) -> None:
+    """Go through all that a file holds, and put down what it is; as much as there was if it fails."""
     import h5py
 
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
-            return _archive(file, path)
+            _archive(file, path.stat().st_size, found)
+            return
     with h5py.File(path, "r") as opened:
-        return {"format": "hdf5", **_hdf5(opened, path.stat().st_size, path=path)}
+        _hdf5(opened, path.stat().st_size, found)
 
 
 # Archives
 
 
-def _archive(file: io.BufferedReader, path: Path) -> dict[str, Any]:
+def _archive(file: io.BufferedReader, size: int, found: dict[str, Any]) -> None:
     import h5py
 
-    size = path.stat().st_size
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        _require_sound(members, size)
         known = {member.filename: member for member in members}
-        found: dict[str, Any] = {"format": "keras"}
+        _require_sound(members, size)
         for name, most in TEXTS.items():
             if name not in known:
                 raise Refused(f"it is an archive without {name}")
@@ -125,7 +132,7 @@ def _archive(file: io.BufferedReader, path: Path) -> dict[str, Any]:
         else:
             content = _Part(file, *_place_of(archive, weights, file, size))
         with h5py.File(content, "r") as opened:
-            return {**found, **_hdf5(opened, weights.file_size)}
+            _hdf5(opened, weights.file_size, found)
 
 
 def _require_sound(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -209,13 +216,17 @@ class _Part(io.RawIOBase):
 # HDF5
 
 
-def _hdf5(file: Any, size: int, path: Path | None = None) -> dict[str, Any]:
+def _hdf5(file: Any, size: int, found: dict[str, Any]) -> None:
     """Go through all that a file holds: its groups, its arrays, and what is said of each."""
     import h5py
 
     seen: set[int] = set()
-    todo: list[tuple[Any, str, int]] = [(h5py.h5o.open(file.id, b"/"), "", 0)]
-    attributes = values = whole = plain = largest = 0
+    root = h5py.h5o.open(file.id, b"/")
+    _attributes(root, "'/'", size)
+    found["config"] = _text(file.attrs.get("model_config"))
+    found["version"] = _text(file.attrs.get("keras_version"))
+    todo: list[tuple[Any, str, int]] = [(root, "", 0)]
+    attributes = values = whole = plain = 0
     while todo:
         one, name, depth = todo.pop()
         shown = repr(name[-80:] or "/")
@@ -235,22 +246,16 @@ def _hdf5(file: Any, size: int, path: Path | None = None) -> dict[str, Any]:
                      for key in _links(one, shown)]  # fmt: skip
         elif isinstance(one, h5py.h5d.DatasetID):
             count, taken, packed = _array(one, shown, size)
-            values, whole, largest = values + count, whole + taken, max(largest, count)
+            values, whole = values + count, whole + taken
             plain += 0 if packed else taken
             if whole > RATIO * size + SLACK or plain > size:
                 raise Refused(f"its arrays are {whole:,} bytes long, and the file {size:,}")
         else:
             raise Refused(f"{shown} is neither a group nor an array")
     weights = file.get("model_weights", file)
-    version = file.attrs.get("keras_version", weights.attrs.get("keras_version"))
-    return {
-        "config": _text(file.attrs.get("model_config")),
-        "version": _text(version),
-        "is_by_layers": any(str(key).startswith("layer_names") for key in weights.attrs),
-        "values": values,
-        "largest": largest,
-        "objects": len(seen),
-    }
+    found["version"] = found["version"] or _text(weights.attrs.get("keras_version"))
+    found["is_by_layers"] = any(str(key).startswith("layer_names") for key in weights.attrs)
+    found["values"] = values
 
 
 def _text(value: Any) -> str | None:
@@ -269,12 +274,11 @@ def _links(group: Any, shown: str) -> Iterator[bytes]:
         kind = group.links.get_info(name).type
         if kind != h5py.h5l.TYPE_HARD:
             what = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an external link"}
-            where = ""
-            if kind in what:
-                where = f" to {group.links.get_val(name)!r}"[:120]
+            where = group.links.get_val(name) if kind in what else b""
+            place = b":".join(where) if isinstance(where, tuple) else where
             raise Refused(
-                f"{_text(name)!r} in the group {shown} is {what.get(kind, 'a link')}{where}, and "
-                "Keras writes none"
+                f"{_text(name)!r} in the group {shown} is {what.get(kind, 'a link')} to "
+                f"{_text(place[:100])!r}, and Keras writes none"
             )
         yield name
 
@@ -312,7 +316,8 @@ def _array(array: Any, shown: str, size: int) -> tuple[int, int, bool]:
     if layout not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED):
         raise Refused(f"the array {shown} is a virtual one, whose data lie in other files")
     if made.get_external_count():
-        raise Refused(f"the data of the array {shown} lie in the file {made.get_external(0)[0]!r}")
+        where = _text(made.get_external(0)[0])
+        raise Refused(f"the data of the array {shown} lie in the file {where!r}")
     filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
     if filters - FILTERS:
         raise Refused(f"the array {shown} goes through the filter {min(filters - FILTERS)}")

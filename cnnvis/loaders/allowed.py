@@ -73,7 +73,7 @@ ACTIVATIONS = _words(
     """
     celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
     linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus
-    softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold
+    softmax_v2 softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold
     """
 )
 DTYPES = _words(
@@ -89,7 +89,7 @@ SIZE, LENGTH = 2**31 - 1, 2**16
 """How large a whole number may be, and how long a text."""
 
 _CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED)
-CALLS = 20_000
+CALLS = 5_000
 """How many layers may run, each as often as it is called, in nested models too."""
 
 DISORDER = 2_000_000
@@ -129,7 +129,7 @@ def foreign(value: Any, given: Container[str], key: str = "") -> Iterator[str]:
     elif isinstance(value, str):
         yield from _text(value, given, key)
     elif isinstance(value, int) and abs(value) > SIZE and key not in _NUMBERS_OF_ANY_SIZE:
-        yield f"the number {value:.4g} for {key!r}"
+        yield f"the number {str(value)[:20]} for {key!r}"
 
 
 def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
@@ -144,19 +144,17 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
         value.get("module"),
         value.get("registered_name"),
     )
-    if isinstance(kind, str) and kind in given:
+    if _is_in(kind, given):
         return
     config = value.get("config")
     if kind == "function":
-        if config not in ACTIVATIONS and config not in given:
+        if not _is_in(config, ACTIVATIONS) and not _is_in(config, given):
             yield f"the function {_shown(config)}"
-    elif not isinstance(kind, str) or kind not in _KINDS:
+    elif not _is_in(kind, _KINDS):
         yield f"the class {_shown(kind)}"
     elif module is not None and not (isinstance(module, str) and _HOME.fullmatch(module)):
         yield f"the module {_shown(module)}"
-    elif registered not in (None, kind) and not (
-        isinstance(registered, str) and registered in given
-    ):
+    elif registered not in (None, kind) and not _is_in(registered, given):
         yield f"the class {_shown(registered)}"
     elif kind == "__numpy__" and not _is_array(config):
         yield "an array of something other than numbers"
@@ -164,8 +162,8 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
         frames = [config.get(name) or 1 for name in ("num_mel_bins", "fft_length")]
         if any(not isinstance(one, int) or one > 2**13 for one in frames):
             yield f"a table of {frames[0]} x {frames[1]} values in a {kind}"
-    elif kind in POLICIES and isinstance(config, dict) and config.get("name") not in DTYPES:
-        yield f"the type of numbers {_shown(config.get('name'))}"
+    elif kind in POLICIES and not (isinstance(config, dict) and _is_in(config.get("name"), DTYPES)):
+        yield f"the type of numbers {_shown(config)}"
 
 
 _KINDS = (
@@ -174,7 +172,12 @@ _KINDS = (
 
 
 def _is_array(config: Any) -> bool:
-    return isinstance(config, dict) and config.get("dtype") in DTYPES - {"string"}
+    return isinstance(config, dict) and _is_in(config.get("dtype"), DTYPES - {"string"})
+
+
+def _is_in(value: Any, known: Container[str]) -> bool:
+    """Whether something is one of these names; a stranger may have put anything there."""
+    return isinstance(value, str) and value in known
 
 
 def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
@@ -193,6 +196,15 @@ def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     return repr(str(value)[:80])
+
+
+def without_training(value: Any) -> None:
+    """Take out of a configuration how its networks were trained: losses, metrics, optimizers."""
+    if isinstance(value, dict):
+        value.pop("compile_config", None)
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            without_training(item)
 
 
 def made_plain(value: Any, given: Container[str], functional: str) -> None:
@@ -216,9 +228,7 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
     for key, item in value.items():
         value[key] = _activation(item, given)
     kind = value.get("class_name")
-    # How it was trained is of no use here, and names losses, metrics and optimizers.
-    value.pop("compile_config", None)
-    if not isinstance(kind, str) or kind in given:
+    if not isinstance(kind, str) or _is_in(kind, given):
         return
     if kind in PLAIN:
         value.pop("module", None)
@@ -229,12 +239,17 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
         value["module"] = home
     if "registered_name" in value:
         value["registered_name"] = None
+    config = value.get("config")
+    if isinstance(config, dict) and config.get("unroll"):
+        config["unroll"] = (
+            False  # a loop instead of a copy of the layer for each of a million steps
+        )
 
 
 def _activation(value: Any, given: Container[str]) -> Any:
     """A function by its name alone, which every layer takes."""
     is_function = isinstance(value, dict) and value.get("class_name") == "function"
-    return value["config"] if is_function and value["config"] not in given else value
+    return value["config"] if is_function and not _is_in(value["config"], given) else value
 
 
 def require_bounded(model: Config, what: str) -> None:
@@ -258,18 +273,22 @@ def _calls(one: Any) -> int:
         return sum(map(_calls, one))
     if not isinstance(one, dict):
         return 0
-    if one.get("class_name") not in MODELS:
-        return int(one.get("class_name") in _CALLED) + sum(
+    if not _is_in(one.get("class_name"), MODELS):
+        return int(_is_in(one.get("class_name"), _CALLED)) + sum(
             _calls(item) for key, item in one.items() if key != "inbound_nodes"
         )
     layers = layers_of(one)
-    _require_order(one["class_name"], layers)
+    if not isinstance(layers, list):
+        raise TypeError(f"{_shown(layers)} stands where its layers should")
     found = 0
     for layer in layers:
+        if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
+            raise TypeError(f"{_shown(layer)} stands where a layer should")
         nodes = layer.get("inbound_nodes")
         found += _calls(layer) * max(1, len(nodes) if isinstance(nodes, list) else 1)
         if found > CALLS:
-            break
+            return found
+    _require_order(one["class_name"], layers)
     return found
 
 

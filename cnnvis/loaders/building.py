@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.allowed import LAYERS, foreign, made_plain, require_bounded
+from cnnvis.loaders.allowed import LAYERS, foreign, made_plain, require_bounded, without_training
 from cnnvis.loaders.arithmetic import known
+from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
     MODELS,
     Config,
@@ -35,8 +36,8 @@ from cnnvis.loaders.weights import load_by_name
 class Asked:
     """What a person says about a file beside its name; see the loaders."""
 
-    custom: Sequence[str] = ()
-    lambdas: Sequence[str] = ()
+    custom: tuple[str, ...] = ()
+    lambdas: tuple[str, ...] = ()
     input_shape: tuple[int, ...] | None = None
     trust_model: bool = False
 
@@ -85,6 +86,8 @@ def network_of(
     try:
         network = built(config, kinds, held.values, trusted=asked.trust_model)
     except cnnvis.UserError as refused:
+        if refused.__cause__ is None:  # not Keras's complaint: no other edition is asked
+            raise
         try:
             why = "Keras 3 cannot build it"
             return keras_2_network(
@@ -94,7 +97,7 @@ def network_of(
             # What Keras 3 said is of more help, unless tf_keras was not there to try.
             raise error if isinstance(error.__cause__, ImportError) else refused from error
     with _weights_refused(path):
-        if cut.reasons and not held.is_archive:
+        if cut.reasons and held.is_by_layers:
             load_by_name(network, path)
         else:
             _load_weights(network, path, held)
@@ -174,9 +177,8 @@ def built(
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever a stranger's numbers and words make Keras raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise cnnvis.UserError(
-            f"Keras cannot build this model from its file: {first[:500]}"
+            f"Keras cannot build this model from its file: {complaint(error)}"
         ) from error
 
 
@@ -188,8 +190,13 @@ def require_model(config: Any, path: Path, asked: Asked) -> dict[str, Any]:
     UserError
         If a description is none of a model whose code is there, or one of absurd size.
     """
-    if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
+    if (
+        not isinstance(config, dict)
+        or not {"class_name", "config"} <= set(config)
+        or not isinstance(config["class_name"], str)
+    ):
         raise cnnvis.UserError(f"{str(path)!r} does not describe a Keras model")
+    without_training(config)
     with _described_badly():
         if not asked.trust_model:
             require_bounded(config, repr(str(path)))
@@ -234,7 +241,7 @@ def _weights_refused(path: Path) -> Iterator[None]:
     except Exception as error:  # whatever Keras and h5py make of what they find
         raise cnnvis.UserError(
             f"the weights in {str(path)!r} do not fit the network described there: "
-            f"{str(error)[:500]}"
+            f"{complaint(error)}"
         ) from error
 
 
@@ -276,9 +283,15 @@ def _load_weights(network: Any, path: Path, held: Contents) -> None:
     import keras
 
     if held.is_archive:
-        name = "model.keras"
+        name, is_called_so = "model.keras", path.suffix == ".keras"
+    elif held.is_by_layers:
+        name, is_called_so = "model.h5", path.suffix in (".h5", ".hdf5")
+        is_called_so &= not path.name.endswith(".weights.h5")
     else:
-        name = "model.h5" if held.is_by_layers else "model.weights.h5"
+        name, is_called_so = "model.weights.h5", path.name.endswith(".weights.h5")
+    if is_called_so:
+        keras.saving.load_weights(network, path)
+        return
     with tempfile.TemporaryDirectory() as folder:
         renamed = Path(folder) / name
         try:

@@ -52,6 +52,8 @@ class Checkpoint:
     """
 
     def __init__(self, prefix: Path) -> None:
+        from google.protobuf.message import DecodeError
+
         index = prefix.with_name(f"{prefix.name}.index")
         try:
             if not index.is_file():
@@ -62,7 +64,7 @@ class Checkpoint:
             sizes = {entry.file: entry.file.stat().st_size for entry in self.entries.values()}
             if sum(entry.size for entry in self.entries.values()) > sum(sizes.values()):
                 raise ValueError("its variables lie over each other")
-        except (ValueError, IndexError, OSError) as error:
+        except (ValueError, IndexError, OSError, DecodeError) as error:
             raise cnnvis.UserError(
                 f"the index of weights {str(index)!r} is damaged: {error}"
             ) from error

@@ -16,6 +16,7 @@ import cnnvis
 SECONDS, BYTES_A_SECOND = 60, 10 * 2**20
 """How long looking may take on a busy machine: so long, and a second more for so many bytes."""
 
+EXAMINER = Path(__file__).with_name("_examiner.py")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
 
@@ -34,8 +35,8 @@ class Contents:
         The version of Keras that wrote it; None where it does not say.
     is_by_layers
         For HDF5: whether the weights lie there by the names of layers, as Keras 2 put them.
-    values, largest
-        How many numbers the file holds, and how many its largest array.
+    values
+        How many numbers the file holds.
     """
 
     is_archive: bool
@@ -43,7 +44,6 @@ class Contents:
     version: str | None
     is_by_layers: bool
     values: int
-    largest: int
 
 
 @dataclass
@@ -107,7 +107,8 @@ def contents(path: Path) -> Contents:
     Raises
     ------
     UserError
-        If it is damaged, or holds what no model needs, or looking at it took too much.
+        If it is damaged, or holds what no model needs, or looking at it took too much; its `found`
+        holds what was found nevertheless: ``config`` and ``version``.
     """
     look = _begun.pop(path, None) or _look(path)
     look.thread.join()
@@ -118,19 +119,20 @@ def contents(path: Path) -> Contents:
             f"{_ended(look)}; nothing of it was loaded"
         )
     found: dict[str, Any] = json.loads(look.output)
-    if "refused" in found:
-        raise cnnvis.UserError(f"{name} is not loaded: {found['refused']}")
-    if "damaged" in found:
-        is_archive = kind_of(path) == "keras"
-        what = "is not a model that Keras saved" if is_archive else "is damaged"
-        raise cnnvis.UserError(f"{name} {what}: {found['damaged']}")
-    is_archive = found["format"] == "keras"
-    config, version = found["config"], found["version"]
+    is_archive = kind_of(path) == "keras"
     if is_archive:
-        config, version = found["config.json"], _version(found["metadata.json"], name)
-    return Contents(
-        is_archive, config, version, found["is_by_layers"], found["values"], found["largest"]
-    )
+        found["config"] = found.get("config.json")
+    wrong = None
+    if "refused" in found:
+        wrong = cnnvis.UserError(f"{name} is not loaded: {found['refused']}")
+    elif "damaged" in found:
+        what = "is not a model that Keras saved" if is_archive else "is damaged"
+        wrong = cnnvis.UserError(f"{name} {what}: {found['damaged']}")
+    if wrong is not None:
+        wrong.found = {key: found.get(key) for key in ("config", "version")}
+        raise wrong
+    version = _version(found["metadata.json"], name) if is_archive else found["version"]
+    return Contents(is_archive, found["config"], version, found["is_by_layers"], found["values"])
 
 
 def _version(metadata: str, name: str) -> str:
@@ -150,11 +152,10 @@ def _ended(look: _Look) -> str:
 
 
 def _look(path: Path) -> _Look:
-    script = Path(__file__).with_name("_examiner.py")
     # Threads of linear algebra would take memory, and libhdf5 has no business with plugins.
     settings = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     process = subprocess.Popen(
-        [sys.executable, "-P", str(script), str(path.absolute())],
+        [sys.executable, "-P", str(EXAMINER), str(path.absolute())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

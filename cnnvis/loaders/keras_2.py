@@ -7,6 +7,7 @@ held against the same lists before tf_keras sees it.
 from __future__ import annotations
 
 import copy
+import math
 import re
 import shutil
 import tempfile
@@ -17,7 +18,16 @@ from typing import Any
 
 import cnnvis
 from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign, made_plain
-from cnnvis.loaders.config import MODELS, Config, cut_unreadable, described, layers_of, name_of
+from cnnvis.loaders.complaints import complaint
+from cnnvis.loaders.config import (
+    MODELS,
+    Config,
+    cut_unreadable,
+    described,
+    layers_of,
+    name_of,
+    references,
+)
 from cnnvis.loaders.custom import placed
 from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.sizes import counting, require_growth
@@ -38,6 +48,24 @@ _FUNCTIONS = re.compile(
     r"|reduce_(all|any|logsumexp|max|mean|min|prod|sum)|compat\.v1\.(\w+\.)?(transpose|shape|gather)"
 )
 """The functions that do nothing but mathematics; among the others some write files or run code."""
+
+
+_MAKING = {
+    *("broadcast_to", "constant", "eye", "fill", "image.resize", "linalg.eye", "one_hot", "ones"),
+    *("pad", "range", "repeat", "scatter_nd", "tile", "zeros"),
+}
+"""Those that make as many values as they are told to, and may be called with numbers alone."""
+
+VALUES = 2**26
+
+
+def _product(value: Any) -> int:
+    """The product of all whole numbers above 1 in a piece of configuration."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return math.prod(map(_product, value))
+    return value if isinstance(value, int) and value > 1 else 1
 
 
 def keras_2_needed(config: Config, given: dict[str, Any]) -> bool:
@@ -100,6 +128,7 @@ def keras_2_network(
 
     config = copy.deepcopy(config)
     try:
+        _require_callable(config)
         kinds = placed(config, given, tf_keras.layers.Layer)
         named = next(foreign({**config, "config": {}}, kinds), None)
         if named is not None and not trusted:
@@ -119,13 +148,64 @@ def keras_2_network(
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever a stranger's numbers and words make tf_keras raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise cnnvis.UserError(f"tf_keras cannot build {str(path)!r}: {first[:500]}") from error
+        raise cnnvis.UserError(
+            f"tf_keras cannot build {str(path)!r}: {complaint(error)}"
+        ) from error
     if not trusted:
         require_growth(network)
     return cnnvis.LoadedNetwork(
         network, (f"used tf_keras, since {why}",), cut.reasons, cut.learned, origin
     )
+
+
+def _require_callable(model: Config) -> None:
+    """Refuse a network whose calls wait for each other, or for one that never comes.
+
+    tf_keras would try them in turn, without end.
+
+    Raises
+    ------
+    ValueError
+        Naming a layer that would never be called.
+    """
+    layers = layers_of(model)
+    for layer in layers:
+        if layer["class_name"] in MODELS:
+            _require_callable(layer)
+    if model["class_name"] == "Sequential":
+        return
+    calls = {name_of(layer): max(1, len(layer.get("inbound_nodes") or ())) for layer in layers}
+    # To Keras 2, the making of a nested model was its first call.
+    models = {name_of(layer) for layer in layers if layer["class_name"] in MODELS}
+    waiting: dict[tuple[str, int], int] = {}
+    takers: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    for layer in layers:
+        name = name_of(layer)
+        for number, node in enumerate(layer.get("inbound_nodes") or ()):
+            needed = {
+                (parent, index - (parent in models))
+                for parent, index, _ in references(node)
+                if parent in calls and not (parent in models and index == 0)
+            }
+            needed |= {(name, number - 1)} if number else set()
+            missing = [one for one in needed if not 0 <= one[1] < calls[one[0]]]
+            if missing:
+                raise ValueError(f"the layer {name!r} takes what {missing[0][0]!r} never gives")
+            waiting[name, number] = len(needed)
+            for one in needed:
+                takers.setdefault(one, []).append((name, number))
+    every = {(name, number) for name, count in calls.items() for number in range(count)}
+    done = [one for one in every if not waiting.get(one)]
+    called = 0
+    while done:
+        called += 1
+        for taker in takers.get(done.pop(), ()):
+            waiting[taker] -= 1
+            if not waiting[taker]:
+                done.append(taker)
+    if called < len(every):
+        name = next(one for one, count in waiting.items() if count)[0]
+        raise ValueError(f"the layer {name!r} waits for itself")
 
 
 def _load_weights(network: Any, path: Path, held: Contents, *, by_name: bool) -> None:
@@ -155,7 +235,12 @@ def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str |
         function = config.get("function") if isinstance(config, dict) else None
         if trusted or (kind == "SlicingOpLambda" and function is None):
             return None
-        return None if _FUNCTIONS.fullmatch(str(function)) else described(layer)
+        if not _FUNCTIONS.fullmatch(str(function)):
+            return described(layer)
+        numbers = _product(layer.get("inbound_nodes"))
+        if function in _MAKING and numbers > VALUES:
+            return f"{described(layer)} for more than {VALUES:,} values"
+        return None
     if trusted and hasattr(tf_keras.layers, str(kind)):
         return None
     if kind not in LAYERS | KERAS_2_LAYERS:

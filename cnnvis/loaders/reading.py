@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cnnvis
 from cnnvis.loaders.building import Asked, network_of
-from cnnvis.loaders.config import TEXT, described_layers, read_json
+from cnnvis.loaders.config import TEXT, read_json
 from cnnvis.loaders.examined import Contents, contents, kind_of
+from cnnvis.loaders.findings import findings
+from cnnvis.loaders.trial import require_running
 
 
 def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnnvis.LoadedNetwork:
@@ -30,12 +34,15 @@ def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnn
         If it is no such file, or what it holds cannot or must not be loaded; `found` of the error
         says what could be found out all the same.
     """
+    if (path / "saved_model.pb").is_file():
+        from cnnvis.loaders.saved_model import saved_model
+
+        return saved_model(path, **asdict(asked))
     known: dict[str, Any] = {}
     try:
         return _network_in(path, asked, architecture, known)
     except cnnvis.UserError as error:
-        config = known.pop("config", None)
-        error.found = {**known, "layers": described_layers(config)} if known else {}
+        error.found = findings(known)
         raise
 
 
@@ -43,11 +50,18 @@ def _network_in(
     path: Path, asked: Asked, architecture: str | None, known: dict[str, Any]
 ) -> cnnvis.LoadedNetwork:
     _require_file(path)
-    known["what it is"] = "HDF5" if kind_of(path) == "hdf5" else "an archive of Keras"
-    held = _trusted_contents(path) if asked.trust_model else contents(path)
-    origin = f"{'Keras archive' if held.is_archive else 'HDF5'}, written by {_keras(held.version)}"
-    known["what it is"] = origin
-    known["numbers"] = held.values
+    form = "HDF5" if kind_of(path) == "hdf5" else "Keras archive"
+    known["origin"] = form
+    try:
+        held = _trusted_contents(path) if asked.trust_model else contents(path)
+    except cnnvis.UserError as error:
+        with suppress(ValueError, TypeError):
+            known["config"] = read_json(str(error.found.get("config")))
+        if error.found.get("version"):
+            known["origin"] = f"{form}, written by {_keras(error.found['version'])}"
+        raise
+    origin = known["origin"] = f"{form}, written by {_keras(held.version)}"
+    known["parameters"] = held.values
     config = None if held.config is None else _read(held.config, f"{str(path)!r} is damaged")
     known["config"] = config
     if architecture is not None:
@@ -64,6 +78,8 @@ def _network_in(
             f"{str(path)!r} holds weights without the network they belong to; name the JSON file "
             f"that describes it with --architecture{hint}, or save the whole model with model.save"
         )
+    if asked.trust_model:
+        require_running(path, asked, architecture, config)
     is_keras_2 = held.is_archive and (held.version or "").split(".")[0] == "2"
     return network_of(config, path, origin, held, asked, is_keras_2=is_keras_2)
 
@@ -120,7 +136,7 @@ def _trusted_contents(path: Path) -> Contents:
             with zipfile.ZipFile(path) as archive:
                 config = archive.read("config.json").decode("utf-8")
                 version = str(json.loads(archive.read("metadata.json"))["keras_version"])
-            return Contents(True, config, version, False, 0, 0)
+            return Contents(True, config, version, False, 0)
         with h5py.File(path, "r") as file:
             weights = file.get("model_weights", file)
             found = (
@@ -131,4 +147,4 @@ def _trusted_contents(path: Path) -> Contents:
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
     texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in found]
-    return Contents(False, texts[0], texts[1], is_by_layers, 0, 0)
+    return Contents(False, texts[0], texts[1], is_by_layers, 0)

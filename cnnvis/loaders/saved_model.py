@@ -8,7 +8,8 @@ from typing import Any
 
 import cnnvis
 from cnnvis.loaders.checkpoint import Checkpoint
-from cnnvis.loaders.config import TEXT, described_layers, read_json
+from cnnvis.loaders.config import TEXT, read_json
+from cnnvis.loaders.findings import findings
 
 ORIGIN = "SavedModel, written by Keras 2"
 
@@ -44,12 +45,11 @@ def saved_model(
     trust_model
         Let code in the file run, and leave out what keeps a stranger's file from doing harm.
     """
-    known: dict[str, Any] = {"what it is": "SavedModel"}
+    known: dict[str, Any] = {"origin": "SavedModel"}
     try:
         return _network_in(path, custom, lambdas, input_shape, trust_model, known)
     except cnnvis.UserError as error:
-        config = known.pop("config", None)
-        error.found = {**known, "layers": described_layers(config)}
+        error.found = findings(known)
         raise
 
 
@@ -75,7 +75,7 @@ def _network_in(
     if not {"class_name", "config"} <= set(root):
         raise cnnvis.UserError(f"{str(described)!r} does not describe a Keras model")
     config = {"class_name": root["class_name"], "config": root["config"]}
-    known.update({"what it is": ORIGIN, "config": config})
+    known.update({"origin": ORIGIN, "config": config})
     if config["class_name"] not in ("Functional", "Model", "Sequential"):
         raise cnnvis.UserError(
             f"{str(path)!r} holds a model of the class {config['class_name']!r}, whose code is not "
@@ -84,14 +84,16 @@ def _network_in(
     asked = Asked(custom, lambdas, input_shape, trust_model)
     own = require_model(config, path, asked)
     stored = Checkpoint(path / "variables" / "variables")
-    known["numbers"] = stored.values
+    known["parameters"] = stored.values
     kinds, repairs, cut = prepared(config, own, asked)
     network = built(config, kinds, stored.values, trusted=trust_model)
     try:
-        for layer, prefix in _layers_with_weights(network, nodes):
+        for layer, prefix in _layers_with_weights(network, _places(nodes)):
             for variable in layer.weights:
                 name = f"{prefix}/{variable.name}/.ATTRIBUTES/VARIABLE_VALUE"
                 variable.assign(stored.tensor(name))
+            if hasattr(layer, "finalize_state"):
+                layer.finalize_state()
     except (ValueError, OSError) as error:
         raise cnnvis.UserError(
             f"the weights in {str(path)!r} do not fit the network described there: {error}"
@@ -128,19 +130,23 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()}
 
 
+def _places(nodes: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
+    """The places of the objects of each name, by the place of what they are in."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for place, node in nodes.items():
+        found.setdefault((place.rpartition(".")[0], str(node.get("name"))), []).append(place)
+    return found
+
+
 def _layers_with_weights(
-    network: Any, nodes: dict[str, Any], path: str = "root"
+    network: Any, places: dict[tuple[str, str], list[str]], path: str = "root"
 ) -> Iterator[tuple[Any, str]]:
     """Every layer that has weights, with its place in the checkpoint."""
     for layer in network.layers:
-        places = [
-            place
-            for place, node in nodes.items()
-            if place.rpartition(".")[0] == path and node.get("name") == layer.name
-        ]
+        own = places.get((path, layer.name), [])
         # The same layer stands there as layer-3 and as layer_with_weights-1; weights go by the last.
-        place = next((p for p in places if "layer_with_weights" in p), "".join(places[:1]))
+        place = next((p for p in own if "layer_with_weights" in p), "".join(own[:1]))
         if getattr(layer, "layers", None):
-            yield from _layers_with_weights(layer, nodes, place)
+            yield from _layers_with_weights(layer, places, place)
         elif layer.weights:
             yield layer, place.removeprefix("root.").replace(".", "/")
