@@ -63,8 +63,10 @@ def chain(
     input: str | Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     custom: Sequence[str] = (),
+    lambdas: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
     architecture: PathName | None = None,
+    trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
     out: PathName | None = None,
     into: PathName | Into | None = None,
@@ -89,7 +91,7 @@ def chain(
         shows all that is there and leaves it.
     model, data, images, layer, filter, output, region, input, class_names, axes
         As in `cnnvis.run`; they hold for every technique of the chain.
-    custom, input_shape, architecture, plugin_options
+    custom, lambdas, input_shape, architecture, trust_model, plugin_options
         As in `cnnvis.run`.
     out
         The file or folder that renderers write to.
@@ -127,7 +129,13 @@ def chain(
         require_writable(RESULTS if out is None else Path(out))
     side = plugin_options or {}
     keeping = asked_into(into, resume, shard, shard_size)
-    lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
+    lacking = {
+        "custom": custom,
+        "lambdas": lambdas,
+        "input_shape": input_shape,
+        "architecture": architecture,
+        "trust_model": trust_model,
+    }
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 
@@ -13,9 +14,17 @@ class UserError(Exception):
 
     The message is one sentence or two: what was wrong, what was found, what would do. The command
     line prints it without a traceback and exits with its `code`, 2.
+
+    Attributes
+    ----------
+    found
+        What could be found out about a model's file that is not loaded, for whoever examines it:
+        `origin`, `parameters`, `layers` (name and kind of each), `refused` (what must not or cannot
+        be built, and what would do).
     """
 
     code = 2
+    found: Mapping[str, Any] = MappingProxyType({})
 
 
 class NothingUsable(UserError):

@@ -104,7 +104,8 @@ def doctor(
     plugin_options
         Options of readers and loaders.
     lacking
-        What a model's file lacks: `custom`, `input_shape`, `architecture`; see `load_model`.
+        What a model's file lacks: `custom`, `lambdas`, `input_shape`, `architecture`, and
+        `trust_model`; see `load_model`.
 
     Raises
     ------

@@ -18,7 +18,7 @@ Form = Literal["toml", "python", "shell"]
 PATHS = ("model", "data", "out", "architecture")
 """What in a chain's subject is a path; in a file it is meant from that file's folder."""
 
-LISTS = ("images", "filter", "region", "input", "class_names", "custom", "input_shape")
+LISTS = ("images", "filter", "region", "input", "class_names", "custom", "lambdas", "input_shape")
 WORDS = ("layer", "output")
 
 
@@ -60,7 +60,8 @@ def _table(recipe: Recipe) -> Any:
 
     table = tomlkit.table()
     for key, value in recipe.subject.items():
-        table[key] = _plain(value)
+        if key != "trust_model":  # said anew by whoever runs it: no file may say so
+            table[key] = _plain(value)
     steps = tomlkit.aot()
     for name, options in recipe.steps:
         step = tomlkit.table()
@@ -123,7 +124,7 @@ def _written_out(word: str) -> str:
 
 
 def _flags(key: str, value: Any) -> list[str]:
-    flag = "--" + key.strip("_").replace("_", "-")
+    flag = "--lambda" if key == "lambdas" else "--" + key.strip("_").replace("_", "-")
     if value is True:
         return [flag]
     if value is False:

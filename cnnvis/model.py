@@ -41,7 +41,7 @@ from cnnvis.targets import Term, parsed, region_of
 
 T = TypeVar("T")
 
-LACKING = ("custom", "input_shape", "architecture")
+LACKING = ("custom", "lambdas", "input_shape", "architecture", "trust_model")
 """What a file may lack and a person can add, under the same names for every loader."""
 
 OUTPUT = "output"
@@ -1327,8 +1327,10 @@ def load_model(
         The target; see `Model`.
     options
         Options of the loader. Those that come with cnnvis take what a file may lack: `custom`, the
-        classes of its own layers, each ``module:Class``; `input_shape`, the shape of one input;
-        `architecture`, the JSON file that goes with weights.
+        classes of its own layers, each ``module:Class``; `lambdas`, functions in the place of its
+        Lambda layers, each ``NAME=module:function``; `input_shape`, the shape of one input;
+        `architecture`, the JSON file that goes with weights. With `trust_model` code in the file
+        may run, and what keeps a stranger's file from doing harm is left out.
 
     Raises
     ------
@@ -1353,12 +1355,14 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
 
     plugin = registry().for_path("loader", path)
     # Nothing given is no option: a loader need not know of every thing that a file may lack.
-    given = {name: value for name, value in options.items() if value not in (None, (), [])}
+    given = {name: value for name, value in options.items() if value not in (None, (), [], False)}
     known = {option.name for option in options_of(plugin)}
     for name in given:
         if name in LACKING and name not in known:
             raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
     with progress(f"loading {path.name}"):
+        if plugin.begin is not None and not given.get("trust_model"):
+            plugin.begin(path)
         keras()
         loaded = plugin(path, **checked(plugin, given))
     model = Model(loaded, path=path, **target)

@@ -65,6 +65,9 @@ class Plugin:
     accepts
         For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
         It must be quick and import nothing heavy.
+    begin
+        For a loader: called with the path before TensorFlow is imported, to begin what can be done
+        in the meantime. It must return at once.
     takes_results
         For a transform: which results it takes.
     gives
@@ -88,6 +91,7 @@ class Plugin:
     reference: str | None = None
     suffixes: tuple[str, ...] = ()
     accepts: Callable[[Path], bool] | None = None
+    begin: Callable[[Path], None] | None = None
     check: Callable[..., None] | None = None
     takes_results: tuple[Result, ...] = ()
     gives: Result | None = None
@@ -289,6 +293,7 @@ def loader(
     *,
     suffixes: Sequence[str] = (),
     accepts: Callable[[Path], bool] | None = None,
+    begin: Callable[[Path], None] | None = None,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -298,6 +303,7 @@ def loader(
         name,
         suffixes=tuple(suffixes),
         accepts=accepts,
+        begin=begin,
         requires=tuple(requires),
         extra=extra,
     )

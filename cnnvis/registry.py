@@ -31,10 +31,11 @@ SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 RESERVED = {
     *("architecture", "axes", "batch_size", "class_names", "compile", "custom"),
     *("data", "filter", "images", "input", "input_shape", "into"),
-    *("isolate", "isolate_memory", "isolate_only", "isolate_timeout", "layer", "mixed_precision"),
-    *("model", "no_plugins", "out", "output", "plugin", "plugin_options"),
-    *("quiet", "region", "render", "resume", "samples", "shard"),
-    *("shard_size", "strict", "technique", "threads", "verbose"),
+    *("isolate", "isolate_memory", "isolate_only", "isolate_timeout", "lambdas", "layer"),
+    *("mixed_precision", "model", "no_plugins", "out", "output", "plugin"),
+    *("plugin_options", "quiet", "region", "render", "resume", "samples"),
+    *("shard", "shard_size", "strict", "technique", "threads", "trust_model"),
+    *("verbose"),
 }
 """Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
 
@@ -280,6 +281,10 @@ class Registry:
             If nothing is there, or nothing takes it.
         """
         what = {"reader": "data", "loader": "model"}[kind]
+        if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not _exists(path):
+            raise UserError(
+                f"{str(path)!r} is an address, and only files of this machine are read; get it first"
+            )
         if not _exists(path):
             raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
         if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end

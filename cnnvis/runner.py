@@ -46,8 +46,10 @@ def run(
     input: str | Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     custom: Sequence[str] = (),
+    lambdas: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
     architecture: PathName | None = None,
+    trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
     render: Sequence[str] = (),
     out: PathName | None = None,
@@ -92,8 +94,10 @@ def run(
         Which of the network's inputs get a map, where it has several; all of them by default.
     class_names
         The names of the classes, where the data do not hold them.
-    custom, input_shape, architecture
+    custom, lambdas, input_shape, architecture
         What a model's file lacks; see `load_model`.
+    trust_model
+        Let code in the model's file run. Only for files of people you know.
     axes
         What positions along the axes stand for: ``{"column": {"name": "position", "unit": "bp",
         "step": 250}}``; see `cnnvis.Axis`.
@@ -146,7 +150,13 @@ def run(
     }
     renderers = writers(render, out)
     keeping = asked_into(into, resume, shard, shard_size)
-    lacking = {"custom": custom, "input_shape": input_shape, "architecture": architecture}
+    lacking = {
+        "custom": custom,
+        "lambdas": lambdas,
+        "input_shape": input_shape,
+        "architecture": architecture,
+        "trust_model": trust_model,
+    }
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME

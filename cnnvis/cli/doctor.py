@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
+from cnnvis.errors import UserError
 from cnnvis.examination import Fit, Report, doctor
 from cnnvis.explanation import Explanation
+from cnnvis.files import sha256
 from cnnvis.names import json_text
 from cnnvis.rectifiers import counted
 from cnnvis.registry import registry
@@ -25,13 +28,45 @@ def examine(
     plugin_options: dict[str, dict[str, Any]],
     **lacking: Any,
 ) -> None:
-    """Examine a model and print what was found."""
-    with reported_to(Bars(console.messages())):
-        report = doctor(model, data=data, plugin_options=plugin_options, **lacking)
+    """Examine a model and print what was found, as much as there is where it cannot be loaded."""
+    try:
+        with reported_to(Bars(console.messages())):
+            report = doctor(model, data=data, plugin_options=plugin_options, **lacking)
+    except UserError as error:
+        if error.found:
+            _print_found(model, error, json=json)
+        raise
     if json:
         console.whole(json_text(report.as_dict(), default=str) + "\n")
         return
     _print(console.results(), report)
+
+
+def _print_found(model: str, error: UserError, *, json: bool) -> None:
+    """What is known of a file that is not loaded; nothing of it was run."""
+    facts = {"file": model, "sha256": sha256(Path(model)), **error.found}
+    if json:
+        facts["problem"] = str(error)
+        console.whole(json_text(facts, default=str) + "\n")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("file", console.words(model))
+    table.add_row("what it is", console.words(str(facts["origin"])))
+    table.add_row("SHA-256", console.words(str(facts["sha256"])))
+    if "parameters" in facts:
+        table.add_row("numbers", f"{facts['parameters']:,} in the file")
+    layers = facts.get("layers", [])
+    if layers:
+        named = ", ".join(f"{name} ({kind})" for name, kind in layers)
+        table.add_row("layers", console.words(named))
+    screen = console.results()
+    screen.print(table)
+    screen.print()
+    for refused in facts.get("refused", []):
+        _say(screen, "refused", refused, "yellow")
+    _say(screen, "not loaded", "nothing in the file was run", "bold")
 
 
 def _print(screen: console.Screen, report: Report) -> None:

@@ -550,10 +550,16 @@ def _add_model_flags(parser: _Parser) -> None:
     lacking = _adder(parser, "what the model's file lacks")
     lacking("--custom", nargs="+", metavar="MODULE:CLASS",
             help="the classes of layers of your own; their module is imported, and so runs")  # fmt: skip
+    lacking("--lambda", dest="lambdas", nargs="+", metavar="NAME=MODULE:FUNCTION",
+            help="a function of yours in the place of the Lambda layer NAME, whose code in the file "
+            "is not run; its module is imported, and so runs")  # fmt: skip
     lacking("--input-shape", nargs="+", type=_whole, metavar="N",
             help="the shape of one input, 0 for an axis of any length")  # fmt: skip
     lacking("--architecture", metavar="JSON",
             help="the network that the file's weights belong to")  # fmt: skip
+    lacking("--trust-model", action="store_true",
+            help="let code in the model's file run, and load whatever it asks for: only for files of "
+            "people you know")  # fmt: skip
 
 
 def _add_side_flags(parser: _Parser, *kinds: Kind) -> None:

@@ -5,26 +5,54 @@ from __future__ import annotations
 import copy
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.config import MODELS, Config, Cut, cut_unreadable, described
-from cnnvis.loaders.custom import given, placed
+from cnnvis.loaders.allowed import LAYERS, foreign, made_plain, require_bounded, without_training
+from cnnvis.loaders.arithmetic import known
+from cnnvis.loaders.complaints import complaint
+from cnnvis.loaders.config import (
+    MODELS,
+    Config,
+    Cut,
+    cut_unreadable,
+    described,
+    every_layer,
+    name_of,
+)
+from cnnvis.loaders.custom import given, given_lambdas, placed
+from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
 from cnnvis.loaders.legacy import repaired
+from cnnvis.loaders.sizes import require_growth, require_input_sizes, unallocated
 from cnnvis.loaders.weights import load_by_name
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person says about a file beside its name; see the loaders."""
+
+    custom: tuple[str, ...] = ()
+    lambdas: tuple[str, ...] = ()
+    input_shape: tuple[int, ...] | None = None
+    trust_model: bool = False
+
+    def given(self, config: Config) -> dict[str, Any]:
+        """The classes and functions that are given, by the kinds or layers they stand for."""
+        return {**given(self.custom), **given_lambdas(self.lambdas, config)}
 
 
 def network_of(
     config: Config,
     path: Path,
     origin: str,
+    held: Contents,
+    asked: Asked,
     *,
-    custom: Sequence[str] = (),
-    input_shape: tuple[int, ...] | None = None,
     is_keras_2: bool = False,
 ) -> cnnvis.LoadedNetwork:
     """The network that a configuration describes, with the weights that `path` holds for it.
@@ -37,8 +65,10 @@ def network_of(
         The file of the weights.
     origin
         What the file is and what wrote it.
-    custom, input_shape
-        See the loaders.
+    held
+        What was found in the file before it was opened.
+    asked
+        What a person says about it.
     is_keras_2
         Whether only tf_keras can read the weights.
 
@@ -47,115 +77,225 @@ def network_of(
     UserError
         If nothing that could be explained can be built, or the weights do not fit.
     """
-    own = given(custom)
-    _require_model(config, path, own)
+    own = require_model(config, path, asked)
     if is_keras_2 or keras_2_needed(config, own):
         why = "it is a .keras file of Keras 2" if is_keras_2 else "it calls TensorFlow's functions"
-        return keras_2_network(config, path, origin, own, why)
+        return keras_2_network(config, path, origin, held, own, why, trusted=asked.trust_model)
     as_it_was = copy.deepcopy(config)
-    kinds, repairs, cut = prepared(config, own, input_shape)
+    kinds, repairs, cut = prepared(config, own, asked)
     try:
-        network = built(config, kinds)
+        network = built(config, kinds, held.values, trusted=asked.trust_model)
     except cnnvis.UserError as refused:
+        if refused.__cause__ is None:  # not Keras's complaint: no other edition is asked
+            raise
         try:
-            return keras_2_network(as_it_was, path, origin, own, "Keras 3 cannot build it")
+            why = "Keras 3 cannot build it"
+            return keras_2_network(
+                as_it_was, path, origin, held, own, why, trusted=asked.trust_model
+            )
         except cnnvis.UserError as error:
             # What Keras 3 said is of more help, unless tf_keras was not there to try.
             raise error if isinstance(error.__cause__, ImportError) else refused from error
-    try:
-        if cut.reasons and path.suffix != ".keras":
+    with _weights_refused(path):
+        if cut.reasons and held.is_by_layers:
             load_by_name(network, path)
         else:
-            _load_weights(network, path)
-    except (ValueError, KeyError, OSError, TypeError, zipfile.BadZipFile) as error:
-        raise cnnvis.UserError(
-            f"the weights in {str(path)!r} do not fit the network described there: {error}"
-        ) from error
+            _load_weights(network, path, held)
+    if not asked.trust_model:
+        require_growth(network)
     return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned, origin)
 
 
 def prepared(
-    config: Config, own: dict[str, Any], input_shape: tuple[int, ...] | None
+    config: Config, own: dict[str, Any], asked: Asked
 ) -> tuple[dict[str, Any], tuple[str, ...], Cut]:
     """Make a configuration one that Keras 3 builds: classes of a person's own, repairs, the cut.
 
     Raises
     ------
     UserError
-        If it describes no model, or nothing that could be explained is left.
+        If it describes no model, names what is not Keras's own, or nothing that could be explained
+        is left.
     """
     import keras
 
-    try:
+    replaced = [
+        name_of(layer)
+        for layer in every_layer(config)
+        if known(layer) is not None and name_of(layer) not in own
+    ]
+    with _described_badly():
         kinds = placed(config, own, keras.layers.Layer)
-        repairs = repaired(config, input_shape, kinds)
+        repairs = repaired(config, asked.input_shape, kinds)
         cut = Cut({}, learned=False)
         if config["class_name"] in MODELS:
-            cut = cut_unreadable(config, lambda layer: _unreadable(layer, kinds))
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise cnnvis.UserError(f"the file does not describe a Keras model: {error!r}") from error
-    return kinds, repairs, cut
+            cut = cut_unreadable(
+                config, lambda layer: _unreadable(layer, kinds, trusted=asked.trust_model)
+            )
+        if not asked.trust_model:
+            _require_plain(config, kinds)
+    said = [
+        f"replaced the code of the Lambda {name!r}, which is known, by the same arithmetic"
+        for name in replaced
+    ]
+    if asked.trust_model:
+        said.append("ran whatever code the file holds, since it is trusted")
+    return kinds, (*repairs, *said), cut
 
 
-def built(config: Config, kinds: dict[str, Any]) -> Any:
+def built(
+    config: Config, kinds: dict[str, Any], stored: int | None, *, trusted: bool = False
+) -> Any:
     """The network that a prepared configuration describes, without weights.
+
+    Parameters
+    ----------
+    stored
+        How many numbers its file holds for it; None where nobody counted.
 
     Raises
     ------
     UserError
-        If Keras refuses it.
+        If Keras refuses it, or it needs more numbers than the file holds.
     """
     import keras
+    from keras.src.saving.serialization_lib import SafeModeScope
+
+    def build() -> Any:
+        if "module" in config or config["class_name"] not in MODELS:
+            return keras.saving.deserialize_keras_object(
+                config, custom_objects=kinds, safe_mode=not trusted
+            )
+        kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
+        return kind.from_config(config["config"])
 
     try:
-        with keras.saving.CustomObjectScope(kinds):
-            if "module" in config or config["class_name"] not in MODELS:
-                return keras.saving.deserialize_keras_object(
-                    config, custom_objects=kinds, safe_mode=True
-                )
-            kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
-            return kind.from_config(config["config"])
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, IndexError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise cnnvis.UserError(f"Keras cannot build this model from its file: {first}") from error
-
-
-def _require_model(config: Any, path: Path, own: dict[str, Any]) -> None:
-    if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
-        raise cnnvis.UserError(f"{str(path)!r} does not describe a Keras model")
-    kind = config["class_name"]
-    if kind not in MODELS and kind not in own:
+        with keras.saving.CustomObjectScope(kinds), SafeModeScope(not trusted):
+            if trusted or stored is None:
+                return build()
+            return unallocated(build, stored)
+    except cnnvis.UserError:
+        raise
+    except Exception as error:  # whatever a stranger's numbers and words make Keras raise
         raise cnnvis.UserError(
-            f"{str(path)!r} holds a model of the class {kind!r}, whose code is not in the file; if "
-            f"you have it, say where: --custom module:{kind}"
+            f"Keras cannot build this model from its file: {complaint(error)}"
+        ) from error
+
+
+def require_model(config: Any, path: Path, asked: Asked) -> dict[str, Any]:
+    """The classes that a person gave for a model, once it is known to be one.
+
+    Raises
+    ------
+    UserError
+        If a description is none of a model whose code is there, or one of absurd size.
+    """
+    if (
+        not isinstance(config, dict)
+        or not {"class_name", "config"} <= set(config)
+        or not isinstance(config["class_name"], str)
+    ):
+        raise cnnvis.UserError(f"{str(path)!r} does not describe a Keras model")
+    without_training(config)
+    with _described_badly():
+        if not asked.trust_model:
+            require_bounded(config, repr(str(path)))
+            require_input_sizes(_input_shapes(config))
+        own = asked.given(config)
+    kind = config["class_name"]
+    if kind not in MODELS and kind not in own and not asked.trust_model:
+        raise cnnvis.UserError(
+            f"{str(path)!r} holds a model of the class {str(kind)[:80]!r}, whose code is not in the "
+            f"file; if you have it, say where: --custom module:{str(kind)[:80]}"
         )
+    return own
 
 
-def _unreadable(layer: Config, kinds: dict[str, Any]) -> str | None:
+def _input_shapes(value: Any) -> Iterator[Any]:
+    """Every shape of a batch that is said anywhere in a configuration."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _input_shapes(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("batch_input_shape", "batch_shape", "build_input_shape", "input_shape"):
+                yield item
+            yield from _input_shapes(item)
+
+
+@contextmanager
+def _described_badly() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError) as error:
+        what = str(error)[:200] or type(error).__name__
+        raise cnnvis.UserError(f"the file does not describe a Keras model: {what}") from error
+
+
+@contextmanager
+def _weights_refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except cnnvis.UserError:
+        raise
+    except Exception as error:  # whatever Keras and h5py make of what they find
+        raise cnnvis.UserError(
+            f"the weights in {str(path)!r} do not fit the network described there: "
+            f"{complaint(error)}"
+        ) from error
+
+
+def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
     """Why a layer's code cannot be had or must not be run; None for Keras's own and given ones."""
-    import keras
-
     kind = layer["class_name"]
     if kind in kinds:
         return None
-    home = str(layer.get("module") or "keras.layers").split(".")[0]
-    if kind == "Lambda" or home != "keras" or not hasattr(keras.layers, kind):
+    if trusted:
+        home = str(layer.get("module") or "").split(".")[0]
+        is_known = kind == "Lambda" or kind in LAYERS or home not in ("", "keras")
+        return None if is_known or _is_of_keras(kind) else described(layer)
+    if kind not in LAYERS:
         return described(layer)
-    return None
+    named = next(foreign(layer, kinds), None)
+    return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"
 
 
-def _load_weights(network: Any, path: Path) -> None:
-    """Keras's own loading, which goes by the file's name where it should go by what is in it."""
-    import h5py
+def _is_of_keras(kind: Any) -> bool:
     import keras
 
-    if path.suffix != ".keras" and not path.name.endswith(".weights.h5"):
-        with h5py.File(path, "r") as file:
-            is_new = "layer_names" not in file.get("model_weights", file).attrs
-        if is_new:
-            with tempfile.TemporaryDirectory() as folder:
-                renamed = Path(folder) / "model.weights.h5"
-                shutil.copyfile(path, renamed)
-                keras.saving.load_weights(network, renamed)
-            return
-    keras.saving.load_weights(network, path)
+    return isinstance(getattr(keras.layers, str(kind), None), type)
+
+
+def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
+    """Refuse what is left of a configuration if it names anything but what is known."""
+    named = list(dict.fromkeys(foreign(config, kinds)))
+    if named:
+        more = f" and {len(named) - 1} more such things" if len(named) > 1 else ""
+        raise cnnvis.UserError(
+            f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own; "
+            "classes of yours are given with --custom module:Class"
+        )
+    made_plain(config, kinds, "keras.src.models.functional")
+
+
+def _load_weights(network: Any, path: Path, held: Contents) -> None:
+    """Keras's own loading, which goes by the file's name where it should go by what is in it."""
+    import keras
+
+    if held.is_archive:
+        name, is_called_so = "model.keras", path.suffix == ".keras"
+    elif held.is_by_layers:
+        name, is_called_so = "model.h5", path.suffix in (".h5", ".hdf5")
+        is_called_so &= not path.name.endswith(".weights.h5")
+    else:
+        name, is_called_so = "model.weights.h5", path.name.endswith(".weights.h5")
+    if is_called_so:
+        keras.saving.load_weights(network, path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        renamed = Path(folder) / name
+        try:
+            renamed.symlink_to(path.absolute())
+        except OSError:  # where only some may make links
+            shutil.copyfile(path, renamed)
+        keras.saving.load_weights(network, renamed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,33 @@ _WITHOUT_WEIGHTS = {
 
 MODELS = {"Functional", "Model", "Sequential"}
 
+REFUSED = {
+    "FlaxLayer": "runs code that the file holds",
+    "JaxLayer": "runs code that the file holds",
+    "TFSMLayer": "runs a graph from another file",
+    "TorchModuleWrapper": "runs what a pickle in the file says",
+    "Lambda": "is Python code",
+    "StringLookup": "reads its words from files",
+    "IntegerLookup": "reads its words from files",
+    "TextVectorization": "reads its words from files",
+    "HashedCrossing": "takes words, which have no gradient",
+    "Hashing": "takes words, which have no gradient",
+    "AugMix": "changes training data, and has no place in a network",
+    "ContrastLimitedAdaptiveHistogramEqualization": "changes training data",
+    "CutMix": "changes training data, and has no place in a network",
+    "MaxNumBoundingBoxes": "changes training data, and has no place in a network",
+    "MixUp": "changes training data, and has no place in a network",
+    "Pipeline": "changes training data, and has no place in a network",
+    "RandAugment": "changes training data, and has no place in a network",
+    "InputSpec": "is no layer",
+    "Layer": "does nothing of its own",
+    "Wrapper": "does nothing of its own",
+}
+"""Keras's layers that are cut off or refused, each with why, to be read after "which"."""
+
+TEXT, NESTING = 32 * 2**20, 100
+"""How many letters a description of a network may have, and how deep it may be nested."""
+
 Unreadable = Callable[[Config], str | None]
 """Says of a layer why its code cannot be had or must not be run; None if it is fine."""
 
@@ -48,6 +76,35 @@ class Cut:
     learned: bool
 
 
+def read_json(text: str) -> Any:
+    """What a description of a network says, as JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or too long or nested too deeply to be one of a network.
+    """
+    if len(text) > TEXT:
+        raise ValueError(f"it describes a network in {len(text):,} letters")
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    depth, level = 0, [found] if isinstance(found, dict | list) else []
+    while level:
+        depth += 1
+        if depth > NESTING:
+            raise ValueError(f"it is nested more than {NESTING} deep")
+        inner: list[Any] = []
+        for one in level:
+            inner += (*one, *one.values()) if isinstance(one, dict) else one
+        for one in inner:
+            if isinstance(one, str) and not one.isascii():
+                one.encode()  # half a letter, which JSON can write and nothing can show
+        level = [one for one in inner if isinstance(one, dict | list)]
+    return found
+
+
 def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
     """Take out of a configuration what must not or cannot be built, with all that depends on it.
 
@@ -64,9 +121,9 @@ def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
     first = next(iter(reasons.values()))
     if _is_empty(model):
         raise cnnvis.UserError(
-            f"the model cannot be explained, since everything in it comes after {first}. Its code "
-            "can be given, if you have it: --custom NAME=module:function, where NAME is the "
-            "layer's name or kind"
+            f"the model cannot be explained, since everything in it comes after {first}. What does "
+            "the same can be given, if you have it: --lambda NAME=module:function for a Lambda, "
+            "--custom NAME=module:Class for another layer, where NAME is the layer's name"
         )
     return Cut(
         {name: reasons.get(name, f"it comes after {first}") for name in kinds},
@@ -112,24 +169,22 @@ def _cut(
 
 def _cut_functional(config: Config, gone: set[str], ended: set[str]) -> dict[str, str]:
     layers = config["layers"]
-    cut: dict[str, str] = {}
-    while True:  # until nothing more depends on what was cut; layers need not be in order
-        more = {
-            name_of(layer): layer["class_name"]
-            for layer in layers
-            if name_of(layer) not in cut
-            and (
-                name_of(layer) in gone
-                or any(parent[0] in cut or parent[0] in ended for parent in _parents(layer))
-            )
-        }
-        if not more:
-            break
-        cut.update(more)
-    ends = [ref for ref in references(config["output_layers"]) if ref[0] not in cut]
+    takers: dict[str, list[str]] = {}
+    for layer in layers:
+        for parent, _, _ in _parents(layer):
+            takers.setdefault(parent, []).append(name_of(layer))
+    todo = [*gone, *(taker for name in ended for taker in takers.get(name, ()))]
+    lost: set[str] = set()
+    while todo:  # until nothing more depends on what was cut; layers need not be in order
+        name = todo.pop()
+        if name not in lost:
+            lost.add(name)
+            todo += takers.get(name, ())
+    cut = {name_of(layer): layer["class_name"] for layer in layers if name_of(layer) in lost}
+    ends = dict.fromkeys(ref for ref in references(config["output_layers"]) if ref[0] not in cut)
     for layer in layers:
         if name_of(layer) in cut:
-            ends += [ref for ref in _parents(layer) if ref[0] not in cut and ref not in ends]
+            ends.update(dict.fromkeys(ref for ref in _parents(layer) if ref[0] not in cut))
     config["layers"][:] = [layer for layer in layers if name_of(layer) not in cut]
     config["output_layers"] = [list(ref) for ref in ends]
     return cut
@@ -146,6 +201,18 @@ def layers_of(model: Config) -> list[Config]:
     # The first Keras versions wrote a Sequential's layers without a name for the model.
     found: list[Config] = config["layers"] if isinstance(config, dict) else config
     return found
+
+
+def every_layer(model: Any) -> Iterator[Config]:
+    """Every layer that is described well enough to be seen, those of nested models included."""
+    if not isinstance(model, dict) or str(model.get("class_name")) not in MODELS:
+        return
+    config = model.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else config
+    for layer in layers if isinstance(layers, list) else []:
+        if isinstance(layer, dict):
+            yield layer
+            yield from every_layer(layer)
 
 
 def name_of(layer: Config) -> str:
@@ -176,16 +243,24 @@ def references(value: Any) -> Iterator[tuple[str, int, int]]:
 
 def described(layer: Config) -> str:
     """What a layer whose code is not run holds, as far as that can be read without running it."""
-    kind, name = layer["class_name"], name_of(layer)
+    kind, name = str(layer.get("class_name"))[:80], name_of(layer)[:80]
     config = layer.get("config")
     config = config if isinstance(config, dict) else {}
     if kind == "Lambda":
         return f"the Lambda layer {name!r}, Python code that cnnvis does not run{_code(config)}"
     if kind in ("TFOpLambda", "SlicingOpLambda"):
-        return f"the layer {name!r}, a call of TensorFlow's function {config.get('function')!r}"
+        return (
+            f"the layer {name!r}, a call of TensorFlow's function {_short(config.get('function'))}"
+        )
+    if kind in REFUSED:
+        return f"the layer {name!r} of kind {kind!r}, which {REFUSED[kind]}"
     origin = layer.get("registered_name") or layer.get("module")
-    home = f" ({origin})" if origin and origin != kind else ""
+    home = f" ({str(origin)[:80]})" if origin and origin != kind else ""
     return f"the layer {name!r} of kind {kind!r}{home}, whose code the file does not hold"
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:80]
 
 
 def _code(config: Config) -> str:
@@ -193,13 +268,14 @@ def _code(config: Config) -> str:
     function = config.get("function")
     if isinstance(function, str):
         return (
-            f" (the function {function!r} of {config.get('module') or 'the program that made it'})"
+            f" (the function {function[:80]!r} of "
+            f"{str(config.get('module') or 'the program that made it')[:80]})"
         )
     held: Any = function.get("config") if isinstance(function, dict) else function
     if isinstance(held, dict):
         held = [held.get("code"), held.get("defaults")]
     if isinstance(held, str):
-        return f" (the function {held!r})"
+        return f" (the function {held[:80]!r})"
     if not isinstance(held, list) or not held or not isinstance(held[0], str):
         return ""
     words = _words(held[0])

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.config import MODELS, Config, layers_of, name_of
+from cnnvis.loaders.arithmetic import known
+from cnnvis.loaders.config import MODELS, Config, every_layer, layers_of, name_of
 
 
-def given(custom: Sequence[str]) -> dict[str, Any]:
+def given(custom: Sequence[str], flag: str = "--custom") -> dict[str, Any]:
     """The classes and functions that were asked for, by the kinds or layers they stand for.
 
     Their modules are imported, and so run; the current folder is looked into as Python does for a
-    script.
+    script. `flag` is what the words were typed behind.
 
     Raises
     ------
@@ -29,26 +30,48 @@ def given(custom: Sequence[str]) -> dict[str, Any]:
         module, _, attribute = place.partition(":")
         if not module or not attribute:
             raise cnnvis.UserError(
-                f"--custom {one!r} is not understood: it takes module:Class, or NAME=module:Class "
+                f"{flag} {one!r} is not understood: it takes module:Class, or NAME=module:Class "
                 "where the file calls it by another name"
             )
-        value = getattr(_imported(module, one), attribute, None)
+        value = getattr(_imported(module, one, flag), attribute, None)
         if not callable(value):
             raise cnnvis.UserError(
-                f"--custom {one!r}: the module {module!r} holds no class or function {attribute!r}"
+                f"{flag} {one!r}: the module {module!r} holds no class or function {attribute!r}"
             )
         found[name or attribute] = value
     return found
 
 
-def _imported(module: str, asked: str) -> Any:
+def given_lambdas(lambdas: Sequence[str], model: Config) -> dict[str, Any]:
+    """The functions that were asked for in the place of Lambdas, by the names of these layers.
+
+    Raises
+    ------
+    UserError
+        As `given` does; or if the model has no such Lambda.
+    """
+    if not lambdas:
+        return {}
+    there = [name_of(layer) for layer in every_layer(model) if layer.get("class_name") == "Lambda"]
+    for one in lambdas:
+        name = one.rpartition("=")[0]
+        if name not in there:
+            known = f"it has: {', '.join(there)}" if there else "it has none"
+            raise cnnvis.UserError(
+                f"--lambda {one!r} is to be NAME=module:function, and the model has no Lambda layer "
+                f"named {name!r}; {known}"
+            )
+    return given(lambdas, "--lambda")
+
+
+def _imported(module: str, asked: str, flag: str) -> Any:
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
         return importlib.import_module(module)
     except Exception as error:  # whatever the person's own module raises
         raise cnnvis.UserError(
-            f"--custom {asked!r}: the module {module!r} cannot be imported: "
+            f"{flag} {asked!r}: the module {module!r} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
     finally:
@@ -57,6 +80,8 @@ def _imported(module: str, asked: str) -> Any:
 
 def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]:
     """What is given for a layer by its own name, put into the configuration as a kind of its own.
+
+    So is the arithmetic of a Lambda whose code is known.
 
     Parameters
     ----------
@@ -79,8 +104,7 @@ def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]
             kinds.update(placed(one, custom, layer))
         elif registered[1] and registered[2] in custom:  # Keras wrote it as package>Class
             kinds[one["class_name"]] = custom[registered[2]]
-        elif name in custom:
-            value = custom[name]
+        elif (value := custom.get(name) or known(one)) is not None:
             is_class = isinstance(value, type)
             kind = f"given for {name}"
             kinds[kind] = value if is_class else _calling(value, layer)
@@ -101,4 +125,5 @@ def _calling(function: Any, layer: Any) -> Any:
         def call(self, inputs: Any) -> Any:
             return function(inputs)
 
+    Calling.__name__ = getattr(function, "__name__", Calling.__name__)
     return Calling

@@ -1,22 +1,36 @@
 """Networks that only Keras 2 can build, by its last edition, the package tf_keras.
 
-tf_keras imports what a configuration names, so everything in it is held against what is known to
-be Keras's own before tf_keras sees it.
+tf_keras is no safer than Keras 3 with what a stranger wrote, so everything in a configuration is
+held against the same lists before tf_keras sees it.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import re
+import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.config import MODELS, Config, cut_unreadable, described, layers_of
+from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign, made_plain
+from cnnvis.loaders.complaints import complaint
+from cnnvis.loaders.config import (
+    MODELS,
+    Config,
+    cut_unreadable,
+    described,
+    layers_of,
+    name_of,
+    references,
+)
 from cnnvis.loaders.custom import placed
+from cnnvis.loaders.examined import Contents
+from cnnvis.loaders.sizes import counting, require_growth
 
 _CALLS = {"TFOpLambda", "SlicingOpLambda"}
 """Layers that stand for a call of one of TensorFlow's functions."""
@@ -35,8 +49,23 @@ _FUNCTIONS = re.compile(
 )
 """The functions that do nothing but mathematics; among the others some write files or run code."""
 
-_MODULE = re.compile(r"(tf_)?keras(\.[A-Za-z_]\w*)*")
-_PLAIN_KINDS = {"__tuple__", "TensorShape", "function"}
+
+_MAKING = {
+    *("broadcast_to", "constant", "eye", "fill", "image.resize", "linalg.eye", "one_hot", "ones"),
+    *("pad", "range", "repeat", "scatter_nd", "tile", "zeros"),
+}
+"""Those that make as many values as they are told to, and may be called with numbers alone."""
+
+VALUES = 2**26
+
+
+def _product(value: Any) -> int:
+    """The product of all whole numbers above 1 in a piece of configuration."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return math.prod(map(_product, value))
+    return value if isinstance(value, int) and value > 1 else 1
 
 
 def keras_2_needed(config: Config, given: dict[str, Any]) -> bool:
@@ -60,7 +89,14 @@ def keras_2_needed(config: Config, given: dict[str, Any]) -> bool:
 
 
 def keras_2_network(
-    config: Config, path: Path, origin: str, given: dict[str, Any], why: str
+    config: Config,
+    path: Path,
+    origin: str,
+    held: Contents,
+    given: dict[str, Any],
+    why: str,
+    *,
+    trusted: bool,
 ) -> cnnvis.LoadedNetwork:
     """The network that a configuration describes, with the weights that `path` holds for it.
 
@@ -68,12 +104,14 @@ def keras_2_network(
     ----------
     config
         As it stands in the file; it is not changed.
-    path, origin
-        The file of the weights, what it is and what wrote it.
+    path, origin, held
+        The file of the weights, what it is and what wrote it, and what was found in it.
     given
         Classes of a person's own, by the kinds or layers that they stand for.
     why
         Why Keras 3 cannot do it, to be read after "since".
+    trusted
+        Whether code in it may run.
 
     Raises
     ------
@@ -89,32 +127,89 @@ def keras_2_network(
         ) from error
 
     config = copy.deepcopy(config)
-    failures = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OSError)
     try:
+        _require_callable(config)
         kinds = placed(config, given, tf_keras.layers.Layer)
-        foreign = next(_foreign({**config, "config": {}}, kinds), None)
-        if foreign is not None:
-            raise cnnvis.UserError(f"{str(path)!r} is not loaded: it names {foreign}")
-        cut = cut_unreadable(config, lambda layer: _unreadable(layer, kinds))
-        _require_plain(config, kinds, path)
-        with tf_keras.utils.custom_object_scope(kinds):
+        named = next(foreign({**config, "config": {}}, kinds), None)
+        if named is not None and not trusted:
+            raise cnnvis.UserError(f"{str(path)!r} is not loaded: it names {named}")
+        cut = cut_unreadable(config, lambda layer: _unreadable(layer, kinds, trusted=trusted))
+        if not trusted:
+            _require_plain(config, kinds, path)
+        with (
+            nullcontext() if trusted else counting(held.values),
+            tf_keras.utils.custom_object_scope(kinds),
+        ):
             if "module" in config:
-                network = tf_keras.saving.deserialize_keras_object(config, safe_mode=True)
+                network = tf_keras.saving.deserialize_keras_object(config, safe_mode=not trusted)
             else:
                 network = tf_keras.layers.deserialize(config, custom_objects=kinds)
-        _load_weights(network, path, by_name=bool(cut.reasons))
-    except (*failures, zipfile.BadZipFile) as error:
-        if isinstance(error, cnnvis.UserError):
-            raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise cnnvis.UserError(f"tf_keras cannot build {str(path)!r}: {first}") from error
+        _load_weights(network, path, held, by_name=bool(cut.reasons))
+    except cnnvis.UserError:
+        raise
+    except Exception as error:  # whatever a stranger's numbers and words make tf_keras raise
+        raise cnnvis.UserError(
+            f"tf_keras cannot build {str(path)!r}: {complaint(error)}"
+        ) from error
+    if not trusted:
+        require_growth(network)
     return cnnvis.LoadedNetwork(
         network, (f"used tf_keras, since {why}",), cut.reasons, cut.learned, origin
     )
 
 
-def _load_weights(network: Any, path: Path, *, by_name: bool) -> None:
-    if path.suffix != ".keras":
+def _require_callable(model: Config) -> None:
+    """Refuse a network whose calls wait for each other, or for one that never comes.
+
+    tf_keras would try them in turn, without end.
+
+    Raises
+    ------
+    ValueError
+        Naming a layer that would never be called.
+    """
+    layers = layers_of(model)
+    for layer in layers:
+        if layer["class_name"] in MODELS:
+            _require_callable(layer)
+    if model["class_name"] == "Sequential":
+        return
+    calls = {name_of(layer): max(1, len(layer.get("inbound_nodes") or ())) for layer in layers}
+    # To Keras 2, the making of a nested model was its first call.
+    models = {name_of(layer) for layer in layers if layer["class_name"] in MODELS}
+    waiting: dict[tuple[str, int], int] = {}
+    takers: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    for layer in layers:
+        name = name_of(layer)
+        for number, node in enumerate(layer.get("inbound_nodes") or ()):
+            needed = {
+                (parent, index - (parent in models))
+                for parent, index, _ in references(node)
+                if parent in calls and not (parent in models and index == 0)
+            }
+            needed |= {(name, number - 1)} if number else set()
+            missing = [one for one in needed if not 0 <= one[1] < calls[one[0]]]
+            if missing:
+                raise ValueError(f"the layer {name!r} takes what {missing[0][0]!r} never gives")
+            waiting[name, number] = len(needed)
+            for one in needed:
+                takers.setdefault(one, []).append((name, number))
+    every = {(name, number) for name, count in calls.items() for number in range(count)}
+    done = [one for one in every if not waiting.get(one)]
+    called = 0
+    while done:
+        called += 1
+        for taker in takers.get(done.pop(), ()):
+            waiting[taker] -= 1
+            if not waiting[taker]:
+                done.append(taker)
+    if called < len(every):
+        name = next(one for one, count in waiting.items() if count)[0]
+        raise ValueError(f"the layer {name!r} waits for itself")
+
+
+def _load_weights(network: Any, path: Path, held: Contents, *, by_name: bool) -> None:
+    if not held.is_archive:
         if by_name:
             from cnnvis.loaders.weights import load_by_name
 
@@ -124,11 +219,12 @@ def _load_weights(network: Any, path: Path, *, by_name: bool) -> None:
         return
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "model.weights.h5"
-        weights.write_bytes(archive.read("model.weights.h5"))
+        with archive.open("model.weights.h5") as packed, weights.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
         network.load_weights(str(weights))
 
 
-def _unreadable(layer: Config, kinds: dict[str, Any]) -> str | None:
+def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
     """Why a layer must not be built; None for Keras's own, for mathematics and for given ones."""
     import tf_keras
 
@@ -137,73 +233,27 @@ def _unreadable(layer: Config, kinds: dict[str, Any]) -> str | None:
         return None
     if kind in _CALLS:
         function = config.get("function") if isinstance(config, dict) else None
-        if kind == "SlicingOpLambda" and function is None:
+        if trusted or (kind == "SlicingOpLambda" and function is None):
             return None
-        return None if _FUNCTIONS.fullmatch(str(function)) else described(layer)
-    if kind == "Lambda" or not hasattr(tf_keras.layers, kind):
+        if not _FUNCTIONS.fullmatch(str(function)):
+            return described(layer)
+        numbers = _product(layer.get("inbound_nodes"))
+        if function in _MAKING and numbers > VALUES:
+            return f"{described(layer)} for more than {VALUES:,} values"
+        return None
+    if trusted and hasattr(tf_keras.layers, str(kind)):
+        return None
+    if kind not in LAYERS | KERAS_2_LAYERS:
         return described(layer)
-    foreign = next(_foreign(layer, kinds), None)
-    return None if foreign is None else f"the layer {layer.get('name')!r}, which names {foreign}"
+    named = next(foreign(layer, kinds), None)
+    return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"
 
 
 def _require_plain(config: Config, kinds: dict[str, Any], path: Path) -> None:
-    foreign = next(_foreign(config, kinds), None)
-    if foreign is not None:
+    named = next(foreign(config, kinds), None)
+    if named is not None:
         raise cnnvis.UserError(
-            f"{str(path)!r} is not loaded: it names {foreign}, which is not Keras's own; classes of "
+            f"{str(path)!r} is not loaded: it names {named}, which is not Keras's own; classes of "
             "yours are given with --custom module:Class"
         )
-
-
-def _foreign(value: Any, kinds: dict[str, Any]) -> Iterator[str]:
-    """What a piece of configuration names that is neither Keras's own nor given."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _foreign(item, kinds)
-        return
-    if not isinstance(value, dict):
-        return
-    if "class_name" in value:
-        kind, module = value["class_name"], value.get("module")
-        registered = value.get("registered_name")
-        if kind not in kinds and kind not in _known_kinds():
-            yield f"the class {str(kind)[:80]!r}"
-        elif module is not None and kind not in kinds and not _is_home(str(module)):
-            yield f"the module {str(module)[:80]!r}"
-        elif registered not in (None, kind) and registered not in kinds:
-            yield f"the class {str(registered)[:80]!r}"
-        elif kind == "function" and value.get("config") not in _activations():
-            yield f"the function {str(value.get('config'))[:80]!r}"
-    for key, item in value.items():
-        is_activation = str(key).endswith("activation") and isinstance(item, str)
-        if is_activation and item not in _activations() and item not in kinds:
-            yield f"the activation {item[:80]!r}"
-        yield from _foreign(item, kinds)
-
-
-def _is_home(module: str) -> bool:
-    return _MODULE.fullmatch(module) is not None or module == "builtins"
-
-
-def _known_kinds() -> set[str]:
-    import tf_keras
-
-    homes = (
-        tf_keras.layers,
-        tf_keras.initializers,
-        tf_keras.regularizers,
-        tf_keras.constraints,
-        tf_keras.mixed_precision,
-    )
-    names = {
-        name for home in homes for name, value in vars(home).items() if isinstance(value, type)
-    }
-    return names | MODELS | _CALLS | _PLAIN_KINDS
-
-
-def _activations() -> set[str]:
-    import tf_keras
-
-    return {name for name in vars(tf_keras.activations) if not name.startswith("_")} - {
-        *("get", "serialize", "deserialize"),
-    }
+    made_plain(config, kinds, "tf_keras.src.engine.functional")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 
 import cnnvis
+from cnnvis.loaders.examined import begin, is_archive
 
 
-@cnnvis.loader("keras", suffixes=(".keras",))
-def keras_archive(path: Path, *, custom: tuple[str, ...] = ()) -> cnnvis.LoadedNetwork:
+@cnnvis.loader("keras", suffixes=(".keras",), accepts=is_archive, begin=begin)
+def keras_archive(
+    path: Path,
+    *,
+    custom: tuple[str, ...] = (),
+    lambdas: tuple[str, ...] = (),
+    trust_model: bool = False,
+) -> cnnvis.LoadedNetwork:
     """Load a .keras file; those of Keras 2 need the package tf_keras.
 
     Code in the file is never run: a Lambda layer is cut off, with all that comes after it.
@@ -20,19 +25,13 @@ def keras_archive(path: Path, *, custom: tuple[str, ...] = ()) -> cnnvis.LoadedN
     custom
         Classes of your own that the file names, each module:Class, or NAME=module:Class for a
         layer's kind or name. The module is imported, and so runs.
+    lambdas
+        Functions in the place of Lambda layers, each NAME=module:function, where NAME is the
+        layer's. The module is imported, and so runs.
+    trust_model
+        Let code in the file run, and leave out what keeps a stranger's file from doing harm.
     """
-    from cnnvis.loaders.building import network_of
+    from cnnvis.loaders.building import Asked
+    from cnnvis.loaders.reading import network_in
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {error}") from error
-    return network_of(
-        config,
-        path,
-        f"Keras archive, written by Keras {version}",
-        custom=custom,
-        is_keras_2=version.split(".")[0] == "2",
-    )
+    return network_in(path, Asked(custom, lambdas, None, trust_model))

@@ -135,39 +135,40 @@ def _repair_functional(model: Config) -> Iterator[str]:
     layers = {name_of(layer): layer for layer in layers_of(model)}
     places = [*(layer.get("inbound_nodes", []) for layer in layers.values())]
     places += [config.get("input_layers", []), config.get("output_layers", [])]
+    first: dict[str, int] = {}
+    for owner, number, _ in references(places):
+        first[owner] = min(number, first.get(owner, number))
     for name, layer in layers.items():
         if layer["class_name"] != "InputLayer" and isinstance(layer.get("config"), dict):
             layer["config"].pop("batch_input_shape", None)
-        used = {node for owner, node, _ in references(places) if owner == name}
         # Every call that is written down is used, so the first one used is the first there is.
-        if used and min(used) > 0:
-            _renumber(places, name, -min(used))
+        if first.get(name, 0) > 0:
             yield (
                 f"numbered the calls of {name!r} from 0, since Keras 2 counts the making of a "
                 "nested model as its first"
             )
+    _renumber(places, {name: number for name, number in first.items() if number > 0})
     for ends in ("input_layers", "output_layers"):
         only = config.get(ends)
         if isinstance(only, list) and len(only) == 1 and isinstance(only[0], list):
             config[ends] = only[0]  # as Keras 3 writes it: else a nested model gives a list
 
 
-def _renumber(value: Any, name: str, by: int) -> None:
-    """Change the number of the call wherever that layer's output is referred to."""
+def _renumber(value: Any, first: Mapping[str, int]) -> None:
+    """Count the calls of these layers from 0, wherever their outputs are referred to."""
     if isinstance(value, dict):
         history = value.get("keras_history")
-        if isinstance(history, list) and history[0] == name:
-            history[1] += by
+        if isinstance(history, list):
+            history[1] -= first.get(str(history[0]), 0)
             return
         value = list(value.values())
     if not isinstance(value, list):
         return
     if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
-        if value[0] == name:
-            value[1] += by
+        value[1] -= first.get(value[0], 0)
         value = value[3:]
     for item in value:
-        _renumber(item, name, by)
+        _renumber(item, first)
 
 
 def _known_shape(model: Config) -> list[int | None] | None:

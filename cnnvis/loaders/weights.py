@@ -38,6 +38,8 @@ def load_by_name(network: Any, path: Path) -> None:
                         f"takes {tuple(variable.shape)}"
                     )
                 variable.assign(values)
+            if hasattr(layer, "finalize_state"):  # a Normalization computes with copies of them
+                layer.finalize_state()
 
 
 def _leaves(network: Any, group: str | None = None) -> Iterator[tuple[Any, str]]:

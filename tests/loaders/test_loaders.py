@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zipfile
 from pathlib import Path
@@ -194,12 +195,34 @@ def test_repairs_are_made_in_nested_and_wrapped_layers() -> None:
 def test_the_original_programs_model(reference: Path) -> None:
     model = cnnvis.load_model(reference / "seed" / "introgression_32x32.h5")
     assert model.layer == "output"
-    assert list(model.cut) == ["BetaCalibration"]
+    assert model.cut == {}
     assert any(
         "dtype out of an initializer" in one and "(24 times)" in one for one in model.repairs
     )
     assert model.origin == "HDF5, written by Keras 2.2.4-tf"
-    reason = model.cut["BetaCalibration"]
+    assert "the Lambda 'BetaCalibration', which is known" in model.repairs[-1]
+
+
+def test_a_lambda_that_is_known_is_computed_and_not_run(reference: Path, tmp_path: Path) -> None:
+    """The original program's model answers calibrated: u = c p^a, v = (1-p)^b, u / (u + v)."""
+    folder = reference / "seed"
+    model = cnnvis.load_model(folder / "introgression_32x32.h5")
+    x = cnnvis.read_samples(folder / "test_data_32x32.pkl").x.astype(np.float32)
+    p = model.values(x, ["output"])[0].astype(np.float64)
+    a, b, c = 2.134884169045028, 0.7617753765804508, 3.3651953184096306
+    u, v = c * p**a, (1 - p) ** b
+    np.testing.assert_allclose(model.predict(x), u / (u + v), rtol=1e-4)
+    # Other code, if only by its last byte, is not known and cut off.
+    other = tmp_path / "other.h5"
+    other.write_bytes((folder / "introgression_32x32.h5").read_bytes())
+    with h5py.File(other, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        function = config["config"]["layers"][-1]["config"]["function"]
+        code = bytearray(base64.b64decode(function[0]))
+        code[-1] ^= 1
+        function[0] = base64.b64encode(code).decode()
+        file.attrs["model_config"] = json.dumps(config)
+    reason = cnnvis.load_model(other).cut["BetaCalibration"]
     assert "Python code that cnnvis does not run" in reason and "its constants are" in reason
 
 

@@ -1,0 +1,308 @@
+"""What a configuration may name: Keras's own layers and functions that do nothing but mathematics.
+
+Keras looks up what a file names among all that it has, and imports modules for it; some of that
+writes files, reads them or runs code, whatever its safe mode is. So a configuration is held against
+these lists before Keras sees it, and where a name would say in which module to look, it is written
+anew. A layer that is on neither list, such as one of a Keras to come, is refused until somebody has
+looked at what it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+from typing import Any
+
+import cnnvis
+from cnnvis.loaders.config import MODELS, REFUSED, Config, layers_of, name_of, references
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+LAYERS = _words(
+    """
+    Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
+    AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
+    AdditiveAttention AlphaDropout Attention AutoContrast Average AveragePooling1D AveragePooling2D
+    AveragePooling3D AvgPool1D AvgPool2D AvgPool3D BatchNormalization Bidirectional CategoryEncoding
+    CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose
+    ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution1DTranspose Convolution2D
+    Convolution2DTranspose Convolution3D Convolution3DTranspose Cropping1D Cropping2D Cropping3D
+    Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding
+    Equalization Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
+    GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D
+    GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
+    GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity InputLayer LSTM LSTMCell
+    LayerNormalization LeakyReLU Masking MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D
+    MaxPooling3D Maximum MelSpectrogram Minimum MultiHeadAttention Multiply Normalization PReLU
+    Permute RMSNormalization RNN RandomBrightness RandomColorDegeneration RandomColorJitter
+    RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+    RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation
+    RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom ReLU RepeatVector
+    Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
+    SeparableConvolution1D SeparableConvolution2D SimpleRNN SimpleRNNCell Softmax Solarization
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
+    TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D
+    ZeroPadding2D ZeroPadding3D
+    """
+)
+"""Keras's layers that do mathematics and nothing else."""
+
+KERAS_2_LAYERS = _words(
+    """
+    CuDNNGRU CuDNNLSTM LocallyConnected1D LocallyConnected2D RandomHeight RandomWidth
+    SlicingOpLambda SyncBatchNormalization TFOpLambda ThresholdedReLU
+    """
+)
+"""Layers of the same kind that only Keras 2 has; which functions those that call one may call is
+said where Keras 2 is used."""
+
+INITIALIZERS = _words(
+    """
+    Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal
+    LecunUniform Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform STFT
+    STFTInitializer TruncatedNormal VarianceScaling Zeros
+    """
+)
+REGULARIZERS = _words("L1 L1L2 L2 OrthogonalRegularizer")
+CONSTRAINTS = _words("MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm")
+POLICIES = _words("DTypePolicy FloatDTypePolicy Policy")
+ACTIVATIONS = _words(
+    """
+    celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
+    linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus
+    softmax_v2 softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold
+    """
+)
+DTYPES = _words(
+    """
+    bfloat16 bool float16 float32 float64 int16 int32 int64 int8 mixed_bfloat16 mixed_float16 string
+    uint16 uint32 uint64 uint8
+    """
+)
+PLAIN = _words("TensorShape __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tuple__")
+"""What Keras writes for values that JSON has no word for."""
+
+SIZE, LENGTH = 2**31 - 1, 2**16
+"""How large a whole number may be, and how long a text."""
+
+_CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED)
+CALLS = 5_000
+"""How many layers may run, each as often as it is called, in nested models too."""
+
+DISORDER = 2_000_000
+"""How often Keras may have to look for a layer that a file describes behind those that need it."""
+
+_HOMES = {
+    **dict.fromkeys(LAYERS | KERAS_2_LAYERS, "keras.layers"),
+    **dict.fromkeys(REGULARIZERS, "keras.regularizers"),
+    **dict.fromkeys(CONSTRAINTS, "keras.constraints"),
+    **dict.fromkeys(("Model", "Sequential"), "keras"),
+    **dict.fromkeys(("DTypePolicy", "FloatDTypePolicy"), "keras"),
+    "Policy": "keras.mixed_precision",
+    **dict.fromkeys(INITIALIZERS - LAYERS, "keras.initializers"),
+}
+_HOME = re.compile(r"((tf_|tensorflow\.|tensorflow\.python\.)?keras(\.[A-Za-z_]\w*)*|builtins)")
+_KINDS_BY_END = {
+    "activation": ACTIVATIONS,
+    "initializer": INITIALIZERS,
+    "regularizer": REGULARIZERS,
+    "constraint": CONSTRAINTS,
+}
+_SHORT = {"normal", "one", "uniform", "zero"}
+_NUMBERS_OF_ANY_SIZE = {"seed", "salt", "shared_object_id"}
+_FRAMES = {"MelSpectrogram", "STFTSpectrogram"}
+"""Layers that make tables of their own, as large as their options say."""
+
+
+def foreign(value: Any, given: Container[str], key: str = "") -> Iterator[str]:
+    """What a piece of configuration names or asks for that is neither Keras's own nor given."""
+    if isinstance(value, list):
+        for item in value:
+            yield from foreign(item, given, key)
+    elif isinstance(value, dict):
+        yield from _object(value, given)
+        for name, item in value.items():
+            yield from foreign(item, given, str(name))
+    elif isinstance(value, str):
+        yield from _text(value, given, key)
+    elif isinstance(value, int) and abs(value) > SIZE and key not in _NUMBERS_OF_ANY_SIZE:
+        yield f"the number {str(value)[:20]} for {key!r}"
+
+
+def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
+    """What a description of an object names."""
+    if "class_name" not in value:
+        for key in ("module", "registered_name"):
+            if value.get(key) is not None:
+                yield f"the {key} {_shown(value[key])} of nothing"
+        return
+    kind, module, registered = (
+        value["class_name"],
+        value.get("module"),
+        value.get("registered_name"),
+    )
+    if _is_in(kind, given):
+        return
+    config = value.get("config")
+    if kind == "function":
+        if not _is_in(config, ACTIVATIONS) and not _is_in(config, given):
+            yield f"the function {_shown(config)}"
+    elif not _is_in(kind, _KINDS):
+        yield f"the class {_shown(kind)}"
+    elif module is not None and not (isinstance(module, str) and _HOME.fullmatch(module)):
+        yield f"the module {_shown(module)}"
+    elif registered not in (None, kind) and not _is_in(registered, given):
+        yield f"the class {_shown(registered)}"
+    elif kind == "__numpy__" and not _is_array(config):
+        yield "an array of something other than numbers"
+    elif kind in _FRAMES and isinstance(config, dict):
+        frames = [config.get(name) or 1 for name in ("num_mel_bins", "fft_length")]
+        if any(not isinstance(one, int) or one > 2**13 for one in frames):
+            yield f"a table of {frames[0]} x {frames[1]} values in a {kind}"
+    elif kind in POLICIES and not (isinstance(config, dict) and _is_in(config.get("name"), DTYPES)):
+        yield f"the type of numbers {_shown(config)}"
+
+
+_KINDS = (
+    LAYERS | KERAS_2_LAYERS | INITIALIZERS | REGULARIZERS | CONSTRAINTS | POLICIES | PLAIN | MODELS
+)
+
+
+def _is_array(config: Any) -> bool:
+    return isinstance(config, dict) and _is_in(config.get("dtype"), DTYPES - {"string"})
+
+
+def _is_in(value: Any, known: Container[str]) -> bool:
+    """Whether something is one of these names; a stranger may have put anything there."""
+    return isinstance(value, str) and value in known
+
+
+def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
+    """What a text stands for, where it stands for a function or a type of numbers."""
+    if len(value) > LENGTH:
+        yield f"a text of {len(value):,} letters for {key!r}"
+    elif key.endswith("dtype") and value not in DTYPES:
+        yield f"the type of numbers {_shown(value)}"
+    elif value not in given:
+        for end, known in _KINDS_BY_END.items():
+            # A person may write glorot_uniform and l1_l2 for what are GlorotUniform and L1L2.
+            plain = {value, "".join(part.capitalize() for part in value.split("_"))}
+            if key.endswith(end) and plain.isdisjoint(known | _SHORT):
+                yield f"the {end} {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    return repr(str(value)[:80])
+
+
+def without_training(value: Any) -> None:
+    """Take out of a configuration how its networks were trained: losses, metrics, optimizers."""
+    if isinstance(value, dict):
+        value.pop("compile_config", None)
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            without_training(item)
+
+
+def made_plain(value: Any, given: Container[str], functional: str) -> None:
+    """Write anew where Keras is to look for what a configuration names; nothing is looked for else.
+
+    Parameters
+    ----------
+    value
+        A configuration without anything `foreign`, which is changed.
+    given
+        The kinds that a person gave, which are left as they are.
+    functional
+        The module of the class Functional, which has no public place.
+    """
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            made_plain(item, given, functional)
+    if isinstance(value, list):
+        value[:] = [_activation(item, given) for item in value]
+        return
+    for key, item in value.items():
+        value[key] = _activation(item, given)
+    kind = value.get("class_name")
+    if not isinstance(kind, str) or _is_in(kind, given):
+        return
+    if kind in PLAIN:
+        value.pop("module", None)
+    elif value.get("module") is not None:
+        # Keras calls both a layer and an initializer Identity.
+        is_initializer = kind in INITIALIZERS and "initializers" in value["module"]
+        home = "keras.initializers" if is_initializer else _HOMES.get(kind, functional)
+        value["module"] = home
+    if "registered_name" in value:
+        value["registered_name"] = None
+    config = value.get("config")
+    if isinstance(config, dict) and config.get("unroll"):
+        config["unroll"] = (
+            False  # a loop instead of a copy of the layer for each of a million steps
+        )
+
+
+def _activation(value: Any, given: Container[str]) -> Any:
+    """A function by its name alone, which every layer takes."""
+    is_function = isinstance(value, dict) and value.get("class_name") == "function"
+    return value["config"] if is_function and not _is_in(value["config"], given) else value
+
+
+def require_bounded(model: Config, what: str) -> None:
+    """Refuse a model whose layers are too many to be called, or in an order that takes too long.
+
+    Raises
+    ------
+    UserError
+        Naming `what`.
+    """
+    calls = _calls(model)
+    if calls > CALLS:
+        raise cnnvis.UserError(
+            f"{what} is not loaded: it describes more than {CALLS:,} calls of layers"
+        )
+
+
+def _calls(one: Any) -> int:
+    """How many layers run when something in a configuration is called."""
+    if isinstance(one, list):
+        return sum(map(_calls, one))
+    if not isinstance(one, dict):
+        return 0
+    if not _is_in(one.get("class_name"), MODELS):
+        return int(_is_in(one.get("class_name"), _CALLED)) + sum(
+            _calls(item) for key, item in one.items() if key != "inbound_nodes"
+        )
+    layers = layers_of(one)
+    if not isinstance(layers, list):
+        raise TypeError(f"{_shown(layers)} stands where its layers should")
+    found = 0
+    for layer in layers:
+        if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
+            raise TypeError(f"{_shown(layer)} stands where a layer should")
+        nodes = layer.get("inbound_nodes")
+        found += _calls(layer) * max(1, len(nodes) if isinstance(nodes, list) else 1)
+        if found > CALLS:
+            return found
+    _require_order(one["class_name"], layers)
+    return found
+
+
+def _require_order(kind: str, layers: list[Config]) -> None:
+    if kind == "Sequential":
+        return
+    places = {name_of(layer): place for place, layer in enumerate(layers)}
+    behind = sum(
+        places.get(parent, 0) >= place
+        for place, layer in enumerate(layers)
+        for parent, _, _ in references(layer.get("inbound_nodes", []))
+    )
+    if behind * len(layers) > DISORDER:
+        raise cnnvis.UserError(
+            f"the file is not loaded: {behind:,} of the inputs of its layers come from layers that "
+            "are described behind them"
+        )

@@ -1,0 +1,55 @@
+"""What can be said of a file that is not loaded; nothing of it is run or built for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign
+from cnnvis.loaders.arithmetic import known
+from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of
+
+SHOWN = 100
+"""How many layers, and how many things refused, are named at most."""
+
+
+def findings(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found of a file, for `UserError.found`.
+
+    Parameters
+    ----------
+    about
+        What is known by its name, and under ``config`` the description of the network, if any.
+    """
+    found = {key: value for key, value in about.items() if key != "config"}
+    config = about.get("config")
+    if not found or config is None:
+        return found
+    layers = list(islice(every_layer(config), SHOWN))
+    found["layers"] = [
+        (name_of(layer)[:SHOWN], str(layer.get("class_name"))[:SHOWN]) for layer in layers
+    ]
+    found["refused"] = list(islice(_refused(config, layers), SHOWN))
+    return found
+
+
+def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
+    """What would be cut off or keeps the network from being built, each with what would do."""
+    kind = str(config.get("class_name")) if isinstance(config, dict) else None
+    if kind not in MODELS:
+        yield (
+            f"the class {str(kind)[:SHOWN]!r} of the model, whose code is not in the file; give it "
+            "with --custom module:Class"
+        )
+    for layer in layers:
+        kind = str(layer.get("class_name"))
+        if kind in MODELS or known(layer) is not None:
+            continue
+        if kind == "Lambda":
+            yield f"{described(layer)}; give it with --lambda {name_of(layer)}=module:function"
+        elif kind not in LAYERS | KERAS_2_LAYERS:
+            yield f"{described(layer)}; give it with --custom {name_of(layer)}=module:Class"
+        else:
+            for named in islice(foreign(layer, ()), 3):
+                yield f"the layer {name_of(layer)!r} names {named}"

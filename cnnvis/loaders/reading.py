@@ -1,0 +1,150 @@
+"""From a file's bytes to what it says of a network, whatever the file is called."""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+from cnnvis.loaders.building import Asked, network_of
+from cnnvis.loaders.config import TEXT, read_json
+from cnnvis.loaders.examined import Contents, contents, kind_of
+from cnnvis.loaders.findings import findings
+from cnnvis.loaders.trial import require_running
+
+
+def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnnvis.LoadedNetwork:
+    """The network in a file that Keras wrote, of either format.
+
+    Parameters
+    ----------
+    asked
+        What a person says about it; see the loaders.
+    architecture
+        The JSON file that describes the network, for a file that holds its weights alone.
+
+    Raises
+    ------
+    UserError
+        If it is no such file, or what it holds cannot or must not be loaded; `found` of the error
+        says what could be found out all the same.
+    """
+    if (path / "saved_model.pb").is_file():
+        from cnnvis.loaders.saved_model import saved_model
+
+        return saved_model(path, **asdict(asked))
+    known: dict[str, Any] = {}
+    try:
+        return _network_in(path, asked, architecture, known)
+    except cnnvis.UserError as error:
+        error.found = findings(known)
+        raise
+
+
+def _network_in(
+    path: Path, asked: Asked, architecture: str | None, known: dict[str, Any]
+) -> cnnvis.LoadedNetwork:
+    _require_file(path)
+    form = "HDF5" if kind_of(path) == "hdf5" else "Keras archive"
+    known["origin"] = form
+    try:
+        held = _trusted_contents(path) if asked.trust_model else contents(path)
+    except cnnvis.UserError as error:
+        with suppress(ValueError, TypeError):
+            known["config"] = read_json(str(error.found.get("config")))
+        if error.found.get("version"):
+            known["origin"] = f"{form}, written by {_keras(error.found['version'])}"
+        raise
+    origin = known["origin"] = f"{form}, written by {_keras(held.version)}"
+    known["parameters"] = held.values
+    config = None if held.config is None else _read(held.config, f"{str(path)!r} is damaged")
+    known["config"] = config
+    if architecture is not None:
+        if config is not None:
+            raise cnnvis.UserError(
+                f"{str(path)!r} describes its own network; leave out --architecture"
+            )
+        config = known["config"] = _architecture(Path(architecture))
+        origin = f"weights as {origin}, with the network of {Path(architecture).name}"
+    if config is None:
+        beside = path.with_suffix(".json")
+        hint = f", perhaps {str(beside)!r}" if beside.is_file() else ""
+        raise cnnvis.UserError(
+            f"{str(path)!r} holds weights without the network they belong to; name the JSON file "
+            f"that describes it with --architecture{hint}, or save the whole model with model.save"
+        )
+    if asked.trust_model:
+        require_running(path, asked, architecture, config)
+    is_keras_2 = held.is_archive and (held.version or "").split(".")[0] == "2"
+    return network_of(config, path, origin, held, asked, is_keras_2=is_keras_2)
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what is no file that Keras wrote, by its first bytes."""
+    if path.is_dir():
+        raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
+    if not path.is_file():
+        raise cnnvis.UserError(f"{str(path)!r} is no file of this machine that could be read")
+    if kind_of(path) is None:
+        raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {beginning(path)}")
+
+
+def _keras(version: str | None) -> str:
+    return "an unknown Keras version" if version is None else f"Keras {version[:40]}"
+
+
+def _read(text: str, wrong: str) -> Any:
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise cnnvis.UserError(f"{wrong}: {error}") from error
+
+
+def _architecture(path: Path) -> Any:
+    wrong = f"the architecture {str(path)!r} cannot be read as JSON"
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > TEXT:
+            raise cnnvis.UserError(f"{wrong}: it is no file, or one of {facts.st_size:,} bytes")
+        return _read(path.read_text(encoding="utf-8"), wrong)
+    except (OSError, UnicodeDecodeError) as error:
+        raise cnnvis.UserError(f"{wrong}: {error}") from error
+
+
+def beginning(path: Path) -> str:
+    """What the first bytes of a file show it to be, in words."""
+    with path.open("rb") as file:
+        start = file.read(40)
+    if not start:
+        return "the file is empty"
+    if all(32 <= byte < 127 or byte in b"\r\n\t" for byte in start):
+        return f"it is a text file that begins with {start.decode()!r}"
+    return f"it begins with the bytes {start[:8].hex(' ')}"
+
+
+def _trusted_contents(path: Path) -> Contents:
+    """What a file holds that somebody trusts: it is simply opened."""
+    import h5py
+
+    try:
+        if kind_of(path) == "keras":
+            with zipfile.ZipFile(path) as archive:
+                config = archive.read("config.json").decode("utf-8")
+                version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+            return Contents(True, config, version, False, 0)
+        with h5py.File(path, "r") as file:
+            weights = file.get("model_weights", file)
+            found = (
+                file.attrs.get("model_config"),
+                file.attrs.get("keras_version", weights.attrs.get("keras_version")),
+            )
+            is_by_layers = "layer_names" in weights.attrs
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
+    texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in found]
+    return Contents(False, texts[0], texts[1], is_by_layers, 0)

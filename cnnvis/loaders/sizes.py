@@ -1,0 +1,145 @@
+"""What a network would take of memory, found before it takes it.
+
+A few letters of a configuration ask for any amount: `Dense(67108864)` behind a large input, an
+`UpSampling2D` by a thousand. A network's variables are held against the numbers that its file
+holds, and what a sample becomes on its way through the layers against the size of the sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cnnvis
+
+SPARE = 2**17
+"""How many numbers more than its file holds a network may have: those that are not stored, such as
+the seeds of layers that draw lots."""
+
+INPUT = 2**28
+"""How many values one sample may have that a network asks for."""
+
+GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
+"""One sample may become so many times as large on its way; or so many values whatever its size is;
+but never more than so many."""
+
+
+def require_input_sizes(shapes: Iterable[Any]) -> None:
+    """Refuse shapes of inputs that no sample has.
+
+    Raises
+    ------
+    UserError
+        With the shape.
+    """
+    for shape in shapes:
+        sizes = [size for size in shape if isinstance(size, int)] if isinstance(shape, list) else []
+        if any(size < 0 for size in sizes) or math.prod(sizes) > INPUT:
+            raise cnnvis.UserError(
+                f"the file is not loaded: its network takes inputs of the shape {shape}"
+            )
+
+
+def unallocated(build: Callable[[], Any], stored: int) -> Any:
+    """A network of Keras 3 whose variables get their memory once they are known to fit their file.
+
+    Parameters
+    ----------
+    build
+        Builds it.
+    stored
+        How many numbers the file holds.
+
+    Raises
+    ------
+    UserError
+        If it has more numbers than the file.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+
+    pending = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(pending, default=[]))
+    fits = False
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            network = build()
+        require_stored((variable.shape for variable in network.variables), stored)
+        fits = True
+    finally:
+        if not fits:  # else Keras would make them all the next time somebody leaves such a scope
+            global_state.set_global_attribute(pending, before)
+    with keras.StatelessScope():
+        pass  # Keras gives all variables that wait for it their values when such a scope ends
+    return network
+
+
+def require_stored(shapes: Iterable[Any], stored: int) -> None:
+    """Refuse variables that need more numbers than a file holds.
+
+    Raises
+    ------
+    UserError
+        With both numbers.
+    """
+    needed = 0
+    for shape in shapes:
+        needed += math.prod(int(size) for size in shape)
+        if needed > stored + SPARE:
+            raise cnnvis.UserError(
+                f"the weights in the file do not fit the network described there: it asks for more "
+                f"than {needed:,} numbers, and the file holds {stored:,}"
+            )
+
+
+@contextmanager
+def counting(stored: int) -> Iterator[None]:
+    """The same for what tf_keras builds inside the block: a variable that does not fit is not made.
+
+    Raises
+    ------
+    UserError
+        As `require_stored` does.
+    """
+    import tensorflow as tf
+
+    shapes: list[Any] = []
+
+    def create(make: Callable[..., Any], **settings: Any) -> Any:
+        shape = settings.get("shape")
+        initial = settings.get("initial_value")
+        # A part of a function, which tf_keras makes of an initializer and a shape.
+        arguments = getattr(initial, "args", ())
+        shape = arguments[0] if shape is None and arguments else shape
+        shapes.append(() if shape is None else tuple(shape))
+        require_stored(shapes, stored)
+        return make(**settings)
+
+    with tf.variable_creator_scope(create):
+        yield
+
+
+def require_growth(network: Any) -> None:
+    """Refuse a network in which a sample becomes absurdly large on its way.
+
+    Raises
+    ------
+    UserError
+        Naming the layer.
+    """
+    model = cnnvis.Model(network)
+    taken = sum(_values(one.shape) for one in model.inputs)
+    most = min(max(ALWAYS, GROWTH * taken), MOST)
+    for layer in model.layers:
+        if _values(layer.output_shape) > most:
+            sizes = " x ".join("any" if n is None else str(n) for n in layer.output_shape)
+            raise cnnvis.UserError(
+                f"the file is not loaded: its layer {layer.name!r} makes {sizes} values of one "
+                f"sample of {taken:,}"
+            )
+
+
+def _values(shape: Iterable[int | None]) -> int:
+    return math.prod(size or 1 for size in shape)

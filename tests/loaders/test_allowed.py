@@ -1,0 +1,329 @@
+"""What a configuration may name; sizes; what goes on being loaded."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import inspect
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hostile.models import call, layer, pictures, sound, sound_files, write_h5, write_keras
+
+import cnnvis
+from cnnvis.loaders import allowed, examined, sizes
+from cnnvis.loaders.config import REFUSED, read_json
+
+
+def _classes(module: Any) -> set[str]:
+    found = {name for name, value in vars(module).items() if inspect.isclass(value)}
+    return {name for name in found if name[0].isupper()}  # glorot_uniform is GlorotUniform, too
+
+
+def test_every_layer_of_keras_is_decided_about(keras: Any) -> None:
+    """A layer that a later Keras brings is refused until it stands on one of the two lists."""
+    import tf_keras
+
+    lists = (allowed.LAYERS, allowed.KERAS_2_LAYERS, set(REFUSED))
+    assert _classes(keras.layers) - set().union(*lists) == set()
+    # tf_keras has some more that nobody has looked at: they are refused as what is not known.
+    assert _classes(tf_keras.layers) - set().union(*lists) == {"AbstractRNNCell", "DenseFeatures"}
+    assert _classes(keras.layers) >= allowed.LAYERS
+    assert sum(map(len, lists)) == len(set().union(*lists))
+
+
+def test_the_other_lists_name_what_keras_has(keras: Any) -> None:
+    import tf_keras
+
+    assert _classes(keras.initializers) - allowed.INITIALIZERS == {"Initializer"}
+    assert _classes(keras.regularizers) - allowed.REGULARIZERS == {"Regularizer"}
+    assert _classes(keras.constraints) - allowed.CONSTRAINTS == {"Constraint"}
+    functions = {
+        name for name, value in vars(keras.activations).items() if inspect.isfunction(value)
+    }
+    assert functions - allowed.ACTIVATIONS == {"deserialize", "get", "serialize"}
+    assert _classes(keras.constraints) | _classes(tf_keras.constraints) >= allowed.CONSTRAINTS
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_how_a_model_was_trained_does_not_matter(keras: Any, tmp_path: Path, suffix: str) -> None:
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Input((6, 6, 1)),
+            layers.RandomFlip("horizontal", seed=2**40),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(
+                2,
+                3,
+                activation="relu",
+                kernel_initializer=keras.initializers.HeNormal(seed=3),
+                kernel_regularizer="l2",
+                bias_constraint="non_neg",
+                dtype="mixed_bfloat16",
+            ),
+            layers.Activation(layers.LeakyReLU(0.2)),
+            layers.Flatten(),
+            layers.Dropout(0.5, seed=1),
+            layers.Dense(2, keras.activations.gelu, dtype="float32"),
+        ]
+    )
+    network.compile(
+        keras.optimizers.AdamW(1e-3),
+        keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+        [keras.metrics.AUC(), "accuracy"],
+    )
+    x = np.random.default_rng(0).normal(size=(3, 6, 6, 1)).astype(np.float32)
+    network.fit(x, np.eye(2)[[0, 1, 0]], verbose=0)
+    network.save(tmp_path / f"model.{suffix}")
+    model = cnnvis.load_model(tmp_path / f"model.{suffix}")
+    assert not model.cut
+    np.testing.assert_allclose(model.predict(x), network.predict(x, verbose=0), atol=1e-5)
+    assert not model.network.compiled
+
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "architectures.py"
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_every_documented_architecture_is_loaded(keras: Any, tmp_path: Path, suffix: str) -> None:
+    specification = importlib.util.spec_from_file_location("saved_architectures", SCRIPT)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["saved_architectures"] = module
+    specification.loader.exec_module(module)
+    loaded = 0
+    for name, architecture in module.ARCHITECTURES.items():
+        network = architecture.network()
+        path = tmp_path / f"{name.replace(' ', '-')}.{suffix}"
+        if type(network).__name__ == "Network" or name == "operations":
+            continue  # whose code no file holds
+        network.save(path)
+        model = cnnvis.load_model(path)
+        assert not model.cut, (name, model.cut)
+        data = architecture.data()
+        x = list(data.values()) if isinstance(data, dict) else [data]
+        for one, other in zip(network.get_weights(), model.network.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other, name)
+        inputs = x if len(x) > 1 else x[0]
+        for one, other in zip(
+            keras.tree.flatten(network(inputs)),
+            keras.tree.flatten(model.network(inputs)),
+            strict=True,
+        ):
+            np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6, err_msg=name)
+        loaded += 1
+    assert loaded >= 25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["MobileNetV2", "EfficientNetB0", "ResNet50", "NASNetMobile"])
+def test_large_networks_that_people_use(keras: Any, tmp_path: Path, kind: str) -> None:
+    network = getattr(keras.applications, kind)(weights=None, classes=5)
+    x = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
+    for suffix in ("h5", "keras"):
+        network.save(tmp_path / f"model.{suffix}")
+        model = cnnvis.load_model(tmp_path / f"model.{suffix}")
+        assert not model.cut
+        np.testing.assert_allclose(model.predict(x), network.predict(x, verbose=0), atol=1e-5)
+
+
+# Names and contents
+
+
+def test_what_a_file_is_decides_and_not_what_it_is_called(tmp_path: Path) -> None:
+    files = sound_files(tmp_path / "sound")
+    expected = {
+        form: cnnvis.load_model(path).values(np.ones((1, 4), np.float32), ["output"])[0]
+        for form, path in files.items()
+    }
+    for form, name in (
+        *(("h5", "a.keras"), ("h5", "a.bin"), ("h5", "a.weights.h5"), ("h5", "a")),
+        *(("keras", "b.h5"), ("keras", "b.hdf5"), ("keras", "b.zip"), ("keras", "b")),
+        ("SavedModel", "c.h5"),
+    ):
+        (tmp_path / name).symlink_to(files[form], target_is_directory=form == "SavedModel")
+        if form == "SavedModel":
+            continue
+        model = cnnvis.load_model(tmp_path / name)
+        found = model.values(np.ones((1, 4), np.float32), ["output"])[0]
+        np.testing.assert_allclose(found, expected[form])
+    np.testing.assert_allclose(
+        cnnvis.load_model(tmp_path / "c.h5").values(np.ones((1, 4), np.float32), ["output"])[0],
+        expected["SavedModel"],
+    )
+
+
+def test_a_layer_that_is_cut_off_for_what_it_names(tmp_path: Path) -> None:
+    config = sound()
+    settings = config["config"]["layers"][2]["config"]
+    settings["activation"] = {
+        "module": "keras.visualization",
+        "class_name": "function",
+        "config": "plot_image_gallery",
+        "registered_name": "function",
+    }
+    model = cnnvis.load_model(write_keras(tmp_path / "model.keras", config))
+    assert model.cut == {
+        "output": "the layer 'output', which names the function 'plot_image_gallery'"
+    }
+    assert [one.name for one in model.layers] == ["hidden"]
+
+
+def test_keras_sees_no_module_that_the_file_names(tmp_path: Path) -> None:
+    """A module that looks like Keras's own is not looked for: Keras would import it."""
+    config = sound()
+    for one in config["config"]["layers"]:
+        one["module"] = "keras.src.trainers.data_adapters.nothing"
+    config["module"] = "keras.src.nowhere"
+    path = write_keras(tmp_path / "model.keras", config)
+    before = set(sys.modules)
+    model = cnnvis.load_model(path)
+    assert [one.kind for one in model.layers] == ["Dense", "Dense"]
+    assert not [name for name in set(sys.modules) - before if "nothing" in name]
+
+
+# Sizes
+
+
+def test_what_does_not_fit_is_never_made(keras: Any, tmp_path: Path) -> None:
+    """Neither when the file is refused nor later, when Keras makes what it has put off."""
+    config = sound()
+    config["config"]["layers"][1]["config"]["units"] = 67108864
+    for path in (
+        write_h5(tmp_path / "model.h5", config),
+        write_keras(tmp_path / "model.keras", config),
+    ):
+        before = _peak()
+        with pytest.raises(cnnvis.UserError, match=r"268,435,456 numbers, and the file holds 23"):
+            cnnvis.load_model(path)
+        with keras.StatelessScope():
+            pass
+        assert _peak() - before < 2**28
+
+
+def _peak() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_what_only_tf_keras_builds_is_counted_too(keras: Any, tmp_path: Path) -> None:
+    import tf_keras
+
+    network = tf_keras.Sequential(
+        [tf_keras.layers.Dense(3, input_shape=(4,)), tf_keras.layers.Dense(2)]
+    )
+    network.save(tmp_path / "model.keras")
+    assert cnnvis.load_model(tmp_path / "model.keras").repairs
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    config["config"]["layers"][-1]["config"]["units"] = 67108864
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, json.dumps(config) if name == "config.json" else content)
+    before = _peak()
+    with pytest.raises(cnnvis.UserError, match=r"201,326,6.. numbers, and the file holds"):
+        cnnvis.load_model(tmp_path / "model.keras")
+    assert _peak() - before < 2**28
+
+
+def test_a_sample_may_grow_but_not_without_end(tmp_path: Path) -> None:
+    fitting = pictures(layer("UpSampling2D", "up", size=[64, 64]))
+    absurd = pictures(layer("UpSampling2D", "up", size=[4096, 4096]))
+    conv = [("conv", (3, 3, 1, 2))]
+    cnnvis.load_model(write_keras(tmp_path / "fitting.keras", fitting, conv), layer="up")
+    with pytest.raises(
+        cnnvis.UserError, match=r"'up' makes 32768 x 32768 x 2 values of one sample"
+    ):
+        cnnvis.load_model(write_keras(tmp_path / "absurd.keras", absurd, conv), layer="up")
+
+
+def test_calls_are_counted_where_models_are_shared() -> None:
+    config = sound()
+    assert allowed._calls(config) == 3
+    shared = copy.deepcopy(config)
+    outer = sound()
+    call(shared, "input")
+    outer["config"]["layers"][1] = {**shared, "name": "hidden"}
+    outer["config"]["layers"][1]["inbound_nodes"] *= 5
+    assert allowed._calls(outer) == 1 + 5 * 3 + 1
+
+
+def test_json_that_is_no_description() -> None:
+    assert read_json('{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
+    for text in ("[" * 101 + "]" * 101, "[" * 10**6, '{"a":' * 10**5, "", "{", "9" * 10**4):
+        with pytest.raises(ValueError):
+            read_json(text)
+    assert read_json("7") == 7
+
+
+# The process that looks first
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "looked through it crashed"),
+        ("while True: pass", "did not come to an end"),
+        (
+            "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass",
+            "took too long|crashed",
+        ),
+        ("raise SystemExit(3)", "looked through it crashed"),
+    ],
+)
+def test_a_first_look_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, sentence: str
+) -> None:
+    (tmp_path / "script.py").write_text(script)
+    monkeypatch.setattr(examined, "EXAMINER", tmp_path / "script.py")
+    monkeypatch.setattr(examined, "SECONDS", 3)
+    path = sound_files(tmp_path / "sound")["h5"]
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        cnnvis.load_model(path)
+
+
+def test_a_first_look_has_so_much_memory_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = examined.EXAMINER.read_text()
+    hungry = script.replace("        look_through(path, found)\n", "        bytearray(2**31)\n")
+    assert hungry != script
+    (tmp_path / "script.py").write_text(hungry)
+    monkeypatch.setattr(examined, "EXAMINER", tmp_path / "script.py")
+    with pytest.raises(cnnvis.UserError, match="takes more than 1,024 MB of memory"):
+        cnnvis.load_model(sound_files(tmp_path / "sound")["h5"])
+
+
+def test_a_first_look_begins_before_tensorflow_is_there(tmp_path: Path) -> None:
+    """So that a run takes hardly longer for it: in a process of its own, which has neither yet."""
+    path = sound_files(tmp_path / "sound")["keras"]
+    program = (
+        "import sys, cnnvis\n"
+        "from cnnvis.loaders import examined\n"
+        "real, seen = examined.subprocess.Popen, []\n"
+        "def popen(*a, **k):\n"
+        "    seen.append('tensorflow' in sys.modules)\n"
+        "    return real(*a, **k)\n"
+        "examined.subprocess.Popen = popen\n"
+        f"cnnvis.load_model({str(path)!r})\n"
+        "assert seen == [False], seen\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_a_network_may_have_that_no_file_holds() -> None:
+    sizes.require_stored([(10, 10), ()], 0)
+    with pytest.raises(cnnvis.UserError):
+        sizes.require_stored([(sizes.SPARE, 2)], 0)
