@@ -90,8 +90,8 @@ def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
     steps_known = [plugin for plugin in registry() if plugin.kind in STEPS]
     names = [plugin.name for plugin in steps_known]
     names += [f"{plugin.distribution}:{plugin.name}" for plugin in steps_known]
-    head, *segments = _segments(words, names)
     parser = _chain_parser([plugin.name for plugin in steps_known])
+    head, *segments = _segments(words, names, parser)
     values = _values(parser, head, names)
     steps = []
     for name, *rest in segments:
@@ -190,44 +190,37 @@ _COMPARE_EXAMPLES = """Examples:
 """
 
 
-def _segments(words: Sequence[str], names: Sequence[str]) -> list[list[str]]:
+def _segments(words: Sequence[str], names: Sequence[str], whole: _Parser) -> list[list[str]]:
     """The words before the first step, and then each step's name and words.
 
-    The word right behind a flag that takes a value is its value, whatever it is called.
+    The word right behind a flag that takes a value is its value, whatever it is called. What is for
+    the whole chain may also stand at its end, where a person thinks of it.
     """
     segments: list[list[str]] = [[]]
     switches = {
-        *("-q", "--quiet", "-v", "--verbose", "--isolate", "--resume", "--strict"),
-        *("--trust-pickle", "--pickle.trust"),
+        flag for action in whole._actions if action.nargs == 0 for flag in action.option_strings
     }
+    own: set[str] = set()
     for word in words:
         before = segments[-1][-1] if segments[-1] else ""
         is_value = before.startswith("-") and "=" not in before and before not in switches
-        if word in names and not is_value:
-            segments.append([word])
-            plugin = registry().step(word)
-            switches = {
-                flag
-                for option in options_of(plugin)
-                if option.annotation is bool
-                for flag in (option.flag, f"--no-{option.flag.removeprefix('--')}")
-            }
-        else:
+        if word not in names or is_value:
             segments[-1].append(word)
-    # What is for the whole chain may also stand at its end, where a person thinks of it.
+            continue
+        segments.append([word])
+        switches, own = set(), set()
+        for option in options_of(registry().step(word)):
+            flags = {option.flag, f"--no-{option.flag.removeprefix('--')}"}
+            own |= flags | {SHORT.get(option.name, option.flag)}
+            switches |= flags if option.annotation is bool else set()
     last = segments[-1] if len(segments) > 1 else []
-    end = next((place for place, word in enumerate(last) if word in OF_THE_WHOLE), len(last))
+    others = set(whole._option_string_actions) - own - {"-h", "--help"}
+    end = next(
+        (place for place, word in enumerate(last) if word.split("=")[0] in others), len(last)
+    )
     segments[0] += last[end:]
     del last[end:]
     return segments
-
-
-OF_THE_WHOLE = (
-    *("--as", "--out", "-o", "--save-chain", "--name", "--quiet", "-q", "--verbose", "-v"),
-    *("--isolate", "--isolate-only", "--isolate-timeout", "--isolate-memory"),
-    *("--into", "--resume", "--shard", "--shard-size", "--strict"),
-    "--trust-pickle",
-)
 
 
 def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
