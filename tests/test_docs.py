@@ -117,3 +117,15 @@ def test_every_technique_has_its_mathematics() -> None:
             assert f"{{ #{plugin.name.rpartition(':')[2]} }}" in page, plugin.name
             for paper in re.findall(r"(?:arXiv|doi):\S+?(?=,|$)", plugin.reference or ""):
                 assert paper in page, paper
+
+
+def test_each_promise_names_tests_that_are_there() -> None:
+    rows = [row for row in (DOCS / "promises.md").read_text().splitlines() if row.startswith("| ")]
+    promises = [row for row in rows if "held by" not in row]
+    assert len(promises) >= 15
+    for row in promises:
+        named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row)
+        assert named, row
+        for file, function in named:
+            assert (ROOT / file).is_file(), file
+            assert not function or f"def {function}(" in (ROOT / file).read_text(), function
