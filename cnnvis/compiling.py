@@ -181,11 +181,19 @@ def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Com
 
 
 def _fitting(each: int, measured: int = 0) -> int:
-    """How many samples of so many bytes go into a batch, by what they need and what there is."""
-    # Of a small network more at a time, since each batch has a price of its own.
-    # A power of two, as other numbers of images are that are taken at a time.
-    size: int = max(BATCH, min(LARGEST, 2 ** int(math.log2(max(LIGHT // each, 1)))))
-    return max(1, min(size, machine.available_memory() // 2 // (measured or each)))
+    """How many samples of so many bytes go into a batch, by what they need and what there is.
+
+    Of a small network more at a time, since each batch has a price of its own. Powers of two: they
+    fill up other numbers of images, and do not change, and have to be traced anew, whenever there is
+    a little more or less memory.
+    """
+    wanted = max(BATCH, min(LARGEST, _power(LIGHT // each)))
+    return min(wanted, _power(machine.available_memory() // 2 // (measured or each)))
+
+
+def _power(number: int) -> int:
+    """The largest power of two that is not above a number; at least 1."""
+    return int(2 ** int(math.log2(max(number, 1))))
 
 
 def batch_size(default: int = BATCH) -> int:
