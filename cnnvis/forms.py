@@ -151,7 +151,11 @@ def read_recipe(path: Path, name: str | None = None) -> Recipe:
     UserError
         If there is no such file or chain, or it is not written as one.
     """
-    chains = settings_in(path)[0].get("chains", {})
+    return recipe_of(settings_in(path)[0].get("chains", {}), path, name)
+
+
+def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
+    """A chain out of a file's tables; see `read_recipe`."""
     if not isinstance(chains, dict) or not chains:
         raise UserError(
             f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "

@@ -1,0 +1,115 @@
+"""What is fuzzed: each takes any bytes, and may raise `cnnvis.UserError` and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+
+CORPUS = Path(__file__).parent / "corpus"
+
+LAYERS = ("conv", "head", "a-b", "output", "conv/inner[1]", "3")
+
+
+def read_pickle(data: bytes) -> None:
+    """The pickle reader; what it reads is what pickle itself reads from the same plain values."""
+    from cnnvis.readers._unpickle import unpickle
+
+    with suppress(cnnvis.UserError):
+        _require_plain(unpickle(data))
+
+
+def _require_plain(value: Any) -> None:
+    """Whether the value is of the types that `unpickle` promises, and can be written again."""
+    import numpy as np
+
+    plain = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
+    if isinstance(value, np.ndarray):
+        assert not value.dtype.hasobject and value.dtype.kind in "biufcSU", value.dtype
+        value.copy()
+    elif not isinstance(value, (np.generic, np.dtype)):
+        assert value is None or type(value) in plain, type(value)
+    pickle.dumps(value)
+
+
+def parse_chain(data: bytes) -> None:
+    """A chain as words, as a target, as a region and as a file."""
+    import tomllib
+
+    from cnnvis import chains, targets
+    from cnnvis.cli.parser import parsed
+    from cnnvis.forms import recipe_of
+
+    text = data.decode("utf-8", "replace")
+    with suppress(cnnvis.UserError):
+        targets.parsed(text, LAYERS)
+    with suppress(cnnvis.UserError):
+        targets.region_of(text.split(","))
+    with suppress(cnnvis.UserError, ValueError, RecursionError):
+        held = tomllib.loads(text[:2000])
+        with suppress(cnnvis.UserError):
+            recipe = recipe_of(held.get("chains", {}), Path("chains.toml"))
+            chains.require_fitting(chains.steps_of(recipe.steps))
+            for form in ("toml", "python", "shell"):
+                recipe.written(form)  # type: ignore[arg-type]
+    with suppress(ValueError):
+        words = shlex.split(text)
+        if not {"-h", "--help", "--version"} & set(words):
+            with suppress(cnnvis.UserError):
+                parsed(["chain", *words])
+
+
+def check_configuration(data: bytes) -> None:
+    """What is held against a model's configuration before Keras sees it."""
+    from cnnvis.loaders import building, config
+
+    try:
+        held = config.read_json(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError, cnnvis.UserError):
+        return
+    with suppress(cnnvis.UserError):
+        asked = building.Asked()
+        own = building.require_model(held, Path("model.keras"), asked)
+        building.prepared(held, own, asked)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "pickle": read_pickle,
+    "chain": parse_chain,
+    "configuration": check_configuration,
+}
+
+
+def kept(target: str) -> list[bytes]:
+    """The files of a target's corpus, in order."""
+    return [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
+
+
+def mutations(target: str, count: int, seed: int) -> Iterator[bytes]:
+    """Damaged files of the corpus, pieces of one put into another: what a run needs no tool for."""
+    chance, files = random.Random(seed), kept(target)
+    words = [*b"()[]{}.,:=-+'\"\\\n", 0, 127, 128, 255]
+    for _ in range(count):
+        data = bytearray(chance.choice(files))
+        for _ in range(chance.choice([1, 1, 2, 4, 16])):
+            place = chance.randrange(len(data) + 1)
+            match chance.randrange(5):
+                case 0:
+                    data[place : place + 1] = bytes([chance.randrange(256)])
+                case 1:
+                    data[place:place] = bytes([chance.choice(words)])
+                case 2:
+                    del data[place : place + chance.choice([1, 1, 3, 20])]
+                case 3:
+                    other = chance.choice(files)
+                    start = chance.randrange(len(other) + 1)
+                    data[place:place] = other[start : start + chance.choice([1, 4, 30])]
+                case 4:
+                    data[place : place + 4] = chance.choice([b"\xff" * 4, bytes(4), b"1e9", b"-1"])
+        yield bytes(data)

@@ -1,0 +1,125 @@
+"""Uses hostile files one after the other in this process, and tells what became of each.
+
+Started with a file of cases, it prints a line of JSON for each: how it ended, how long it took, and
+what Python did meanwhile that no file may make it do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+FORBIDDEN = (
+    *("exec", "compile", "pickle.find_class", "os.system", "os.exec", "os.fork", "os.mkdir"),
+    *("os.remove", "os.rename", "os.chmod", "socket.connect", "ctypes.dlopen", "marshal.loads"),
+)
+SECONDS = 10
+
+seen: list[str] = []
+watching = False
+
+
+def _watch(event: str, details: tuple[Any, ...]) -> None:
+    if not watching:
+        return
+    if (
+        (event in FORBIDDEN and not (event == "compile" and details[1] == "<unknown>"))
+        or (
+            event == "open"
+            and isinstance(details[2], int)
+            and details[2] & (os.O_WRONLY | os.O_RDWR)
+        )
+        or (event == "subprocess.Popen" and details[1][3:5] != ["-m", "cnnvis.inspecting"])
+    ):
+        seen.append(f"{event} {details!r:.200}")
+
+
+def _warmed() -> None:
+    """Import all that reading needs: an import itself compiles and runs code."""
+    import encodings.idna
+    import encodings.raw_unicode_escape
+    import tomllib  # noqa: F401
+
+    import h5py
+    import msgspec  # noqa: F401
+    import zarr
+    from PIL import Image
+
+    import cnnvis
+    from cnnvis import config, forms, registry  # noqa: F401
+
+    folder = Path(sys.argv[2])
+    for path in sorted(folder.iterdir()):
+        try:
+            _ = cnnvis.read_samples(path).x
+        except cnnvis.UserError:
+            print(f"{path} is no example of anything", file=sys.stderr)
+    Image.init()
+    (folder / "cnnvis.toml").write_text("")
+    config.read(folder / "cnnvis.toml")
+    _ = h5py, zarr, encodings
+    with suppress(cnnvis.UserError):
+        cnnvis.Explanation.load(folder / "a.npz")
+
+
+def _use(use: str, path: Path) -> None:
+    import cnnvis
+    from cnnvis import config, forms
+
+    match use:
+        case "read":
+            _ = cnnvis.read_samples(path).x
+        case "settings":
+            config.read(path)
+        case "recipe":
+            forms.read_recipe(path)
+        case "load":
+            cnnvis.Explanation.load(path)
+
+
+def _alarm(*_: Any) -> None:
+    raise TimeoutError
+
+
+def _main() -> None:
+    global watching
+    import cnnvis
+
+    _warmed()
+    sys.addaudithook(_watch)
+    signal.signal(signal.SIGPROF, _alarm)
+    for case in json.loads(Path(sys.argv[1]).read_text()):
+        seen.clear()
+        started, before = time.process_time(), _children()
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: others may want it, too
+        watching = True
+        try:
+            _use(case["use"], Path(case["path"]))
+            end = "fine"
+        except cnnvis.UserError as error:
+            end = f"refused: {error}"
+        except BaseException as error:
+            end = f"{type(error).__name__}: {error}"
+        watching = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        took = time.process_time() - started + _children() - before
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        most = max(most, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+        told = {"name": case["name"], "end": end, "took": took, "most": most, "seen": seen}
+        print(json.dumps(told), flush=True)
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    _main()
