@@ -13,7 +13,7 @@ from typing import Any
 
 import cnnvis
 
-SECONDS, BYTES_A_SECOND = 60, 10 * 2**20
+SECONDS, BYTES_A_SECOND = 120, 10 * 2**20
 """How long looking may take on a busy machine: so long, and a second more for so many bytes."""
 
 EXAMINER = Path(__file__).with_name("_examiner.py")

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign
 from cnnvis.loaders.arithmetic import known
-from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of
+from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of, read_json
 
 SHOWN = 100
 """How many layers, and how many things refused, are named at most."""
@@ -20,11 +20,12 @@ def findings(about: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     about
-        What is known by its name, and under ``config`` the description of the network, if any.
+        What is known by its name, and under ``text`` the description of the network, if any.
     """
-    found = {key: value for key, value in about.items() if key != "config"}
-    config = about.get("config")
-    if not found or config is None:
+    found = {key: value for key, value in about.items() if key != "text"}
+    try:
+        config = read_json(str(about["text"]))
+    except (KeyError, ValueError):
         return found
     layers = list(islice(every_layer(config), SHOWN))
     found["layers"] = [

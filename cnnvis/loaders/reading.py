@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,21 +54,21 @@ def _network_in(
     try:
         held = _trusted_contents(path) if asked.trust_model else contents(path)
     except cnnvis.UserError as error:
-        with suppress(ValueError, TypeError):
-            known["config"] = read_json(str(error.found.get("config")))
+        known["text"] = error.found.get("config")
         if error.found.get("version"):
             known["origin"] = f"{form}, written by {_keras(error.found['version'])}"
         raise
     origin = known["origin"] = f"{form}, written by {_keras(held.version)}"
     known["parameters"] = held.values
     config = None if held.config is None else _read(held.config, f"{str(path)!r} is damaged")
-    known["config"] = config
+    known["text"] = held.config
     if architecture is not None:
         if config is not None:
             raise cnnvis.UserError(
                 f"{str(path)!r} describes its own network; leave out --architecture"
             )
-        config = known["config"] = _architecture(Path(architecture))
+        known["text"] = _architecture(Path(architecture))
+        config = _read(known["text"], f"the architecture {architecture!r} cannot be read as JSON")
         origin = f"weights as {origin}, with the network of {Path(architecture).name}"
     if config is None:
         beside = path.with_suffix(".json")
@@ -105,13 +104,13 @@ def _read(text: str, wrong: str) -> Any:
         raise cnnvis.UserError(f"{wrong}: {error}") from error
 
 
-def _architecture(path: Path) -> Any:
+def _architecture(path: Path) -> str:
     wrong = f"the architecture {str(path)!r} cannot be read as JSON"
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > TEXT:
             raise cnnvis.UserError(f"{wrong}: it is no file, or one of {facts.st_size:,} bytes")
-        return _read(path.read_text(encoding="utf-8"), wrong)
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise cnnvis.UserError(f"{wrong}: {error}") from error
 

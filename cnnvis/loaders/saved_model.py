@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _network_in(
     if not {"class_name", "config"} <= set(root):
         raise cnnvis.UserError(f"{str(described)!r} does not describe a Keras model")
     config = {"class_name": root["class_name"], "config": root["config"]}
-    known.update({"origin": ORIGIN, "config": config})
+    known.update({"origin": ORIGIN, "text": json.dumps(config)})
     if config["class_name"] not in ("Functional", "Model", "Sequential"):
         raise cnnvis.UserError(
             f"{str(path)!r} holds a model of the class {config['class_name']!r}, whose code is not "
