@@ -43,7 +43,8 @@ def cases(folder: Path) -> list[Case]:
         below = folder / make.__name__.strip("_")
         below.mkdir()
         for path, use, may_be_fine in make(below):
-            name = f"{below.name}: {path.relative_to(below)}"
+            inside = path.relative_to(below) if path.is_relative_to(below) else path
+            name = f"{below.name}: {inside}"
             found.append(Case(name, os.fspath(path), use, may_be_fine))
     return found
 
