@@ -28,7 +28,7 @@ def array(chance):
     if form == 3:
         return values[..., ::2] if values.ndim else values
     if form == 4:
-        return np.array(["w%d" % i for i in range(3)])
+        return np.array([word.decode("ascii") for word in (b"w", b"word")])
     if form == 5:
         return np.array([b"w", b"word"])
     if form == 6:
