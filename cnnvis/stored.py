@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ _LONGEST_EMPTY = 10_000_000  # Rows that an array without elements can claim to 
 _DAMAGES = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, SyntaxError, OverflowError),
     *(RuntimeError, NotImplementedError, RecursionError, MemoryError),  # of literals, of zipfile
-    *(zlib.error, zipfile.BadZipFile),
+    *(zlib.error, zipfile.BadZipFile, tokenize.TokenError),
 )
 
 
@@ -69,7 +70,9 @@ class StoredArray:
         try:
             elements = self._elements()
             if self.dtype.kind == "U":  # text that nothing could print is found out here
-                "".join(elements.ravel().tolist()).encode()
+                codes = np.ascontiguousarray(elements).view(f"{elements.dtype.str[0]}u4")
+                if codes.max(initial=0) > 0x10FFFF or ((codes >= 0xD800) & (codes < 0xE000)).any():
+                    raise ValueError("it holds text that is not Unicode")
         except _DAMAGES as error:
             raise UserError(
                 f"{self._named()} is damaged, or not what it was when it was opened: {error}"

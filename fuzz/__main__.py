@@ -23,7 +23,7 @@ def main(target: str, seconds: str = "60") -> None:
     for folder in (found, failed):
         folder.mkdir(parents=True, exist_ok=True)
     options = [
-        f"-max_total_time={seconds}", "-max_len=4096", "-timeout=30", "-rss_limit_mb=2048",
+        f"-max_total_time={seconds}", "-max_len=4096", "-timeout=300", "-rss_limit_mb=2048",
         f"-artifact_prefix={failed}/", "-print_final_stats=1",
     ]  # fmt: skip
     atheris.Setup([sys.argv[0], *options, str(found), str(CORPUS / target)], TARGETS[target])

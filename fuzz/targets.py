@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import random
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ def parse_chain(data: bytes) -> None:
     import tomllib
 
     from cnnvis import chains, targets
-    from cnnvis.cli.parser import parsed
     from cnnvis.forms import recipe_of
 
     text = data.decode("utf-8", "replace")
@@ -59,10 +59,17 @@ def parse_chain(data: bytes) -> None:
             for form in ("toml", "python", "shell"):
                 recipe.written(form)  # type: ignore[arg-type]
     with suppress(ValueError):
-        words = shlex.split(text)
-        if not {"-h", "--help", "--version"} & set(words):
-            with suppress(cnnvis.UserError):
-                parsed(["chain", *words])
+        _parse(["chain", *shlex.split(text)])
+
+
+def _parse(words: list[str]) -> None:
+    from cnnvis.cli.parser import parsed
+
+    with suppress(cnnvis.UserError), redirect_stdout(io.StringIO()):
+        try:
+            parsed(words)
+        except SystemExit as end:
+            assert not end.code, end.code  # help was asked for
 
 
 def check_configuration(data: bytes) -> None:

@@ -43,7 +43,8 @@ def cases(folder: Path) -> list[Case]:
         below = folder / make.__name__.strip("_")
         below.mkdir()
         for path, use, may_be_fine in make(below):
-            name = f"{below.name}: {path.relative_to(below)}"
+            inside = path.relative_to(below) if path.is_relative_to(below) else path
+            name = f"{below.name}: {inside}"
             found.append(Case(name, os.fspath(path), use, may_be_fine))
     return found
 
@@ -195,7 +196,9 @@ def _pickles(folder: Path) -> Made:
     for name, program in programs.items():
         for protocol in (2, 4) if name.startswith(("call", "dtype", "shape")) else (4,):
             content = b"\x80" + bytes([protocol]) + program + b"."
-            yield _wrote(folder / f"{name}-{protocol}.pkl", content), "read", False
+            # Flags of a dtype are not looked at: the array over the file's own bytes is sound.
+            may_be_fine = name == "dtype-state-flags"
+            yield _wrote(folder / f"{name}-{protocol}.pkl", content), "read", may_be_fine
     yield _wrote(folder / "empty.pkl", b""), "read", False
     yield _wrote(folder / "two.pkl", pickle.dumps(X) * 2), "read", False
     yield _wrote(folder / "words.pkl", b"not a pickle at all"), "read", False
@@ -294,7 +297,7 @@ def _npz(folder: Path) -> Made:
         "many": _zip_of({f"{i}.npy": b"" for i in range(10_050)}),
         "two-of-one-name": _two_of_one_name(),
         "no-arrays": _zip_of({"../../canary": b"x", "/canary": b"x"}),
-        "other-names": _saved(genotypes=X, scenario=X),
+        "other-names": _saved(genotypes=X, scenario=Y),
         "text-for-inputs": _saved(X=np.array(["a", "b"])),
         "fewer-labels": _saved(X=X, y=Y[:2]),
         "a-number": _saved(X=np.float64(3)),

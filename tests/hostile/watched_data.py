@@ -12,7 +12,6 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ def _watch(event: str, details: tuple[Any, ...]) -> None:
         (event in FORBIDDEN and not (event == "compile" and details[1] == "<unknown>"))
         or (
             event == "open"
+            and not isinstance(details[0], int)
             and isinstance(details[2], int)
             and details[2] & (os.O_WRONLY | os.O_RDWR)
         )
@@ -49,6 +49,7 @@ def _warmed() -> None:
 
     import h5py
     import msgspec  # noqa: F401
+    import numpy
     import zarr
     from PIL import Image
 
@@ -65,8 +66,8 @@ def _warmed() -> None:
     (folder / "cnnvis.toml").write_text("")
     config.read(folder / "cnnvis.toml")
     _ = h5py, zarr, encodings
-    with suppress(cnnvis.UserError):
-        cnnvis.Explanation.load(folder / "a.npz")
+    cnnvis.Explanation(numpy.zeros((1, 2, 2), numpy.float32)).save(folder / "z.npz")
+    cnnvis.Explanation.load(folder / "z.npz")
 
 
 def _use(use: str, path: Path) -> None:
