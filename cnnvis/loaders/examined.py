@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import cnnvis
 SECONDS, BYTES_A_SECOND = 120, 10 * 2**20
 """How long looking may take on a busy machine: so long, and a second more for so many bytes."""
 
+MORE = 5
 EXAMINER = Path(__file__).with_name("_examiner.py")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -63,12 +65,14 @@ class _Look:
 
     def _wait(self) -> None:
         most = SECONDS + self.path.stat().st_size / BYTES_A_SECOND
-        try:
-            self.output, _ = self.process.communicate(timeout=most)
-        except subprocess.TimeoutExpired:
-            self.is_late = True
-            self.process.kill()
-            self.process.communicate()
+        # Both processes may have been stopped meanwhile: then a little more is enough.
+        for seconds in (most, MORE):
+            with suppress(subprocess.TimeoutExpired):
+                self.output, _ = self.process.communicate(timeout=seconds)
+                return
+        self.is_late = True
+        self.process.kill()
+        self.process.communicate()
 
 
 _begun: dict[Path, _Look] = {}
