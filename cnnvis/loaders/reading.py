@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict
@@ -88,8 +87,7 @@ def _require_file(path: Path) -> None:
     """Refuse what is no file that Keras wrote, by its first bytes."""
     if path.is_dir():
         raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
-    if not path.is_file():
-        raise cnnvis.UserError(f"{str(path)!r} is no file of this machine that could be read")
+    cnnvis.require_regular(path)
     if kind_of(path) is None:
         raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {beginning(path)}")
 
@@ -106,14 +104,8 @@ def _read(text: str, wrong: str) -> Any:
 
 
 def _architecture(path: Path) -> Any:
-    wrong = f"the architecture {str(path)!r} cannot be read as JSON"
-    try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > TEXT:
-            raise cnnvis.UserError(f"{wrong}: it is no file, or one of {facts.st_size:,} bytes")
-        return _read(path.read_text(encoding="utf-8"), wrong)
-    except (OSError, UnicodeDecodeError) as error:
-        raise cnnvis.UserError(f"{wrong}: {error}") from error
+    text = cnnvis.read_text(path, TEXT)
+    return _read(text, f"the architecture {str(path)!r} cannot be read as JSON")
 
 
 def beginning(path: Path) -> str:
