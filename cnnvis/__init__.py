@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from cnnvis.files import read_text as read_text
     from cnnvis.files import require_regular as require_regular
     from cnnvis.hookspecs import hookimpl as hookimpl
+    from cnnvis.inspecting import begin_look as begin_look
     from cnnvis.inspecting import first_look as first_look
     from cnnvis.inspecting import require_sound_hdf5 as require_sound_hdf5
+    from cnnvis.inspecting import sound_objects as sound_objects
     from cnnvis.model import LoadedNetwork as LoadedNetwork
     from cnnvis.model import Model as Model
     from cnnvis.model import load_model as load_model
@@ -73,7 +75,7 @@ _HOMES = {
     "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
     "files": ("read_text", "require_regular"),
     "hookspecs": ("hookimpl",),
-    "inspecting": ("first_look", "require_sound_hdf5"),
+    "inspecting": ("begin_look", "first_look", "require_sound_hdf5", "sound_objects"),
     "model": ("LoadedNetwork", "Model", "load_model"),
     "names": ("printable",),
     "panel": ("Panel", "panels"),

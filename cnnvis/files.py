@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EIO, ENOSPC
@@ -136,6 +135,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     DiskError
         If the disk is full, or broken.
     """
+    import tempfile
+
     temporary: Path | None = None
     made = [folder for folder in path.parents if not folder.exists()]
     try:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,21 +23,23 @@ from cnnvis.files import require_regular
 MEMORY = 2**30
 """Bytes of address space that a look may take, its libraries among them."""
 
-SECONDS = 6
-"""Time of a processor that a look may take; a loop ends there however busy the machine is."""
+SECONDS, BYTES_A_SECOND = 6, 50 * 2**20
+"""Time of a processor that a look may take, and a second more for so many bytes of the file; a loop
+ends there however busy the machine is."""
 
-_PATIENCE = 60  # Seconds by the clock, for where processor time cannot be limited.
+PATIENCE, BYTES_A_SECOND_OF_PATIENCE = 60, 10 * 2**20
+"""The same by the clock, for a busy machine and where processor time cannot be limited."""
+
 _SMALL = 2**26  # Bytes that a dataset, and all of a file, may unpack to however small the file is.
 _RATIO = 100  # How many times its stored size anything larger may unpack to.
 _LARGEST_CHUNK = 2**28  # Bytes; reading one value of a chunk takes memory for all of it.
 _READ = 2**28  # Bytes of a file that are read to see that they can be.
-_MOST_OBJECTS = 100_000
+_PIECE = 2**24  # Bytes that are read at a time.
+_MOST_OBJECTS = 50_000
+_MOST_ATTRIBUTES = 1_000  # of each object
+_LARGEST_ATTRIBUTES = 2**26  # Bytes, of all of a file
 _DEEPEST = 50
-_ENDED = {  # What a child's exit says, by the signal that ended it or by its own code
-    -9: "it takes too much memory or time to read",
-    -24: f"it takes more than {SECONDS} seconds to look at",
-    3: f"it takes more than {MEMORY >> 20} MB to look at",
-}
+_TOO_LARGE = 3  # The code that the child ends with
 
 
 def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
@@ -55,30 +58,87 @@ def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
     Raises
     ------
     UserError
-        What the function raised; or if there is no regular file and no folder, or the child crashed,
-        ran out of memory or time, or failed in any other way.
+        What the function raised, its `found` included; or if there is no regular file and no folder,
+        or the child crashed, ran out of memory or time, or failed in any other way.
     """
+    return begin_look(look, path, *arguments)()
+
+
+def begin_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Callable[[], Any]:
+    """Begin a first look, and go on with something else.
+
+    Parameters
+    ----------
+    look, path, arguments
+        As for `first_look`.
+
+    Returns
+    -------
+    Callable
+        Waits until the look is over, and gives or raises what `first_look` does.
+
+    Raises
+    ------
+    UserError
+        If there is no regular file and no folder.
+    """
+    import subprocess  # here, since the child needs none of it
+
     if not path.is_dir():
         require_regular(path)
-    called = [f"{look.__module__}:{look.__qualname__}", os.fspath(path.absolute())]
-    # Without the working folder on its path: what lies beside the file is not to be imported.
-    command = [sys.executable, "-P", "-B", "-m", "cnnvis.inspecting", *called]
+    size = path.stat().st_size
+    seconds = SECONDS + size // BYTES_A_SECOND
+    called = [f"{look.__module__}:{look.__qualname__}", os.fspath(path.absolute()), str(seconds)]
     settings = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
-    try:
-        child = subprocess.run(
-            command, input=json.dumps(arguments).encode(), capture_output=True, check=False,
-            timeout=_PATIENCE, env={**os.environ, **settings},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{str(path)!r} is damaged: reading it does not end") from None
-    if child.returncode:
-        said = child.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        reason = _ENDED.get(child.returncode) or f"reading it crashes ({said[:200] or 'no word'})"
+    child = subprocess.Popen(
+        # Without the working folder on its path: what lies beside the file is not to be imported.
+        [sys.executable, "-P", "-B", "-m", "cnnvis.inspecting", *called],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, **settings},
+    )  # fmt: skip
+    said: list[bytes] = []  # and nothing if it does not end
+
+    def follow() -> None:
+        patience = PATIENCE + size / BYTES_A_SECOND_OF_PATIENCE
+        try:
+            said.extend(child.communicate(json.dumps(arguments).encode(), patience))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+
+    # What the child prints is read at once, so that it never waits for this process.
+    following = threading.Thread(target=follow, daemon=True)
+    following.start()
+
+    def found() -> Any:
+        try:
+            following.join()
+        except BaseException:  # Ctrl-C
+            child.kill()
+            raise
+        if not said:
+            raise UserError(f"{str(path)!r} is damaged: reading it does not end")
+        return _answer(path, child.returncode, seconds, *said)
+
+    return found
+
+
+def _answer(path: Path, code: int, seconds: int, output: bytes, complaint: bytes) -> Any:
+    """What a child that has ended found; see `first_look`."""
+    if code:
+        last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        reason = {
+            -9: "it takes too much memory or time to read",
+            -24: f"it takes more than {seconds} seconds to look at",
+            _TOO_LARGE: f"it takes more than {MEMORY >> 20} MB to look at",
+        }.get(code) or f"reading it crashes ({last[:200] or 'no word'})"
         raise UserError(f"{str(path)!r} is damaged, or made to do harm: {reason}")
-    answer = json.loads(child.stdout)
-    if "refused" in answer:
-        raise UserError(f"{str(path)!r} {answer['refused']}")
-    return answer["found"]
+    answer = json.loads(output)
+    if "refused" not in answer:
+        return answer["found"]
+    refusal = UserError(f"{str(path)!r} {answer['refused']}")
+    refusal.found = answer["found"]
+    raise refusal
 
 
 def require_sound_hdf5(path: Path) -> None:
@@ -103,7 +163,8 @@ def look_at_hdf5(path: str) -> None:
 
     try:
         with h5py.File(path, "r") as file:
-            _Hdf5(Path(path).stat().st_size).require_sound(file.id)
+            for _ in sound_objects(file, Path(path).stat().st_size):
+                pass
     except UserError:
         raise
     # Whatever h5py makes of what libhdf5 reports, RecursionError among them.
@@ -111,27 +172,62 @@ def look_at_hdf5(path: str) -> None:
         raise UserError(f"is damaged, or no HDF5 file: {error}") from error
 
 
+def sound_objects(file: Any, size: int, *, reads_all: bool = False) -> Iterator[tuple[str, Any]]:
+    """Every group, dataset and named type of an HDF5 file, each once it is known to be sound.
+
+    To be used in a first look; `require_sound_hdf5` says what is sound.
+
+    Parameters
+    ----------
+    file
+        An open `h5py.File`, be it in another file.
+    size
+        How many bytes it has.
+    reads_all
+        Read all that lies in pieces, to see that it can be, and not only the beginning of it.
+
+    Yields
+    ------
+    tuple
+        Its path, and what h5py's low-level interface has for it. A dataset that has several names
+        is there once for each.
+
+    Raises
+    ------
+    UserError
+        If anything is not sound, with its path.
+    """
+    import h5py
+
+    root = h5py.h5o.open(file.id, b"/")
+    yield from _Hdf5(size, reads_all=reads_all).sound(root)
+
+
 class _Hdf5:
     """What has been seen of a file so far, against what there can be in one of its size."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.stored = self.declared = self.described = self.read = 0
+    def __init__(self, size: int, *, reads_all: bool) -> None:
+        self.size, self.reads_all = size, reads_all
+        self.stored = self.declared = self.described = self.attributes = self.read = 0
 
-    def require_sound(self, root: Any) -> None:
+    def sound(self, root: Any) -> Iterator[tuple[str, Any]]:
         import h5py
 
+        known: set[int] = set()
         for name, one in self.objects(root):
-            self.require_sound_attributes(name, one)
-            if isinstance(one, h5py.h5d.DatasetID):
-                self.require_sound_dataset(name, one)
+            address = h5py.h5o.get_info(one).addr
+            if address not in known:
+                known.add(address)
+                self.require_sound_attributes(name, one)
+                if isinstance(one, h5py.h5d.DatasetID):
+                    self.require_sound_dataset(name, one)
+            yield name, one
 
     def objects(self, root: Any) -> Iterator[tuple[str, Any]]:
-        """Every group, dataset and named type, each with its path."""
+        """Every group, dataset and named type, each with its path, by all names that it has."""
         import h5py
 
         groups, known = [("/", root, 1)], {h5py.h5o.get_info(root).addr}
-        datasets: set[int] = set()
         count = 1
         yield "/", root
         while groups:
@@ -148,16 +244,11 @@ class _Hdf5:
                 if (count := count + 1) > _MOST_OBJECTS:
                     raise UserError(f"holds more than {_MOST_OBJECTS} objects")
                 one = h5py.h5o.open(group, name)
-                address = h5py.h5o.get_info(one).addr
                 if isinstance(one, h5py.h5g.GroupID):
-                    if address in known:
+                    if (address := h5py.h5o.get_info(one).addr) in known:
                         raise UserError(f"holds the group {path!r} twice, or within itself")
                     known.add(address)
                     groups.append((f"{path}/", one, depth + 1))
-                elif address in datasets:
-                    continue  # one more name for the same
-                else:
-                    datasets.add(address)
                 yield path, one
 
     def links(self, group: Any) -> list[tuple[bytes, int]]:
@@ -173,16 +264,24 @@ class _Hdf5:
     def require_sound_attributes(self, name: str, one: Any) -> None:
         import h5py
 
-        for index in range(h5py.h5a.get_num_attrs(one)):
+        count = h5py.h5a.get_num_attrs(one)
+        if count > _MOST_ATTRIBUTES:
+            raise UserError(f"describes {name!r} with {count} attributes")
+        most = min(self.size, _LARGEST_ATTRIBUTES)
+        for index in range(count):
             attribute = h5py.h5a.open(one, index=index)
             kind = attribute.get_type()
-            if kind.detect_class(h5py.h5t.VLEN) or kind.get_class() == h5py.h5t.STRING:
+            self.attributes += math.prod(attribute.shape or ()) * kind.get_size()
+            if self.attributes <= most and (
+                kind.detect_class(h5py.h5t.VLEN) or kind.get_class() in _plain()
+            ):
                 value = h5py.AttributeManager(_Holder(one))[_text(attribute.name)]
-                self.described += _length(value)
-            self.described += math.prod(attribute.shape or ()) * kind.get_size()
-            if self.described > self.size:
+                if kind.detect_class(h5py.h5t.VLEN) or kind.get_class() == h5py.h5t.STRING:
+                    self.attributes += _length(value)
+            if self.attributes > most:
                 raise UserError(
-                    f"describes {name!r} with attributes of more bytes than the file has"
+                    f"describes {name!r} with attributes of more bytes than the file has, or than "
+                    f"{_LARGEST_ATTRIBUTES}"
                 )
 
     def require_sound_dataset(self, name: str, one: Any) -> None:
@@ -229,7 +328,7 @@ class _Hdf5:
         import h5py
 
         chunk = math.prod(plan.get_chunk()) * item
-        if chunk > max(_LARGEST_CHUNK, self.size):
+        if chunk > _LARGEST_CHUNK:
             raise UserError(f"stores {name!r} in pieces of {chunk} bytes, which is far too much")
         lzf = 32000  # h5py's own
         usual = [h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, lzf]
@@ -264,18 +363,22 @@ class _Hdf5:
                 raise UserError(f"holds more text in {name!r} than the file has bytes")
 
     def require_readable(self, dataset: Any) -> None:
-        """Read the beginning, in pieces: filters may fail, and unpack to more than they say."""
-        if not dataset.shape:
-            dataset[()]
+        """Read pieces, if not all of them: filters may fail, and unpack to more than they say."""
+        if dataset.chunks is None:  # data lie there as they are, and that they do has been seen
+            dataset[(slice(0, 1),) * dataset.ndim]
             return
         row = max(1, dataset.nbytes // len(dataset))
-        rows = max(1, min(2**24, _LARGEST_CHUNK) // row)
-        if dataset.chunks:
-            rows = max(rows, dataset.chunks[0])
-        for start in range(0, len(dataset), rows):
-            if self.read + rows * row > _READ:
+        rows = _PIECE // row // dataset.chunks[0] * dataset.chunks[0]
+        # Where not one row of chunks is small enough to be read, each chunk is.
+        pieces = (
+            (slice(start, start + rows) for start in range(0, len(dataset), rows))
+            if rows
+            else dataset.iter_chunks()
+        )
+        for piece in pieces:
+            if not self.reads_all and self.read > _READ:
                 return
-            self.read += dataset[start : start + rows].nbytes
+            self.read += dataset[piece].nbytes
 
 
 class _Holder:
@@ -295,6 +398,13 @@ def _link(group: Any, name: bytes, kind: int) -> str:
     return "a link of an unknown kind"
 
 
+def _plain() -> tuple[int, ...]:
+    """The classes of types whose values numpy has."""
+    import h5py
+
+    return h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM
+
+
 def _text(name: bytes | str) -> str:
     return name if isinstance(name, str) else name.decode("utf-8", "replace")
 
@@ -308,7 +418,7 @@ def _length(value: Any) -> int:
     return int(getattr(value, "nbytes", 0))
 
 
-def _limited() -> None:
+def _limit(seconds: int) -> None:
     """Take from this process what it does not need for a look."""
     try:
         import resource
@@ -316,30 +426,32 @@ def _limited() -> None:
         return
     for what, limit in (
         (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         _, most = resource.getrlimit(what)
         limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
-        resource.setrlimit(what, (limit, most))
+        with suppress(OSError, ValueError):  # a system that knows no such limit
+            resource.setrlimit(what, (limit, most))
 
 
-def _main(name: str, path: str) -> int:
+def _main(name: str, path: str, seconds: str) -> None:
     """The child: look, and print what was found, or why the file is refused, as JSON."""
-    _limited()
+    _limit(int(seconds))
     arguments = json.load(sys.stdin)
     module, _, function = name.partition(":")
     try:
         try:
             answer = {"found": getattr(import_module(module), function)(path, *arguments)}
         except UserError as error:
-            answer = {"refused": str(error)}
+            answer = {"refused": str(error), "found": dict(error.found)}
         json.dump(answer, sys.stdout)
+        sys.stdout.flush()
     except MemoryError:
-        return 3
-    return 0
+        os._exit(_TOO_LARGE)
+    os._exit(0)  # whatever a damaged file has left behind is not cleared up
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    _main(*sys.argv[1:])

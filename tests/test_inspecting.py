@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.inspecting import MEMORY, first_look, require_sound_hdf5
+from cnnvis import inspecting
+from cnnvis.inspecting import MEMORY, begin_look, first_look, require_sound_hdf5
 
 X = np.random.default_rng(0).random((50, 8, 8, 1)).astype(np.float32)
 
@@ -32,7 +34,9 @@ def _tells(path: str, *arguments: Any) -> Any:
 
 
 def _refuses(path: str) -> None:
-    raise cnnvis.UserError("is not liked")
+    refusal = cnnvis.UserError("is not liked")
+    refusal.found = {"config": "{}"}
+    raise refusal
 
 
 def _crashes(path: str) -> None:
@@ -56,6 +60,15 @@ def _writes(path: str) -> None:
     Path(path).with_name("canary").write_text("written")
 
 
+def _sleeps(path: str) -> None:
+    time.sleep(600)
+
+
+def _chatters(path: str) -> list[str]:
+    sys.stderr.write("x" * 2**21)
+    return ["y" * 2**21]
+
+
 def _ways(path: str) -> list[str]:
     return sys.path
 
@@ -63,7 +76,8 @@ def _ways(path: str) -> list[str]:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", os.fspath(Path(__file__).parent))
-    for look in (_tells, _refuses, _crashes, _loops, _hoards, _fails, _writes, _ways):
+    some = (_tells, _refuses, _crashes, _loops, _hoards, _fails, _writes, _sleeps, _chatters, _ways)
+    for look in some:
         monkeypatch.setattr(look, "__module__", Path(__file__).stem)
     path = tmp_path / "a file"
     path.write_text("held")
@@ -72,6 +86,30 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_a_look_finds(file: Path) -> None:
     assert first_look(_tells, file, 1, ["x"]) == ["held", 1, ["x"]]
+
+
+def test_a_look_goes_on_while_something_else_is_done(file: Path) -> None:
+    began = time.monotonic()
+    looks = [begin_look(look, file) for look in (_tells, _chatters, _refuses)]
+    assert time.monotonic() - began < 60
+    assert looks[0]() == ["held"]
+    assert looks[1]() == ["y" * 2**21]
+    with pytest.raises(cnnvis.UserError) as error:
+        looks[2]()
+    assert error.value.found == {"config": "{}"}
+
+
+def test_a_look_that_waits_for_ever_is_ended(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspecting, "PATIENCE", 3)
+    with pytest.raises(cnnvis.UserError, match="reading it does not end"):
+        first_look(_sleeps, file)
+
+
+def test_a_larger_file_may_take_longer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspecting, "SECONDS", 1)
+    monkeypatch.setattr(inspecting, "BYTES_A_SECOND", 2)  # and the file has four
+    with pytest.raises(cnnvis.UserError, match="more than 3 seconds"):
+        first_look(_loops, file)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +221,19 @@ def _deep(file: h5py.File) -> None:
         group = group.create_group("g")
 
 
+def _many_attributes(file: h5py.File) -> None:
+    for index in range(1001):
+        file.attrs[str(index)] = 0
+
+
+def _large_pieces_in_a_large_file(file: h5py.File) -> None:
+    file["held"] = np.random.default_rng(0).integers(0, 255, 2**20, "u1")
+    file.create_dataset("X", (2**28 + 1,), "u1", chunks=(2**28 + 1,), compression="gzip")
+
+
 def _many(file: h5py.File) -> None:
     file["X"] = 1
-    for index in range(100_001):
+    for index in range(50_001):
         file[str(index)] = file["X"]
 
 
@@ -204,7 +252,9 @@ REFUSED: dict[Callable[[h5py.File], None], str] = {
     _odd_filter: "filter scaleoffset; cnnvis reads gzip, lzf",
     _within_itself: "holds the group '/g/g' twice, or within itself",
     _deep: "nests its groups more than 50 deep",
-    _many: "more than 100000 objects",
+    _many_attributes: "describes '/' with 1001 attributes",
+    _large_pieces_in_a_large_file: "in pieces of 268435457 bytes",
+    _many: "more than 50000 objects",
 }
 
 
@@ -232,6 +282,10 @@ def _ordinary(path: Path) -> Path:
         file.create_dataset("lzf", data=X, compression="lzf")
         file.create_dataset("grows", data=X, maxshape=(None, 8, 8, 1), chunks=(7, 3, 3, 1))
         file.create_dataset("later", (9, 9), "f4")
+        wide = file.create_dataset(
+            "wide", (1, 5 * 2**20), "f4", chunks=(1, 2**20), compression="gzip"
+        )
+        wide[0, : 2**20] = 1
         file.create_dataset("blank", data=np.zeros(2**25, "u1"), compression="gzip")
         file.attrs["model_config"] = json.dumps({"layers": ["Dense"] * 10_000})
         file["plain"].attrs["words"] = ["one", "two"]

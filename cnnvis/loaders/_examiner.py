@@ -1,9 +1,6 @@
-"""The first look at a model's file, in a process of its own: a script that is run, not imported.
+"""The first look at a model's file: what there is in it, found where that can do no harm.
 
-libhdf5 can crash, loop or ask for any amount of memory on a file that is damaged or made to do so,
-so nobody opens one before this process has gone through all of it, with limits on its memory and
-time. It imports neither TensorFlow nor cnnvis, and prints one line of JSON: what the file holds, or
-why it is refused.
+It runs in a limited process of its own, which `cnnvis.begin_look` starts, and imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,23 +8,13 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-MEMORY = 2**30
-"""Bytes of memory that looking may take."""
+import cnnvis
+from cnnvis.loaders.examined import kind_of
 
-SECONDS, BYTES_A_SECOND = 6, 50 * 2**20
-"""Seconds of a processor that looking may take, and one more for so many bytes of the file."""
-
-OBJECTS, DEPTH, ATTRIBUTES = 50_000, 64, 1_000
-"""How many groups and arrays a file may hold, how deep, and how many attributes each may have."""
-
-ATTRIBUTE_BYTES = 64 * 2**20
 RATIO, SLACK = 100, 2**20
 """Compressed data may become so many times as large, and so many bytes more."""
 
@@ -36,71 +23,45 @@ WEIGHTS = "model.weights.h5"
 COMPRESSED_WEIGHTS = 512 * 2**20
 """The members of an archive that are read, and how large they may be."""
 
-FILTERS = {1, 2, 3, 32000}
-"""Deflate, shuffle, Fletcher's checksum and LZF: what comes with h5py itself."""
-
-DIMENSIONS = 32
+PIECES = 50_000
+"""How many pieces an array may lie in."""
 
 
-class Refused(Exception):
-    """The file is not one to be opened; the message says why."""
+def look_at_model(path: str) -> dict[str, Any]:
+    """Look through a file; what is in it, by the names of `examined.Contents`.
 
-
-def main(path: Path) -> None:
-    """Look through a file and print what is in it."""
-    import h5py  # noqa: F401  # before the limits, since its libraries take what they take
-
-    _limit(path.stat().st_size)
-    found: dict[str, Any] = {}
+    Raises
+    ------
+    UserError
+        If it is damaged, or holds what no model needs; its `found` holds as much as there was.
+    """
+    found: dict[str, Any] = {"is_archive": False, "config": None, "version": None}
     try:
-        look_through(path, found)
-    except Refused as error:
-        found["refused"] = str(error)
+        _look(Path(path), found)
+        return found
+    except cnnvis.UserError as error:
+        wrong = cnnvis.UserError(f"is not loaded: {error}")
     except MemoryError:
-        found["refused"] = f"reading it takes more than {MEMORY // 2**20:,} MB of memory"
-    except RecursionError:
-        found["refused"] = "it is nested too deeply"
+        wrong = cnnvis.UserError("is not loaded: it takes too much memory to look at")
     except Exception as error:  # whatever h5py makes of damage
         said = str(error.args[0] if error.args else error)
-        found["damaged"] = said.splitlines()[0][:300] if said else repr(error)
-    print(json.dumps(found), flush=True)
-    os._exit(0)  # whatever a damaged file has left behind is not cleared up
+        what = "is not a model that Keras saved" if found["is_archive"] else "is damaged"
+        wrong = cnnvis.UserError(f"{what}: {said.splitlines()[0][:300] if said else repr(error)}")
+    wrong.found = found
+    raise wrong
 
 
-def _limit(size: int) -> None:
-    try:
-        import resource
-    except ImportError:  # no such thing on Windows
-        return
-    seconds = SECONDS + size // BYTES_A_SECOND
-    try:
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        taken = 0
-    for which, limit in (
-        (resource.RLIMIT_AS, taken + MEMORY),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 2**27),
-    ):
-        hard = resource.getrlimit(which)[1]
-        within = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        try:
-            resource.setrlimit(which, (within, hard))
-        except (OSError, ValueError):
-            continue  # a system that knows no such limit
-
-
-def look_through(path: Path, found: dict[str, Any]) -> None:
-    """Go through all that a file holds, and put down what it is; as much as there was if it fails."""
+def _look(path: Path, found: dict[str, Any]) -> None:
     import h5py
 
-    with path.open("rb") as file:
-        if file.read(4) == b"PK\x03\x04":
-            _archive(file, path.stat().st_size, found)
-            return
-    with h5py.File(path, "r") as opened:
-        _hdf5(opened, path.stat().st_size, found)
+    size = path.stat().st_size
+    if kind_of(path) == "keras":
+        found["is_archive"] = True
+        with path.open("rb") as file:
+            _archive(file, size, found)
+    else:
+        with h5py.File(path, "r") as opened:
+            _weights(opened, size, found, "it")
 
 
 # Archives
@@ -115,16 +76,17 @@ def _archive(file: io.BufferedReader, size: int, found: dict[str, Any]) -> None:
         _require_sound(members, size)
         for name, most in TEXTS.items():
             if name not in known:
-                raise Refused(f"it is an archive without {name}")
+                raise cnnvis.UserError(f"it is an archive without {name}")
             if known[name].file_size > most:
-                raise Refused(f"its {name} is {known[name].file_size:,} bytes long")
-            found[name] = archive.read(name).decode("utf-8")
+                raise cnnvis.UserError(f"its {name} is {known[name].file_size:,} bytes long")
+        found["config"] = archive.read("config.json").decode("utf-8")
+        found["version"] = _version(archive.read("metadata.json"))
         if WEIGHTS not in known:
-            raise Refused(f"it is an archive without {WEIGHTS}")
+            raise cnnvis.UserError(f"it is an archive without {WEIGHTS}")
         weights = known[WEIGHTS]
         if weights.compress_type != zipfile.ZIP_STORED:
             if weights.file_size > COMPRESSED_WEIGHTS:
-                raise Refused(
+                raise cnnvis.UserError(
                     f"its compressed weights unpack to {weights.file_size:,} bytes; "
                     "store them uncompressed, as Keras does"
                 )
@@ -132,7 +94,16 @@ def _archive(file: io.BufferedReader, size: int, found: dict[str, Any]) -> None:
         else:
             content = _Part(file, *_place_of(archive, weights, file, size))
         with h5py.File(content, "r") as opened:
-            _hdf5(opened, weights.file_size, found)
+            _weights(opened, weights.file_size, found, f"its {WEIGHTS}")
+
+
+def _version(metadata: bytes) -> str:
+    try:
+        return str(json.loads(metadata)["keras_version"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"its metadata.json does not say which Keras wrote it: {error!r}"
+        ) from error
 
 
 def _require_sound(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -143,32 +114,36 @@ def _require_sound(members: list[zipfile.ZipInfo], size: int) -> None:
         name = member.filename
         shown = repr(name[:80])
         if name in names:
-            raise Refused(f"its member {shown} is there twice")
+            raise cnnvis.UserError(f"its member {shown} is there twice")
         names.add(name)
         parts = name.replace("\\", "/").split("/")
         if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
-            raise Refused(f"its member {shown} names a place outside of the archive")
+            raise cnnvis.UserError(f"its member {shown} names a place outside of the archive")
         if parts[0] == "assets" and not member.is_dir():
-            raise Refused(
+            raise cnnvis.UserError(
                 f"it holds assets ({shown}), files that only layers which look words up need, and "
                 "these are not loaded"
             )
         if member.flag_bits & 0x41:
-            raise Refused(f"its member {shown} is encrypted")
+            raise cnnvis.UserError(f"its member {shown} is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Refused(f"its member {shown} is compressed in a way that Keras does not write")
+            raise cnnvis.UserError(
+                f"its member {shown} is compressed in a way that Keras does not write"
+            )
         stored = member.compress_type == zipfile.ZIP_STORED
         most = member.compress_size * (1 if stored else RATIO) + (0 if stored else SLACK)
         if member.file_size > most:
-            raise Refused(
+            raise cnnvis.UserError(
                 f"its member {shown} of {member.compress_size:,} bytes claims to unpack to "
                 f"{member.file_size:,}"
             )
         if member.header_offset < ends or member.header_offset + member.compress_size > size:
-            raise Refused(f"its member {shown} lies over others or beyond the end of the file")
+            raise cnnvis.UserError(
+                f"its member {shown} lies over others or beyond the end of the file"
+            )
         ends = member.header_offset + member.compress_size
         if member.external_attr >> 28 == 0xA:
-            raise Refused(f"its member {shown} is a symbolic link")
+            raise cnnvis.UserError(f"its member {shown} is a symbolic link")
 
 
 def _place_of(
@@ -181,7 +156,7 @@ def _place_of(
     start = member.header_offset + 30
     start += int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     if len(header) < 30 or start + member.file_size > size:
-        raise Refused(f"its member {member.filename!r} ends beyond the end of the file")
+        raise cnnvis.UserError(f"its member {member.filename!r} ends beyond the end of the file")
     return start, member.file_size
 
 
@@ -216,42 +191,33 @@ class _Part(io.RawIOBase):
 # HDF5
 
 
-def _hdf5(file: Any, size: int, found: dict[str, Any]) -> None:
+def _weights(file: Any, size: int, found: dict[str, Any], it: str) -> None:
     """Go through all that a file holds: its groups, its arrays, and what is said of each."""
     import h5py
 
+    is_archive = found["is_archive"]
     seen: set[int] = set()
-    root = h5py.h5o.open(file.id, b"/")
-    _attributes(root, "'/'", size)
-    found["config"] = _text(file.attrs.get("model_config"))
-    found["version"] = _text(file.attrs.get("keras_version"))
-    todo: list[tuple[Any, str, int]] = [(root, "", 0)]
-    attributes = values = whole = plain = 0
-    while todo:
-        one, name, depth = todo.pop()
-        shown = repr(name[-80:] or "/")
-        address = h5py.h5o.get_info(one).addr
-        if address in seen:
-            raise Refused(f"what {shown} names stands there under another name, too")
-        seen.add(address)
-        if len(seen) > OBJECTS:
-            raise Refused(f"it holds more than {OBJECTS:,} groups and arrays")
-        attributes += _attributes(one, shown, size)
-        if attributes > ATTRIBUTE_BYTES:
-            raise Refused(f"its attributes take more than {ATTRIBUTE_BYTES:,} bytes")
-        if isinstance(one, h5py.h5g.GroupID):
-            if depth >= DEPTH:
-                raise Refused(f"its groups are nested more than {DEPTH} deep")
-            todo += [(h5py.h5o.open(one, key), f"{name}/{_text(key)}", depth + 1)
-                     for key in _links(one, shown)]  # fmt: skip
-        elif isinstance(one, h5py.h5d.DatasetID):
-            count, taken, packed = _array(one, shown, size)
-            values, whole = values + count, whole + taken
-            plain += 0 if packed else taken
-            if whole > RATIO * size + SLACK or plain > size:
-                raise Refused(f"its arrays are {whole:,} bytes long, and the file {size:,}")
-        else:
-            raise Refused(f"{shown} is neither a group nor an array")
+    values = whole = 0
+    try:
+        for name, one in cnnvis.sound_objects(file, size, reads_all=True):
+            if name == "/" and not is_archive:
+                found["config"] = _text(file.attrs.get("model_config"))
+                found["version"] = _text(file.attrs.get("keras_version"))
+            shown = repr(name[-80:])
+            address = h5py.h5o.get_info(one).addr
+            if address in seen:
+                raise cnnvis.UserError(f"holds {shown}, which stands there under another name, too")
+            seen.add(address)
+            _require_plain_attributes(one, shown)
+            if isinstance(one, h5py.h5d.DatasetID):
+                count, taken = _array(one, shown)
+                values, whole = values + count, whole + taken
+                if whole > RATIO * size + SLACK:
+                    raise cnnvis.UserError(f"holds arrays of {whole:,} bytes in {size:,}")
+            elif not isinstance(one, h5py.h5g.GroupID):
+                raise cnnvis.UserError(f"holds {shown}, which is neither a group nor an array")
+    except cnnvis.UserError as error:
+        raise cnnvis.UserError(f"{it} {error}") from error
     weights = file.get("model_weights", file)
     found["version"] = found["version"] or _text(weights.attrs.get("keras_version"))
     found["is_by_layers"] = any(str(key).startswith("layer_names") for key in weights.attrs)
@@ -264,100 +230,38 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _links(group: Any, shown: str) -> Iterator[bytes]:
-    """The names in a group, none of which leads out of it."""
+def _require_plain_attributes(one: Any, shown: str) -> None:
     import h5py
 
-    for count, name in enumerate(group):
-        if count >= OBJECTS:
-            raise Refused(f"the group {shown} holds more than {OBJECTS:,} names")
-        kind = group.links.get_info(name).type
-        if kind != h5py.h5l.TYPE_HARD:
-            what = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an external link"}
-            where = group.links.get_val(name) if kind in what else b""
-            place = b":".join(where) if isinstance(where, tuple) else where
-            raise Refused(
-                f"{_text(name)!r} in the group {shown} is {what.get(kind, 'a link')} to "
-                f"{_text(place[:100])!r}, and Keras writes none"
+    plain = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM)
+    for index in range(h5py.h5a.get_num_attrs(one)):
+        if h5py.h5a.open(one, index=index).get_type().get_class() not in plain:
+            raise cnnvis.UserError(
+                f"describes {shown} with an attribute of a kind that Keras does not write"
             )
-        yield name
 
 
-def _attributes(one: Any, shown: str, size: int) -> int:
-    """Read all that is said of a group or an array; how many bytes that takes."""
+def _array(array: Any, shown: str) -> tuple[int, int]:
+    """How many values an array holds, and how many bytes they take; all of them are stored."""
     import h5py
 
-    count = h5py.h5a.get_num_attrs(one)
-    if count > ATTRIBUTES:
-        raise Refused(f"{shown} has {count:,} attributes")
-    whole = 0
-    for index in range(count):
-        attribute = h5py.h5a.open(one, index=index)
-        kind = attribute.get_type()
-        known = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM)
-        if kind.get_class() not in known:
-            raise Refused(f"an attribute of {shown} is of a kind that Keras does not write")
-        taken = math.prod(attribute.shape or ()) * kind.get_size()
-        if taken > min(size, ATTRIBUTE_BYTES):
-            raise Refused(f"an attribute of {shown} claims to be {taken:,} bytes long")
-        owner = (h5py.Group if isinstance(one, h5py.h5g.GroupID) else h5py.Dataset)(one)
-        value = owner.attrs[_text(attribute.name)]
-        items = value.ravel().tolist() if hasattr(value, "ravel") else [value]
-        whole += sum(len(item) if isinstance(item, str | bytes) else 8 for item in items)
-    return whole
-
-
-def _array(array: Any, shown: str, size: int) -> tuple[int, int, bool]:
-    """How many values an array holds, how many bytes they take, and whether they are packed."""
-    import h5py
-
-    made = array.get_create_plist()
-    layout = made.get_layout()
-    if layout not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED):
-        raise Refused(f"the array {shown} is a virtual one, whose data lie in other files")
-    if made.get_external_count():
-        where = _text(made.get_external(0)[0])
-        raise Refused(f"the data of the array {shown} lie in the file {where!r}")
-    filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
-    if filters - FILTERS:
-        raise Refused(f"the array {shown} goes through the filter {min(filters - FILTERS)}")
-    kind = array.get_type()
+    kind, made = array.get_type(), array.get_create_plist()
     plain = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.OPAQUE)
     is_text = kind.get_class() == h5py.h5t.STRING and not kind.is_variable_str()
     if not is_text and (kind.get_class() not in plain or kind.get_size() > 16):
-        raise Refused(f"the array {shown} holds no numbers")
-    shape = array.shape
-    if shape is None:  # nothing at all, not even a zero
-        return 0, 0, False
-    if len(shape) > DIMENSIONS:
-        raise Refused(f"the array {shown} has {len(shape)} axes")
-    count = math.prod(shape)
+        raise cnnvis.UserError(f"holds the array {shown}, which is not of numbers")
+    if array.shape is None:  # nothing at all, not even a zero
+        return 0, 0
+    count = math.prod(array.shape)
     taken = count * kind.get_size()
     stored = array.get_storage_size()
-    most = RATIO * stored + SLACK if filters else stored
-    if stored > size or taken > most:
-        raise Refused(
-            f"the array {shown} claims to hold {taken:,} bytes, and {stored:,} are stored for it"
+    if taken > (RATIO * stored + SLACK if made.get_nfilters() else stored):
+        raise cnnvis.UserError(
+            f"declares {shown} to hold {taken:,} bytes, of which it stores {stored:,}"
         )
-    if layout == h5py.h5d.CONTIGUOUS and taken:
-        offset = array.get_offset()
-        if offset is None or offset + taken > size:
-            raise Refused(f"the array {shown} ends beyond the end of the file")
-    elif layout == h5py.h5d.CHUNKED and taken:
-        _read_in_parts(h5py.Dataset(array), shown, kind.get_size())
-    return count, taken, bool(filters)
-
-
-def _read_in_parts(array: Any, shown: str, itemsize: int) -> None:
-    """Read an array that lies in pieces, which are found and unpacked only when they are read."""
-    if math.prod(array.chunks) * itemsize > MEMORY // 4:
-        raise Refused(f"the array {shown} lies in pieces of {math.prod(array.chunks):,} values")
-    pieces = math.prod(-(-n // m) for n, m in zip(array.shape, array.chunks, strict=True))
-    if pieces > OBJECTS:
-        raise Refused(f"the array {shown} lies in {pieces:,} pieces")
-    for piece in array.iter_chunks():
-        array[piece]
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if made.get_layout() == h5py.h5d.CHUNKED and taken:
+        sizes = zip(array.shape, made.get_chunk(), strict=True)
+        pieces = math.prod(-(-length // piece) for length, piece in sizes)
+        if pieces > PIECES:
+            raise cnnvis.UserError(f"holds the array {shown} in {pieces:,} pieces")
+    return count, taken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -67,7 +66,7 @@ def _network_in(
             raise cnnvis.UserError(
                 f"{str(path)!r} describes its own network; leave out --architecture"
             )
-        known["text"] = _architecture(Path(architecture))
+        known["text"] = cnnvis.read_text(Path(architecture), TEXT)
         config = _read(known["text"], f"the architecture {architecture!r} cannot be read as JSON")
         origin = f"weights as {origin}, with the network of {Path(architecture).name}"
     if config is None:
@@ -87,8 +86,7 @@ def _require_file(path: Path) -> None:
     """Refuse what is no file that Keras wrote, by its first bytes."""
     if path.is_dir():
         raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
-    if not path.is_file():
-        raise cnnvis.UserError(f"{str(path)!r} is no file of this machine that could be read")
+    cnnvis.require_regular(path)
     if kind_of(path) is None:
         raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {beginning(path)}")
 
@@ -101,17 +99,6 @@ def _read(text: str, wrong: str) -> Any:
     try:
         return read_json(text)
     except ValueError as error:
-        raise cnnvis.UserError(f"{wrong}: {error}") from error
-
-
-def _architecture(path: Path) -> str:
-    wrong = f"the architecture {str(path)!r} cannot be read as JSON"
-    try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > TEXT:
-            raise cnnvis.UserError(f"{wrong}: it is no file, or one of {facts.st_size:,} bytes")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
         raise cnnvis.UserError(f"{wrong}: {error}") from error
 
 

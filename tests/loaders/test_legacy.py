@@ -356,8 +356,14 @@ def test_weights_with_an_architecture_beside_them(
     model = cnnvis.load_model(path, architecture=str(tmp_path / "network.json"))
     np.testing.assert_allclose(model.predict(images), network.predict(images, verbose=0), rtol=1e-5)
     assert "with the network of network.json" in model.origin
-    with pytest.raises(cnnvis.UserError, match=r"cannot be read as JSON"):
-        cnnvis.load_model(path, architecture=str(tmp_path / "nothing.json"))
+    (tmp_path / "text.json").write_text("no JSON")
+    for other, sentence in (
+        ("text.json", "cannot be read as JSON"),
+        ("nothing.json", "cannot be read: No such file"),
+        ("", "is a folder, not a file"),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            cnnvis.load_model(path, architecture=str(tmp_path / other))
 
 
 # Files that only tf_keras reads, written by a stranger
