@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cnnvis import machine
 from cnnvis.errors import UserError
 from cnnvis.files import require_regular
 
@@ -145,8 +146,9 @@ def require_sound_hdf5(path: Path) -> None:
     """Refuse an HDF5 file that is damaged, reaches outside itself or would unpack to far too much.
 
     Its links are hard links and each group is there once; its data lie in the file itself, behind
-    filters that every h5py has; what it declares to hold is bounded by what it stores, for each
-    dataset and in all; and what is read of it can be read.
+    filters that every h5py has; and what it declares to hold is bounded by what it stores, for each
+    dataset and in all. Its beginning is read: what cannot be read of it is no reason to refuse the
+    rest, and what crashes h5py is.
 
     Raises
     ------
@@ -378,7 +380,14 @@ class _Hdf5:
         for piece in pieces:
             if not self.reads_all and self.read > _READ:
                 return
-            self.read += dataset[piece].nbytes
+            held = machine.peak_memory()
+            try:
+                self.read += dataset[piece].nbytes
+            except OSError:
+                # Of data, a damaged piece costs the samples in it, and no others; one that unpacks to
+                # far more than there is in it costs whoever reads it the memory.
+                if self.reads_all or machine.peak_memory() - held > _SMALL + 4 * rows * row:
+                    raise
 
 
 class _Holder:

@@ -287,7 +287,7 @@ def test_tables(reference: Path, typed: Command, tmp_path: Path) -> None:
     assert "AI" in done.stdout
     done = typed("run", "model-summary", model)
     assert "68 x 32 x 1" in done.stdout and "batch_normalization_3" in done.stdout.replace("\n", "")
-    assert "12 layers, 8,981 parameters" in done.stderr
+    assert "13 layers, 8,981 parameters" in done.stderr
     assert _names(tmp_path) == []
 
 
