@@ -282,7 +282,9 @@ def _ordinary(path: Path) -> Path:
         file.create_dataset("lzf", data=X, compression="lzf")
         file.create_dataset("grows", data=X, maxshape=(None, 8, 8, 1), chunks=(7, 3, 3, 1))
         file.create_dataset("later", (9, 9), "f4")
-        wide = file.create_dataset("wide", (1, 5 * 2**20), "f4", chunks=(1, 2**20), compression="gzip")
+        wide = file.create_dataset(
+            "wide", (1, 5 * 2**20), "f4", chunks=(1, 2**20), compression="gzip"
+        )
         wide[0, : 2**20] = 1
         file.create_dataset("blank", data=np.zeros(2**25, "u1"), compression="gzip")
         file.attrs["model_config"] = json.dumps({"layers": ["Dense"] * 10_000})
