@@ -28,7 +28,7 @@ SECONDS, BYTES_A_SECOND = 6, 50 * 2**20
 """Time of a processor that a look may take, and a second more for so many bytes of the file; a loop
 ends there however busy the machine is."""
 
-PATIENCE, BYTES_A_SECOND_OF_PATIENCE = 60, 10 * 2**20
+PATIENCE, BYTES_A_SECOND_OF_PATIENCE = 120, 10 * 2**20
 """The same by the clock, for a busy machine and where processor time cannot be limited."""
 
 _SMALL = 2**26  # Bytes that a dataset, and all of a file, may unpack to however small the file is.

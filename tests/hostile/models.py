@@ -963,7 +963,7 @@ def archives(folder: Path, canary: Path) -> Iterator[Case]:
         "no metadata": write("nom", {k: v for k, v in good.items() if k != "metadata.json"}),
         "no weights": write("now", without),
         "weights as npz": write("npz", {**without, "model.weights.npz": b"PK\x03\x04"}),
-        "nothing": write("nothing", {}),
+        "nothing within": write("nothing", {}),
         "names in capitals": write("caps", {k.upper(): v for k, v in good.items()}),
         "everything in a folder": write("below", {f"model/{k}": v for k, v in good.items()}),
         "encrypted": flagged("encrypted", 6, 1),
@@ -1049,7 +1049,7 @@ def damaged(folder: Path, canary: Path) -> Iterator[Case]:
 def others(folder: Path, canary: Path) -> Iterator[Case]:
     folder.mkdir()
     beginnings = {
-        "nothing": b"",
+        "no bytes": b"",
         "text": f"import {MARKER}\n".encode(),
         "a pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94.",
         "a picture": b"\x89PNG\r\n\x1a\n" + bytes(64),
