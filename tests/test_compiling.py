@@ -11,7 +11,7 @@ import pytest
 
 import cnnvis
 from cnnvis import compiling, machine
-from cnnvis.compiling import Compiled, computing
+from cnnvis.compiling import Compiled, computing, settled
 from cnnvis.model import _seen, units_kept
 
 
@@ -290,6 +290,16 @@ def test_batches_are_as_large_as_what_was_measured_fits(monkeypatch: pytest.Monk
     assert run._size([x]) == 8  # ten would fit
     with computing(batch_size=50):
         assert run._size([x]) == 50  # whoever asks gets it
+
+
+def test_settled_batches_are_always_full() -> None:
+    run = Compiled(lambda x: (2 * x,), footprint=lambda _: 1000)
+    x = np.arange(7, dtype=np.float32)
+    run(x[:5])
+    with settled("graph", 8):
+        for count in (3, 5, 7):
+            np.testing.assert_array_equal(run(x[:count])[0], 2 * x[:count])
+    assert run._traced == {("graph", 5), ("graph", 8)}
 
 
 def test_numbers_are_checked() -> None:

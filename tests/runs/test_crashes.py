@@ -12,6 +12,7 @@ from quickruns import Runs, bytes_of
 
 import cnnvis
 from cnnvis.runs.merging import merge
+from cnnvis.runs.part import JOURNAL
 
 LOSSES = [("flushed", "flushed"), ("kept", "flushed"), ("kept", "kept"), ("mixed", "mixed")]
 """What a crash leaves: names, and what they hold. The second is a rename that came before its file."""
@@ -94,6 +95,27 @@ def test_a_crash_while_it_recovers(runs: Runs, tmp_path: Path, whole: dict[str, 
         except Crash:
             disk.lose(*rng.choice(LOSSES), rng)
         _require_same(runs, path, whole)
+
+
+def test_a_line_behind_a_torn_one_counts(
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    """What goes on where a line was torn, and crashes later, keeps what it said was done."""
+    last = _moments(runs, tmp_path / "counted")
+    said = 0
+    for later in range(10, last // 2, 10):
+        path = tmp_path / str(later)
+        _crashed(runs, path, last // 5, ("flushed", "flushed"))
+        with next(path.rglob(JOURNAL)).open("ab") as journal:
+            journal.write(b'{"sha256":"0a')
+        runs.reported.clear()
+        disk = Losing(path, later)
+        with pytest.raises(Crash):
+            runs.run(path, disk)
+        disk.lose("flushed", "flushed", random.Random(later))
+        said += len(runs.reported)
+        _require_same(runs, path, whole)
+    assert said
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
