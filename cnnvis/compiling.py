@@ -217,6 +217,8 @@ class Compiled:
         Says what it computes, the same in every process; nothing if that is not known.
     each
         How many samples it makes of each that it is given.
+    is_compilable
+        Whether it can be compiled at all.
     """
 
     function: Callable[..., Any]
@@ -224,6 +226,7 @@ class Compiled:
     footprint: Callable[[Sequence[Array]], int] = lambda arrays: 0
     identity: Callable[[], str] = str
     each: int = 1
+    is_compilable: bool = True
     _functions: dict[tuple[str, bool], Any] = field(default_factory=dict)
     _traced: set[tuple[str, int]] = field(default_factory=set)
     _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
@@ -350,15 +353,8 @@ class Compiled:
                 self._functions[key] = tensorflow().function(
                     self.function, autograph=False, jit_compile=way == "xla"
                 )
-            try:
-                # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-                answers = self._functions[key].get_concrete_function(*tensors)(*tensors)
-            except ValueError as error:
-                if "scope name" not in str(error):
-                    raise
-                # A layer's name that Keras takes, and a graph does not: a blank, a dollar.
-                self._settled = "eager"
-                return self._run("eager", tensors)
+            # A concrete function, since TensorFlow warns of every new tf.function that is traced.
+            answers = self._functions[key].get_concrete_function(*tensors)(*tensors)
         return [_plain(answer.numpy()) for answer in answers]
 
     def _way(self, size: int, remaining: int) -> str:
@@ -367,6 +363,8 @@ class Compiled:
         The graph, until the time that XLA might save is worth the time that it takes to compile.
         """
         asked = _now().compile
+        if not self.is_compilable:
+            return "eager"
         if asked != "auto":
             return asked
         if is_mixed():

@@ -8,6 +8,7 @@ between. Backpropagation modifiers change how that gradient passes a rectifier.
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -206,6 +207,12 @@ class Pass:
         """How many calls of layers it runs through."""
         return len(self._calls)
 
+    @property
+    def is_compilable(self) -> bool:
+        """Whether a graph takes the names of all layers: Keras has some with a blank or a dollar."""
+        names = (str(layer.name) for call in self._calls for layer in call.layers())
+        return all(re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name) for name in names)
+
     def footprint(self, x: Sequence[Array]) -> int:
         """How many bytes one of these inputs takes on its way, about, with the gradient's way back."""
         # Where a length is not known before, it is hardly more than the input's.
@@ -224,7 +231,7 @@ class Pass:
 
 def compiled_forward(run: Pass, identity: Callable[[], str]) -> Compiled:
     """A function of the inputs, (n, ...) each, that gives the target's outputs, (n, ...) each."""
-    return Compiled(lambda *x: run.outputs(x), run.layers, run.footprint, identity)
+    return _compiled(run, lambda *x: run.outputs(x), identity)
 
 
 def compiled_gradient(
@@ -257,7 +264,7 @@ def compiled_gradient(
             return units, sizes, reduced(*activations[:1], found)
         return units, sizes, found, *activations[:1]
 
-    return Compiled(gradient, run.layers, run.footprint, identity)
+    return _compiled(run, gradient, identity)
 
 
 def compiled_mean(
@@ -301,7 +308,13 @@ def compiled_mean(
         found = _gradient(tape, scores, rows)
         return (tf.reduce_sum(tf.reshape(found, [-1, parts, *explained.shape[1:]]), axis=1),)
 
-    return Compiled(mean, run.layers, run.footprint, identity, each=parts)
+    return _compiled(run, mean, identity, parts)
+
+
+def _compiled(
+    run: Pass, function: Callable[..., Any], identity: Callable[[], str], each: int = 1
+) -> Compiled:
+    return Compiled(function, run.layers, run.footprint, identity, each, run.is_compilable)
 
 
 def _gradient(tape: Any, scores: Any, source: Any) -> Any:
