@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import random
 import shlex
@@ -197,10 +198,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(server: Server, fo
             "--into", into, "--resume", "-r", "numpy", "-o", folder / "killed.npz", "-q",
         ]  # fmt: skip
 
-    began = time.monotonic()
-    code, said = server.run(*words(folder / "unkilled"))
-    assert code == 0, said
-    took = time.monotonic() - began
+    took = math.inf
+    for name in ("first", "unkilled"):  # the first takes longer
+        began = time.monotonic()
+        code, said = server.run(*words(folder / name))
+        assert code == 0, said
+        took = min(took, time.monotonic() - began)
     expected, maps = bytes_of(folder / "unkilled"), (folder / "killed.npz").read_bytes()
     kills = finished = 0
     while kills < KILLS:
