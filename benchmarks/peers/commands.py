@@ -62,7 +62,7 @@ def _command(
         technique = "saliency" if library == "cnnvis" else "keras-vis:saliency"
         return [
             python.parent / "cnnvis", "run", technique, model, "--data", data, "--backprop", "none",
-            "--filter", "0", "--quiet", "--out", folder / "out.npz",
+            "--filter", "0", "--quiet", "--out", folder / "out.npz", "--into", "none",
         ]  # fmt: skip
     own = {**job, "network": str(model), "data": str(data), "images": count,
            "save": str(folder / "out.npz"), "shape": None}  # fmt: skip

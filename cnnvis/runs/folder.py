@@ -251,7 +251,8 @@ def kept_in(
         note(f"what is computed is kept in {str(path)!r}; stopped, it goes on with --resume")
     DISK.require_folder(path)
     with locked(path):
-        before = _begun(path, resume=into.resume)
+        # Whoever types the same again, and never asked for a folder, means no other run.
+        before = _begun(path, resume=into.resume or into.folder is None)
         now = manifest.facts(
             techniques,
             subject.model,

@@ -243,8 +243,12 @@ def test_many_images_are_kept_without_being_asked(
     kept = tmp_path / "out" / "saliency_classes_guided.run"
     assert done.returncode == 0 and kept.is_dir()
     assert "note: what is computed is kept in 'out/saliency_classes_guided.run'" in done.stderr
-    assert "holds a run already" in explain("-o", "out/").stderr
-    assert explain("-o", "out/", "--resume").returncode == 0
+    before = bytes_of(kept)
+    for again in ((), ("--resume",)):
+        assert explain("-o", "out/", *again).returncode == 0
+        assert bytes_of(kept) == before
+    other = explain("-o", "out/", "-l", "classes", "--class", 1)
+    assert other.returncode == 2 and "holds another run" in other.stderr
     assert explain("-o", "few/", "-im", *range(10)).returncode == 0
     assert explain("-o", "none/", "--into", "none").returncode == 0
     chained = explain("grad-cam", "multiply", "png", "--limit", 3, "-o", "chain/", command="chain")
