@@ -193,7 +193,7 @@ def _fitting(each: int, measured: int = 0) -> int:
 
 def _power(number: int) -> int:
     """The largest power of two that is not above a number; at least 1."""
-    return int(2 ** int(math.log2(max(number, 1))))
+    return 1 << (max(int(number), 1).bit_length() - 1)
 
 
 def batch_size(default: int = BATCH) -> int:

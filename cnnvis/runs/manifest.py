@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.compiling import THREADS, settled_way
+from cnnvis.compiling import THREADS, is_mixed, settled_way
 from cnnvis.errors import UserError
 from cnnvis.explaining import images_at_once
 from cnnvis.files import sha256
@@ -126,6 +126,7 @@ def computed(
         "batch_size": min(batch, shard_size),
         "shard_size": shard_size,
         "threads": None if threads is None else int(threads),
+        "mixed_precision": is_mixed(),
     }
 
 

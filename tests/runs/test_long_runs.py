@@ -172,6 +172,7 @@ def test_what_is_there_is_not_written_over(explain: Typed, tmp_path: Path) -> No
         (("-im", 0, 1, 2), "images"),
         (("--batch-size", 3), "batch_size of computed was 4 and is 3"),
         (("--compile", "eager"), "compile of computed was graph and is eager"),
+        (("--mixed-precision",), "mixed_precision of computed was false and is true"),
         (("--shard-size", 5), "shard_size of computed was 4 and is 5"),
         (("--class-names", "a", "b", "c"), "class_names was null"),
         (("--shard", "1/2"), "part was 1/1 and is 1/2"),
