@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
 from contextlib import suppress
@@ -63,7 +62,7 @@ class Watch:
 
 def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
     """Go through the cases, from where an earlier process was stopped."""
-    from cnnvis import _tensorflow
+    from cnnvis import _tensorflow, machine
     from cnnvis.cli import main as command
 
     sys.path.insert(0, str(folder))  # where a module lies that nobody may import
@@ -81,7 +80,9 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
         os.ftruncate(spoken, 0)
         os.lseek(spoken, 0, os.SEEK_SET)
         out.write(json.dumps({"begins": number}) + "\n")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with suppress(OSError):  # elsewhere than on Linux the peak so far stays
+            Path("/proc/self/clear_refs").write_text("5")
+        held = machine.peak_memory()
         watch.seen.clear()
         watch.is_on = True
         code: Any = "no end"
@@ -103,7 +104,7 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
                     "said": said[-2000:],
                     "seen": watch.seen,
                     "left": sorted(one.name for one in left.iterdir()),
-                    "more": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024,
+                    "more": machine.peak_memory() - held,
                 }
             )
             + "\n"

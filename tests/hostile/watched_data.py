@@ -92,6 +92,7 @@ def _alarm(*_: Any) -> None:
 def _main() -> None:
     global watching
     import cnnvis
+    from cnnvis import machine
 
     _warmed()
     sys.addaudithook(_watch)
@@ -111,8 +112,8 @@ def _main() -> None:
         watching = False
         signal.setitimer(signal.ITIMER_PROF, 0)
         took = time.process_time() - started + _children() - before
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        most = max(most, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+        most = max(machine.peak_memory() // 2**20, children)
         told = {"name": case["name"], "end": end, "took": took, "most": most, "seen": seen}
         print(json.dumps(told), flush=True)
 
