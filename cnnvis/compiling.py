@@ -277,6 +277,9 @@ class Compiled:
                     size = (size + 1) // 2
                     log.info("a batch did not fit into memory; going on with %d at a time", size)
                     continue
+                if kept == count == size:
+                    advance(kept)
+                    return found  # all in one: there is nothing to put together
                 if not answers:
                     answers = [np.empty((count, *one.shape[1:]), one.dtype) for one in found]
                 for answer, one in zip(answers, found, strict=True):

@@ -280,6 +280,7 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, default=scratch)
     parser.add_argument("--out", type=Path, default=HERE.parent)
     chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
     groups = dict.fromkeys(["keras", *(LIBRARIES[name] for name in chosen.libraries)])
     pythons = {name: environment(chosen.environments, name) for name in groups}
     before: dict[str, Any] = {"networks": {}, "commands": ""}

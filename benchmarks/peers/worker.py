@@ -1,8 +1,8 @@
 """One library, in a process and an environment of its own: told what to explain, it says how long.
 
 Reads a line of JSON for each job, {"network", "method", "images", "steps"}, and answers with one:
-{"seconds"}, or {"lacks": why}. The first call of each kind warms up and is not timed, nor is the
-second where calls are short: by then whoever chooses how to compile has chosen. A job given
+{"seconds"}, or {"lacks": why}. The first calls of each kind, of some seconds together, warm up and
+are not timed: by then whoever chooses how to compile has chosen. A job given
 as an argument is done once, and what came out is written to the file that it names as "save".
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 
 BATCH = 32
 NOISE = 0.15
-SHORT = 5.0  # seconds
+WARM = 3.0  # seconds
 LONG = ("MobileNetV2", "ResNet50", "VGG16")  # 21 s for a saliency map of the first
 
 
@@ -47,8 +47,7 @@ def main() -> None:
                 calls.clear()  # of one network at a time
                 calls[key] = LIBRARIES[library](job)
                 began = time.perf_counter()
-                calls[key]()
-                if time.perf_counter() - began < SHORT:
+                while time.perf_counter() - began < WARM:
                     calls[key]()
             start = time.perf_counter()
             calls[key]()
