@@ -27,6 +27,7 @@ from typing import Any
 # As where cnnvis is installed: compiled Python is kept.
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
+CNNVIS = str(Path(sys.executable).with_name("cnnvis"))
 YARDSTICK = [sys.executable, "-c", "import rich.console, pluggy, importlib.metadata"]
 COMMANDS = ["list-plugins", "--help", "run --help", "run saliency --help", "show saliency"]
 RUN = ["run", "saliency", "demo"]
@@ -46,7 +47,7 @@ def commands(rounds: int) -> list[str]:
     taken: dict[str, list[float]] = {command: [] for command in COMMANDS}
     yardstick: list[float] = []
     for number in range(rounds + 1):
-        times = {command: seconds(["cnnvis", *command.split()]) for command in COMMANDS}
+        times = {command: seconds([CNNVIS, *command.split()]) for command in COMMANDS}
         base = seconds(YARDSTICK)
         if number == 0:  # the first fills caches
             continue
