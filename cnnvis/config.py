@@ -34,7 +34,10 @@ from cnnvis.registry import CHOICE, Registry, registry
 FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"
 
-GENERAL = ("class_names", "plugins")
+TRUSTED = "trusted"
+"""The key of the user's own file that lists folders whose settings may name code to be run."""
+
+GENERAL = ("class_names", "plugins", TRUSTED)
 """Keys that belong to no plugin: lists of names."""
 
 TABLES = ("chains", "axes")
@@ -99,8 +102,9 @@ def _sources(
 def plugin_files() -> list[tuple[Path, str | None]]:
     """The files of plugins that settings name, each with what stands against running it, if any.
 
-    They are Python code that runs with every command, so a settings file that belongs to somebody
-    else, such as one left in a shared folder above this one, is not followed.
+    They are Python code that runs with every command. So a settings file that belongs to somebody
+    else, such as one left in a shared folder above this one, is not followed; nor is a project's
+    before its user has said that the folder is to be trusted, as it may have come from anywhere.
 
     Raises
     ------
@@ -111,13 +115,44 @@ def plugin_files() -> list[tuple[Path, str | None]]:
     for path in (user_file(), project_file()):
         if path is None or not is_there(path):
             continue
-        names = settings_in(path)[0].get("plugins", [])
-        for name in names if isinstance(names, list) else ():
-            file = path.parent / Path(str(name)).expanduser()
+        names = _names(path, "plugins")
+        may_run = path == user_file() or not names or _is_trusted(path.parent)
+        for name in names:
+            file = path.parent / Path(name).expanduser()
             stranger = next((one for one in (path, file) if not _is_ours(one)), None)
-            objection = f"{str(stranger)!r} belongs to another user, so it is not run"
-            found.append((file, objection if stranger else None))
+            objection = None
+            if stranger is not None:
+                objection = f"{str(stranger)!r} belongs to another user, so it is not run"
+            elif not may_run:
+                objection = (
+                    f"{str(path)!r} names it, and what is in that folder has not been trusted to run. "
+                    "If it is yours, or you have read it, say so once there: cnnvis config trust"
+                )
+            found.append((file, objection))
     return found
+
+
+def _names(path: Path, key: str) -> list[str]:
+    """A list of names in a file, as far as it is one; whoever reads all of it says what is wrong."""
+    held = settings_in(path)[0].get(key, []) if is_there(path) else []
+    return [str(one) for one in held] if isinstance(held, list) else []
+
+
+def _is_trusted(folder: Path) -> bool:
+    return str(folder.resolve()) in _names(user_file(), TRUSTED)
+
+
+def trust(folder: Path) -> Path:
+    """Let the files of plugins run that the settings of a folder name; the file that says so now.
+
+    Raises
+    ------
+    UserError
+        If the user's file is no TOML, or cannot be written.
+    """
+    if not _is_trusted(folder):
+        change(user_file(), TRUSTED, [*_names(user_file(), TRUSTED), str(folder.resolve())])
+    return user_file()
 
 
 def _is_ours(path: Path) -> bool:
@@ -159,6 +194,11 @@ def read(path: Path) -> Source:
         If it is no TOML, or holds keys or values that nothing knows; with the line.
     """
     held, table = settings_in(path)
+    if TRUSTED in held and path != user_file():
+        raise UserError(
+            f"{str(path)!r} has the key {TRUSTED!r}, which only the user's own file may have; "
+            "cnnvis config trust writes it there"
+        )
     source = Source(str(path), held, path, table)
     for key, value in held.items():
         try:
@@ -207,7 +247,9 @@ def _check(key: str, value: Any) -> None:
         return
     plugins = plugins_of(key)
     if not plugins and (
-        registry().only is not None or key in {one.name for one in registry().broken}
+        registry().only is not None
+        or key in {one.name for one in registry().broken}
+        or any(objection for _, objection in plugin_files())
     ):
         return  # settings of a plugin that is there, but was not loaded
     if not plugins:
@@ -350,6 +392,8 @@ def change(path: Path, key: str, value: Any) -> None:
     from cnnvis.files import editable, written_whole
 
     table, _, option = key.rpartition(".")
+    if key == TRUSTED and path != user_file():
+        raise UserError(f"{key} is set in the user's own file only: cnnvis config trust")
     document = editable(path)
     holder: Any = document
     for part in [
@@ -429,6 +473,7 @@ def schema() -> dict[str, Any]:
     properties: dict[str, Any] = {
         "class_names": {"type": "array", "items": {"type": "string"}},
         "plugins": {"type": "array", "items": {"type": "string"}},
+        TRUSTED: {"type": "array", "items": {"type": "string"}},
         "chains": {"type": "object", "additionalProperties": {"type": "object"}},
         "axes": {"type": "object", "properties": dict.fromkeys(NAMES, _AXIS)},
     }

@@ -309,6 +309,7 @@ def test_files_of_plugins_in_settings(typed: Any, tmp_path: Path) -> None:
     (tmp_path / "cnnvis.toml").write_text(
         'plugins = ["mine.py", "bad.py", "gone.py"]\n[good]\nsize = 9\n'
     )
+    typed("config", "trust")
     assert "9" in typed("run", "good", "demo").stdout
     states = {one["name"]: one for one in json.loads(typed("list-plugins", "--json").stdout)}
     assert states["good"]["state"] == "ok" and states["good"]["distribution"] == "mine.py"
@@ -318,6 +319,46 @@ def test_files_of_plugins_in_settings(typed: Any, tmp_path: Path) -> None:
     assert done.returncode == 0 and "good" not in done.stdout
     assert "Only the built-in plugins were loaded" in done.stdout
     assert typed("--no-plugins", "run", "model-summary", "demo").returncode == 0  # [good] is there
+
+
+def test_files_that_a_folder_names_run_once_it_is_trusted(
+    typed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder may have come out of anybody's archive, and its files are the user's own then."""
+    (tmp_path / "mine.py").write_text(
+        FILE.replace('("good")', '("good", gives="table")') + "open('canary', 'w').close()\n"
+    )
+    (tmp_path / "cnnvis.toml").write_text('plugins = ["mine.py"]\n[good]\nsize = 9\n')
+    listed = json.loads(typed("list-plugins", "--json").stdout)
+    (mine,) = [one for one in listed if one["name"] == "mine.py"]
+    assert mine["state"] == "broken" and "say so once there: cnnvis config trust" in mine["reason"]
+    assert typed("config").returncode == 0
+    assert typed("run", "model-summary", "demo").returncode == 0
+    done = typed("run", "good", "demo")
+    assert done.returncode == 2 and "no technique named 'good'" in done.stderr
+    assert "has not been trusted to run" in done.stderr
+    assert not (tmp_path / "canary").exists()
+    assert typed("config", "set", "trusted", str(tmp_path)).returncode == 2
+    assert typed("config", "trust").returncode == 0
+    assert "9" in typed("run", "good", "demo").stdout
+    assert (tmp_path / "canary").exists()
+    below = tmp_path / "below"
+    below.mkdir()
+    (below / "cnnvis.toml").write_text('plugins = ["mine.py"]\n')
+    (below / "mine.py").write_text(FILE)
+    monkeypatch.chdir(below)  # what lies in a trusted folder is not trusted with it
+    assert typed("run", "good", "demo").returncode == 2
+
+
+def test_a_folder_does_not_trust_itself(typed: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    (tmp_path / "cnnvis.toml").write_text(
+        f'plugins = ["mine.py"]\ntrusted = ["{tmp_path.as_posix()}"]\n'
+    )
+    done = typed("run", "model-summary", "demo")
+    assert done.returncode == 2 and "only the user's own file may have" in done.stderr
+    listed = json.loads(typed("list-plugins", "--json").stdout)
+    assert [one["state"] for one in listed if one["name"] == "mine.py"] == ["broken"]
 
 
 def test_files_of_other_people_are_not_run(
@@ -330,6 +371,7 @@ def test_files_of_other_people_are_not_run(
     os.chown(tmp_path / "cnnvis.toml", 1234, -1) if os.getuid() == 0 else monkeypatch.setattr(
         os, "getuid", lambda: 4321
     )
+    typed("config", "trust")
     listed = json.loads(typed("list-plugins", "--json").stdout)
     (mine,) = [one for one in listed if one["name"] == "mine.py"]
     assert mine["state"] == "broken" and "belongs to another user" in mine["reason"]

@@ -74,6 +74,15 @@ def unset_setting(key: str, *, user: bool = False) -> None:
     line(path)
 
 
+def trust_folder() -> None:
+    """Let the plugins run whose files the settings of this folder, or of one above it, name."""
+    path = config.project_file()
+    if path is None:
+        raise UserError(f"there is no {config.FILE} here or above, so there is nothing to trust")
+    config.trust(path.parent)
+    line(f"plugins that {path} names may run")
+
+
 def edit_settings(*, user: bool = False) -> None:
     """Open the file in an editor, and check it afterwards."""
     path = _file(user)
