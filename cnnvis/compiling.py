@@ -217,8 +217,6 @@ class Compiled:
         Says what it computes, the same in every process; nothing if that is not known.
     each
         How many samples it makes of each that it is given.
-    is_compilable
-        Whether it can be compiled at all.
     """
 
     function: Callable[..., Any]
@@ -226,7 +224,6 @@ class Compiled:
     footprint: Callable[[Sequence[Array]], int] = lambda arrays: 0
     identity: Callable[[], str] = str
     each: int = 1
-    is_compilable: bool = True
     _functions: dict[tuple[str, bool], Any] = field(default_factory=dict)
     _traced: set[tuple[str, int]] = field(default_factory=set)
     _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
@@ -366,8 +363,6 @@ class Compiled:
         The graph, until the time that XLA might save is worth the time that it takes to compile.
         """
         asked = _now().compile
-        if not self.is_compilable:
-            return "eager"
         if asked != "auto":
             return asked
         if is_mixed():

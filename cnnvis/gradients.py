@@ -30,11 +30,11 @@ swapping = threading.RLock()
 
 @dataclass(frozen=True)
 class Swap:
-    """A layer's activation, or its whole call, to be replaced while a network is traced."""
+    """A layer's activation, its whole call or its name, to be replaced while a network is traced."""
 
     layer: Any
     attribute: str
-    replacement: Callable[..., Any]
+    replacement: Callable[..., Any] | str
 
 
 @contextmanager
@@ -84,6 +84,18 @@ def linear_target(call: Call) -> tuple[list[Swap], Callable[[Any], Any] | None]:
     if type(activation).__name__ == "Softmax" or _name_of(activation) in SQUASHING:
         return [Swap(layer, "activation", lambda x: x)], activation
     return [], None
+
+
+def plain_names(call: Call) -> list[Swap]:
+    """What gives layers names that TensorFlow's graphs take: Keras's own may hold a blank or a dollar."""
+    swaps = []
+    for layer in call.layers():
+        plain = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", f"{layer.name}")
+        if not re.match(r"[A-Za-z0-9.]", plain):
+            plain = f"layer{plain}"
+        if plain != layer.name:
+            swaps.append(Swap(layer, "name", plain))
+    return swaps
 
 
 def _squashes(*names: str) -> bool:
@@ -171,7 +183,7 @@ class Pass:
         return self.graph.run(
             x,
             wanted,
-            lambda call: swapped(self.swaps.get(call.name, ())),
+            lambda call: swapped([*self.swaps.get(call.name, ()), *plain_names(call)]),
             lambda slot, value: watch(value) if slot in self.activations else None,
         )
 
@@ -206,12 +218,6 @@ class Pass:
     def layers(self) -> int:
         """How many calls of layers it runs through."""
         return len(self._calls)
-
-    @property
-    def is_compilable(self) -> bool:
-        """Whether a graph takes the names of all layers: Keras has some with a blank or a dollar."""
-        names = (str(layer.name) for call in self._calls for layer in call.layers())
-        return all(re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name) for name in names)
 
     def footprint(self, x: Sequence[Array]) -> int:
         """How many bytes one of these inputs takes on its way, about, with the gradient's way back."""
@@ -314,7 +320,7 @@ def compiled_mean(
 def _compiled(
     run: Pass, function: Callable[..., Any], identity: Callable[[], str], each: int = 1
 ) -> Compiled:
-    return Compiled(function, run.layers, run.footprint, identity, each, run.is_compilable)
+    return Compiled(function, run.layers, run.footprint, identity, each)
 
 
 def _gradient(tape: Any, scores: Any, source: Any) -> Any:

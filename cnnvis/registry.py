@@ -236,10 +236,7 @@ class Registry:
         if found is not None:
             return found
         self.require_unbroken(name)
-        names = [plugin.name for plugin in self.of(kind)]
-        raise UserError(
-            f"there is no {kind} named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
-        )
+        raise self._nothing(kind, name, [plugin.name for plugin in self.of(kind)])
 
     def step(self, name: str) -> Plugin:
         """The technique, transform or renderer of that name.
@@ -256,8 +253,16 @@ class Registry:
                 return self.get(kind, name)
         self.require_unbroken(name)
         names = [plugin.name for plugin in self if plugin.kind in STEPS]
-        raise UserError(
-            f"there is no step named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
+        raise self._nothing("step", name, names)
+
+    def _nothing(self, what: str, name: str, names: list[str]) -> UserError:
+        # One that could not be loaded may hold it: nobody knows what is in there.
+        unread = "".join(
+            f" {one.name} could not be loaded: {one.reason}" for one in self.broken[:3]
+        )
+        return UserError(
+            f"there is no {what} named {name!r}.{nearest(name, names)} There are: "
+            f"{', '.join(names)}.{unread}"
         )
 
     def require_unbroken(self, name: str) -> None:

@@ -163,9 +163,28 @@ def test_names_that_no_graph_takes(keras: Any, name: str) -> None:
     x = np.random.default_rng(1).random((3, 4), np.float32)
     found = cnnvis.Model(network, filters=1).input_gradient(x)
     np.testing.assert_allclose(found, np.tile(network.get_weights()[0][:, 1], (3, 1)), rtol=1e-6)
+    found = cnnvis.run("activation-max", network, filter=1, iterations=3, backprop=None).array
+    assert np.isfinite(found).all() and np.ptp(found) > 0
+    assert network.layers[-1].name == name
     # Keras itself is as it was: a layer that is made and called now stands in no other's name.
     assert keras.Input((2,)) is not None
     assert "/" not in keras.Sequential([layers.Input((4,)), layers.Dense(2)]).weights[0].name
+
+
+def test_such_names_within_other_layers(keras: Any) -> None:
+    layers = keras.layers
+
+    def network(name: str) -> Any:
+        inner = keras.Sequential([layers.Input((4,)), layers.Dense(3, "relu", name=name)])
+        around = [layers.TimeDistributed(inner, name=f"{name}s"), layers.Flatten()]
+        return keras.Sequential([layers.Input((5, 4)), *around, layers.Dense(2)])
+
+    strange, plain = network("$x"), network("x")
+    plain.set_weights(strange.get_weights())
+    x = np.random.default_rng(1).normal(size=(3, 5, 4)).astype(np.float32)
+    ours, same = (cnnvis.Model(one, filters=1).input_gradient(x) for one in (strange, plain))
+    np.testing.assert_array_equal(ours, same)
+    assert np.ptp(ours) > 0
 
 
 def test_footprints_grow_with_the_network(classifier: Any, images: Any) -> None:

@@ -80,7 +80,7 @@ def trust_folder() -> None:
     if path is None:
         raise UserError(f"there is no {config.FILE} here or above, so there is nothing to trust")
     config.trust(path.parent)
-    line(f"plugins that {path} names may run")
+    line(f"the plugins that {path} names may run from now on")
 
 
 def edit_settings(*, user: bool = False) -> None:

@@ -104,3 +104,27 @@ def test_each_ends_soon_and_in_little_memory(told: list[dict[str, Any]]) -> None
 
 def test_none_runs_anything(told: list[dict[str, Any]]) -> None:
     assert {one["name"]: one["seen"] for one in told if one["seen"]} == {}
+
+
+@pytest.mark.slow
+def test_the_command_line_refuses_them(tmp_path: Path, command: Any) -> None:
+    """As a person meets them: real processes, exit code 2, a sentence, and nothing left behind."""
+    every = [case for case in _module().cases(tmp_path) if case.use == "read"]
+    some = [case for case in every if not case.may_be_fine][::5]
+    assert {case.name.partition(":")[0] for case in some} >= {"pickles", "npz", "hdf5", "pictures"}
+    before = _listed(tmp_path)
+    wrong = {}
+    for case in some:
+        done = command(
+            *("run", "saliency", "demo", "--data", case.path, "--out", tmp_path / "map.npz"),
+            cwd=tmp_path,
+        )
+        if (
+            done.returncode != 2
+            or not done.stderr.startswith("error: ")
+            or "Traceback" in done.stderr
+            or done.stdout
+        ):
+            wrong[case.name] = (done.returncode, done.stderr[-500:])
+    assert not wrong
+    assert _listed(tmp_path) == before
