@@ -81,7 +81,10 @@ def pack_explanation(explanation: Explanation, folder: Path) -> None:
             where = str(folder / "samples")
             pack_samples(samples, folder / "samples")
     replace(explanation, samples=None, other_inputs=()).write(folder / "explanation.npz")
-    (folder / "samples.json").write_text(json.dumps(where))
+    for number, one in enumerate(explanation.other_inputs):
+        pack_explanation(one, folder / f"other-{number}")
+    facts = {"samples": where, "others": len(explanation.other_inputs)}
+    (folder / "facts.json").write_text(json.dumps(facts))
 
 
 def unpack_explanation(folder: Path, known: Mapping[str, Samples] | None = None) -> Explanation:
@@ -98,7 +101,10 @@ def unpack_explanation(folder: Path, known: Mapping[str, Samples] | None = None)
         If there is none, or no good one.
     """
     found = Explanation.load(folder / "explanation.npz")
-    where = json.loads((folder / "samples.json").read_text())
+    facts = json.loads((folder / "facts.json").read_text())
+    others = [unpack_explanation(folder / f"other-{i}", known) for i in range(facts["others"])]
+    found = replace(found, other_inputs=tuple(others))
+    where = facts["samples"]
     if where is None:
         return found
     samples = (known or {}).get(where)

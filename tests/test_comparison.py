@@ -198,3 +198,22 @@ def test_settings_hold_for_both_sides(typed: Any, tmp_path: Path) -> None:
     (tmp_path / "cnnvis.toml").write_text('[saliency]\nbackprop = "none"\n')
     done = typed("compare", "saliency", "saliency", "--backprop", "none", "demo", "--json")
     assert json.loads(done.stdout)["in_all"]["largest"] == 0
+
+
+FAILING = """
+import cnnvis
+
+@cnnvis.renderer("mine", suffixes=(".mine",))
+def mine(explanation, path):
+    "Fail."
+    raise ValueError("no ink")
+"""
+
+
+def test_a_renderer_that_fails_costs_no_numbers(typed: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FAILING)
+    words = ["compare", "saliency", "grad-cam", "demo", "--images", 0, "--out", "a.mine"]
+    done = typed("--plugin", "mine.py", *words)
+    assert done.returncode == 1 and "ValueError: no ink" in done.stderr
+    assert "pearson" in done.stdout
+    assert "a.mine" not in done.stdout and not (tmp_path / "a.mine").exists()

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,11 @@ def test_samples_and_explanations_travel_whole(tmp_path: Path) -> None:
     assert found.targets == given.targets and found.provenance == given.provenance
     assert found.axes == given.axes and found.notes == given.notes
     assert found.samples is not None and found.samples.input == "left"
+    several = replace(given, other_inputs=(replace(given, maps=given.array + 1),))
+    parcels.pack_explanation(several, tmp_path / "several")
+    (other,) = parcels.unpack_explanation(tmp_path / "several").other_inputs
+    np.testing.assert_array_equal(other.array, given.array + 1)
+    assert other.samples is not None and other.targets == given.targets
     table = cnnvis.Explanation(table={"a": [1, None], "b": ["x", "y"]})
     parcels.pack_explanation(table, tmp_path / "table")
     assert parcels.unpack_explanation(tmp_path / "table").table == {"a": [1, None], "b": ["x", "y"]}

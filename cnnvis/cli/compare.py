@@ -13,6 +13,7 @@ from cnnvis.cli.packages import FAILED
 from cnnvis.cli.progress import Bars
 from cnnvis.comparison import Comparison, Side, compare
 from cnnvis.config import with_settings
+from cnnvis.errors import PluginError, together
 from cnnvis.explanation import Explanation
 from cnnvis.names import file_name, json_text, unused
 from cnnvis.registry import registry
@@ -48,15 +49,22 @@ def compared(
             unused(_path(found, out, writer.suffixes[0]), taken): found
             for found in (first, *first.other_inputs)
         }
+        failed: dict[Path, PluginError] = {}
         for path, found in every.items():
-            write(found.figure(), writer, path, options)
+            try:
+                write(found.figure(), writer, path, options)
+            except PluginError as error:  # of one figure; the numbers do not depend on it
+                failed[path] = error
     if json:
         facts = [_facts(found) for found in every.values()]
         console.whole(json_text(facts[0] if len(facts) == 1 else facts) + "\n")
     for path, found in () if json else every.items():
         results.print(console.words((found.names[0], "bold"), " and ", (found.names[1], "bold")))
         registry().get("renderer", "terminal")(Explanation(table=_table(found)), results)
-        console.line(path)
+        if path not in failed:
+            console.line(path)
+    if failed:
+        raise together(list(failed.values()))
     if not quiet:
         for note in dict.fromkeys((*first.first.notes, *first.second.notes)):
             messages.print(console.sentence("note", "bold", note))
