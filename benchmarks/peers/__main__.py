@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+from aims import aims
 from networks import IMAGES, SHAPES
 from rich.progress import Progress
 
@@ -211,6 +212,14 @@ def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, 
         if medians:
             mean = math.exp(statistics.fmean(map(math.log, medians)))
             lines.append(f"| {name} | {mean:.2f} | {len(medians)} |")
+    rows = {
+        (network, method): {
+            name: statistics.median(each) for name in others if (each := ratios(times, name))
+        }
+        for network, methods in found.items()
+        for method, times in methods.items()
+    }
+    lines += ["", *aims(rows)]
     return "\n".join(lines) + "\n"
 
 
