@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import random
 import shlex
@@ -93,6 +94,70 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }
 
 
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2, 2**31, 2**63, 10**400, 0.5, 1e308, "", "a", "1", [], {}),
+    *(float("nan"), [None, 4], ["d", 0, 0], [[]], {"class_name": "Dense"}, {"config": {}}),
+    *("Dense", "Conv2D", "Lambda", "Sequential", "Functional", "InputLayer", "TimeDistributed"),
+    *(
+        "Wrapper",
+        "softmax",
+        "os>system",
+        "keras.layers",
+        "builtins",
+        "__keras_tensor__",
+        "function",
+    ),
+)
+KEYS = (
+    *("class_name", "config", "module", "registered_name", "name", "layers", "layer", "activation"),
+    *(
+        "inbound_nodes",
+        "input_layers",
+        "output_layers",
+        "batch_shape",
+        "batch_input_shape",
+        "units",
+    ),
+    *("filters", "kernel_size", "function", "arguments", "build_config", "compile_config", "dtype"),
+)
+
+
+def changed_tree(data: bytes, chance: random.Random) -> bytes | None:
+    """JSON with some of its values and keys changed, and still JSON; None if it is none before."""
+    try:
+        tree = [json.loads(data)]
+        for _ in range(chance.choice([1, 1, 2, 4, 16])):
+            places = list(_places(tree))
+            holder, key = chance.choice(places)
+            match chance.randrange(6):
+                case 0:
+                    del holder[key]
+                case 1 | 2:
+                    holder[key] = chance.choice(VALUES)
+                case 3:
+                    other, place = chance.choice(places)
+                    holder[key] = json.loads(json.dumps(other[place]))
+                case 4:
+                    holder[key] = (
+                        [holder[key]] if chance.random() < 0.5 else {"config": holder[key]}
+                    )
+                case 5 if isinstance(holder, dict):
+                    holder[chance.choice(KEYS)] = chance.choice([holder.pop(key), *VALUES])
+            if not tree:
+                return b"null"
+        return json.dumps(tree[0]).encode()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every value of a tree: what holds it, and by which key or number."""
+    for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+        yield tree, key
+        if isinstance(tree[key], dict | list):
+            yield from _places(tree[key])
+
+
 def kept(target: str) -> list[bytes]:
     """The files of a target's corpus, in order."""
     return [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
@@ -104,6 +169,9 @@ def mutations(target: str, count: int, seed: int) -> Iterator[bytes]:
     words = [*b"()[]{}.,:=-+'\"\\\n", 0, 127, 128, 255]
     for _ in range(count):
         data = bytearray(chance.choice(files))
+        if target == "configuration" and chance.random() < 0.7:
+            yield changed_tree(bytes(data), chance) or bytes(data)
+            continue
         for _ in range(chance.choice([1, 1, 2, 4, 16])):
             place = chance.randrange(len(data) + 1)
             match chance.randrange(5):

@@ -18,9 +18,6 @@ from fuzz.targets import TARGETS, kept, mutations  # noqa: E402
 def test_nothing_but_a_refusal_comes_of_any_file(
     target: str, count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    config = pytest.importorskip("cnnvis.loaders.config")
-    if target == "configuration" and not hasattr(config, "read_json"):
-        pytest.skip("there is no check of configurations before Keras")
     monkeypatch.chdir(tmp_path)
     for data in kept(target):
         TARGETS[target](data)
