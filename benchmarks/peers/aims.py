@@ -23,9 +23,8 @@ that a map is titled with: a fifteenth of five steps. Where a map is as large as
 small, as in `nea_to_ceu.hdf5`, what cnnvis looks at besides (whether inputs and maps are finite, whether a map
 is blank, and putting the maps of all batches into one array) takes a tenth of the time; a bare loop
 hands back a list of batches. Xplique's guided backpropagation knows ReLU alone and leaves the
-LeakyReLU of that network as they are: it takes the plain gradient there. The forward pass that Grad-CAM is held
-against ends in numbers; Grad-CAM also goes back through the layers behind the last convolution, which
-are most of the weights of the small ones."""
+LeakyReLU of that network as they are: it takes the plain gradient there. Grad-CAM does more than the forward pass
+that it is held against: it goes back to the last convolution and enlarges its maps to the images' size."""
 
 
 def aims(rows: Rows) -> list[str]:
