@@ -1,0 +1,32 @@
+"""What identifies a file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnvis import files
+
+
+def test_a_sum_is_worked_out_once_and_never_of_an_older_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, name: (read.append(file), digest(file, name))[1]
+    )
+    path = tmp_path / "data"
+    for content in (b"one", b"two", b"six"):  # of one size, and within one tick
+        path.write_bytes(content)
+        assert files.sha256(path) == hashlib.sha256(content).hexdigest()
+    assert len(read) == 3
+    monkeypatch.setattr(files.time, "time_ns", lambda: path.stat().st_ctime_ns + 10**10)
+    for _ in range(3):
+        assert files.sha256(path) == hashlib.sha256(b"six").hexdigest()
+    assert len(read) == 4
+    path.write_bytes(b"eleven")
+    assert files.sha256(path) == hashlib.sha256(b"eleven").hexdigest()
