@@ -243,7 +243,8 @@ def list_plugins(kind: Kind | None = None, json: bool = False) -> None:
         screen.print(sentence(name, style, said))
     for one in known.broken:
         said = f"could not be loaded: {one.reason}".replace("\n", " ")
-        screen.print(words((f"{one.name} of {one.origin} {said}", "red")))
+        whose = "" if one.name == one.distribution else f" of {one.origin}"
+        screen.print(words((f"{one.name}{whose} {said}", "red")))
     if known.only is not None:
         also = f" and those of {', '.join(sorted(known.only))}" if known.only else ""
         screen.print(words((f"Only the built-in plugins{also} were loaded.", "dim")))

@@ -50,6 +50,7 @@ def _warmed() -> None:
     import h5py
     import msgspec  # noqa: F401
     import numpy
+    import platformdirs  # noqa: F401 (where the user's own settings would be)
     import zarr
     from PIL import Image
 
