@@ -111,6 +111,7 @@ def table(found: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
         "",
         f"Memory for {COUNTS[2]:,} images as a multiple of that for {COUNTS[1]}: {grown}. The aim is 1.2 for",
         "cnnvis. Their maps are 87 MB; the rest is what a batch of 256 takes on its way, which is up to a",
-        "quarter faster than one of 64 (--batch-size 64 makes it 1.18).",
+        "quarter faster than one of 64 (--batch-size 64 makes it 1.18). Captum starts sooner, as PyTorch is",
+        "imported sooner than TensorFlow and Keras, which alone take 2.8 s ([the table](startup.md)).",
     ]
     return "\n".join(lines) + "\n"
