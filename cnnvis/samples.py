@@ -171,9 +171,6 @@ class Samples:
     def __getitem__(self, index: int | slice | Sequence[int]) -> Samples:
         """Some of the samples, in the order given; they keep their places in the whole data set."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
-        is_whole = isinstance(index, slice) and np.array_equal(chosen, np.arange(len(self)))
-        if is_whole and isinstance(self.source, np.ndarray):
-            return self  # a copy of a large data set takes a while; what reads itself is read
         return replace(
             self,
             source=self.source[chosen],
