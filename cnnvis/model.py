@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+import random
 import re
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -473,7 +474,11 @@ class Model:
                 f"this technique explains networks with one input, and this one has "
                 f"{len(self.inputs)}: {', '.join(one.name for one in self.inputs)}"
             )
-        return rebuilt(self._shared.graph, self._target)
+        before = random.getstate()  # which Keras draws the seeds of layers from that it makes
+        try:
+            return rebuilt(self._shared.graph, self._target)
+        finally:
+            random.setstate(before)
 
     # What it answers
 

@@ -96,6 +96,18 @@ def batches(
 
 
 @contextmanager
+def making_layers() -> Iterator[None]:
+    """Let a library copy layers: Keras draws their seeds from Python's global random numbers."""
+    import random
+
+    before = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Random numbers of NumPy and TensorFlow from a seed; NumPy's go on afterwards as before."""
     import numpy as np

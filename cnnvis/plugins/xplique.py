@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.plugins._libraries import BATCH, batches, network_of, penultimate_of, seeded
+from cnnvis.plugins._libraries import (
+    BATCH,
+    batches,
+    making_layers,
+    network_of,
+    penultimate_of,
+    seeded,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +214,8 @@ def _explained(
     network = network_of(model, LIBRARY)
     if penultimate is not False:
         settings["conv_layer"] = penultimate_of(network, model, penultimate, len(samples.space))
-    library = getattr(attributions, kind)(network, batch_size=BATCH, **settings)
+    with making_layers():
+        library = getattr(attributions, kind)(network, batch_size=BATCH, **settings)
     parts = []
     for x, weights in batches(model, samples, BATCH if seed is None else 1):
         if seed is None:

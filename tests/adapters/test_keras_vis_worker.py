@@ -225,9 +225,11 @@ def test_what_speaks_against_an_output_is_refused() -> None:
 # The process
 
 
-def _children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
-    return [int(word) for word in found.stdout.split()]
+def _workers(pid: int) -> list[int]:
+    """The processes of keras-vis among a process's children: models are looked at in others."""
+    words = ["ps", "-o", "pid=,args=", "--ppid", str(pid)]
+    lines = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+    return [int(line.split()[0]) for line in lines if "keras_vis.worker" in line]
 
 
 def _is_running(pid: int) -> bool:
@@ -247,7 +249,7 @@ def test_the_process_ends_with_the_one_that_started_it(ending: signal.Signals) -
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.DEVNULL)  # fmt: skip
     assert parent.stdout is not None and parent.stdout.readline() == "started\n"
-    (worker,) = _children(parent.pid)
+    (worker,) = _workers(parent.pid)
     time.sleep(1)  # it is at work now
     os.kill(parent.pid, ending)
     parent.wait(timeout=60)
