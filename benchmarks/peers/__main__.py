@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import random
@@ -201,18 +200,6 @@ def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, 
                     if each else ""
                 )  # fmt: skip
             lines.append(f"| {Path(network).name} | {method} | {own} | {' | '.join(cells)} |")
-    lines += ["", "Geometric means over all rows that both have:", "", "| library | ratio | rows |",
-              "|---|---|---|"]  # fmt: skip
-    for name in others:
-        medians = [
-            statistics.median(each)
-            for methods in found.values()
-            for times in methods.values()
-            if (each := ratios(times, name))
-        ]
-        if medians:
-            mean = math.exp(statistics.fmean(map(math.log, medians)))
-            lines.append(f"| {name} | {mean:.2f} | {len(medians)} |")
     rows = {
         (network, method): {
             name: statistics.median(each) for name in others if (each := ratios(times, name))
@@ -220,6 +207,13 @@ def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, 
         for network, methods in found.items()
         for method, times in methods.items()
     }
+    lines += ["", "Geometric means over all rows that both have:", "", "| library | ratio | rows |",
+              "|---|---|---|"]  # fmt: skip
+    for name in others:
+        medians = [each[name] for each in rows.values() if name in each]
+        if medians:
+            mean = statistics.geometric_mean(medians)
+            lines.append(f"| {name} | {mean:.2f} | {len(medians)} |")
     lines += ["", *aims(rows)]
     return "\n".join(lines) + "\n"
 

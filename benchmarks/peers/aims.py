@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,16 +14,6 @@ EVEN = 0.95
 
 SALIENCY, GRAD_CAM = 1 / 1.1, 1 / 1.3
 """The least ratios of a bare loop, and of the forward pass alone."""
-
-REASONS = """\
-What holds it back: tf-explain takes all steps of 32 images in one batch for integrated gradients and SmoothGrad,
-twenty times the memory of those of cnnvis, which also runs the network once more for the class and the score
-that a map is titled with: a fifteenth of five steps. Where a map is as large as its image and the network
-small, as in `nea_to_ceu.hdf5`, what cnnvis looks at besides (whether inputs and maps are finite, whether a map
-is blank, and putting the maps of all batches into one array) takes a tenth of the time; a bare loop
-hands back a list of batches. Xplique's guided backpropagation knows ReLU alone and leaves the
-LeakyReLU of that network as they are: it takes the plain gradient there. Grad-CAM does more than the forward pass
-that it is held against: it goes back to the last convolution and enlarges its maps to the images' size."""
 
 
 def aims(rows: Rows) -> list[str]:
@@ -41,7 +30,7 @@ def aims(rows: Rows) -> list[str]:
         for row, (name, ratio) in fastest.items()
         if ratio < EVEN
     ]
-    mean = math.exp(statistics.fmean(math.log(ratio) for _, ratio in fastest.values()))
+    mean = statistics.geometric_mean(ratio for _, ratio in fastest.values())
     return [
         "## Aims",
         "",
@@ -52,7 +41,7 @@ def aims(rows: Rows) -> list[str]:
         f"- Grad-CAM takes 1.3 times as long as the forward pass at most: "
         f"{_held(rows, 'grad-cam', GRAD_CAM)}.",
         "",
-        REASONS,
+        "[What holds it back](held-back.md), as far as it was found out.",
     ]
 
 

@@ -109,9 +109,7 @@ def table(found: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
     grown = ", ".join(f"{name} {many[name] / few[name]:.2f}" for name in libraries if name in many)
     lines += [
         "",
-        f"Memory for {COUNTS[2]:,} images as a multiple of that for {COUNTS[1]}: {grown}. The aim is 1.2 for",
-        "cnnvis. Their maps are 87 MB; the rest is what a batch of 256 takes on its way, which is up to a",
-        "quarter faster than one of 64 (--batch-size 64 makes it 1.18). Captum starts sooner, as PyTorch is",
-        "imported sooner than TensorFlow and Keras, which alone take 2.8 s ([the table](startup.md)).",
+        f"Memory for {COUNTS[2]:,} images as a multiple of that for {COUNTS[1]} (the aim of cnnvis is 1.2): "
+        f"{grown}.",
     ]
     return "\n".join(lines) + "\n"
