@@ -93,6 +93,8 @@ def chain(
         As in `cnnvis.run`; they hold for every technique of the chain.
     custom, lambdas, input_shape, architecture, trust_model, plugin_options
         As in `cnnvis.run`.
+    isolate, isolate_timeout, isolate_memory
+        As in `cnnvis.run`.
     out
         The file or folder that renderers write to.
     into, resume, shard, shard_size, strict
@@ -102,12 +104,6 @@ def chain(
         Called with renderers that print, and what they are to print; they are left out by default.
     wrote
         Told the path of every file that was written.
-    isolate
-        Run plugins that are not built in (True), or those of some names, in processes of their own,
-        where a crash, a hang or a hunger for memory is caught.
-    isolate_timeout, isolate_memory
-        How many seconds a call, and how many GB of memory such a process, may take: by default 600,
-        and four fifths of what is there.
 
     Returns
     -------

@@ -128,12 +128,8 @@ def compare(
         units.
     top
         How many per cent of the places, by the size of their values, are its strongest.
-    isolate
-        Run plugins that are not built in (True), or those of some names, in processes of their own,
-        where a crash, a hang or a hunger for memory is caught.
-    isolate_timeout, isolate_memory
-        How many seconds a call, and how many GB of memory such a process, may take: by default 600,
-        and four fifths of what is there.
+    isolate, isolate_timeout, isolate_memory
+        As in `cnnvis.run`.
     subject
         What is explained: the arguments of `cnnvis.run` by name; ``data``, ``images``, ``layer``, ...
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,11 +194,7 @@ def read(path: Path) -> Source:
         If it is no TOML, or holds keys or values that nothing knows; with the line.
     """
     held, table = settings_in(path)
-    if TRUSTED in held and path != user_file():
-        raise UserError(
-            f"{str(path)!r} has the key {TRUSTED!r}, which only the user's own file may have; "
-            "cnnvis config trust writes it there"
-        )
+    _require_place(held, path)
     source = Source(str(path), held, path, table)
     for key, value in held.items():
         try:
@@ -208,6 +204,14 @@ def read(path: Path) -> Source:
             where = f"{str(path)!r}, line {line}" if line else repr(str(path))
             raise UserError(f"{where}: {wrong}") from None
     return source
+
+
+def _require_place(keys: Collection[str], path: Path) -> None:
+    if TRUSTED in keys and path != user_file():
+        raise UserError(
+            f"{TRUSTED!r} is a key that only the user's own file may have, and {str(path)!r} is "
+            "another; cnnvis config trust writes it there"
+        )
 
 
 def settings_in(path: Path) -> tuple[dict[str, Any], str]:
@@ -392,8 +396,7 @@ def change(path: Path, key: str, value: Any) -> None:
     from cnnvis.files import editable, written_whole
 
     table, _, option = key.rpartition(".")
-    if key == TRUSTED and path != user_file():
-        raise UserError(f"{key} is set in the user's own file only: cnnvis config trust")
+    _require_place([key], path)
     document = editable(path)
     holder: Any = document
     for part in [

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -236,7 +236,7 @@ class Registry:
         if found is not None:
             return found
         self.require_unbroken(name)
-        raise self._nothing(kind, name, [plugin.name for plugin in self.of(kind)])
+        raise self.nothing_named(kind, name, [plugin.name for plugin in self.of(kind)])
 
     def step(self, name: str) -> Plugin:
         """The technique, transform or renderer of that name.
@@ -253,9 +253,10 @@ class Registry:
                 return self.get(kind, name)
         self.require_unbroken(name)
         names = [plugin.name for plugin in self if plugin.kind in STEPS]
-        raise self._nothing("step", name, names)
+        raise self.nothing_named("step", name, names)
 
-    def _nothing(self, what: str, name: str, names: list[str]) -> UserError:
+    def nothing_named(self, what: str, name: str, names: Sequence[str]) -> UserError:
+        """That there is nothing of that name, with the nearest and the ones there are."""
         # One that could not be loaded may hold it: nobody knows what is in there.
         unread = "".join(
             f" {one.name} could not be loaded: {one.reason}" for one in self.broken[:3]

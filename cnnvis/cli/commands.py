@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from cnnvis.config import general, options_for, with_settings
-from cnnvis.errors import PluginError, UserError, nearest
+from cnnvis.errors import PluginError, UserError
 from cnnvis.options import flag_of, options_of
 from cnnvis.plugin import KINDS, Kind, Plugin
 from cnnvis.registry import SIDE, registry
@@ -270,9 +270,7 @@ def _named(name: str) -> list[Plugin]:
             return [registry().get(kind, name)]
     registry().require_unbroken(name)
     names = sorted({plugin.name for plugin in registry()})
-    raise UserError(
-        f"there is no plugin named {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
-    )
+    raise registry().nothing_named("plugin", name, names)
 
 
 def _facts(plugin: Plugin) -> dict[str, Any]:
