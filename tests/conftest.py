@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,18 @@ def typed(
         return subprocess.CompletedProcess(typed_words, int(end.value.code or 0), out, err)
 
     return run
+
+
+@pytest.fixture
+def wrong_plugins() -> Iterator[None]:
+    """Plugins that do what no plugin may, and no others but the built-in ones."""
+    from cnnvis.registry import Registry, using
+
+    known = Registry(only=[])
+    known.add_file(Path(__file__).parent / "third_party" / "wrong_plugins.py")
+    assert known.broken == []
+    with using(known):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 import cnnvis
 from cnnvis import border, explaining
-from cnnvis.registry import Registry, registry, using
+from cnnvis.registry import registry
 from cnnvis.reporting import notes_kept
 
 WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
@@ -27,13 +27,7 @@ BY = r"of wrong_plugins\.py failed: "
 MENDS = r"Whoever wrote wrong_plugins\.py can mend that\."
 
 
-@pytest.fixture(autouse=True)
-def wrong() -> Iterator[None]:
-    known = Registry(only=[])
-    known.add_file(WRONG)
-    assert known.broken == []
-    with using(known):
-        yield
+pytestmark = pytest.mark.usefixtures("wrong_plugins")
 
 
 @pytest.fixture(scope="module")

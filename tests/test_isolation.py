@@ -9,7 +9,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import pytest
 
 import cnnvis
 from cnnvis import explaining, isolation, parcels
-from cnnvis.registry import Registry, using
 
 WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
 X = np.random.default_rng(0).normal(size=(5, 12, 10, 2)).astype(np.float32)
@@ -27,12 +25,7 @@ Y = np.arange(5) % 3
 NAMES = ("ape", "bee", "cow")
 
 
-@pytest.fixture(autouse=True)
-def wrong() -> Iterator[None]:
-    known = Registry(only=[])
-    known.add_file(WRONG)
-    with using(known):
-        yield
+pytestmark = pytest.mark.usefixtures("wrong_plugins")
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,8 @@ class Watch:
 
 def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
     """Go through the cases, from where an earlier process was stopped."""
+    from peaks import held_anew
+
     from cnnvis import _tensorflow, machine
     from cnnvis.cli import main as command
 
@@ -80,9 +82,7 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
         os.ftruncate(spoken, 0)
         os.lseek(spoken, 0, os.SEEK_SET)
         out.write(json.dumps({"begins": number}) + "\n")
-        with suppress(OSError):  # elsewhere than on Linux the peak so far stays
-            Path("/proc/self/clear_refs").write_text("5")
-        held = machine.peak_memory()
+        held = held_anew()
         watch.seen.clear()
         watch.is_on = True
         code: Any = "no end"

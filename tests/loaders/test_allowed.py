@@ -10,13 +10,13 @@ import json
 import subprocess
 import sys
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hostile.models import call, layer, pictures, sound, sound_files, write_h5, write_keras
+from hostile.peaks import held_anew
 
 import cnnvis
 from cnnvis import machine
@@ -203,19 +203,12 @@ def test_what_does_not_fit_is_never_made(keras: Any, tmp_path: Path) -> None:
         write_h5(tmp_path / "model.h5", config),
         write_keras(tmp_path / "model.keras", config),
     ):
-        before = _held_anew()
+        before = held_anew()
         with pytest.raises(cnnvis.UserError, match=r"268,435,456 numbers, and the file holds 23"):
             cnnvis.load_model(path)
         with keras.StatelessScope():
             pass
         assert machine.peak_memory() - before < 2**28
-
-
-def _held_anew() -> int:
-    """How much this process holds, from where its peak is counted again."""
-    with suppress(OSError):  # elsewhere than on Linux the peak so far stays
-        Path("/proc/self/clear_refs").write_text("5")
-    return machine.peak_memory()
 
 
 def test_what_only_tf_keras_builds_is_counted_too(keras: Any, tmp_path: Path) -> None:
@@ -233,7 +226,7 @@ def test_what_only_tf_keras_builds_is_counted_too(keras: Any, tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, json.dumps(config) if name == "config.json" else content)
-    before = _held_anew()
+    before = held_anew()
     with pytest.raises(cnnvis.UserError, match=r"201,326,6.. numbers, and the file holds"):
         cnnvis.load_model(tmp_path / "model.keras")
     assert machine.peak_memory() - before < 2**28

@@ -133,11 +133,17 @@ def test_a_signal_ends_after_the_shard_in_hand_and_says_how_to_go_on(
     assert into.with_suffix(".npz").exists()
 
 
-def test_a_shard_that_takes_longer_is_dropped(server: Server, folder: Path) -> None:
-    into = folder / "dropped"
+def _in_a_long_shard(server: Server, into: Path) -> int:
+    """A run that is a second into a shard of a minute; its process's id."""
     process = server.start(*_slow(into, "--seconds", 60))
     _wait_for(into / "1-slow" / "journal.jsonl", 0)
     time.sleep(1)
+    return process
+
+
+def test_a_shard_that_takes_longer_is_dropped(server: Server, folder: Path) -> None:
+    into = folder / "dropped"
+    process = _in_a_long_shard(server, into)
     began = time.monotonic()
     os.kill(process, signal.SIGTERM)
     code, said = server.ended()
@@ -147,9 +153,7 @@ def test_a_shard_that_takes_longer_is_dropped(server: Server, folder: Path) -> N
 
 def test_a_second_signal_ends_at_once(server: Server, folder: Path) -> None:
     into = folder / "twice"
-    process = server.start(*_slow(into, "--seconds", 60))
-    _wait_for(into / "1-slow" / "journal.jsonl", 0)
-    time.sleep(1)
+    process = _in_a_long_shard(server, into)
     began = time.monotonic()
     os.kill(process, signal.SIGINT)
     time.sleep(0.2)
