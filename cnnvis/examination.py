@@ -161,8 +161,7 @@ def _fit(model: Model, samples: Samples) -> tuple[Fit, list[str]]:
         "largest": float(np.nanmax(x)) if x.size else float("nan"),
     }
     try:
-        shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-        shaped = next(iter(some.shaped_for_inputs(shapes).values()))
+        shaped = next(iter(model.shaped(some).values()))
         shaped.require_finite()
     except UserError as error:
         return Fit(**facts, problem=str(error)), []

@@ -326,8 +326,7 @@ def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Map
     UserError
         If they do not fit the network, or there is no input of a name that was asked for.
     """
-    shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-    shaped = samples.shaped_for_inputs(shapes)
+    shaped = model.shaped(samples)
     for name in wanted or ():
         if name not in shaped:
             raise UserError(

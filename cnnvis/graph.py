@@ -35,19 +35,26 @@ class Input:
     Attributes
     ----------
     name
-        What it is called in the network.
+        Its key in the dict that the network was built with, else the name of its InputLayer.
     slot
         Where its values go.
     shape
         The shape of one sample; None where any length will do.
     dtype
         What the network asks for.
+    place
+        Where it stands in the structure of the network's inputs: ``("image",)``, ``(0,)``, or
+        longer in a nested structure.
+    layer
+        The name of its InputLayer.
     """
 
     name: str
     slot: Slot
     shape: Shape
     dtype: str
+    place: tuple[str | int, ...] = ()
+    layer: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +120,22 @@ Around = Callable[[Call], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Graph:
-    """Every call of a network, in an order in which they can run."""
+    """Every call of a network, in an order in which they can run.
+
+    Attributes
+    ----------
+    inputs, outputs
+        What it takes and gives.
+    calls
+        The calls.
+    output_keys
+        The key of each output in the dict that the network was built with; empty where it was none.
+    """
 
     inputs: tuple[Input, ...]
     calls: tuple[Call, ...]
     outputs: tuple[Slot, ...]
+    output_keys: tuple[str, ...] = ()
 
     def needed(self, wanted: Collection[Slot]) -> tuple[Call, ...]:
         """The calls that these values depend on, those that give them included."""
@@ -187,13 +205,54 @@ def graph_of(network: Any) -> Graph:
             f"this network ({type(network).__name__}) has no graph of layers to cut: {functional}"
         )
     writer = _Writer()
+    places = {id(tensor): place for tensor, place in _placed(_structure(functional, "inputs"))}
     inputs = tuple(
-        Input(_input_name(tensor), writer.slot(), tuple(tensor.shape[1:]), _dtype(tensor))
-        for tensor in functional.inputs
+        _input(tensor, places.get(id(tensor), ()), writer) for tensor in functional.inputs
     )
-    places = {id(tensor): one.slot for tensor, one in zip(functional.inputs, inputs, strict=True)}
-    writer.write(functional, places, "")
-    return Graph(inputs, tuple(writer.calls), tuple(places[id(t)] for t in functional.outputs))
+    slots = {id(tensor): one.slot for tensor, one in zip(functional.inputs, inputs, strict=True)}
+    writer.write(functional, slots, "")
+    keys = {
+        id(tensor): _keys(place) for tensor, place in _placed(_structure(functional, "outputs"))
+    }
+    return Graph(
+        inputs,
+        tuple(writer.calls),
+        tuple(slots[id(tensor)] for tensor in functional.outputs),
+        tuple(keys.get(id(tensor), "") for tensor in functional.outputs),
+    )
+
+
+def _input(tensor: Any, place: tuple[str | int, ...], writer: _Writer) -> Input:
+    name = _input_name(tensor)
+    shape, dtype = tuple(tensor.shape[1:]), _dtype(tensor)
+    return Input(_keys(place) or name, writer.slot(), shape, dtype, place, name)
+
+
+def _keys(place: tuple[str | int, ...]) -> str:
+    return "/".join(part for part in place if isinstance(part, str))
+
+
+def _structure(functional: Any, ends: str) -> Any:
+    """The inputs or outputs of a model as it was built: a tensor, or dicts and lists of tensors."""
+    held = getattr(functional, f"_{ends}_struct", None)  # of Keras 3
+    return (
+        getattr(functional, f"_nested_{ends}", getattr(functional, ends)) if held is None else held
+    )
+
+
+def _placed(
+    structure: Any, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
+    """Every tensor of a structure, with the keys and positions that lead to it."""
+    if isinstance(structure, Mapping):
+        parts: Iterable[tuple[str | int, Any]] = ((str(key), one) for key, one in structure.items())
+    elif isinstance(structure, list | tuple):
+        parts = enumerate(structure)
+    else:
+        yield structure, place
+        return
+    for key, one in parts:
+        yield from _placed(one, (*place, key))
 
 
 @dataclass
@@ -335,15 +394,21 @@ def _arguments(node: Any) -> tuple[Any, Any]:
 
 
 def _matched(args: Any, kwargs: Any, functional: Any) -> list[Any] | None:
-    """What a nested model is called with, in the order of its inputs; None if that is not plain."""
+    """What a nested model is called with, in the order of its inputs; None if that is not plain.
+
+    Keras maps a dict by the keys that the model's own inputs have, or else by their names.
+    """
     nest = tensorflow().nest
     if len(args) != 1 or any(hasattr(one, "shape") for one in nest.flatten(kwargs)):
         return None
     (given,) = args
     if isinstance(given, Mapping):
-        names = [_input_name(tensor) for tensor in functional.inputs]
-        if set(names) == set(given):
-            return [given[name] for name in names]
+        held = {place: one for one, place in _placed(given)}
+        places = {id(tensor): place for tensor, place in _placed(_structure(functional, "inputs"))}
+        for naming in (lambda one: places.get(id(one), ()), lambda one: (_input_name(one),)):
+            wanted = [naming(tensor) for tensor in functional.inputs]
+            if set(wanted) <= set(held):
+                return [held[place] for place in wanted]
     flat = nest.flatten(given)
     return flat if len(flat) == len(functional.inputs) else None
 

@@ -25,6 +25,7 @@ from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Target
 from cnnvis.files import sha256
 from cnnvis.graph import Call, Graph, Input, Shape, Slot, graph_of
+from cnnvis.inputs import matched
 from cnnvis.layouts import channel_axes, input_channel_axis
 from cnnvis.modifiers import Backprop
 from cnnvis.rebuilding import rebuilt
@@ -129,15 +130,22 @@ class _Network:
     def of(cls, network: Any) -> _Network:
         graph = graph_of(network)
         calls = {call.name: call for call in graph.calls}
-        givers = {slot: call for call in graph.calls for slot in call.slots}
-        ends = [givers[slot] for slot in graph.outputs if slot in givers]
-        names = [str(name) for name in getattr(network, "output_names", None) or ()]
-        # Keras numbers outputs of one name; a call's own name is what other places use.
-        fitting = len(names) == len(graph.outputs) == len(ends) == len(set(names))
-        outputs = {call.name: call for call in ends}
-        if fitting and len(outputs) == len(names):
-            outputs = dict(zip(names, ends, strict=True))
-        return cls(graph, channel_axes(graph), calls, outputs)
+        return cls(graph, channel_axes(graph), calls, _outputs(graph, network))
+
+
+def _outputs(graph: Graph, network: Any) -> dict[str, Call]:
+    """The calls that give the network's outputs, by the names of these.
+
+    A name is the key in the dict that the network was built with, else Keras's own; where Keras
+    had to number outputs of one name, the call's.
+    """
+    givers = {slot: call for call in graph.calls for slot in call.slots}
+    ends = [givers[slot] for slot in graph.outputs if slot in givers]
+    by_call = {call.name: call for call in ends}
+    for names in (graph.output_keys, getattr(network, "output_names", None) or ()):
+        if all(names) and len(names) == len(set(names)) == len(ends) == len(by_call):
+            return {str(name): call for name, call in zip(names, ends, strict=True)}
+    return by_call
 
 
 def _network_of(network: Any) -> _Network:
@@ -300,7 +308,7 @@ class Model:
         Parameters
         ----------
         samples
-            The input to explain, by its name, and the others; see `Samples.shaped_for_inputs`.
+            The input to explain, by its name, and the others; see `shaped`.
         """
         other = copy.copy(self)
         if samples.input is not None:
@@ -398,6 +406,26 @@ class Model:
         """Which axis of a batch of the input of that name holds channels: -1, 1 or None."""
         one = next(one for one in self.inputs if one.name == name)
         return input_channel_axis(self._shared.graph, one.slot, one.shape)
+
+    def shaped(self, samples: Samples) -> Mapping[str, Samples]:
+        """The samples for each of the network's inputs, as it wants them and explaining that input.
+
+        Raises
+        ------
+        UserError
+            If the samples' arrays are not those that the network takes, or have other shapes.
+        """
+        several = len(self.inputs) > 1 or samples.input is not None
+        arrays = matched(self.inputs, samples.inputs) if several else {}
+        unused = [name for name in samples.inputs if name not in arrays.values()]
+        if unused:
+            note(f"the network takes no input {', '.join(map(repr, unused))}, which the data hold")
+        return samples.shaped_for_inputs(
+            {
+                one.name: (arrays.get(one.name, ""), one.shape, self.channel_axis_of(one.name))
+                for one in self.inputs
+            }
+        )
 
     def channels_first(self, layer: str) -> bool:
         """Whether a layer's output has its channels right behind the sample axis."""

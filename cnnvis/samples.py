@@ -238,48 +238,37 @@ class Samples:
         return replace(self, source=source, input=name, others=inputs)
 
     def shaped_for_inputs(
-        self, wanted: Mapping[str, tuple[tuple[int | None, ...], int | None]]
+        self, wanted: Mapping[str, tuple[str, tuple[int | None, ...], int | None]]
     ) -> dict[str, Samples]:
         """For each input of a network the samples as it wants them, explaining that input.
 
         Parameters
         ----------
         wanted
-            The shape and the channel axis of every input, by name; see `shaped_for`.
+            By the name of every input: which of the samples' arrays belongs to it, the shape and
+            the channel axis; see `cnnvis.inputs.matched` and `shaped_for`. For samples of one array
+            and a network of one input, the array's name does not count.
 
         Raises
         ------
         UserError
-            If the data do not hold these inputs, or their shapes do not fit.
+            If the shapes do not fit.
         """
-        if len(wanted) == 1:
-            ((name, (shape, axis)),) = wanted.items()
-            one = self
-            if self.input is not None:
-                if name not in self.inputs:
-                    raise UserError(
-                        f"the network takes one input, {name!r}, and the data hold several: "
-                        f"{', '.join(self.inputs)}"
-                    )
-                one = replace(self.explaining(name), input=None, others={})
-            return {name: one.shaped_for(shape, axis)}
         held = self.inputs
-        if len(held) == len(wanted) and not set(held) & set(wanted):  # by order
-            held = dict(zip(wanted, held.values(), strict=True))
-        missing = [name for name in wanted if name not in held]
-        if missing:
-            raise UserError(
-                f"the network takes {len(wanted)} inputs ({', '.join(wanted)}), and the data hold "
-                f"{', '.join(held) or 'one array'}; give an array for each, as a dict or .npz with "
-                "these names"
-            )
+        if not held:
+            ((name, (_, shape, axis)),) = wanted.items()
+            return {name: self.shaped_for(shape, axis)}
         shaped = {}
-        for name, (shape, axis) in wanted.items():
-            alone = replace(self, source=held[name], input=None, others={})
+        for name, (array, shape, axis) in wanted.items():
+            alone = replace(self, source=held[array], input=None, others={})
             try:
                 shaped[name] = alone.shaped_for(shape, axis)
             except UserError as error:
+                if len(wanted) == 1:
+                    raise
                 raise UserError(f"input {name!r}: {error}") from error
+        if len(wanted) == 1:
+            return shaped
         sources = {name: one.source for name, one in shaped.items()}
         return {
             name: replace(

@@ -171,9 +171,7 @@ class _Subject:
     def called(self, network: Any, samples: Samples) -> Explanation:
         """What a technique makes of these very samples, with nothing around it."""
         model = Model(network)
-        (shaped,) = samples.shaped_for_inputs(
-            {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-        ).values()
+        (shaped,) = model.shaped(samples).values()
         subject = {"model": model, "samples": shaped}
         given = {name: one for name, one in subject.items() if self.plugin.takes(name)}
         found: Explanation = self.plugin(**given, **checked(self.plugin, self.options))

@@ -56,8 +56,7 @@ def _models(name: str) -> list[tuple[Any, Any]]:
     settings = dict(architecture.settings)
     settings["filters"] = settings.pop("filter", None)
     model = cnnvis.Model(architecture.network(), **settings)
-    shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-    shaped = cnnvis.Samples.of(architecture.data()).shaped_for_inputs(shapes)
+    shaped = model.shaped(cnnvis.Samples.of(architecture.data()))
     return [(model.on(samples), samples) for samples in shaped.values()]
 
 

@@ -191,6 +191,7 @@ def test_unit_scaled_takes_each_map_by_itself() -> None:
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_other_precisions(keras: Any, images: Any, policy: str) -> None:
+    keras.utils.set_random_seed(3)  # other weights may leave guided gradients blank
     network = keras.Sequential(
         [
             keras.layers.Input((12, 10, 2)),

@@ -63,8 +63,7 @@ def test_a_map_for_each_input(network: Any) -> None:
     # d log p_1 = ds_1 - sum_k p_k ds_k, for the logits s that cnnvis differentiates.
     p = network.predict([LEFT, RIGHT, FACTS], verbose=0)
     model = cnnvis.Model(network)
-    shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-    for name, samples in cnnvis.Samples.of(DATA).shaped_for_inputs(shapes).items():
+    for name, samples in model.shaped(cnnvis.Samples.of(DATA)).items():
         slopes = [
             cnnvis.Model(network, filters=k).on(samples).input_gradient(samples.x) for k in range(3)
         ]
@@ -135,15 +134,15 @@ def test_a_list_of_images_is_no_list_of_inputs() -> None:
 
 
 def test_data_that_do_not_fit(network: Any, classifier: Any) -> None:
-    with pytest.raises(cnnvis.UserError, match=r"3 inputs \(left, right, facts\).*one array"):
+    with pytest.raises(cnnvis.UserError, match=r"3 inputs, 'left', 'right', 'facts', .* one array"):
         cnnvis.run("saliency", network, data=LEFT)
-    with pytest.raises(cnnvis.UserError, match=r"takes 3 inputs .* data hold left, facts"):
+    with pytest.raises(cnnvis.UserError, match=r"takes 3 inputs, .* data hold 'left', 'facts'"):
         cnnvis.run("saliency", network, data={"left": LEFT, "facts": FACTS})
     with pytest.raises(cnnvis.UserError, match=r"input 'facts': the data do not fit"):
         cnnvis.run("saliency", network, data={**DATA, "facts": FACTS[:, :2]})
     with pytest.raises(cnnvis.UserError, match=r"5 of left, 5 of right, 4 of facts"):
         cnnvis.run("saliency", network, data={**DATA, "facts": FACTS[:4]})
-    with pytest.raises(cnnvis.UserError, match=r"takes one input, .*hold several: left, right"):
+    with pytest.raises(cnnvis.UserError, match=r"takes one input, .*data hold 'left', 'right'"):
         cnnvis.run("saliency", classifier, data=DATA)
     with pytest.raises(cnnvis.UserError, match=r"takes 3 inputs .* none for 'right'"):
         cnnvis.Model(network, filters=0).input_gradient(LEFT)
@@ -151,8 +150,7 @@ def test_data_that_do_not_fit(network: Any, classifier: Any) -> None:
 
 def test_techniques_that_change_their_inputs_say_whose_they_are(network: Any) -> None:
     model = cnnvis.Model(network, filters=0)
-    shapes = {one.name: (one.shape, model.channel_axis_of(one.name)) for one in model.inputs}
-    samples = cnnvis.Samples.of(DATA).shaped_for_inputs(shapes)["left"]
+    samples = model.shaped(cnnvis.Samples.of(DATA))["left"]
     at = model.on(samples)
     twice = np.concatenate([samples.x, samples.x])
     with pytest.raises(ValueError, match="say with `of` which sample each belongs to"):
@@ -182,3 +180,76 @@ def test_typed(network: Any, typed: Callable[..., Any], tmp_path: Path) -> None:
     done = typed("run", "saliency", "model.keras", *words)
     assert done.stdout.split() == ["maps.npz"]
     assert cnnvis.Explanation.load(tmp_path / "maps.npz").input == "right"
+
+
+# Which array goes to which input
+
+
+def _two_inputs(home: Any, form: str) -> tuple[Any, Any]:
+    """A network with the score 1 a + 10 b, and data for it; a is 1 everywhere, and b is 2."""
+    layers = home.layers
+    # Names that Keras makes say nothing; where both are given, they are each other's.
+    crossed = form in ("crossed", "nested model")
+    a = home.Input((4,), name="b" if crossed else None)
+    b = home.Input((4,), name="a" if crossed else None)
+    ones = {"kernel_initializer": "ones", "use_bias": False}
+    tens = home.layers.Dense(1, kernel_initializer=home.initializers.Constant(10), use_bias=False)
+    total = layers.Add()([layers.Dense(1, **ones)(a), tens(b)])
+    structures = {
+        "dict": {"b": b, "a": a},
+        "dict the other way": {"a": a, "b": b},
+        "crossed": {"b": b, "a": a},
+        "nested": {"z": {"q": b}, "y": [a]},
+        "list": [b, a],
+        "nested model": {"b": b, "a": a},
+    }
+    network = home.Model(structures[form], total)
+    one, two = np.full((3, 4), 1, np.float32), np.full((3, 4), 2, np.float32)
+    data: Any = {"b": two, "a": one}
+    if form == "list":
+        data = [two, one], np.arange(3)
+    if form == "nested":
+        data = {"z/q": two, "y/0": one}
+    if form == "nested model":
+        outer_a, outer_b = home.Input((4,), name="one"), home.Input((4,), name="two")
+        network = home.Model([outer_a, outer_b], network({"a": outer_a, "b": outer_b}))
+        data = {"two": two, "one": one}
+    return network, data
+
+
+FORMS = ["dict", "dict the other way", "crossed", "nested", "list", "nested model"]
+
+
+@pytest.mark.parametrize("saved", ["live", "keras", "h5"])
+@pytest.mark.parametrize("form", FORMS)
+def test_arrays_go_to_the_inputs_that_carry_their_names(
+    keras: Any, form: str, saved: str, tmp_path: Path
+) -> None:
+    network, data = _two_inputs(keras, form)
+    if saved != "live":
+        path = tmp_path / f"model.{saved}"
+        network.save(path)
+        network = path
+    found = cnnvis.run("integrated-gradients", network, data=data)
+    assert [target.score for target in found.targets] == [1 * 4 + 10 * 8] * 3  # and not 2 * 4 + 40
+    maps = {one.maps.mean() for one in (found, *found.other_inputs) if one.maps is not None}
+    assert maps == {1, 20}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_so_they_do_in_keras_2(form: str) -> None:
+    network, data = _two_inputs(pytest.importorskip("tf_keras"), form)
+    found = cnnvis.run("integrated-gradients", network, data=data)
+    assert found.targets[0].score == 84
+
+
+def test_names_that_match_nothing_are_an_error(keras: Any) -> None:
+    network, data = _two_inputs(keras, "dict")
+    for other in ({"x": data["a"], "y": data["b"]}, {"a": data["a"], "y": data["b"]}):
+        with pytest.raises(cnnvis.UserError, match=r"inputs, 'a', 'b', .* hold '[ax]', 'y'; give"):
+            cnnvis.run("saliency", network, data=other)
+    # A list has no names, and the keys of a dict have no order.
+    with pytest.raises(cnnvis.UserError, match=r"'a', 'b', and the data are a list of 2 arrays"):
+        cnnvis.run("saliency", network, data=([data["a"], data["b"]], np.arange(3)))
+    found = cnnvis.run("saliency", network, data={**data, "id": np.arange(3)}, backprop=None)
+    assert "the network takes no input 'id', which the data hold" in found.notes

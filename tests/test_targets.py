@@ -216,3 +216,16 @@ def test_several_outputs(keras: Any) -> None:
     )
     with pytest.raises(cnnvis.UserError, match=r"no output 'sice'\. Did you mean 'size'\?"):
         cnnvis.Model(network, output="sice")
+
+
+@pytest.mark.parametrize("home", ["keras", "tf_keras"])
+def test_outputs_have_the_names_that_the_network_was_built_with(home: str) -> None:
+    home = pytest.importorskip(home)
+    x = home.Input((4,))
+    one = home.layers.Dense(1, kernel_initializer="ones", name="second")(x)
+    ten = home.layers.Dense(1, kernel_initializer=home.initializers.Constant(10), name="first")(x)
+    network = home.Model(x, {"first": one, "second": ten})  # crossed with the names of the layers
+    data = np.ones((2, 4), np.float32)
+    for name, score in (("first", 4), ("second", 40)):
+        found = cnnvis.run("saliency", network, data=data, output=name, backprop=None)
+        assert [target.score for target in found.targets] == [score] * 2
