@@ -27,8 +27,9 @@ from cnnvis.samples import Array
 log = logging.getLogger("cnnvis")
 
 Compile = Literal["auto", "graph", "xla", "eager"]
-"""How a network is compiled: as TensorFlow's graph, by XLA, not at all. For auto the graph; or XLA,
-where a job is long enough to repay trying, if it is faster and its answers are the same."""
+"""How a network is compiled: as TensorFlow's graph, by XLA, or anew for each batch (eager), so that
+the layers' own Python code runs each time. For auto the graph; or XLA, where a job is long enough to
+repay trying, if it is faster and its answers are the same."""
 
 BATCH = 32
 """How many inputs are computed at a time where memory allows it."""
@@ -346,7 +347,10 @@ class Compiled:
 
     def _run(self, way: str, tensors: list[Any]) -> list[Array]:
         if way == "eager":
-            answers = self.function(*tensors)
+            # A graph for this batch alone: eager execution also computes the gradients by weights,
+            # which nobody asked for, and one of them makes TensorFlow 2.21 abort.
+            once = tensorflow().function(self.function, autograph=False)
+            answers = once.get_concrete_function(*tensors)(*tensors)
         else:
             key = way, is_mixed()
             if key not in self._functions:

@@ -105,6 +105,17 @@ class Call:
         flat = tensorflow().nest.flatten(self.arguments)
         return tuple(value for value in flat if isinstance(value, Slot))
 
+    def answer(self, values: Mapping[Slot, Any]) -> list[Any]:
+        """The layer's outputs as it computes them outside of training, for the values it takes."""
+        nest = tensorflow().nest
+        args, kwargs = nest.map_structure(
+            lambda value: values[value] if isinstance(value, Slot) else value, self.arguments
+        )
+        if _takes_training(self.layer):
+            kwargs = {**kwargs, "training": False}
+        found: list[Any] = nest.flatten(self.layer(*args, **kwargs))
+        return found
+
     def layers(self) -> Iterator[Any]:
         """The layer and, where it holds others whose calls are not listed, those too."""
         yield self.layer
@@ -174,18 +185,12 @@ class Graph:
         met
             Told of each value as soon as it is there, before anything is made of it.
         """
-        nest = tensorflow().nest
         values = {one.slot: tensor for one, tensor in zip(self.inputs, x, strict=True)}
         for call in self.needed(wanted):
-            args, kwargs = nest.map_structure(
-                lambda value: values[value] if isinstance(value, Slot) else value, call.arguments
-            )
-            if _takes_training(call.layer):
-                kwargs = {**kwargs, "training": False}
             with around(call):
-                answer = call.layer(*args, **kwargs)
+                answers = call.answer(values)
             # A layer may give one tensor more than it said, or None; what it said comes first.
-            for slot, value in zip(call.slots, nest.flatten(answer), strict=False):
+            for slot, value in zip(call.slots, answers, strict=False):
                 values[slot] = value
                 met(slot, value)
         return [values[slot] for slot in wanted]
@@ -405,8 +410,9 @@ def _matched(args: Any, kwargs: Any, functional: Any) -> list[Any] | None:
     if isinstance(given, Mapping):
         held = {place: one for one, place in _placed(given)}
         places = {id(tensor): place for tensor, place in _placed(_structure(functional, "inputs"))}
-        for naming in (lambda one: places.get(id(one), ()), lambda one: (_input_name(one),)):
-            wanted = [naming(tensor) for tensor in functional.inputs]
+        by_place = [places.get(id(tensor), ()) for tensor in functional.inputs]
+        by_name: list[tuple[str | int, ...]] = [(_input_name(one),) for one in functional.inputs]
+        for wanted in (by_place, by_name):
             if set(wanted) <= set(held):
                 return [held[place] for place in wanted]
     flat = nest.flatten(given)

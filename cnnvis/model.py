@@ -22,8 +22,11 @@ from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras
 from cnnvis.compiling import Compiled, batch_size
 from cnnvis.errors import UserError, nearest
-from cnnvis.explanation import Target
+from cnnvis.explanation import Target, axis_names
 from cnnvis.files import sha256
+from cnnvis.geometry.following import followed
+from cnnvis.geometry.origin import Origin
+from cnnvis.geometry.upsampling import upsampled
 from cnnvis.graph import Call, Graph, Input, Shape, Slot, graph_of
 from cnnvis.inputs import matched
 from cnnvis.layouts import channel_axes, input_channel_axis
@@ -426,6 +429,101 @@ class Model:
                 for one in self.inputs
             }
         )
+
+    def followed_axes(self, layer: str, shape: Sequence[int]) -> frozenset[int]:
+        """The spatial axes of the input along which a layer's output has positions.
+
+        Parameters
+        ----------
+        layer
+            A layer that depends on the explained input.
+        shape
+            The shape of one sample of that input.
+
+        Returns
+        -------
+        frozenset of int
+            Axes of the input, that of samples being 0. Positions are followed through the network,
+            whatever its layers do with them: a layer behind a transposition, a spectrogram or an
+            axis of tokens may have more axes than these, or other ones.
+        """
+        origin = self._origin(self._call(layer), tuple(shape))
+        return frozenset() if origin is None else origin.followed
+
+    def upsample(self, maps: Array, layer: str, shape: Sequence[int]) -> Array:
+        """Lay maps over the positions of a layer over the spatial axes of the explained input.
+
+        Each position is put where its receptive field is centred, by the strides and the padding of
+        the layers before it; between positions, maps are linear, and beyond the outermost they keep
+        their values. Positions without a counterpart in the input, such as frequencies of a
+        spectrogram, are averaged over, and a note says so.
+
+        Parameters
+        ----------
+        maps
+            (n, ...): a value for each position of the layer's output, whose axis of channels is
+            left out.
+        layer
+            The layer.
+        shape
+            The shape of one sample of the input.
+
+        Returns
+        -------
+        ndarray
+            (n, ...) float32, over the spatial axes of the input.
+
+        Raises
+        ------
+        UserError
+            If no axis of the layer's output is one of the input's.
+        """
+        call = self._call(layer)
+        origin = self._origin(call, tuple(shape))
+        space = self._space
+        if origin is None or not origin.followed.intersection(space):
+            raise UserError(
+                f"no axis of the output of {layer!r} is one of the input's, so its feature maps "
+                "cannot be laid over the input; name another layer"
+            )
+        channel = self._shared.axes[call.slots[0]] % (len(origin.axes) + 1)
+        axes = [axis for axis in range(1, len(origin.axes) + 1) if axis != channel]
+        sizes = [shape[axis - 1] for axis in space]
+        found, lost = upsampled(maps, origin, axes, space, sizes)
+        if lost.positions > 1:
+            note(
+                f"the feature maps of {layer!r} have {lost.positions} values for each position of "
+                "the input, along axes that are not the input's; their mean is shown"
+            )
+        if lost.constant:
+            names = axis_names(len(space), None)
+            which = " and ".join(names[space.index(axis)] for axis in lost.constant)
+            note(f"{layer!r} has no positions along the input's {which}, so maps are alike there")
+        if lost.outside:
+            note(
+                f"{lost.outside} position{'s' if lost.outside > 1 else ''} of {layer!r}, such as a "
+                "class token, stand for no place of the input and are left out"
+            )
+        return found
+
+    @property
+    def _space(self) -> tuple[int, ...]:
+        """The spatial axes of the explained input, that of samples being 0."""
+        rank = len(self.input_shape) + 1
+        channel = self.input_channel_axis
+        return tuple(a for a in range(1, rank) if channel is None or a != channel % rank)
+
+    def _origin(self, call: Call, shape: tuple[int, ...]) -> Origin | None:
+        """Where the positions of a call's output lie in the explained input; None if nowhere."""
+        graph, start = self._shared.graph, self.inputs[self._explained].slot
+        kept = self._shared.compiled
+        key = ("origins", self._explained, shape)
+        known: dict[Slot, Origin] = kept.setdefault(key, {})
+        if call.slots[0] not in known:
+            with gradients.swapping:
+                end, channels = call.slots[0], self._shared.axes
+                known.update(followed(graph, start, shape, self._space, end, channels))
+        return known.get(call.slots[0])
 
     def channels_first(self, layer: str) -> bool:
         """Whether a layer's output has its channels right behind the sample axis."""

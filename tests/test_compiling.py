@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -309,7 +311,7 @@ def test_batches_are_as_large_as_what_was_measured_fits(monkeypatch: pytest.Monk
     monkeypatch.setattr(machine, "peak_memory", lambda: held[0])
 
     def greedy(x: Any) -> Any:
-        held[0] = 10**9 + 5 * 10**7 * len(x)
+        held[0] = 10**9 + 5 * 10**7 * x.shape[0]
         return (x,)
 
     run = Compiled(greedy, footprint=lambda _: 1000)  # which says far too little
@@ -392,3 +394,20 @@ def test_mixed_precision_is_off_unless_asked_for(keras: Any) -> None:
     again = cnnvis.run("saliency", model, data=x, backprop=None)
     np.testing.assert_array_equal(again.array, plain.array)
     assert not tf.config.optimizer.get_experimental_options()["auto_mixed_precision"]
+
+
+def test_no_gradient_is_computed_that_nobody_asked_for(tmp_path: Path) -> None:
+    """That of the filter of a strided 1 x 1 convolution makes TensorFlow 2.21 end the process."""
+    program = """
+import keras, numpy as np, cnnvis
+x = keras.Input((24, 24, 4))
+y = keras.layers.Conv2D(6, 1, strides=2, activation="relu")(x)
+network = keras.Model(x, keras.layers.Dense(2, name="output")(keras.layers.GlobalAveragePooling2D()(y)))
+with cnnvis.computing(compile="eager"):
+    found = cnnvis.run("saliency", network, data=np.ones((2, 24, 24, 4), np.float32), backprop=None)
+print(found.array.shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (0, "(2, 24, 24)\n"), done.stderr[-500:]

@@ -504,8 +504,8 @@ def _add_subject_flags(parser: _Parser) -> None:
          help="the names of the classes 0, 1, ..., where the data do not hold them")  # fmt: skip
     how = _adder(parser, "how to compute it")
     how("--compile", choices=("auto", "graph", "xla", "eager"),
-        help="as TensorFlow's graph, by XLA, not at all, or by whichever of the first two is faster "
-        "where there is enough to do (default: auto)")  # fmt: skip
+        help="as TensorFlow's graph, by XLA, anew for each batch (eager), or by whichever of the "
+        "first two is faster where there is enough to do (default: auto)")  # fmt: skip
     how("--batch-size", type=_whole, metavar="N",
         help="how many images at a time (default: 32, more of a small network, or what memory allows)")  # fmt: skip
     how("--threads", type=_whole, metavar="N",

@@ -27,8 +27,8 @@ def grad_cam(
     """Which regions of the input speak for the target, by the feature maps of a layer before it.
 
     L = ReLU(sum over k of a_k A_k), with a_k the mean over space of dS/dA_k, for the score S and
-    the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. L is zoomed to the size of the
-    input with a cubic spline, which may fall a little below zero beside an edge.
+    the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. L is laid over the input: each of
+    its positions where its receptive field is centred, and linear in between.
 
     Parameters
     ----------
@@ -40,14 +40,16 @@ def grad_cam(
         What is made of the gradient before it is averaged.
     penultimate
         The layer whose feature maps are weighted; auto for the last one before the target that has
-        as many spatial axes as the input. By default the one that keras-vis takes: the nearest convolution or pooling
-        layer before the target, but never the one right before it.
+        positions along all spatial axes of the input. By default the one that keras-vis takes: the
+        nearest convolution or pooling layer before the target, but never the one right before it.
     keras_vis
         Do exactly as keras-vis does: divide each gradient by its maximum, which turns the map's
-        sign where all gradients are negative; scale each map to [0, 1] by itself; let a modifier
-        change only activations given by the name relu.
+        sign where all gradients are negative; zoom with a cubic spline from corner to corner, as if
+        the layer's outer positions lay at the edges of the input; scale each map to [0, 1] by itself;
+        let a modifier change only activations given by the name relu.
     """
-    layer, why = _penultimate(model, penultimate, len(samples.space))
+    shape = samples.x.shape[1:]
+    layer, why = _penultimate(model, penultimate, shape, len(samples.space))
     summed = model.activation_gradient(
         samples.x,
         layer,
@@ -61,8 +63,10 @@ def grad_cam(
         raise cnnvis.UserError(
             f"the layer {layer!r} has no spatial axes to show; name one that has with --penultimate"
         )
-    maps = _zoomed(summed, samples.space)
-    maps = cnnvis.unit_scaled(maps) if keras_vis else maps
+    if keras_vis:
+        maps = cnnvis.unit_scaled(_zoomed(summed, samples.space))
+    else:
+        maps = model.upsample(summed, layer, shape)
     cnnvis.note(f"grad-cam weighted the feature maps of the layer {layer!r}, {why}")
     return cnnvis.Explanation(maps, samples, signed=False)
 
@@ -96,55 +100,48 @@ _KERAS_VIS = {
 """The kinds of layers whose feature maps keras-vis weights."""
 
 
-def _penultimate(model: cnnvis.Model, asked: str | None, axes: int) -> tuple[str, str]:
+def _penultimate(
+    model: cnnvis.Model, asked: str | None, shape: tuple[int, ...], axes: int
+) -> tuple[str, str]:
     """The layer whose feature maps are weighted, for inputs with so many spatial axes, and why."""
     if asked is not None and asked != "auto":
         return asked, "which was asked for"
     before = model.before_target()
+    why = ""
     if asked is None:
-        for layer in reversed(before[:-1]):
-            if not _KERAS_VIS.isdisjoint(layer.kinds):
-                return layer.name, (
-                    "as keras-vis would: the last convolution or pooling layer before the one "
-                    f"right before {model.layer!r}"
-                )
+        kept = [one for one in before[:-1] if not _KERAS_VIS.isdisjoint(one.kinds)]
+        if kept and model.followed_axes(kept[-1].name, shape):
+            return kept[-1].name, (
+                "as keras-vis would: the last convolution or pooling layer before the one right "
+                f"before {model.layer!r}"
+            )
+        why = "; there is no convolution or pooling layer where keras-vis looks for one"
+    most, found = 0, None
     for layer in reversed(before):
-        if axes and layer.spatial_axes == axes:
-            why = f"the last before {model.layer!r} that has the input's spatial axes"
-            otherwise = "; there is no convolution or pooling layer where keras-vis looks for one"
-            return layer.name, why + ("" if asked else otherwise)
-    raise cnnvis.UserError(
-        f"no layer before {model.layer!r} has the spatial axes of the input, so there are no feature "
-        "maps to lay over it; saliency needs none"
-    )
+        along = len(model.followed_axes(layer.name, shape)) if layer.spatial_axes else 0
+        if along > most:
+            most, found = along, layer.name
+        if most == axes:
+            break
+    if found is None:
+        raise cnnvis.UserError(
+            f"no layer before {model.layer!r} has positions along the spatial axes of the input, so "
+            "there are no feature maps to lay over it; saliency needs none"
+        )
+    all_or_most = "the input's spatial axes" if most == axes else "an axis of the input"
+    return found, f"the last before {model.layer!r} that has positions along {all_or_most}{why}"
 
 
 def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:
-    """Each map, resized to the input's spatial axes with a cubic spline."""
+    """Each map, resized to the input's spatial axes as keras-vis does."""
     import numpy as np
+    from scipy import ndimage
 
     if maps.ndim - 1 != len(size):
         raise cnnvis.UserError(
             f"feature maps with {maps.ndim - 1} spatial axes cannot be laid over inputs with "
-            f"{len(size)}; name another layer with --penultimate"
+            f"{len(size)} as keras-vis does; leave out --keras-vis, or name another layer with "
+            "--penultimate"
         )
-    for axis, (wanted, found) in enumerate(zip(size, maps.shape[1:], strict=True), start=1):
-        # A spline is linear in the values and goes axis by axis: what it makes of each of them
-        # alone, as columns, resizes all maps at once.
-        spline, before, behind = _spline(found, wanted), maps.shape[:axis], maps.shape[axis + 1 :]
-        if not behind:
-            maps = maps @ spline.T
-            continue
-        rows = np.matmul(spline, maps.reshape(*before, found, -1))
-        maps = rows.reshape(*before, wanted, *behind)
-    return maps
-
-
-@functools.lru_cache(maxsize=16)  # it takes longer than the maps of a short run
-def _spline(found: int, wanted: int) -> Array:
-    """What a cubic spline makes of each of so many values alone, (wanted, found)."""
-    import numpy as np
-    from scipy import ndimage
-
-    spline: Array = ndimage.zoom(np.eye(found), (wanted / found, 1), order=3).astype(np.float32)
-    return spline
+    factors = [wanted / found for wanted, found in zip(size, maps.shape[1:], strict=True)]
+    return np.stack([ndimage.zoom(one, factors, order=3) for one in maps])

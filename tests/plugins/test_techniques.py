@@ -97,10 +97,31 @@ def test_grad_cam_is_its_formula(network: Any, data: Any, axes: int) -> None:
     for position in range(len(data)):
         alpha = gradients[position].mean(axis=tuple(range(axes)))
         small = np.maximum(sum(a * features[position, ..., k] for k, a in enumerate(alpha)), 0)
-        factors = [data.shape[axis] / features.shape[axis] for axis in space]
-        expected = ndimage.zoom(small, factors, order=3)
+        expected = small
+        for axis in range(axes):  # a position of the layer lies in the middle of two of the input
+            at, wanted = np.arange(small.shape[axis]) * 2 + 0.5, np.arange(data.shape[axis + 1])
+            expected = np.apply_along_axis(
+                lambda v, at=at, w=wanted: np.interp(w, at, v), axis, expected
+            )
         np.testing.assert_allclose(found.maps[position], expected, rtol=1e-4, atol=1e-6)
     assert found.maps.shape == data.shape[:-1]
+    assert found.maps.min() >= 0  # as the sum that went through a ReLU
+
+    as_keras_vis = cnnvis.run(
+        "grad-cam",
+        network,
+        data=data,
+        filter=2,
+        backprop=None,
+        penultimate="second",
+        keras_vis=True,
+    )
+    alpha = gradients / (gradients.max(axis=(*space, axes + 1), keepdims=True) + 1e-7)
+    alpha = alpha.mean(axis=space, keepdims=True)
+    small = np.maximum((features * alpha).sum(axis=-1), 0)
+    zoomed = [ndimage.zoom(one, 2, order=3) for one in small]
+    expected = [(one - one.min()) / (np.ptp(one) + 1e-7) for one in zoomed]
+    np.testing.assert_allclose(as_keras_vis.maps, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_grad_cam_takes_the_layer_that_keras_vis_takes(network: Any, data: Any) -> None:

@@ -1,0 +1,118 @@
+"""Maps over the positions of a layer, laid over the input where their receptive fields are centred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnvis.geometry.origin import Origin, Run
+from cnnvis.samples import Array
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What the maps of a layer and its input do not have in common.
+
+    Attributes
+    ----------
+    positions
+        How many positions of the layer a value of the result is the mean over, since they have no
+        counterpart in the input; 1 for none.
+    constant
+        The axes of the input, that of samples being 0, along which the layer has but one position,
+        so that the result is the same all along them.
+    outside
+        How many positions of the layer, such as a class token's, were left out.
+    """
+
+    positions: int = 1
+    constant: tuple[int, ...] = ()
+    outside: int = 0
+
+
+def upsampled(
+    maps: Array, origin: Origin, axes: Sequence[int], space: Sequence[int], sizes: Sequence[int]
+) -> tuple[Array, Lost]:
+    """Lay maps over the spatial axes of the input, linear between the positions of the layer.
+
+    Parameters
+    ----------
+    maps
+        (n, ...): a value for each position of the layer.
+    origin
+        The origin of the layer's output.
+    axes
+        Which of its axes the maps have, that of samples being 0.
+    space
+        The spatial axes of the input.
+    sizes
+        Their sizes.
+
+    Returns
+    -------
+    tuple
+        The maps, (n, *sizes), float32, and what was lost. Beyond the outermost positions of the
+        layer, their values go on to the edges.
+    """
+    outside = 0
+    runs: list[Run] = []
+    for place, axis in enumerate(axes, start=1):
+        positions = origin.axes[axis - 1]
+        inner = maps.shape[place] - positions.before - positions.after
+        if inner != maps.shape[place]:
+            outside += positions.before + positions.after
+            maps = maps.take(np.arange(positions.before, positions.before + inner), axis=place)
+        runs += positions.runs
+    maps = np.asarray(maps, np.float32).reshape(len(maps), *(run.size for run in runs))
+    without = tuple(1 + i for i, run in enumerate(runs) if run.axis not in space)
+    averaged = int(np.prod([maps.shape[axis] for axis in without], dtype=np.int64))
+    maps = maps.mean(axis=without) if without else maps
+    runs = [run for run in runs if run.axis in space]
+    constant = []
+    # The axes of the input one after the other: each moved to the end, which is then its own.
+    order = sorted(range(len(runs)), key=lambda i: space.index(runs[i].axis or 0))
+    maps = maps.transpose(0, *(1 + i for i in order))
+    runs = [runs[i] for i in order]
+    shape = [len(maps)]
+    places = []
+    for axis, size in zip(space, sizes, strict=True):
+        own = [run for run in runs if run.axis == axis]
+        at = np.zeros([run.size for run in own])
+        for number, run in enumerate(own):
+            along = [1] * len(own)
+            along[number] = -1
+            at = at + run.step * np.arange(run.size).reshape(along)
+        low, high = origin.fields.get(axis, (0.0, 0.0))
+        places.append(at.ravel() + (low + high) / 2)
+        shape.append(at.size)
+        if at.size == 1 and size > 1:
+            constant.append(axis)
+    maps = maps.reshape(shape)
+    for axis, (at, size) in enumerate(zip(places, sizes, strict=True), start=1):
+        maps = _along(maps, axis, at, size)
+    return maps, Lost(averaged, tuple(constant), outside)
+
+
+def _along(maps: Array, axis: int, at: Array, size: int) -> Array:
+    """Maps along one axis, given at these places, at the places 0 to size - 1."""
+    order = np.argsort(at, kind="stable")
+    if not np.array_equal(order, np.arange(at.size)):
+        maps, at = maps.take(order, axis=axis), at[order]
+    wanted = np.arange(size)
+    if np.array_equal(at, wanted):
+        return maps
+    if at.size == 1:
+        return maps.repeat(size, axis=axis)
+    right = np.searchsorted(at, wanted).clip(1, at.size - 1)
+    gap = np.maximum(at[right] - at[right - 1], np.finfo(float).tiny)
+    share = ((wanted - at[right - 1]) / gap).clip(0, 1).astype(np.float32)
+    share = share.reshape(-1, *[1] * (maps.ndim - axis - 1))
+    left = maps.take(right - 1, axis=axis)
+    # left + (right - left) * share, in as little memory as it takes
+    right_values = maps.take(right, axis=axis)
+    right_values -= left
+    right_values *= share
+    right_values += left
+    return right_values
