@@ -183,7 +183,7 @@ class Subject:
         if not takes_model:
             return cls(None, {} if samples is None else {None: samples}, asked, described)
         names = class_names or (samples.class_names if samples else None)
-        handle = model_of(model, target, names, options, lacking)
+        handle = model_of(model, target, names, options, lacking).labelled(samples)
         handle.say_defaults()
         if class_names is not None:
             _require_fitting(class_names, handle)

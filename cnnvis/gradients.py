@@ -21,7 +21,10 @@ from cnnvis.errors import UserError
 from cnnvis.graph import Call, Graph, Slot
 from cnnvis.samples import Array
 
-SQUASHING = {"softmax", "softmax_v2", "sigmoid", "hard_sigmoid"}
+SHARES = {"softmax", "softmaxv2", "logsoftmax", "sparsemax"}
+"""Activations that divide one among the units of a layer, which are classes then."""
+
+SQUASHING = SHARES | {"sigmoid", "hardsigmoid", "sparsesigmoid", "logsigmoid"}
 """Activations that are made linear on a target: saturated, they would hide what it depends on."""
 
 swapping = threading.RLock()
@@ -71,19 +74,100 @@ def _put(swap: Swap) -> Callable[[], None]:
     return put_back
 
 
-def linear_target(call: Call) -> tuple[list[Swap], Callable[[Any], Any] | None]:
-    """What makes a target linear, and the squashing function that this leaves out, if any."""
+@dataclass(frozen=True)
+class Squashing:
+    """The softmax or sigmoid that a target ends in.
+
+    Attributes
+    ----------
+    call
+        The call that computes it: the target, or one before layers that do nothing to its answer.
+    swap
+        What leaves it out.
+    name
+        The function's name, in small letters: ``softmax``, ``logsoftmax``, ``sigmoid``, ...
+    function
+        The function.
+    """
+
+    call: Call
+    swap: Swap
+    name: str
+    function: Callable[[Any], Any]
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it divides one among the units, which are classes then."""
+        return self.name in SHARES
+
+    def probabilities(self, units: Any) -> Any:
+        """The probabilities that units (n, k) stand for, a tensor."""
+        answers = self.function(units)
+        return tensorflow().exp(answers) if self.name.startswith("log") else answers
+
+
+def squashing_of(graph: Graph, target: Call) -> Squashing | None:
+    """Find the softmax or sigmoid that a target ends in; None if it ends in none.
+
+    Layers between the two are looked through if they do nothing outside of training, or only give
+    the answer another shape: Dropout, Activation("linear"), Flatten.
+    """
+    givers = {slot: call for call in graph.calls for slot in call.slots}
+    shapes = {one.slot: one.shape for one in graph.inputs}
+    for call in graph.calls:
+        shapes.update(zip(call.slots, call.shapes, strict=True))
+    call = target
+    while True:
+        found = _own_squashing(call)
+        if found is not None:
+            return found
+        if len(call.inputs) != 1 or not _does_nothing(call, shapes[call.inputs[0]]):
+            return None
+        if call.inputs[0] not in givers:
+            return None
+        call = givers[call.inputs[0]]
+
+
+def _does_nothing(call: Call, shape: Sequence[int | None]) -> bool:
+    """Whether a call hands on all numbers that it is given, if perhaps in another shape.
+
+    Parameters
+    ----------
+    shape
+        Of one sample of what it is given.
+    """
+    sizes = [[3 if size is None else size for size in one] for one in (shape, call.shapes[0])]
+    if math.prod(sizes[0]) != math.prod(sizes[1]) or getattr(call.layer, "weights", None):
+        return False
+    tf = tensorflow()
+    # Numbers from 0 to 1, as a softmax gives, and such as half precision holds exactly.
+    given = tf.random.stateless_uniform((1, *sizes[0]), (5, 7), 10, 245, tf.int32) / 256
+    given = tf.cast(given, tf.float32)
+    try:
+        (answer,) = call.answer({call.inputs[0]: given})
+    except Exception:  # whatever a layer makes of numbers that are not those it was made for
+        return False
+    flat = [tf.sort(tf.reshape(tf.cast(one, given.dtype), [-1])) for one in (given, answer)]
+    return bool(tf.reduce_all(flat[0] == flat[1])) if flat[0].shape == flat[1].shape else False
+
+
+def _own_squashing(call: Call) -> Squashing | None:
+    """The softmax or sigmoid that a call itself computes, if any."""
     layer = call.layer.layer if "TimeDistributed" in call.kinds else call.layer
-    module = type(layer).__module__
-    is_operation = ".ops." in module or call.kind in ("tf.nn.softmax", "tf.math.sigmoid")
-    if type(layer).__name__ == "Softmax" or (
-        is_operation and _squashes(type(layer).__name__, call.kind)
-    ):
-        return [Swap(layer, "call", lambda inputs, *_, **__: inputs)], layer.call
-    activation = vars(layer).get("activation")
-    if type(activation).__name__ == "Softmax" or _name_of(activation) in SQUASHING:
-        return [Swap(layer, "activation", lambda x: x)], activation
-    return [], None
+    kind, activation = type(layer).__name__, vars(layer).get("activation")
+    is_operation = ".ops." in type(layer).__module__
+    name = _plain(call.kind.rpartition(".")[2] if call.kind.startswith("tf.") else kind)
+    if kind == "Softmax" or (name in SQUASHING and (is_operation or call.kind.startswith("tf."))):
+        left_out = Swap(layer, "call", lambda inputs, *_, **__: inputs)
+        return Squashing(call, left_out, name, layer.call)
+    name = _plain(getattr(activation, "__name__", "") or type(activation).__name__)
+    if name in SQUASHING:
+        return Squashing(call, Swap(layer, "activation", lambda x: x), name, activation)
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def plain_names(call: Call) -> list[Swap]:
@@ -96,14 +180,6 @@ def plain_names(call: Call) -> list[Swap]:
         if plain != layer.name:
             swaps.append(Swap(layer, "name", plain))
     return swaps
-
-
-def _squashes(*names: str) -> bool:
-    return any(name.rpartition(".")[2].lower() in SQUASHING for name in names)
-
-
-def _name_of(activation: object) -> str:
-    return getattr(activation, "__name__", "")
 
 
 @dataclass(frozen=True)

@@ -30,18 +30,19 @@ from cnnvis.geometry.upsampling import upsampled
 from cnnvis.graph import Call, Graph, Input, Shape, Slot, graph_of
 from cnnvis.inputs import matched
 from cnnvis.layouts import channel_axes, input_channel_axis
+from cnnvis.losses import is_of_classes, losses_of
 from cnnvis.modifiers import Backprop
 from cnnvis.rebuilding import rebuilt
 from cnnvis.rectifiers import (
-    RULES,
     Rectifier,
     activation_name,
     counted,
     rectifiers,
+    rule_of,
     unknown_activation,
 )
 from cnnvis.reporting import note, progress, quietly
-from cnnvis.samples import Array, Samples, class_name
+from cnnvis.samples import Array, Samples
 from cnnvis.targets import Term, parsed, region_of
 
 T = TypeVar("T")
@@ -70,6 +71,9 @@ class LoadedNetwork:
         answer, and a person must name the target.
     origin
         What the file is and what wrote it, in a phrase: ``HDF5, written by Keras 2.3.1``.
+    losses
+        The loss that it was trained with, by the name of the output, under an empty name that of
+        all; empty where the file does not say.
     """
 
     network: Any
@@ -77,6 +81,7 @@ class LoadedNetwork:
     cut: Mapping[str, str] = field(default_factory=dict)
     cut_learned: bool = False
     origin: str = ""
+    losses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ class _Network:
     calls: Mapping[str, Call]
     outputs: Mapping[str, Call]
     compiled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    squashing: dict[str, gradients.Squashing | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: Any) -> _Network:
@@ -270,6 +276,7 @@ class Model:
         self._explained = 0
         self._held: dict[str, Array] = {}
         self._blank: list[str] | None = None
+        self._labelled = False
         # NumPy's numbers as plain ones, since what was asked for goes into files as JSON.
         plain: Any = filters
         self.asked_layer = layer
@@ -302,6 +309,7 @@ class Model:
             _shared=self._shared,  # what was traced for one target serves all that share it
         )
         other._explained, other._held, other._blank = self._explained, self._held, self._blank
+        other._labelled = self._labelled
         other.loading = self.loading
         return other
 
@@ -319,6 +327,23 @@ class Model:
             other._explained = names.index(samples.input)
             other._held = {name: np.asarray(held[:]) for name, held in samples.others.items()}
         return other
+
+    def labelled(self, samples: Samples | None) -> Model:
+        """The same model, whose outputs are classes if the labels of the samples say so."""
+        other = copy.copy(self)
+        other._labelled = samples is not None and self._are_classes(samples.labels)
+        return other
+
+    def _are_classes(self, labels: Array | None) -> bool:
+        """Whether labels number the units of the target, or are one column of 0 and 1 for each."""
+        if labels is None or self._is_compound or not labels.size:
+            return False
+        units = self._channels(self._target)
+        if labels.dtype.kind not in "biu" or units is None:
+            return False
+        if labels.ndim == 1:
+            return int(labels.min()) >= 0 and int(labels.max()) < units
+        return labels.ndim == 2 and labels.shape[1] == units and set(np.unique(labels)) <= {0, 1}
 
     def tallying(self, blank: list[str]) -> Model:
         """The same model, which puts into that list why gradients are blank instead of raising.
@@ -352,7 +377,9 @@ class Model:
 
     @functools.cached_property
     def filters(self) -> tuple[int, ...] | None:
-        """Which outputs of the target are explained; None if nobody said.
+        """Which outputs of the target are explained, by number; None if nobody said.
+
+        Of a single sigmoid, which stands for two classes, that is always output 0.
 
         Raises
         ------
@@ -691,14 +718,16 @@ class Model:
                 continue
             row = weight.tobytes()
             if row not in named:  # of a million images, most have a class that another had
-                filters = tuple(int(k) for k in np.flatnonzero(weight))
-                names = tuple(self._class_name(k, weight[k]) for k in filters)
-                named[row] = filters, names if self._names_of(self._target) else None
+                counting = np.flatnonzero(weight).tolist()
+                filters = tuple(self._class_of(k, float(weight[k])) for k in counting)
+                names = self._names_of(self._target)
+                named[row] = filters, names and tuple(names[k] for k in filters)
             filters, class_names = named[row]
             probability = None
             if probabilities is not None and len(filters) == 1:
-                probability = float(probabilities[i, filters[0]])
-                probability = 1 - probability if weight[filters[0]] < 0 else probability
+                (unit,) = np.flatnonzero(weight)
+                probability = float(probabilities[i, unit])
+                probability = 1 - probability if weight[unit] < 0 else probability
             found.append(Target(self.layer, filters, class_names, score, probability, region))
         return tuple(found)
 
@@ -1000,32 +1029,66 @@ class Model:
                 f"the network has the outputs {', '.join(outputs)}; {self.layer!r} is explained, "
                 "and --output names another"
             )
+        if self._is_compound or not self._is_default or self.asked_filters is not None:
+            return
+        units = self.target_units
+        if units > 1 and not self.has_classes:
+            note(
+                f"the {units} outputs of {self.layer!r} are not known to be classes, so output 0 is "
+                "explained for every image. --filter names another; if the outputs are classes, "
+                "--class-names, or labels of the data, say so"
+            )
 
     @property
     def _predicts(self) -> bool:
         """Whether each input is explained by its predicted class: nobody asked for another."""
         if self._is_compound or not self._is_default or self.asked_filters is not None:
             return False
-        if self.target_units == 1:
-            return False
-        # The channels of an image that a network gives are no classes, unless a softmax says so.
-        return len(self._target.shapes[0]) == 1 or self._squashing is not None
-
-    @property
-    def _squashing(self) -> Callable[[Any], Any] | None:
-        with gradients.swapping:
-            return gradients.linear_target(self._target)[1]
+        return self.target_units > 1 and self.has_classes
 
     @property
     def has_classes(self) -> bool:
-        """Whether the target's outputs are classes: it ends in a softmax or a sigmoid."""
-        return not self._is_compound and self._squashing is not None
+        """Whether the target's outputs are known to be classes.
+
+        Those of a softmax are; a single sigmoid stands for two. Other outputs are classes if the
+        loss that the network was trained with says so, if the labels of the data are such classes,
+        or if they were given names. A loss of a regression says that they are none.
+        """
+        return not self._is_compound and self._is_of_classes(self._target)
+
+    def _is_of_classes(self, call: Call) -> bool:
+        squashing = self._squashing_of(call)
+        if squashing is not None and squashing.is_share:
+            return True
+        if not self._is_output(call):
+            return False
+        said = self._loss_says(call)
+        if said is not None:
+            return said
+        if self._units_of(call) == 1:
+            return squashing is not None
+        named = self.class_names is not None and len(self.class_names) == self._units_of(call)
+        return named or self._labelled
+
+    def _loss_says(self, call: Call) -> bool | None:
+        """Whether the loss of an output is one of classes; None where nobody knows."""
+        losses = self._loaded.losses or losses_of(self.network)
+        names = [name for name, one in self._shared.outputs.items() if one is call]
+        return is_of_classes(losses, [*names, call.name])
+
+    def _is_output(self, call: Call) -> bool:
+        return call in self._shared.outputs.values() or call.name == self._default_layer()
+
+    def _squashing_of(self, call: Call) -> gradients.Squashing | None:
+        known = self._shared.squashing
+        if call.name not in known:
+            with gradients.swapping:
+                known[call.name] = gradients.squashing_of(self._shared.graph, call)
+        return known[call.name]
 
     def _is_two_classes(self, call: Call) -> bool:
-        """Whether a layer is one sigmoid, which stands for two classes."""
-        with gradients.swapping:
-            squashing = gradients.linear_target(call)[1]
-        return self._units_of(call) == 1 and squashing is not None
+        """Whether an output is one sigmoid, which stands for two classes."""
+        return self._units_of(call) == 1 and self._is_of_classes(call)
 
     def _names_of(self, call: Call) -> tuple[str, ...] | None:
         """The names of a layer's classes; None where it has none, or the names are others'."""
@@ -1035,10 +1098,9 @@ class Model:
         wanted = 2 if self._is_two_classes(call) else self._units_of(call)
         return self.class_names if len(self.class_names) == wanted else None
 
-    def _class_name(self, number: int, factor: float) -> str:
-        if self._is_two_classes(self._target):
-            number = 0 if factor < 0 else 1
-        return class_name(self.class_names, number)
+    def _class_of(self, number: int, factor: float) -> int:
+        """The number of the class, or filter, that an output stands for where it counts so much."""
+        return int(factor > 0) if self._is_two_classes(self._target) else number
 
     @functools.cached_property
     def _chosen(self) -> tuple[tuple[int, float], ...] | None:
@@ -1052,26 +1114,30 @@ class Model:
         return tuple(dict.fromkeys(self._unit(one, self._target) for one in every))
 
     def _unit(self, one: int | str, call: Call) -> tuple[int, float]:
-        """The number of an output, and 1, or -1 for the first class of a single sigmoid."""
-        units = self._units_of(call)
-        names = self._names_of(call)
+        """The number of an output, and 1; for the first class of a single sigmoid 0, and -1."""
+        units, names = self._units_of(call), self._names_of(call)
+        is_two = self._is_two_classes(call)
         if isinstance(one, str) and names and one in names:
             number = names.index(one)
-            return (0, 1.0 if number else -1.0) if self._is_two_classes(call) else (number, 1.0)
-        try:
-            number = int(one) if isinstance(one, str) else operator.index(one)
-        except (ValueError, TypeError):
-            there = f" There are: {', '.join(names)}." if names else " Classes have no names here."
-            hint = nearest(str(one), names or ())
-            raise UserError(f"there is no class {one!r}.{hint}{there}") from None
+        else:
+            try:
+                number = int(one) if isinstance(one, str) else operator.index(one)
+            except (ValueError, TypeError):
+                there = (
+                    f" There are: {', '.join(names)}." if names else " Classes have no names here."
+                )
+                hint = nearest(str(one), names or ())
+                raise UserError(f"there is no class {one!r}.{hint}{there}") from None
+        if is_two:
+            if number not in (0, 1):
+                raise UserError(
+                    f"the layer {call.name!r} is one sigmoid, which stands for the classes 0 and 1, "
+                    f"and there is no class {number}"
+                )
+            return 0, 1.0 if number else -1.0
         if not 0 <= number < units:
-            about = (
-                f": it has {units}, numbered 0 to {units - 1}"
-                if units > 1
-                else f": it has one, 0; what speaks against it is the target -{call.name} "
-                f"(--layer=-{call.name})"
-            )
-            raise UserError(f"the layer {call.name!r} has no output {number}{about}")
+            about = f"it has {units}, numbered 0 to {units - 1}" if units > 1 else "it has one, 0"
+            raise UserError(f"the layer {call.name!r} has no output {number}: {about}")
         return number, 1.0
 
     def _channels(self, call: Call) -> int | None:
@@ -1113,10 +1179,12 @@ class Model:
         return weights
 
     def _probabilities(self, units: Array) -> Array | None:
-        squashing = None if self._is_compound else self._squashing
+        squashing = None if self._is_compound else self._squashing_of(self._target)
         if squashing is None or len(self._target.shapes[0]) != 1:
             return None
-        return np.asarray(squashing(keras().ops.convert_to_tensor(units)))
+        if squashing.call.shapes[0][-1:] != self._target.shapes[0]:  # another order of its units
+            return None
+        return np.asarray(squashing.probabilities(keras().ops.convert_to_tensor(units)))
 
     # How it is done
 
@@ -1210,19 +1278,21 @@ class Model:
     ) -> gradients.Pass:
         calls = self._target_calls
         swaps: dict[str, list[gradients.Swap]] = {}
-        for call, one in self._modified(backprop, keras_vis):
-            swap = gradients.Swap(one.layer, one.attribute, one.modified(_rule(backprop)))
-            swaps.setdefault(call.name, []).append(swap)
+        if backprop is not None:
+            rule = rule_of(backprop)
+            for call, one in self._modified(keras_vis=keras_vis):
+                swap = gradients.Swap(one.layer, one.attribute, one.modified(rule))
+                swaps.setdefault(call.name, []).append(swap)
         with gradients.swapping:
             for call in calls:
-                swaps.setdefault(call.name, []).extend(gradients.linear_target(call)[0])
+                squashing = self._squashing_of(call)
+                if squashing is not None:
+                    swaps.setdefault(squashing.call.name, []).append(squashing.swap)
         wanted = tuple(self._call(name).slots[0] for name in activations)
         return gradients.Pass(self._shared.graph, self._parts, swaps, wanted, self._explained)
 
-    def _modified(self, backprop: Backprop | None, keras_vis: bool) -> list[tuple[Call, Rectifier]]:
+    def _modified(self, *, keras_vis: bool) -> list[tuple[Call, Rectifier]]:
         """The rectifiers up to the target that a modifier changes, each with its call."""
-        if backprop is None:
-            return []
         graph = self._shared.graph
         with gradients.swapping:
             return [
@@ -1235,11 +1305,12 @@ class Model:
     def _say_modified(self, backprop: Backprop | None, keras_vis: bool) -> None:
         if backprop is None:
             return
-        kinds = [one.kind for _, one in self._modified(backprop, keras_vis)]
+        rule = rule_of(backprop)
+        kinds = [one.kind for _, one in self._modified(keras_vis=keras_vis)]
         if kinds:
             note(
                 f"{backprop} changed {len(kinds)} activation{'s' if len(kinds) > 1 else ''} up to "
-                f"{self.layer!r}, {counted(kinds)}: {RULES[_rule(backprop)]}"
+                f"{self.layer!r}, {counted(kinds)}: {rule.said}"
             )
         elif keras_vis:
             note(
@@ -1376,10 +1447,6 @@ def _without_calls(name: str) -> str:
 
 def _looks_up(call: Call, slot: Slot) -> bool:
     return "Embedding" in call.kinds and slot in call.inputs
-
-
-def _rule(backprop: Backprop | None) -> Backprop:
-    return "guided" if backprop == "guided" else "rectified"
 
 
 def _identity_of(function: Callable[..., Any] | None) -> Any:

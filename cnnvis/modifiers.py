@@ -6,7 +6,9 @@ Options are typed with these, so this module imports nothing heavy.
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from cnnvis.errors import UserError, nearest, shown
 
 Backprop = Literal["guided", "rectified", "deconv", "relu"]
 """How the gradient g of a rectifier's output y passes back to its input.
@@ -32,6 +34,11 @@ def modify_gradient(gradient: Any, modifier: GradientModifier | None) -> Any:
 
     ``absolute`` |g|, ``negate`` -g, ``invert`` 1/(g + 1e-7), ``relu`` max(g, 0), ``small_values``
     |1/(g + 1e-7)|; None leaves it as it is.
+
+    Raises
+    ------
+    UserError
+        If there is no modifier of that name.
     """
     match modifier:
         case None:
@@ -46,6 +53,13 @@ def modify_gradient(gradient: Any, modifier: GradientModifier | None) -> Any:
             return (gradient + abs(gradient)) / 2  # exact, and alike for NumPy and TensorFlow
         case "small_values":
             return abs(1.0 / (gradient + EPSILON))
+    raise UserError(
+        f"there is no gradient modifier {shown(modifier)}.{nearest(str(modifier), _NAMES)} There are: "
+        f"none, {', '.join(_NAMES)}."
+    )
+
+
+_NAMES: tuple[str, ...] = get_args(GradientModifier)
 
 
 def channel_max(maps: Any, channel_axis: int | None) -> Any:

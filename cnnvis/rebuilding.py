@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from cnnvis.errors import UserError
-from cnnvis.gradients import linear_target, swapping
+from cnnvis.gradients import squashing_of, swapping
 from cnnvis.graph import Call, Graph
 
 
@@ -28,15 +28,18 @@ def rebuilt(graph: Graph, target: Call) -> Any:
     needed = {slot for call in calls for slot in call.inputs}
     inputs = [one for one in graph.inputs if one.slot in needed]
     home = _home(calls)
+    with swapping:
+        squashing = squashing_of(graph, target)
+    squashes = None if squashing is None else squashing.call
     copies: dict[int, Any] = {}
     weights: list[tuple[Any, Any]] = []
     rewritten = []
     for call in calls:
         if id(call.layer) not in copies:
-            copies[id(call.layer)] = _copy(call, home, is_target=call is target)
+            copies[id(call.layer)] = _copy(call, home, squashes=call is squashes)
             if hasattr(call.layer, "get_weights"):
                 weights.append((copies[id(call.layer)], call.layer))
-        elif call is target:
+        elif call is squashes or call is target:
             raise UserError(
                 f"{call.name!r} is one of several calls of its layer, and others need it"
             )
@@ -63,11 +66,9 @@ def _home(calls: tuple[Call, ...]) -> Any:
     return importlib.import_module("tf_keras" if "tf_keras" in modules else "keras")
 
 
-def _copy(call: Call, home: Any, *, is_target: bool) -> Any:
-    """A layer of the same kind and configuration; for a target, one that squashes nothing."""
+def _copy(call: Call, home: Any, *, squashes: bool) -> Any:
+    """A layer of the same kind and configuration; without its softmax or sigmoid, if it squashes."""
     layer = call.layer
-    with swapping:
-        squashes = is_target and linear_target(call)[1] is not None
     if not hasattr(layer, "get_weights"):  # an operation, which has no state to share
         return home.layers.Activation("linear", name=_plain(call.name)) if squashes else layer
     changes: Mapping[str, Any] = {"name": _plain(call.name)}

@@ -15,21 +15,15 @@ which for ReLU are the definitions of the papers (see `cnnvis.Backprop`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cnnvis._tensorflow import tensorflow
+from cnnvis.errors import UserError, nearest, shown
 from cnnvis.graph import Call
-from cnnvis.modifiers import Backprop
-
-RULES = {
-    "guided": "f'(x) g passes where x > 0 and g > 0, which is g alone for ReLU and leaky kinds",
-    "rectified": "g passes where g > 0, whatever x is",
-}
-"""What a modifier does to the gradient g of a rectifier f(x), in words."""
 
 _FUNCTIONS = {
     "celu": "CELU",
@@ -72,6 +66,25 @@ _OTHERS = {
 
 
 @dataclass(frozen=True)
+class Rule:
+    """How a backpropagation modifier passes the gradient g of a rectifier f of x.
+
+    Attributes
+    ----------
+    said
+        What passes, in words.
+    back
+        Gives the answer of a rectifier, of x and of its threshold, whose gradient passes so.
+    of_relu
+        The same for the answer of a ReLU, where that is all that is needed.
+    """
+
+    said: str
+    back: Callable[[Callable[[Any], Any], Any, float], Any]
+    of_relu: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
 class Rectifier:
     """One rectifier in a network.
 
@@ -92,14 +105,14 @@ class Rectifier:
     kind: str
     inline_relu: bool = False
 
-    def modified(self, backprop: Backprop) -> Callable[..., Any]:
+    def modified(self, rule: Rule) -> Callable[..., Any]:
         """The same function forwards, and backwards the modifier's rule."""
         rectifier = getattr(self.layer, self.attribute)
-        back = _guided if backprop == "guided" else _rectified
         threshold = _threshold(self.layer if self.attribute == "call" else rectifier)
-        if self.inline_relu and backprop == "guided":  # passes nothing back below zero as it is
-            return lambda x, *_, **__: _only_positive(rectifier(x))
-        return lambda x, *_, **__: back(rectifier, x, threshold)
+        if self.inline_relu and rule.of_relu is not None:
+            of_relu = rule.of_relu
+            return lambda x, *_, **__: of_relu(rectifier(x))
+        return lambda x, *_, **__: rule.back(rectifier, x, threshold)
 
 
 def rectifiers(call: Call) -> Iterator[Rectifier]:
@@ -203,3 +216,33 @@ def _rectified(rectifier: Callable[[Any], Any], x: Any, threshold: float) -> Any
         return tf.identity(y), lambda g: (tf.nn.relu(g), None)
 
     return past(x, tf.stop_gradient(rectifier(x)))
+
+
+_RECTIFIED = Rule("g passes where g > 0, whatever x is", _rectified)
+RULES: Mapping[str, Rule] = {
+    "guided": Rule(
+        "f'(x) g passes where x > 0 and g > 0, which is g alone for ReLU and leaky kinds",
+        _guided,
+        of_relu=_only_positive,  # a ReLU passes nothing back below zero as it is
+    ),
+    "rectified": _RECTIFIED,
+    "deconv": _RECTIFIED,
+    "relu": _RECTIFIED,
+}
+"""The rules of backpropagation modifiers, by name."""
+
+
+def rule_of(backprop: str) -> Rule:
+    """Return the rule of a modifier.
+
+    Raises
+    ------
+    UserError
+        If there is no modifier of that name.
+    """
+    if backprop not in RULES:
+        raise UserError(
+            f"there is no backpropagation modifier {shown(backprop)}."
+            f"{nearest(str(backprop), RULES)} There are: none, {', '.join(RULES)}."
+        )
+    return RULES[backprop]

@@ -200,3 +200,23 @@ def test_the_genomatnn_model(reference: Any) -> None:
     assert any("7 LeakyReLU" in note for note in guided.notes)
     scaled = cnnvis.unit_scaled(guided.maps), cnnvis.unit_scaled(plain.maps)
     assert np.abs(scaled[0] - scaled[1]).max() > 0.1
+
+
+def test_a_modifier_without_a_rule_is_an_error(keras: Any) -> None:
+    network = keras.Sequential(
+        [
+            keras.layers.Input((3,)),
+            keras.layers.Dense(4, "relu"),
+            keras.layers.Dense(1, name="output"),
+        ]
+    )
+    model, x = cnnvis.Model(network), np.ones((1, 3), np.float32)
+    for ask in (model.input_gradient, lambda x, backprop: model.scorer(backprop=backprop)):
+        with pytest.raises(
+            cnnvis.UserError, match=r"no .* modifier 'gudied'\. Did you mean 'guided'\? There"
+        ):
+            ask(x, backprop="gudied")
+    with pytest.raises(
+        cnnvis.UserError, match=r"no gradient modifier 'abs'\. .* There are: none, absolute"
+    ):
+        cnnvis.modify_gradient(x, "abs")

@@ -89,7 +89,7 @@ def test_an_input_without_a_map_does_not_cost_the_others(network: Any) -> None:
     found = cnnvis.run("grad-cam", network, data=DATA, filter=0)
     assert [one.input for one in (found, *found.other_inputs)] == ["left", "right"]
     assert any("'facts' gets no map: no layer before" in note for note in found.notes)
-    with pytest.raises(cnnvis.UserError, match="no layer before 'output' has the spatial axes"):
+    with pytest.raises(cnnvis.UserError, match="no layer before 'output' has positions"):
         cnnvis.run("grad-cam", network, data=DATA, filter=0, input="facts")
 
 
@@ -220,6 +220,7 @@ def _two_inputs(home: Any, form: str) -> tuple[Any, Any]:
 FORMS = ["dict", "dict the other way", "crossed", "nested", "list", "nested model"]
 
 
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
 @pytest.mark.parametrize("saved", ["live", "keras", "h5"])
 @pytest.mark.parametrize("form", FORMS)
 def test_arrays_go_to_the_inputs_that_carry_their_names(
@@ -243,6 +244,7 @@ def test_so_they_do_in_keras_2(form: str) -> None:
     assert found.targets[0].score == 84
 
 
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
 def test_names_that_match_nothing_are_an_error(keras: Any) -> None:
     network, data = _two_inputs(keras, "dict")
     for other in ({"x": data["a"], "y": data["b"]}, {"a": data["a"], "y": data["b"]}):

@@ -68,8 +68,7 @@ def test_maps(
         model,
         data=data,
         images=IMAGES,
-        layer=layer,
-        filter=0,
+        layer=layer,  # and its output 0, as keras-vis was asked for; a sigmoid's speaks for class 1
         backprop=modifier,
         keras_vis=True,
     )
@@ -81,9 +80,7 @@ def test_maps(
 def test_relu_and_deconv_are_other_names_of_rectified(
     name: str, model: cnnvis.Model, data: cnnvis.Samples, answers: Mapping[str, Any]
 ) -> None:
-    found = cnnvis.run(
-        "saliency", model, data=data, images=[3], filter=0, backprop=name, keras_vis=True
-    )
+    found = cnnvis.run("saliency", model, data=data, images=[3], backprop=name, keras_vis=True)
     expected = answers["saliency|output|rectified|3"]
     np.testing.assert_allclose(found.maps[0], expected, rtol=0, atol=1e-5)
 
@@ -116,7 +113,6 @@ def test_activation_maximization(
         data=answers["actmax_seed"][None],
         start="data",
         layer=layer,
-        filter=0,
         backprop=modifier,
         iterations=30,
         jitter=[0],

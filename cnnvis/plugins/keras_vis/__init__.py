@@ -223,7 +223,7 @@ def _outputs(row: Sequence[float]) -> list[int]:
     """The numbers of the outputs that count in a score."""
     if any(weight not in (0, 1) for weight in row):
         raise cnnvis.UserError(
-            "keras-vis explains what speaks for an output, not what speaks against it: name the "
-            "output by its number"
+            "keras-vis explains what speaks for an output, and class 0 of a single sigmoid is what "
+            "speaks against it; --class 1 can be explained"
         )
     return [number for number, weight in enumerate(row) if weight]

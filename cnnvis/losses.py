@@ -1,0 +1,70 @@
+"""What the loss that a network was trained with says of its outputs: classes, or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_CLASSES = ("crossentropy", "hinge", "kldivergence", "kullbackleibler", "focal", "dice", "tversky")
+_NUMBERS = (
+    *("squarederror", "absoluteerror", "percentageerror", "logarithmicerror", "huber", "logcosh"),
+    *("poisson", "cosinesimilarity"),
+)
+_SHORT = {
+    **dict.fromkeys(("mse", "mae", "mape", "msle"), False),
+    **dict.fromkeys(("bce", "kld"), True),
+}
+
+
+def is_of_classes(losses: Mapping[str, str], outputs: Iterable[str]) -> bool | None:
+    """Whether the outputs of these names were trained as classes; None where nobody knows."""
+    name = next((losses[one] for one in (*outputs, "") if one in losses), "")
+    plain = name.replace("_", "").replace("keras.losses.", "").lower()
+    if plain in _SHORT:
+        return _SHORT[plain]
+    for known, answer in ((_CLASSES, True), (_NUMBERS, False)):
+        if any(one in plain for one in known):
+            return answer
+    return None
+
+
+def named_losses(loss: Any, outputs: Sequence[str] = ()) -> dict[str, str]:
+    """The names of losses as somebody gave them to ``compile``, or as they stand in a file.
+
+    Parameters
+    ----------
+    loss
+        A name, a function, a Loss, the description of one, or a list or dict of such.
+    outputs
+        The names of the network's outputs, for a list.
+
+    Returns
+    -------
+    dict
+        The name of the loss, by the name of the output; under an empty name that of all.
+    """
+    if isinstance(loss, Mapping) and not {"class_name", "config"} <= set(loss):
+        return {str(output): _name(one) for output, one in loss.items() if _name(one)}
+    if isinstance(loss, list | tuple):
+        return {
+            output: _name(one) for output, one in zip(outputs, loss, strict=False) if _name(one)
+        }
+    return {"": _name(loss)} if _name(loss) else {}
+
+
+def losses_of(network: Any) -> dict[str, str]:
+    """The losses that a live network was compiled with; none where it was not."""
+    outputs = [str(name) for name in getattr(network, "output_names", None) or ()]
+    return named_losses(getattr(network, "loss", None), outputs)
+
+
+def _name(loss: Any) -> str:
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, Mapping):
+        config = loss.get("config")
+        named = config if loss.get("class_name") == "function" else loss.get("class_name")
+        return named if isinstance(named, str) else ""
+    if callable(loss):
+        return str(getattr(loss, "__name__", "") or type(loss).__name__)
+    return ""
