@@ -218,6 +218,8 @@ class Compiled:
         Says what it computes, the same in every process; nothing if that is not known.
     each
         How many samples it makes of each that it is given.
+    fixed
+        How many samples it makes at a time; None for any number.
     """
 
     function: Callable[..., Any]
@@ -225,6 +227,7 @@ class Compiled:
     footprint: Callable[[Sequence[Array]], int] = lambda arrays: 0
     identity: Callable[[], str] = str
     each: int = 1
+    fixed: int | None = None
     _functions: dict[tuple[str, bool], Any] = field(default_factory=dict)
     _traced: set[tuple[str, int]] = field(default_factory=set)
     _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
@@ -288,6 +291,8 @@ class Compiled:
 
     def _size(self, arrays: Sequence[Array]) -> int:
         """How many samples go into a batch."""
+        if self.fixed is not None:
+            return max(self.fixed // self.each, 1)
         count, asked = len(arrays[0]), _now().batch_size
         size = asked or BATCH
         bytes_each = self.footprint(arrays)

@@ -121,27 +121,31 @@ def squashing_of(graph: Graph, target: Call) -> Squashing | None:
         found = _own_squashing(call)
         if found is not None:
             return found
-        if len(call.inputs) != 1 or not _does_nothing(call, shapes[call.inputs[0]]):
+        if len(call.inputs) != 1 or not _does_nothing(
+            call, shapes[call.inputs[0]], graph.batch or 1
+        ):
             return None
         if call.inputs[0] not in givers:
             return None
         call = givers[call.inputs[0]]
 
 
-def _does_nothing(call: Call, shape: Sequence[int | None]) -> bool:
+def _does_nothing(call: Call, shape: Sequence[int | None], batch: int) -> bool:
     """Whether a call hands on all numbers that it is given, if perhaps in another shape.
 
     Parameters
     ----------
     shape
         Of one sample of what it is given.
+    batch
+        How many samples it is given.
     """
     sizes = [[3 if size is None else size for size in one] for one in (shape, call.shapes[0])]
     if math.prod(sizes[0]) != math.prod(sizes[1]) or getattr(call.layer, "weights", None):
         return False
     tf = tensorflow()
     # Numbers from 0 to 1, as a softmax gives, and such as half precision holds exactly.
-    given = tf.random.stateless_uniform((1, *sizes[0]), (5, 7), 10, 245, tf.int32) / 256
+    given = tf.random.stateless_uniform((batch, *sizes[0]), (5, 7), 10, 245, tf.int32) / 256
     given = tf.cast(given, tf.float32)
     try:
         (answer,) = call.answer({call.inputs[0]: given})
@@ -396,7 +400,7 @@ def compiled_mean(
 def _compiled(
     run: Pass, function: Callable[..., Any], identity: Callable[[], str], each: int = 1
 ) -> Compiled:
-    return Compiled(function, run.layers, run.footprint, identity, each)
+    return Compiled(function, run.layers, run.footprint, identity, each, run.graph.batch)
 
 
 def _gradient(tape: Any, scores: Any, source: Any) -> Any:

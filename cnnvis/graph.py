@@ -11,7 +11,7 @@ import importlib
 import inspect
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +113,8 @@ class Call:
         )
         if _takes_training(self.layer):
             kwargs = {**kwargs, "training": False}
-        found: list[Any] = nest.flatten(self.layer(*args, **kwargs))
+        with _without_state(self.layers()):
+            found: list[Any] = nest.flatten(self.layer(*args, **kwargs))
         return found
 
     def layers(self) -> Iterator[Any]:
@@ -141,12 +142,15 @@ class Graph:
         The calls.
     output_keys
         The key of each output in the dict that the network was built with; empty where it was none.
+    batch
+        How many samples it takes at a time; None for any number.
     """
 
     inputs: tuple[Input, ...]
     calls: tuple[Call, ...]
     outputs: tuple[Slot, ...]
     output_keys: tuple[str, ...] = ()
+    batch: int | None = None
 
     def needed(self, wanted: Collection[Slot]) -> tuple[Call, ...]:
         """The calls that these values depend on, those that give them included."""
@@ -174,6 +178,9 @@ class Graph:
     ) -> list[Any]:
         """The wanted values for a batch of inputs, as tensors; nothing else is computed.
 
+        A network that takes so many samples at a time is run as often as it must be, filled up with
+        copies of the last sample.
+
         Parameters
         ----------
         x
@@ -183,8 +190,29 @@ class Graph:
         around
             Gives the context in which each call runs.
         met
-            Told of each value as soon as it is there, before anything is made of it.
+            Told of each value as soon as it is there, before anything is made of it. Where the
+            network is run several times, it is told of parts.
         """
+        count = x[0].shape[0]
+        if self.batch is None or count in (None, self.batch):
+            return self._run(x, wanted, around, met)
+        tf = tensorflow()
+        parts = []
+        for start in range(0, count, self.batch):
+            some = [one[start : start + self.batch] for one in x]
+            missing = self.batch - some[0].shape[0]
+            if missing:
+                some = [tf.concat([one, tf.repeat(one[-1:], missing, axis=0)], 0) for one in some]
+            parts.append(self._run(some, wanted, around, met))
+        return [tf.concat(answers, axis=0)[:count] for answers in zip(*parts, strict=True)]
+
+    def _run(
+        self,
+        x: Sequence[Any],
+        wanted: Sequence[Slot],
+        around: Around,
+        met: Callable[[Slot, Any], None],
+    ) -> list[Any]:
         values = {one.slot: tensor for one, tensor in zip(self.inputs, x, strict=True)}
         for call in self.needed(wanted):
             with around(call):
@@ -224,6 +252,7 @@ def graph_of(network: Any) -> Graph:
         tuple(writer.calls),
         tuple(slots[id(tensor)] for tensor in functional.outputs),
         tuple(keys.get(id(tensor), "") for tensor in functional.outputs),
+        next((int(one.shape[0]) for one in functional.inputs if one.shape[0] is not None), None),
     )
 
 
@@ -427,6 +456,19 @@ def _input_name(tensor: Any) -> str:
 
 def _dtype(tensor: Any) -> str:
     return str(getattr(tensor.dtype, "name", tensor.dtype))
+
+
+@contextmanager
+def _without_state(layers: Iterable[Any]) -> Iterator[None]:
+    """Have recurrent layers begin anew: what they keep of earlier samples is no part of this one."""
+    stateful = [layer for layer in layers if getattr(layer, "stateful", False)]
+    for layer in stateful:
+        object.__setattr__(layer, "stateful", False)
+    try:
+        yield
+    finally:
+        for layer in stateful:
+            object.__setattr__(layer, "stateful", True)
 
 
 def _takes_training(layer: Any) -> bool:

@@ -813,7 +813,7 @@ class Model:
         arrays = [*self._feeds(x), self.target_weights(x), *beside]
         counts = np.asarray(parts, np.float32)
         # As many variations at a time as make a batch, and all of these in equal numbers.
-        times = -(-len(counts) // batch_size())
+        times = -(-len(counts) // (self._shared.graph.batch or batch_size()))
         size = -(-len(counts) // times)
         found: Array | None = None
         with progress("computing", times) if times > 1 else nullcontext() as advance:
@@ -1028,6 +1028,16 @@ class Model:
             note(
                 f"the network has the outputs {', '.join(outputs)}; {self.layer!r} is explained, "
                 "and --output names another"
+            )
+        stateful = [
+            call.name
+            for call in self._shared.graph.calls
+            if any(getattr(layer, "stateful", False) for layer in call.layers())
+        ]
+        if stateful:
+            note(
+                f"{', '.join(map(repr, stateful))} keeps states from one batch to the next; each "
+                "image is explained without them, as the first of a sequence"
             )
         if self._is_compound or not self._is_default or self.asked_filters is not None:
             return

@@ -49,7 +49,11 @@ def followed(
         sources = [slot for slot in dict.fromkeys(call.inputs) if slot in found]
         for number, slot in enumerate(call.slots):
             of = [
-                _through(call, source, number, found[source], sizes, dtypes, channels[source])
+                _through(
+                    Probe(call, source, number, sizes, dtypes, graph.batch or 1),
+                    found[source],
+                    channels[source],
+                )
                 for source in sources
             ]
             if of:
@@ -57,27 +61,19 @@ def followed(
     return found
 
 
-def _through(
-    call: Call,
-    source: Slot,
-    output: int,
-    origin: Origin,
-    sizes: Mapping[Slot, tuple[int, ...]],
-    dtypes: Mapping[Slot, str],
-    channel: int,
-) -> Origin:
+def _through(probe: Probe, origin: Origin, channel: int) -> Origin:
     """The origin of an output of a call, as far as one of the values that it takes tells."""
-    after = sizes[call.slots[output]]
+    call, source, sizes = probe.call, probe.source, probe.sizes
+    after = sizes[call.slots[probe.output]]
     if not origin.followed:
         return unfollowed(after)
     if source == call.inputs[0]:
         windows = windows_of(call, sizes[source], after)
         if windows is not None:
             return slid(origin, windows, after)
-    probe = Probe(call, source, output, sizes, dtypes)
     if probe.is_pointwise():
         return origin
-    found = carried(probe.answer, origin, dtypes[source], channel % (len(origin.axes) + 1))
+    found = carried(probe, origin, channel % (len(origin.axes) + 1))
     if found is not None:
         return found
     measured = probe.windows()

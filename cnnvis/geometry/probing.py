@@ -7,7 +7,7 @@ shows as a window that slides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +48,8 @@ class Probe:
         The shapes of all values, those of one sample.
     dtypes
         The types of the values that it takes.
+    batch
+        How many samples it takes at a time, all of which are the same here.
     """
 
     call: Call
@@ -55,16 +57,20 @@ class Probe:
     output: int
     sizes: Mapping[Slot, tuple[int, ...]]
     dtypes: Mapping[Slot, str]
+    batch: int = 1
 
     def answer(self, values: Any) -> Any:
-        """The output for a value (1, ...), as a tensor."""
+        """The output for a value (1, ...), as a tensor (1, ...)."""
+        tf = tensorflow()
         rng = np.random.default_rng(1)
         feeds = {
             slot: sample(rng, self.dtypes[slot], self.sizes[slot])
             for slot in dict.fromkeys(self.call.inputs)
             if slot != self.source
         }
-        return self.call.answer({**feeds, self.source: values})[self.output]
+        feeds[self.source] = values
+        many = {slot: tf.repeat(one, self.batch, axis=0) for slot, one in feeds.items()}
+        return self.call.answer(many)[self.output][:1]
 
     def is_pointwise(self) -> bool:
         """Whether each number depends on that of its own place alone, as far as a look tells."""
@@ -75,7 +81,7 @@ class Probe:
         places = rng.choice(before.size, min(5, before.size), replace=False)
         after.ravel()[places] = 3
         one, other = (
-            np.asarray(self.answer(_cast(x, self._dtype)), np.float64) for x in (before, after)
+            np.asarray(self.answer(_cast(x, self.dtype)), np.float64) for x in (before, after)
         )
         if one.shape != before.shape:
             return False
@@ -91,9 +97,9 @@ class Probe:
         """
         tf = tensorflow()
         rng = np.random.default_rng(3)
-        if not self._dtype.startswith(("float", "bfloat")):
+        if not self.dtype.startswith(("float", "bfloat")):
             return None
-        x = _cast(rng.normal(size=(1, *self.sizes[self.source])), self._dtype)
+        x = _cast(rng.normal(size=(1, *self.sizes[self.source])), self.dtype)
         y = self.answer(x)
         if not y.dtype.is_floating:
             return None
@@ -125,7 +131,8 @@ class Probe:
         return _windows(reaches)
 
     @property
-    def _dtype(self) -> str:
+    def dtype(self) -> str:
+        """The type of the value."""
         return self.dtypes[self.source]
 
 
@@ -251,19 +258,15 @@ def _windows(reaches: Sequence[Mapping[int, _Reach]]) -> list[Window | None]:
 # Numbers that are moved
 
 
-def carried(
-    answer: Callable[[Any], Any], origin: Origin, dtype: str, channel: int
-) -> Origin | None:
+def carried(probe: Probe, origin: Origin, channel: int) -> Origin | None:
     """Return the origin of what a call makes of a value by moving its numbers about.
 
     Parameters
     ----------
-    answer
-        The call: of a tensor (1, ...) gives a tensor (1, ...).
+    probe
+        The call.
     origin
         The origin of the value.
-    dtype
-        Its type.
     channel
         Its axis of channels, that of samples being 0.
 
@@ -272,7 +275,7 @@ def carried(
     Origin or None
         None if the call computes anything, or moves numbers in no regular way.
     """
-    sources = _sources(answer, origin.sizes, dtype)
+    sources = _sources(probe, origin.sizes)
     if sources is None:
         return None
     runs = [run for axis in origin.axes for run in axis.runs]
@@ -318,7 +321,7 @@ def carried(
     return Origin(tuple(axes), fields)
 
 
-def _sources(answer: Callable[[Any], Any], shape: Sequence[int], dtype: str) -> Array | None:
+def _sources(probe: Probe, shape: Sequence[int]) -> Array | None:
     """The place, in the value that it takes, of each number of an answer; -1 for constants.
 
     None if some are computed, or there are too many.
@@ -329,8 +332,8 @@ def _sources(answer: Callable[[Any], Any], shape: Sequence[int], dtype: str) -> 
     places = np.arange(count)
 
     def told(labels: Array) -> Array:
-        x = tensorflow().cast(tensorflow().constant(labels.reshape(1, *shape)), dtype)
-        found: Array = np.asarray(answer(x), np.float64)[0]
+        x = tensorflow().cast(tensorflow().constant(labels.reshape(1, *shape)), probe.dtype)
+        found: Array = np.asarray(probe.answer(x), np.float64)[0]
         return found
 
     # Each digit is told once as it is and once as another, by which constants are known.
