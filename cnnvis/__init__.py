@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnvis.comparison import Comparison as Comparison
     from cnnvis.comparison import compare as compare
     from cnnvis.compiling import computing as computing
+    from cnnvis.completeness import completeness_gap as completeness_gap
     from cnnvis.coordinates import Axis as Axis
     from cnnvis.errors import DiskError as DiskError
     from cnnvis.errors import NothingUsable as NothingUsable
@@ -67,6 +68,7 @@ _HOMES = {
     "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
     "comparison": ("Comparison", "compare"),
     "compiling": ("computing",),
+    "completeness": ("completeness_gap",),
     "coordinates": ("Axis",),
     "errors": ("DiskError", "NothingUsable", "PluginError", "UserError"),
     "examination": ("doctor",),

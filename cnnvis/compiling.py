@@ -32,10 +32,19 @@ the layers' own Python code runs each time. For auto the graph; or XLA, where a 
 repay trying, if it is faster and its answers are the same."""
 
 BATCH = 32
-"""How many inputs are computed at a time where memory allows it."""
+"""How many inputs are computed at a time at most, but for small networks."""
+
+FIRST = 2**30
+"""How many bytes a batch may take, by an estimate, before larger ones are known to be faster."""
 
 LARGEST, LIGHT = 256, 2**28
 """How many at most, of a network so small that all of them take no more bytes than this."""
+
+TIMED = 2
+"""How many batches of one size are timed before another size is tried."""
+
+GAIN = 0.1
+"""The share of the time that a batch twice as large is expected to save: trying takes time, too."""
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """The variables of the environment by which TensorFlow is told, before it starts."""
@@ -182,14 +191,30 @@ def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Com
 
 
 def _fitting(each: int, measured: int = 0) -> int:
-    """How many samples of so many bytes go into a batch, by what they need and what there is.
+    """How many samples of so many bytes go into a batch at first, by what they need.
 
-    Of a small network more at a time, since each batch has a price of its own. Powers of two: they
-    fill up other numbers of images, and do not change, and have to be traced anew, whenever there is
-    a little more or less memory.
+    Of a small network many at a time, since each batch has a price of its own; of a large one few,
+    since a processor computes no faster with more of them, and a GPU does. Powers of two: they fill
+    up other numbers of images, and do not change, and have to be traced anew, whenever there is a
+    little more or less memory.
     """
-    wanted = max(BATCH, min(LARGEST, _power(LIGHT // each)))
-    return min(wanted, _power(machine.available_memory() // 2 // (measured or each)))
+    first = BATCH if _has_gpu() else min(BATCH, _power(FIRST // each))
+    wanted = max(first, min(LARGEST, _power(LIGHT // each)))
+    return min(wanted, _most(each, measured))
+
+
+def _most(each: int, measured: int = 0) -> int:
+    """How many samples of so many bytes there is memory for."""
+    return _power(machine.available_memory() // 2 // (measured or each))
+
+
+def _has_gpu() -> bool:
+    return bool(tensorflow().config.list_physical_devices("GPU"))
+
+
+def at_once(each: int) -> int:
+    """How many samples of so many bytes to compute at a time: what was asked for, or what fits."""
+    return _now().batch_size or _fitting(each)
 
 
 def _power(number: int) -> int:
@@ -236,6 +261,9 @@ class Compiled:
     _spent: float = 0.0
     _settled: str | None = None
     _measured: int = 0  # bytes that one of what it is given takes, where that was seen
+    _times: dict[int, list[float]] = field(default_factory=dict)  # seconds a sample, by batch size
+    _traces: dict[int, float] = field(default_factory=dict)  # seconds that a first batch took
+    _best: int | None = None  # the size that was found to be the fastest
 
     def __call__(self, *arrays: Array, shared: Sequence[Array] = ()) -> list[Array]:
         """The function's answers for all samples, (n, ...) each.
@@ -287,6 +315,7 @@ class Compiled:
                     answer[start : start + kept] = one[:kept]
                 start += kept
                 advance(kept)
+                size = self._next_size(size, count - start, self.footprint(arrays))
         return answers
 
     def _size(self, arrays: Sequence[Array]) -> int:
@@ -297,9 +326,8 @@ class Compiled:
         size = asked or BATCH
         bytes_each = self.footprint(arrays)
         if asked is None and bytes_each:
-            size = _fitting(bytes_each, self._measured)
-            if size < BATCH:
-                log.info("%d at a time, which is what memory allows", size)
+            size = self._best or _fitting(bytes_each, self._measured)
+            size = min(size, _most(bytes_each, self._measured))
         size = max(size // self.each, 1)
         if _now().is_settled:
             return size
@@ -311,6 +339,26 @@ class Compiled:
         # Filling up a batch that was traced already takes less than tracing another.
         traced = [one for _, one in self._traced if count <= one <= min(2 * count, size)]
         return min(traced, default=count)
+
+    def _next_size(self, size: int, remaining: int, bytes_each: int) -> int:
+        """How many samples the next batch takes: twice as many, while that measures faster."""
+        now = _now()
+        if now.batch_size or self.fixed or self.each > 1 or self._best or not bytes_each:
+            return size
+        times, before = self._times.get(size, ()), self._times.get(size // 2, ())
+        if len(times) < TIMED:
+            return size
+        if before and min(times) > CLEARLY * min(before):
+            self._best = size // 2
+            log.info("%d at a time are no faster than %d", size, self._best)
+            return self._best
+        if 2 * size > min(BATCH, _most(bytes_each, self._measured)):
+            return size
+        worth = GAIN * min(times) * (remaining - 2 * size * TIMED) > self._traces.get(
+            size, math.inf
+        )
+        # What XLA compiled, or is to compile, would have to be compiled anew.
+        return 2 * size if worth and all(way == "graph" for way, _ in self._traced) else size
 
     def _batch(
         self, part: list[Array], shared: list[Any], size: int, remaining: int
@@ -337,10 +385,13 @@ class Compiled:
         added = machine.peak_memory() - held
         if added > TELLING:
             self._measured = added // (size * self.each)
-        if not is_new:
+        if is_new:
+            self._traces.setdefault(size, took)
+        else:
+            self._times.setdefault(size, []).append(took / size)
             self._spent += took
             self._pace[way] = min(took / size, self._pace.get(way, math.inf))
-        elif way == "xla" and _now().compile == "auto":
+        if is_new and way == "xla" and _now().compile == "auto":
             self._cost = took
             plain = self._run("graph", tensors)
             if not all(map(_alike, found, plain)):

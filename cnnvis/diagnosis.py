@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,3 +65,28 @@ def why_not_finite(model: Model, x: Array) -> str:
                 return f"the weights of {name!r} hold NaN or infinite values"
         return f"{name!r} is the first layer whose output holds NaN or infinite values"
     return "every layer's output is finite, so a derivative is not: a root or a logarithm at zero"
+
+
+def expected_range(layer: Any, kinds: Collection[str]) -> tuple[float, float] | None:
+    """The values that a network's first layer expects, smallest and largest; None if it is silent."""
+    if "Rescaling" in kinds:
+        scale, offset = (
+            np.asarray(getattr(layer, name), np.float64) for name in ("scale", "offset")
+        )
+        if scale.size != 1 or offset.size != 1 or not scale > 0 or not -1 <= offset <= 0:
+            return None
+        largest = -offset if offset else 1.0  # what it makes of the largest: 1, or as far from 0
+        return 0.0, float((largest - offset) / scale)
+    if not {"BatchNormalization", "Normalization"}.isdisjoint(kinds):
+        moving = "" if "Normalization" in kinds else "moving_"
+        mean, variance = (
+            np.asarray(getattr(layer, f"{moving}{name}", np.nan), np.float64)
+            for name in ("mean", "variance")
+        )
+        spread = 3 * np.sqrt(variance)
+        low, high = float((mean - spread).min()), float((mean + spread).max())
+        untrained = not mean.any() and (variance == 1).all()
+        return (
+            (low, high) if np.isfinite([low, high]).all() and low < high and not untrained else None
+        )
+    return None

@@ -22,6 +22,7 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.compiling import BATCH, batch_size, is_mixed
+from cnnvis.completeness import completeness_gap
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest
 from cnnvis.explanation import Explanation
@@ -257,14 +258,14 @@ class Subject:
                 **({"samples": samples} if plugin.takes("samples") else {}),
                 **options,
             )
-            done = _completed(found, plugin, model, samples).described(self.axes)
+            done = _completed(found, plugin, model, samples, options).described(self.axes)
         if done.maps is not None and done.samples is not None:
             if not _finite_maps(done).all():
                 raise _no_numbers(plugin, model, done.samples)
             tally.images = len(done)
             tally.judge(done)
         tally.close(strict=True)
-        return _with_facts(done, _provenance(plugin, options, model, samples))
+        return done.with_facts(_provenance(plugin, options, model, samples))
 
     def _stream(
         self,
@@ -284,7 +285,7 @@ class Subject:
             at = at.on(batch)
             with units_kept():
                 found = plugin(model=at, samples=batch, **options)
-                found = _completed(found, plugin, at, batch)
+                found = _completed(found, plugin, at, batch, options)
             if is_kept and (
                 found.maps is None or found.samples is None or len(found) != len(batch)
             ):
@@ -304,7 +305,7 @@ class Subject:
                     tally.add(piece, samples)
                     if piece.found is not None:
                         found = replace(piece.found, input=samples.input)
-                        yield _with_facts(found.described(self.axes), facts)
+                        yield found.described(self.axes).with_facts(facts)
                     if done is not None:
                         done(len(piece.places))
             tally.close(strict=strict)
@@ -410,9 +411,13 @@ def _computed(
 
 
 def _completed(
-    found: Explanation, plugin: Plugin, model: Model | None, samples: Samples | None
+    found: Explanation,
+    plugin: Plugin,
+    model: Model | None,
+    samples: Samples | None,
+    options: Mapping[str, Any],
 ) -> Explanation:
-    """A technique's result with the targets."""
+    """A technique's result with the targets, and how complete it is where it is to be."""
     if (
         found.maps is not None
         and found.samples is not None
@@ -420,12 +425,31 @@ def _completed(
         and model is not None
     ):
         found = replace(found, targets=model.targets(found.samples.x))
+        claimed = plugin.claims.get("complete")
+        if claimed is not None and claimed.items() <= dict(options).items():
+            found = _with_gap(found, model, options.get("baseline", 0.0))
     if samples is not None:
         found = replace(found, input=samples.input)
     if model is not None and model.cut:
         names = ", ".join(map(repr, model.cut))
         note(f"{names} was cut off: {next(iter(model.cut.values()))}")
     return found
+
+
+def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
+    """A result with how far its maps are off adding up, unless that was measured or is not known."""
+    assert found.samples is not None
+    is_number = isinstance(baseline, int | float)
+    if "completeness_gap" in found.measures or not is_number or not _finite_maps(found).all():
+        return found
+    x = np.asarray(found.samples.x, np.float32)
+    weights = model.target_weights(x)
+    at_baseline = model.scores(np.full_like(x, baseline), weights=weights)
+    flat = found.array.reshape(len(found), -1).astype(np.float64)
+    gap = completeness_gap(
+        flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline
+    )
+    return replace(found, measures={**found.measures, "completeness_gap": gap})
 
 
 def _finite_maps(found: Explanation) -> Array:
@@ -469,6 +493,7 @@ class _Tally:
     blank: list[str] = field(default_factory=list)
     zero: list[int] = field(default_factory=list)
     alike: int = 0
+    measures: dict[str, list[Array]] = field(default_factory=dict)
     failed: dict[str, list[int]] = field(default_factory=dict)
     refused: list[UserError] = field(default_factory=list)
 
@@ -526,6 +551,8 @@ class _Tally:
         self.zero += found.samples.indices[zero].tolist()
         if flat.shape[1] > 1:
             self.alike += int(((low == high) & ~zero).sum())
+        for name, one in found.measures.items():
+            self.measures.setdefault(name, []).append(one)
 
     def close(self, *, strict: bool) -> None:
         """Say what there is to say.
@@ -547,6 +574,7 @@ class _Tally:
             )
         if not self.images:
             return
+        self._say_measures()
         why = self.blank[0] if self.blank else "nothing in it speaks for this target"
         about = f"{self.plugin.name} is zero everywhere in"
         if len(self.zero) == self.images and strict:
@@ -564,6 +592,23 @@ class _Tally:
                 "images, so no place in them counts more than another"
             )
 
+    def _say_measures(self) -> None:
+        measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
+        gap, steps = measured.get("completeness_gap"), measured.get("steps")
+        if gap is None:
+            return
+        took = "" if steps is None else f" with {_spread(steps)} steps an image"
+        note(
+            f"{self.plugin.name} adds up to the change of the score from the baseline, to within "
+            f"{gap.max():.1%} of it{took}"
+            + (f"; half of the images to within {np.median(gap):.1%}" if len(gap) > 1 else "")
+        )
+
+
+def _spread(values: Array) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
 
 REASONS = 5
 """How many reasons for leaving images out are told."""
@@ -572,11 +617,6 @@ REASONS = 5
 def _listed(images: Sequence[int]) -> str:
     more = f" and {len(images) - 8} more" if len(images) > 8 else ""
     return ", ".join(map(str, images[:8])) + more
-
-
-def _with_facts(found: Explanation, facts: Mapping[str, Any]) -> Explanation:
-    whole = {**found.provenance, **facts, "target": found.target}
-    return replace(found, provenance=whole)
 
 
 def _provenance(

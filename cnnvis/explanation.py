@@ -130,6 +130,10 @@ class Explanation:
         Which input of the network the maps are of, by name, where it has several.
     other_inputs
         What was found for the same samples of the network's other inputs.
+    measures
+        Numbers that were measured of each map, (n,) each, by name: ``completeness_gap`` is how far
+        the sum of a map is off the change of the score that it is to add up to, as a share of it;
+        ``steps`` is how many steps a map took.
     """
 
     maps: Array | None = None
@@ -146,6 +150,7 @@ class Explanation:
     groups: tuple[str, ...] = ()
     input: str | None = None
     other_inputs: tuple[Explanation, ...] = ()
+    measures: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -162,6 +167,11 @@ class Explanation:
             there = getattr(self, what)
             if there and len(there) != count:
                 raise TypeError(f"there are {count} maps but {len(there)} {what}")
+        measures = {name: np.asarray(one, np.float64) for name, one in self.measures.items()}
+        for name, one in measures.items():
+            if one.shape != (count,):
+                raise TypeError(f"there are {count} maps but the measure {name} is {one.shape}")
+        object.__setattr__(self, "measures", measures)
         if len(self.axes) != self.maps.ndim - 1:
             raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
 
@@ -245,7 +255,9 @@ class Explanation:
         elif self.targets:
             lines.append(printable(str(self.targets[position])))
         if self.targets and self.targets[position].score is not None:
-            lines.append(self.targets[position].score_text)
+            gap = self.measures.get("completeness_gap")
+            off = "" if gap is None else f", off by {gap[position]:.1%}"
+            lines.append(self.targets[position].score_text + off)
         return "\n".join(lines)
 
     @property
@@ -271,10 +283,13 @@ class Explanation:
             titles=tuple(self.titles[i] for i in chosen) if self.titles else (),
             targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
+            measures={name: one[chosen] for name, one in self.measures.items()},
         )
 
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """The same with other maps, as many as before; axes are kept, unless given.
+
+        What was measured of the maps before does not hold of these, and is left out.
 
         Parameters
         ----------
@@ -283,7 +298,7 @@ class Explanation:
         changes
             Other attributes, by name.
         """
-        return replace(self, maps=maps, **changes)
+        return replace(self, maps=maps, **{"measures": {}, **changes})
 
     def space_axes(self) -> tuple[int, ...]:
         """The axes of `maps` that are neither the one of images nor that of channels."""
@@ -315,10 +330,25 @@ class Explanation:
             targets=tuple(target for part in parts for target in part.targets),
             groups=tuple(group for part in parts for group in part.groups),
             notes=tuple(notes),
+            measures={
+                name: np.concatenate([part.measures[name] for part in parts])
+                for name in first.measures
+                if all(name in part.measures for part in parts)
+            },
         )
         if "target" in first.provenance:
-            joined = replace(joined, provenance={**first.provenance, "target": joined.target})
+            joined = joined.with_facts(first.provenance)
         return joined
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Explanation:
+        """The same with facts of how it was made, and the targets and measures that belong to them."""
+        whole = {**self.provenance, **facts, "target": self.target}
+        if self.measures:
+            whole["measures"] = {
+                name: {"smallest": float(one.min()), "largest": float(one.max())}
+                for name, one in self.measures.items()
+            }
+        return replace(self, provenance=whole)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to an ``.npz`` file that `load` and `numpy.load` read without pickle.
@@ -343,6 +373,7 @@ class Explanation:
             arrays["indices"] = np.asarray(self.samples.indices)
             if self.samples.labels is not None:
                 arrays["labels"] = self.samples.labels
+        arrays |= {f"{_MEASURE}{name}": one for name, one in self.measures.items()}
         arrays["metadata"] = np.array(json.dumps(self._metadata(), ensure_ascii=False))
         with ZipFile(path, "w") as archive:
             for name, array in arrays.items():
@@ -405,10 +436,19 @@ class Explanation:
                 axes_of(facts.get("coordinates", {})),
                 facts.get("groups", ()),
                 facts.get("input"),
+                measures={
+                    name.removeprefix(_MEASURE): one
+                    for name, one in arrays.items()
+                    if name.startswith(_MEASURE)
+                },
             )
         except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
             what = str(path)
             raise UserError(f"{what!r} is not an explanation that cnnvis saved: {error}") from error
+
+
+_MEASURE = "measure_"
+"""What the names of arrays begin with that were measured of the maps."""
 
 
 class _Facts(TypedDict):

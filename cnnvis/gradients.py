@@ -354,45 +354,57 @@ def compiled_gradient(
 
 
 def compiled_mean(
-    run: Pass, identity: Callable[[], str], varied: Callable[..., Any], beside: int, parts: int
+    run: Pass,
+    identity: Callable[[], str],
+    varied: Callable[..., Any],
+    beside: int,
+    parts: int,
+    moved: Sequence[int],
 ) -> Compiled:
-    """A function that gives the mean of the gradients by so many variations of each input.
+    """A function that gives the means of the gradients by so many variations of inputs.
 
     It takes the inputs (n, ...), weights (n, k), so many arrays `beside` with an entry for each
     input, (n, ...); and then, of the variations and the same for all inputs: what `varied` is told
-    of each, (parts, ...), and how much each counts, (parts,).
+    of each, (parts, ...), and how much each counts, (parts,). It gives a mean for each of the inputs
+    that are `moved`, by their numbers; the others are held.
     """
     tf = tensorflow()
     inputs = len(run.graph.inputs)
 
-    def mean(*arrays: Any) -> tuple[Any]:
+    def mean(*arrays: Any) -> tuple[Any, ...]:
         x, weights = list(arrays[:inputs]), arrays[inputs]
         others = arrays[inputs + 1 : inputs + 1 + beside]
         told, counts = arrays[inputs + 1 + beside : -1], arrays[-1]
-        explained = x[run.explained]
-        rank = len(explained.shape) + 1
 
-        def spread(value: Any, axis: int) -> Any:
+        def spread(value: Any, axis: int, rank: int) -> Any:
             value = tf.expand_dims(value, axis)
             return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
 
         def repeated(value: Any) -> Any:
             return tf.repeat(value, parts, axis=0)
 
-        rows = varied(
-            spread(explained, 1),
-            *(spread(one, 1) for one in others),
-            *(spread(one, 0) for one in told),
-        )
-        rows = tf.reshape(rows, [-1, *explained.shape[1:]])
-        feeds = [rows if at == run.explained else repeated(one) for at, one in enumerate(x)]
+        def variations(value: Any) -> Any:
+            rank = len(value.shape) + 1
+            rows = varied(
+                spread(value, 1, rank),
+                *(spread(one, 1, rank) for one in others),
+                *(spread(one, 0, rank) for one in told),
+            )
+            return tf.reshape(rows, [-1, *value.shape[1:]])
+
+        rows = {at: variations(x[at]) for at in moved}
+        feeds = [rows[at] if at in rows else repeated(one) for at, one in enumerate(x)]
         # The score is linear in its weights, so that gradients come out weighted.
-        counted = repeated(weights) * tf.tile(counts, [explained.shape[0]])[:, None]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(rows)
+        counted = repeated(weights) * tf.tile(counts, [x[0].shape[0]])[:, None]
+        with tf.GradientTape(persistent=len(moved) > 1, watch_accessed_variables=False) as tape:
+            tape.watch([*rows.values()])
             _, _, scores = run.score(feeds, counted)
-        found = _gradient(tape, scores, rows)
-        return (tf.reduce_sum(tf.reshape(found, [-1, parts, *explained.shape[1:]]), axis=1),)
+        return tuple(
+            tf.reduce_sum(
+                tf.reshape(_gradient(tape, scores, rows[at]), [-1, parts, *x[at].shape[1:]]), axis=1
+            )
+            for at in moved
+        )
 
     return _compiled(run, mean, identity, parts)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras
-from cnnvis.compiling import Compiled, batch_size
+from cnnvis.compiling import Compiled, at_once
 from cnnvis.errors import UserError, nearest
 from cnnvis.explanation import Target, axis_names
 from cnnvis.files import sha256
@@ -424,6 +424,18 @@ class Model:
         return self.inputs[self._explained].shape
 
     @property
+    def expected_range(self) -> tuple[tuple[float, float], str] | None:
+        """The values that the network's first layer expects, and the layer; None if none says it.
+
+        A Rescaling expects what it makes 0 to 1 or -1 to 1 of; a normalization what lies within
+        three deviations of the mean of what it was trained on.
+        """
+        start = self.inputs[self._explained].slot
+        first = next((call for call in self._shared.graph.calls if start in call.inputs), None)
+        found = None if first is None else diagnosis.expected_range(first.layer, first.kinds)
+        return None if first is None or found is None else (found, first.name)
+
+    @property
     def input_channel_axis(self) -> int | None:
         """Which axis of a batch of inputs holds channels: -1 or 1; None if none does.
 
@@ -779,6 +791,8 @@ class Model:
         *,
         beside: Sequence[Array] = (),
         backprop: Backprop | None = None,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
     ) -> Array:
         """The mean of the gradients by several variations of each input, (n, ...) float32.
 
@@ -802,39 +816,85 @@ class Model:
             Arrays (n, ...) that tell something of each input.
         backprop
             How gradients pass rectifiers; see `cnnvis.Backprop`.
+        weights, of
+            See `input_gradient`.
 
         Raises
         ------
         UserError
             As for `input_gradient`.
         """
+        moved = (self._explained,)
+        return self._means(x, varied, told, parts, beside, backprop, weights, of, moved)[0]
+
+    def mean_gradients(
+        self,
+        x: Array,
+        varied: Callable[..., Any],
+        told: Callable[[range], Sequence[Array]],
+        parts: Sequence[float],
+        *,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> dict[str, Array]:
+        """The same for all inputs of the network varied together, by their names.
+
+        Inputs of whole numbers are held: nothing lies between two of them.
+        """
+        names = {number: one.name for number, one in enumerate(self.inputs)}
+        moved = tuple(
+            number
+            for number, one in enumerate(self.inputs)
+            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
+        )
+        found = self._means(x, varied, told, parts, (), None, weights, of, moved)
+        return {names[number]: one for number, one in zip(moved, found, strict=True)}
+
+    def _means(
+        self,
+        x: Array,
+        varied: Callable[..., Any],
+        told: Callable[[range], Sequence[Array]],
+        parts: Sequence[float],
+        beside: Sequence[Array],
+        backprop: Backprop | None,
+        weights: Array | None,
+        of: Sequence[int] | None,
+        moved: tuple[int, ...],
+    ) -> list[Array]:
+        """The mean gradients by the inputs of these numbers; see `mean_gradient`."""
         self._say_modified(backprop, keras_vis=False)
         self._require_dependence(())
-        arrays = [*self._feeds(x), self.target_weights(x), *beside]
+        weights = self.target_weights(x, of=of) if weights is None else weights
+        feeds = self._feeds(x, of)
+        arrays = [*feeds, weights, *beside]
         counts = np.asarray(parts, np.float32)
         # As many variations at a time as make a batch, and all of these in equal numbers.
-        times = -(-len(counts) // (self._shared.graph.batch or batch_size()))
+        rows = self._shared.graph.batch or at_once(self._pass(None).footprint(feeds))
+        times = -(-len(counts) // rows)
         size = -(-len(counts) // times)
-        found: Array | None = None
+        found: list[Array] = []
         with progress("computing", times) if times > 1 else nullcontext() as advance:
             for start in range(0, len(counts), size):
                 some = range(start, min(start + size, len(counts)))
                 run = self._compiled(
-                    ("mean", self._slots, backprop, self._explained, varied, len(some)),
+                    ("mean", self._slots, backprop, moved, varied, len(some)),
                     lambda: self._pass(backprop),
                     functools.partial(
-                        gradients.compiled_mean, varied=varied, beside=len(beside), parts=len(some)
+                        gradients.compiled_mean,
+                        varied=varied,
+                        beside=len(beside),
+                        parts=len(some),
+                        moved=moved,
                     ),
                 )
                 with quietly() if times > 1 else nullcontext():
-                    (part,) = run(*arrays, shared=[*told(some), counts[some.start : some.stop]])
-                found = part if found is None else found + part
+                    part = run(*arrays, shared=[*told(some), counts[some.start : some.stop]])
+                found = part if not found else [a + b for a, b in zip(found, part, strict=True)]
                 if advance is not None:
                     advance(1)
-        assert found is not None
-        self._require_gradient(
-            np.abs(found).sum(axis=tuple(range(1, found.ndim))), x, backprop, None
-        )
+        sizes = sum(np.abs(one).sum(axis=tuple(range(1, one.ndim))) for one in found)
+        self._require_gradient(np.asarray(sizes), x, backprop, of)
         return found
 
     def activation_gradient(

@@ -33,8 +33,13 @@ to it: see `cnnvis.testing`.
 ====================  ============================================================
 gradient              M = dS/dx; for a linear score S = w x + b, M = w
 integrated-gradients  for a linear score, M = w (x - x') with the baseline x' = 0
-complete              the sum of M is S(x) - S(x') with the baseline x' = 0
+complete              the sum of M is S(x) - S(x') with the baseline x' = 0, or
+                      with that of an option called baseline
 ====================  ============================================================
+
+How far the maps of a technique that claims to be complete are off that is measured for each image,
+and said: by the technique itself, as the measure ``completeness_gap`` of its explanation, or else by
+cnnvis.
 """
 
 BUILT_IN = "cnnvis"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
+from cnnvis.plugins._ascent import Ascent, Terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,25 +16,23 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 EPSILON = 1e-7
-AT_ONCE = 10  # steps between two looks at the clock, for the bar
-DECAY = 0.95  # of RMSprop's running mean of squares
 
 
 def _check(
     *,
     lp_norm: float,
-    input_range: tuple[float, float],
+    input_range: tuple[float, float] | None,
     jitter: tuple[float, ...],
     seed: int,
     **_: object,
 ) -> None:
     if seed < 0:
         raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
-    if any(abs(value) > 1e9 or value != value for value in (*input_range, *jitter)):
+    if any(abs(value) > 1e9 or value != value for value in (*(input_range or ()), *jitter)):
         raise cnnvis.UserError("input_range and jitter take ordinary numbers, not NaN or infinity")
     if lp_norm < 1:
         raise cnnvis.UserError(f"lp_norm is {lp_norm:g}, and a norm's p is at least 1")
-    if input_range[0] >= input_range[1]:
+    if input_range is not None and input_range[0] >= input_range[1]:
         raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
 
 
@@ -55,9 +54,10 @@ def activation_max(
     lp_norm_weight: float = 0.0,
     lp_norm: float = 6.0,
     jitter: tuple[cnnvis.NotNegative, ...] = (16.0,),
-    input_range: tuple[float, float] = (0.0, 255.0),
+    input_range: tuple[float, float] | None = None,
     start: Literal["noise", "data"] = "noise",
     together: bool = False,
+    fall_back: bool = True,
     seed: int = 0,
 ) -> cnnvis.Explanation:
     """Which input a filter or class answers to most, found by gradient ascent.
@@ -72,6 +72,8 @@ def activation_max(
     backprop
         How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
         ReLU is on), rectified (only positive ones; also called deconv and relu).
+    fall_back
+        Take the plain gradient where that of a modifier does not raise the score, and say so.
     gradient
         What is made of the gradient before each step.
     iterations
@@ -88,7 +90,9 @@ def activation_max(
         By how much the input is shifted at random before each step, around its edges: pixels, or
         the share of an axis where below 1; one number for all spatial axes or one for each.
     input_range
-        The smallest and largest value of the result, and what the noise is drawn for.
+        The smallest and largest value of the result, and what the noise is drawn for. By default
+        those of the data, where there are some; else what the network's first layer expects, where
+        it rescales or normalizes; else 0 to 255, which is a guess.
     start
         What the ascent begins from: noise, or the images given as data, one result for each.
     together
@@ -106,55 +110,140 @@ def activation_max(
     import numpy as np
 
     rng = np.random.default_rng(seed)
+    bounds = input_range or _range(model, samples)
     if start == "data" and samples is not None:
         starts = samples.x
     else:
-        starts = _noise(_fixed(model.input_shape), input_range, rng)[None]
+        starts = _noise(_fixed(model.input_shape), bounds, rng)[None]
     space = [axis for axis in range(1, starts.ndim) if axis != _channel(model, starts)]
     pixels = _pixels(jitter, [starts.shape[axis] for axis in space])
     shifts = np.stack([rng.integers(-p, p + 1, iterations) for p in pixels], axis=1)
+    terms = Terms(activation_weight, tv_weight, lp_norm_weight, lp_norm, gradient, tuple(space))
 
-    results: list[Array] = []
-    targets: list[cnnvis.Target] = []
-    unmoved: list[str] = []
+    found = _Found(bounds)
     for at in _targets(model):
         weights = _weights(at, together)
-        x = np.repeat(starts.astype(np.float32), len(weights), axis=0)
-        weights = np.tile(weights, (len(starts), 1))
-        of = np.repeat(np.arange(len(starts)), len(x) // len(starts)).tolist()
-        held = of if start == "data" else None
-        try:
-            score = at.scorer(backprop=backprop, of=held)
-        except cnnvis.UserError:
-            if model.asked_layer is not None or at.layer == model.layer:
-                raise
-            score = at.scorer(of=held)  # a layer before the first rectifier, one of many
-        terms = (activation_weight, tv_weight, lp_norm_weight, lp_norm)
-        losses = _losses(score, *terms, space)
-        make = functools.partial(_steps, losses, gradient, space)
-        # What is traced holds other inputs as they are now, so then it is for this once only.
-        with_others = held is not None and len(model.inputs) > 1
-        key = ("activation-max", backprop, gradient, *terms, *space)
-        steps = make() if with_others else at.kept(key, make)
-        with cnnvis.progress(f"maximizing {at.layer}", iterations) as advance:
-            best = _descend(steps, x, weights, shifts, advance)
-        found = at.targets(best, weights=weights, of=of)
-        before = at.targets(x, weights=weights, of=of)
-        unmoved += [str(now) for was, now in zip(before, found, strict=True) if was == now]
-        results.append(_deprocessed(best, input_range))
-        targets += found
-    if unmoved:
-        about = f"no step changed the score of {', '.join(unmoved)}: its ReLUs stay off, so what "
-        if len(unmoved) == len(targets):
-            raise cnnvis.UserError(f"{about}came out says nothing of it; try another seed or start")
-        cnnvis.note(f"{about}its picture shows is smoothed noise")
+        each = len(weights)
+        ascent = Ascent(
+            at,
+            terms,
+            shifts,
+            x=np.repeat(starts.astype(np.float32), each, axis=0),
+            weights=np.tile(weights, (len(starts), 1)),
+            of=np.repeat(np.arange(len(starts)), each),
+            is_held=start == "data",
+            is_one_of_many=model.asked_layer is None and at.layer != model.layer,
+        )
+        found.add(ascent, *ascent.raised(backprop, fall_back=fall_back))
+    found.say(backprop)
     return cnnvis.Explanation(
-        np.concatenate(results),
-        axes=cnnvis.axis_names(results[0].ndim - 1, model.input_channel_axis),
-        targets=tuple(targets),
+        np.concatenate(found.pictures),
+        axes=cnnvis.axis_names(starts.ndim - 1, model.input_channel_axis),
+        titles=tuple(found.titles),
+        targets=tuple(found.targets),
         signed=False,
         are_inputs=True,
+        measures={"score_at_start": np.array([target.score for target in found.before])},
     )
+
+
+@dataclass
+class _Found:
+    """The results of all targets, and what is to be said of them."""
+
+    bounds: tuple[float, float]
+    pictures: list[Array] = field(default_factory=list)
+    targets: list[cnnvis.Target] = field(default_factory=list)
+    before: list[cnnvis.Target] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
+    plain: list[bool] = field(default_factory=list)
+
+    def add(self, ascent: Ascent, best: Array, plain: npt.NDArray[np.bool_]) -> None:
+        """Take the results of one target."""
+        import numpy as np
+
+        model, weights, of = ascent.model, ascent.weights, ascent.of.tolist()
+        picture = _deprocessed(best, self.bounds)
+        self.pictures.append(picture)
+        self.targets += model.targets(best, weights=weights, of=of)
+        self.before += model.targets(ascent.x, weights=weights, of=of)
+        self.drawn += ascent.scores(picture, np.arange(len(picture))).tolist()
+        self.plain += plain.tolist()
+
+    @property
+    def titles(self) -> list[str]:
+        """What each picture shows, where some were found otherwise than they were asked for."""
+        if not any(self.plain):
+            return []
+        return [
+            f"{target}, plain gradient" if is_plain else str(target)
+            for target, is_plain in zip(self.targets, self.plain, strict=True)
+        ]
+
+    def say(self, backprop: cnnvis.Backprop | None) -> None:
+        """Note what became of the scores.
+
+        Raises
+        ------
+        UserError
+            If no step changed any of them.
+        """
+        pairs = list(zip(self.before, self.targets, strict=True))
+        unmoved = [str(now) for was, now in pairs if was.score == now.score]
+        if len(unmoved) == len(pairs):
+            raise cnnvis.UserError(
+                f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so what came "
+                "out says nothing of it; try another seed or start"
+            )
+        scores = [
+            f"{now} from {was.score:.3g} to {now.score:.3g} ({drawn:.3g} as it is drawn)"
+            for (was, now), drawn in zip(pairs, self.drawn, strict=True)
+        ]
+        cnnvis.note(f"activation-max took the score of {_listed(scores)}")
+        lost = [
+            str(one) for one, is_plain in zip(self.targets, self.plain, strict=True) if is_plain
+        ]
+        if lost:
+            cnnvis.note(
+                f"the {backprop} gradient does not raise the score of {_listed(lost)}, so the plain "
+                "gradient was taken; --no-fall-back keeps to the modifier"
+            )
+        if unmoved:
+            cnnvis.note(
+                f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so its picture "
+                "shows smoothed noise"
+            )
+        fell = [str(now) for was, now in pairs if (now.score or 0) < (was.score or 0)]
+        if fell:
+            cnnvis.note(
+                f"the score of {_listed(fell)} did not rise, so the picture does not show what the "
+                "network answers to most; more --iterations, another --seed, or less --tv-weight may"
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _range(model: cnnvis.Model, samples: cnnvis.Samples | None) -> tuple[float, float]:
+    """The values that an input may have: those of the data, else as the network expects them."""
+    if samples is not None and len(samples) and samples.x.size:
+        low, high = float(samples.x.min()), float(samples.x.max())
+        if low < high:
+            cnnvis.note(f"the input is drawn from {low:g} to {high:g}, the range of the data")
+            return low, high
+    expected = model.expected_range
+    if expected is not None:
+        (low, high), layer = expected
+        cnnvis.note(
+            f"the input is drawn from {low:.3g} to {high:.3g}, as the layer {layer!r} expects"
+        )
+        return low, high
+    cnnvis.note(
+        "the input is drawn from 0 to 255, which is a guess: give data, or --input-range LOW HIGH"
+    )
+    return 0.0, 255.0
 
 
 def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
@@ -220,118 +309,6 @@ def _weights(model: cnnvis.Model, together: bool) -> Array:
     """What each result maximizes, (results, k): one filter each, or all of them added up."""
     each: Array = model.each_weights
     return each.sum(axis=0, keepdims=True) if together else each
-
-
-def _losses(
-    score: Callable[[Any, Any], Any],
-    activation_weight: float,
-    tv_weight: float,
-    lp_norm_weight: float,
-    lp_norm: float,
-    space: Sequence[int],
-) -> Callable[[Any, Any], Any]:
-    """The loss and the score of each input, (n,); terms that do not count are not computed."""
-    import tensorflow as tf
-
-    def losses(x: Any, weights: Any) -> Any:
-        values = float(x.shape[1:].num_elements())
-        scores = score(x, weights)
-        total = -activation_weight * scores
-        if lp_norm_weight:
-            total += lp_norm_weight * _norm(tf.abs(x), lp_norm) / values
-        if tv_weight:
-            total += tv_weight * _total_variation(x, space) / values
-        return total, scores
-
-    return losses
-
-
-def _norm(sizes: Any, p: float) -> Any:
-    import tensorflow as tf
-
-    axes = range(1, len(sizes.shape))
-    if p == float("inf"):
-        return tf.reduce_max(sizes, axis=axes)
-    return tf.reduce_sum(sizes**p, axis=axes) ** (1 / p)
-
-
-def _total_variation(x: Any, space: Sequence[int]) -> Any:
-    """The sum of squared differences to the next value along each spatial axis, (n,)."""
-    import tensorflow as tf
-
-    rank = len(x.shape)
-
-    def inner(moved: int | None) -> Any:
-        bounds = [slice(None)] * rank
-        for axis in space:
-            bounds[axis] = slice(1, None) if axis == moved else slice(None, -1)
-        return x[tuple(bounds)]
-
-    squares = sum(tf.square(inner(axis) - inner(None)) for axis in space)
-    return tf.reduce_sum(squares, axis=range(1, rank))
-
-
-def _steps(
-    losses: Callable[[Any, Any], Any],
-    gradient: cnnvis.GradientModifier | None,
-    space: Sequence[int],
-) -> Any:
-    """A compiled function that takes one step of RMSprop for each shift that it is given."""
-    import tensorflow as tf
-
-    def step(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shift: Any) -> Any:
-        axes = list(range(1, len(x.shape)))
-        x = tf.roll(x, shift, space)
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            loss, scores = losses(x, weights)
-        if tape.gradient(scores, x) is None:
-            raise cnnvis.UserError(
-                "the score has no gradient by the input, so nothing can be climbed: a layer on the "
-                "way, such as an Embedding, takes whole numbers"
-            )
-        slope = tape.gradient(loss, x)
-        slope = tf.math.l2_normalize(slope, axis=axes)
-        slope = cnnvis.modify_gradient(slope, gradient)
-        cache = DECAY * cache + (1 - DECAY) * slope**2
-        x -= slope / tf.sqrt(cache + EPSILON)
-        # As in keras-vis: the loss is that before the step, the input kept the one after it.
-        better = tf.reshape(loss < smallest, [-1] + [1] * len(axes))
-        return x, cache, tf.where(better, x, best), tf.minimum(loss, smallest)
-
-    def steps(x: Any, cache: Any, best: Any, smallest: Any, weights: Any, shifts: Any) -> Any:
-        def one(i: Any, x: Any, cache: Any, best: Any, smallest: Any) -> Any:
-            return i + 1, *step(x, cache, best, smallest, weights, shifts[i])
-
-        there_are = tf.shape(shifts)[0]
-        start = (0, x, cache, best, smallest)
-        # One after the other: TensorFlow would take care for ten at a time, at three times the cost.
-        return tf.while_loop(lambda i, *_: i < there_are, one, start, parallel_iterations=1)[1:]
-
-    return tf.function(steps, autograph=False)
-
-
-def _descend(
-    steps: Any,
-    x: Array,
-    weights: Array,
-    shifts: npt.NDArray[np.int64],
-    advance: Callable[[int], None],
-) -> Array:
-    """The input with the smallest loss that RMSprop meets from each start, (n, ...)."""
-    import tensorflow as tf
-
-    tensors = tf.constant(x), tf.zeros_like(x), tf.constant(x), tf.fill([len(x)], float("inf"))
-    weights = tf.constant(weights)
-    # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-    some = tf.TensorSpec((None, shifts.shape[1]), tf.int32)
-    traced = steps.get_concrete_function(*tensors, weights, some)
-    for start in range(0, len(shifts), AT_ONCE):
-        part = shifts[start : start + AT_ONCE]
-        tensors = traced(*tensors, weights, tf.constant(part, tf.int32))
-        advance(len(part))
-    best: Array = tensors[2].numpy()
-    return best
 
 
 def _deprocessed(x: Array, input_range: tuple[float, float]) -> Array:

@@ -281,6 +281,7 @@ class Part:
                 facts["signed"],
                 facts["are_inputs"],
                 notes=tuple(facts["notes of the result"]),
+                measures=facts.get("measures", {}),
             )
         return Piece(places, found, failed, tuple(facts["notes"]), tuple(facts["blank"]))
 
@@ -335,6 +336,9 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         "signed": None if found is None else found.signed,
         "are_inputs": False if found is None else found.are_inputs,
         "notes of the result": () if found is None else found.notes,
+        "measures": {}
+        if found is None
+        else {name: one.tolist() for name, one in found.measures.items()},
     }, None if found is None else found.array
 
 

@@ -151,7 +151,7 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
         (["run", "saliency", "{}/model.keras", "-d", "{}/folder"], ["no pictures in"]),
         (
             ["run", "saliency", "{}/model.keras", "-d", "{}/two.npz"],
-            ["takes one input", "hold several: a, b"],
+            ["takes one input", "data hold 'a', 'b'"],
         ),
         (["run", "saliency", "{}/model.keras", "-d", "{}/empty.npz"], ["no images"]),
         (
@@ -200,7 +200,7 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
         ),
         (
             ["run", "grad-cam", "{}/model.keras", "-d", "{}/data.npz", "-l", "first"],
-            ["no layer before 'first' has the spatial axes of the input", "saliency"],
+            ["no layer before 'first' has positions along the spatial axes", "saliency"],
         ),
         (["run", "filter-weights", "{}/model.keras", "-l", "flat"], ["'flat'", "no kernel"]),
         (["run", "activation-max", "{}/model.keras", "--start", "data"], ["--data"]),
@@ -356,7 +356,7 @@ def test_listing(typed: Command) -> None:
 
 def test_help_shows_the_options_of_the_technique(typed: Command) -> None:
     text = " ".join(typed("run", "activation-max", "--help").stdout.split())
-    for part in ("--tv-weight", "default: 1e-05", "--input-range", "0.0 255.0", "--seed", "-bm"):
+    for part in ("--tv-weight", "default: 1e-05", "--input-range", "--no-fall-back", "--seed", "-bm"):
         assert part in text
     assert "--png.cmap" in text  # told of, but its flags are not all listed
     assert "--png.dpi" not in text

@@ -76,6 +76,7 @@ class _Groups:
             samples=None,
             targets=targets,
             groups=tuple(name for name, _ in ordered),
+            measures={},
             titles=tuple(f"{what} of {name} ({running.count} images)" for name, running in ordered),
         )
 

@@ -1,0 +1,39 @@
+"""How far maps are off what they are to add up to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+CANCELLED = 0.01
+"""Where contributions all but cancel out, a gap is measured by this share of their sizes."""
+
+
+def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
+    """Return how far the sums of maps are off the change of the score, as a share of it.
+
+    |sum of M - (S(x) - S(x'))| / max(|S(x) - S(x')|, 0.01 sum of |M|), for the map M of an input x
+    and a baseline x': zero where a map is complete, as Sundararajan et al. 2017, arXiv:1703.01365,
+    proposition 1, ask for.
+
+    Parameters
+    ----------
+    sums, sizes
+        The sum of each map, and that of its absolute values, (n,).
+    change
+        S(x) - S(x'), (n,).
+
+    Returns
+    -------
+    ndarray
+        (n,) float64.
+    """
+    import numpy as np
+
+    scale = np.maximum(abs(np.asarray(change, np.float64)), CANCELLED * np.asarray(sizes))
+    gap: Array = abs(sums - change) / np.maximum(scale, np.finfo(np.float32).tiny)
+    return gap
