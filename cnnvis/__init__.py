@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnnvis.errors import NothingUsable as NothingUsable
     from cnnvis.errors import PluginError as PluginError
     from cnnvis.errors import UserError as UserError
+    from cnnvis.errors import complaint as complaint
     from cnnvis.examination import doctor as doctor
     from cnnvis.explaining import Stream as Stream
     from cnnvis.explanation import Explanation as Explanation
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from cnnvis.inspecting import sound_objects as sound_objects
     from cnnvis.model import LoadedNetwork as LoadedNetwork
     from cnnvis.model import Model as Model
-    from cnnvis.model import load_model as load_model
     from cnnvis.modifiers import Backprop as Backprop
     from cnnvis.modifiers import GradientModifier as GradientModifier
     from cnnvis.modifiers import channel_max as channel_max
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from cnnvis.runner import run as run
     from cnnvis.runs.merging import merge as merge
     from cnnvis.samples import Samples as Samples
+    from cnnvis.sources import load_model as load_model
     from cnnvis.sources import read_samples as read_samples
     from cnnvis.stored import StoredArray as StoredArray
     from cnnvis.stored import stored_arrays as stored_arrays
@@ -70,7 +71,7 @@ _HOMES = {
     "compiling": ("computing",),
     "completeness": ("completeness_gap",),
     "coordinates": ("Axis",),
-    "errors": ("DiskError", "NothingUsable", "PluginError", "UserError"),
+    "errors": ("DiskError", "NothingUsable", "PluginError", "UserError", "complaint"),
     "examination": ("doctor",),
     "explaining": ("Stream",),
     "explanation": ("Explanation", "Target", "axis_names"),
@@ -78,7 +79,7 @@ _HOMES = {
     "files": ("read_text", "require_regular"),
     "hookspecs": ("hookimpl",),
     "inspecting": ("begin_look", "first_look", "require_sound_hdf5", "sound_objects"),
-    "model": ("LoadedNetwork", "Model", "load_model"),
+    "model": ("LoadedNetwork", "Model"),
     "names": ("printable",),
     "panel": ("Panel", "panels"),
     "plugin": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),
@@ -87,7 +88,7 @@ _HOMES = {
     "runner": ("run",),
     "runs.merging": ("merge",),
     "samples": ("Samples",),
-    "sources": ("read_samples",),
+    "sources": ("load_model", "read_samples"),
     "stored": ("StoredArray", "stored_arrays"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

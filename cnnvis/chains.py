@@ -23,7 +23,15 @@ from cnnvis.options import checked
 from cnnvis.plugin import Plugin, Result
 from cnnvis.registry import registry
 from cnnvis.reporting import note, notes_kept
-from cnnvis.runner import RESULTS, asked_into, beside, destination, require_writable, write
+from cnnvis.runner import (
+    RESULTS,
+    asked_into,
+    beside,
+    destination,
+    is_named,
+    require_writable,
+    write,
+)
 from cnnvis.runs.folder import Into, RunFolder, kept_in
 from cnnvis.runs.manifest import loading_of
 from cnnvis.sources import PathName, PluginOptions
@@ -269,9 +277,9 @@ def _run(
                                 show(step.plugin, explanation, given)
                             continue
                         path = destination(explanation, step.plugin, out, taken=shown)
-                        write(explanation, step.plugin, path, given)
+                        placed = write(explanation, step.plugin, path, given, named=is_named(out))
                         if wrote is not None:
-                            wrote(path)
+                            wrote(placed)
     return stack
 
 
@@ -326,7 +334,7 @@ def steps_of(steps: Sequence[StepLike]) -> list[Step]:
         If there is no such step, with the nearest name.
     """
     found = []
-    for one in steps:
+    for one in [steps] if isinstance(steps, str) else steps:
         if isinstance(one, Step):
             found.append(one)
             continue

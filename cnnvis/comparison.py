@@ -14,10 +14,11 @@ from cnnvis import demo
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
 from cnnvis.isolation import isolates
-from cnnvis.model import LACKING, Model, load_model
+from cnnvis.model import Model
 from cnnvis.reporting import progress
 from cnnvis.runner import run
 from cnnvis.samples import Array
+from cnnvis.sources import LACKING, load_model
 
 Side = str | PathLike[str] | Explanation | tuple[str, Mapping[str, Any]]
 """What can be compared: a technique's name, alone or with options; an explanation or its file."""

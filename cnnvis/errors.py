@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -91,6 +92,25 @@ def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginE
 
 def _code(error: UserError) -> int:
     return error.code
+
+
+def complaint(error: BaseException) -> str:
+    """Return the line of an exception's message that says what is wrong.
+
+    Keras wraps what happened in pages of configuration, puts it at their end, and adds codes that
+    colour a terminal.
+    """
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error)).strip()
+    inner = text.rpartition("Exception encountered: ")[2].strip() or text
+    lines = [line.strip() for line in inner.splitlines() if line.strip()]
+    # What was being called says less than what it said.
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when"):
+        lines = lines[1:]
+    return lines[0][:LONGEST] if lines else type(error).__name__
+
+
+LONGEST = 300
+"""How many letters of an exception's line are told."""
 
 
 def shown(value: object) -> str:

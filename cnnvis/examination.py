@@ -90,8 +90,8 @@ class Report:
 
 def doctor(
     model: Model | str | PathLike[str] | Any,
-    *,
     data: Samples | str | PathLike[str] | Any = None,
+    *,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     **lacking: Any,
 ) -> Report:

@@ -17,9 +17,8 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
-from cnnvis.files import written_whole
 from cnnvis.names import printable
-from cnnvis.samples import Array, ArrayLike, Samples, class_name
+from cnnvis.samples import Array, ArrayLike, Samples
 from cnnvis.stored import stored_arrays
 
 CHANNEL = "channel"
@@ -84,10 +83,13 @@ class Target:
         text = "" if self.score is None else f"{self.score:.3g}"
         return text if self.probability is None else f"{text} (p {self.probability:.3f})"
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The outputs in words: by the names of classes, where these have some, else by number."""
+        return self.class_names or tuple(map(str, self.filters))
+
     def __str__(self) -> str:
-        named = (class_name(self.class_names, i) for i in range(len(self.filters)))
-        each = named if self.class_names else (str(number) for number in self.filters)
-        text = "+".join(f"{self.layer}[{one}]" for one in each) or self.layer
+        text = "+".join(f"{self.layer}[{one}]" for one in self.units) or self.layer
         return text if self.region is None else f"{text} at {self.region}"
 
 
@@ -273,9 +275,14 @@ class Explanation:
             raise UserError("a table has no maps")
         return self.maps
 
-    def __getitem__(self, places: Sequence[int]) -> Explanation:
-        """Some of the maps, with what belongs to them."""
-        chosen = list(places)
+    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
+        """Some of the maps, with what belongs to them: by place, slice, places or mask.
+
+        A single place gives an explanation of one map.
+        """
+        every = np.arange(len(self.array))
+        index = list(index) if isinstance(index, tuple | range) else index
+        chosen = np.atleast_1d(every[index]).tolist()
         return replace(
             self,
             maps=self.array[chosen],
@@ -285,6 +292,13 @@ class Explanation:
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
         )
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self[place] for place in range(len(self.array)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """The maps, for NumPy: ``numpy.asarray(explanation)``."""
+        return np.array(self.array, dtype, copy=copy)
 
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """The same with other maps, as many as before; axes are kept, unless given.
@@ -350,21 +364,30 @@ class Explanation:
             }
         return replace(self, provenance=whole)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write everything to an ``.npz`` file that `load` and `numpy.load` read without pickle.
+    def save(self, path: str | PathLike[str], **options: Any) -> None:
+        """Write a file, whose ending says what: ``.npz`` for everything, ``.png`` for pictures, ...
 
-        The other inputs' explanations have files of their own.
+        An ``.npz`` file is read by `load`, and by `numpy.load` without pickle. The other inputs'
+        explanations have files of their own. What has that name is written over.
+
+        Parameters
+        ----------
+        path
+            The file; its ending is one that a renderer writes.
+        options
+            Options of that renderer.
 
         Raises
         ------
         UserError
-            If the file cannot be written.
+            If no renderer writes such files, or the file cannot be written.
         """
-        with written_whole(Path(path)) as temporary:
-            self.write(temporary)
+        from cnnvis.runner import save  # which draws, and so needs what this module must not
+
+        save(self, Path(path), options)
 
     def write(self, path: Path) -> None:
-        """The same without the care that `save` takes, for renderers, which are given that care."""
+        """Write an ``.npz`` file without the care that `save` takes, for renderers, which get it."""
         arrays: dict[str, ArrayLike] = {}
         if self.maps is not None:
             arrays["maps"] = self.maps

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EIO, ENOSPC
 from pathlib import Path
@@ -128,8 +128,16 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(
+    path: Path, place: Callable[[Path, Path], object] = Path.replace
+) -> Iterator[Path]:
     """A temporary name beside `path`, which becomes `path` once the block ends without an error.
+
+    Parameters
+    ----------
+    place
+        Gives what was written, under its temporary name, the name that it is to have. By default it
+        takes the place of what has that name.
 
     Raises
     ------
@@ -153,7 +161,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as whole:
             os.fsync(whole.fileno())
-        temporary.replace(path)
+        place(temporary, path)
         made = []
     except OSError as error:
         kind = DiskError if error.errno in (ENOSPC, EDQUOT, EIO) else UserError
@@ -164,6 +172,40 @@ def written_whole(path: Path) -> Iterator[Path]:
         for folder in made:  # nothing is left behind, not even an empty folder
             with suppress(OSError):
                 folder.rmdir()
+
+
+def put_beside(temporary: Path, path: Path) -> Path:
+    """Give a file a name, or the same with a number where another file has it: none is lost.
+
+    Returns
+    -------
+    Path
+        The name; that of a file with the very same bytes, if there is one.
+    """
+    stem, number = path.stem, 1
+    while True:
+        try:
+            os.link(temporary, path)  # unlike a renaming, never takes the place of anything
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            if not os.path.lexists(path):
+                temporary.replace(path)
+                return path
+        else:
+            temporary.unlink()
+            return path
+        if _is_same(temporary, path):
+            temporary.unlink()
+            return path
+        number += 1
+        path = path.with_stem(f"{stem}_{number}")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    import filecmp
+
+    return not other.is_symlink() and other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _umask() -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnvis._tensorflow import keras, tensorflow
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, complaint
 
 Shape = tuple[int | None, ...]
 
@@ -113,8 +113,14 @@ class Call:
         )
         if _takes_training(self.layer):
             kwargs = {**kwargs, "training": False}
-        with _without_state(self.layers()):
-            found: list[Any] = nest.flatten(self.layer(*args, **kwargs))
+        try:
+            with _without_state(self.layers()):
+                found: list[Any] = nest.flatten(self.layer(*args, **kwargs))
+        except (UserError, MemoryError, tensorflow().errors.ResourceExhaustedError):
+            raise
+        except Exception as error:  # whatever a layer makes of what it is given
+            given = [tuple(values[slot].shape[1:]) for slot in dict.fromkeys(self.inputs)]
+            raise LayerError(self, given, error) from error
         return found
 
     def layers(self) -> Iterator[Any]:
@@ -124,6 +130,24 @@ class Call:
             for inner in self.layer._flatten_layers():
                 if inner is not self.layer:
                     yield inner
+
+
+class LayerError(UserError):
+    """A layer cannot compute what it is given.
+
+    Attributes
+    ----------
+    call
+        Its call.
+    """
+
+    def __init__(self, call: Call, given: Sequence[Sequence[int | None]], error: Exception) -> None:
+        shapes = " and ".join(f"({', '.join(map(str, shape))})" for shape in given)
+        super().__init__(
+            f"the layer {call.name!r} ({call.kind}) fails at values of the shape {shapes} for one "
+            f"sample: {complaint(error)}"
+        )
+        self.call = call
 
 
 Around = Callable[[Call], AbstractContextManager[Any]]

@@ -123,16 +123,17 @@ class _Place:
 
     def _model(self, facts: dict[str, Any]) -> Any:
         """The network, loaded once, at a target."""
-        from cnnvis.model import loaded_from
+        from cnnvis.sources import loaded_from
 
         key = json.dumps([facts["path"], facts["loading"]])
         target = {name: facts[name] for name in ("layer", "filters", "output", "region")}
         if key not in self._models:
             self._models[key] = loaded_from(Path(facts["path"]), facts["loading"])
-        where = f"{key} {json.dumps([target, facts['class_names']])}"
+        where = f"{key} {json.dumps([target, facts['class_names'], facts['has_classes']])}"
         if where not in self._models:
             names = facts["class_names"]
-            self._models[where] = self._models[key].at(**target, class_names=names)
+            at = self._models[key].at(**target, class_names=names)
+            self._models[where] = at.told(facts["has_classes"])
         return self._models[where]
 
     def _transform(

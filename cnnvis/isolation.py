@@ -205,6 +205,7 @@ def _facts(worker: Worker, model: Model) -> dict[str, Any]:
         "filters": model.asked_filters,
         "output": model.asked_output,
         "region": None if region is None else [_written(one) for one in region],
+        "has_classes": model.has_classes,
         "tallying": model._blank is not None,
     }
 

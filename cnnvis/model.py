@@ -12,22 +12,22 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from cnnvis import diagnosis, gradients
-from cnnvis._tensorflow import keras
+from cnnvis._tensorflow import keras, tensorflow
 from cnnvis.compiling import Compiled, at_once
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, complaint, nearest, shown
 from cnnvis.explanation import Target, axis_names
 from cnnvis.files import sha256
 from cnnvis.geometry.following import followed
 from cnnvis.geometry.origin import Origin
+from cnnvis.geometry.smallest import enough
 from cnnvis.geometry.upsampling import upsampled
-from cnnvis.graph import Call, Graph, Input, Shape, Slot, graph_of
+from cnnvis.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
 from cnnvis.inputs import matched
 from cnnvis.layouts import channel_axes, input_channel_axis
 from cnnvis.losses import is_of_classes, losses_of
@@ -46,9 +46,6 @@ from cnnvis.samples import Array, Samples
 from cnnvis.targets import Term, parsed, region_of
 
 T = TypeVar("T")
-
-LACKING = ("custom", "lambdas", "input_shape", "architecture", "trust_model")
-"""What a file may lack and a person can add, under the same names for every loader."""
 
 OUTPUT = "output"
 """The layer that is the target when nobody names one, if the network has it."""
@@ -220,7 +217,8 @@ class Model:
         changed.
     layer
         The target: a layer, ``output`` or ``backbone/block5_conv3``, one of its outputs,
-        ``output:3`` or ``output[AI]``, or a sum or difference of such, ``head[3]-head[5]``. By
+        ``output:3`` or ``output[AI]``, or a sum or difference of such, ``head[3]-head[5]``; also a
+        Keras layer of the network, or its place among ``network.layers``: -1 for the last. By
         default the layer named ``output``, else the last.
     filters
         Which outputs of the target are explained, by number or by name: classes of the last layer,
@@ -257,12 +255,12 @@ class Model:
         self,
         network: Any,
         *,
-        layer: str | None = None,
+        layer: str | int | Any | None = None,
         filters: int | str | Sequence[int | str] | None = None,
         class_names: Sequence[str] | None = None,
         path: Path | None = None,
         output: str | None = None,
-        region: Sequence[str | int | slice] | None = None,
+        region: str | int | slice | Sequence[str | int | slice] | None = None,
         _shared: _Network | None = None,
     ) -> None:
         self._loaded: LoadedNetwork = (
@@ -271,17 +269,21 @@ class Model:
         self.network: Any = self._loaded.network
         self.path = path
         self.loading: Mapping[str, Any] = {}
+        if isinstance(class_names, str):
+            raise UserError(f"class_names takes a list of names, such as [{class_names!r}, ...]")
         self.class_names = tuple(class_names) if class_names else None
         self._shared = _network_of(self.network) if _shared is None else _shared
         self._explained = 0
         self._held: dict[str, Array] = {}
         self._blank: list[str] | None = None
         self._labelled = False
-        # NumPy's numbers as plain ones, since what was asked for goes into files as JSON.
-        plain: Any = filters
-        self.asked_layer = layer
-        self.asked_filters = plain.tolist() if hasattr(plain, "tolist") else filters
+        self._told: bool | None = None
+        self.asked_layer = layer = None if layer is None else self._layer_name(layer)
+        # What was asked for goes into files as JSON.
+        self.asked_filters = plain(filters)
         self.asked_output = output
+        if isinstance(region, str | int | slice):
+            region = (region,)
         self.asked_region = None if region is None else tuple(region)
         default = self._default_layer()
         self._is_default = layer in (None, default)
@@ -290,7 +292,7 @@ class Model:
 
     def at(
         self,
-        layer: str | None = None,
+        layer: str | int | Any | None = None,
         filters: int | str | Sequence[int | str] | None = None,
         class_names: Sequence[str] | None = None,
         *,
@@ -647,17 +649,23 @@ class Model:
 
     # What it answers
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array | Sequence[Array] | Mapping[str, Array]) -> Array:
         """The network's answer for inputs (n, ...), its last activation included.
 
         Of several outputs, the one that was asked for with `output`, else the first.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...); of a network with several inputs an array for each, in a dict by name
+            or in a list, or that of the explained one if the others are held.
         """
         slots = {name: call.slots[0] for name, call in self._shared.outputs.items()}
         slot = slots.get(self.asked_output or "", self._shared.graph.outputs[0])
         key = ("predict", slot)
         parts = (gradients.Part(slot, -1),)
         run = self._compiled(key, lambda: gradients.Pass(self._shared.graph, parts))
-        return np.asarray(run(*self._feeds(x))[0])
+        return np.asarray(self._answers(run, self._every(x))[0])
 
     def outputs(self, x: Array) -> Array:
         """The target layer's output for inputs (n, ...), with a softmax or sigmoid left out.
@@ -889,7 +897,8 @@ class Model:
                     ),
                 )
                 with quietly() if times > 1 else nullcontext():
-                    part = run(*arrays, shared=[*told(some), counts[some.start : some.stop]])
+                    shared = [*told(some), counts[some.start : some.stop]]
+                    part = self._answers(run, arrays, shared=shared)
                 found = part if not found else [a + b for a, b in zip(found, part, strict=True)]
                 if advance is not None:
                     advance(1)
@@ -989,7 +998,7 @@ class Model:
         run = self._compiled(
             ("into", call.name), lambda: gradients.Pass(self._shared.graph, (part,))
         )
-        return np.asarray(run(*self._feeds(x))[0])
+        return np.asarray(self._answers(run, self._feeds(x))[0])
 
     # Targets
 
@@ -1014,6 +1023,30 @@ class Model:
     def _is_compound(self) -> bool:
         """Whether the target is a sum, a difference or a multiple rather than a layer's outputs."""
         return len(self._terms) > 1 or any(term.factor != 1 for term in self._terms)
+
+    def _layer_name(self, layer: Any) -> str:
+        """The name of a layer that was asked for by name, by its place, or as it is."""
+        if isinstance(layer, str):
+            return layer
+        every = list(getattr(self.network, "layers", ()))
+        if any(layer is one for one in every):
+            return str(layer.name)
+        try:
+            place = operator.index(plain(layer))
+        except TypeError:
+            raise UserError(
+                f"layer is {shown(layer)}, and a layer is asked for by its name, by its place among "
+                "network.layers, or as one of these layers"
+            ) from None
+        if not -len(every) <= place < len(every):
+            raise UserError(
+                f"there is no layer {place}: the network has {len(every)} layers, 0 to "
+                f"{len(every) - 1}, or -{len(every)} to -1 from the end"
+            )
+        name = str(every[place].name)
+        if "InputLayer" in [kind.__name__ for kind in type(every[place]).__mro__]:
+            raise UserError(f"the layer {place} is {name!r}, an input, which computes nothing")
+        return name
 
     def _parsed(self, text: str | None) -> tuple[Term, ...]:
         if text is None:
@@ -1126,7 +1159,15 @@ class Model:
         """
         return not self._is_compound and self._is_of_classes(self._target)
 
+    def told(self, has_classes: bool) -> Model:
+        """The same model, whose outputs are classes, or not, as another process found out."""
+        other = copy.copy(self)
+        other._told = has_classes
+        return other
+
     def _is_of_classes(self, call: Call) -> bool:
+        if self._told is not None and call is self._target:
+            return self._told
         squashing = self._squashing_of(call)
         if squashing is not None and squashing.is_share:
             return True
@@ -1178,7 +1219,7 @@ class Model:
         asked: Any = self.asked_filters
         if asked is None or self._is_compound:
             return None
-        every = [asked] if isinstance(asked, int | str) else list(asked)
+        every = list(asked) if isinstance(asked, list | tuple) else [asked]
         if not every:
             raise UserError("filter names no output; leave it out for the default")
         return tuple(dict.fromkeys(self._unit(one, self._target) for one in every))
@@ -1191,7 +1232,7 @@ class Model:
             number = names.index(one)
         else:
             try:
-                number = int(one) if isinstance(one, str) else operator.index(one)
+                number = int(one) if isinstance(one, str) else operator.index(plain(one))
             except (ValueError, TypeError):
                 there = (
                     f" There are: {', '.join(names)}." if names else " Classes have no names here."
@@ -1314,13 +1355,22 @@ class Model:
     def _forward(self, x: Array, of: Sequence[int] | None = None) -> list[Array]:
         slots = tuple(part.slot for part in self._parts)
         run = self._compiled(("forward", slots), lambda: self._pass(None))
-        return list(run(*self._feeds(x, of)))
+        return self._answers(run, self._feeds(x, of))
 
     def _feeds(self, x: Array, of: Sequence[int] | None = None) -> list[Array]:
         """Every input of the network: `x` where it is explained, what is held elsewhere."""
         feeds = self._others(len(x), of)
         feeds.insert(self._explained, _floats(x, self.inputs[self._explained].dtype))
         return feeds
+
+    def _every(self, x: Array | Sequence[Array] | Mapping[str, Array]) -> list[Array]:
+        """The same where inputs may also be given in a dict or a list."""
+        if isinstance(x, list | tuple) and len(x) == len(self.inputs) > 1:
+            x = {str(number): one for number, one in enumerate(x)}
+        if not isinstance(x, Mapping):
+            return self._feeds(np.asarray(x))
+        arrays = matched(self.inputs, x)
+        return [np.ascontiguousarray(x[arrays[one.name]], one.dtype) for one in self.inputs]
 
     def _others(self, count: int, of: Sequence[int] | None) -> list[Array]:
         rows = np.arange(count) if of is None else np.asarray(of)
@@ -1425,11 +1475,31 @@ class Model:
             lambda: self._pass(backprop, *activations, keras_vis=keras_vis),
             functools.partial(gradients.compiled_gradient, predicted=predicted, reduced=reduced),
         )
-        units, sizes, *found = run(*feeds) if weights is None else run(*feeds, weights)
+        given = feeds if weights is None else [*feeds, weights]
+        units, sizes, *found = self._answers(run, given)
         # The next to ask is whoever names the targets of these very inputs.
         self._keep(feeds, units)
         self._require_gradient(sizes, x, backprop, of)
         return list(found)
+
+    def _answers(
+        self, run: Compiled, arrays: Sequence[Array], shared: Sequence[Array] = ()
+    ) -> list[Array]:
+        """What something compiled gives; inputs that are too short are said to be."""
+        try:
+            return list(run(*arrays, shared=shared))
+        except tensorflow().errors.OpError as error:
+            raise UserError(f"the network cannot be computed: {complaint(error)}") from error
+        except LayerError as error:
+            inputs = [one.shape[1:] for one in arrays[: len(self.inputs)]]
+            wanted = enough(self._shared.graph, self._ends, self._explained, inputs)
+            if wanted is None:
+                raise
+            raise UserError(
+                f"the inputs are too small for the network: they have the shape "
+                f"{_shape(inputs[self._explained])}, and the smallest that passes {self.layer!r} has "
+                f"{_shape(wanted)} ({error})"
+            ) from error
 
     def _compiled(
         self,
@@ -1526,11 +1596,24 @@ def _identity_of(function: Callable[..., Any] | None) -> Any:
     return function
 
 
+def plain(value: Any) -> Any:
+    """Numbers of NumPy or TensorFlow, and fractions that are whole, as Python's own."""
+    value = value.numpy() if hasattr(value, "numpy") else value
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _in_words(key: Any) -> str:
     """A key of what is compiled, the same in every process: functions by their names."""
     if isinstance(key, tuple):
         return f"({', '.join(map(_in_words, key))})"
     return f"{key.__module__}.{key.__qualname__}" if callable(key) else repr(key)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"({', '.join(map(str, shape))})"
 
 
 def _written(one: int | slice) -> str:
@@ -1573,66 +1656,3 @@ def _is_same_place(one: Array, other: Array) -> bool:
 
 def _floats(x: Array, dtype: str) -> Array:
     return np.ascontiguousarray(x, np.float64 if dtype == "float64" else np.float32)
-
-
-def load_model(
-    path: str | PathLike[str],
-    *,
-    layer: str | None = None,
-    filter: int | str | Sequence[int | str] | None = None,
-    class_names: Sequence[str] | None = None,
-    output: str | None = None,
-    region: Sequence[str | int | slice] | None = None,
-    **options: Any,
-) -> Model:
-    """Load a network from a file, repaired where it must be; nothing in the file is run.
-
-    Parameters
-    ----------
-    path
-        A file or folder that a loader plugin takes: ``.h5``, ``.hdf5``, ``.keras``, a SavedModel.
-    layer, filter, class_names, output, region
-        The target; see `Model`.
-    options
-        Options of the loader. Those that come with cnnvis take what a file may lack: `custom`, the
-        classes of its own layers, each ``module:Class``; `lambdas`, functions in the place of its
-        Lambda layers, each ``NAME=module:function``; `input_shape`, the shape of one input;
-        `architecture`, the JSON file that goes with weights. With `trust_model` code in the file
-        may run, and what keeps a stranger's file from doing harm is left out.
-
-    Raises
-    ------
-    UserError
-        If there is no such file, no loader takes it, or it holds what must not be run.
-    """
-    return loaded_from(
-        Path(path),
-        options,
-        layer=layer,
-        filters=filter,
-        class_names=class_names,
-        output=output,
-        region=region,
-    )
-
-
-def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
-    """The network in a file, with the loader's options and a target; see `load_model`."""
-    from cnnvis.options import checked, options_of
-    from cnnvis.registry import registry
-
-    plugin = registry().for_path("loader", path)
-    # Nothing given is no option: a loader need not know of every thing that a file may lack.
-    given = {name: value for name, value in options.items() if value not in (None, (), [], False)}
-    known = {option.name for option in options_of(plugin)}
-    for name in given:
-        if name in LACKING and name not in known:
-            raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
-    with progress(f"loading {path.name}"):
-        if plugin.begin is not None and not given.get("trust_model"):
-            plugin.begin(path)
-        keras()
-        loaded = plugin(path, **checked(plugin, given))
-    model = Model(loaded, path=path, **target)
-    model.loading = given
-    return model

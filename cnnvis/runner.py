@@ -13,14 +13,14 @@ from cnnvis import demo
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
-from cnnvis.files import written_whole
+from cnnvis.files import put_beside, written_whole
 from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.names import file_name, unused
 from cnnvis.options import checked
 from cnnvis.plugin import Plugin
 from cnnvis.registry import SIDE, registry
-from cnnvis.reporting import notes_kept, progress
+from cnnvis.reporting import note, notes_kept, progress
 from cnnvis.runs.folder import Into, asked_for, kept_in, read_manifest
 from cnnvis.runs.manifest import loading_of
 from cnnvis.samples import Array, Samples
@@ -51,7 +51,7 @@ def run(
     architecture: PathName | None = None,
     trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
-    render: Sequence[str] = (),
+    render: str | Sequence[str] = (),
     out: PathName | None = None,
     into: PathName | Into | None = None,
     resume: bool = False,
@@ -148,7 +148,7 @@ def run(
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
-    renderers = writers(render, out)
+    renderers = writers([render] if isinstance(render, str) else render, out)
     keeping = asked_into(into, resume, shard, shard_size)
     lacking = {
         "custom": custom,
@@ -288,27 +288,69 @@ def written(
     taken: set[str] = set()
     for renderer in renderers:
         for one in (explanation, *explanation.other_inputs):
-            named = output is not None and not _is_folder(output) and explanation.other_inputs
             path = _wanted(one, renderer, output, alone=len(renderers) == 1)
-            if named:
+            if is_named(output) and explanation.other_inputs:
                 path = path.with_stem(f"{path.stem}_{file_name(str(one.input))}")
             path = unused(path, taken)
             try:
-                write(one, renderer, path, checked(renderer, options.get(renderer.name, {})))
+                chosen = checked(renderer, options.get(renderer.name, {}))
+                wrote(write(one, renderer, path, chosen, named=is_named(output)))
             except (UserError, PluginError) as error:
                 failures.append(error)
-            else:
-                wrote(path)
     if failures:
         raise together(failures)
 
 
 def write(
-    explanation: Explanation, renderer: Plugin, path: Path, options: Mapping[str, Any]
-) -> None:
-    """Have a renderer write one file, whole or not at all."""
-    with written_whole(path) as temporary, progress(f"drawing {path.name}"):
+    explanation: Explanation,
+    renderer: Plugin,
+    path: Path,
+    options: Mapping[str, Any],
+    *,
+    named: bool,
+) -> Path:
+    """Have a renderer write one file, whole or not at all.
+
+    Parameters
+    ----------
+    named
+        Whether somebody gave the file its name. Then it takes the place of another of that name;
+        else it gets a number, with a note, unless both are the same.
+
+    Returns
+    -------
+    Path
+        Where the file is.
+    """
+    placed = path
+
+    def place(temporary: Path, wanted: Path) -> None:
+        nonlocal placed
+        if named:
+            temporary.replace(wanted)
+        else:
+            placed = put_beside(temporary, wanted)
+
+    with written_whole(path, place) as temporary, progress(f"drawing {path.name}"):
         renderer(explanation, temporary, **options)
+    if placed != path:
+        note(f"{str(path)!r} holds another result, so this one is in {str(placed)!r}")
+    return placed
+
+
+def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> None:
+    """Write a file by whichever renderer writes such ones; see `Explanation.save`."""
+    found = writers((), path)
+    if not found:
+        raise UserError(
+            f"{str(path)!r} is a folder; name a file, such as {str(path / 'maps.npz')!r}"
+        )
+    write(explanation, found[0], path, checked(found[0], options), named=True)
+
+
+def is_named(output: PathName | None) -> bool:
+    """Whether an output is the name of a file, and not a folder or left open."""
+    return output is not None and not _is_folder(output)
 
 
 def destination(
@@ -319,7 +361,7 @@ def destination(
     alone: bool = False,
     taken: set[str] | None = None,
 ) -> Path:
-    """``results/TECHNIQUE_LAYER_MODIFIER.png`` unless told otherwise.
+    """``results/TECHNIQUE_TARGET_MODIFIER.png`` unless told otherwise.
 
     With several renderers, a file name's ending is each one's own. A name that is `taken` by an
     earlier result gets a number, and is added to these.
@@ -354,6 +396,12 @@ def _file_stem(explanation: Explanation) -> str:
     layers = {target.layer for target in explanation.targets}
     if layers:
         parts.append(layers.pop() if len(layers) == 1 else "all")
+    asked = explanation.provenance.get("model") or {}
+    if asked.get("filters") is not None and explanation.targets:
+        chosen = {"+".join(target.units) for target in explanation.targets}
+        parts += ["-".join(sorted(chosen))] if len(chosen) < 4 else [f"{len(chosen)}-outputs"]
+    if asked.get("region"):
+        parts.append("at-" + "-".join(map(str, asked["region"])).replace(":", "to"))
     if "backprop" in explanation.provenance["options"]:
         parts.append(str(explanation.provenance["options"]["backprop"] or "none"))
     parts += [one["transform"] for one in explanation.provenance.get("transforms", [])]

@@ -23,6 +23,10 @@ class Screen(Console):
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, **settings)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to whoever runs the command that nobody reads it any more; rich would end it."""
+        raise  # the BrokenPipeError that is being handled
+
     def render_str(self, text: str, **settings: Any) -> Text:
         """A word as rich's text, which would leave out some characters without a word."""
         return super().render_str(printable(text, lines=True), **settings)

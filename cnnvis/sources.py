@@ -9,15 +9,54 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
+from cnnvis._tensorflow import keras
 from cnnvis.errors import UserError
-from cnnvis.model import Model, loaded_from
-from cnnvis.options import checked
+from cnnvis.model import Model
+from cnnvis.options import checked, options_of
 from cnnvis.registry import registry
 from cnnvis.reporting import progress
 from cnnvis.samples import Samples
 
 PathName = str | PathLike[str]
 PluginOptions = Mapping[str, Mapping[str, Any]]
+
+LACKING = ("custom", "lambdas", "input_shape", "architecture", "trust_model")
+"""What a file may lack and a person can add, under the same names for every loader."""
+
+
+def load_model(
+    path: PathName | Any,
+    *,
+    layer: str | int | None = None,
+    filter: int | str | Sequence[int | str] | None = None,
+    class_names: Sequence[str] | None = None,
+    output: str | None = None,
+    region: Sequence[str | int | slice] | None = None,
+    **options: Any,
+) -> Model:
+    """Load a network from a file, repaired where it must be; nothing in the file is run.
+
+    Parameters
+    ----------
+    path
+        A file or folder that a loader plugin takes: ``.h5``, ``.hdf5``, ``.keras``, a SavedModel;
+        ``demo`` for the network that comes with cnnvis; or a live Keras network, or a `Model`.
+    layer, filter, class_names, output, region
+        The target; see `Model`.
+    options
+        Options of the loader. Those that come with cnnvis take what a file may lack: `custom`, the
+        classes of its own layers, each ``module:Class``; `lambdas`, functions in the place of its
+        Lambda layers, each ``NAME=module:function``; `input_shape`, the shape of one input;
+        `architecture`, the JSON file that goes with weights. With `trust_model` code in the file
+        may run, and what keeps a stranger's file from doing harm is left out.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, no loader takes it, or it holds what must not be run.
+    """
+    target = {"layer": layer, "filters": filter, "output": output, "region": region}
+    return model_of(path, target, class_names, {}, options)
 
 
 def model_of(
@@ -60,6 +99,25 @@ def model_of(
         }
         target = {name: own[name] if target.get(name) is None else target[name] for name in own}
     return model.at(class_names=class_names, **target)
+
+
+def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
+    """The network in a file, with the loader's options and a target; see `load_model`."""
+    plugin = registry().for_path("loader", path)
+    # Nothing given is no option: a loader need not know of every thing that a file may lack.
+    given = {name: value for name, value in options.items() if value not in (None, (), [], False)}
+    known = {option.name for option in options_of(plugin)}
+    for name in given:
+        if name in LACKING and name not in known:
+            raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
+    with progress(f"loading {path.name}"):
+        if plugin.begin is not None and not given.get("trust_model"):
+            plugin.begin(path)
+        keras()
+        loaded = plugin(path, **checked(plugin, given))
+    model = Model(loaded, path=path, **target)
+    model.loading = given
+    return model
 
 
 def samples_of(

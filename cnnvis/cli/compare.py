@@ -17,7 +17,7 @@ from cnnvis.errors import PluginError, together
 from cnnvis.explanation import Explanation
 from cnnvis.names import file_name, json_text, unused
 from cnnvis.registry import registry
-from cnnvis.reporting import reported_to
+from cnnvis.reporting import notes_kept, reported_to
 from cnnvis.runner import RESULTS, require_writable, write, writers
 
 SHOWN = 20
@@ -45,30 +45,32 @@ def compared(
         options = {"columns": 3, "scale": "each"} if writer.name == "png" else {}
         options |= plugin_options.get(writer.name, {})
         taken: set[str] = set()
-        every = {
-            unused(_path(found, out, writer.suffixes[0]), taken): found
-            for found in (first, *first.other_inputs)
-        }
-        failed: dict[Path, PluginError] = {}
-        for path, found in every.items():
-            try:
-                write(found.figure(), writer, path, options)
-            except PluginError as error:  # of one figure; the numbers do not depend on it
-                failed[path] = error
+        every = (first, *first.other_inputs)
+        placed: list[Path | None] = []
+        failed: list[PluginError] = []
+        with notes_kept() as notes:
+            for found in every:
+                path = unused(_path(found, out, writer.suffixes[0]), taken)
+                try:
+                    named = bool(out and Path(out).suffix)
+                    placed.append(write(found.figure(), writer, path, options, named=named))
+                except PluginError as error:  # of one figure; the numbers do not depend on it
+                    failed.append(error)
+                    placed.append(None)
     if json:
-        facts = [_facts(found) for found in every.values()]
+        facts = [_facts(found) for found in every]
         console.whole(json_text(facts[0] if len(facts) == 1 else facts) + "\n")
-    for path, found in () if json else every.items():
+    for found, where in () if json else zip(every, placed, strict=True):
         results.print(console.words((found.names[0], "bold"), " and ", (found.names[1], "bold")))
         registry().get("renderer", "terminal")(Explanation(table=_table(found)), results)
-        if path not in failed:
-            console.line(path)
+        if where is not None:
+            console.line(where)
     if failed:
-        raise together(list(failed.values()))
+        raise together(failed)
     if not quiet:
-        for note in dict.fromkeys((*first.first.notes, *first.second.notes)):
+        for note in dict.fromkeys((*first.first.notes, *first.second.notes, *notes)):
             messages.print(console.sentence("note", "bold", note))
-    largest = max(found.in_all["largest"] for found in every.values())
+    largest = max(found.in_all["largest"] for found in every)
     if fail_above is not None and not largest <= fail_above:
         what = f"the largest difference is {largest:.3g}, above {fail_above:g}"
         messages.print(console.sentence("failed", "bold red", what))

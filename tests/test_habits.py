@@ -1,0 +1,182 @@
+"""What a person of the NumPy and Keras world writes works, or a sentence says what would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+
+def _maps(network: Any, data: Any, **settings: Any) -> Any:
+    return cnnvis.run("saliency", network, data=data, backprop=None, **settings).array
+
+
+@pytest.mark.parametrize("made", ["float", "tensor", "numpy", "list of floats", "array"])
+def test_outputs_by_numbers_of_any_kind(classifier: Any, images: Any, made: str) -> None:
+    import tensorflow as tf
+
+    asked: Any = {
+        "float": 1.0,
+        "tensor": tf.constant(1),
+        "numpy": np.int64(1),
+        "list of floats": [1.0],
+        "array": np.array([1]),
+    }[made]
+    expected = _maps(classifier, images, filter=1)
+    np.testing.assert_array_equal(_maps(classifier, images, filter=asked), expected)
+
+
+def test_what_is_no_output(classifier: Any, images: Any) -> None:
+    for asked in (1.5, object(), [0, 0.5]):
+        with pytest.raises(cnnvis.UserError, match=r"there is no class"):
+            _maps(classifier, images, filter=asked)
+
+
+def test_layers_by_place_or_as_they_are(classifier: Any, images: Any) -> None:
+    by_name = _maps(classifier, images, layer="second", filter=2)
+    layer = classifier.get_layer("second")
+    for asked in (layer, -3, 2, np.int64(2), 2.0):
+        np.testing.assert_array_equal(_maps(classifier, images, layer=asked, filter=2), by_name)
+    assert cnnvis.Model(classifier, layer=-1).layer == "classes"
+    for asked, sentence in {
+        5: r"no layer 5: the network has 5 layers, 0 to 4, or -5 to -1",
+        object(): "asked for by its name, by its place among network.layers",
+    }.items():
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _maps(classifier, images, layer=asked)
+
+
+def test_a_functional_network_counts_its_input(keras: Any) -> None:
+    x = keras.Input((3,), name="entry")
+    network = keras.Model(x, keras.layers.Dense(2, name="output")(x))
+    with pytest.raises(cnnvis.UserError, match="the layer 0 is 'entry', an input"):
+        cnnvis.Model(network, layer=0)
+
+
+def test_words_in_place_of_lists(classifier: Any, images: Any, tmp_path: Path) -> None:
+    cnnvis.run("saliency", classifier, data=images, render="png", out=tmp_path)
+    assert [one.suffix for one in tmp_path.iterdir()] == [".png"]
+    (found,) = cnnvis.chain(classifier, "saliency", data=images)
+    assert found.array.shape == (7, 12, 10)
+    with pytest.raises(cnnvis.UserError, match=r"takes a list of names, such as \['abc', ...\]"):
+        cnnvis.Model(classifier, class_names="abc")
+    whole = _maps(classifier, images, layer="pool", region=["1:3", 2])
+    assert whole.any()
+
+
+def test_predictions_of_several_inputs(keras: Any) -> None:
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    joined = keras.layers.Concatenate()([a, b])
+    network = keras.Model([a, b], keras.layers.Dense(2, name="output")(joined))
+    one, two = np.ones((4, 3), np.float32), np.full((4, 2), 3, np.float32)
+    expected = network.predict([one, two], verbose=0)
+    model = cnnvis.Model(network)
+    for asked in ([one, two], (one, two), {"b": two, "a": one}):
+        np.testing.assert_allclose(model.predict(asked), expected, rtol=1e-5)
+    with pytest.raises(
+        cnnvis.UserError, match="takes 2 inputs, 'a', 'b', and the data hold 'a', 'c'"
+    ):
+        model.predict({"a": one, "c": two})
+
+
+def test_models_from_whatever_stands_for_them(classifier: Any, images: Any) -> None:
+    live = cnnvis.load_model(classifier, filter=1)
+    np.testing.assert_array_equal(_maps(live, images), _maps(classifier, images, filter=1))
+    assert cnnvis.load_model(live, layer="pool").layer == "pool"
+    assert cnnvis.load_model("demo").layer == "output"
+    with pytest.raises(cnnvis.UserError, match="input_shape is for models that are loaded"):
+        cnnvis.load_model(classifier, input_shape=(3,))
+    with pytest.raises(cnnvis.UserError, match="no graph of layers to cut: it is no Keras model"):
+        cnnvis.load_model(object())
+
+
+def test_explanations_are_gone_through_like_arrays(classifier: Any, images: Any) -> None:
+    found = cnnvis.run("saliency", classifier, data=(images, np.arange(7) % 3), backprop=None)
+    np.testing.assert_array_equal(np.asarray(found), found.array)
+    assert np.asarray(found, np.float64).dtype == np.float64
+    assert np.abs(found).sum() == pytest.approx(float(found.array.sum()))
+    np.testing.assert_array_equal(np.asarray(found[0]), found.array[:1])
+    np.testing.assert_array_equal(np.asarray(found[-1]), found.array[6:])
+    for index in (slice(1, 6, 2), [4, 0], np.array([4, 0]), found.labels == 1, range(2), (3, 1)):
+        expected = found.array[list(index) if isinstance(index, range | tuple) else index]
+        np.testing.assert_array_equal(np.asarray(found[index]), expected)
+    every = list(found)
+    assert len(every) == 7 and all(len(one) == 1 for one in every)
+    assert [one.indices.tolist() for one in every] == [[number] for number in range(7)]
+    assert [one.title(0) for one in every] == [found.title(number) for number in range(7)]
+    with pytest.raises(IndexError):
+        found[7]
+
+
+def test_the_doctor_takes_data_as_others_do(classifier: Any, images: Any) -> None:
+    assert cnnvis.doctor(classifier, images).fit is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list-plugins"],
+        ["show", "saliency"],
+        ["doctor", "demo"],
+        ["run", "saliency", "demo", "-im", "0", "-r", "terminal"],
+        ["run", "get-labels", "demo"],
+        ["chain", "demo", "-im", "0", "saliency", "terminal"],
+        ["compare", "saliency", "smoothgrad", "demo", "-im", "0"],
+    ],
+    ids=" ".join,
+)
+def test_whoever_stops_reading_ends_it_quietly(words: list[str], tmp_path: Path) -> None:
+    """As ``cnnvis ... | head`` does."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnnvis", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 0, said
+    assert "error" not in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("layer", [None, "here"])
+def test_inputs_that_are_too_short_are_the_datas_fault(keras: Any, layer: str | None) -> None:
+    layers = keras.layers
+    x = keras.Input((None, 4))
+    value = layers.Conv1D(2, 11, dilation_rate=4, activation="softplus", name="here")(x)
+    value = layers.Cropping1D(500)(value)
+    network = keras.Model(x, layers.Dense(1, name="output")(layers.GlobalAveragePooling1D()(value)))
+    enough = 1041 if layer is None else 41  # 40 positions of the convolution, 1000 that are cropped
+    for length in (30, enough - 1):
+        data = np.zeros((2, length, 4), np.float32)
+        with pytest.raises(cnnvis.UserError) as error:
+            _maps(network, data, layer=layer)
+        text = str(error.value)
+        assert f"they have the shape ({length}, 4), and the smallest that passes" in text
+        assert f"has ({enough}, 4)" in text and "\x1b" not in text
+    found = _maps(network, np.ones((2, enough, 4), np.float32), layer=layer)
+    assert found.shape == (2, enough)
+
+
+def test_a_network_that_cannot_be_computed_is_said_to_be(keras: Any) -> None:
+    class Broken(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            if not isinstance(x, keras.KerasTensor) and x.shape[0] is not None:
+                raise ValueError("it is \x1b[1mbroken\x1b[0m")
+            return x
+
+    x = keras.Input((3,))
+    network = keras.Model(x, keras.layers.Dense(1, name="output")(Broken(name="bad")(x)))
+    with pytest.raises(
+        cnnvis.UserError, match=r"'bad' \(Broken\) fails at .* \(3\) .* it is broken"
+    ):
+        _maps(network, np.ones((2, 3), np.float32))

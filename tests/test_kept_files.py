@@ -1,0 +1,135 @@
+"""No result is written over that nobody asked to write over, and an ending says what is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cnnvis
+from cnnvis.files import put_beside
+
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def here(classifier: Any, images: Any, tmp_path: Path) -> Path:
+    classifier.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", X=images, class_names=["happy", "sad", "ok"])
+    return tmp_path
+
+
+def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
+    run = ("run", "saliency", "model.keras", "-d", "data.npz", "-im", 0)
+    paths = {
+        "default": typed(*run),
+        "happy": typed(*run, "--class", "happy"),
+        "sad": typed(*run, "--class", "sad"),
+        "both": typed(*run, "--class", 0, "sad"),
+        "region": typed(
+            "run",
+            "saliency",
+            "model.keras",
+            "-d",
+            "data.npz",
+            "-im",
+            0,
+            "-l",
+            "first",
+            "--region",
+            "2:5",
+            3,
+        ),
+    }
+    assert {name: done.stdout.split() for name, done in paths.items()} == {
+        "default": ["results/saliency_classes_guided.png"],
+        "happy": ["results/saliency_classes_happy_guided.png"],
+        "sad": ["results/saliency_classes_sad_guided.png"],
+        "both": ["results/saliency_classes_happy+sad_guided.png"],
+        "region": ["results/saliency_first_at-2to5-3_guided.png"],
+    }
+    kept = (here / "results/saliency_classes_guided.png").read_bytes()
+    # What no name tells apart gets a number, and that is said.
+    other = typed("run", "saliency", "model.keras", "-d", "data.npz", "-im", 1)
+    assert other.stdout.split() == ["results/saliency_classes_guided_2.png"]
+    said = " ".join(other.stderr.split())
+    assert "'results/saliency_classes_guided.png' holds another result, so this one is in" in said
+    # The same again is the same file, whichever of them it is.
+    assert typed(*run).stdout.split() == ["results/saliency_classes_guided.png"]
+    again = typed("run", "saliency", "model.keras", "-d", "data.npz", "-im", 1)
+    assert again.stdout.split() == ["results/saliency_classes_guided_2.png"]
+    assert (here / "results/saliency_classes_guided.png").read_bytes() == kept
+    assert len(list((here / "results").iterdir())) == 6
+    chain = ("chain", "model.keras", "-d", "data.npz", "-im")
+    assert typed(*chain, 0, "saliency", "png").stdout.split() == [
+        "results/saliency_classes_guided.png"
+    ]
+    third = typed(*chain, 2, "saliency", "png")
+    assert third.stdout.split() == ["results/saliency_classes_guided_3.png"]
+    compare = ("compare", "saliency", "smoothgrad", "model.keras", "-d", "data.npz", "-im")
+    names = [typed(*compare, image).stdout.split()[-1] for image in (0, 1, 0)]
+    assert names == [f"results/compare_saliency_smoothgrad{end}.png" for end in ("", "_2", "")]
+
+
+def test_a_file_that_was_named_is_written_over(here: Path, typed: Typed) -> None:
+    run = ("run", "saliency", "model.keras", "-d", "data.npz", "-o", "mine.png", "-im")
+    assert typed(*run, 0).stdout.split() == ["mine.png"]
+    first = (here / "mine.png").read_bytes()
+    assert typed(*run, 1).stdout.split() == ["mine.png"]
+    assert (here / "mine.png").read_bytes() != first
+    folder = ("run", "saliency", "model.keras", "-d", "data.npz", "-o", "maps/", "-im")
+    assert [typed(*folder, image).stdout.split()[0] for image in (0, 1)] == [
+        "maps/saliency_classes_guided.png",
+        "maps/saliency_classes_guided_2.png",
+    ]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_no_file_loses_its_name(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+
+        def refuse(*_: Any) -> None:
+            raise PermissionError(1, "no links on this disk")
+
+        monkeypatch.setattr(os, "link", refuse)
+    wanted = tmp_path / "map.png"
+
+    def put(content: str) -> str:
+        temporary = tmp_path / "temporary"
+        temporary.write_text(content)
+        placed = put_beside(temporary, wanted)
+        assert not temporary.exists() and placed.read_text() == content
+        return placed.name
+
+    assert [put(one) for one in ("a", "b", "a", "c", "b")] == [
+        *("map.png", "map_2.png", "map.png", "map_3.png", "map_2.png")
+    ]
+    (tmp_path / "map_4.png").symlink_to(tmp_path / "map.png")
+    (tmp_path / "map_5.png").mkdir()
+    (tmp_path / "map_6.png").symlink_to(tmp_path / "nothing")
+    assert put("d") == "map_7.png"
+    assert put("a") == "map.png" and (tmp_path / "map.png").read_text() == "a"
+
+
+def test_an_ending_says_what_is_saved(classifier: Any, images: Any, tmp_path: Path) -> None:
+    found = cnnvis.run("saliency", classifier, data=images[:2])
+    found.save(tmp_path / "maps.png", dpi=50)
+    with Image.open(tmp_path / "maps.png") as picture:
+        assert picture.format == "PNG"
+    found.save(tmp_path / "maps.npz")
+    np.testing.assert_array_equal(cnnvis.Explanation.load(tmp_path / "maps.npz").array, found.array)
+    for name in ("maps.xyz", "maps", "maps.zip"):
+        with pytest.raises(cnnvis.UserError, match=r"no renderer writes .* renderers: numpy"):
+            found.save(tmp_path / name)
+        assert not (tmp_path / name).exists()
+    with pytest.raises(cnnvis.UserError, match=r"png has no option 'dpy'\. Did you mean 'dpi'"):
+        found.save(tmp_path / "other.png", dpy=3)
+    with pytest.raises(cnnvis.UserError, match="is a folder; name a file, such as"):
+        found.save(tmp_path)
