@@ -471,8 +471,8 @@ class Model:
             }
         )
 
-    def followed_axes(self, layer: str, shape: Sequence[int]) -> frozenset[int]:
-        """The spatial axes of the input along which a layer's output has positions.
+    def followed_axes(self, layer: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """The spatial axes of the input along which a layer's output has positions, as it has them.
 
         Parameters
         ----------
@@ -483,13 +483,13 @@ class Model:
 
         Returns
         -------
-        frozenset of int
-            Axes of the input, that of samples being 0. Positions are followed through the network,
-            whatever its layers do with them: a layer behind a transposition, a spectrogram or an
-            axis of tokens may have more axes than these, or other ones.
+        tuple of int
+            Axes of the input, that of samples being 0, in the order of the layer's own: (1, 2) for
+            a plain layer over rows and columns, (2, 1) behind a transposition. A layer may have more
+            axes than these: the frequencies of a spectrogram are none of the input's.
         """
         origin = self._origin(self._call(layer), tuple(shape))
-        return frozenset() if origin is None else origin.followed
+        return () if origin is None else origin.followed
 
     def upsample(self, maps: Array, layer: str, shape: Sequence[int]) -> Array:
         """Lay maps over the positions of a layer over the spatial axes of the explained input.
@@ -522,7 +522,7 @@ class Model:
         call = self._call(layer)
         origin = self._origin(call, tuple(shape))
         space = self._space
-        if origin is None or not origin.followed.intersection(space):
+        if origin is None or not set(origin.followed).intersection(space):
             raise UserError(
                 f"no axis of the output of {layer!r} is one of the input's, so its feature maps "
                 "cannot be laid over the input; name another layer"

@@ -82,10 +82,10 @@ class Origin:
     fields: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
-    def followed(self) -> frozenset[int]:
-        """The axes of the input along which the value has more than one position."""
+    def followed(self) -> tuple[int, ...]:
+        """The axes of the input along which the value has more than one position, as it has them."""
         runs = [run for axis in self.axes for run in axis.runs]
-        return frozenset(run.axis for run in runs if run.axis is not None and run.size > 1)
+        return tuple(run.axis for run in runs if run.axis is not None and run.size > 1)
 
     @property
     def sizes(self) -> tuple[int, ...]:

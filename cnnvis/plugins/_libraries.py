@@ -49,21 +49,29 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
     return keras.Model(network.inputs, averaged(data_format=form)(network.output))
 
 
-def penultimate_of(network: Any, model: cnnvis.Model, asked: str | None, axes: int) -> str:
+def penultimate_of(
+    network: Any, model: cnnvis.Model, asked: str | None, samples: cnnvis.Samples
+) -> str:
     """The layer of the network whose feature maps are weighted: the one asked for, or the last.
 
-    Functions of keras.ops are no layers, and the libraries find layers alone.
+    Functions of keras.ops are no layers, and the libraries find layers alone. They lay a layer's
+    axes over those of the input one after the other, so these must be the same, in the same order.
 
     Raises
     ------
     UserError
-        If no layer before the target has that many spatial axes, or the one asked for is none.
+        If no layer before the target has the spatial axes of the input, or the one asked for is none.
     """
     names = {layer.name for layer in network.layers}
+    shape, axes = samples.x.shape[1:], len(samples.space)
+    space = [axis for axis, size in enumerate(samples.space, start=1) if size > 1]
     there = {
         layer.name: layer.name.replace("/", "_")
         for layer in model.before_target()
-        if layer.name.replace("/", "_") in names and axes and layer.spatial_axes == axes
+        if layer.name.replace("/", "_") in names
+        and axes
+        and layer.spatial_axes == axes
+        and list(model.followed_axes(layer.name, shape)) == space
     }
     if asked is not None:
         if asked not in there:

@@ -64,6 +64,13 @@ def grad_cam(
             f"the layer {layer!r} has no spatial axes to show; name one that has with --penultimate"
         )
     if keras_vis:
+        channel = None if samples.channel_axis is None else samples.channel_axis % samples.x.ndim
+        space = [axis for axis in range(1, samples.x.ndim) if axis != channel]
+        if list(model.followed_axes(layer, shape)) != [a for a in space if shape[a - 1] > 1]:
+            cnnvis.note(
+                f"the axes of {layer!r} are not those of the input in their order, and --keras-vis "
+                "lays one over the other all the same"
+            )
         maps = cnnvis.unit_scaled(_zoomed(summed, samples.space))
     else:
         maps = model.upsample(summed, layer, shape)
@@ -118,7 +125,7 @@ def _penultimate(
         why = "; there is no convolution or pooling layer where keras-vis looks for one"
     most, found = 0, None
     for layer in reversed(before):
-        along = len(model.followed_axes(layer.name, shape)) if layer.spatial_axes else 0
+        along = len(set(model.followed_axes(layer.name, shape))) if layer.spatial_axes else 0
         if along > most:
             most, found = along, layer.name
         if most == axes:

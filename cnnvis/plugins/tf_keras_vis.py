@@ -205,7 +205,7 @@ def _activation_maps(
     from importlib import import_module
 
     network = network_of(model, LIBRARY)
-    layer = penultimate_of(network, model, penultimate, len(samples.space))
+    layer = penultimate_of(network, model, penultimate, samples)
     if samples.channel_axis == 1 and len(samples.space) > 0:
         raise cnnvis.UserError(
             "tf-keras-vis weights feature maps with channels last, and this network has them first; "

@@ -213,7 +213,7 @@ def _explained(
         settings["reducer"] = None  # it would take the mean over the last axis, whatever that is
     network = network_of(model, LIBRARY)
     if penultimate is not False:
-        settings["conv_layer"] = penultimate_of(network, model, penultimate, len(samples.space))
+        settings["conv_layer"] = penultimate_of(network, model, penultimate, samples)
     with making_layers():
         library = getattr(attributions, kind)(network, batch_size=BATCH, **settings)
     parts = []

@@ -427,3 +427,17 @@ def test_memory_is_in_proportion_to_the_map(keras: Any) -> None:
     tracemalloc.stop()
     assert found.shape == (1, 100_000)
     assert peak < 20 * found.nbytes
+
+
+def test_keras_vis_lays_axes_over_each_other_as_they_come_and_that_is_said(keras: Any) -> None:
+    layers = keras.layers
+    x = keras.Input((12, 16, 1))
+    value = layers.Conv2D(2, 3, activation="softplus", name="here")(layers.Permute((2, 1, 3))(x))
+    network = keras.Model(x, layers.Dense(1, name="output")(layers.GlobalAveragePooling2D()(value)))
+    data = np.random.default_rng(0).normal(size=(1, 12, 16, 1)).astype(np.float32)
+    settings: dict[str, Any] = {"penultimate": "here", "backprop": None, "gradient": "absolute"}
+    own = cnnvis.run("grad-cam", network, data=data, **settings)
+    theirs = cnnvis.run("grad-cam", network, data=data, keras_vis=True, **settings)
+    said = "are not those of the input in their order"
+    assert any(said in note for note in theirs.notes)
+    assert not any(said in note for note in own.notes)
