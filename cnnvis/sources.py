@@ -76,7 +76,7 @@ def samples_of(
     else:
         x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
         samples = Samples.of(x, y)
-    return replace(samples, class_names=tuple(class_names)) if class_names else samples
+    return samples.named(class_names) if class_names else samples
 
 
 def read_samples(
@@ -89,7 +89,8 @@ def read_samples(
     path
         What a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
     class_names
-        The names of the classes, where the file does not hold them.
+        The names of the classes in a network's order, where the file does not hold them. Labels in
+        words, such as folders' names, are matched to them by name.
     options
         Options of the reader.
 
@@ -102,5 +103,5 @@ def read_samples(
     plugin = registry().for_path("reader", path)
     with progress(f"reading {path.name}"):
         samples: Samples = plugin(path, **checked(plugin, options))
-    names = tuple(class_names) if class_names else samples.class_names
-    return replace(samples, class_names=names, path=path)
+    samples = replace(samples, path=path)
+    return samples.named(class_names) if class_names else samples
