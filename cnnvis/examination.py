@@ -112,7 +112,7 @@ def doctor(
     UserError
         If the model or the data cannot be read. Data that do not fit are reported, not refused.
     """
-    handle = model_of(model, {}, None, plugin_options or {}, lacking)
+    handle = model_of(model, {}, plugin_options or {}, lacking)
     warnings = list(_about_network(handle))
     fit = None
     if data is not None:

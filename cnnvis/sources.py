@@ -23,7 +23,6 @@ PluginOptions = Mapping[str, Mapping[str, Any]]
 def model_of(
     model: Model | PathName | Any,
     target: Mapping[str, Any],
-    class_names: Sequence[str] | None,
     options: PluginOptions,
     lacking: Mapping[str, Any],
 ) -> Model:
@@ -44,12 +43,12 @@ def model_of(
         loader = registry().for_path("loader", Path(model))
         given = {name: value for name, value in lacking.items() if value}
         merged = {**options.get(loader.name, {}), **given}
-        return loaded_from(Path(model), merged, class_names=class_names, **target)
+        return loaded_from(Path(model), merged, **target)
     needless = [name for name, value in lacking.items() if value]
     if needless:
         raise UserError(f"{needless[0]} is for models that are loaded from a file")
     if not isinstance(model, Model):
-        return Model(model, class_names=class_names, **target)
+        return Model(model, **target)
     # A model that comes with a target keeps it, unless another is asked for.
     if target.get("layer") is None and target.get("output") is None:
         own = {
@@ -59,24 +58,20 @@ def model_of(
             "filters": model.asked_filters,
         }
         target = {name: own[name] if target.get(name) is None else target[name] for name in own}
-    return model.at(class_names=class_names, **target)
+    return model.at(**target)
 
 
-def samples_of(
-    data: Any, options: PluginOptions, class_names: Sequence[str] | None = None
-) -> Samples:
+def samples_of(data: Any, options: PluginOptions) -> Samples:
     """`Samples` from whatever stands for them: themselves, a file, inputs, or inputs and labels."""
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA
     if isinstance(data, str | PathLike):
         reader = registry().for_path("reader", Path(data))
-        return read_samples(data, class_names=class_names, **options.get(reader.name, {}))
+        return read_samples(data, **options.get(reader.name, {}))
     if isinstance(data, Samples):
-        samples = data
-    else:
-        x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-        samples = Samples.of(x, y)
-    return samples.named(class_names) if class_names else samples
+        return data
+    x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    return Samples.of(x, y)
 
 
 def read_samples(

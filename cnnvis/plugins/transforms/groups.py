@@ -103,10 +103,14 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
             )
         return samples.label_groups()
     if by == "prediction":
-        return [
-            ((target.filters, ", ".join(target.class_names or map(str, target.filters))),)
-            for target in one.targets
-        ]
+        if one.predictions is None:
+            raise cnnvis.UserError(
+                "the network does not answer with one class for each image, so images have no "
+                "groups by prediction; group by label, by all, or by a file with a group for each "
+                "image"
+            )
+        names = None if samples.in_words else samples.class_names
+        return [((int(k), _class_name(names, int(k))),) for k in one.predictions]
     lines = _lines(by)
     outside = [int(i) for i in samples.indices if i >= len(lines)]
     if outside:
@@ -114,6 +118,10 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
             f"{by!r} holds {len(lines)} groups, one a line, and there is none for image {outside[0]}"
         )
     return [((lines[i], lines[i]),) for i in samples.indices]
+
+
+def _class_name(names: Sequence[str] | None, number: int) -> str:
+    return names[number] if names is not None and number < len(names) else str(number)
 
 
 def _require_few(one: cnnvis.Explanation, by: str, count: int) -> None:
