@@ -356,7 +356,14 @@ def test_listing(typed: Command) -> None:
 
 def test_help_shows_the_options_of_the_technique(typed: Command) -> None:
     text = " ".join(typed("run", "activation-max", "--help").stdout.split())
-    for part in ("--tv-weight", "default: 1e-05", "--input-range", "--no-fall-back", "--seed", "-bm"):
+    for part in (
+        "--tv-weight",
+        "default: 1e-05",
+        "--input-range",
+        "--no-fall-back",
+        "--seed",
+        "-bm",
+    ):
         assert part in text
     assert "--png.cmap" in text  # told of, but its flags are not all listed
     assert "--png.dpi" not in text
