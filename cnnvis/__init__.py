@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from cnnvis.reporting import progress as progress
     from cnnvis.runner import run as run
     from cnnvis.runs.merging import merge as merge
+    from cnnvis.samples import Reading as Reading
     from cnnvis.samples import Samples as Samples
     from cnnvis.sources import load_model as load_model
     from cnnvis.sources import read_samples as read_samples
@@ -87,7 +88,7 @@ _HOMES = {
     "reporting": ("note", "progress"),
     "runner": ("run",),
     "runs.merging": ("merge",),
-    "samples": ("Samples",),
+    "samples": ("Reading", "Samples"),
     "sources": ("load_model", "read_samples"),
     "stored": ("StoredArray", "stored_arrays"),
 }

@@ -127,8 +127,9 @@ def _sealed_samples(samples: Samples) -> Samples:
 def _sealed_explanation(explanation: Explanation) -> Explanation:
     other = copy.copy(explanation)
     held = vars(other)
-    if explanation.maps is not None:
-        held["maps"] = _read_only(explanation.maps)
+    for name in ("maps", "predictions"):
+        if held[name] is not None:
+            held[name] = _read_only(held[name])
     if explanation.samples is not None:
         held["samples"] = _sealed_samples(explanation.samples)
     if explanation.table is not None:
@@ -167,8 +168,9 @@ def _unsealed(found: Explanation) -> Explanation:
     held = vars(found)
     if found.samples is not None:
         held["samples"] = _unsealed_samples(found.samples)
-    if found.maps is not None and not found.maps.flags.writeable:
-        held["maps"] = found.maps.copy()
+    for name in ("maps", "predictions"):
+        if held[name] is not None and not held[name].flags.writeable:
+            held[name] = held[name].copy()
     held["other_inputs"] = tuple(map(_unsealed, found.other_inputs))
     return found
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Keeper, Stream, Subject
 from cnnvis.explanation import Explanation
+from cnnvis.image_selection import Images, selection_of
 from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.options import checked
@@ -63,7 +64,7 @@ def chain(
     steps: Sequence[StepLike],
     *,
     data: Any = None,
-    images: int | Sequence[int] | None = None,
+    images: Images | None = None,
     layer: str | None = None,
     filter: int | str | Sequence[int | str] | None = None,
     output: str | None = None,
@@ -126,7 +127,7 @@ def chain(
         If a plugin fails; what can be done without it is done first: the results of others are
         shown and written, and are the error's `found`.
     """
-    chosen = steps_of(steps)
+    chosen, selection = steps_of(steps), selection_of(images)
     require_fitting(chosen)
     options = [step.options for step in chosen]
     if any(step.plugin.suffixes for step in chosen):
@@ -144,9 +145,15 @@ def chain(
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
         subject = Subject.of(
-            model, data, images, target, class_names, side, lacking, input, axes, techniques
+            model, data, selection, target, class_names, side, lacking, input, axes, techniques
         )
-        subject = replace(subject, stops=strict)
+        subject = replace(subject, stops=strict, predicts=_groups_by_prediction(chosen))
+        if subject.predicts and subject.model is not None and not subject.model.tells_classes:
+            raise UserError(
+                "the network does not answer with one class for each image, so images have no "
+                "groups by prediction; group by label, by all, or by a file with a group for each "
+                "image"
+            )
         kept = [
             (step.plugin, given)
             for step, given in zip(chosen, options, strict=True)
@@ -170,6 +177,16 @@ def chain(
             found = [_with_notes(one, notes) for one in left if one is not None]
     failures.close(found)
     return found
+
+
+def _groups_by_prediction(steps: Sequence[Step]) -> bool:
+    """Whether a transform of any package needs the classes that the network answers.
+
+    It says so by an option `by`, as those that come with cnnvis do.
+    """
+    return any(
+        step.plugin.kind == "transform" and step.options.get("by") == "prediction" for step in steps
+    )
 
 
 def _first(stream: Stream, count: int) -> Explanation:

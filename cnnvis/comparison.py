@@ -13,6 +13,7 @@ import numpy as np
 from cnnvis import demo
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
+from cnnvis.image_selection import selection_of
 from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.reporting import progress
@@ -142,14 +143,17 @@ def compare(
     """
     if not 0 < top <= 100:
         raise UserError(f"top is {top:g}, and must be above 0 and at most 100 per cent")
-    sides = (first, second)
+    sides, selection = (first, second), selection_of(subject.get("images"))
     if model is None and any(not _is_saved(side) for side in sides):
         raise UserError("techniques are compared on a model: name its file, or demo")
     if isinstance(model, str | PathLike) and model != demo.NAME:
         # Loaded once for both.
         lacking = {name: subject.pop(name) for name in LACKING if subject.get(name)}
         model = load_model(model, **lacking)
-    both = [_explained(side, model, subject) for side in sides]
+    one = _explained(first, model, subject)
+    if selection.asks_network and not _is_saved(first) and one.indices is not None:
+        subject["images"] = one.indices.tolist()  # the network need not be asked again
+    both = (one, _explained(second, model, subject))
     found = []
     for pair in _inputs_of(*both):
         one, other = _matched(*pair)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from cnnvis.agreement import Agreement, agreement_of, answered_classes, said_yes
+from cnnvis.class_matching import FEW, class_count, matched, numerical_order, typed_names
+from cnnvis.class_orders import SURE, Hits
 from cnnvis.errors import UserError
 from cnnvis.model import Layer, Model
+from cnnvis.pieces import pieces_of, read_ahead
+from cnnvis.reporting import notes_kept, progress
 from cnnvis.samples import Array, Samples
+from cnnvis.scaling import about_scale, own_scaling
 from cnnvis.sources import model_of, samples_of
 
-ENOUGH = 1000
-"""How many samples are looked at, evenly spaced, where there are more."""
+ENOUGH, LEAST, BYTES = 1000, 32, 2**28
+"""How many samples are looked at, evenly spaced, where there are more; how many of large ones, and how
+many bytes all may take."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,10 @@ class Fit:
     problem
         Why the data do not fit the model; None if they do.
     right
-        How many of the samples examined the network puts into the class of their label; None where
-        there are no labels or no classes.
+        For how many of the samples examined all labels are right; None where that cannot be
+        counted.
+    agreement
+        How far the network's answers agree with the labels, in numbers; None where there are none.
     """
 
     samples: int
@@ -46,6 +56,7 @@ class Fit:
     largest: float
     problem: str | None = None
     right: int | None = None
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,9 @@ class Report:
     fit
         How the data fit; None if none were given.
     warnings
-        What a person should know, in sentences.
+        What seems to be wrong, in sentences.
+    notes
+        What else a person should know.
     """
 
     file: str | None
@@ -82,6 +95,7 @@ class Report:
     parameters: int
     fit: Fit | None = None
     warnings: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
@@ -92,6 +106,7 @@ def doctor(
     model: Model | str | PathLike[str] | Any,
     data: Samples | str | PathLike[str] | Any = None,
     *,
+    class_names: Sequence[str] | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     **lacking: Any,
 ) -> Report:
@@ -99,7 +114,7 @@ def doctor(
 
     Parameters
     ----------
-    model, data
+    model, data, class_names
         As `cnnvis.run` takes them.
     plugin_options
         Options of readers and loaders.
@@ -110,14 +125,21 @@ def doctor(
     Raises
     ------
     UserError
-        If the model or the data cannot be read. Data that do not fit are reported, not refused.
+        If the model or the data cannot be read, or the names of classes fit neither. Data that do not
+        fit are reported, not refused.
     """
-    handle = model_of(model, {}, None, plugin_options or {}, lacking)
+    handle = model_of(model, {}, plugin_options or {}, lacking)
     warnings = list(_about_network(handle))
-    fit = None
+    fit, notes = None, list[str]()
     if data is not None:
-        fit, more = _fit(handle, samples_of(data, plugin_options or {}))
+        with notes_kept() as said:
+            matching = matched(samples_of(data, plugin_options or {}), class_names, handle)
+            assert matching.samples is not None
+            handle.class_names = matching.names
+            handle = handle.labelled(matching.samples)
+            fit, more, notes = _fit(handle, matching.samples)
         warnings += more
+        notes = [note for note in (*said, matching.note, *notes) if note]
     outputs = {layer.name: layer.output_shape for layer in handle.layers}
     return Report(
         file=None if handle.path is None else str(handle.path),
@@ -131,6 +153,7 @@ def doctor(
         parameters=sum(layer.parameters for layer in handle.layers),
         fit=fit,
         warnings=tuple(warnings),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -149,115 +172,153 @@ def _about_network(model: Model) -> Iterator[str]:
         )
 
 
-def _fit(model: Model, samples: Samples) -> tuple[Fit, list[str]]:
-    places = np.linspace(0, len(samples) - 1, min(len(samples), ENOUGH)).round().astype(int)
-    some = samples[places.tolist()]
-    x = some.x
-    facts: dict[str, Any] = {
-        "samples": len(samples),
-        "examined": len(some),
-        "shape": tuple(samples.source.shape[1:]),
-        "smallest": float(np.nanmin(x)) if x.size else float("nan"),
-        "largest": float(np.nanmax(x)) if x.size else float("nan"),
-    }
+def _fit(model: Model, data: Samples) -> tuple[Fit, list[str], list[str]]:
+    """How data fit, and warnings and notes about that."""
+    whole, problem = data, None
     try:
-        shaped = next(iter(model.shaped(some).values()))
+        whole = next(iter(model.shaped(data).values()))
+    except UserError as error:
+        problem = str(error)
+    places = np.linspace(0, len(whole) - 1, min(len(whole), _enough(whole))).round().astype(int)
+    shaped, failed = _read(whole.picked(places))
+    facts: dict[str, Any] = {
+        "samples": len(whole),
+        "examined": len(places) - len(failed),
+        "shape": tuple(data.source.shape[1:]),
+        "smallest": float("nan"),
+        "largest": float("nan"),
+    }
+    warnings = [_about_failed(places, failed)] if failed else []
+    if shaped is None:
+        return Fit(**facts, problem=next(iter(failed.values()), "the data hold no images")), [], []
+    if shaped.x.size:
+        facts |= {"smallest": float(np.nanmin(shaped.x)), "largest": float(np.nanmax(shaped.x))}
+    try:
         shaped.require_finite()
     except UserError as error:
-        return Fit(**facts, problem=str(error)), []
+        problem = problem or str(error)
+    if problem is not None:
+        return Fit(**facts, problem=problem), warnings, []
     at = model.on(shaped)
-    warnings = []
     answers = at.predict(shaped.x)
     if not np.isfinite(answers).all():
         warnings.append("the network answers NaN or infinite values")
     elif len(shaped) > 1 and np.ptp(answers, axis=0).max() <= 1e-6 * max(np.abs(answers).max(), 1):
         warnings.append(f"the network answers the same for all {len(shaped)} samples")
-    right = _right(at, answers, shaped.labels)
-    warnings += _about_scale(at, shaped, right)
-    return Fit(**facts, right=right), warnings
+    notes = [note for note in (own_scaling(at),) if note]
+    agreement = None
+    try:
+        agreement = agreement_of(at, answers, shaped)
+    except UserError as error:
+        if shaped.labels is not None and not shaped.in_words:
+            notes.append(f"no label is counted as right: {error}")
+    order = _about_order(at, answers, shaped, agreement)
+    scale = None if order else about_scale(at, shaped)
+    guess = None if order or scale else _about_guessing(at, answers, shaped, agreement)
+    warnings += [one for one in (order, scale, guess) if one]
+    right = None if agreement is None else agreement.right
+    return Fit(**facts, right=right, agreement=agreement), warnings, notes
 
 
-def _right(model: Model, answers: Array, labels: Array | None) -> int | None:
-    """How many samples get the class of their label; None where there are no classes."""
-    if labels is None or answers.ndim != 2 or not model.has_classes:
+def _enough(data: Samples) -> int:
+    """How many samples are looked at: no more than memory holds several times."""
+    each = 4 * math.prod(data.source.shape[1:])
+    return min(ENOUGH, max(LEAST, BYTES // max(each, 1)))
+
+
+def _read(some: Samples) -> tuple[Samples | None, dict[int, str]]:
+    """The samples that can be read, and why others cannot, by their places."""
+    good: list[Samples] = []
+    failed: dict[int, str] = {}
+    with progress("reading", len(some)) as advance:
+        for read in read_ahead(some, pieces_of(len(some), LEAST)):
+            failed |= {place: failure.reason for place, failure in read.failed.items()}
+            good += [read.samples] if read.samples is not None else []
+            advance(len(read.places))
+    return Samples.joined(good) if good else None, failed
+
+
+def _about_failed(places: Array, failed: Mapping[int, str]) -> str:
+    first, reason = next(iter(failed.items()))
+    return (
+        f"{len(failed)} of {len(places)} images cannot be read, and a run would leave them out; "
+        f"image {places[first]}: {reason}"
+    )
+
+
+def _about_order(
+    model: Model, answers: Array, samples: Samples, agreement: Agreement | None
+) -> str | None:
+    """Which order of the classes fits far better than the one that labels are taken in."""
+    hits, names = _hits(model, answers, samples), samples.class_names
+    if hits is None:
         return None
-    if answers.shape[1] == 1:
-        classes = (answers[:, 0] > 0.5).astype(int)
-        return int((classes == labels).sum()) if set(np.unique(labels)) <= {0, 1} else None
-    return int((answers.argmax(axis=1) == labels).sum())
-
-
-_SCALES: dict[str, Callable[[Array], Array]] = {
-    "divided by 255": lambda x: x / 255,
-    "times 255": lambda x: x * 255,
-    "scaled to -1 ... 1": lambda x: 2 * (x - x.min()) / (np.ptp(x) or 1) - 1,
-    "scaled to 0 ... 1": lambda x: (x - x.min()) / (np.ptp(x) or 1),
-    "with mean 0 and deviation 1": lambda x: (x - x.mean()) / (x.std() or 1),
-}
-
-
-def _about_scale(model: Model, samples: Samples, right: int | None) -> Iterator[str]:
-    """Whether the data look scaled in another way than those that the network was trained on."""
-    x = samples.x.astype(np.float32)
-    if right is not None:
-        tried = {
-            name: _right(model, model.predict(scale(x)), samples.labels) or 0
-            for name, scale in _SCALES.items()
-        }
-        best = max(tried, key=lambda name: tried[name])
-        if tried[best] - right > max(3, 0.1 * len(x)):
-            yield (
-                f"the data seem to be scaled in another way than the network expects: "
-                f"{right} of {len(x)} are right as they are, and {tried[best]} {best}"
-            )
-            return
-    first = model.keras_layer(model.layers[0].name)
-    factor = getattr(first, "scale", None) if "Rescaling" in model.layers[0].kinds else None
-    if isinstance(factor, float) and 0 < factor < 0.1 and np.abs(x).max() * factor < 0.05:
-        yield (
-            f"the network itself multiplies its input by {factor:.3g}, and the largest value of the "
-            f"data is only {np.abs(x).max():.3g}: they seem to be scaled down already"
+    count = len(hits.labels)
+    has_names = names is not None and len(names) == count
+    if samples.in_words and not has_names:
+        return None
+    order = hits.better_order()
+    if order is None and samples.in_words and names is not None:
+        order = _of_both_orders(hits, names)
+    if order is None:
+        return None
+    fits = f"{hits.right(order)} of {hits.total} labels are right if "
+    now = "" if agreement is None else f", and {hits.right()} as they are numbered"
+    if names is None or not has_names:
+        shown = ", ".join(f"{label} for class {k}" for label, k in enumerate(order[:FEW]))
+        return (
+            f"{fits}label {shown}{' ...' if count > FEW else ''} stands{now}: the labels seem to be "
+            "numbered otherwise than the network's classes; number them as these"
         )
-        return
-    found = _normalized(model, x)
-    if found is not None:
-        name, spread, shift = found
-        if not 0.2 <= spread <= 5 or shift > 5:
-            yield (
-                "the data seem to be scaled in another way than the network expects: what reaches "
-                f"the normalization {name!r} varies {spread:.2g} times as much as what it was "
-                f"trained on, and lies {shift:.2g} deviations away from that"
-            )
+    ordered = [names[order.index(place)] for place in range(count)]
+    which = "this" if samples.in_words else "another"
+    return (
+        f"{fits}the network's classes are in {which} order{now}: {typed_names(ordered, every=True)}"
+    )
 
 
-def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:
-    """The first normalization, and how its input compares with what it was trained on.
+def _of_both_orders(hits: Hits, words: Sequence[str]) -> list[int] | None:
+    """The order of words that are numbers, by the alphabet or by size, that fits better; if one does."""
+    by_size = numerical_order(words)
+    if by_size is None:
+        return None
+    orders = [list(range(len(words))), [by_size.index(word) for word in words]]
+    right = [hits.right(order) for order in orders]
+    best = int(np.argmax(right))
+    is_clear = right[best] - right[1 - best] > max(3, 0.1 * hits.total)
+    return orders[best] if is_clear and hits.by_chance(orders[best]) < SURE else None
 
-    The name of the layer; how many times the trained deviation its input deviates; how far its mean
-    is from the trained one, in deviations. Both are medians over channels.
-    """
-    for layer in model.layers:
-        kinds = set(layer.kinds)
-        if {"BatchNormalization", "Normalization"}.isdisjoint(kinds):
-            continue
-        normalization = model.keras_layer(layer.name)
-        moving = "" if "Normalization" in kinds else "moving_"
-        mean, variance = (
-            np.asarray(getattr(normalization, f"{moving}{name}", np.nan), np.float64).ravel()
-            for name in ("mean", "variance")
-        )
-        axis = getattr(normalization, "axis", None)
-        axis = axis[0] if isinstance(axis, Sequence) and len(axis) == 1 else axis
-        if not isinstance(axis, int) or mean.size != variance.size or not np.isfinite(mean).all():
-            continue
-        channels = np.moveaxis(model.values_into(x, layer.name), axis, -1)
-        channels = channels.reshape(-1, channels.shape[-1])
-        # Channels that never varied in training say nothing.
-        varied = variance > 1e-3 * variance.max()
-        if channels.shape[-1] != mean.size or not varied.any():
-            continue
-        deviation = np.sqrt(variance[varied])
-        spread = channels.std(axis=0)[varied] / deviation
-        shift = np.abs(channels.mean(axis=0) - mean)[varied] / deviation
-        return layer.name, float(np.median(spread)), float(np.median(shift))
-    return None
+
+def _hits(model: Model, answers: Array, samples: Samples) -> Hits | None:
+    """How labels and answers go together, where both are of the same number of classes."""
+    count, answer = class_count(model), model.answer
+    if count is None or answer is None or samples.labels is None or answers.ndim != 2:
+        return None
+    labels = np.asarray(samples.labels[:])
+    if (
+        samples.label_kind == "several"
+        and not model.tells_classes
+        and labels.shape == answers.shape
+    ):
+        return Hits.of_several(labels, said_yes(answer, answers))
+    if samples.label_kind != "class" or max(answers.shape[1], 2) != count or not len(labels):
+        return None
+    if not 0 <= labels.min() <= labels.max() < count:
+        return None
+    return Hits.of_classes(labels, answered_classes(model, answers), count)
+
+
+def _about_guessing(
+    model: Model, answers: Array, samples: Samples, agreement: Agreement | None
+) -> str | None:
+    """Whether no more labels are right than by guessing."""
+    hits = _hits(model, answers, samples)
+    if agreement is None or agreement.kind != "class" or hits is None or not hits.is_guess():
+        return None
+    count = len(hits.labels)
+    return (
+        f"{agreement} are right, which is what guessing gives (always answering the most frequent "
+        f"class makes {int(hits.labels.max())} right, one of {count} classes at random "
+        f"{hits.total / count:.0f}): the network may be another one, the data prepared otherwise, or "
+        "the labels not what it was trained on"
+    )

@@ -21,18 +21,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.answers import Answers
+from cnnvis.class_matching import Matching, matched
 from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.completeness import completeness_gap
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256
+from cnnvis.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.model import Model, units_kept
 from cnnvis.pieces import Failure, Piece, Read, finite, pieces_of, read_ahead
 from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quietly
 from cnnvis.samples import Array, Samples
+from cnnvis.scaling import SATURATED, about_scale
 from cnnvis.sources import PluginOptions, model_of, samples_of
 
 AT_ONCE, BYTES = 512, 2**26
@@ -124,6 +128,11 @@ class Subject:
         What positions along the maps' axes stand for.
     stops
         Whether the first image of which nothing comes ends it all.
+    predicts
+        Whether results need to say which class the network answers for each image, also where that
+        takes a pass of its own.
+    every
+        The whole data set that the samples are chosen from.
     """
 
     model: Model | None
@@ -131,13 +140,15 @@ class Subject:
     inputs: tuple[str, ...] | None
     axes: Mapping[str, Axis] = field(default_factory=dict)
     stops: bool = False
+    predicts: bool = False
+    every: Samples | None = None
 
     @classmethod
     def of(
         cls,
         model: Any,
         data: Any,
-        images: int | Sequence[int] | None,
+        images: Images | Selection | None,
         target: dict[str, Any],
         class_names: Sequence[str] | None,
         options: PluginOptions,
@@ -160,36 +171,32 @@ class Subject:
         UserError
             If anything is missing, cannot be read, or does not fit.
         """
-        described = axes_of(axes or {})
-        takes_model = any(plugin.takes("model") for plugin in plugins)
-        if takes_model and isinstance(model, str | PathLike) and model != demo.NAME:
-            registry().for_path("loader", Path(model))  # there is one, before data are read
-        is_demo = isinstance(model, str) and model == demo.NAME
-        data = demo.NAME if data is None and is_demo else data
-        samples = None
-        if data is None:
-            for plugin in plugins:
-                if plugin.needs("samples"):
-                    raise UserError(
-                        f"{plugin.name} explains images and needs some: add --data FILE"
-                    )
-        elif any(plugin.takes("samples") for plugin in plugins):
-            every = samples_of(data, options, class_names)
-            samples = every.chosen(images)
-            if len(samples) == 0:
-                raise UserError(
-                    "there are no images to explain" if len(every) else "the data hold no images"
-                )
+        described, selection = axes_of(axes or {}), selection_of(images)
         asked = (inputs,) if isinstance(inputs, str) else None if inputs is None else tuple(inputs)
-        if not takes_model:
-            return cls(None, {} if samples is None else {None: samples}, asked, described)
-        names = class_names or (samples.class_names if samples else None)
-        handle = model_of(model, target, names, options, lacking).labelled(samples)
-        handle.say_defaults()
-        if class_names is not None:
-            _require_fitting(class_names, handle)
-        shaped = _shaped(handle, samples, asked) if samples else {}
-        return cls(handle, dict(shaped.items()), asked, described)
+        takes_model = any(plugin.takes("model") for plugin in plugins)
+        every = _read(model, data, options, plugins)
+        # What a place or a file's ending tells is said before a network is loaded.
+        places = None if every is None else selection.places_in(len(every))
+        needs_model = takes_model or (every is not None and selection.asks_network)
+        handle = _loaded(model, target, options, lacking) if needs_model else None
+        matching = matched(every, class_names, handle)
+        if matching.note:
+            note(matching.note)
+        if handle is not None:
+            handle.class_names = matching.names
+            handle = handle.labelled(matching.samples)
+            if takes_model:
+                handle.say_defaults()
+            if matching.is_open:
+                _require_numbers(handle, matching)
+        if matching.samples is None or places is None:
+            return cls(handle, {}, asked, described)
+        samples = _chosen(matching, selection, places, handle)
+        model = handle if takes_model else None
+        shaped: dict[str | None, Samples] = {None: samples}
+        if model is not None:
+            shaped = dict(_shaped(model, samples, asked).items())
+        return cls(model, shaped, asked, described, every=matching.samples)
 
     @property
     def explained_inputs(self) -> tuple[str, ...]:
@@ -258,12 +265,14 @@ class Subject:
                 **({"samples": samples} if plugin.takes("samples") else {}),
                 **options,
             )
-            done = _completed(found, plugin, model, samples, options).described(self.axes)
+            done = self._predicted(_completed(found, plugin, model, samples, options), model)
+            done = done.described(self.axes)
         if done.maps is not None and done.samples is not None:
             if not _finite_maps(done).all():
                 raise _no_numbers(plugin, model, done.samples)
             tally.images = len(done)
             tally.judge(done)
+            self._say_saturated(tally, model)
         tally.close(strict=True)
         return done.with_facts(_provenance(plugin, options, model, samples))
 
@@ -305,18 +314,130 @@ class Subject:
                     tally.add(piece, samples)
                     if piece.found is not None:
                         found = replace(piece.found, input=samples.input)
+                        found = self._predicted(found, model)
                         yield found.described(self.axes).with_facts(facts)
                     if done is not None:
                         done(len(piece.places))
+            self._say_saturated(tally, model)
             tally.close(strict=strict)
 
         return Stream(batches, samples)
+
+    def _predicted(self, found: Explanation, model: Model | None) -> Explanation:
+        """A result with the classes that the network answers, where somebody asks for them."""
+        is_known = found.predictions is not None or found.maps is None or found.samples is None
+        if is_known or not self.predicts or model is None or found.samples is None:
+            return found
+        with quietly():
+            classes = model.on(found.samples).predicted_classes(found.samples.x)
+        return replace(found, predictions=classes)
+
+    def _say_saturated(self, tally: _Tally, model: Model | None) -> None:
+        """Say why all answers are as sure as can be, if the data look scaled in another way."""
+        if not tally.saturated or model is None or self.every is None:
+            return
+        with quietly(), notes_kept():
+            whole = next(iter(_shaped(model, self.every, None).values()))
+            places = np.linspace(0, len(whole) - 1, min(len(whole), LOOKED_AT)).astype(int)
+            (read,) = map(finite, read_ahead(whole.picked(places), [range(len(places))]))
+            good = read.samples
+            said = None if good is None else about_scale(model.on(good), good)
+        if said is not None:
+            note(f"every score is saturated, and {said}. cnnvis doctor says more")
+
+
+LOOKED_AT = 16
+"""How many images are looked at to see whether data are scaled in another way."""
 
 
 class Keeper(Protocol):
     """What keeps pieces of a result, and gives those that it has in place of computing them."""
 
     def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]: ...
+
+
+def _read(
+    model: Any, data: Any, options: PluginOptions, plugins: Sequence[Plugin]
+) -> Samples | None:
+    """The whole data set; None where nobody takes one.
+
+    Raises
+    ------
+    UserError
+        If there is none and a technique needs one, or it cannot be read; also if no loader takes
+        the model, which is found out first.
+    """
+    is_demo = isinstance(model, str) and model == demo.NAME
+    takes_model = any(plugin.takes("model") for plugin in plugins)
+    if takes_model and isinstance(model, str | PathLike) and not is_demo:
+        registry().for_path("loader", Path(model))
+    data = demo.NAME if data is None and is_demo else data
+    if data is None:
+        for plugin in plugins:
+            if plugin.needs("samples"):
+                raise UserError(f"{plugin.name} explains images and needs some: add --data FILE")
+        return None
+    if not any(plugin.takes("samples") for plugin in plugins):
+        return None
+    every = samples_of(data, options)
+    if len(every) == 0:
+        raise UserError("the data hold no images")
+    return every
+
+
+def _loaded(
+    model: Any, target: Mapping[str, Any], options: PluginOptions, lacking: Mapping[str, Any]
+) -> Model:
+    if model is None:
+        raise UserError("right, wrong and predicted=NAME ask a network: name its file, or demo")
+    return model_of(model, target, options, lacking)
+
+
+def _require_numbers(model: Model, matching: Matching) -> None:
+    """Refuse a target named by a word that is not known to stand for a class, and say why it is not.
+
+    Raises
+    ------
+    UserError
+        If an output was asked for by such a word.
+    """
+    try:
+        _ = model.filters
+    except UserError as error:
+        text = str(error).rstrip(".")
+        raise UserError(f"{text}. {matching.note}" if matching.note else text) from error
+
+
+def _chosen(
+    matching: Matching, selection: Selection, places: Array, model: Model | None
+) -> Samples:
+    """Those of a data set's images that are to be explained.
+
+    Raises
+    ------
+    UserError
+        If there are none, or a condition cannot be judged.
+    """
+    every = matching.samples
+    assert every is not None
+    answers: Answers | None = None
+
+    def holds(condition: Condition, places: Array) -> Array:
+        nonlocal answers
+        if condition.key == "label":
+            return every.labelled(condition.name)[places]
+        assert model is not None
+        if answers is None:
+            shaped = next(iter(_shaped(model, every, None).values()))
+            answers = Answers(model, shaped, matching.names)
+        return answers.holds(condition, places)
+
+    places = selection.narrowed(places, holds)
+    if not len(places):
+        raise UserError("there are no images to explain")
+    if selection.is_all:
+        return every
+    return every[places] if isinstance(every.source, np.ndarray) else every.picked(places)
 
 
 def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Mapping[str, Samples]:
@@ -335,15 +456,6 @@ def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Map
                 f"It has: {', '.join(shaped)}."
             )
     return shaped
-
-
-def _require_fitting(class_names: Sequence[str], model: Model) -> None:
-    # A layer in between has none.
-    units = model.target_units
-    if model.asked_layer is None and units > 1 and len(class_names) != units:
-        raise UserError(
-            f"there are {len(class_names)} class names, and {model.layer!r} has {units} outputs"
-        )
 
 
 def images_at_once(samples: Samples) -> int:
@@ -418,15 +530,14 @@ def _completed(
     options: Mapping[str, Any],
 ) -> Explanation:
     """A technique's result with the targets, and how complete it is where it is to be."""
-    if (
-        found.maps is not None
-        and found.samples is not None
-        and not found.targets
-        and model is not None
-    ):
-        found = replace(found, targets=model.targets(found.samples.x))
+    if found.maps is not None and found.samples is not None and model is not None:
+        x, are_named = found.samples.x, bool(found.targets)
+        if not are_named:
+            found = replace(found, targets=model.targets(x))
+        if found.predictions is None and model.is_answer:  # which the units tell that named them
+            found = replace(found, predictions=model.predicted_classes(x))
         claimed = plugin.claims.get("complete")
-        if claimed is not None and claimed.items() <= dict(options).items():
+        if not are_named and claimed is not None and claimed.items() <= dict(options).items():
             found = _with_gap(found, model, options.get("baseline", 0.0))
     if samples is not None:
         found = replace(found, input=samples.input)
@@ -483,7 +594,7 @@ PROBES = 3
 
 @dataclass
 class _Tally:
-    """What is to be said of many batches together: blank maps, images left out."""
+    """What is to be said of many batches together: blank maps, sure answers, images left out."""
 
     plugin: Plugin
     of: int = 0
@@ -494,6 +605,7 @@ class _Tally:
     zero: list[int] = field(default_factory=list)
     alike: int = 0
     measures: dict[str, list[Array]] = field(default_factory=dict)
+    saturated: bool = False
     failed: dict[str, list[int]] = field(default_factory=dict)
     refused: list[UserError] = field(default_factory=list)
 
@@ -545,6 +657,13 @@ class _Tally:
     def judge(self, found: Explanation) -> None:
         """Count the maps that show nothing."""
         assert found.maps is not None and found.samples is not None
+        sure = [
+            target.probability is not None
+            and min(target.probability, 1 - target.probability) <= SATURATED
+            for target in found.targets
+        ]
+        is_first = self.images == len(found)
+        self.saturated = (is_first or self.saturated) and bool(sure) and all(sure)
         flat = found.maps.reshape(len(found), -1)
         low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
         zero = (low == 0) & (high == 0)

@@ -17,6 +17,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
+from cnnvis.labels import LabelKind
 from cnnvis.names import printable
 from cnnvis.samples import Array, ArrayLike, Samples
 from cnnvis.stored import stored_arrays
@@ -136,6 +137,10 @@ class Explanation:
         Numbers that were measured of each map, (n,) each, by name: ``completeness_gap`` is how far
         the sum of a map is off the change of the score that it is to add up to, as a share of it;
         ``steps`` is how many steps a map took.
+    predictions
+        The class that the network answers for each sample, (n,) int64, whatever was explained; None
+        where that is not known, or no class. `cnnvis.run` and `cnnvis.chain` fill it in where the
+        target is the network's answer; see also `cnnvis.transform`.
     """
 
     maps: Array | None = None
@@ -153,6 +158,7 @@ class Explanation:
     input: str | None = None
     other_inputs: tuple[Explanation, ...] = ()
     measures: Mapping[str, Array] = field(default_factory=dict)
+    predictions: Array | None = None
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -165,9 +171,10 @@ class Explanation:
         object.__setattr__(self, "maps", np.asarray(maps, np.float32))
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
-        for what in ("samples", "titles", "targets", "groups"):
+        object.__setattr__(self, "predictions", self._own_predictions(count))
+        for what in ("samples", "titles", "targets", "groups", "predictions"):
             there = getattr(self, what)
-            if there and len(there) != count:
+            if there is not None and len(there) and len(there) != count:
                 raise TypeError(f"there are {count} maps but {len(there)} {what}")
         measures = {name: np.asarray(one, np.float64) for name, one in self.measures.items()}
         for name, one in measures.items():
@@ -176,6 +183,13 @@ class Explanation:
         object.__setattr__(self, "measures", measures)
         if len(self.axes) != self.maps.ndim - 1:
             raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
+
+    def _own_predictions(self, count: int) -> Array | None:
+        """Those of the maps' images; None for maps that were made of the images' maps."""
+        if self.predictions is None or self.groups:
+            return None
+        found = np.asarray(self.predictions, np.int64)
+        return None if self.samples is None and len(found) != count else found
 
     def _axes(self) -> tuple[str, ...]:
         assert self.maps is not None
@@ -224,7 +238,7 @@ class Explanation:
 
     @property
     def labels(self) -> Array | None:
-        """The class of each input as the data have it, (n,), or None."""
+        """The labels of the inputs as the data have them, (n, ...), or None; see `Samples`."""
         return None if self.samples is None else self.samples.labels
 
     @property
@@ -291,6 +305,7 @@ class Explanation:
             targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
+            predictions=None if self.predictions is None else self.predictions[chosen],
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -336,6 +351,7 @@ class Explanation:
             maps = np.concatenate([part.array for part in parts])
         notes = dict.fromkeys(note for part in parts for note in part.notes)
         samples = [part.samples for part in parts if part.samples is not None]
+        predictions = [part.predictions for part in parts if part.predictions is not None]
         joined = replace(
             first,
             maps=maps,
@@ -349,6 +365,7 @@ class Explanation:
                 for name in first.measures
                 if all(name in part.measures for part in parts)
             },
+            predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
         )
         if "target" in first.provenance:
             joined = joined.with_facts(first.provenance)
@@ -397,6 +414,8 @@ class Explanation:
             if self.samples.labels is not None:
                 arrays["labels"] = self.samples.labels
         arrays |= {f"{_MEASURE}{name}": one for name, one in self.measures.items()}
+        if self.predictions is not None:
+            arrays["predictions"] = self.predictions
         arrays["metadata"] = np.array(json.dumps(self._metadata(), ensure_ascii=False))
         with ZipFile(path, "w") as archive:
             for name, array in arrays.items():
@@ -415,6 +434,8 @@ class Explanation:
             "names": samples.names if samples else None,
             "channel_axis": samples.channel_axis if samples else None,
             "class_names": samples.class_names if samples else None,
+            "label_kind": samples.label_kind if samples else None,
+            "in_words": samples.in_words if samples else False,
             "provenance": dict(self.provenance),
             "coordinates": {name: one.as_dict() for name, one in self.coordinates.items()},
             "groups": self.groups,
@@ -444,6 +465,8 @@ class Explanation:
                     facts["class_names"],
                     arrays["indices"],
                     facts["channel_axis"],
+                    label_kind=facts.get("label_kind"),
+                    in_words=facts.get("in_words", False),
                 )
             return cls(
                 arrays.get("maps"),
@@ -464,6 +487,7 @@ class Explanation:
                     for name, one in arrays.items()
                     if name.startswith(_MEASURE)
                 },
+                predictions=arrays.get("predictions"),
             )
         except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
             what = str(path)
@@ -487,6 +511,8 @@ class _Facts(TypedDict):
     names: tuple[str, ...] | None
     channel_axis: Literal[-1, 1] | None
     class_names: tuple[str, ...] | None
+    label_kind: NotRequired[LabelKind | None]
+    in_words: NotRequired[bool]
     provenance: dict[str, Any]
     coordinates: NotRequired[dict[str, dict[str, Any]]]
     groups: NotRequired[tuple[str, ...]]

@@ -176,7 +176,7 @@ def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys((*PATHS, *WORDS), str),
-    "images": int | list[int],
+    "images": int | str | list[int | str],
     "filter": int | str | list[int | str],
     "region": list[int | str],
     "input_shape": list[int],
@@ -216,8 +216,19 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
             raise UserError(
                 f"{key} of the chain {name!r} in {str(path)!r} cannot be {shown(value)}: {error}"
             ) from error
+        if key == "images":
+            _require_images(value, f"{key} of the chain {name!r} in {str(path)!r}")
         subject[key] = _from_file(path, value) if key in PATHS else value
     return Recipe(name, subject, found)
+
+
+def _require_images(value: Any, what: str) -> None:
+    from cnnvis.image_selection import selection_of
+
+    try:
+        selection_of(value)
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from error
 
 
 def _from_file(path: Path, text: str) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras, tensorflow
+from cnnvis.agreement import classes_of
 from cnnvis.compiling import Compiled, at_once
 from cnnvis.errors import UserError, complaint, nearest, shown
 from cnnvis.explanation import Target, axis_names
@@ -276,7 +277,7 @@ class Model:
         self._explained = 0
         self._held: dict[str, Array] = {}
         self._blank: list[str] | None = None
-        self._labelled = False
+        self._labelled = self._labels_several = False
         self._told: bool | None = None
         self.asked_layer = layer = None if layer is None else self._layer_name(layer)
         # What was asked for goes into files as JSON.
@@ -311,7 +312,7 @@ class Model:
             _shared=self._shared,  # what was traced for one target serves all that share it
         )
         other._explained, other._held, other._blank = self._explained, self._held, self._blank
-        other._labelled = self._labelled
+        other._labelled, other._labels_several = self._labelled, self._labels_several
         other.loading = self.loading
         return other
 
@@ -332,20 +333,21 @@ class Model:
 
     def labelled(self, samples: Samples | None) -> Model:
         """The same model, whose outputs are classes if the labels of the samples say so."""
-        other = copy.copy(self)
-        other._labelled = samples is not None and self._are_classes(samples.labels)
+        other, answer = copy.copy(self), self.answer
+        other._labelled = (
+            samples is not None and answer is not None and answer._are_classes(samples)
+        )
+        other._labels_several = samples is not None and samples.label_kind == "several"
         return other
 
-    def _are_classes(self, labels: Array | None) -> bool:
-        """Whether labels number the units of the target, or are one column of 0 and 1 for each."""
-        if labels is None or self._is_compound or not labels.size:
+    def _are_classes(self, samples: Samples) -> bool:
+        """Whether labels number the units of the target, or there are 0 and 1 for each of them."""
+        labels, units = samples.labels, self._channels(self._target)
+        if labels is None or units is None or not len(samples):
             return False
-        units = self._channels(self._target)
-        if labels.dtype.kind not in "biu" or units is None:
-            return False
-        if labels.ndim == 1:
+        if samples.label_kind == "class":
             return int(labels.min()) >= 0 and int(labels.max()) < units
-        return labels.ndim == 2 and labels.shape[1] == units and set(np.unique(labels)) <= {0, 1}
+        return samples.label_kind == "several" and labels.shape[1] == units
 
     def tallying(self, blank: list[str]) -> Model:
         """The same model, which puts into that list why gradients are blank instead of raising.
@@ -660,12 +662,71 @@ class Model:
             Inputs, (n, ...); of a network with several inputs an array for each, in a dict by name
             or in a list, or that of the explained one if the others are held.
         """
-        slots = {name: call.slots[0] for name, call in self._shared.outputs.items()}
-        slot = slots.get(self.asked_output or "", self._shared.graph.outputs[0])
+        slot = self._answering
         key = ("predict", slot)
         parts = (gradients.Part(slot, -1),)
         run = self._compiled(key, lambda: gradients.Pass(self._shared.graph, parts))
         return np.asarray(self._answers(run, self._every(x))[0])
+
+    @property
+    def answer(self) -> Model | None:
+        """The same model with what the network answers as its target; None if that was cut off.
+
+        Of several outputs, the one that is the target, else the one that was asked for, else the
+        first.
+        """
+        ends = [name for name, call in self._shared.outputs.items() if (call,) == self._calls]
+        output = ends[0] if ends else self.asked_output
+        if output is None and self._default_layer() is None:
+            return None
+        other = self.at(output=output)
+        other._explained, other._held = self._explained, self._held
+        return other
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the target's outputs are what the network answers, so that its classes are known."""
+        answer = self.answer
+        if answer is None or self._is_compound or self.asked_region is not None:
+            return False
+        return self._ends == answer._ends == [answer._answering]
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether the network answers with one class for each input.
+
+        Not where the labels of the data are several for each, and a sigmoid says yes or no to each.
+        """
+        answer = self.answer
+        if answer is None or len(answer._target.shapes[0]) != 1:
+            return False
+        if answer._channels(answer._target) is None or not answer.has_classes:
+            return False
+        squashing = answer._squashing_of(answer._target)
+        return not self._labels_several or (squashing is not None and squashing.is_share)
+
+    def predicted_classes(self, x: Array) -> Array | None:
+        """The class that the network answers for inputs (n, ...), whatever the target is, (n,) int64.
+
+        The largest of several classes; of a single sigmoid, 1 above 0.5. None for a network that
+        does not answer with one class for each input.
+        """
+        answer = self.answer
+        if answer is None or not self.tells_classes:
+            return None
+        answers = None
+        if self.is_answer:  # then its units are known where its gradient was just computed
+            units = self._units(x)
+            answers = units if answer.is_logits else self._probabilities(units)
+        answers = answer.predict(x) if answers is None else answers
+        if answers.shape[1:] != (answer.target_units,):
+            return None
+        return classes_of(answers, logits=answer.is_logits)
+
+    @property
+    def is_logits(self) -> bool:
+        """Whether no softmax or sigmoid follows the target's outputs, or makes them."""
+        return self._squashing_of(self._target) is None
 
     def outputs(self, x: Array) -> Array:
         """The target layer's output for inputs (n, ...), with a softmax or sigmoid left out.
@@ -1018,6 +1079,12 @@ class Model:
     @property
     def _target(self) -> Call:
         return self._target_calls[0]
+
+    @property
+    def _answering(self) -> Slot:
+        """Where the network's answer is, behind all its layers."""
+        slots = {name: call.slots[0] for name, call in self._shared.outputs.items()}
+        return slots.get(self.asked_output or "", self._shared.graph.outputs[0])
 
     @property
     def _is_compound(self) -> bool:

@@ -37,6 +37,8 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "names": samples.names,
         "class_names": samples.class_names,
         "channel_axis": samples.channel_axis,
+        "label_kind": samples.label_kind,
+        "in_words": samples.in_words,
         "input": samples.input,
         "others": list(samples.others),
     }
@@ -61,6 +63,8 @@ def unpack_samples(folder: Path) -> Samples:
         np.array(_read(folder / "indices.npy")),
         facts["channel_axis"],
         input=facts["input"],
+        label_kind=facts["label_kind"],
+        in_words=facts["in_words"],
         others={
             name: _read(folder / f"other-{number}.npy")
             for number, name in enumerate(facts["others"])

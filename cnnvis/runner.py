@@ -14,6 +14,7 @@ from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
 from cnnvis.files import put_beside, written_whole
+from cnnvis.image_selection import Images, selection_of
 from cnnvis.isolation import isolates
 from cnnvis.model import Model
 from cnnvis.names import file_name, unused
@@ -38,7 +39,7 @@ def run(
     model: Model | PathName | Any,
     *,
     data: Samples | PathName | Array | tuple[Array, Array] | None = None,
-    images: int | Sequence[int] | None = None,
+    images: Images | None = None,
     layer: str | None = None,
     filter: Filters | None = None,
     output: str | None = None,
@@ -78,7 +79,11 @@ def run(
     data
         A file or folder, an array of inputs (n, ...), inputs and labels, or `Samples`.
     images
-        Which images of the data, by their places; all of them by default.
+        Which images of the data; all of them by default. Places (whole numbers; negative ones count
+        from the end), a mask that holds True or False for each image, a slice, a range; or text, as
+        it is typed: ``"0-5"`` (with 5), ``"20:40:2"`` (without 40), ``"label=sweep"``,
+        ``"predicted=sweep"``, ``"right"``, ``"wrong"``, ``"all"``. Of several, places are united,
+        and conditions narrow them down; one of those with the same key must hold.
     layer
         The layer to explain, by default the one named ``output``, else the last; or one of its
         outputs, ``output:3`` or ``output[AI]``, or a sum or difference of such.
@@ -93,7 +98,8 @@ def run(
     input
         Which of the network's inputs get a map, where it has several; all of them by default.
     class_names
-        The names of the classes, where the data do not hold them.
+        The names of the classes in the network's order, where the data do not hold them; labels in
+        words, such as folders' names, are matched to them by name.
     custom, lambdas, input_shape, architecture
         What a model's file lacks; see `load_model`.
     trust_model
@@ -145,6 +151,7 @@ def run(
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.
     chosen = checked(plugin, options)
+    selection = None if images is None else selection_of(images)
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
@@ -160,11 +167,11 @@ def run(
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
-    if images is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
-        images = demo.IMAGES
+    if selection is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
+        selection = selection_of(demo.IMAGES)
     with notes_kept() as notes:
         subject = Subject.of(
-            model, data, images, target, class_names, side, lacking, input, axes, [plugin]
+            model, data, selection, target, class_names, side, lacking, input, axes, [plugin]
         )
         subject = replace(subject, stops=strict)
         techniques = [(plugin, chosen)] if plugin.gives_maps_of_images else []

@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cnnvis.errors import UserError
-
-Array = npt.NDArray[Any]
-
-
-@runtime_checkable
-class ArrayLike(Protocol):
-    """What a reader may hand over instead of an array: read piece by piece, when indexed.
-
-    ``shape`` starts with the number of samples; indexing with a list of whole numbers gives a
-    NumPy array of those samples.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    def __getitem__(self, index: Any, /) -> Any: ...
+from cnnvis import labels as labelling
+from cnnvis.errors import UserError, nearest
+from cnnvis.image_selection import Images, Selection, selection_of
+from cnnvis.labels import Group, LabelKind, Labels, labels_of
+from cnnvis.labels import class_name as class_name
+from cnnvis.lazy import Array as Array
+from cnnvis.lazy import ArrayLike as ArrayLike
+from cnnvis.lazy import Picked, Reshaped
 
 
 @dataclass(frozen=True)
-class _Reshaped:
-    """Samples in another shape, still read when they are indexed."""
+class Reading:
+    """How a reader turned a file into numbers, and how else it could have.
 
-    source: ArrayLike
-    shape: tuple[int, ...]
+    Attributes
+    ----------
+    remedy
+        Called with the shape of one input that a network wants; gives what to type so that the
+        data are read in that shape, in a sentence's end, or nothing.
+    others
+        Other ways to read the values, by what to type for them: functions of the values (n, ...)
+        as they were read, float32.
+    """
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.source.dtype
-
-    def __getitem__(self, index: Any) -> Array:
-        return np.asarray(self.source[index]).reshape(-1, *self.shape[1:])
+    remedy: Callable[[tuple[int | None, ...]], str] | None = None
+    others: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +48,11 @@ class Samples:
         The inputs, sample axis first: an array, or something that reads itself when it is indexed
         (a memory map, a folder of pictures).
     labels
-        The class of each sample, (n,) whole numbers, or None. May be given as one column, as one
-        column for each class, of which the largest counts, or in words, which then name the
-        classes. Fractions are the answers of a regression and no classes: they are left out.
+        What is known of each sample, or None: the number of its class, (n,) whole numbers; 0 or 1
+        for each of several labels, (n, k) int8; a number or several, the answers of a regression,
+        (n,) or (n, k) floats; or a label for each of its positions, (n, ...), which may be
+        something that reads itself when it is indexed. One column may be given for (n,); one-hot
+        rows, smoothed or not, for classes; words, or lists of words, which then are `class_names`.
     names
         A name for each sample, such as its file's, or None.
     class_names
@@ -74,11 +67,22 @@ class Samples:
         Which of a network's inputs `source` is, by name, where it has several.
     others
         The other inputs of the same samples, by name, each shaped as `source` is: (n, ...).
+    label_kind
+        Which of these the labels are: ``class``, ``several``, ``number`` or ``positions``; None
+        without labels. Worked out from the labels' form when not given: whole numbers are classes,
+        unless this says that they are numbers.
+    in_words
+        Whether the labels were given in words and stand for no class of a network yet: then
+        `class_names` is their vocabulary in alphabetical order, and a label's number is a place in
+        it.
+    reading
+        How a reader read the source, and how else it could have; None where that is not known.
 
     Raises
     ------
     UserError
-        If the inputs are no numbers, or there are more or fewer of them than labels or names.
+        If the inputs are no numbers, the labels none of these, there are more or fewer inputs than
+        labels or names, or a label in words is none of the class names that were given with it.
     """
 
     source: ArrayLike
@@ -90,6 +94,9 @@ class Samples:
     path: Path | None = None
     input: str | None = None
     others: Mapping[str, ArrayLike] = field(default_factory=dict)
+    label_kind: LabelKind | None = None
+    in_words: bool = False
+    reading: Reading | None = None
 
     @classmethod
     def of(cls, inputs: Any, labels: Any = None, **settings: Any) -> Samples:
@@ -110,7 +117,6 @@ class Samples:
         UserError
             If the inputs are no arrays, or do not all hold as many samples.
         """
-        labels = None if labels is None else np.asarray(labels)
         several = _several(inputs, labels)
         if several is None:
             return cls(_array(inputs), labels, **settings)
@@ -133,7 +139,7 @@ class Samples:
             source=np.concatenate([part.x for part in parts]),
             labels=None
             if first.labels is None
-            else np.concatenate([np.asarray(part.labels) for part in parts]),
+            else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
             names=names,
             indices=np.concatenate([part.indices for part in parts]),
             others={
@@ -157,18 +163,32 @@ class Samples:
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
         if self.labels is not None:
-            labels, words = _classes(np.asarray(self.labels))
-            object.__setattr__(self, "labels", labels)
-            if words is not None and self.class_names is None:
-                object.__setattr__(self, "class_names", words)
+            self._understand(labels_of(self.labels, self.label_kind))
         for what, values in (("labels", self.labels), ("names", self.names)):
-            if values is not None and len(values) != len(self):
-                raise UserError(f"the data hold {len(self)} inputs but {len(values)} {what}")
+            count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
+            if count not in (None, len(self)):
+                raise UserError(f"the data hold {len(self)} inputs but {count} {what}")
+
+    def _understand(self, found: Labels) -> None:
+        """Keep labels in the form that they have here, whatever form they were given in."""
+        values, words = found.values, found.words
+        if words is not None and self.class_names is None:
+            object.__setattr__(self, "class_names", words)
+            object.__setattr__(self, "in_words", True)
+        elif words is not None and self.class_names is not None:
+            values = labelling.renumbered(
+                np.asarray(values),
+                found.kind,
+                by_name(words, self.class_names),
+                len(self.class_names),
+            )
+        object.__setattr__(self, "labels", values)
+        object.__setattr__(self, "label_kind", found.kind)
 
     def __len__(self) -> int:
         return int(self.source.shape[0])
 
-    def __getitem__(self, index: int | slice | Sequence[int]) -> Samples:
+    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Samples:
         """Some of the samples, in the order given; they keep their places in the whole data set."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
         return replace(
@@ -178,6 +198,21 @@ class Samples:
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             indices=self.indices[chosen],
             others={name: other[chosen] for name, other in self.others.items()},
+        )
+
+    def picked(self, places: Sequence[int] | Array) -> Samples:
+        """Some of the samples, in the order given, whose inputs are read when somebody looks at them."""
+        chosen = np.asarray(places, np.int64)
+        labels = self.labels
+        if labels is not None:
+            labels = labels[chosen] if isinstance(labels, np.ndarray) else Picked(labels, chosen)
+        return replace(
+            self,
+            source=Picked(self.source, chosen),
+            labels=labels,
+            names=None if self.names is None else tuple(self.names[i] for i in chosen),
+            indices=self.indices[chosen],
+            others={name: Picked(other, chosen) for name, other in self.others.items()},
         )
 
     def __iter__(self) -> Iterator[Samples]:
@@ -197,34 +232,119 @@ class Samples:
         return tuple(sizes[1:])
 
     def label_name(self, position: int) -> str | None:
-        """The label of the sample at this position, in words if the classes have names."""
-        if self.labels is None:
-            return None
-        return class_name(self.class_names, int(self.labels[position]))
+        """The label of the sample at this position, in words where classes have names.
 
-    def chosen(self, images: int | Sequence[int] | None) -> Samples:
-        """The samples at these places of the whole data set; all of them for None.
+        ``cat``; of several labels ``cat + dog``, or ``none``; of numbers ``0.31, 2.4``. None where
+        there is none, or one for each position of the sample.
+        """
+        if self.labels is None or self.label_kind in (None, "positions"):
+            return None
+        return labelling.label_text(self.labels[position], self.label_kind, self.class_names)
+
+    def label_groups(self) -> list[tuple[Group, ...]]:
+        """The groups that each sample belongs to by its labels: what each is sorted by, and its name.
+
+        Several labels are as many groups; samples without any are a group of their own.
 
         Raises
         ------
         UserError
-            If a place does not exist.
+            If there are no labels, or one for each position of a sample.
+        """
+        if self.labels is None or self.label_kind is None:
+            raise UserError("the data hold no labels")
+        values = self.labels if self.label_kind != "positions" else [None] * len(self)
+        return [labelling.groups_of(one, self.label_kind, self.class_names) for one in values]
+
+    def labelled(self, name: str) -> Array:
+        """Which samples have the label of that name, among others perhaps, (n,) bool.
+
+        Parameters
+        ----------
+        name
+            The name or number of a class; ``none`` for samples without a label; of labels that are
+            numbers, the number.
+
+        Raises
+        ------
+        UserError
+            If there are no labels, or none of that name.
+        """
+        if self.labels is None or self.label_kind is None:
+            raise UserError(f"the data hold no labels, so no label {name!r} chooses images")
+        return labelling.labelled(
+            self.labels, self.label_kind, name, self.class_names, in_words=self.in_words
+        )
+
+    def named(self, class_names: Sequence[str]) -> Samples:
+        """The same samples with these names of a network's classes, labels matched to them by name.
+
+        Labels in words, and labels whose numbers have names, get the numbers that the classes have
+        here. Names that have nothing in common with those that the numbers had take their place.
+
+        Raises
+        ------
+        UserError
+            If two classes have one name, or only some of the labels' names are names of classes.
+        """
+        names, own = tuple(class_names), self.class_names
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        if twice:
+            raise UserError(f"two classes have the name {twice[0]!r}; each needs one of its own")
+        is_of_classes = self.labels is not None and self.label_kind != "number"
+        by_names = is_of_classes and own is not None and (self.in_words or set(own) & set(names))
+        if own is None or not by_names or own == names:
+            return replace(self, class_names=names, in_words=False)
+        labels = self._renumbered(by_name(own, names), len(names))
+        return replace(self, labels=labels, class_names=names, in_words=False)
+
+    def _renumbered(self, order: list[int], count: int) -> Any:
+        """The labels with the number of each class that stands at its own in `order`."""
+        labels, kind = self.labels, self.label_kind
+        assert labels is not None and kind is not None
+        if kind == "several":
+            return labelling.renumbered(labels, kind, order, count)
+        if order == list(range(len(order))):
+            return labels
+        known = kind == "class" and not (len(labels) and labels.max() >= len(order))
+        if not known or labels.min(initial=0) < 0:
+            raise UserError(
+                f"the labels' numbers stand for the classes {labelling.words_of(self.class_names or ())}, "
+                "the names are in another order, and "
+                + ("some labels have no name" if kind == "class" else "labels of positions stay")
+                + ": number the labels as the network numbers its classes"
+            )
+        return labelling.renumbered(labels, kind, order, count)
+
+    def chosen(self, images: Images | Selection | None) -> Samples:
+        """The samples that somebody chooses by their places, a mask or their labels.
+
+        Parameters
+        ----------
+        images
+            Places in these samples (whole numbers; negative ones count from the end), a mask that
+            holds True or False for each of them, a slice, a range; or text: ``"0-5"``,
+            ``"20:40:2"``, ``"label=cat"``; or several of these. All samples for None.
+
+        Raises
+        ------
+        UserError
+            If a place does not exist, a mask has another length, no sample is left, or the choice
+            depends on what a network answers.
         """
         if images is None:
             return self
-        try:
-            images = [operator.index(image) for image in np.atleast_1d(np.asarray(images)).tolist()]
-        except TypeError:
+        selection = selection_of(images)
+        if selection.asks_network:
             raise UserError(
-                f"images are chosen by their places, whole numbers, and not by {images!r}"
-            ) from None
-        outside = [index for index in images if not 0 <= index < len(self)]
-        if outside:
-            raise UserError(
-                f"there is no image {_listed(outside)}: the data hold {len(self)} images, "
-                f"0 to {len(self) - 1}"
+                "right, wrong and predicted=NAME choose images by what a network answers, and "
+                "there is no network here"
             )
-        return self[images]
+        places = selection.narrowed(
+            selection.places_in(len(self)), lambda one, places: self.labelled(one.name)[places]
+        )
+        # What is in memory is copied; of a file, nothing is read before it is wanted.
+        return self[places] if isinstance(self.source, np.ndarray) else self.picked(places)
 
     @property
     def inputs(self) -> dict[str, ArrayLike]:
@@ -307,9 +427,11 @@ class Samples:
                 return samples._reshaped((len(self), *with_channel))
         if self.labels is None and _fits(found, input_shape):
             return replace(samples._reshaped((1, *found)), names=None, indices=np.arange(1))
+        remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
         raise UserError(
             f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
             f"for one image, and the data are {len(self)} images of shape {_shape(found[1:])}"
+            f"{f'; {remedy}' if remedy else ''}"
         )
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
@@ -318,7 +440,7 @@ class Samples:
             return replace(self, source=source.reshape(shape))
         if shape[0] != len(self):
             return replace(self, source=np.asarray(source[:]).reshape(shape))
-        return replace(self, source=_Reshaped(source, shape))
+        return replace(self, source=Reshaped(source, shape))
 
     def require_finite(self) -> None:
         """Refuse inputs with NaN or infinite values, for which no gradient means anything.
@@ -339,7 +461,7 @@ class Samples:
             )
 
 
-def _several(inputs: Any, labels: Array | None) -> dict[str, Any] | None:
+def _several(inputs: Any, labels: Any) -> dict[str, Any] | None:
     """The arrays of several inputs by name, or by number where they have none; None for one."""
     if isinstance(inputs, Mapping):
         return {str(name): _array(one) for name, one in inputs.items()}
@@ -350,7 +472,8 @@ def _several(inputs: Any, labels: Array | None) -> dict[str, Any] | None:
     # A list of images looks like a list of inputs; as many as labels, or all of one shape, are that.
     images = len({tuple(one.shape) for one in inputs}) == 1
     if labels is not None:
-        images = len(labels) == len(inputs) or len(labels) != inputs[0].shape[0]
+        count = [*(labels.shape if hasattr(labels, "shape") else (len(labels),)), 1][0]
+        images = count == len(inputs) or count != inputs[0].shape[0]
     return None if images else {str(number): one for number, one in enumerate(inputs)}
 
 
@@ -363,27 +486,24 @@ def _array(values: Any) -> Any:
         raise UserError("the inputs do not all have one shape") from error
 
 
-def _classes(labels: Array) -> tuple[Array | None, tuple[str, ...] | None]:
-    """Labels as whole numbers, and the names of the classes if they were given in words."""
-    if labels.ndim > 1:
-        wide = labels.reshape(len(labels), -1)
-        labels = wide[:, 0] if wide.shape[1] == 1 else wide.argmax(axis=1)
-    if labels.dtype == object and all(isinstance(label, int | np.integer) for label in labels):
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind in "USO":
-        words, numbers = np.unique(labels.astype(str), return_inverse=True)
-        return numbers, tuple(words.tolist())
-    if labels.dtype.kind == "f":
-        whole = labels.astype(np.int64)
-        return (whole if np.array_equal(whole, labels) else None), None
-    return labels, None
+def by_name(words: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """The number of each word among the names of classes.
 
-
-def class_name(class_names: Sequence[str] | None, index: int) -> str:
-    """The name of a class, or its number where it has none."""
-    if class_names is not None and 0 <= index < len(class_names):
-        return class_names[index]
-    return str(index)
+    Raises
+    ------
+    UserError
+        If a word is no name, with all words and names.
+    """
+    strange = [word for word in words if word not in class_names]
+    if strange:
+        raise UserError(
+            f"the labels are the words {labelling.words_of(words)}, and the classes are called "
+            f"{labelling.words_of(class_names)}: {labelling.words_of(strange)} "
+            f"{'is' if len(strange) == 1 else 'are'} not among these."
+            f"{nearest(strange[0], class_names)} Give each class the name that the labels have for "
+            "it, in the network's order: --class-names NAME NAME ..."
+        )
+    return [list(class_names).index(word) for word in words]
 
 
 def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

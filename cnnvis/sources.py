@@ -56,13 +56,13 @@ def load_model(
         If there is no such file, no loader takes it, or it holds what must not be run.
     """
     target = {"layer": layer, "filters": filter, "output": output, "region": region}
-    return model_of(path, target, class_names, {}, options)
+    target["class_names"] = class_names
+    return model_of(path, target, {}, options)
 
 
 def model_of(
     model: Model | PathName | Any,
     target: Mapping[str, Any],
-    class_names: Sequence[str] | None,
     options: PluginOptions,
     lacking: Mapping[str, Any],
 ) -> Model:
@@ -83,12 +83,12 @@ def model_of(
         loader = registry().for_path("loader", Path(model))
         given = {name: value for name, value in lacking.items() if value}
         merged = {**options.get(loader.name, {}), **given}
-        return loaded_from(Path(model), merged, class_names=class_names, **target)
+        return loaded_from(Path(model), merged, **target)
     needless = [name for name, value in lacking.items() if value]
     if needless:
         raise UserError(f"{needless[0]} is for models that are loaded from a file")
     if not isinstance(model, Model):
-        return Model(model, class_names=class_names, **target)
+        return Model(model, **target)
     # A model that comes with a target keeps it, unless another is asked for.
     if target.get("layer") is None and target.get("output") is None:
         own = {
@@ -98,7 +98,7 @@ def model_of(
             "filters": model.asked_filters,
         }
         target = {name: own[name] if target.get(name) is None else target[name] for name in own}
-    return model.at(class_names=class_names, **target)
+    return model.at(**target)
 
 
 def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
@@ -120,21 +120,17 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     return model
 
 
-def samples_of(
-    data: Any, options: PluginOptions, class_names: Sequence[str] | None = None
-) -> Samples:
+def samples_of(data: Any, options: PluginOptions) -> Samples:
     """`Samples` from whatever stands for them: themselves, a file, inputs, or inputs and labels."""
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA
     if isinstance(data, str | PathLike):
         reader = registry().for_path("reader", Path(data))
-        return read_samples(data, class_names=class_names, **options.get(reader.name, {}))
+        return read_samples(data, **options.get(reader.name, {}))
     if isinstance(data, Samples):
-        samples = data
-    else:
-        x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-        samples = Samples.of(x, y)
-    return replace(samples, class_names=tuple(class_names)) if class_names else samples
+        return data
+    x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    return Samples.of(x, y)
 
 
 def read_samples(
@@ -147,7 +143,8 @@ def read_samples(
     path
         What a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
     class_names
-        The names of the classes, where the file does not hold them.
+        The names of the classes in a network's order, where the file does not hold them. Labels in
+        words, such as folders' names, are matched to them by name.
     options
         Options of the reader.
 
@@ -160,5 +157,5 @@ def read_samples(
     plugin = registry().for_path("reader", path)
     with progress(f"reading {path.name}"):
         samples: Samples = plugin(path, **checked(plugin, options))
-    names = tuple(class_names) if class_names else samples.class_names
-    return replace(samples, class_names=names, path=path)
+    samples = replace(samples, path=path)
+    return samples.named(class_names) if class_names else samples

@@ -419,11 +419,7 @@ def test_the_original_programs_averages(reference: Path, technique: str) -> None
     """Means over all 100 images by label of keras-vis's maps, each scaled by itself."""
     seed = reference / "seed"
     model = cnnvis.load_model(seed / "introgression_32x32.h5")
-    settings: dict[str, Any] = {
-        "data": seed / "test_data_32x32.pkl",
-        "layer": "output",
-        "filter": 0,
-    }
+    settings: dict[str, Any] = {"data": seed / "test_data_32x32.pkl", "layer": "output"}
     single = cnnvis.run(technique, model, keras_vis=True, **settings)
     known = np.load(seed / "keras_vis_reference.npz")
     for image in (0, 3, 5, 10):

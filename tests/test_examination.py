@@ -85,6 +85,16 @@ def test_data_that_do_not_fit(trained: Any) -> None:
     assert report.fit is not None and "image 3 holds 1 values" in (report.fit.problem or "")
 
 
+def test_one_image_without_an_axis_of_images(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnvis import examination
+
+    monkeypatch.setattr(examination, "ENOUGH", 5)  # and it has more rows than that
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="relu")])
+    fit = cnnvis.doctor(network, data=np.ones((8, 8, 1))).fit
+    assert fit is not None and fit.problem is None and fit.samples == fit.examined == 1
+
+
 def test_networks_that_answer_nothing(keras: Any) -> None:
     layers = keras.layers
     network = keras.Sequential([layers.Input((4,)), layers.Dense(2, "tanh", name="output")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -120,9 +120,9 @@ def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]
     return {name: options for name, options in found.items() if options}
 
 
-def _set_general(values: dict[str, Any]) -> None:
+def _set_general(values: dict[str, Any], keys: Sequence[str] = ("class_names", "axes")) -> None:
     """What is set for all plugins, where nothing else was typed."""
-    for key in ("class_names", "axes"):
+    for key in keys:
         found = general(key)
         if key not in values and found is not None:
             values[key] = found.value
@@ -162,7 +162,9 @@ def doctor(model: str, **values: Any) -> None:
     """Examine a model and, beside it, data."""
     from cnnvis.cli.doctor import examine
 
-    examine(model, plugin_options=_of_plugins(values), **values)
+    others = _with_settings(_of_plugins(values))
+    _set_general(values, ("class_names",))
+    examine(model, plugin_options=others, **values)
 
 
 def compare(sides: Any, model: str | None = None, **values: Any) -> int:

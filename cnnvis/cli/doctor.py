@@ -24,6 +24,7 @@ def examine(
     model: str,
     *,
     data: str | None = None,
+    class_names: Sequence[str] | None = None,
     json: bool = False,
     plugin_options: dict[str, dict[str, Any]],
     **lacking: Any,
@@ -31,7 +32,9 @@ def examine(
     """Examine a model and print what was found, as much as there is where it cannot be loaded."""
     try:
         with reported_to(Bars(console.messages())):
-            report = doctor(model, data=data, plugin_options=plugin_options, **lacking)
+            report = doctor(
+                model, data=data, class_names=class_names, plugin_options=plugin_options, **lacking
+            )
     except UserError as error:
         if error.found:
             _print_found(model, error, json=json)
@@ -88,6 +91,8 @@ def _print(screen: console.Screen, report: Report) -> None:
         _say(screen, "repaired", repair, "yellow")
     if report.fit is not None:
         _print_fit(screen, report.fit)
+    for note in report.notes:
+        _say(screen, "note", note, "bold")
     for warning in report.warnings:
         _say(screen, "warning", warning, "bold red")
 
@@ -135,9 +140,9 @@ def _print_fit(screen: console.Screen, fit: Fit) -> None:
         _say(screen, "the data do not fit", fit.problem, "bold red")
         return
     _say(screen, "the data fit", "the network takes them", "bold green")
-    if fit.right is not None:
-        share = fit.right / fit.examined
-        _say(screen, "right", f"{fit.right} of {fit.examined} labels ({share:.1%})", "bold")
+    if fit.agreement is not None:
+        what = "the answers" if fit.agreement.kind == "number" else "right"
+        _say(screen, what, str(fit.agreement), "bold")
 
 
 def _say(screen: console.Screen, what: str, text: str, style: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Sequence
@@ -22,6 +23,9 @@ SHORT = {"backprop": "-bm"}
 """Short flags of options that many techniques share."""
 
 SHELLS = ("bash", "zsh", "tcsh")
+
+_NEGATIVE = re.compile(r"-\d+$|-\d*\.\d+$|-\d+:")
+"""What begins with a sign and is a value, no option: -1, -0.5, and the slice -3: as well."""
 
 
 class _Formatter(RawDescriptionRichHelpFormatter):
@@ -49,6 +53,7 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **settings)
+        self._negative_number_matcher = _NEGATIVE
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
@@ -203,7 +208,8 @@ def _segments(words: Sequence[str], names: Sequence[str], whole: _Parser) -> lis
     own: set[str] = set()
     for word in words:
         before = segments[-1][-1] if segments[-1] else ""
-        is_value = before.startswith("-") and "=" not in before and before not in switches
+        is_flag = before.startswith("-") and not _NEGATIVE.match(before)
+        is_value = is_flag and "=" not in before and before not in switches
         if word not in names or is_value:
             segments[-1].append(word)
             continue
@@ -356,6 +362,7 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     doctor.add_argument("model", metavar="MODEL", help="a model's file, or demo")
     examined = _adder(doctor, "what to examine")
     examined("--data", "-d", metavar="FILE", help="a file or folder of data for it; or demo")
+    _add_class_names(examined)
     _add_model_flags(doctor)
     if words is None or words[:1] == ["doctor"]:
         _add_side_flags(doctor, "loader", "reader")
@@ -485,12 +492,15 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
 def _add_subject_flags(parser: _Parser) -> None:
     what = _adder(parser, "what to explain")
     what("--data", "-d", metavar="FILE", help="a file or folder of images; or demo")
-    what("--images", "-im", nargs="+", type=_whole, metavar="N",
-         help="which images of the data, by their places: 0 3 5 10 (default: all)")  # fmt: skip
+    what("--images", "-im", nargs="+", action="extend", type=_images, metavar="IMAGE",
+         help="which images of the data (default: all): places, 0 3 5, -1 for the last; ranges, 0-5 "
+         "with 5; slices as in Python, 20:40:2 without 40; label=NAME, predicted=NAME, right, wrong "
+         "by what the network answers; all. Places are put together, and the others narrow them "
+         "down; of two with one key, such as label=A label=B, one must hold")  # fmt: skip
     what("--layer", "-l", metavar="TARGET",
          help="the layer to explain (default: the one named output, else the last); or one of its "
          "outputs, output:3 or output[AI], or a sum or difference, head[3]-head[5]")  # fmt: skip
-    what("--filter", "--class", nargs="+", metavar="N",
+    what("--filter", "--class", nargs="+", action="extend", metavar="N",
          help="which outputs of that layer, by number or class name "
          "(default: the class predicted for each image, or 0 for a layer in between)")  # fmt: skip
     what("--output", metavar="NAME",
@@ -500,8 +510,7 @@ def _add_subject_flags(parser: _Parser) -> None:
          "one for each axis: 10:20 7 (default: over all)")  # fmt: skip
     what("--input", nargs="+", metavar="NAME",
          help="which of the network's inputs get a map, where it has several (default: all)")  # fmt: skip
-    what("--class-names", nargs="+", metavar="NAME",
-         help="the names of the classes 0, 1, ..., where the data do not hold them")  # fmt: skip
+    _add_class_names(what)
     how = _adder(parser, "how to compute it")
     how("--compile", choices=("auto", "graph", "xla", "eager"),
         help="as TensorFlow's graph, by XLA, anew for each batch (eager), or by whichever of the "
@@ -521,6 +530,12 @@ def _add_subject_flags(parser: _Parser) -> None:
         help="how long such a process may take for a batch or a picture (default: 600)")  # fmt: skip
     how("--isolate-memory", type=_number, metavar="GB",
         help="how much memory it may take (default: four fifths of what is there)")  # fmt: skip
+
+
+def _add_class_names(add: Callable[..., Any]) -> None:
+    add("--class-names", nargs="+", metavar="NAME",
+        help="the names of the network's classes 0, 1, ..., where the data do not hold them; folders "
+        "and other labels in words are matched to them by name")  # fmt: skip
 
 
 def _add_keeping_flags(parser: _Parser) -> None:
@@ -573,6 +588,15 @@ def _adder(parser: _Parser, title: str) -> Callable[..., Any]:
     return lambda *flags, **settings: group.add_argument(
         *flags, **{"default": argparse.SUPPRESS, **settings}
     )
+
+
+def _images(text: str) -> int | str:
+    from cnnvis.image_selection import typed
+
+    try:
+        return typed(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _whole(text: str) -> int:

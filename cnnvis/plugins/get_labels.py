@@ -13,7 +13,27 @@ def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
     table: dict[str, list[object]] = {"image": list(map(int, samples.indices))}
     if samples.names is not None:
         table["name"] = list(samples.names)
-    table["label"] = [int(label) for label in samples.labels]
-    if samples.class_names is not None:
-        table["class"] = [samples.label_name(i) for i in range(len(samples))]
+    everyone = range(len(samples))
+    if samples.label_kind == "positions":
+        table["label"] = [_counted(samples.labels[[place]]) for place in everyone]
+    elif samples.label_kind != "class" or samples.in_words:
+        table["label"] = [samples.label_name(place) for place in everyone]
+    else:
+        table["label"] = [int(label) for label in samples.labels]
+        if samples.class_names is not None:
+            table["class"] = [samples.label_name(place) for place in everyone]
     return cnnvis.Explanation(table=table)
+
+
+MOST = 8
+"""How many labels of positions are listed, the most frequent first."""
+
+
+def _counted(mask: object) -> str:
+    """How many positions of one image have which label: ``3961 x 0, 135 x 1``."""
+    import numpy as np
+
+    values, counts = np.unique(np.asarray(mask), return_counts=True)
+    order = counts.argsort(kind="stable")[::-1]
+    listed = ", ".join(f"{counts[i]} x {values[i]:g}" for i in order[:MOST])
+    return listed if len(order) <= MOST else f"{listed} and {len(order) - MOST} more"

@@ -77,8 +77,12 @@ def samples_of(held: Any, where: str) -> cnnvis.Samples:
     if not isinstance(x, Mapping):
         x = _array(x, "inputs", where)
     labels = None if y is None else _array(y, "labels", where)
-    class_names = None if names is None else tuple(str(name) for name in names)
+    class_names = None if names is None else tuple(map(_name, names))
     return cnnvis.Samples.of(x, labels, class_names=class_names)
+
+
+def _name(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _split(held: Any, where: str) -> tuple[Any, Any, Sequence[Any] | None]:
@@ -134,6 +138,8 @@ def _array(values: Any, what: str, where: str) -> Any:
         return values
     if what == "inputs" and isinstance(values, list) and any(hasattr(v, "shape") for v in values):
         return values  # of several inputs perhaps
+    if what == "labels" and isinstance(values, list | tuple):
+        return values  # an image may have several, or none
     if not isinstance(values, list | tuple):
         raise cnnvis.UserError(
             f"{where!r} holds {_described(values)} where its {what} should be; it should hold "

@@ -43,7 +43,14 @@ def trusted_samples(path: Path) -> cnnvis.Samples:
     names = held.pop("names").tolist()
     inputs = {name: held[f"X{place}"] for place, name in enumerate(names)}
     class_names = tuple(held["class_names"].tolist()) if "class_names" in held else None
-    return cnnvis.Samples.of(inputs or held["X"], held.get("y"), class_names=class_names)
+    kind = str(held["label_kind"]) if "y" in held else None
+    return cnnvis.Samples.of(
+        inputs or held["X"],
+        held.get("y"),
+        class_names=class_names,
+        label_kind=kind,
+        in_words=bool(held["in_words"]),
+    )
 
 
 def _end(child: subprocess.CompletedProcess[bytes]) -> str:
@@ -68,8 +75,9 @@ def _main(path: Path, folder: Path) -> None:
     arrays |= {f"X{place}": one[:] for place, one in enumerate(samples.inputs.values())}
     if not samples.inputs:
         arrays["X"] = samples.x
+    arrays["in_words"] = np.array(samples.in_words)
     if samples.labels is not None:
-        arrays["y"] = samples.labels
+        arrays |= {"y": samples.labels[:], "label_kind": np.array(samples.label_kind, "U")}
     if samples.class_names is not None:
         arrays["class_names"] = np.array(samples.class_names, "U")
     np.savez(folder / _ARRAYS, **arrays)
@@ -97,7 +105,10 @@ def _plain(held: Any) -> Any:
     if isinstance(held, list | tuple):
         return type(held)(map(_plain, held)) if type(held) in (list, tuple) else list(held)
     if isinstance(held, np.ndarray) and held.dtype == object and held.size:
-        return np.array(held.tolist())  # of arrays of one shape, or of numbers
+        try:
+            return np.array(held.tolist())  # of arrays of one shape, or of numbers
+        except ValueError:
+            return held  # such as lists of labels, of several lengths
     for change in ("to_numpy", "detach", "cpu", "numpy", "toarray"):
         if hasattr(held, change) and not isinstance(held, np.ndarray | np.generic):
             held = getattr(held, change)()

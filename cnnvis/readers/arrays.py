@@ -28,7 +28,9 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
         if isinstance(stored, dict):
             parts[name] = {one: _read(array) for one, array in stored.items()}
         else:
-            parts[name] = _read(stored) if name == "X" else stored[...]
+            # Labels for each position of each image can be as large as the images.
+            is_large = name == "X" or (name == "y" and len(stored.shape) > 2)
+            parts[name] = _read(stored) if is_large else stored[...]
     return samples_of(parts, str(path))
 
 

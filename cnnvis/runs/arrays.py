@@ -13,7 +13,7 @@ from cnnvis.samples import Array
 STATUS = ("done", "unreadable", "not finite", "no map")
 """What the numbers in the array of states mean."""
 
-NAMES = ("maps", "index", "label", "score", "class", "status")
+NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
 
 
 def _created(
@@ -47,14 +47,34 @@ def _maps(
     )
 
 
+def _labels(
+    held: dict[str, Any], rows: int, shape: tuple[int, ...], chunk: int, dtype: Any, **settings: Any
+) -> Any:
+    """The array of labels for each position of an image."""
+    # A mask of nothing but zeros is stored, too: whoever reads a shard finds its file.
+    config = {"write_empty_chunks": True}
+    return _created(held, "label", (rows, *shape), chunk, dtype, config=config, **settings)
+
+
 def encoded_maps(rows: Array, number: int) -> tuple[str, bytes]:
     """One shard's maps, as many rows as a shard has, as a file's name and bytes."""
     held: dict[str, Any] = {}
-    maps = _maps(held, len(rows), rows.shape[1:], len(rows))
-    maps[:] = rows
-    (key,) = (key for key in held if key.startswith("maps/c"))
-    rest = key.removeprefix("maps/c.").partition(".")[2]
-    return ".".join(filter(None, (f"maps/c.{number}", rest))), held[key].to_bytes()
+    _maps(held, len(rows), rows.shape[1:], len(rows))[:] = rows
+    return _chunk(held, "maps", number)
+
+
+def encoded_labels(rows: Array, number: int) -> tuple[str, bytes]:
+    """One shard's labels of positions, as many rows as a shard has, as a file's name and bytes."""
+    held: dict[str, Any] = {}
+    _labels(held, len(rows), rows.shape[1:], len(rows), rows.dtype)[:] = rows
+    return _chunk(held, "label", number)
+
+
+def _chunk(held: dict[str, Any], name: str, number: int) -> tuple[str, bytes]:
+    """The only chunk of an array as that of another number."""
+    (key,) = (key for key in held if key.startswith(f"{name}/c"))
+    rest = key.removeprefix(f"{name}/c.").partition(".")[2]
+    return ".".join(filter(None, (f"{name}/c.{number}", rest))), held[key].to_bytes()
 
 
 def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
@@ -89,28 +109,33 @@ def of_all(
 
     columns: dict[str, Array] = {
         "index": np.zeros(count, np.int64),
-        "label": np.full(count, -1, np.int64),
         "score": np.full(count, np.nan),
         "class": np.full(count, -1, np.int64),
         "status": np.zeros(count, np.int8),
     }
-    has_labels, like, start = False, None, 0
+    like, start, labels, positions = None, 0, list[Any](), None
     for shard in shards:
         stop = start + len(shard["index"])
         columns["index"][start:stop] = shard["index"]
-        if shard["label"] is not None:
-            has_labels = True
-            columns["label"][start:stop] = shard["label"]
+        labels += shard["label"] or []
+        positions = shard.get("label of positions", positions)
         for place, (kind, _) in shard["failed"].items():
             columns["status"][int(place)] = STATUS.index(kind)
         good = np.flatnonzero(columns["status"][start:stop] == 0) + start
         for place, target in zip(good if shard["targets"] else (), shard["targets"], strict=True):
             columns["score"][place] = np.nan if target["score"] is None else target["score"]
             columns["class"][place] = target["filters"][0] if len(target["filters"]) == 1 else -1
+        if shard.get("prediction") is not None:
+            every = columns.setdefault("prediction", np.full(count, -1, np.int64))
+            every[good] = shard["prediction"]
         like = shard if like is None and shard["shape"] is not None else like
         start = stop
     if like is None:
         return None
+    if labels:
+        found = np.array(labels)
+        is_several = found.ndim > 1 and found.dtype.kind == "i"
+        columns["label"] = found.astype(np.int8) if is_several else found
     held: dict[str, Any] = {}
     create_group(MemoryStore(held), attributes=dict(facts))
     _maps(held, count, tuple(like["shape"]), size, like["axes"])
@@ -118,12 +143,17 @@ def of_all(
         "status": {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
     }
     for name, values in columns.items():
-        if name != "label" or has_labels:
-            column = _created(
-                held, name, (count,), max(count, 1), values.dtype, dimension_names=("image",),
-                fill_value=_NOTHING.get(name, 0), attributes=meanings.get(name, {}),
-            )  # fmt: skip
-            column[:] = values
+        column = _created(
+            held, name, values.shape, max(count, 1), values.dtype,
+            dimension_names=("image", "of label")[: values.ndim],
+            fill_value=np.nan if values.dtype.kind == "f" else _NOTHING.get(name, 0),
+            attributes=meanings.get(name, {}),
+        )  # fmt: skip
+        column[:] = values
+    if positions is not None:
+        shape, dtype = tuple(positions["shape"]), positions["dtype"]
+        dimensions = ("image", *(f"of label {axis}" for axis in range(len(shape))))
+        _labels(held, count, shape, size, dtype, dimension_names=dimensions)
     with warnings.catch_warnings():  # others read it, and it is not in the specification yet
         warnings.simplefilter("ignore")
         consolidate_metadata(MemoryStore(held))
@@ -132,5 +162,5 @@ def of_all(
     return {name: held[name].to_bytes() for name in names}
 
 
-_NOTHING = {"label": -1, "score": np.nan, "class": -1}
+_NOTHING = {"label": -1, "class": -1, "prediction": -1}
 """What stands where there is nothing."""

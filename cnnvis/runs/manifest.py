@@ -214,6 +214,10 @@ def _of_samples(samples: Samples) -> str:
                 whole.update(np.asarray(source[np.asarray(places)]).tobytes())
             except (OSError, ValueError, UserError):  # the images that fail are told of later
                 whole.update(b"unreadable")
-    if samples.labels is not None:
+    if samples.label_kind == "class":
         whole.update(np.asarray(samples.labels, np.int64).tobytes())
+    elif samples.labels is not None:
+        whole.update(f"{samples.label_kind} {samples.labels.shape}".encode())
+        for places in pieces_of(len(samples), 256):
+            whole.update(np.ascontiguousarray(samples.labels[np.asarray(places)]).tobytes())
     return whole.hexdigest()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from cnnvis.reporting import progress
 from cnnvis.runs import arrays
 from cnnvis.runs.disk import DISK, TEMPORARY, Disk
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
-from cnnvis.samples import Array, ArrayLike, Samples
+from cnnvis.samples import Array, Samples
 
 JOURNAL = "journal.jsonl"
 
@@ -133,11 +133,11 @@ class Part:
             return False
         if line.get("run") != self._run:
             return False
-        (*maps,) = (name for name in line["files"] if name != _facts_name(number))
-        is_its_own = len(line["files"]) > len(maps) and all(
-            re.fullmatch(rf"maps/c\.{number}(\.0)*", name) for name in maps
-        )
-        return is_its_own and len(maps) <= 1 and self._is_there(line)
+        (*chunks,) = (name for name in line["files"] if name != _facts_name(number))
+        found = [re.fullmatch(rf"(maps|label)/c\.{number}(\.0)*", name) for name in chunks]
+        arrays_of = [one[1] for one in found if one is not None]
+        is_its_own = len(line["files"]) > len(chunks) == len(arrays_of) == len(set(arrays_of))
+        return is_its_own and self._is_there(line)
 
     def _is_end(self, line: Mapping[str, Any]) -> bool:
         return line.get("run") == self._run and "shard" not in line and self._is_there(line)
@@ -204,6 +204,12 @@ class Part:
             ]
             rows[good] = maps
             name, data = arrays.encoded_maps(rows, number)
+            files[name] = data
+        if samples.labels is not None and samples.label_kind == "positions":
+            labels = samples.labels[list(piece.places)]
+            rows = np.zeros((self._size, *labels.shape[1:]), labels.dtype)
+            rows[: len(labels)] = labels
+            name, data = arrays.encoded_labels(rows, number)
             files[name] = data
         self.put(number, files, {str(place): one.reason for place, one in piece.failed.items()})
 
@@ -274,7 +280,7 @@ class Part:
             good = [place for place in places if place not in failed]
             found = Explanation(
                 rows[[place - places.start for place in good]],
-                _looked_up(samples, good),
+                samples.picked(good),
                 tuple(facts["axes"]),
                 tuple(facts["titles"]),
                 msgspec.convert(facts["targets"], tuple[Target, ...]),
@@ -282,6 +288,7 @@ class Part:
                 facts["are_inputs"],
                 notes=tuple(facts["notes of the result"]),
                 measures=facts.get("measures", {}),
+                predictions=facts.get("prediction"),
             )
         return Piece(places, found, failed, tuple(facts["notes"]), tuple(facts["blank"]))
 
@@ -322,10 +329,16 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
     """What is to be known of a shard's images beside their maps, and the maps."""
     found = piece.found
     places = list(piece.places)
-    labels = samples.labels
+    labels, positions = samples.labels, samples.label_kind == "positions"
+    more: dict[str, Any] = {}
+    if labels is not None and positions:
+        more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
+    if found is not None and found.predictions is not None:
+        more["prediction"] = found.predictions
     return {
+        **more,
         "index": samples.indices[places].tolist(),
-        "label": None if labels is None else labels[places].tolist(),
+        "label": None if labels is None or positions else labels[places].tolist(),
         "failed": {str(place): [one.kind, one.reason] for place, one in piece.failed.items()},
         "notes": piece.notes,
         "blank": piece.blank,
@@ -340,37 +353,3 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         if found is None
         else {name: one.tolist() for name, one in found.measures.items()},
     }, None if found is None else found.array
-
-
-@dataclass(frozen=True)
-class _Looked:
-    """Some of the inputs, read when somebody looks at them."""
-
-    source: ArrayLike
-    places: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.places), *self.source.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.source.dtype
-
-    def __getitem__(self, index: Any) -> Any:
-        return np.asarray(self.source[self.places[index]])
-
-
-def _looked_up(samples: Samples, places: Sequence[int]) -> Samples:
-    chosen = np.asarray(places)
-    return Samples(
-        _Looked(samples.source, chosen),
-        None if samples.labels is None else samples.labels[chosen],
-        None if samples.names is None else tuple(samples.names[i] for i in places),
-        samples.class_names,
-        samples.indices[chosen],
-        samples.channel_axis,
-        samples.path,
-        samples.input,
-        {name: _Looked(other, chosen) for name, other in samples.others.items()},
-    )

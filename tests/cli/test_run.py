@@ -164,7 +164,7 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
         ),
         (
             ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-im", "0", "x"],
-            ["'x' is not a whole number"],
+            ["'x' chooses no images"],
         ),
         (
             ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-l", "secnd"],

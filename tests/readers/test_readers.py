@@ -38,11 +38,13 @@ def _pickled(path: Path, held: Any) -> Path:
         ((X, np.eye(3)[Y]), Y),
         ((X, Y.astype(float)), Y),
         ((X.tolist(), Y.tolist()), Y),
-        ((X, np.array([0.5, 1.5, 0, 0, 0])), None),
+        ((X, np.array([0.5, 1.5, 0, 0, 0])), np.array([0.5, 1.5, 0, 0, 0])),
+        ((X, [["ape"], [], ["bee", "ape"], {"bee"}, ("cow",)]), np.array(
+            [[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])),
     ],
     ids=[
         "tuple", "list", "inputs alone", "no labels", "array", "dict", "other names", "dict without labels",
-        "column", "one-hot", "whole floats", "plain lists", "regression",
+        "column", "one-hot", "whole floats", "plain lists", "regression", "several words",
     ],
 )  # fmt: skip
 def test_what_a_pickle_may_hold(tmp_path: Path, held: Any, labels: Any) -> None:
@@ -67,8 +69,15 @@ def test_labels_in_words_name_the_classes(tmp_path: Path) -> None:
     assert samples.class_names == ("ape", "bee", "cow")
     assert samples.labels is not None and samples.labels.tolist() == [2, 0, 0, 2, 1]
     assert samples.label_name(0) == "cow"
-    named = cnnvis.read_samples(tmp_path / "data.pkl", class_names=["a", "b", "c"])
-    assert named.class_names == ("a", "b", "c")
+    # Names of classes are the network's, in its order; the words are found among them.
+    named = cnnvis.read_samples(tmp_path / "data.pkl", class_names=["cow", "dog", "ape", "bee"])
+    assert named.class_names == ("cow", "dog", "ape", "bee")
+    assert named.labels is not None and named.labels.tolist() == [0, 2, 2, 0, 3]
+    with pytest.raises(
+        cnnvis.UserError,
+        match="words 'ape', 'bee', 'cow', and the classes are called 'a', 'b', 'c'",
+    ):
+        cnnvis.read_samples(tmp_path / "data.pkl", class_names=["a", "b", "c"])
 
 
 class Touch:
@@ -239,10 +248,11 @@ def test_what_only_looks_like_pictures_is_left_out_and_said(tmp_path: Path) -> N
     with notes_kept() as notes:
         samples = cnnvis.read_samples(tmp_path)
     assert samples.names == ("inside.png", "z.png")
-    assert notes == [
+    assert notes[0] == (
         f"2 in {str(tmp_path)!r} are left out, since they are pipes, devices or links to nothing: "
         "'nowhere.png', 'pipe.png'"
-    ]
+    )
+    assert "taken for no classes" in notes[1] and len(notes) == 2
 
 
 def test_of_several_frames_the_first_is_read_and_said(tmp_path: Path) -> None:

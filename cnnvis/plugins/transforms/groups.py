@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +51,15 @@ class _Groups:
 
         self.example = self.example or one
         self.targets |= {(target.layer, target.filters) for target in one.targets}
-        keys = _keys(one, self.by)
-        names = dict(keys)
-        for key in names:
-            mine = np.flatnonzero([key == other for other, _ in keys])
-            self.found.setdefault(key, (names[key], _Running()))[1].add(maps[mine])
+        members: dict[Any, list[int]] = {}
+        names: dict[Any, str] = {}
+        for place, groups in enumerate(_groups(one, self.by)):
+            for key, name in groups:
+                members.setdefault(key, []).append(place)
+                names[key] = name
+        for key, mine in members.items():
+            self.found.setdefault(key, (names[key], _Running()))[1].add(maps[np.asarray(mine)])
+        _require_few(one, self.by, len(self.found))
 
     def result(self, value: Callable[[_Running], Any], what: str) -> cnnvis.Explanation:
         from dataclasses import replace
@@ -81,31 +85,52 @@ class _Groups:
         )
 
 
-def _keys(one: cnnvis.Explanation, by: str) -> list[tuple[Any, str]]:
-    """For each image what its group is sorted by, and the group's name."""
+MOST = 20
+"""How many groups labels that are numbers may make, one a value."""
+
+
+def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, str]]]:
+    """For each image its groups, each by what it is sorted by and its name."""
     samples = one.samples
     assert samples is not None
     if by == "all":
-        return [("", "all")] * len(one)
+        return [(("", "all"),)] * len(one)
     if by == "label":
         if samples.labels is None:
             raise cnnvis.UserError(
                 "the data hold no labels to group by; group by prediction, by all, or by a file "
                 "with a group for each image"
             )
-        return [(int(label), str(samples.label_name(i))) for i, label in enumerate(samples.labels)]
+        return samples.label_groups()
     if by == "prediction":
-        return [
-            (target.filters, ", ".join(target.class_names or map(str, target.filters)))
-            for target in one.targets
-        ]
+        if one.predictions is None:
+            raise cnnvis.UserError(
+                "the network does not answer with one class for each image, so images have no "
+                "groups by prediction; group by label, by all, or by a file with a group for each "
+                "image"
+            )
+        names = None if samples.in_words else samples.class_names
+        return [((int(k), _class_name(names, int(k))),) for k in one.predictions]
     lines = _lines(by)
     outside = [int(i) for i in samples.indices if i >= len(lines)]
     if outside:
         raise cnnvis.UserError(
             f"{by!r} holds {len(lines)} groups, one a line, and there is none for image {outside[0]}"
         )
-    return [(lines[i], lines[i]) for i in samples.indices]
+    return [((lines[i], lines[i]),) for i in samples.indices]
+
+
+def _class_name(names: Sequence[str] | None, number: int) -> str:
+    return names[number] if names is not None and number < len(names) else str(number)
+
+
+def _require_few(one: cnnvis.Explanation, by: str, count: int) -> None:
+    """Refuse a group for each of very many numbers."""
+    if by == "label" and count > MOST and one.samples and one.samples.label_kind == "number":
+        raise cnnvis.UserError(
+            f"the labels are numbers of more than {MOST} values, and a group for each would say "
+            "little; group by a file with a group for each image, one a line, such as low or high"
+        )
 
 
 def _lines(path: str) -> list[str]:
@@ -134,8 +159,9 @@ def average(
     Parameters
     ----------
     by
-        What makes a group: label, prediction, all, or a file with a group for each image of the
-        data, one a line.
+        What makes a group: label, prediction (the class that the network answers), all, or a file
+        with a group for each image of the data, one a line. An image with several labels is in the
+        group of each.
     scaled
         Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
         however strongly the network answered to it.
@@ -152,8 +178,9 @@ def deviation(
     Parameters
     ----------
     by
-        What makes a group: label, prediction, all, or a file with a group for each image of the
-        data, one a line.
+        What makes a group: label, prediction (the class that the network answers), all, or a file
+        with a group for each image of the data, one a line. An image with several labels is in the
+        group of each.
     scaled
         Scale each map to [0, 1] by itself first.
     """
@@ -168,15 +195,18 @@ def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
     Parameters
     ----------
     by
-        What makes a group: label, prediction, all, or a file with a group for each image of the
-        data, one a line.
+        What makes a group: label, prediction (the class that the network answers), all, or a file
+        with a group for each image of the data, one a line. An image with several labels is in the
+        group of each.
     """
     counts: dict[Any, list[Any]] = {}
     provenance = {}
     for one in stream:
         provenance = dict(one.provenance)
-        for key, name in _keys(one, by):
-            counts.setdefault(key, [name, 0])[1] += 1
+        for groups in _groups(one, by):
+            for key, name in groups:
+                counts.setdefault(key, [name, 0])[1] += 1
+        _require_few(one, by, len(counts))
     ordered = [counts[key] for key in sorted(counts)]
     return cnnvis.Explanation(
         table={

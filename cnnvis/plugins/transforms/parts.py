@@ -23,7 +23,8 @@ def select(
     channel
         The number of the channel that is kept.
     label
-        The class whose images are kept, by number or name.
+        The label whose images are kept: a class by name or number, one of several labels, none for
+        images without a label, or a number.
     axis
         The axis of which a piece is kept: row, column, position, plane, ...
     at
@@ -34,18 +35,7 @@ def select(
         samples = found.samples
         if samples is None or samples.labels is None:
             raise cnnvis.UserError("the maps belong to no labelled images, so none can be selected")
-        names = {str(number): samples.class_names for number in samples.labels}
-        places = [
-            i
-            for i, number in enumerate(samples.labels)
-            if label in (str(int(number)), samples.label_name(i))
-        ]
-        known = {*names, *(samples.class_names or ())}
-        if not places and label not in known and samples.class_names is not None:
-            raise cnnvis.UserError(
-                f"there is no class {label!r}; there are: {', '.join(samples.class_names)}"
-            )
-        found = found[places]
+        found = found[samples.labelled(label).nonzero()[0].tolist()]
     if channel is not None:
         found = _piece(found, "channel", channel)
     if (axis is None) != (at is None):

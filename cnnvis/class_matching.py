@@ -1,0 +1,182 @@
+"""Which of a network's classes the labels of data stand for, by their names."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnnvis.errors import UserError
+from cnnvis.labels import words_of
+from cnnvis.model import Model
+from cnnvis.samples import Samples
+
+FEW = 30
+"""How many names are written out where a person is told what to type."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Samples whose labels are numbered as the network numbers its classes, where that is known.
+
+    Attributes
+    ----------
+    samples
+        The samples; None where there are none.
+    names
+        The names of the network's classes, in its order; None where they are not known.
+    note
+        What was taken for granted, or why words stand for no class and what would do; may be empty.
+    """
+
+    samples: Samples | None
+    names: tuple[str, ...] | None
+    note: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not known which classes the labels' words stand for."""
+        return self.samples is not None and self.samples.in_words
+
+
+def matched(samples: Samples | None, given: Sequence[str] | None, model: Model | None) -> Matching:
+    """Match the labels of samples to the classes of a network.
+
+    Names that are given, or that come with the data's numbers or the model, are in the network's
+    order, and words are looked up among them. Without any, as many words as the network has classes
+    are these classes in alphabetical order, as Keras numbers the folders of classes.
+
+    Parameters
+    ----------
+    samples
+        Data as they were read.
+    given
+        Names that a person gives for the classes, in the network's order.
+    model
+        The network, at whatever target; None where there is none to ask.
+
+    Raises
+    ------
+    UserError
+        If names do not agree with each other or with the network, with what would do.
+    """
+    if given is not None:
+        _require_fitting(given, model)
+    of_model = None if model is None else model.class_names
+    names = given or of_model
+    if samples is None:
+        return Matching(None, None if names is None else tuple(names))
+    own = None if samples.in_words else samples.class_names
+    if given is None and own is not None and of_model is not None and set(own).isdisjoint(of_model):
+        raise UserError(
+            f"the data call the classes {words_of(own)} and the model calls them "
+            f"{words_of(of_model)}; say what they are called with class_names (--class-names)"
+        )
+    if names is not None:
+        samples = samples.named(names)
+    elif samples.in_words:
+        return _by_alphabet(samples, model)
+    _require_columns(samples)
+    return Matching(samples, samples.class_names, _of_other_number(samples, model))
+
+
+def class_count(model: Model | None) -> int | None:
+    """How many classes a network has, as many as it has outputs, or 2 for one sigmoid; None for none."""
+    answer = None if model is None else model.answer
+    try:
+        units = 0 if answer is None else answer.target_units
+    except UserError:  # it has as many outputs as its input is large
+        return None
+    if answer is None or units > 1:
+        return units or None
+    return 2 if answer.has_classes else None
+
+
+def typed_names(names: Sequence[str], *, every: bool = False) -> str:
+    """The option that gives these names, as it is typed; with a placeholder where they are many.
+
+    Parameters
+    ----------
+    every
+        Write out all, however many.
+    """
+    is_few = every or len(names) <= FEW
+    shown = [shlex.quote(name) for name in names] if is_few else ["NAME", "NAME", "..."]
+    return " ".join(["--class-names", *shown])
+
+
+def _require_fitting(names: Sequence[str], model: Model | None) -> None:
+    # A layer in between has no classes.
+    if model is None or not (model.asked_layer is None or model.is_answer):
+        return
+    count = class_count(model)
+    if count not in (None, len(names)):
+        answer = model.answer
+        layer = model.layer if answer is None else answer.layer
+        units = 1 if answer is None else answer.target_units
+        has = f"has {units} outputs" if units > 1 else "is one sigmoid, which stands for 2 classes"
+        raise UserError(f"there are {len(names)} class names, and {layer!r} {has}")
+
+
+def _require_columns(samples: Samples) -> None:
+    names, labels = samples.class_names, samples.labels
+    if names is None or labels is None or samples.label_kind != "several":
+        return
+    if labels.shape[1] != len(names):
+        raise UserError(
+            f"there are {len(names)} class names, and {labels.shape[1]} labels for each image"
+        )
+
+
+def _of_other_number(samples: Samples, model: Model | None) -> str:
+    """What is to be said of data that name more or fewer classes than the network has."""
+    count, names = class_count(model), samples.class_names
+    if count is None or names is None or len(names) == count:
+        return ""
+    return (
+        f"the data name {len(names)} classes ({words_of(names)}), and the network has {count}, so the "
+        "network's are shown by their numbers. Give the names of all in the network's order: "
+        "--class-names NAME NAME ..."
+    )
+
+
+def _by_alphabet(samples: Samples, model: Model | None) -> Matching:
+    words, count = samples.class_names or (), class_count(model)
+    if count is None:
+        return Matching(samples, None)
+    if len(words) != count:
+        return Matching(
+            samples,
+            None,
+            f"the labels are {len(words)} words ({words_of(words)}), and the network has {count} "
+            "classes, so it is not known which class a word stands for, and no label counts as "
+            f"right. Give the names of all {count} classes in the network's order: --class-names "
+            "NAME NAME ...",
+        )
+    by_size = numerical_order(words)
+    if by_size is not None and by_size != words:
+        return Matching(
+            samples,
+            None,
+            f"the labels are words that are numbers ({words_of(words)}), whose order by the alphabet "
+            "is another than by size. It is not known in which of both the network numbers its "
+            f"classes, so no label counts as right. Say it: {typed_names(words)} (as Keras numbers "
+            f"folders) or {typed_names(by_size)}; cnnvis doctor tells which fits",
+        )
+    shown = ", ".join(f"{place} {word!r}" for place, word in enumerate(words[:FEW]))
+    more = "" if len(words) <= FEW else f", ... {len(words) - 1} {words[-1]!r}"
+    return Matching(
+        samples.named(words),
+        words,
+        f"the classes are taken to be {shown}{more}: the labels' words in alphabetical order, as "
+        "Keras's image_dataset_from_directory numbers folders. If the network was trained in another "
+        "order, give the names in that order: --class-names NAME NAME ...",
+    )
+
+
+def numerical_order(words: Sequence[str]) -> tuple[str, ...] | None:
+    """Words that are all whole numbers, by size; None if they are not."""
+    try:
+        return tuple(sorted(words, key=int))
+    except ValueError:
+        return None

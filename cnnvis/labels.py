@@ -1,0 +1,433 @@
+"""Labels of samples: one class each, several, numbers, or one for each position."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.lazy import Array, ArrayLike, Reshaped, is_lazy
+
+LabelKind = Literal["class", "several", "number", "positions"]
+"""What the label of one sample is: the number of a class; several labels or none, a 0 or 1 for each
+that there is; a number, or several; or a label for each position of the sample."""
+
+SHOWN = 4
+"""How many numbers of one sample are shown."""
+
+NONE = "none"
+"""How the label of a sample without any is called."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels as an array.
+
+    Attributes
+    ----------
+    values
+        (n,) whole numbers of classes; (n, k) int8, 0 or 1, for several labels; (n,) or (n, k)
+        floats for numbers; (n, ...) for labels of positions.
+    kind
+        Which of these.
+    words
+        The vocabulary, in alphabetical order, where labels were given in words: a number stands for
+        the word at that place. None where they were given in numbers.
+    """
+
+    values: Array | ArrayLike
+    kind: LabelKind
+    words: tuple[str, ...] | None = None
+
+
+def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
+    """Labels from any form that people keep them in.
+
+    Parameters
+    ----------
+    given
+        One entry for each sample: whole numbers or words; rows of 0 and 1; floats; lists or sets of
+        words; arrays over positions. Rows that are all one-hot, smoothed or not, are one class each.
+        Whole floats are numbers of classes. What reads itself when it is indexed and has an entry
+        for each position is not read.
+    kind
+        What they are, where the form does not say it.
+
+    Raises
+    ------
+    UserError
+        If they are no labels, or none of that kind.
+    """
+    if is_lazy(given) and len(given.shape) > 2:
+        if kind not in (None, "positions"):
+            raise UserError(f"labels for each position are no labels of the kind {kind!r}")
+        is_column = given.shape[-1] == 1 and len(given.shape) > 3
+        return Labels(Reshaped(given, given.shape[:-1]) if is_column else given, "positions")
+    array = _array(given)
+    if array.ndim == 0:
+        raise UserError(f"the labels are the single value {given!r}, and each sample needs one")
+    if array.dtype.kind == "O":
+        array = _without_objects(array)
+    if array.dtype.kind in "USTO":
+        found = _words(array)
+    elif array.dtype.kind in "biuf":
+        found = _numbers(array, kind)
+    else:
+        raise UserError(
+            f"the labels are of the type {array.dtype}, and labels are numbers or words"
+        )
+    if kind not in (None, found.kind):
+        raise UserError(
+            f"the labels are no labels of the kind {kind!r}: by their form they are {found.kind!r}"
+        )
+    return found
+
+
+def _array(given: Any) -> Array:
+    try:
+        return np.asarray(given)
+    except ValueError:  # of lists of several lengths
+        items = list(given)
+        array = np.empty(len(items), object)
+        for place, item in enumerate(items):
+            array[place] = item
+        return array
+
+
+# Numbers
+
+
+def _numbers(array: Array, kind: LabelKind | None) -> Labels:
+    if kind == "positions" and array.ndim > 1:
+        return Labels(array, "positions")
+    if array.ndim > 2 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim > 2:
+        return Labels(array, "positions")
+    is_empty = array.ndim == 2 and array.size == 0
+    if kind == "number" or (kind is None and is_empty):
+        return Labels(array if array.dtype.kind == "f" else array.astype(np.float64), "number")
+    if array.ndim == 1:
+        whole = array if array.dtype.kind in "iu" else _whole(array)
+        return Labels(array, "number") if whole is None else Labels(whole, "class")
+    classes = _one_hot(array) if kind != "several" else None
+    if classes is not None:
+        return Labels(classes, "class")
+    if ((array == 0) | (array == 1)).all():
+        return Labels(array if array.dtype == np.int8 else array.astype(np.int8), "several")
+    return Labels(array if array.dtype.kind == "f" else array.astype(np.float64), "number")
+
+
+def _whole(array: Array) -> Array | None:
+    """Booleans and whole floats as whole numbers; None for fractions."""
+    if array.dtype.kind == "f" and not (np.abs(array) < 2**53).all():
+        return None  # NaN and infinite values, too
+    whole: Array = array.astype(np.int64)
+    return whole if np.array_equal(whole, array) else None
+
+
+def _one_hot(rows: Array) -> Array | None:
+    """The class of each row if all rows are one-hot, smoothed or not.
+
+    Smoothed labels have one high value in each row and one low value everywhere else, the same two
+    in all rows, from 0 to 1.
+    """
+    low, high = rows.min(), rows.max()
+    if not 0 <= low < high <= 1:
+        return None
+    is_high, is_low = (_near(rows, value) for value in (high, low))
+    if not (is_high.sum(axis=1) == 1).all() or not (is_high | is_low).all():
+        return None
+    found: Array = is_high.argmax(axis=1)
+    return found
+
+
+def _near(rows: Array, value: Any) -> Array:
+    is_float = rows.dtype.kind == "f"
+    found: Array = (
+        np.abs(rows - value) <= 4 * np.finfo(rows.dtype).eps if is_float else rows == value
+    )
+    return found
+
+
+# Words, and lists of words or numbers
+
+
+def _without_objects(array: Array) -> Array:
+    """Numbers as numbers and arrays of one shape as one array; what else there is, as it was."""
+    items = array.ravel().tolist()
+    if all(isinstance(item, numbers.Real | np.number | np.bool_) for item in items):
+        return np.array(items).reshape(array.shape)
+    if array.ndim == 1 and all(isinstance(item, np.ndarray) for item in items):
+        shapes = {item.shape for item in items}
+        if len(shapes) == 1 and shapes != {()}:
+            return np.stack(items)
+    return array
+
+
+def _words(array: Array) -> Labels:
+    if array.ndim > 2:
+        raise UserError(f"the labels are words of shape {array.shape[1:]} for each sample")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    items: list[Any] = array.tolist()
+    if array.ndim == 2 or any(_is_missing(item) or _is_collection(item) for item in items):
+        return _several([_members(item) for item in items])
+    return _classes([[_word(item)] for item in items])
+
+
+def _is_missing(item: object) -> bool:
+    """Whether there is nothing: None, or the NaN by which pandas says so."""
+    return item is None or (isinstance(item, float) and math.isnan(item))
+
+
+def _is_collection(item: object) -> bool:
+    return isinstance(item, list | tuple | set | frozenset | np.ndarray)
+
+
+def _members(item: Any) -> list[Any]:
+    """The labels of one sample: words, or whole numbers of classes.
+
+    Raises
+    ------
+    UserError
+        If they are anything else.
+    """
+    listed = item if _is_collection(item) else [item]
+    members = listed.ravel().tolist() if isinstance(listed, np.ndarray) else list(listed)
+    # Where all samples have as many entries, those with fewer labels are filled up with nothing.
+    members = [one for one in members if not _is_missing(one) and one not in ("", b"")]
+    if all(_is_class(one) for one in members):
+        return [int(one) for one in members]
+    if not all(isinstance(one, str | bytes) for one in members):
+        raise UserError(
+            f"the labels of one sample are {shown(item)}, and must be words, or whole numbers of "
+            "classes from 0 on"
+        )
+    return [_word(one) for one in members]
+
+
+def _is_class(value: object) -> bool:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_whole and value >= 0  # type: ignore[operator]
+
+
+def _word(item: Any) -> str:
+    return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+
+
+def _classes(rows: Sequence[Sequence[str]]) -> Labels:
+    """One word for each sample."""
+    words, found = np.unique(np.array([row[0] for row in rows], np.str_), return_inverse=True)
+    return Labels(found.astype(np.int64), "class", tuple(map(str, words.tolist())))
+
+
+def _several(rows: Sequence[Sequence[Any]]) -> Labels:
+    """Any number of words, or of classes by number, for each sample."""
+    every = {one for row in rows for one in row}
+    are_words = all(isinstance(one, str) for one in every)
+    if not are_words and any(isinstance(one, str) for one in every):
+        raise UserError("the labels are words for some samples and numbers for others")
+    if are_words and rows and all(len(row) == 1 for row in rows):
+        return _classes(rows)
+    known = sorted(every) if are_words else range(max(every, default=-1) + 1)
+    place = {one: number for number, one in enumerate(known)}
+    values = np.zeros((len(rows), len(known)), np.int8)
+    for value, row in zip(values, rows, strict=True):
+        value[[place[one] for one in row]] = 1
+    return Labels(values, "several", tuple(known) if are_words else None)  # type: ignore[arg-type]
+
+
+# In words
+
+
+def class_name(class_names: Sequence[str] | None, index: int) -> str:
+    """The name of a class, or its number where it has none."""
+    if class_names is not None and 0 <= index < len(class_names):
+        return class_names[index]
+    return str(index)
+
+
+def label_text(value: Any, kind: LabelKind, class_names: Sequence[str] | None) -> str | None:
+    """The label of one sample in words: ``cat``, ``cat + dog``, ``none``, ``0.31, 2.4``.
+
+    None for labels of positions, of which there are too many to be said.
+    """
+    match kind:
+        case "class":
+            return class_name(class_names, int(value))
+        case "several":
+            names = [class_name(class_names, int(place)) for place in np.flatnonzero(value)]
+            return " + ".join(names) or NONE
+        case "number":
+            found = np.atleast_1d(value)
+            if np.isnan(found).all():
+                return NONE
+            rest = len(found) - SHOWN
+            shown = ", ".join(f"{one:.4g}" for one in found[:SHOWN])
+            return f"{shown} and {rest} more" if rest > 0 else shown
+        case "positions":
+            return None
+
+
+Group = tuple[tuple[Any, ...], str]
+"""What a group is sorted by, and its name."""
+
+
+def groups_of(value: Any, kind: LabelKind, class_names: Sequence[str] | None) -> tuple[Group, ...]:
+    """The groups that one sample belongs to by its labels; one for those without a label.
+
+    Raises
+    ------
+    UserError
+        If the labels are of positions.
+    """
+    # No class has this key, whatever it is called; nor this name.
+    called = NONE if NONE not in (class_names or ()) else f"({NONE})"
+    without: Group = ((1,), called)
+    match kind:
+        case "class":
+            return (((0, int(value)), class_name(class_names, int(value))),)
+        case "several":
+            places = [int(place) for place in np.flatnonzero(value)]
+            return tuple(((0, p), class_name(class_names, p)) for p in places) or (without,)
+        case "number":
+            found = np.atleast_1d(value)
+            if np.isnan(found).any():
+                return (without,)
+            return (((0, *found.tolist()), ", ".join(map(_exact, found))),)
+        case "positions":
+            raise UserError(
+                "the data hold a label for each position of an image and none for the whole, so "
+                "images have no groups by label; group by prediction, by all, or by a file with a "
+                "group for each image"
+            )
+
+
+def _exact(value: Any) -> str:
+    """A number with as many digits as tell it from all others of its type."""
+    size = abs(float(value))
+    if size and not 1e-4 <= size < 1e12:
+        return str(np.format_float_scientific(value, trim="-"))
+    return str(np.format_float_positional(value, trim="-"))
+
+
+def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool = False) -> int:
+    """The number of the class that somebody names, by its name or its number.
+
+    A number is a number only where no class has a number for its name: "5" of the classes "3", "5"
+    and "8" is the second.
+
+    Parameters
+    ----------
+    text
+        What was written.
+    class_names
+        The names of the classes.
+    in_words
+        Whether the names are words that stand for no number of the network's.
+
+    Raises
+    ------
+    UserError
+        If there is no such class, with those that there are.
+    """
+    names = list(class_names or ())
+    if text in names:
+        return names.index(text)
+    number = _number_in(text)
+    are_numbers = any(_number_in(name) is not None for name in names)
+    if number is None or in_words or are_numbers or (names and not 0 <= number < len(names)):
+        there = f"There are: {', '.join(names)}." if names else "Classes have no names here."
+        raise UserError(f"there is no class {text!r}.{nearest(text, names)} {there}")
+    return number
+
+
+def _number_in(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def labelled(
+    values: Array | ArrayLike,
+    kind: LabelKind,
+    text: str,
+    class_names: Sequence[str] | None,
+    *,
+    in_words: bool,
+) -> Array:
+    """Which samples have a label that somebody names, (n,) bool; of several labels, among others.
+
+    Raises
+    ------
+    UserError
+        If there is no such label, or labels are not named one by one.
+    """
+    if kind == "class":
+        number = class_number(text, class_names, in_words=in_words)
+        found: Array = np.asarray(values) == number
+        return found
+    if kind == "several":
+        rows = np.asarray(values) == 1
+        if text == NONE and text not in (class_names or ()):
+            without: Array = np.logical_not(rows.any(axis=1))
+            return without
+        number = class_number(text, class_names, in_words=in_words)
+        if not 0 <= number < rows.shape[1]:
+            raise UserError(f"there is no label {text!r}: the labels are 0 to {rows.shape[1] - 1}")
+        one: Array = rows[:, number]
+        return one
+    if kind == "number" and len(values.shape) == 1:
+        return _equal(np.asarray(values), text)
+    what = "a label for each position" if kind == "positions" else f"{values.shape[1]} numbers"
+    raise UserError(f"the data hold {what} for an image, so no label {text!r} chooses images")
+
+
+def _equal(values: Array, text: str) -> Array:
+    if text == NONE:
+        return np.isnan(values)
+    try:
+        number = float(text)
+    except ValueError:
+        raise UserError(f"the labels are numbers, and {text!r} is none") from None
+    if not math.isfinite(number):
+        raise UserError(f"the labels are numbers, and {text!r} is none")
+    found: Array = values == values.dtype.type(number)
+    return found
+
+
+def renumbered(labels: Array, kind: LabelKind, numbers: Sequence[int], count: int) -> Array:
+    """Labels of classes with other numbers.
+
+    Parameters
+    ----------
+    labels
+        (n,) numbers of classes or (n, k) labels, 0 or 1; of another kind, they stay as they are.
+    numbers
+        The new number of each class.
+    count
+        How many classes there are then.
+    """
+    order = np.asarray(numbers, np.int64)
+    if kind == "class":
+        return order[labels] if len(labels) else labels
+    if kind == "several":
+        wider = np.zeros((len(labels), count), np.int8)
+        wider[:, order] = labels
+        return wider
+    return labels
+
+
+def words_of(names: Iterable[str]) -> str:
+    """Names in quotation marks, one behind the other; of many, the first and the last."""
+    every = [repr(name) for name in names]
+    return ", ".join(every) if len(every) <= 12 else f"{', '.join(every[:10])}, ... {every[-1]}"

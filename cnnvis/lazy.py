@@ -1,0 +1,66 @@
+"""Arrays, and what stands for one and reads itself when it is indexed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """What a reader may hand over instead of an array: read piece by piece, when indexed.
+
+    ``shape`` starts with the number of samples; indexing with a list of whole numbers gives a
+    NumPy array of those samples.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """Samples in another shape, still read when they are indexed."""
+
+    source: ArrayLike
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.source.dtype
+
+    def __getitem__(self, index: Any) -> Array:
+        return np.asarray(self.source[index]).reshape(-1, *self.shape[1:])
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Some of the samples, read when they are indexed."""
+
+    source: ArrayLike
+    places: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.places), *self.source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.source.dtype
+
+    def __getitem__(self, index: Any) -> Array:
+        return np.asarray(self.source[self.places[index]])
+
+
+def is_lazy(value: object) -> bool:
+    """Whether something stands for an array and is not read before it is indexed."""
+    # What can be turned into an array, such as a column of pandas, is meant as one.
+    return isinstance(value, ArrayLike) and not hasattr(value, "__array__")
