@@ -174,11 +174,14 @@ class Subject:
         described, selection = axes_of(axes or {}), selection_of(images)
         asked = (inputs,) if isinstance(inputs, str) else None if inputs is None else tuple(inputs)
         takes_model = any(plugin.takes("model") for plugin in plugins)
-        every = _read(model, data, options, plugins)
+        in_hand = data is not None and not isinstance(data, str | PathLike)
+        handle = _loaded(model, target, options, lacking) if takes_model and in_hand else None
+        every = _read(model, data, options, plugins, handle)
         # What a place or a file's ending tells is said before a network is loaded.
         places = None if every is None else selection.places_in(len(every))
         needs_model = takes_model or (every is not None and selection.asks_network)
-        handle = _loaded(model, target, options, lacking) if needs_model else None
+        if handle is None and needs_model:
+            handle = _loaded(model, target, options, lacking)
         matching = matched(every, class_names, handle)
         if matching.note:
             note(matching.note)
@@ -357,7 +360,11 @@ class Keeper(Protocol):
 
 
 def _read(
-    model: Any, data: Any, options: PluginOptions, plugins: Sequence[Plugin]
+    model: Any,
+    data: Any,
+    options: PluginOptions,
+    plugins: Sequence[Plugin],
+    handle: Model | None,
 ) -> Samples | None:
     """The whole data set; None where nobody takes one.
 
@@ -379,7 +386,7 @@ def _read(
         return None
     if not any(plugin.takes("samples") for plugin in plugins):
         return None
-    every = samples_of(data, options)
+    every = samples_of(data, options, None if handle is None else len(handle.inputs))
     if len(every) == 0:
         raise UserError("the data hold no images")
     return every

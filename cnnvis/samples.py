@@ -99,7 +99,9 @@ class Samples:
     reading: Reading | None = None
 
     @classmethod
-    def of(cls, inputs: Any, labels: Any = None, **settings: Any) -> Samples:
+    def of(
+        cls, inputs: Any, labels: Any = None, *, several: int | None = None, **settings: Any
+    ) -> Samples:
         """Samples of one input or of several.
 
         Parameters
@@ -109,6 +111,9 @@ class Samples:
             the inputs' names or in a list by their order.
         labels
             See `labels` above.
+        several
+            How many inputs the network takes, where that is known: a list of so many arrays is one
+            of inputs then, and not of images.
         settings
             Other attributes.
 
@@ -117,14 +122,14 @@ class Samples:
         UserError
             If the inputs are no arrays, or do not all hold as many samples.
         """
-        several = _several(inputs, labels)
-        if several is None:
+        arrays = _several(inputs, labels, several)
+        if arrays is None:
             return cls(_array(inputs), labels, **settings)
-        counts = {name: int(one.shape[0]) for name, one in several.items()}
+        counts = {name: int(one.shape[0]) for name, one in arrays.items()}
         if len(set(counts.values())) > 1:
             held = ", ".join(f"{count} of {name}" for name, count in counts.items())
             raise UserError(f"the inputs of the samples must be as many of each, and are {held}")
-        (name, source), *others = several.items()
+        (name, source), *others = arrays.items()
         return cls(source, labels, **settings, input=name, others=dict(others))
 
     @classmethod
@@ -461,7 +466,7 @@ class Samples:
             )
 
 
-def _several(inputs: Any, labels: Any) -> dict[str, Any] | None:
+def _several(inputs: Any, labels: Any, wanted: int | None) -> dict[str, Any] | None:
     """The arrays of several inputs by name, or by number where they have none; None for one."""
     if isinstance(inputs, Mapping):
         return {str(name): _array(one) for name, one in inputs.items()}
@@ -469,6 +474,9 @@ def _several(inputs: Any, labels: Any) -> dict[str, Any] | None:
         return None
     if not all(len(getattr(one, "shape", ())) > 0 for one in inputs):
         return None
+    if wanted is not None:
+        images = len(inputs) != wanted
+        return None if images else {str(number): one for number, one in enumerate(inputs)}
     # A list of images looks like a list of inputs; as many as labels, or all of one shape, are that.
     images = len({tuple(one.shape) for one in inputs}) == 1
     if labels is not None:

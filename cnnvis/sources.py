@@ -11,6 +11,7 @@ from typing import Any
 from cnnvis import demo
 from cnnvis._tensorflow import keras
 from cnnvis.errors import UserError
+from cnnvis.in_hand import samples_in
 from cnnvis.model import Model
 from cnnvis.options import checked, options_of
 from cnnvis.registry import registry
@@ -120,17 +121,22 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     return model
 
 
-def samples_of(data: Any, options: PluginOptions) -> Samples:
-    """`Samples` from whatever stands for them: themselves, a file, inputs, or inputs and labels."""
+def samples_of(data: Any, options: PluginOptions, inputs: int | None = None) -> Samples:
+    """`Samples` from whatever stands for them: a file, or what a program has in hand.
+
+    Parameters
+    ----------
+    options
+        Options of readers, by their names.
+    inputs
+        How many inputs the network takes, where that is known; see `cnnvis.in_hand.samples_in`.
+    """
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA
     if isinstance(data, str | PathLike):
         reader = registry().for_path("reader", Path(data))
         return read_samples(data, **options.get(reader.name, {}))
-    if isinstance(data, Samples):
-        return data
-    x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-    return Samples.of(x, y)
+    return samples_in(data, inputs)
 
 
 def read_samples(

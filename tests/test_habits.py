@@ -180,3 +180,94 @@ def test_a_network_that_cannot_be_computed_is_said_to_be(keras: Any) -> None:
         cnnvis.UserError, match=r"'bad' \(Broken\) fails at .* \(3\) .* it is broken"
     ):
         _maps(network, np.ones((2, 3), np.float32))
+
+
+# Data in hand
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("tensor", "tensors", "frame of labels", "column of labels", "batches", "batches alone"),
+        *("elements", "dropped remainder", "with weights", "PyDataset", "list of images"),
+    ],
+)
+def test_data_in_any_form(keras: Any, classifier: Any, images: Any, form: str) -> None:
+    import tensorflow as tf
+
+    labels = np.arange(7) % 3
+    of = tf.data.Dataset.from_tensor_slices
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, number: int) -> Any:
+            part = slice(3 * number, 3 * number + 3)
+            return images[part], labels[part]
+
+    pandas = pytest.importorskip("pandas")
+    data: Any = {
+        "tensor": lambda: tf.constant(images),
+        "tensors": lambda: (tf.constant(images), tf.constant(labels)),
+        "frame of labels": lambda: (images, pandas.DataFrame({"y": labels})),
+        "column of labels": lambda: (images, pandas.Series(["abc"[one] for one in labels])),
+        "batches": lambda: of((images, labels)).batch(3),
+        "batches alone": lambda: of(images).batch(3).prefetch(1),
+        "elements": lambda: of((images, labels)),
+        "dropped remainder": lambda: of((images, labels)).batch(7, drop_remainder=True),
+        "with weights": lambda: of((images, labels, np.ones(7))).batch(2),
+        "PyDataset": Batches,
+        "list of images": lambda: list(images),
+    }[form]()
+    found = cnnvis.run("saliency", classifier, data=data, backprop=None, filter=1)
+    np.testing.assert_allclose(found.array, _maps(classifier, images, filter=1), rtol=1e-5)
+    has_labels = form not in ("tensor", "batches alone", "list of images")
+    assert (found.labels is not None) == has_labels
+    if has_labels:
+        np.testing.assert_array_equal(found.labels, labels)
+
+
+def test_forms_that_a_sentence_refuses(classifier: Any, images: Any) -> None:
+    import tensorflow as tf
+
+    pair = (images, np.arange(7))
+    endless = tf.data.Dataset.from_tensor_slices(pair).batch(2).repeat()
+    for data, sentence in [
+        ((pair, pair), "as keras.datasets give a training and a test set; explain one"),
+        (endless, r"has no end; take as many elements as are to be explained: dataset\.take"),
+        (iter(images), "and must be a file, an array of inputs"),
+        (lambda: images, "and must be a file, an array of inputs"),
+        (tf.data.Dataset.from_tensor_slices(images).take(0), "the data set has no elements"),
+    ]:
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _maps(classifier, data)
+
+
+def test_lists_of_as_many_arrays_as_the_network_has_inputs(keras: Any) -> None:
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    ones = {"kernel_initializer": "ones", "use_bias": False}
+    tens = {"kernel_initializer": keras.initializers.Constant(10), "use_bias": False}
+    total = keras.layers.Add()([keras.layers.Dense(1, **ones)(a), keras.layers.Dense(1, **tens)(b)])
+    network = keras.Model([a, b], total)
+    one, two = np.full((2, 4), 1, np.float32), np.full((2, 4), 2, np.float32)
+    import tensorflow as tf
+
+    labels = np.arange(2)
+    dataset = tf.data.Dataset.from_tensor_slices(({"b": two, "a": one}, labels)).batch(2)
+    for data in ([one, two], ([one, two], labels), {"b": two, "a": one}, dataset):
+        found = cnnvis.run("saliency", network, data=data, backprop=None)
+        assert [target.score for target in found.targets] == [84, 84]
+    assert cnnvis.doctor(network, [one, two]).fit is not None
+    with pytest.raises(cnnvis.UserError, match="takes 2 inputs, 'a', 'b', and the data"):
+        cnnvis.run("saliency", network, data=[one, two, two], backprop=None)
+
+
+def test_data_as_nested_as_the_inputs(keras: Any) -> None:
+    left, right = keras.Input((3,)), keras.Input((2,))
+    joined = keras.layers.Concatenate()([left, right])
+    output = keras.layers.Dense(1, name="output")(joined)
+    network = keras.Model({"eyes": {"l": left, "r": right}}, output)
+    data = {"eyes": {"r": np.ones((4, 2), np.float32), "l": np.ones((4, 3), np.float32)}}
+    found = cnnvis.run("saliency", network, data=data, backprop=None)
+    assert (found.input, found.array.shape) == ("eyes/l", (4, 3))
