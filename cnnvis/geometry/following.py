@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cnnvis.errors import UserError
+from cnnvis.geometry.moving import carried
 from cnnvis.geometry.origin import Origin, of_input, together, unfollowed
-from cnnvis.geometry.probing import Probe, carried, sample
-from cnnvis.geometry.windows import slid, windows_of
+from cnnvis.geometry.probing import Probe, sample
+from cnnvis.geometry.windows import Window, Windows, slid, windows_of
 from cnnvis.graph import Call, Graph, Slot
 
 
@@ -67,20 +69,45 @@ def _through(probe: Probe, origin: Origin, channel: int) -> Origin:
     after = sizes[call.slots[probe.output]]
     if not origin.followed:
         return unfollowed(after)
-    if source == call.inputs[0]:
-        windows = windows_of(call, sizes[source], after)
+    is_first = source == call.inputs[0]
+    windows = windows_of(call, sizes[source], after, is_first=is_first)
+    if windows is not None:
+        return slid(origin, windows, after)
+    if "Concatenate" in call.kinds:
+        windows = _beside(call, origin)
         if windows is not None:
             return slid(origin, windows, after)
+    try:
+        return _asked(probe, origin, channel)
+    except UserError:  # it cannot be run by itself
+        return _alike(probe, origin)
+
+
+def _asked(probe: Probe, origin: Origin, channel: int) -> Origin:
+    """The same as a call's own answers tell it."""
     if probe.is_pointwise():
         return origin
     found = carried(probe, origin, channel % (len(origin.axes) + 1))
     if found is not None:
         return found
     measured = probe.windows()
-    if measured is not None:
-        return slid(origin, measured, after)
-    # Nothing can be told; what keeps its shape keeps its places.
-    return origin if after == sizes[source] else unfollowed(after)
+    if measured is None:
+        return _alike(probe, origin)
+    return slid(origin, measured, probe.sizes[probe.call.slots[probe.output]])
+
+
+def _alike(probe: Probe, origin: Origin) -> Origin:
+    """The same where nothing can be told: what keeps its shape keeps its places."""
+    after = probe.sizes[probe.call.slots[probe.output]]
+    return origin if after == probe.sizes[probe.source] else unfollowed(after)
+
+
+def _beside(call: Call, origin: Origin) -> Windows | None:
+    """The windows of values that are put beside each other along an axis without positions."""
+    axis = int(call.layer.axis) % (len(origin.axes) + 1) - 1
+    if axis < 0 or any(run.axis is not None for run in origin.axes[axis].runs):
+        return None
+    return [None if place == axis else Window(place) for place in range(len(origin.axes))]
 
 
 def _sizes(

@@ -68,7 +68,7 @@ def _widen(fields: dict[int, tuple[float, float]], run: Run, first: float, last:
     """Let a receptive field reach over positions of a run, from the first to the last."""
     if run.axis is not None:
         low, high = fields[run.axis]
-        ends = sorted((run.step * first, run.step * last))
+        ends = sorted((run.step * float(first), run.step * float(last)))
         fields[run.axis] = low + ends[0], high + ends[1]
 
 
@@ -81,16 +81,24 @@ def _slid(before: Positions, window: Window, size: int) -> Positions | None:
     return Positions((Run(size, run.axis, run.step * window.step),))
 
 
-def windows_of(call: Call, before: Sequence[int], after: Sequence[int]) -> Windows | None:
+def windows_of(
+    call: Call, before: Sequence[int], after: Sequence[int], *, is_first: bool = True
+) -> Windows | None:
     """Return the windows of a call whose layer says what it does with positions; None for others.
 
     Parameters
     ----------
     before, after
         The shapes of what it takes and gives, those of one sample.
+    is_first
+        Whether it takes the value first: what an attention only looks at leaves it no positions.
     """
     kinds, layer = set(call.kinds), call.layer
     kept: list[Window | None] = [Window(axis) for axis in range(len(before))]
+    if not kinds.isdisjoint(_POINTWISE) and tuple(before) == tuple(after):
+        return kept
+    if not is_first and not kinds.isdisjoint(_MIXING_CHANNELS):
+        return [None] * len(after)
     if not kinds.isdisjoint(_POOLING_ALL):
         return [None] * len(after)
     if not kinds.isdisjoint(_MIXING_CHANNELS) and len(after) == len(before):
@@ -106,6 +114,16 @@ def windows_of(call: Call, before: Sequence[int], after: Sequence[int]) -> Windo
         return _recurrent(layer, before, after)
     return _sliding(layer, before, after)
 
+
+_POINTWISE = {
+    *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "Rescaling", "Normalization"),
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
+    *("UnitNormalization", "Identity", "Masking", "ActivityRegularization"),
+    *("Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
+    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"),
+}
+"""Layers whose output has the positions of each of their inputs. A normalization over positions as
+well looks at all of them, and at its own the most."""
 
 _POOLING_ALL = {f"Global{how}Pooling{n}D" for how in ("Average", "Max") for n in (1, 2, 3)}
 _MIXING_CHANNELS = {
