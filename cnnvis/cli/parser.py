@@ -481,7 +481,8 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
         help="renderers (default: png, and terminal in a terminal). Their options go by their "
         "names: --png.cmap hot; see cnnvis show png")  # fmt: skip
     out("--out", "-o", metavar="PATH",
-        help="the file or folder to write (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
+        help="the file to write, which takes the place of another of that name, or a folder, in "
+        "which none does (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
     out("--save-chain", metavar="TOML", help="put what was typed into this file as a chain")
     _add_keeping_flags(parser)
     out("--quiet", "-q", action="store_true", help="no notes and no bars")
