@@ -353,6 +353,7 @@ class Compiled:
             log.info("%d at a time are no faster than %d", size, self._best)
             return self._best
         if 2 * size > min(BATCH, _most(bytes_each, self._measured)):
+            self._best = size
             return size
         worth = GAIN * min(times) * (remaining - 2 * size * TIMED) > self._traces.get(
             size, math.inf

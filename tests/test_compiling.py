@@ -411,3 +411,51 @@ print(found.array.shape)
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stdout) == (0, "(2, 24, 24)\n"), done.stderr[-500:]
+
+
+@pytest.mark.parametrize(
+    ("best", "sizes"), [(8, {2, 4, 8, 16}), (2, {2, 4}), (32, {2, 4, 8, 16, 32})]
+)
+def test_batches_grow_only_while_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, best: int, sizes: set[int]
+) -> None:
+    """A sample takes as long as it does in the best batch, and longer in smaller and larger ones."""
+    clock, seen = [0.0], []
+
+    def run(self: Compiled, way: str, tensors: list[Any]) -> list[Any]:
+        size = len(tensors[0])
+        is_new = (way, size) not in self._traced
+        clock[0] += size * (1 + abs(np.log2(size / best))) + (50 if is_new else 0)
+        seen.append(size)
+        return [np.asarray(tensors[0]) * 2]
+
+    monkeypatch.setattr(compiling.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(Compiled, "_run", run)
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**40)
+    large = Compiled(lambda x: (x,), layers=10**6, footprint=lambda _: compiling.FIRST // 3)
+    x = np.arange(5000, dtype=np.float32)
+    np.testing.assert_array_equal(large(x)[0], 2 * x)
+    assert set(seen) - {x.size % best} <= sizes | set(range(1, best))
+    assert set(seen) >= sizes and np.median(seen) == best
+    seen.clear()
+    np.testing.assert_array_equal(large(x)[0], 2 * x)
+    assert seen[0] == best  # which is known from then on
+    seen.clear()
+    few = Compiled(lambda x: (x,), footprint=lambda _: compiling.FIRST // 3)
+    few(x[:40])
+    assert set(seen) == {2}  # too few to repay trying another size
+    seen.clear()
+    with settled("graph", 4):
+        large(x[:40])
+    assert set(seen) == {4}
+
+
+def test_a_small_network_gets_many_samples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**40)
+    assert compiling._fitting(1000) == compiling.LARGEST
+    assert compiling._fitting(compiling.LIGHT // 100) == 64
+    assert compiling._fitting(compiling.FIRST // 40) == compiling.BATCH
+    assert compiling._fitting(compiling.FIRST // 3) == 2
+    assert compiling._fitting(compiling.FIRST * 3) == 1
+    monkeypatch.setattr(machine, "available_memory", lambda: 2 * 5000)
+    assert compiling._fitting(1000) == 4
