@@ -15,6 +15,14 @@ from typing import Any
 
 import cnnvis
 from cnnvis.loaders.config import MODELS, REFUSED, Config, layers_of, name_of, references
+from cnnvis.loaders.operations import (
+    NAMES,
+    OPERATIONS,
+    absurd,
+    make_plain_operation,
+    operation,
+    parts_of,
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -78,17 +86,21 @@ ACTIVATIONS = _words(
 )
 DTYPES = _words(
     """
-    bfloat16 bool float16 float32 float64 int16 int32 int64 int8 mixed_bfloat16 mixed_float16 string
-    uint16 uint32 uint64 uint8
+    bfloat16 bool complex128 complex64 float16 float32 float64 int16 int32 int64 int8 mixed_bfloat16
+    mixed_float16 string uint16 uint32 uint64 uint8
     """
 )
-PLAIN = _words("TensorShape __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tuple__")
+ARRAYS = _words("__numpy__ __tensor__")
+PLAIN = ARRAYS | _words("TensorShape __ellipsis__ __keras_tensor__ __slice__ __tuple__")
 """What Keras writes for values that JSON has no word for."""
 
 SIZE, LENGTH = 2**31 - 1, 2**16
 """How large a whole number may be, and how long a text."""
 
-_CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED)
+NUMBER = 2**63
+"""How large a whole number may be that a layer or an operation is called with."""
+
+_CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED) | NAMES
 CALLS = 5_000
 """How many layers may run, each as often as it is called, in nested models too."""
 
@@ -113,22 +125,32 @@ _KINDS_BY_END = {
 }
 _SHORT = {"normal", "one", "uniform", "zero"}
 _NUMBERS_OF_ANY_SIZE = {"seed", "salt", "shared_object_id"}
+_SMALLER_NUMBERS = {"pool_size": 2**16}
+"""Numbers by which something takes as long as they are large."""
+
 _FRAMES = {"MelSpectrogram", "STFTSpectrogram"}
 """Layers that make tables of their own, as large as their options say."""
 
 
-def foreign(value: Any, given: Container[str], key: str = "") -> Iterator[str]:
+def foreign(value: Any, given: Container[str], key: str = "", largest: int = SIZE) -> Iterator[str]:
     """What a piece of configuration names or asks for that is neither Keras's own nor given."""
     if isinstance(value, list):
         for item in value:
-            yield from foreign(item, given, key)
+            yield from foreign(item, given, key, largest)
     elif isinstance(value, dict):
         yield from _object(value, given)
+        if _is_in(value.get("class_name"), ARRAYS):
+            return
         for name, item in value.items():
-            yield from foreign(item, given, str(name))
+            most = NUMBER if name == "inbound_nodes" else largest
+            yield from foreign(item, given, str(name), most)
     elif isinstance(value, str):
         yield from _text(value, given, key)
-    elif isinstance(value, int) and abs(value) > SIZE and key not in _NUMBERS_OF_ANY_SIZE:
+    elif (
+        isinstance(value, int)
+        and abs(value) > min(largest, _SMALLER_NUMBERS.get(key, largest))
+        and key not in _NUMBERS_OF_ANY_SIZE
+    ):
         yield f"the number {str(value)[:20]} for {key!r}"
 
 
@@ -146,8 +168,10 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
     )
     if _is_in(kind, given):
         return
-    config = value.get("config")
-    if kind == "function":
+    config, one = value.get("config"), operation(value)
+    if one in OPERATIONS:
+        yield from absurd(value, one)
+    elif kind == "function":
         if not _is_in(config, ACTIVATIONS) and not _is_in(config, given):
             yield f"the function {_shown(config)}"
     elif not _is_in(kind, _KINDS):
@@ -156,7 +180,7 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
         yield f"the module {_shown(module)}"
     elif registered not in (None, kind) and not _is_in(registered, given):
         yield f"the class {_shown(registered)}"
-    elif kind == "__numpy__" and not _is_array(config):
+    elif kind in ARRAYS and not _is_array(config):
         yield "an array of something other than numbers"
     elif kind in _FRAMES and isinstance(config, dict):
         frames = [config.get(name) or 1 for name in ("num_mel_bins", "fft_length")]
@@ -219,6 +243,8 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
     functional
         The module of the class Functional, which has no public place.
     """
+    if isinstance(value, dict) and _is_in(value.get("class_name"), ARRAYS):
+        return
     for item in value.values() if isinstance(value, dict) else value:
         if isinstance(item, dict | list):
             made_plain(item, given, functional)
@@ -229,6 +255,10 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
         value[key] = _activation(item, given)
     kind = value.get("class_name")
     if not isinstance(kind, str) or _is_in(kind, given):
+        return
+    one = operation(value)
+    if one is not None:
+        make_plain_operation(value, one)
         return
     if kind in PLAIN:
         value.pop("module", None)
@@ -244,6 +274,34 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
         config["unroll"] = (
             False  # a loop instead of a copy of the layer for each of a million steps
         )
+
+
+def say_homes(value: Any, given: Container[str], functional: str) -> None:
+    """Write to layers of Keras that HDF5 files hold where they are, as archives say it.
+
+    Keras has another way for layers without it, on which a Softmax or a LayerNormalization loses
+    its axes where there are several, and layers within others are not found.
+
+    Parameters
+    ----------
+    value, given, functional
+        As `made_plain` takes them.
+    """
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            say_homes(item, given, functional)
+    if isinstance(value, list) or value.get("module") is not None:
+        return
+    kind, config = value.get("class_name"), value.get("config")
+    if _is_in(kind, given) or not isinstance(config, dict):
+        return
+    one = operation(value)
+    if one is not None:
+        make_plain_operation(value, one)
+    elif _is_in(kind, MODELS):
+        value["module"] = _HOMES.get(kind, functional)
+    elif _is_in(kind, LAYERS - INITIALIZERS) or (_is_in(kind, LAYERS) and "inbound_nodes" in value):
+        value["module"] = "keras.layers"
 
 
 def _activation(value: Any, given: Container[str]) -> Any:
@@ -274,9 +332,8 @@ def _calls(one: Any) -> int:
     if not isinstance(one, dict):
         return 0
     if not _is_in(one.get("class_name"), MODELS):
-        return int(_is_in(one.get("class_name"), _CALLED)) + sum(
-            _calls(item) for key, item in one.items() if key != "inbound_nodes"
-        )
+        own = parts_of(one) if _is_in(one.get("class_name"), _CALLED) else 0
+        return own + sum(_calls(item) for key, item in one.items() if key != "inbound_nodes")
     layers = layers_of(one)
     if not isinstance(layers, list):
         raise TypeError(f"{_shown(layers)} stands where its layers should")
@@ -288,19 +345,24 @@ def _calls(one: Any) -> int:
         found += _calls(layer) * max(1, len(nodes) if isinstance(nodes, list) else 1)
         if found > CALLS:
             return found
-    _require_order(one["class_name"], layers)
+    if one["class_name"] != "Sequential":
+        _require_sound_calls(layers)
     return found
 
 
-def _require_order(kind: str, layers: list[Config]) -> None:
-    if kind == "Sequential":
-        return
+def _require_sound_calls(layers: list[Config]) -> None:
+    """Refuse calls that take what no layer gives, or in an order that takes too long."""
     places = {name_of(layer): place for place, layer in enumerate(layers)}
-    behind = sum(
-        places.get(parent, 0) >= place
-        for place, layer in enumerate(layers)
-        for parent, _, _ in references(layer.get("inbound_nodes", []))
-    )
+    behind = 0
+    for place, layer in enumerate(layers):
+        for node in layer.get("inbound_nodes") or ():
+            parents = [places[one] for one, _, _ in references([node]) if one in places]
+            if not parents:  # Keras would compute it at once, however much memory it takes
+                raise cnnvis.UserError(
+                    f"the file is not loaded: it calls the layer {name_of(layer)[:80]!r} with what "
+                    "no other layer gives"
+                )
+            behind += sum(parent >= place for parent in parents)
     if behind * len(layers) > DISORDER:
         raise cnnvis.UserError(
             f"the file is not loaded: {behind:,} of the inputs of its layers come from layers that "

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.allowed import LAYERS, foreign, made_plain, require_bounded, without_training
+from cnnvis.loaders.allowed import (
+    LAYERS,
+    foreign,
+    made_plain,
+    require_bounded,
+    say_homes,
+    without_training,
+)
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
@@ -26,10 +33,15 @@ from cnnvis.loaders.config import (
 )
 from cnnvis.loaders.custom import given, given_lambdas, placed
 from cnnvis.loaders.examined import Contents
+from cnnvis.loaders.growth import bounded_operations, require_growth
 from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
 from cnnvis.loaders.legacy import repaired
-from cnnvis.loaders.sizes import require_growth, require_input_sizes, unallocated
+from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
+from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.weights import load_by_name
+
+_FUNCTIONAL = "keras.src.models.functional"
+"""Where Keras 3 has its class Functional, which has no public place."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,7 @@ def prepared(
             )
         if not asked.trust_model:
             _require_plain(config, kinds)
+        say_homes(config, kinds, _FUNCTIONAL)
     said = [
         f"replaced the code of the Lambda {name!r}, which is known, by the same arithmetic"
         for name in replaced
@@ -170,7 +183,8 @@ def built(
         return kind.from_config(config["config"])
 
     try:
-        with keras.saving.CustomObjectScope(kinds), SafeModeScope(not trusted):
+        known = {} if trusted else bounded_operations()
+        with keras.saving.CustomObjectScope({**known, **kinds}), SafeModeScope(not trusted):
             if trusted or stored is None:
                 return build()
             return unallocated(build, stored)
@@ -247,14 +261,14 @@ def _weights_refused(path: Path) -> Iterator[None]:
 
 def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
     """Why a layer's code cannot be had or must not be run; None for Keras's own and given ones."""
-    kind = layer["class_name"]
+    kind, one = layer["class_name"], operation(layer)
     if kind in kinds:
         return None
     if trusted:
         home = str(layer.get("module") or "").split(".")[0]
         is_known = kind == "Lambda" or kind in LAYERS or home not in ("", "keras")
-        return None if is_known or _is_of_keras(kind) else described(layer)
-    if kind not in LAYERS:
+        return None if one or is_known or _is_of_keras(kind) else described(layer)
+    if one in REFUSED_OPERATIONS or (one is None and kind not in LAYERS):
         return described(layer)
     named = next(foreign(layer, kinds), None)
     return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"
@@ -275,7 +289,7 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
             f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own; "
             "classes of yours are given with --custom module:Class"
         )
-    made_plain(config, kinds, "keras.src.models.functional")
+    made_plain(config, kinds, _FUNCTIONAL)
 
 
 def _load_weights(network: Any, path: Path, held: Contents) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.operations import NAMES, REFUSED_OPERATIONS, operation
 
 Config = dict[str, Any]
 
-# Layers that add nothing learned: cutting these off too leaves no doubt what the network answers.
-_WITHOUT_WEIGHTS = {
+# What adds nothing learned: cutting it off too leaves no doubt what the network answers.
+_WITHOUT_WEIGHTS = NAMES | {
     "Activation",
     "Dropout",
     "Flatten",
@@ -232,6 +233,8 @@ def references(value: Any) -> Iterator[tuple[str, int, int]]:
             name, node, index = value["keras_history"]
             yield str(name), int(node), int(index)
             return
+        if value.get("class_name") in ("__numpy__", "__tensor__"):
+            return
         value = list(value.values())
     if isinstance(value, list):
         if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
@@ -252,6 +255,8 @@ def described(layer: Config) -> str:
         return (
             f"the layer {name!r}, a call of TensorFlow's function {_short(config.get('function'))}"
         )
+    if (one := operation(layer)) in REFUSED_OPERATIONS:
+        return f"the operation {name!r} of kind {kind!r}, which {REFUSED_OPERATIONS[one]}"
     if kind in REFUSED:
         return f"the layer {name!r} of kind {kind!r}, which {REFUSED[kind]}"
     origin = layer.get("registered_name") or layer.get("module")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cnnvis
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.config import MODELS, Config, every_layer, layers_of, name_of
+from cnnvis.loaders.operations import operation
 
 
 def given(custom: Sequence[str], flag: str = "--custom") -> dict[str, Any]:
@@ -110,12 +111,30 @@ def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]
             kinds[kind] = value if is_class else _calling(value, layer)
             for key in ("module", "registered_name"):
                 one.pop(key, None)
+            is_operation = operation(one) is not None
+            if is_operation:
+                one["inbound_nodes"] = list(map(_with_values_alone, one["inbound_nodes"]))
             # Of a Lambda's own options, only what every layer has goes to what replaces it.
             kept = ("name", "trainable", "dtype")
-            if one["class_name"] == "Lambda" or not is_class:
+            if one["class_name"] == "Lambda" or not is_class or is_operation:
                 one["config"] = {key: one["config"][key] for key in kept if key in one["config"]}
+                one["config"]["name"] = name
             one["class_name"] = kind
     return kinds
+
+
+def _with_values_alone(node: Config) -> Config:
+    """The call of an operation with the values of other layers that it takes, and nothing else."""
+    values = list(_values(node))
+    return {"args": values if len(values) == 1 else [values], "kwargs": {}}
+
+
+def _values(argument: Any) -> Iterator[Any]:
+    if isinstance(argument, dict) and argument.get("class_name") == "__keras_tensor__":
+        yield argument
+    elif isinstance(argument, dict | list):
+        for one in argument.values() if isinstance(argument, dict) else argument:
+            yield from _values(one)
 
 
 def _calling(function: Any, layer: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of, read_json
+from cnnvis.loaders.operations import OPERATIONS, operation
 
 SHOWN = 100
 """How many layers, and how many things refused, are named at most."""
@@ -49,8 +50,14 @@ def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
             continue
         if kind == "Lambda":
             yield f"{described(layer)}; give it with --lambda {name_of(layer)}=module:function"
-        elif kind not in LAYERS | KERAS_2_LAYERS:
+        elif operation(layer) in OPERATIONS:
+            yield from _named(layer)
+        elif kind not in LAYERS | KERAS_2_LAYERS or operation(layer) is not None:
             yield f"{described(layer)}; give it with --custom {name_of(layer)}=module:Class"
         else:
-            for named in islice(foreign(layer, ()), 3):
-                yield f"the layer {name_of(layer)!r} names {named}"
+            yield from _named(layer)
+
+
+def _named(layer: Config) -> Iterator[str]:
+    for named in islice(foreign(layer, ()), 3):
+        yield f"the layer {name_of(layer)!r} names {named}"

@@ -30,7 +30,8 @@ from cnnvis.loaders.config import (
 )
 from cnnvis.loaders.custom import placed
 from cnnvis.loaders.examined import Contents
-from cnnvis.loaders.sizes import counting, require_growth
+from cnnvis.loaders.growth import require_growth
+from cnnvis.loaders.sizes import counting
 
 _CALLS = {"TFOpLambda", "SlicingOpLambda"}
 """Layers that stand for a call of one of TensorFlow's functions."""

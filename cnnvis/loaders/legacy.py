@@ -10,6 +10,7 @@ from typing import Any
 
 import cnnvis
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of, references
+from cnnvis.loaders.operations import operation
 
 
 def repaired(
@@ -64,7 +65,7 @@ def _repairs(one: Config, custom: Mapping[str, Any]) -> Iterator[str]:
         yield from _repair_sequential(one)
     elif kind in MODELS:
         yield from _repair_functional(one)
-    elif isinstance(one.get("config"), dict):
+    elif isinstance(one.get("config"), dict) and operation(one) is None:
         yield from _repair_initializers(one["config"])
         yield from _repair_layer(one, custom)
 
@@ -97,6 +98,8 @@ def _dropped(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
     """Take out of a layer what Keras 3 does not know and what changes nothing."""
     config, kind = layer.get("config"), layer.get("class_name")
     if kind in MODELS or kind in custom or kind == "Lambda" or not isinstance(config, dict):
+        return
+    if operation(layer) is not None:
         return
     known = _parameters(str(kind))
     for name in list(config):

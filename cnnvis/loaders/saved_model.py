@@ -63,7 +63,7 @@ def _network_in(
     known: dict[str, Any],
 ) -> cnnvis.LoadedNetwork:
     from cnnvis.loaders.building import Asked, built, prepared, require_model
-    from cnnvis.loaders.sizes import require_growth
+    from cnnvis.loaders.growth import require_growth
 
     described = path / "keras_metadata.pb"
     if not described.is_file():

@@ -601,6 +601,84 @@ def large(canary: Path) -> dict[str, Config]:
     }
 
 
+def operation(kind: str, *arguments: Any, module: str = "numpy", **options: Any) -> Config:
+    """The network of an operation of `keras.ops` alone, called with what stands beside its input."""
+    config = sound()
+    one = call(layer(kind, "hidden"), "input")
+    one.update(module=f"keras.src.ops.{module}", registered_name=kind)
+    one["config"] = {"name": "hidden", **options}
+    one["inbound_nodes"][0]["args"] += arguments
+    config["config"]["layers"][1:] = [one]
+    config["config"]["output_layers"] = [["hidden", 0, 0]]
+    return config
+
+
+def absurd_operations() -> dict[str, Config]:
+    """Networks of an operation that makes absurdly much of four values, or takes without end."""
+    many = 10**9
+    zero = {"class_name": "__numpy__", "config": {"value": [[0]], "dtype": "int32"}}
+    found = {
+        "broadcast": operation("BroadcastTo", shape=[10**5, 10**5, 4]),
+        "repeated": operation("Repeat", repeats=many, axis=1),
+        "more samples": operation("Repeat", repeats=many, axis=0),
+        "tiled": operation("Tile", repeats=[10**5, 10**5]),
+        "padded": operation("Pad", pad_width=[[0, 0], [many, many]], mode="constant"),
+        "a diagonal": operation("Diagflat", k=many),
+        "one of many": operation("OneHot", module="nn", num_classes=many),
+        "counted": operation("MultiHot", module="nn", num_classes=many),
+        "spaced": operation("Linspace", 1.0, num=many),
+        "powers": operation("Vander", N=many),
+        "a spectrum": operation("RFFT", module="math", fft_length=many),
+        "a spectrum of nothing": operation("RFFT", module="math", fft_length=0),
+        "filled": operation("Full", shape=[10**5, 10**5]),
+        "scattered": operation("Scatter", zero, module="core", shape=[many, 4]),
+        "differences": operation("Diff", n=many),
+        "rounded": operation("Round", decimals=many),
+        "parts": operation("Split", indices_or_sections=many, axis=1),
+        "equal parts": operation("ArraySplit", indices_or_sections=many, axis=0),
+        "taken apart": operation("Unstack", module="core", num=many, axis=1),
+        "an axis far away": operation("Trapezoid", axis=many),
+        "axes without end": operation("Tensordot", zero, axes=many),
+        "a blur": operation("GaussianBlur", module="image", kernel_size=[10**5, 10**5]),
+        "counted by its input": operation("Bincount"),
+    }
+    # Of numbers alone, Keras would compute at once.
+    alone = operation("Full", shape=[10**5, 10**5])
+    alone["config"]["layers"][1]["inbound_nodes"][0]["args"] = [1.0]
+    picture = {"class_name": "__numpy__", "config": {"value": [[[[1.0]]]], "dtype": "float32"}}
+    enlarged = pictures(layer("UpSampling2D", "up", size=[10**5, 10**5]))
+    enlarged["config"]["layers"][2]["inbound_nodes"][0]["args"] = [picture]
+    return {**found, "of numbers alone": alone, "a layer of numbers alone": enlarged}
+
+
+def foreign_operations(canary: Path) -> dict[str, Config]:
+    """Networks of operations that run, read or name something."""
+    code = {"class_name": "__lambda__", "config": {"code": _bytecode(canary)}}
+    found = {
+        "map by bytecode": operation("Map", code, module="core"),
+        "map by a function": operation("Map", _function("os", "system"), module="core"),
+        "vectorized by a function": operation(
+            "VectorizedMap", module="core", function=_function("os", "system")
+        ),
+        "while": operation("WhileLoop", module="core", cond=code, body=code),
+        "switch": operation("Switch", [code], module="core"),
+        "derivative": operation("JVP", code, module="linalg"),
+        "random values": operation("ElasticTransform", module="image"),
+        "of another module": operation("Multiply", 2.0),
+        "that is a function": operation("get_file", module="numpy"),
+        "that is none": operation("Layer"),
+        "with an object": operation("Multiply", _object(MARKER, "Touch")),
+        "with an array of objects": operation(
+            "Multiply", {"class_name": "__numpy__", "config": {"value": [1], "dtype": "O"}}
+        ),
+        "with a type of another name": operation("Cast", module="core", dtype=MARKER),
+        "of a name of another": operation("Multiply", 2.0),
+    }
+    found["of another module"]["config"]["layers"][1]["module"] = f"{MARKER}.ops"
+    found["of a name of another"]["config"]["layers"][1]["registered_name"] = MARKER
+    return found
+
+
 TEXTS = {
     "empty": "",
     "not json": "{",
@@ -637,6 +715,11 @@ def configurations(folder: Path, canary: Path) -> Iterator[Case]:
             number += 1
             path = write(folder / f"{number}.{end}", config, CONV)
             yield Case(f"{end}: {name}", str(path), may_load=name in mended)
+    for name, config in {**absurd_operations(), **foreign_operations(canary)}.items():
+        for write, end in ((write_h5, "h5"), (write_keras, "keras")):
+            number += 1
+            path = write(folder / f"{number}.{end}", config, [])
+            yield Case(f"{end}: operation {name}", str(path))
     for name, text in TEXTS.items():
         number += 1
         yield Case(f"keras: {name}", str(write_keras(folder / f"{number}.keras", text)))

@@ -227,7 +227,7 @@ def test_a_lambda_that_is_known_is_computed_and_not_run(reference: Path, tmp_pat
 
 
 def test_cutting_goes_on_to_all_that_depends_on_it() -> None:
-    def layer(name: str, *parents: str, kind: str = "Add") -> dict[str, Any]:
+    def layer(name: str, *parents: str, kind: str = "Dense") -> dict[str, Any]:
         nodes = [[[parent, 0, 0, {}] for parent in parents]] if parents else []
         return {"class_name": kind, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
 
