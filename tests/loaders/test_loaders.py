@@ -46,6 +46,26 @@ def test_functional_networks_with_branches(keras: Any, tmp_path: Path, suffix: s
     np.testing.assert_allclose(model.predict(x), network.predict(x, verbose=0), 1e-5)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_layers_over_several_axes(keras: Any, tmp_path: Path, suffix: str) -> None:
+    """Keras's own way with HDF5 leaves these at their last axis."""
+    layers = keras.layers
+    inputs = layers.Input((4, 6, 3))
+    network = keras.Model(
+        inputs,
+        [
+            layers.Softmax(axis=(1, 2))(inputs),
+            layers.UnitNormalization(axis=(1, 2))(inputs),
+            layers.LayerNormalization(axis=(1, 2))(inputs),
+            layers.TimeDistributed(layers.Softmax(axis=(1, 2)))(inputs[..., None]),
+        ],
+    )
+    x = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
+    model = cnnvis.load_model(_saved(network, tmp_path / f"model{suffix}"))
+    for one, other in zip(network(x), model.network(x), strict=True):
+        np.testing.assert_allclose(one, other, 1e-6)
+
+
 def _with_lambda(keras: Any, ran: list[Any], place: str) -> Any:
     """A network with a Lambda behind the output, after a layer in the middle, or right at first."""
     layers = keras.layers
