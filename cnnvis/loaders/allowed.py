@@ -222,15 +222,6 @@ def _shown(value: Any) -> str:
     return repr(str(value)[:80])
 
 
-def without_training(value: Any) -> None:
-    """Take out of a configuration how its networks were trained: losses, metrics, optimizers."""
-    if isinstance(value, dict):
-        value.pop("compile_config", None)
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list):
-            without_training(item)
-
-
 def made_plain(value: Any, given: Container[str], functional: str) -> None:
     """Write anew where Keras is to look for what a configuration names; nothing is looked for else.
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from cnnvis.loaders.allowed import (
     made_plain,
     require_bounded,
     say_homes,
-    without_training,
 )
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.complaints import complaint
@@ -38,6 +37,7 @@ from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
 from cnnvis.loaders.legacy import repaired
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
+from cnnvis.loaders.training import without_foreign_makers, without_training
 from cnnvis.loaders.weights import load_by_name
 
 _FUNCTIONAL = "keras.src.models.functional"
@@ -90,9 +90,11 @@ def network_of(
         If nothing that could be explained can be built, or the weights do not fit.
     """
     own = require_model(config, path, asked)
+    left_out = without_foreign_makers(config, own)
     if is_keras_2 or keras_2_needed(config, own):
         why = "it is a .keras file of Keras 2" if is_keras_2 else "it calls TensorFlow's functions"
-        return keras_2_network(config, path, origin, held, own, why, trusted=asked.trust_model)
+        loaded = keras_2_network(config, path, origin, held, own, why, trusted=asked.trust_model)
+        return replace(loaded, repairs=(*loaded.repairs, *left_out))
     as_it_was = copy.deepcopy(config)
     kinds, repairs, cut = prepared(config, own, asked)
     try:
@@ -102,9 +104,10 @@ def network_of(
             raise
         try:
             why = "Keras 3 cannot build it"
-            return keras_2_network(
+            loaded = keras_2_network(
                 as_it_was, path, origin, held, own, why, trusted=asked.trust_model
             )
+            return replace(loaded, repairs=(*loaded.repairs, *left_out))
         except cnnvis.UserError as error:
             # What Keras 3 said is of more help, unless tf_keras was not there to try.
             raise error if isinstance(error.__cause__, ImportError) else refused from error
@@ -115,7 +118,7 @@ def network_of(
             _load_weights(network, path, held)
     if not asked.trust_model:
         require_growth(network)
-    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned, origin)
+    return cnnvis.LoadedNetwork(network, (*repairs, *left_out), cut.reasons, cut.learned, origin)
 
 
 def prepared(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -10,6 +11,7 @@ from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of, read_json
 from cnnvis.loaders.operations import OPERATIONS, operation
+from cnnvis.loaders.training import without_foreign_makers
 
 SHOWN = 100
 """How many layers, and how many things refused, are named at most."""
@@ -28,6 +30,8 @@ def findings(about: Mapping[str, Any]) -> dict[str, Any]:
         config = read_json(str(about["text"]))
     except (KeyError, ValueError):
         return found
+    with suppress(TypeError, AttributeError, RecursionError):  # it may be anything
+        without_foreign_makers(config, ())
     layers = list(islice(every_layer(config), SHOWN))
     found["layers"] = [
         (name_of(layer)[:SHOWN], str(layer.get("class_name"))[:SHOWN]) for layer in layers

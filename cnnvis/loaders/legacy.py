@@ -80,7 +80,7 @@ def _repair_initializers(config: Config) -> Iterator[str]:
 def _repair_layer(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
     config, kind = layer["config"], layer["class_name"]
     axis = config.get("axis")
-    if "Normalization" in str(kind) and isinstance(axis, list) and len(axis) == 1:
+    if "BatchNormalization" in str(kind) and isinstance(axis, list) and len(axis) == 1:
         config["axis"] = axis[0]
         yield (
             "wrote the axis of a normalization as a number, since TensorFlow before 2.4 wrote a list"

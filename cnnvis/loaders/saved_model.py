@@ -64,6 +64,7 @@ def _network_in(
 ) -> cnnvis.LoadedNetwork:
     from cnnvis.loaders.building import Asked, built, prepared, require_model
     from cnnvis.loaders.growth import require_growth
+    from cnnvis.loaders.training import without_foreign_makers
 
     described = path / "keras_metadata.pb"
     if not described.is_file():
@@ -84,6 +85,7 @@ def _network_in(
         )
     asked = Asked(custom, lambdas, input_shape, trust_model)
     own = require_model(config, path, asked)
+    left_out = without_foreign_makers(config, own)
     stored = Checkpoint(path / "variables" / "variables")
     known["parameters"] = stored.values
     kinds, repairs, cut = prepared(config, own, asked)
@@ -101,7 +103,7 @@ def _network_in(
         ) from error
     if not trust_model:
         require_growth(network)
-    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned, ORIGIN)
+    return cnnvis.LoadedNetwork(network, (*repairs, *left_out), cut.reasons, cut.learned, ORIGIN)
 
 
 def _nodes(path: Path) -> dict[str, Any]:

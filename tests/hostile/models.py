@@ -494,6 +494,15 @@ def changes(canary: Path) -> dict[str, Change]:
     return found
 
 
+NOT_NEEDED = (
+    *("initializer of bytecode", "initializer of another module", "initializer that draws"),
+    *("initializer that is a function", "initializer by name", "initializer of the bias"),
+    *("regularizer of another module", "regularizer by name"),
+    *("constraint of another module", "constraint by name"),
+)
+"""What does nothing once weights are there, and is left out."""
+
+
 def _calls_of(parent: str, node: int = 0) -> list[Any]:
     found = call({}, parent)["inbound_nodes"]
     found[0]["args"][0]["config"]["keras_history"][1] = node
@@ -701,7 +710,10 @@ TEXTS = {
 def configurations(folder: Path, canary: Path) -> Iterator[Case]:
     folder.mkdir()
     number = 0
-    mended = ("outputs of a later call", "layer without a name", "padded by numbers of any size")
+    mended = (
+        *("outputs of a later call", "layer without a name", "padded by numbers of any size"),
+        *NOT_NEEDED,
+    )
     for name, change in changes(canary).items():
         config = _changed(change)
         for write, end in ((write_h5, "h5"), (write_keras, "keras")):

@@ -149,7 +149,7 @@ def test_doctor_says_what_is_refused(keras: Any, tmp_path: Path, typed: Typed) -
     code = base64.b64encode(marshal.dumps(compile(f"open({str(ran)!r}, 'w')", "", "eval")))
     settings = {"name": "hidden", "function": [code.decode(), None, None]}
     config["config"]["layers"][1].update(class_name="Lambda", config=settings)
-    config["config"]["layers"][2]["config"]["kernel_initializer"] = {
+    config["config"]["layers"][2]["config"]["activation"] = {
         "module": "stranger",
         "class_name": "Touch",
         "config": {},
