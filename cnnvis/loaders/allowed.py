@@ -14,6 +14,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.application_layers import application_layer, make_plain_application_layer
 from cnnvis.loaders.config import MODELS, REFUSED, Config, layers_of, name_of, references
 from cnnvis.loaders.operations import (
     NAMES,
@@ -33,25 +34,28 @@ LAYERS = _words(
     """
     Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
     AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
-    AdditiveAttention AlphaDropout Attention AutoContrast Average AveragePooling1D AveragePooling2D
-    AveragePooling3D AvgPool1D AvgPool2D AvgPool3D BatchNormalization Bidirectional CategoryEncoding
-    CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose
-    ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution1DTranspose Convolution2D
-    Convolution2DTranspose Convolution3D Convolution3DTranspose Cropping1D Cropping2D Cropping3D
-    Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding
-    Equalization Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
-    GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D
-    GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
-    GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity InputLayer LSTM LSTMCell
-    LayerNormalization LeakyReLU Masking MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D
-    MaxPooling3D Maximum MelSpectrogram Minimum MultiHeadAttention Multiply Normalization PReLU
-    Permute RMSNormalization RNN RandomBrightness RandomColorDegeneration RandomColorJitter
-    RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
-    RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation
-    RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom ReLU RepeatVector
-    Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
-    SeparableConvolution1D SeparableConvolution2D SimpleRNN SimpleRNNCell Softmax Solarization
-    SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
+    AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average AveragePooling1D
+    AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D AvgPool3D BatchNormalization
+    Bidirectional CategoryEncoding CenterCrop Concatenate
+    ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose Conv2D Conv2DTranspose
+    Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution1DTranspose
+    Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose Cropping1D
+    Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot
+    Dropout ELU EinsumDense Embedding Equalization Flatten GRU GRUCell GaussianDropout
+    GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D
+    GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization
+    GroupQueryAttention Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking
+    MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D
+    Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute
+    Pipeline RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration
+    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
+    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
+    RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
+    RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing
+    ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D
+    SeparableConvolution2D SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D
+    SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
     TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D
     ZeroPadding2D ZeroPadding3D
     """
@@ -76,7 +80,20 @@ INITIALIZERS = _words(
 )
 REGULARIZERS = _words("L1 L1L2 L2 OrthogonalRegularizer")
 CONSTRAINTS = _words("MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm")
-POLICIES = _words("DTypePolicy FloatDTypePolicy Policy")
+_PLAIN_POLICIES = _words("DTypePolicy FloatDTypePolicy Policy")
+POLICIES = _PLAIN_POLICIES | _words(
+    """
+    AWQDTypePolicy DTypePolicyMap GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy
+    QuantizedFloat8DTypePolicy
+    """
+)
+QUANTIZERS = _words(
+    """
+    AWQConfig AbsMaxQuantizer Float8QuantizationConfig GPTQConfig Int4QuantizationConfig
+    Int8QuantizationConfig QuantizationConfig Quantizer
+    """
+)
+"""How numbers are kept in fewer bits; what these were fitted with is not in a file."""
 ACTIVATIONS = _words(
     """
     celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
@@ -112,11 +129,16 @@ _HOMES = {
     **dict.fromkeys(REGULARIZERS, "keras.regularizers"),
     **dict.fromkeys(CONSTRAINTS, "keras.constraints"),
     **dict.fromkeys(("Model", "Sequential"), "keras"),
+    **dict.fromkeys(POLICIES, "keras.dtype_policies"),
     **dict.fromkeys(("DTypePolicy", "FloatDTypePolicy"), "keras"),
     "Policy": "keras.mixed_precision",
+    **dict.fromkeys(QUANTIZERS, "keras.quantizers"),
     **dict.fromkeys(INITIALIZERS - LAYERS, "keras.initializers"),
 }
 _HOME = re.compile(r"((tf_|tensorflow\.|tensorflow\.python\.)?keras(\.[A-Za-z_]\w*)*|builtins)")
+_MODE = re.compile(r"int8|float8|int4(/-?\d{1,6})?|(gptq|awq)/\d/-?\d{1,6}")
+_QUANTIZED = re.compile(rf"({_MODE.pattern})_from_(\w+)")
+_PLACE = re.compile(r"[\w./-]{0,500}")
 _KINDS_BY_END = {
     "activation": ACTIVATIONS,
     "initializer": INITIALIZERS,
@@ -125,11 +147,22 @@ _KINDS_BY_END = {
 }
 _SHORT = {"normal", "one", "uniform", "zero"}
 _NUMBERS_OF_ANY_SIZE = {"seed", "salt", "shared_object_id"}
-_SMALLER_NUMBERS = {"pool_size": 2**16}
+_SMALLER_NUMBERS = {
+    "chain_depth": 100,
+    "num_chains": 100,
+    "num_ops": 100,
+    "pool_size": 2**16,
+    "tile_grid_size": 2**10,
+}
 """Numbers by which something takes as long as they are large."""
 
 _FRAMES = {"MelSpectrogram", "STFTSpectrogram"}
 """Layers that make tables of their own, as large as their options say."""
+
+
+def is_layer(layer: Config) -> bool:
+    """Whether a layer of Keras 3 is described that does mathematics and nothing else."""
+    return _is_in(layer.get("class_name"), LAYERS) or application_layer(layer) is not None
 
 
 def foreign(value: Any, given: Container[str], key: str = "", largest: int = SIZE) -> Iterator[str]:
@@ -171,6 +204,8 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
     config, one = value.get("config"), operation(value)
     if one in OPERATIONS:
         yield from absurd(value, one)
+    elif application_layer(value) is not None:
+        return
     elif kind == "function":
         if not _is_in(config, ACTIVATIONS) and not _is_in(config, given):
             yield f"the function {_shown(config)}"
@@ -186,13 +221,35 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
         frames = [config.get(name) or 1 for name in ("num_mel_bins", "fft_length")]
         if any(not isinstance(one, int) or one > 2**13 for one in frames):
             yield f"a table of {frames[0]} x {frames[1]} values in a {kind}"
-    elif kind in POLICIES and not (isinstance(config, dict) and _is_in(config.get("name"), DTYPES)):
+    elif kind in POLICIES and not _is_policy(kind, config):
         yield f"the type of numbers {_shown(config)}"
 
 
 _KINDS = (
-    LAYERS | KERAS_2_LAYERS | INITIALIZERS | REGULARIZERS | CONSTRAINTS | POLICIES | PLAIN | MODELS
+    LAYERS
+    | KERAS_2_LAYERS
+    | INITIALIZERS
+    | REGULARIZERS
+    | CONSTRAINTS
+    | POLICIES
+    | QUANTIZERS
+    | PLAIN
+    | MODELS
 )
+
+
+def _is_policy(kind: str, config: Any) -> bool:
+    """Whether a description of a type of numbers names one that Keras has."""
+    if not isinstance(config, dict):
+        return False
+    if kind in _PLAIN_POLICIES:
+        return config.get("name", "") is None or _is_in(config.get("name"), DTYPES)
+    if kind == "DTypePolicyMap":  # Keras takes the names in it for regular expressions
+        places = config.get("policy_map")
+        return isinstance(places, dict) and all(map(_PLACE.fullmatch, places))
+    mode, source = config.get("mode"), config.get("source_name")
+    is_known = isinstance(mode, str) and _MODE.fullmatch(mode) is not None
+    return is_known and (source is None or _is_in(source, DTYPES))
 
 
 def _is_array(config: Any) -> bool:
@@ -208,7 +265,7 @@ def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
     """What a text stands for, where it stands for a function or a type of numbers."""
     if len(value) > LENGTH:
         yield f"a text of {len(value):,} letters for {key!r}"
-    elif key.endswith("dtype") and value not in DTYPES:
+    elif key.endswith("dtype") and not _is_type(value):
         yield f"the type of numbers {_shown(value)}"
     elif value not in given:
         for end, known in _KINDS_BY_END.items():
@@ -216,6 +273,11 @@ def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
             plain = {value, "".join(part.capitalize() for part in value.split("_"))}
             if key.endswith(end) and plain.isdisjoint(known | _SHORT):
                 yield f"the {end} {_shown(value)}"
+
+
+def _is_type(name: str) -> bool:
+    found = _QUANTIZED.fullmatch(name)
+    return name in DTYPES or (found is not None and found[found.lastindex or 0] in DTYPES)
 
 
 def _shown(value: Any) -> str:
@@ -247,9 +309,12 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
     kind = value.get("class_name")
     if not isinstance(kind, str) or _is_in(kind, given):
         return
-    one = operation(value)
+    one, special = operation(value), application_layer(value)
     if one is not None:
         make_plain_operation(value, one)
+        return
+    if special is not None:
+        make_plain_application_layer(value, special)
         return
     if kind in PLAIN:
         value.pop("module", None)
@@ -286,9 +351,11 @@ def say_homes(value: Any, given: Container[str], functional: str) -> None:
     kind, config = value.get("class_name"), value.get("config")
     if _is_in(kind, given) or not isinstance(config, dict):
         return
-    one = operation(value)
+    one, special = operation(value), application_layer(value)
     if one is not None:
         make_plain_operation(value, one)
+    elif special is not None:
+        make_plain_application_layer(value, special)
     elif _is_in(kind, MODELS):
         value["module"] = _HOMES.get(kind, functional)
     elif _is_in(kind, LAYERS - INITIALIZERS) or (_is_in(kind, LAYERS) and "inbound_nodes" in value):
@@ -333,7 +400,7 @@ def _calls(one: Any) -> int:
         if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
             raise TypeError(f"{_shown(layer)} stands where a layer should")
         nodes = layer.get("inbound_nodes")
-        found += _calls(layer) * max(1, len(nodes) if isinstance(nodes, list) else 1)
+        found += max(1, _calls(layer)) * max(1, len(nodes) if isinstance(nodes, list) else 1)
         if found > CALLS:
             return found
     if one["class_name"] != "Sequential":

@@ -13,8 +13,8 @@ from typing import Any
 
 import cnnvis
 from cnnvis.loaders.allowed import (
-    LAYERS,
     foreign,
+    is_layer,
     made_plain,
     require_bounded,
     say_homes,
@@ -269,9 +269,9 @@ def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str |
         return None
     if trusted:
         home = str(layer.get("module") or "").split(".")[0]
-        is_known = kind == "Lambda" or kind in LAYERS or home not in ("", "keras")
+        is_known = kind == "Lambda" or is_layer(layer) or home not in ("", "keras")
         return None if one or is_known or _is_of_keras(kind) else described(layer)
-    if one in REFUSED_OPERATIONS or (one is None and kind not in LAYERS):
+    if one in REFUSED_OPERATIONS or (one is None and not is_layer(layer)):
         return described(layer)
     named = next(foreign(layer, kinds), None)
     return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"

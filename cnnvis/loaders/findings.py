@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign
+from cnnvis.loaders.allowed import KERAS_2_LAYERS, foreign, is_layer
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of, read_json
 from cnnvis.loaders.operations import OPERATIONS, operation
@@ -56,7 +56,7 @@ def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
             yield f"{described(layer)}; give it with --lambda {name_of(layer)}=module:function"
         elif operation(layer) in OPERATIONS:
             yield from _named(layer)
-        elif kind not in LAYERS | KERAS_2_LAYERS or operation(layer) is not None:
+        elif (kind not in KERAS_2_LAYERS and not is_layer(layer)) or operation(layer):
             yield f"{described(layer)}; give it with --custom {name_of(layer)}=module:Class"
         else:
             yield from _named(layer)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign, made_plain
+from cnnvis.loaders.allowed import KERAS_2_LAYERS, foreign, is_layer, made_plain
+from cnnvis.loaders.application_layers import application_classes_of_keras_2
 from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
     MODELS,
@@ -139,7 +140,7 @@ def keras_2_network(
             _require_plain(config, kinds, path)
         with (
             nullcontext() if trusted else counting(held.values),
-            tf_keras.utils.custom_object_scope(kinds),
+            tf_keras.utils.custom_object_scope({**application_classes_of_keras_2(), **kinds}),
         ):
             if "module" in config:
                 network = tf_keras.saving.deserialize_keras_object(config, safe_mode=not trusted)
@@ -244,7 +245,7 @@ def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str |
         return None
     if trusted and hasattr(tf_keras.layers, str(kind)):
         return None
-    if kind not in LAYERS | KERAS_2_LAYERS:
+    if kind not in KERAS_2_LAYERS and not is_layer(layer):
         return described(layer)
     named = next(foreign(layer, kinds), None)
     return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"

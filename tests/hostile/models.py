@@ -344,6 +344,28 @@ def changes(canary: Path) -> dict[str, Change]:
         "policy of small numbers": _in_hidden(
             dtype=_object("keras", "QuantizedDTypePolicy", {"mode": "int8"})
         ),
+        "policies by slow expressions": _in_hidden(
+            name="a" * 60,
+            dtype=_object(
+                "keras.dtype_policies",
+                "DTypePolicyMap",
+                {"default_policy": "float32", "policy_map": {"(a+)+$": "float32"}},
+            ),
+        ),
+        "policy of a mode without end": _in_hidden(
+            dtype=_object(
+                "keras.dtype_policies",
+                "Int4DTypePolicy",
+                {"mode": "int4/" + "9" * 10_000, "source_name": "float32"},
+            )
+        ),
+        "small numbers by another's code": _in_hidden(
+            quantization_config=_object(
+                "keras.quantizers",
+                "Int8QuantizationConfig",
+                {"weight_quantizer": _object(MARKER, "Touch"), "activation_quantizer": None},
+            )
+        ),
         "type of numbers of another name": _in_hidden(dtype=MARKER),
         "array of objects": _in_hidden(
             extra={"class_name": "__numpy__", "config": {"value": [1], "dtype": "O"}}
@@ -383,6 +405,7 @@ def changes(canary: Path) -> dict[str, Change]:
         "jax layer": _in_place_of_hidden("JaxLayer", call_fn=_function(MARKER, "run")),
         "flax layer": _in_place_of_hidden("FlaxLayer", module=_object(MARKER, "Touch")),
         "words hashed": _in_place_of_hidden("Hashing", num_bins=3),
+        "operations in a chain without end": _in_place_of_hidden("AugMix", chain_depth=10**9),
         "layers in a pipeline": _in_place_of_hidden("Pipeline", layers=[_object(MARKER, "Touch")]),
         "bare layer": _in_place_of_hidden("Layer"),
         "wrapper": _in_place_of_hidden("Wrapper", layer=_object(MARKER, "Touch")),
