@@ -38,7 +38,7 @@ from cnnvis.loaders.legacy import repaired
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.training import without_foreign_makers, without_training
-from cnnvis.loaders.weights import load_by_name
+from cnnvis.loaders.weights import load_by_name, unpacked
 
 _FUNCTIONAL = "keras.src.models.functional"
 """Where Keras 3 has its class Functional, which has no public place."""
@@ -89,6 +89,8 @@ def network_of(
     UserError
         If nothing that could be explained can be built, or the weights do not fit.
     """
+    import keras
+
     own = require_model(config, path, asked)
     left_out = without_foreign_makers(config, own)
     if is_keras_2 or keras_2_needed(config, own):
@@ -112,7 +114,10 @@ def network_of(
             # What Keras 3 said is of more help, unless tf_keras was not there to try.
             raise error if isinstance(error.__cause__, ImportError) else refused from error
     with _weights_refused(path):
-        if cut.reasons and held.is_by_layers:
+        if held.is_archive:
+            with unpacked(path, as_it_was, network) as weights:
+                keras.saving.load_weights(network, weights)
+        elif cut.reasons and held.is_by_layers:
             load_by_name(network, path)
         else:
             _load_weights(network, path, held)
@@ -296,12 +301,10 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
 
 
 def _load_weights(network: Any, path: Path, held: Contents) -> None:
-    """Keras's own loading, which goes by the file's name where it should go by what is in it."""
+    """Keras's own loading of HDF5, which goes by a file's name where it should go by its content."""
     import keras
 
-    if held.is_archive:
-        name, is_called_so = "model.keras", path.suffix == ".keras"
-    elif held.is_by_layers:
+    if held.is_by_layers:
         name, is_called_so = "model.h5", path.suffix in (".h5", ".hdf5")
         is_called_so &= not path.name.endswith(".weights.h5")
     else:

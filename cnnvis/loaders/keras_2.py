@@ -9,9 +9,6 @@ from __future__ import annotations
 import copy
 import math
 import re
-import shutil
-import tempfile
-import zipfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from cnnvis.loaders.custom import placed
 from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.growth import require_growth
 from cnnvis.loaders.sizes import counting
+from cnnvis.loaders.weights import load_by_name, unpacked
 
 _CALLS = {"TFOpLambda", "SlicingOpLambda"}
 """Layers that stand for a call of one of TensorFlow's functions."""
@@ -128,7 +126,7 @@ def keras_2_network(
             "pip install 'cnnvis[tf-keras]'"
         ) from error
 
-    config = copy.deepcopy(config)
+    as_it_was, config = config, copy.deepcopy(config)
     try:
         _require_callable(config)
         kinds = placed(config, given, tf_keras.layers.Layer)
@@ -146,7 +144,7 @@ def keras_2_network(
                 network = tf_keras.saving.deserialize_keras_object(config, safe_mode=not trusted)
             else:
                 network = tf_keras.layers.deserialize(config, custom_objects=kinds)
-        _load_weights(network, path, held, by_name=bool(cut.reasons))
+        _load_weights(network, path, held, as_it_was, by_name=bool(cut.reasons))
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever a stranger's numbers and words make tf_keras raise
@@ -210,20 +208,16 @@ def _require_callable(model: Config) -> None:
         raise ValueError(f"the layer {name!r} waits for itself")
 
 
-def _load_weights(network: Any, path: Path, held: Contents, *, by_name: bool) -> None:
-    if not held.is_archive:
-        if by_name:
-            from cnnvis.loaders.weights import load_by_name
-
-            load_by_name(network, path)
-        else:
-            network.load_weights(str(path))
-        return
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "model.weights.h5"
-        with archive.open("model.weights.h5") as packed, weights.open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-        network.load_weights(str(weights))
+def _load_weights(
+    network: Any, path: Path, held: Contents, config: Config, *, by_name: bool
+) -> None:
+    if held.is_archive:
+        with unpacked(path, config, network) as weights:
+            network.load_weights(str(weights))
+    elif by_name:
+        load_by_name(network, path)
+    else:
+        network.load_weights(str(path))
 
 
 def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
