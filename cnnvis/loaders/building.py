@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,14 +29,13 @@ from cnnvis.loaders.config import (
     name_of,
 )
 from cnnvis.loaders.custom import given, given_lambdas, placed
-from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.growth import bounded_operations, require_growth
 from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
 from cnnvis.loaders.legacy import repaired
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.training import without_foreign_makers, without_training
-from cnnvis.loaders.weights import load_by_name, unpacked
+from cnnvis.loaders.weights import Weights
 
 _FUNCTIONAL = "keras.src.models.functional"
 """Where Keras 3 has its class Functional, which has no public place."""
@@ -62,23 +59,21 @@ def network_of(
     config: Config,
     path: Path,
     origin: str,
-    held: Contents,
+    weights: Weights,
     asked: Asked,
     *,
     is_keras_2: bool = False,
 ) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with the weights that `path` holds for it.
+    """The network that a configuration describes, with its weights.
 
     Parameters
     ----------
     config
         As it stands in the file.
-    path
-        The file of the weights.
-    origin
-        What the file is and what wrote it.
-    held
-        What was found in the file before it was opened.
+    path, origin
+        The file, and what it is and what wrote it.
+    weights
+        The weights in it.
     asked
         What a person says about it.
     is_keras_2
@@ -89,38 +84,32 @@ def network_of(
     UserError
         If nothing that could be explained can be built, or the weights do not fit.
     """
-    import keras
-
     own = require_model(config, path, asked)
     left_out = without_foreign_makers(config, own)
-    if is_keras_2 or keras_2_needed(config, own):
-        why = "it is a .keras file of Keras 2" if is_keras_2 else "it calls TensorFlow's functions"
-        loaded = keras_2_network(config, path, origin, held, own, why, trusted=asked.trust_model)
-        return replace(loaded, repairs=(*loaded.repairs, *left_out))
     as_it_was = copy.deepcopy(config)
+
+    def by_keras_2(why: str) -> cnnvis.LoadedNetwork:
+        trusted = asked.trust_model
+        loaded = keras_2_network(as_it_was, path, origin, weights, own, why, trusted=trusted)
+        return replace(loaded, repairs=(*loaded.repairs, *left_out))
+
+    if is_keras_2:
+        return by_keras_2("it is a .keras file of Keras 2")
+    if keras_2_needed(config, own):
+        return by_keras_2("it calls TensorFlow's functions")
     kinds, repairs, cut = prepared(config, own, asked)
     try:
-        network = built(config, kinds, held.values, trusted=asked.trust_model)
+        network = built(config, kinds, weights.values, trusted=asked.trust_model)
     except cnnvis.UserError as refused:
         if refused.__cause__ is None:  # not Keras's complaint: no other edition is asked
             raise
         try:
-            why = "Keras 3 cannot build it"
-            loaded = keras_2_network(
-                as_it_was, path, origin, held, own, why, trusted=asked.trust_model
-            )
-            return replace(loaded, repairs=(*loaded.repairs, *left_out))
+            return by_keras_2("Keras 3 cannot build it")
         except cnnvis.UserError as error:
             # What Keras 3 said is of more help, unless tf_keras was not there to try.
             raise error if isinstance(error.__cause__, ImportError) else refused from error
     with _weights_refused(path):
-        if held.is_archive:
-            with unpacked(path, as_it_was, network) as weights:
-                keras.saving.load_weights(network, weights)
-        elif cut.reasons and held.is_by_layers:
-            load_by_name(network, path)
-        else:
-            _load_weights(network, path, held)
+        weights.load(network, as_it_was, is_cut=bool(cut.reasons))
     if not asked.trust_model:
         require_growth(network)
     return cnnvis.LoadedNetwork(network, (*repairs, *left_out), cut.reasons, cut.learned, origin)
@@ -298,24 +287,3 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
             "classes of yours are given with --custom module:Class"
         )
     made_plain(config, kinds, _FUNCTIONAL)
-
-
-def _load_weights(network: Any, path: Path, held: Contents) -> None:
-    """Keras's own loading of HDF5, which goes by a file's name where it should go by its content."""
-    import keras
-
-    if held.is_by_layers:
-        name, is_called_so = "model.h5", path.suffix in (".h5", ".hdf5")
-        is_called_so &= not path.name.endswith(".weights.h5")
-    else:
-        name, is_called_so = "model.weights.h5", path.name.endswith(".weights.h5")
-    if is_called_so:
-        keras.saving.load_weights(network, path)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        renamed = Path(folder) / name
-        try:
-            renamed.symlink_to(path.absolute())
-        except OSError:  # where only some may make links
-            shutil.copyfile(path, renamed)
-        keras.saving.load_weights(network, renamed)

@@ -27,10 +27,9 @@ from cnnvis.loaders.config import (
     references,
 )
 from cnnvis.loaders.custom import placed
-from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.growth import require_growth
 from cnnvis.loaders.sizes import counting
-from cnnvis.loaders.weights import load_by_name, unpacked
+from cnnvis.loaders.weights import Weights
 
 _CALLS = {"TFOpLambda", "SlicingOpLambda"}
 """Layers that stand for a call of one of TensorFlow's functions."""
@@ -92,20 +91,20 @@ def keras_2_network(
     config: Config,
     path: Path,
     origin: str,
-    held: Contents,
+    weights: Weights,
     given: dict[str, Any],
     why: str,
     *,
     trusted: bool,
 ) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with the weights that `path` holds for it.
+    """The network that a configuration describes, with its weights.
 
     Parameters
     ----------
     config
         As it stands in the file; it is not changed.
-    path, origin, held
-        The file of the weights, what it is and what wrote it, and what was found in it.
+    path, origin, weights
+        The file, what it is and what wrote it, and the weights in it.
     given
         Classes of a person's own, by the kinds or layers that they stand for.
     why
@@ -137,14 +136,14 @@ def keras_2_network(
         if not trusted:
             _require_plain(config, kinds, path)
         with (
-            nullcontext() if trusted else counting(held.values),
+            nullcontext() if trusted else counting(weights.values),
             tf_keras.utils.custom_object_scope({**application_classes_of_keras_2(), **kinds}),
         ):
             if "module" in config:
                 network = tf_keras.saving.deserialize_keras_object(config, safe_mode=not trusted)
             else:
                 network = tf_keras.layers.deserialize(config, custom_objects=kinds)
-        _load_weights(network, path, held, as_it_was, by_name=bool(cut.reasons))
+        weights.load(network, as_it_was, is_cut=bool(cut.reasons))
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever a stranger's numbers and words make tf_keras raise
@@ -206,18 +205,6 @@ def _require_callable(model: Config) -> None:
     if called < len(every):
         name = next(one for one, count in waiting.items() if count)[0]
         raise ValueError(f"the layer {name!r} waits for itself")
-
-
-def _load_weights(
-    network: Any, path: Path, held: Contents, config: Config, *, by_name: bool
-) -> None:
-    if held.is_archive:
-        with unpacked(path, config, network) as weights:
-            network.load_weights(str(weights))
-    elif by_name:
-        load_by_name(network, path)
-    else:
-        network.load_weights(str(path))
 
 
 def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Weights by the names of layers, where Keras's own order no longer holds."""
+"""Weights from files into networks, by the names of layers where Keras's own order no longer holds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,88 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of
+from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.operations import operation
+
+
+class Weights(Protocol):
+    """The weights that are stored for a network."""
+
+    @property
+    def values(self) -> int:
+        """How many numbers there are."""
+
+    def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
+        """Give them to a network of Keras 3 or of tf_keras.
+
+        Parameters
+        ----------
+        network
+            What was built.
+        config
+            The configuration as it stands in the file.
+        is_cut
+            Whether some of its layers are not in the network.
+
+        Raises
+        ------
+        Exception
+            Whatever Keras and h5py raise where they do not fit.
+        """
+
+
+@dataclass(frozen=True)
+class FileWeights:
+    """Weights in one of Keras's own files.
+
+    Attributes
+    ----------
+    path
+        The file.
+    held
+        What was found in it.
+    """
+
+    path: Path
+    held: Contents
+
+    @property
+    def values(self) -> int:
+        """How many numbers there are."""
+        return self.held.values
+
+    def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
+        """Give them to a network; see `Weights.load`."""
+        if self.held.is_archive:
+            with unpacked(self.path, config, network) as weights:
+                network.load_weights(str(weights))
+        elif is_cut and self.held.is_by_layers:
+            load_by_name(network, self.path)
+        else:
+            with self._called_by_its_content() as weights:
+                network.load_weights(str(weights))
+
+    @contextmanager
+    def _called_by_its_content(self) -> Iterator[Path]:
+        """The file under a name by which Keras sees what is in it."""
+        name = self.path.name
+        by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
+        if by_layers if self.held.is_by_layers else name.endswith(".weights.h5"):
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            renamed = Path(folder) / ("model.h5" if self.held.is_by_layers else "model.weights.h5")
+            try:
+                renamed.symlink_to(self.path.absolute())
+            except OSError:  # where only some may make links
+                shutil.copyfile(self.path, renamed)
+            yield renamed
+
 
 Places = dict[tuple[str, ...], str]
 """Where the weights of layers are in an archive, by the names of the models around and their own."""

@@ -1235,8 +1235,33 @@ def _index(entries: list[tuple[bytes, bytes]]) -> bytes:
     return held + above + bytes(5) + footer.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db")
 
 
-def saved_model(folder: Path, config: Any = None, **entries: Any) -> Path:
-    """A SavedModel of Keras 2 of the sound network."""
+def _object_of(identifier: str, metadata: bytes, *children: tuple[int, str]) -> bytes:
+    """An object as TensorFlow before 2.5 described it among those of a SavedModel."""
+    named = (_field(1, _field(1, node) + _field(2, name.encode())) for node, name in children)
+    held = _field(1, identifier.encode()) + _field(3, metadata)
+    return _field(1, b"".join(named) + _field(4, held))
+
+
+def object_graph(*objects: bytes, more: bytes = b"") -> bytes:
+    """What stands in saved_model.pb of such a SavedModel."""
+    graph = _field(7, b"".join(objects)) + more
+    return _field(1, 1) + _field(2, _field(2, bytes(1000)) + graph)
+
+
+def saved_model(
+    folder: Path, config: Any = None, *, among_objects: bool = False, **entries: Any
+) -> Path:
+    """A SavedModel of Keras 2 of the sound network.
+
+    Parameters
+    ----------
+    config
+        What it describes, in the place of that network.
+    among_objects
+        Whether that stands where TensorFlow before 2.5 wrote it.
+    entries
+        What the index says of every variable that is not so.
+    """
     legacy = {
         "class_name": "Sequential",
         "name": "network",
@@ -1257,18 +1282,24 @@ def saved_model(folder: Path, config: Any = None, **entries: Any) -> Path:
         "root.layer_with_weights-0": {"name": "hidden", "class_name": "Dense"},
         "root.layer_with_weights-1": {"name": "output", "class_name": "Dense"},
     }
-    described = b"".join(
-        _field(
-            1,
-            _field(2, number)
-            + _field(3, place.encode())
-            + _field(5, node.encode() if isinstance(node, str) else json.dumps(node).encode()),
-        )
-        for number, (place, node) in enumerate(nodes.items())
-    )
+    texts = {
+        place: node.encode() if isinstance(node, str) else json.dumps(node).encode()
+        for place, node in nodes.items()
+    }
     (folder / "variables").mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(b"")
-    (folder / "keras_metadata.pb").write_bytes(described)
+    if among_objects:
+        root, *layers = texts.values()
+        children = [(1, "layer_with_weights-0"), (2, "layer_with_weights-1")]
+        objects = [_object_of("_tf_keras_sequential", root, *children)]
+        objects += [_object_of("_tf_keras_layer", text) for text in layers]
+        (folder / "saved_model.pb").write_bytes(object_graph(*objects))
+    else:
+        (folder / "saved_model.pb").write_bytes(b"")
+        described = (
+            _field(1, _field(2, number) + _field(3, place.encode()) + _field(5, text))
+            for number, (place, text) in enumerate(texts.items())
+        )
+        (folder / "keras_metadata.pb").write_bytes(b"".join(described))
     content = b""
     found = [(b"", _field(1, 1) + _field(3, _field(1, 1)))]
     for number, (_, shape) in enumerate(SIZES):
@@ -1332,6 +1363,39 @@ def saved_models(folder: Path, canary: Path) -> Iterator[Case]:
         "weights of another shape": made("other", shape=(3, 4)),
     }
 
+    for name, config in (
+        ("bytecode", lambda_of([_bytecode(canary), None, None])),
+        ("layer of another module", foreign),
+        ("dense of 67108864", dense),
+        ("description that is no json", "{"),
+        ("description nested too deeply", "[" * 100_000),
+    ):
+        folder_ = folder / f"{next(numbers)}-old"
+        paths[f"{name}, among objects"] = saved_model(folder_, config, among_objects=True)
+    root = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": []}}).encode()
+    circle = [_object_of("_tf_keras_sequential", root, *((0, f"layer-{i}") for i in range(9)))]
+    wide = [
+        _object_of("_tf_keras_sequential", root, *((n + 1, f"layer-{i}") for i in range(9)))
+        for n in range(40)
+    ]
+    for name, content in {
+        "objects in a circle": object_graph(*circle),
+        "objects that hold each other many times": object_graph(*wide),
+        "objects that are not there": object_graph(
+            _object_of("_tf_keras_sequential", root, (10**9, "layer-0"))
+        ),
+        "objects of a length without end": b"\x12\xff\xff\xff\xff\x0f" + bytes(100),
+        "objects that end too soon": object_graph(*circle)[:-20],
+        "objects of noise": random_.randbytes(2000),
+        "objects of absurd size": object_graph(bytes(70 * 2**20)),
+        "a graph of many fields": b"\x08\x01" * 300_000 + object_graph(*circle),
+        "no objects": b"",
+    }.items():
+        path = made("objects")
+        (path / "keras_metadata.pb").unlink()
+        (path / "saved_model.pb").write_bytes(content)
+        paths[name] = path
+
     def without(name: str, place: str, content: bytes | None = None) -> None:
         path = made(name)
         (path / place).unlink()
@@ -1377,6 +1441,7 @@ def sound_files(folder: Path) -> dict[str, Path]:
         "h5": write_h5(folder / "sound.h5", sound()),
         "keras": write_keras(folder / "sound.keras", sound()),
         "SavedModel": saved_model(folder / "sound"),
+        "SavedModel, old": saved_model(folder / "old", among_objects=True),
     }
 
 

@@ -172,7 +172,7 @@ def test_the_same_files_as_they_should_be(tmp_path: Path) -> None:
         assert not model.cut
         x = np.ones((2, 4), np.float32)
         answers.append(model.values(x, ["hidden"])[0])
-        assert {"h5": "HDF5", "keras": "Keras archive"}.get(form, form) in model.origin
+        assert {"h5": "HDF5", "keras": "Keras archive"}.get(form, "SavedModel") in model.origin
     np.testing.assert_allclose(answers[0], np.full((2, 3), 0.4), rtol=1e-6)
     for other in answers[1:]:
         assert other.shape == (2, 3)
