@@ -16,6 +16,7 @@ from typing import Any
 import cnnvis
 from cnnvis.loaders.application_layers import application_layer, make_plain_application_layer
 from cnnvis.loaders.config import MODELS, REFUSED, Config, layers_of, name_of, references
+from cnnvis.loaders.obstacles import TRUST, Obstacle, give
 from cnnvis.loaders.operations import (
     NAMES,
     OPERATIONS,
@@ -165,7 +166,9 @@ def is_layer(layer: Config) -> bool:
     return _is_in(layer.get("class_name"), LAYERS) or application_layer(layer) is not None
 
 
-def foreign(value: Any, given: Container[str], key: str = "", largest: int = SIZE) -> Iterator[str]:
+def foreign(
+    value: Any, given: Container[str], key: str = "", largest: int = SIZE
+) -> Iterator[Obstacle]:
     """What a piece of configuration names or asks for that is neither Keras's own nor given."""
     if isinstance(value, list):
         for item in value:
@@ -184,15 +187,15 @@ def foreign(value: Any, given: Container[str], key: str = "", largest: int = SIZ
         and abs(value) > min(largest, _SMALLER_NUMBERS.get(key, largest))
         and key not in _NUMBERS_OF_ANY_SIZE
     ):
-        yield f"the number {str(value)[:20]} for {key!r}"
+        yield Obstacle(f"the number {str(value)[:20]} for {key!r}", TRUST)
 
 
-def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
+def _object(value: dict[str, Any], given: Container[str]) -> Iterator[Obstacle]:
     """What a description of an object names."""
     if "class_name" not in value:
         for key in ("module", "registered_name"):
             if value.get(key) is not None:
-                yield f"the {key} {_shown(value[key])} of nothing"
+                yield Obstacle(f"the {key} {_shown(value[key])} of nothing")
         return
     kind, module, registered = (
         value["class_name"],
@@ -203,26 +206,35 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
         return
     config, one = value.get("config"), operation(value)
     if one in OPERATIONS:
-        yield from absurd(value, one)
+        yield from (Obstacle(what, TRUST) for what in absurd(value, one))
     elif application_layer(value) is not None:
         return
     elif kind == "function":
         if not _is_in(config, ACTIVATIONS) and not _is_in(config, given):
-            yield f"the function {_shown(config)}"
+            yield _called("function", config)
     elif not _is_in(kind, _KINDS):
-        yield f"the class {_shown(kind)}"
+        yield _called("class", kind)
     elif module is not None and not (isinstance(module, str) and _HOME.fullmatch(module)):
-        yield f"the module {_shown(module)}"
+        yield Obstacle(f"the module {_shown(module)}")
     elif registered not in (None, kind) and not _is_in(registered, given):
-        yield f"the class {_shown(registered)}"
+        yield Obstacle(f"the class {_shown(registered)}")
     elif kind in ARRAYS and not _is_array(config):
-        yield "an array of something other than numbers"
+        yield Obstacle("an array of something other than numbers")
     elif kind in _FRAMES and isinstance(config, dict):
         frames = [config.get(name) or 1 for name in ("num_mel_bins", "fft_length")]
         if any(not isinstance(one, int) or one > 2**13 for one in frames):
-            yield f"a table of {frames[0]} x {frames[1]} values in a {kind}"
+            yield Obstacle(f"a table of {frames[0]} x {frames[1]} values in a {kind}", TRUST)
     elif kind in POLICIES and not _is_policy(kind, config):
-        yield f"the type of numbers {_shown(config)}"
+        yield Obstacle(f"the type of numbers {_shown(config)}")
+
+
+def _called(what: str, name: Any) -> Obstacle:
+    """A class or a function, and how it can be given if its name is one that a person can type."""
+    plain = str(name).rpartition(">")[2]
+    can_be = isinstance(name, str) and plain.isidentifier() and not plain.startswith("__")
+    # In the place of Keras's own layers that run code, each would be another's.
+    cure = give("--custom", plain, what.replace("class", "Class")) if can_be else ""
+    return Obstacle(f"the {what} {_shown(name)}", "" if _is_in(name, REFUSED) else cure)
 
 
 _KINDS = (
@@ -261,18 +273,18 @@ def _is_in(value: Any, known: Container[str]) -> bool:
     return isinstance(value, str) and value in known
 
 
-def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
+def _text(value: str, given: Container[str], key: str) -> Iterator[Obstacle]:
     """What a text stands for, where it stands for a function or a type of numbers."""
     if len(value) > LENGTH:
-        yield f"a text of {len(value):,} letters for {key!r}"
+        yield Obstacle(f"a text of {len(value):,} letters for {key!r}", TRUST)
     elif key.endswith("dtype") and not _is_type(value):
-        yield f"the type of numbers {_shown(value)}"
+        yield Obstacle(f"the type of numbers {_shown(value)}")
     elif value not in given:
         for end, known in _KINDS_BY_END.items():
             # A person may write glorot_uniform and l1_l2 for what are GlorotUniform and L1L2.
             plain = {value, "".join(part.capitalize() for part in value.split("_"))}
             if key.endswith(end) and plain.isdisjoint(known | _SHORT):
-                yield f"the {end} {_shown(value)}"
+                yield Obstacle(f"the {end} {_shown(value)}", _called("function", value).cure)
 
 
 def _is_type(name: str) -> bool:
@@ -379,7 +391,7 @@ def require_bounded(model: Config, what: str) -> None:
     calls = _calls(model)
     if calls > CALLS:
         raise cnnvis.UserError(
-            f"{what} is not loaded: it describes more than {CALLS:,} calls of layers"
+            f"{what} is not loaded: it describes more than {CALLS:,} calls of layers; {TRUST}"
         )
 
 
@@ -418,11 +430,11 @@ def _require_sound_calls(layers: list[Config]) -> None:
             if not parents:  # Keras would compute it at once, however much memory it takes
                 raise cnnvis.UserError(
                     f"the file is not loaded: it calls the layer {name_of(layer)[:80]!r} with what "
-                    "no other layer gives"
+                    f"no other layer gives; {TRUST}"
                 )
             behind += sum(parent >= place for parent in parents)
     if behind * len(layers) > DISORDER:
         raise cnnvis.UserError(
             f"the file is not loaded: {behind:,} of the inputs of its layers come from layers that "
-            "are described behind them"
+            f"are described behind them; {TRUST}"
         )

@@ -24,14 +24,16 @@ from cnnvis.loaders.config import (
     Config,
     Cut,
     cut_unreadable,
-    described,
     every_layer,
     name_of,
+    naming,
+    obstacle,
 )
 from cnnvis.loaders.custom import given, given_lambdas, placed
 from cnnvis.loaders.growth import bounded_operations, require_growth
 from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
 from cnnvis.loaders.legacy import repaired
+from cnnvis.loaders.obstacles import Obstacle
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.training import without_foreign_makers, without_training
@@ -85,7 +87,8 @@ def network_of(
         If nothing that could be explained can be built, or the weights do not fit.
     """
     own = require_model(config, path, asked)
-    left_out = without_foreign_makers(config, own)
+    with _described_badly():
+        left_out = without_foreign_makers(config, own)
     as_it_was = copy.deepcopy(config)
 
     def by_keras_2(why: str) -> cnnvis.LoadedNetwork:
@@ -217,7 +220,7 @@ def require_model(config: Any, path: Path, asked: Asked) -> dict[str, Any]:
     if kind not in MODELS and kind not in own and not asked.trust_model:
         raise cnnvis.UserError(
             f"{str(path)!r} holds a model of the class {str(kind)[:80]!r}, whose code is not in the "
-            f"file; if you have it, say where: --custom module:{str(kind)[:80]}"
+            f"file; if you have it, say where: --custom module:{str(kind).rpartition('>')[2][:80]}"
         )
     return own
 
@@ -256,7 +259,7 @@ def _weights_refused(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
+def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obstacle | None:
     """Why a layer's code cannot be had or must not be run; None for Keras's own and given ones."""
     kind, one = layer["class_name"], operation(layer)
     if kind in kinds:
@@ -264,11 +267,11 @@ def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str |
     if trusted:
         home = str(layer.get("module") or "").split(".")[0]
         is_known = kind == "Lambda" or is_layer(layer) or home not in ("", "keras")
-        return None if one or is_known or _is_of_keras(kind) else described(layer)
+        return None if one or is_known or _is_of_keras(kind) else obstacle(layer)
     if one in REFUSED_OPERATIONS or (one is None and not is_layer(layer)):
-        return described(layer)
+        return obstacle(layer)
     named = next(foreign(layer, kinds), None)
-    return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"
+    return None if named is None else naming(layer, named)
 
 
 def _is_of_keras(kind: Any) -> bool:
@@ -282,8 +285,9 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
     named = list(dict.fromkeys(foreign(config, kinds)))
     if named:
         more = f" and {len(named) - 1} more such things" if len(named) > 1 else ""
+        cure = f"; {named[0].cure}" if named[0].cure else ""
         raise cnnvis.UserError(
-            f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own; "
-            "classes of yours are given with --custom module:Class"
+            f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own"
+            f"{cure}"
         )
     made_plain(config, kinds, _FUNCTIONAL)

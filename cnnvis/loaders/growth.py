@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.obstacles import TRUST
 from cnnvis.loaders.operations import PARTS, TAKES_NO_MORE
 
 GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
@@ -67,7 +68,7 @@ class _Bound:
             sizes = " x ".join("any" if n is None else str(n) for n in shape)
             raise cnnvis.UserError(
                 f"the file is not loaded: its layer {name!r} makes {sizes} values{what} of one "
-                f"sample of {self.taken:,}"
+                f"sample of {self.taken:,}; {TRUST}"
             )
 
 
@@ -113,7 +114,8 @@ def _require_values(layer: Any, given: Iterable[Any]) -> None:
     sizes = [size for one in given for size in getattr(one, "shape", ())]
     if any(size is not None and size < 1 for size in (*lengths, *sizes)):
         raise cnnvis.UserError(
-            f"the file is not loaded: its layer {layer.name!r} transforms nothing at all"
+            f"the file is not loaded: its layer {layer.name!r} transforms nothing at all, which "
+            "ends the process"
         )
 
 

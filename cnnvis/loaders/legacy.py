@@ -164,7 +164,8 @@ def _renumber(value: Any, first: Mapping[str, int]) -> None:
         if isinstance(history, list):
             history[1] -= first.get(str(history[0]), 0)
             return
-        value = list(value.values())
+        for item in value.values():
+            _renumber(item, first)
     if not isinstance(value, list):
         return
     if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.obstacles import TRUST
 
 SPARE = 2**17
 """How many numbers more than its file holds a network may have: those that are not stored, such as
@@ -33,7 +34,7 @@ def require_input_sizes(shapes: Iterable[Any]) -> None:
         sizes = [size for size in shape if isinstance(size, int)] if isinstance(shape, list) else []
         if any(size < 0 for size in sizes) or math.prod(sizes) > INPUT:
             raise cnnvis.UserError(
-                f"the file is not loaded: its network takes inputs of the shape {shape}"
+                f"the file is not loaded: its network takes inputs of the shape {shape}; {TRUST}"
             )
 
 

@@ -143,6 +143,8 @@ def _places(
     model: Config, within: str = "layers", around: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """The places of a configuration's layers, those of nested models included."""
+    if model.get("class_name") not in MODELS:
+        return
     layers = [one for one in layers_of(model) if operation(one) is None]
     kinds = [str(one["class_name"]).rpartition(">")[2] for one in layers]
     for one, kind, place in zip(layers, kinds, _numbered(kinds), strict=True):
