@@ -90,6 +90,8 @@ def _require_nodes(functional: Any, values: dict[int, Any], bound: _Bound) -> No
 
     for node in _nodes(functional):
         layer = node.operation
+        for tensor in node.input_tensors:
+            values.setdefault(id(tensor), _sized(tensor))
         args, kwargs = node.arguments.fill_in(values)
         inner = _functional(layer)
         given = keras.tree.flatten(args)
