@@ -48,6 +48,8 @@ REFUSED = {
 }
 """Keras's layers that are cut off or refused, each with why, to be read after "which"."""
 
+_OF_KERAS = re.compile(r"keras(\.\w+)*")
+
 TEXT, NESTING = 32 * 2**20, 100
 """How many letters a description of a network may have, and how deep it may be nested."""
 
@@ -261,6 +263,10 @@ def obstacle(layer: Config) -> Obstacle:
         return Obstacle(why, function)
     if kind in REFUSED:
         return Obstacle(f"the layer {name!r} of kind {kind!r}, which {REFUSED[kind]}", by_name)
+    if _OF_KERAS.fullmatch(str(layer.get("module"))) and "__" not in str(layer.get("module")):
+        return Obstacle(
+            f"the layer {name!r} of Keras's kind {kind!r}, which cnnvis does not know", by_name
+        )
     origin = layer.get("registered_name") or layer.get("module")
     home = f" ({str(origin)[:80]})" if origin and origin != kind else ""
     plain = kind.rpartition(">")[2]

@@ -41,6 +41,15 @@ def test_every_layer_of_keras_is_decided_about(keras: Any) -> None:
     assert sum(map(len, lists)) == len(set().union(*lists))
 
 
+@pytest.mark.parametrize("module", ["keras.layers", "keras.src.ops.numpy"])
+def test_a_layer_of_a_keras_to_come(tmp_path: Path, module: str) -> None:
+    """It is no code of a person's own, and nobody has looked at it."""
+    config = sound()
+    config["config"]["layers"][1].update(class_name="Future", module=module)
+    with pytest.raises(cnnvis.UserError, match="Keras's kind 'Future', which cnnvis does not know"):
+        cnnvis.load_model(write_keras(tmp_path / "model.keras", config))
+
+
 def test_the_other_lists_name_what_keras_has(keras: Any) -> None:
     import tf_keras
 
