@@ -75,7 +75,7 @@ def _parse(words: list[str]) -> None:
 
 def check_configuration(data: bytes) -> None:
     """What is held against a model's configuration before Keras sees it."""
-    from cnnvis.loaders import building, config
+    from cnnvis.loaders import building, config, training
 
     try:
         held = config.read_json(data.decode("utf-8", "replace"))
@@ -84,6 +84,7 @@ def check_configuration(data: bytes) -> None:
     with suppress(cnnvis.UserError):
         asked = building.Asked()
         own = building.require_model(held, Path("model.keras"), asked)
+        training.without_foreign_makers(held, own)
         building.prepared(held, own, asked)
 
 
@@ -107,6 +108,7 @@ VALUES: tuple[Any, ...] = (
         "__keras_tensor__",
         "function",
     ),
+    *("Multiply", "GetItem", "Map", "keras.src.ops.numpy", "LayerScale", "__numpy__", "__slice__"),
 )
 KEYS = (
     *("class_name", "config", "module", "registered_name", "name", "layers", "layer", "activation"),
@@ -119,6 +121,7 @@ KEYS = (
         "units",
     ),
     *("filters", "kernel_size", "function", "arguments", "build_config", "compile_config", "dtype"),
+    *("args", "kwargs", "axis", "repeats", "kernel_initializer", "bias_regularizer"),
 )
 
 

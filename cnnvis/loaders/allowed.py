@@ -14,7 +14,17 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.application_layers import application_layer, make_plain_application_layer
 from cnnvis.loaders.config import MODELS, REFUSED, Config, layers_of, name_of, references
+from cnnvis.loaders.obstacles import TRUST, Obstacle, give
+from cnnvis.loaders.operations import (
+    NAMES,
+    OPERATIONS,
+    absurd,
+    make_plain_operation,
+    operation,
+    parts_of,
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -25,25 +35,28 @@ LAYERS = _words(
     """
     Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
     AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
-    AdditiveAttention AlphaDropout Attention AutoContrast Average AveragePooling1D AveragePooling2D
-    AveragePooling3D AvgPool1D AvgPool2D AvgPool3D BatchNormalization Bidirectional CategoryEncoding
-    CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose
-    ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution1DTranspose Convolution2D
-    Convolution2DTranspose Convolution3D Convolution3DTranspose Cropping1D Cropping2D Cropping3D
-    Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding
-    Equalization Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
-    GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D
-    GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
-    GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity InputLayer LSTM LSTMCell
-    LayerNormalization LeakyReLU Masking MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D
-    MaxPooling3D Maximum MelSpectrogram Minimum MultiHeadAttention Multiply Normalization PReLU
-    Permute RMSNormalization RNN RandomBrightness RandomColorDegeneration RandomColorJitter
-    RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
-    RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation
-    RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom ReLU RepeatVector
-    Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
-    SeparableConvolution1D SeparableConvolution2D SimpleRNN SimpleRNNCell Softmax Solarization
-    SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
+    AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average AveragePooling1D
+    AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D AvgPool3D BatchNormalization
+    Bidirectional CategoryEncoding CenterCrop Concatenate
+    ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose Conv2D Conv2DTranspose
+    Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D Convolution1DTranspose
+    Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose Cropping1D
+    Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot
+    Dropout ELU EinsumDense Embedding Equalization Flatten GRU GRUCell GaussianDropout
+    GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D
+    GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization
+    GroupQueryAttention Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking
+    MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D
+    Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute
+    Pipeline RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration
+    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
+    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
+    RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
+    RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing
+    ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D
+    SeparableConvolution2D SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D
+    SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
     TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D
     ZeroPadding2D ZeroPadding3D
     """
@@ -68,7 +81,20 @@ INITIALIZERS = _words(
 )
 REGULARIZERS = _words("L1 L1L2 L2 OrthogonalRegularizer")
 CONSTRAINTS = _words("MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm")
-POLICIES = _words("DTypePolicy FloatDTypePolicy Policy")
+_PLAIN_POLICIES = _words("DTypePolicy FloatDTypePolicy Policy")
+POLICIES = _PLAIN_POLICIES | _words(
+    """
+    AWQDTypePolicy DTypePolicyMap GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy
+    QuantizedFloat8DTypePolicy
+    """
+)
+QUANTIZERS = _words(
+    """
+    AWQConfig AbsMaxQuantizer Float8QuantizationConfig GPTQConfig Int4QuantizationConfig
+    Int8QuantizationConfig QuantizationConfig Quantizer
+    """
+)
+"""How numbers are kept in fewer bits; what these were fitted with is not in a file."""
 ACTIVATIONS = _words(
     """
     celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
@@ -78,17 +104,21 @@ ACTIVATIONS = _words(
 )
 DTYPES = _words(
     """
-    bfloat16 bool float16 float32 float64 int16 int32 int64 int8 mixed_bfloat16 mixed_float16 string
-    uint16 uint32 uint64 uint8
+    bfloat16 bool complex128 complex64 float16 float32 float64 int16 int32 int64 int8 mixed_bfloat16
+    mixed_float16 string uint16 uint32 uint64 uint8
     """
 )
-PLAIN = _words("TensorShape __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tuple__")
+ARRAYS = _words("__numpy__ __tensor__")
+PLAIN = ARRAYS | _words("TensorShape __ellipsis__ __keras_tensor__ __slice__ __tuple__")
 """What Keras writes for values that JSON has no word for."""
 
 SIZE, LENGTH = 2**31 - 1, 2**16
 """How large a whole number may be, and how long a text."""
 
-_CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED)
+NUMBER = 2**63
+"""How large a whole number may be that a layer or an operation is called with."""
+
+_CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED) | NAMES
 CALLS = 5_000
 """How many layers may run, each as often as it is called, in nested models too."""
 
@@ -100,11 +130,16 @@ _HOMES = {
     **dict.fromkeys(REGULARIZERS, "keras.regularizers"),
     **dict.fromkeys(CONSTRAINTS, "keras.constraints"),
     **dict.fromkeys(("Model", "Sequential"), "keras"),
+    **dict.fromkeys(POLICIES, "keras.dtype_policies"),
     **dict.fromkeys(("DTypePolicy", "FloatDTypePolicy"), "keras"),
     "Policy": "keras.mixed_precision",
+    **dict.fromkeys(QUANTIZERS, "keras.quantizers"),
     **dict.fromkeys(INITIALIZERS - LAYERS, "keras.initializers"),
 }
 _HOME = re.compile(r"((tf_|tensorflow\.|tensorflow\.python\.)?keras(\.[A-Za-z_]\w*)*|builtins)")
+_MODE = re.compile(r"int8|float8|int4(/-?\d{1,6})?|(gptq|awq)/\d/-?\d{1,6}")
+_QUANTIZED = re.compile(rf"({_MODE.pattern})_from_(\w+)")
+_PLACE = re.compile(r"[\w./-]{0,500}")
 _KINDS_BY_END = {
     "activation": ACTIVATIONS,
     "initializer": INITIALIZERS,
@@ -113,31 +148,54 @@ _KINDS_BY_END = {
 }
 _SHORT = {"normal", "one", "uniform", "zero"}
 _NUMBERS_OF_ANY_SIZE = {"seed", "salt", "shared_object_id"}
+_SMALLER_NUMBERS = {
+    "chain_depth": 100,
+    "num_chains": 100,
+    "num_ops": 100,
+    "pool_size": 2**16,
+    "tile_grid_size": 2**10,
+}
+"""Numbers by which something takes as long as they are large."""
+
 _FRAMES = {"MelSpectrogram", "STFTSpectrogram"}
 """Layers that make tables of their own, as large as their options say."""
 
 
-def foreign(value: Any, given: Container[str], key: str = "") -> Iterator[str]:
+def is_layer(layer: Config) -> bool:
+    """Whether a layer of Keras 3 is described that does mathematics and nothing else."""
+    return _is_in(layer.get("class_name"), LAYERS) or application_layer(layer) is not None
+
+
+def foreign(
+    value: Any, given: Container[str], key: str = "", largest: int = SIZE
+) -> Iterator[Obstacle]:
     """What a piece of configuration names or asks for that is neither Keras's own nor given."""
     if isinstance(value, list):
         for item in value:
-            yield from foreign(item, given, key)
+            yield from foreign(item, given, key, largest)
     elif isinstance(value, dict):
         yield from _object(value, given)
+        if _is_in(value.get("class_name"), ARRAYS):
+            return
         for name, item in value.items():
-            yield from foreign(item, given, str(name))
+            most = NUMBER if name == "inbound_nodes" else largest
+            yield from foreign(item, given, str(name), most)
     elif isinstance(value, str):
         yield from _text(value, given, key)
-    elif isinstance(value, int) and abs(value) > SIZE and key not in _NUMBERS_OF_ANY_SIZE:
-        yield f"the number {str(value)[:20]} for {key!r}"
+    elif (
+        isinstance(value, int)
+        and abs(value) > min(largest, _SMALLER_NUMBERS.get(key, largest))
+        and key not in _NUMBERS_OF_ANY_SIZE
+    ):
+        yield Obstacle(f"the number {str(value)[:20]} for {key!r}", TRUST)
 
 
-def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
+def _object(value: dict[str, Any], given: Container[str]) -> Iterator[Obstacle]:
     """What a description of an object names."""
     if "class_name" not in value:
         for key in ("module", "registered_name"):
             if value.get(key) is not None:
-                yield f"the {key} {_shown(value[key])} of nothing"
+                yield Obstacle(f"the {key} {_shown(value[key])} of nothing")
         return
     kind, module, registered = (
         value["class_name"],
@@ -146,29 +204,64 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[str]:
     )
     if _is_in(kind, given):
         return
-    config = value.get("config")
-    if kind == "function":
+    config, one = value.get("config"), operation(value)
+    if one in OPERATIONS:
+        yield from (Obstacle(what, TRUST) for what in absurd(value, one))
+    elif application_layer(value) is not None:
+        return
+    elif kind == "function":
         if not _is_in(config, ACTIVATIONS) and not _is_in(config, given):
-            yield f"the function {_shown(config)}"
+            yield _called("function", config)
     elif not _is_in(kind, _KINDS):
-        yield f"the class {_shown(kind)}"
+        yield _called("class", kind)
     elif module is not None and not (isinstance(module, str) and _HOME.fullmatch(module)):
-        yield f"the module {_shown(module)}"
+        yield Obstacle(f"the module {_shown(module)}")
     elif registered not in (None, kind) and not _is_in(registered, given):
-        yield f"the class {_shown(registered)}"
-    elif kind == "__numpy__" and not _is_array(config):
-        yield "an array of something other than numbers"
+        yield Obstacle(f"the class {_shown(registered)}")
+    elif kind in ARRAYS and not _is_array(config):
+        yield Obstacle("an array of something other than numbers")
     elif kind in _FRAMES and isinstance(config, dict):
         frames = [config.get(name) or 1 for name in ("num_mel_bins", "fft_length")]
         if any(not isinstance(one, int) or one > 2**13 for one in frames):
-            yield f"a table of {frames[0]} x {frames[1]} values in a {kind}"
-    elif kind in POLICIES and not (isinstance(config, dict) and _is_in(config.get("name"), DTYPES)):
-        yield f"the type of numbers {_shown(config)}"
+            yield Obstacle(f"a table of {frames[0]} x {frames[1]} values in a {kind}", TRUST)
+    elif kind in POLICIES and not _is_policy(kind, config):
+        yield Obstacle(f"the type of numbers {_shown(config)}")
+
+
+def _called(what: str, name: Any) -> Obstacle:
+    """A class or a function, and how it can be given if its name is one that a person can type."""
+    plain = str(name).rpartition(">")[2]
+    can_be = isinstance(name, str) and plain.isidentifier() and not plain.startswith("__")
+    # In the place of Keras's own layers that run code, each would be another's.
+    cure = give("--custom", plain, what.replace("class", "Class")) if can_be else ""
+    return Obstacle(f"the {what} {_shown(name)}", "" if _is_in(name, REFUSED) else cure)
 
 
 _KINDS = (
-    LAYERS | KERAS_2_LAYERS | INITIALIZERS | REGULARIZERS | CONSTRAINTS | POLICIES | PLAIN | MODELS
+    LAYERS
+    | KERAS_2_LAYERS
+    | INITIALIZERS
+    | REGULARIZERS
+    | CONSTRAINTS
+    | POLICIES
+    | QUANTIZERS
+    | PLAIN
+    | MODELS
 )
+
+
+def _is_policy(kind: str, config: Any) -> bool:
+    """Whether a description of a type of numbers names one that Keras has."""
+    if not isinstance(config, dict):
+        return False
+    if kind in _PLAIN_POLICIES:
+        return config.get("name", "") is None or _is_in(config.get("name"), DTYPES)
+    if kind == "DTypePolicyMap":  # Keras takes the names in it for regular expressions
+        places = config.get("policy_map")
+        return isinstance(places, dict) and all(map(_PLACE.fullmatch, places))
+    mode, source = config.get("mode"), config.get("source_name")
+    is_known = isinstance(mode, str) and _MODE.fullmatch(mode) is not None
+    return is_known and (source is None or _is_in(source, DTYPES))
 
 
 def _is_array(config: Any) -> bool:
@@ -180,31 +273,27 @@ def _is_in(value: Any, known: Container[str]) -> bool:
     return isinstance(value, str) and value in known
 
 
-def _text(value: str, given: Container[str], key: str) -> Iterator[str]:
+def _text(value: str, given: Container[str], key: str) -> Iterator[Obstacle]:
     """What a text stands for, where it stands for a function or a type of numbers."""
     if len(value) > LENGTH:
-        yield f"a text of {len(value):,} letters for {key!r}"
-    elif key.endswith("dtype") and value not in DTYPES:
-        yield f"the type of numbers {_shown(value)}"
+        yield Obstacle(f"a text of {len(value):,} letters for {key!r}", TRUST)
+    elif key.endswith("dtype") and not _is_type(value):
+        yield Obstacle(f"the type of numbers {_shown(value)}")
     elif value not in given:
         for end, known in _KINDS_BY_END.items():
             # A person may write glorot_uniform and l1_l2 for what are GlorotUniform and L1L2.
             plain = {value, "".join(part.capitalize() for part in value.split("_"))}
             if key.endswith(end) and plain.isdisjoint(known | _SHORT):
-                yield f"the {end} {_shown(value)}"
+                yield Obstacle(f"the {end} {_shown(value)}", _called("function", value).cure)
+
+
+def _is_type(name: str) -> bool:
+    found = _QUANTIZED.fullmatch(name)
+    return name in DTYPES or (found is not None and found[found.lastindex or 0] in DTYPES)
 
 
 def _shown(value: Any) -> str:
     return repr(str(value)[:80])
-
-
-def without_training(value: Any) -> None:
-    """Take out of a configuration how its networks were trained: losses, metrics, optimizers."""
-    if isinstance(value, dict):
-        value.pop("compile_config", None)
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list):
-            without_training(item)
 
 
 def made_plain(value: Any, given: Container[str], functional: str) -> None:
@@ -219,6 +308,8 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
     functional
         The module of the class Functional, which has no public place.
     """
+    if isinstance(value, dict) and _is_in(value.get("class_name"), ARRAYS):
+        return
     for item in value.values() if isinstance(value, dict) else value:
         if isinstance(item, dict | list):
             made_plain(item, given, functional)
@@ -229,6 +320,13 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
         value[key] = _activation(item, given)
     kind = value.get("class_name")
     if not isinstance(kind, str) or _is_in(kind, given):
+        return
+    one, special = operation(value), application_layer(value)
+    if one is not None:
+        make_plain_operation(value, one)
+        return
+    if special is not None:
+        make_plain_application_layer(value, special)
         return
     if kind in PLAIN:
         value.pop("module", None)
@@ -244,6 +342,36 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
         config["unroll"] = (
             False  # a loop instead of a copy of the layer for each of a million steps
         )
+
+
+def say_homes(value: Any, given: Container[str], functional: str) -> None:
+    """Write to layers of Keras that HDF5 files hold where they are, as archives say it.
+
+    Keras has another way for layers without it, on which a Softmax or a LayerNormalization loses
+    its axes where there are several, and layers within others are not found.
+
+    Parameters
+    ----------
+    value, given, functional
+        As `made_plain` takes them.
+    """
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            say_homes(item, given, functional)
+    if isinstance(value, list) or value.get("module") is not None:
+        return
+    kind, config = value.get("class_name"), value.get("config")
+    if _is_in(kind, given) or not isinstance(config, dict):
+        return
+    one, special = operation(value), application_layer(value)
+    if one is not None:
+        make_plain_operation(value, one)
+    elif special is not None:
+        make_plain_application_layer(value, special)
+    elif _is_in(kind, MODELS):
+        value["module"] = _HOMES.get(kind, functional)
+    elif _is_in(kind, LAYERS - INITIALIZERS) or (_is_in(kind, LAYERS) and "inbound_nodes" in value):
+        value["module"] = "keras.layers"
 
 
 def _activation(value: Any, given: Container[str]) -> Any:
@@ -263,7 +391,7 @@ def require_bounded(model: Config, what: str) -> None:
     calls = _calls(model)
     if calls > CALLS:
         raise cnnvis.UserError(
-            f"{what} is not loaded: it describes more than {CALLS:,} calls of layers"
+            f"{what} is not loaded: it describes more than {CALLS:,} calls of layers; {TRUST}"
         )
 
 
@@ -274,9 +402,8 @@ def _calls(one: Any) -> int:
     if not isinstance(one, dict):
         return 0
     if not _is_in(one.get("class_name"), MODELS):
-        return int(_is_in(one.get("class_name"), _CALLED)) + sum(
-            _calls(item) for key, item in one.items() if key != "inbound_nodes"
-        )
+        own = parts_of(one) if _is_in(one.get("class_name"), _CALLED) else 0
+        return own + sum(_calls(item) for key, item in one.items() if key != "inbound_nodes")
     layers = layers_of(one)
     if not isinstance(layers, list):
         raise TypeError(f"{_shown(layers)} stands where its layers should")
@@ -285,24 +412,29 @@ def _calls(one: Any) -> int:
         if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
             raise TypeError(f"{_shown(layer)} stands where a layer should")
         nodes = layer.get("inbound_nodes")
-        found += _calls(layer) * max(1, len(nodes) if isinstance(nodes, list) else 1)
+        found += max(1, _calls(layer)) * max(1, len(nodes) if isinstance(nodes, list) else 1)
         if found > CALLS:
             return found
-    _require_order(one["class_name"], layers)
+    if one["class_name"] != "Sequential":
+        _require_sound_calls(layers)
     return found
 
 
-def _require_order(kind: str, layers: list[Config]) -> None:
-    if kind == "Sequential":
-        return
+def _require_sound_calls(layers: list[Config]) -> None:
+    """Refuse calls that take what no layer gives, or in an order that takes too long."""
     places = {name_of(layer): place for place, layer in enumerate(layers)}
-    behind = sum(
-        places.get(parent, 0) >= place
-        for place, layer in enumerate(layers)
-        for parent, _, _ in references(layer.get("inbound_nodes", []))
-    )
+    behind = 0
+    for place, layer in enumerate(layers):
+        for node in layer.get("inbound_nodes") or ():
+            parents = [places[one] for one, _, _ in references([node]) if one in places]
+            if not parents:  # Keras would compute it at once, however much memory it takes
+                raise cnnvis.UserError(
+                    f"the file is not loaded: it calls the layer {name_of(layer)[:80]!r} with what "
+                    f"no other layer gives; {TRUST}"
+                )
+            behind += sum(parent >= place for parent in parents)
     if behind * len(layers) > DISORDER:
         raise cnnvis.UserError(
             f"the file is not loaded: {behind:,} of the inputs of its layers come from layers that "
-            "are described behind them"
+            f"are described behind them; {TRUST}"
         )

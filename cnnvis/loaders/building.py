@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.allowed import LAYERS, foreign, made_plain, require_bounded, without_training
+from cnnvis.loaders.allowed import (
+    foreign,
+    is_layer,
+    made_plain,
+    require_bounded,
+    say_homes,
+)
 from cnnvis.loaders.arithmetic import known
 from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
@@ -20,16 +24,23 @@ from cnnvis.loaders.config import (
     Config,
     Cut,
     cut_unreadable,
-    described,
     every_layer,
     name_of,
+    naming,
+    obstacle,
 )
 from cnnvis.loaders.custom import given, given_lambdas, placed
-from cnnvis.loaders.examined import Contents
+from cnnvis.loaders.growth import bounded_operations, require_growth
 from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
 from cnnvis.loaders.legacy import repaired
-from cnnvis.loaders.sizes import require_growth, require_input_sizes, unallocated
-from cnnvis.loaders.weights import load_by_name
+from cnnvis.loaders.obstacles import Obstacle
+from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
+from cnnvis.loaders.sizes import require_input_sizes, unallocated
+from cnnvis.loaders.training import without_foreign_makers, without_training
+from cnnvis.loaders.weights import Weights
+
+_FUNCTIONAL = "keras.src.models.functional"
+"""Where Keras 3 has its class Functional, which has no public place."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +61,21 @@ def network_of(
     config: Config,
     path: Path,
     origin: str,
-    held: Contents,
+    weights: Weights,
     asked: Asked,
     *,
     is_keras_2: bool = False,
 ) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with the weights that `path` holds for it.
+    """The network that a configuration describes, with its weights.
 
     Parameters
     ----------
     config
         As it stands in the file.
-    path
-        The file of the weights.
-    origin
-        What the file is and what wrote it.
-    held
-        What was found in the file before it was opened.
+    path, origin
+        The file, and what it is and what wrote it.
+    weights
+        The weights in it.
     asked
         What a person says about it.
     is_keras_2
@@ -78,32 +87,35 @@ def network_of(
         If nothing that could be explained can be built, or the weights do not fit.
     """
     own = require_model(config, path, asked)
-    if is_keras_2 or keras_2_needed(config, own):
-        why = "it is a .keras file of Keras 2" if is_keras_2 else "it calls TensorFlow's functions"
-        return keras_2_network(config, path, origin, held, own, why, trusted=asked.trust_model)
+    with _described_badly():
+        left_out = without_foreign_makers(config, own)
     as_it_was = copy.deepcopy(config)
+
+    def by_keras_2(why: str) -> cnnvis.LoadedNetwork:
+        trusted = asked.trust_model
+        loaded = keras_2_network(as_it_was, path, origin, weights, own, why, trusted=trusted)
+        return replace(loaded, repairs=(*loaded.repairs, *left_out))
+
+    if is_keras_2:
+        return by_keras_2("it is a .keras file of Keras 2")
+    if keras_2_needed(config, own):
+        return by_keras_2("it calls TensorFlow's functions")
     kinds, repairs, cut = prepared(config, own, asked)
     try:
-        network = built(config, kinds, held.values, trusted=asked.trust_model)
+        network = built(config, kinds, weights.values, trusted=asked.trust_model)
     except cnnvis.UserError as refused:
         if refused.__cause__ is None:  # not Keras's complaint: no other edition is asked
             raise
         try:
-            why = "Keras 3 cannot build it"
-            return keras_2_network(
-                as_it_was, path, origin, held, own, why, trusted=asked.trust_model
-            )
+            return by_keras_2("Keras 3 cannot build it")
         except cnnvis.UserError as error:
             # What Keras 3 said is of more help, unless tf_keras was not there to try.
             raise error if isinstance(error.__cause__, ImportError) else refused from error
     with _weights_refused(path):
-        if cut.reasons and held.is_by_layers:
-            load_by_name(network, path)
-        else:
-            _load_weights(network, path, held)
+        weights.load(network, as_it_was, is_cut=bool(cut.reasons))
     if not asked.trust_model:
         require_growth(network)
-    return cnnvis.LoadedNetwork(network, repairs, cut.reasons, cut.learned, origin)
+    return cnnvis.LoadedNetwork(network, (*repairs, *left_out), cut.reasons, cut.learned, origin)
 
 
 def prepared(
@@ -134,6 +146,7 @@ def prepared(
             )
         if not asked.trust_model:
             _require_plain(config, kinds)
+        say_homes(config, kinds, _FUNCTIONAL)
     said = [
         f"replaced the code of the Lambda {name!r}, which is known, by the same arithmetic"
         for name in replaced
@@ -170,7 +183,8 @@ def built(
         return kind.from_config(config["config"])
 
     try:
-        with keras.saving.CustomObjectScope(kinds), SafeModeScope(not trusted):
+        known = {} if trusted else bounded_operations()
+        with keras.saving.CustomObjectScope({**known, **kinds}), SafeModeScope(not trusted):
             if trusted or stored is None:
                 return build()
             return unallocated(build, stored)
@@ -206,7 +220,7 @@ def require_model(config: Any, path: Path, asked: Asked) -> dict[str, Any]:
     if kind not in MODELS and kind not in own and not asked.trust_model:
         raise cnnvis.UserError(
             f"{str(path)!r} holds a model of the class {str(kind)[:80]!r}, whose code is not in the "
-            f"file; if you have it, say where: --custom module:{str(kind)[:80]}"
+            f"file; if you have it, say where: --custom module:{str(kind).rpartition('>')[2][:80]}"
         )
     return own
 
@@ -245,19 +259,19 @@ def _weights_refused(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
+def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obstacle | None:
     """Why a layer's code cannot be had or must not be run; None for Keras's own and given ones."""
-    kind = layer["class_name"]
+    kind, one = layer["class_name"], operation(layer)
     if kind in kinds:
         return None
     if trusted:
         home = str(layer.get("module") or "").split(".")[0]
-        is_known = kind == "Lambda" or kind in LAYERS or home not in ("", "keras")
-        return None if is_known or _is_of_keras(kind) else described(layer)
-    if kind not in LAYERS:
-        return described(layer)
+        is_known = kind == "Lambda" or is_layer(layer) or home not in ("", "keras")
+        return None if one or is_known or _is_of_keras(kind) else obstacle(layer)
+    if one in REFUSED_OPERATIONS or (one is None and not is_layer(layer)):
+        return obstacle(layer)
     named = next(foreign(layer, kinds), None)
-    return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"
+    return None if named is None else naming(layer, named)
 
 
 def _is_of_keras(kind: Any) -> bool:
@@ -271,31 +285,9 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
     named = list(dict.fromkeys(foreign(config, kinds)))
     if named:
         more = f" and {len(named) - 1} more such things" if len(named) > 1 else ""
+        cure = f"; {named[0].cure}" if named[0].cure else ""
         raise cnnvis.UserError(
-            f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own; "
-            "classes of yours are given with --custom module:Class"
+            f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own"
+            f"{cure}"
         )
-    made_plain(config, kinds, "keras.src.models.functional")
-
-
-def _load_weights(network: Any, path: Path, held: Contents) -> None:
-    """Keras's own loading, which goes by the file's name where it should go by what is in it."""
-    import keras
-
-    if held.is_archive:
-        name, is_called_so = "model.keras", path.suffix == ".keras"
-    elif held.is_by_layers:
-        name, is_called_so = "model.h5", path.suffix in (".h5", ".hdf5")
-        is_called_so &= not path.name.endswith(".weights.h5")
-    else:
-        name, is_called_so = "model.weights.h5", path.name.endswith(".weights.h5")
-    if is_called_so:
-        keras.saving.load_weights(network, path)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        renamed = Path(folder) / name
-        try:
-            renamed.symlink_to(path.absolute())
-        except OSError:  # where only some may make links
-            shutil.copyfile(path, renamed)
-        keras.saving.load_weights(network, renamed)
+    made_plain(config, kinds, _FUNCTIONAL)

@@ -7,18 +7,22 @@ each name's entry says the type, the shape and the place of its numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.wire import number
 
 INDEX = 64 * 2**20
-"""How many bytes the index may have."""
+"""How many bytes the index may have, and what says how objects belong together."""
 
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER = 48
+_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_TEXT = 7
+"""TensorFlow's number for the type of texts."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class Checkpoint:
                 raise ValueError("it is no file")
             if index.stat().st_size > INDEX:
                 raise ValueError(f"it has {index.stat().st_size:,} bytes")
-            self.entries: Mapping[str, Entry] = dict(_entries(index.read_bytes(), prefix))
+            self.entries: dict[str, Entry] = dict(_entries(index.read_bytes(), prefix))
+            self._objects = _objects(self.entries.pop(_OBJECTS, None))
             sizes = {entry.file: entry.file.stat().st_size for entry in self.entries.values()}
             if sum(entry.size for entry in self.entries.values()) > sum(sizes.values()):
                 raise ValueError("its variables lie over each other")
@@ -73,6 +78,34 @@ class Checkpoint:
     def values(self) -> int:
         """How many numbers it holds."""
         return sum(entry.values for entry in self.entries.values())
+
+    def name_of(self, path: Iterable[str]) -> str:
+        """The name of a variable, by the attributes that lead from the model to it.
+
+        TensorFlow calls a variable by the shortest way to it, which for those of layers within
+        layers is a list of all variables.
+
+        Parameters
+        ----------
+        path
+            ``layer_with_weights-0``, ``cell``, ``kernel``.
+        """
+        words = list(path)
+        at = 0
+        for word in words:
+            at = self._children(at).get(word, -1)
+            if at < 0:
+                break
+        else:
+            keys = [one.checkpoint_key for one in self._objects[at].attributes]
+            if keys:
+                return str(keys[0])
+        return "/".join([*words, ".ATTRIBUTES/VARIABLE_VALUE"])
+
+    def _children(self, at: int) -> dict[str, int]:
+        if not 0 <= at < len(self._objects):
+            return {}
+        return {child.local_name: child.node_id for child in self._objects[at].children}
 
     def tensor(self, name: str) -> Any:
         """The numbers of a variable, as an array.
@@ -108,20 +141,39 @@ def _entries(index: bytes, prefix: Path) -> Iterator[tuple[str, Entry]]:
                 raise ValueError("its numbers are written from the other end")
             continue
         entry = BundleEntryProto.FromString(value)
-        if entry.dtype not in _DTYPES:
-            continue  # a text: how the objects that were saved belong together
+        is_objects = name == _OBJECTS and entry.dtype == _TEXT
+        if entry.dtype not in _DTYPES and not is_objects:
+            continue
         if entry.slices:
             raise ValueError(f"{name!r} lies in several pieces")
         file = prefix.with_name(f"{prefix.name}.data-{entry.shard_id:05d}-of-{shards:05d}")
         shape = tuple(axis.size for axis in entry.shape.dim)
-        found = Entry(file, entry.offset, entry.size, shape, _DTYPES[entry.dtype])
+        found = Entry(file, entry.offset, entry.size, shape, _DTYPES.get(entry.dtype, "S"))
         itemsize = int(found.dtype[-1]) if found.dtype[-1].isdigit() else 1
-        if min(shape, default=0) < 0 or found.values * itemsize != entry.size:
+        fits = is_objects or found.values * itemsize == entry.size
+        if min(shape, default=0) < 0 or not fits:
             raise ValueError(f"{name!r} claims the shape {shape} for {entry.size} bytes")
         there = file.stat().st_size if file.is_file() else 0
         if entry.offset < 0 or entry.offset + entry.size > there:
             raise ValueError(f"{name!r} ends behind the end of {file.name}")
         yield name, found
+
+
+def _objects(entry: Entry | None) -> Any:
+    """How the objects that were saved belong together; nothing where that is not said."""
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+    if entry is None:
+        return ()
+    if entry.size > INDEX:
+        raise ValueError(f"it describes its objects in {entry.size:,} bytes")
+    with entry.file.open("rb") as file:
+        file.seek(entry.offset)
+        content = file.read(entry.size)
+    length, at = number(content, 0)
+    if at + 4 + length != len(content):  # the length of the one text, a checksum, and the text
+        raise ValueError("what it describes its objects with has another length")
+    return TrackableObjectGraph.FromString(content[at + 4 :]).nodes
 
 
 def _table(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -138,20 +190,9 @@ def _table(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _handle(content: bytes, at: int) -> tuple[tuple[int, int], int]:
-    offset, at = _number(content, at)
-    size, at = _number(content, at)
+    offset, at = number(content, at)
+    size, at = number(content, at)
     return (offset, size), at
-
-
-def _number(content: bytes, at: int) -> tuple[int, int]:
-    """A whole number in as many bytes as it takes, and where the next thing begins."""
-    found = 0
-    for place in range(10):
-        byte = content[at + place]
-        found |= (byte & 127) << 7 * place
-        if byte < 128:
-            return found, at + place + 1
-    raise ValueError("a number in it does not end")
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
@@ -165,9 +206,9 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
     end = size - 4 - 4 * restarts
     at, key = 0, b""
     while at < end:
-        shared, at = _number(block, at)
-        own, at = _number(block, at)
-        length, at = _number(block, at)
+        shared, at = number(block, at)
+        own, at = number(block, at)
+        length, at = number(block, at)
         if shared > len(key) or at + own + length > end:
             raise ValueError("an entry of it ends behind its block")
         key = key[:shared] + block[at : at + own]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LETTERS = 300
 
 
@@ -10,7 +12,7 @@ def complaint(error: Exception) -> str:
 
     Keras wraps what happened in pages of configuration, and puts it at their end.
     """
-    text = str(error).strip()
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).strip()  # Keras writes parts of it in bold
     inner = text.rpartition("Exception encountered: ")[2].strip() or text
     lines = [line.strip() for line in inner.splitlines() if line.strip()]
     # What was being called says less than what it said.

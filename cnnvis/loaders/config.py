@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.obstacles import Obstacle, give
+from cnnvis.loaders.operations import NAMES, REFUSED_OPERATIONS, operation
 
 Config = dict[str, Any]
 
-# Layers that add nothing learned: cutting these off too leaves no doubt what the network answers.
-_WITHOUT_WEIGHTS = {
+# What adds nothing learned: cutting it off too leaves no doubt what the network answers.
+_WITHOUT_WEIGHTS = NAMES | {
     "Activation",
     "Dropout",
     "Flatten",
@@ -40,23 +42,24 @@ REFUSED = {
     "TextVectorization": "reads its words from files",
     "HashedCrossing": "takes words, which have no gradient",
     "Hashing": "takes words, which have no gradient",
-    "AugMix": "changes training data, and has no place in a network",
-    "ContrastLimitedAdaptiveHistogramEqualization": "changes training data",
-    "CutMix": "changes training data, and has no place in a network",
-    "MaxNumBoundingBoxes": "changes training data, and has no place in a network",
-    "MixUp": "changes training data, and has no place in a network",
-    "Pipeline": "changes training data, and has no place in a network",
-    "RandAugment": "changes training data, and has no place in a network",
     "InputSpec": "is no layer",
     "Layer": "does nothing of its own",
     "Wrapper": "does nothing of its own",
 }
 """Keras's layers that are cut off or refused, each with why, to be read after "which"."""
 
+_OF_KERAS = re.compile(r"keras(\.\w+)*")
+
 TEXT, NESTING = 32 * 2**20, 100
 """How many letters a description of a network may have, and how deep it may be nested."""
 
-Unreadable = Callable[[Config], str | None]
+CONSTANT = "_CONSTANT_VALUE"
+"""Where Keras 2 writes a number in the place of a layer's name."""
+
+CALLS_OF_TENSORFLOW = {"TFOpLambda", "SlicingOpLambda"}
+"""Layers of Keras 2 that stand for a call of one of TensorFlow's functions."""
+
+Unreadable = Callable[[Config], Obstacle | None]
 """Says of a layer why its code cannot be had or must not be run; None if it is fine."""
 
 
@@ -121,22 +124,20 @@ def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
     first = next(iter(reasons.values()))
     if _is_empty(model):
         raise cnnvis.UserError(
-            f"the model cannot be explained, since everything in it comes after {first}. What does "
-            "the same can be given, if you have it: --lambda NAME=module:function for a Lambda, "
-            "--custom NAME=module:Class for another layer, where NAME is the layer's name"
+            f"the model cannot be explained, since everything in it comes after {first.with_cure()}"
         )
     return Cut(
-        {name: reasons.get(name, f"it comes after {first}") for name in kinds},
+        {name: str(reasons.get(name, f"it comes after {first}")) for name in kinds},
         learned=any(kind not in _WITHOUT_WEIGHTS for kind in kinds.values()),
     )
 
 
 def _cut(
     model: Config, unreadable: Unreadable, prefix: str
-) -> tuple[dict[str, str], dict[str, str]]:
+) -> tuple[dict[str, Obstacle], dict[str, str]]:
     """Cut a model: why layers are unreadable, and the kinds of all that went, by their paths."""
     layers = layers_of(model)
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Obstacle] = {}
     kinds: dict[str, str] = {}
     # Layers that go, and nested models that stay but have lost what they gave.
     gone: set[str] = set()
@@ -232,31 +233,56 @@ def references(value: Any) -> Iterator[tuple[str, int, int]]:
             name, node, index = value["keras_history"]
             yield str(name), int(node), int(index)
             return
-        value = list(value.values())
+        if value.get("class_name") in ("__numpy__", "__tensor__"):
+            return
+        for item in value.values():
+            yield from references(item)
     if isinstance(value, list):
         if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
-            yield value[0], value[1], value[2]
+            if value[0] != CONSTANT:
+                yield value[0], value[1], value[2]
             value = value[3:]  # arguments, among which there may be other tensors
         for item in value:
             yield from references(item)
 
 
-def described(layer: Config) -> str:
-    """What a layer whose code is not run holds, as far as that can be read without running it."""
+def obstacle(layer: Config) -> Obstacle:
+    """Why a layer whose code is not run is not loaded, with what can be read of it, and what would do."""
     kind, name = str(layer.get("class_name"))[:80], name_of(layer)[:80]
     config = layer.get("config")
     config = config if isinstance(config, dict) else {}
+    function, by_name = (give("--custom", name_of(layer), what) for what in ("function", "Class"))
     if kind == "Lambda":
-        return f"the Lambda layer {name!r}, Python code that cnnvis does not run{_code(config)}"
-    if kind in ("TFOpLambda", "SlicingOpLambda"):
-        return (
-            f"the layer {name!r}, a call of TensorFlow's function {_short(config.get('function'))}"
-        )
+        why = f"the Lambda layer {name!r}, Python code that cnnvis does not run{_code(config)}"
+        return Obstacle(why, give("--lambda", name_of(layer), "function"))
+    if kind in CALLS_OF_TENSORFLOW:
+        called = _short(config.get("function"))
+        return Obstacle(f"the layer {name!r}, a call of TensorFlow's function {called}", function)
+    if (one := operation(layer)) in REFUSED_OPERATIONS:
+        why = f"the operation {name!r} of kind {kind!r}, which {REFUSED_OPERATIONS[one]}"
+        return Obstacle(why, function)
     if kind in REFUSED:
-        return f"the layer {name!r} of kind {kind!r}, which {REFUSED[kind]}"
+        return Obstacle(f"the layer {name!r} of kind {kind!r}, which {REFUSED[kind]}", by_name)
+    if _OF_KERAS.fullmatch(str(layer.get("module"))) and "__" not in str(layer.get("module")):
+        return Obstacle(
+            f"the layer {name!r} of Keras's kind {kind!r}, which cnnvis does not know", by_name
+        )
     origin = layer.get("registered_name") or layer.get("module")
     home = f" ({str(origin)[:80]})" if origin and origin != kind else ""
-    return f"the layer {name!r} of kind {kind!r}{home}, whose code the file does not hold"
+    plain = kind.rpartition(">")[2]
+    return Obstacle(
+        f"the layer {name!r} of kind {kind!r}{home}, whose code the file does not hold",
+        give("--custom", plain, "Class") if plain.isidentifier() else by_name,
+    )
+
+
+def naming(layer: Config, named: Obstacle) -> Obstacle:
+    """Why a layer is not loaded that names something else that must not be looked for."""
+    own = {f"the module {_short(str(layer.get('module')))}"}
+    own.add(f"the class {_short(str(layer.get('registered_name')))}")
+    what = "Class" if str(named) in own else "function"
+    why = f"the layer {name_of(layer)[:80]!r}, which names {named}"
+    return Obstacle(why, named.cure or give("--custom", name_of(layer), what))
 
 
 def _short(value: Any) -> str:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.allowed import foreign
 from cnnvis.loaders.arithmetic import known
-from cnnvis.loaders.config import MODELS, Config, every_layer, layers_of, name_of
+from cnnvis.loaders.config import (
+    CALLS_OF_TENSORFLOW,
+    MODELS,
+    Config,
+    every_layer,
+    layers_of,
+    name_of,
+    references,
+)
+from cnnvis.loaders.operations import operation
 
 
 def given(custom: Sequence[str], flag: str = "--custom") -> dict[str, Any]:
@@ -97,25 +107,66 @@ def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]
     dict
         The kinds that the configuration names now, and their classes.
     """
-    kinds = dict(custom)
+    kinds = {**custom, **_registered(model, custom)}
     for one in layers_of(model) if model.get("class_name") in MODELS else []:
-        name, registered = name_of(one), str(one["class_name"]).rpartition(">")
+        name = name_of(one)
         if one["class_name"] in MODELS:
             kinds.update(placed(one, custom, layer))
-        elif registered[1] and registered[2] in custom:  # Keras wrote it as package>Class
-            kinds[one["class_name"]] = custom[registered[2]]
-        elif (value := custom.get(name) or known(one)) is not None:
+        elif (value := _given_for(one, kinds)) is not None:
             is_class = isinstance(value, type)
             kind = f"given for {name}"
             kinds[kind] = value if is_class else _calling(value, layer)
             for key in ("module", "registered_name"):
                 one.pop(key, None)
+            is_operation = operation(one) is not None
+            if is_operation:
+                one["inbound_nodes"] = list(map(_with_values_alone, one["inbound_nodes"]))
+            elif one["class_name"] in CALLS_OF_TENSORFLOW:
+                nodes = one["inbound_nodes"]
+                one["inbound_nodes"] = [[[*ref, {}] for ref in references([n])] for n in nodes]
             # Of a Lambda's own options, only what every layer has goes to what replaces it.
             kept = ("name", "trainable", "dtype")
-            if one["class_name"] == "Lambda" or not is_class:
-                one["config"] = {key: one["config"][key] for key in kept if key in one["config"]}
+            if one["class_name"] == "Lambda" or not is_class or is_operation:
+                config = {key: one["config"][key] for key in kept if key in one["config"]}
+                if next(foreign(config.get("dtype"), (), "dtype"), None) is not None:
+                    del config["dtype"]
+                one["config"] = {**config, "name": name}
             one["class_name"] = kind
     return kinds
+
+
+def _given_for(layer: Config, kinds: dict[str, Any]) -> Any:
+    """What is to stand in a layer's place; None for one that is built of its own kind."""
+    own = kinds.get(layer["class_name"])
+    if own is not None:
+        return None if isinstance(own, type) else own
+    return kinds.get(name_of(layer)) or known(layer)
+
+
+def _registered(value: Any, custom: dict[str, Any]) -> dict[str, Any]:
+    """What is given, by the names with their packages under which the file has it: package>Class."""
+    if isinstance(value, str):
+        package, sign, plain = value.rpartition(">")
+        return {value: custom[plain]} if package and sign and plain in custom else {}
+    found: dict[str, Any] = {}
+    for one in value.values() if isinstance(value, dict) else value:
+        if isinstance(one, str | dict | list):
+            found.update(_registered(one, custom))
+    return found
+
+
+def _with_values_alone(node: Config) -> Config:
+    """The call of an operation with the values of other layers that it takes, and nothing else."""
+    values = list(_values(node))
+    return {"args": values if len(values) == 1 else [values], "kwargs": {}}
+
+
+def _values(argument: Any) -> Iterator[Any]:
+    if isinstance(argument, dict) and argument.get("class_name") == "__keras_tensor__":
+        yield argument
+    elif isinstance(argument, dict | list):
+        for one in argument.values() if isinstance(argument, dict) else argument:
+            yield from _values(one)
 
 
 def _calling(function: Any, layer: Any) -> Any:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign
+from cnnvis.loaders.allowed import KERAS_2_LAYERS, foreign, is_layer
 from cnnvis.loaders.arithmetic import known
-from cnnvis.loaders.config import MODELS, Config, described, every_layer, name_of, read_json
+from cnnvis.loaders.config import (
+    MODELS,
+    Config,
+    every_layer,
+    name_of,
+    naming,
+    obstacle,
+    read_json,
+)
+from cnnvis.loaders.operations import OPERATIONS, REFUSED_OPERATIONS, operation
+from cnnvis.loaders.training import without_foreign_makers
 
 SHOWN = 100
 """How many layers, and how many things refused, are named at most."""
@@ -27,6 +38,8 @@ def findings(about: Mapping[str, Any]) -> dict[str, Any]:
         config = read_json(str(about["text"]))
     except (KeyError, ValueError):
         return found
+    with suppress(TypeError, AttributeError, RecursionError):  # it may be anything
+        without_foreign_makers(config, ())
     layers = list(islice(every_layer(config), SHOWN))
     found["layers"] = [
         (name_of(layer)[:SHOWN], str(layer.get("class_name"))[:SHOWN]) for layer in layers
@@ -40,17 +53,17 @@ def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
     kind = str(config.get("class_name")) if isinstance(config, dict) else None
     if kind not in MODELS:
         yield (
-            f"the class {str(kind)[:SHOWN]!r} of the model, whose code is not in the file; give it "
-            "with --custom module:Class"
+            f"the class {str(kind)[:SHOWN]!r} of the model, whose code is not in the file; if you "
+            f"have it, say where: --custom module:{str(kind).rpartition('>')[2][:SHOWN]}"
         )
     for layer in layers:
         kind = str(layer.get("class_name"))
         if kind in MODELS or known(layer) is not None:
             continue
-        if kind == "Lambda":
-            yield f"{described(layer)}; give it with --lambda {name_of(layer)}=module:function"
-        elif kind not in LAYERS | KERAS_2_LAYERS:
-            yield f"{described(layer)}; give it with --custom {name_of(layer)}=module:Class"
-        else:
-            for named in islice(foreign(layer, ()), 3):
-                yield f"the layer {name_of(layer)!r} names {named}"
+        is_known = operation(layer) in OPERATIONS or kind in KERAS_2_LAYERS or is_layer(layer)
+        if operation(layer) in REFUSED_OPERATIONS or not is_known:
+            yield obstacle(layer).with_cure()
+            continue
+        for named in islice(foreign(layer, ()), 3):
+            cure = naming(layer, named).cure
+            yield f"the layer {name_of(layer)!r} names {named}; {cure}"

@@ -9,50 +9,67 @@ from __future__ import annotations
 import copy
 import math
 import re
-import shutil
-import tempfile
-import zipfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.loaders.allowed import KERAS_2_LAYERS, LAYERS, foreign, made_plain
+from cnnvis.loaders.allowed import KERAS_2_LAYERS, foreign, is_layer, made_plain
+from cnnvis.loaders.application_layers import application_classes_of_keras_2
 from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
+    CALLS_OF_TENSORFLOW,
     MODELS,
     Config,
     cut_unreadable,
-    described,
     layers_of,
     name_of,
+    naming,
+    obstacle,
     references,
 )
 from cnnvis.loaders.custom import placed
-from cnnvis.loaders.examined import Contents
-from cnnvis.loaders.sizes import counting, require_growth
-
-_CALLS = {"TFOpLambda", "SlicingOpLambda"}
-"""Layers that stand for a call of one of TensorFlow's functions."""
+from cnnvis.loaders.growth import require_growth
+from cnnvis.loaders.obstacles import TRUST, Obstacle
+from cnnvis.loaders.sizes import counting
+from cnnvis.loaders.weights import Weights
 
 _FUNCTIONS = re.compile(
-    r"(math|nn|__operators__|linalg|signal|keras\.activations)\.\w+"
-    r"|image\.(resize|flip_left_right|flip_up_down|rot90|crop_to_bounding_box|rgb_to_grayscale)"
-    r"|abs|add|add_n|argmax|argmin|boolean_mask|broadcast_to|cast|clip_by_value|concat|constant"
-    r"|convert_to_tensor|cos|divide|einsum|equal|exp|expand_dims|eye|fill|floor|gather|gather_nd"
-    r"|greater|greater_equal|identity|less|less_equal|logical_and|logical_not|logical_or|matmul"
-    r"|maximum|minimum|multiply|negative|not_equal|norm|one_hot|ones|ones_like|pad|pow|range|rank"
-    r"|realdiv|repeat|reshape|reverse|roll|round|rsqrt|scatter_nd|shape|sigmoid|sign|sin|size|slice"
-    r"|softmax|split|sqrt|square|squeeze|stack|stop_gradient|strided_slice|subtract|tan|tanh"
-    r"|tensordot|tile|transpose|truediv|unstack|where|zeros|zeros_like"
-    r"|reduce_(all|any|logsumexp|max|mean|min|prod|sum)|compat\.v1\.(\w+\.)?(transpose|shape|gather)"
+    r"(compat\.v1\.)?("
+    r"(math|__operators__|linalg|signal|bitwise)\.\w+"
+    r"|nn\.(?!\w*sampl|nce_loss)\w+|keras\.activations\.(?!get\b|\w*serialize\b)\w+"
+    r"|image\.(adjust_(brightness|contrast|gamma|hue|saturation)|central_crop|convert_image_dtype"
+    r"|crop_and_resize|crop_to_bounding_box|extract_patches|flip_left_right|flip_up_down"
+    r"|grayscale_to_rgb|hsv_to_rgb|image_gradients|pad_to_bounding_box|per_image_standardization|psnr"
+    r"|resize|resize_with_crop_or_pad|resize_with_pad|rgb_to_(grayscale|hsv|yiq|yuv)|rot90"
+    r"|sobel_edges|ssim|ssim_multiscale|total_variation|transpose|yiq_to_rgb|yuv_to_rgb)"
+    r"|quantization\.(fake_quant_with_min_max_\w+|quantize_and_dequantize(_v2)?)"
+    r"|debugging\.check_numerics"
+    r"|abs|add|add_n|argmax|argmin|argsort|batch_to_space(_nd)?|bitcast|boolean_mask|broadcast_to|cast"
+    r"|clip_by_(norm|value)|complex|concat|constant|convert_to_tensor|cos|divide|equal|exp"
+    r"|expand_dims|eye|fill|floor|floor_div|floordiv|floormod|gather|gather_nd|greater|greater_equal"
+    r"|identity|less|less_equal|linspace|logical_and|logical_not|logical_or|matmul|maximum"
+    r"|minimum|mod|multiply|negative|norm|not_equal|one_hot|ones|ones_like|pad|pow|range|rank|realdiv"
+    r"|repeat|reshape|reverse|roll|round|rsqrt|saturate_cast|scatter_nd|searchsorted|sequence_mask"
+    r"|shape|sigmoid|sign|sin|size|slice|softmax|sort|space_to_batch(_nd)?|split|sqrt|square|squeeze"
+    r"|stack|stop_gradient|strided_slice|subtract|tan|tanh|tensor_scatter_nd_(add|max|min|sub|update)"
+    r"|tensordot|tile|transpose|truediv|truncatediv|truncatemod|unique|unstack|where|zeros|zeros_like"
+    r"|reduce_(all|any|logsumexp|max|mean|min|prod|std|sum|variance))"
 )
-"""The functions that do nothing but mathematics; among the others some write files or run code."""
+"""The functions that do nothing but mathematics; others write files, read them or run code."""
 
+_RANDOM = re.compile(
+    r"(compat\.v1\.)?(random\.\w+|nn\.\w*dropout\w*|image\.(stateless_)?random_\w+)"
+)
+
+_INCOMPLETE = {"einsum", "meshgrid"}
+"""Functions that take any number of values, of which Keras 2 writes the first alone."""
 
 _MAKING = {
-    *("broadcast_to", "constant", "eye", "fill", "image.resize", "linalg.eye", "one_hot", "ones"),
-    *("pad", "range", "repeat", "scatter_nd", "tile", "zeros"),
+    *("broadcast_to", "constant", "eye", "fill", "image.crop_and_resize", "image.extract_patches"),
+    *("image.pad_to_bounding_box", "image.resize", "image.resize_with_crop_or_pad", "linalg.eye"),
+    *("image.resize_with_pad", "linspace", "one_hot", "ones", "pad", "range", "repeat"),
+    *("scatter_nd", "sequence_mask", "space_to_batch", "space_to_batch_nd", "tile", "zeros"),
 }
 """Those that make as many values as they are told to, and may be called with numbers alone."""
 
@@ -81,7 +98,7 @@ def keras_2_needed(config: Config, given: dict[str, Any]) -> bool:
         return False
     try:
         return any(
-            layer.get("class_name") in _CALLS or keras_2_needed(layer, {})
+            layer.get("class_name") in CALLS_OF_TENSORFLOW or keras_2_needed(layer, {})
             for layer in layers_of(config)
         )
     except (KeyError, TypeError, AttributeError):
@@ -92,20 +109,20 @@ def keras_2_network(
     config: Config,
     path: Path,
     origin: str,
-    held: Contents,
+    weights: Weights,
     given: dict[str, Any],
     why: str,
     *,
     trusted: bool,
 ) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with the weights that `path` holds for it.
+    """The network that a configuration describes, with its weights.
 
     Parameters
     ----------
     config
         As it stands in the file; it is not changed.
-    path, origin, held
-        The file of the weights, what it is and what wrote it, and what was found in it.
+    path, origin, weights
+        The file, what it is and what wrote it, and the weights in it.
     given
         Classes of a person's own, by the kinds or layers that they stand for.
     why
@@ -126,25 +143,25 @@ def keras_2_network(
             "pip install 'cnnvis[tf-keras]'"
         ) from error
 
-    config = copy.deepcopy(config)
+    as_it_was, config = config, copy.deepcopy(config)
     try:
         _require_callable(config)
         kinds = placed(config, given, tf_keras.layers.Layer)
         named = next(foreign({**config, "config": {}}, kinds), None)
         if named is not None and not trusted:
-            raise cnnvis.UserError(f"{str(path)!r} is not loaded: it names {named}")
+            raise cnnvis.UserError(f"{str(path)!r} is not loaded: it names {named.with_cure()}")
         cut = cut_unreadable(config, lambda layer: _unreadable(layer, kinds, trusted=trusted))
         if not trusted:
             _require_plain(config, kinds, path)
         with (
-            nullcontext() if trusted else counting(held.values),
-            tf_keras.utils.custom_object_scope(kinds),
+            nullcontext() if trusted else counting(weights.values),
+            tf_keras.utils.custom_object_scope({**application_classes_of_keras_2(), **kinds}),
         ):
             if "module" in config:
                 network = tf_keras.saving.deserialize_keras_object(config, safe_mode=not trusted)
             else:
-                network = tf_keras.layers.deserialize(config, custom_objects=kinds)
-        _load_weights(network, path, held, by_name=bool(cut.reasons))
+                network = tf_keras.layers.deserialize(_decoded(config), custom_objects=kinds)
+        weights.load(network, as_it_was, is_cut=bool(cut.reasons))
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever a stranger's numbers and words make tf_keras raise
@@ -156,6 +173,19 @@ def keras_2_network(
     return cnnvis.LoadedNetwork(
         network, (f"used tf_keras, since {why}",), cut.reasons, cut.learned, origin
     )
+
+
+def _decoded(value: Any) -> Any:
+    """A configuration with the values that Keras 2 writes as objects to HDF5, as it reads them."""
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "__ellipsis__":
+        return ...
+    if value.get("class_name") == "__tuple__" and isinstance(value.get("items"), list):
+        return tuple(_decoded(item) for item in value["items"])
+    return {key: _decoded(item) for key, item in value.items()}
 
 
 def _require_callable(model: Config) -> None:
@@ -208,52 +238,48 @@ def _require_callable(model: Config) -> None:
         raise ValueError(f"the layer {name!r} waits for itself")
 
 
-def _load_weights(network: Any, path: Path, held: Contents, *, by_name: bool) -> None:
-    if not held.is_archive:
-        if by_name:
-            from cnnvis.loaders.weights import load_by_name
-
-            load_by_name(network, path)
-        else:
-            network.load_weights(str(path))
-        return
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "model.weights.h5"
-        with archive.open("model.weights.h5") as packed, weights.open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-        network.load_weights(str(weights))
-
-
-def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> str | None:
+def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obstacle | None:
     """Why a layer must not be built; None for Keras's own, for mathematics and for given ones."""
     import tf_keras
 
     kind, config = layer["class_name"], layer.get("config")
     if kind in kinds:
         return None
-    if kind in _CALLS:
+    if kind in CALLS_OF_TENSORFLOW:
         function = config.get("function") if isinstance(config, dict) else None
         if trusted or (kind == "SlicingOpLambda" and function is None):
             return None
+        reason = _reason(str(function))
+        if reason is not None:
+            return Obstacle(f"{obstacle(layer)}, {reason}", obstacle(layer).cure)
         if not _FUNCTIONS.fullmatch(str(function)):
-            return described(layer)
+            return obstacle(layer)
         numbers = _product(layer.get("inbound_nodes"))
-        if function in _MAKING and numbers > VALUES:
-            return f"{described(layer)} for more than {VALUES:,} values"
+        if str(function).removeprefix("compat.v1.") in _MAKING and numbers > VALUES:
+            return Obstacle(f"{obstacle(layer)} for more than {VALUES:,} values", TRUST)
         return None
     if trusted and hasattr(tf_keras.layers, str(kind)):
         return None
-    if kind not in LAYERS | KERAS_2_LAYERS:
-        return described(layer)
+    if kind not in KERAS_2_LAYERS and not is_layer(layer):
+        return obstacle(layer)
     named = next(foreign(layer, kinds), None)
-    return None if named is None else f"the layer {name_of(layer)!r}, which names {named}"
+    return None if named is None else naming(layer, named)
+
+
+def _reason(function: str) -> str | None:
+    """Why a function that does mathematics is not called, to be read behind a comma."""
+    if _RANDOM.fullmatch(function):
+        return "which makes random values"
+    if function.removeprefix("compat.v1.") in _INCOMPLETE:
+        return "of which Keras 2 leaves arguments out of its files"
+    return None
 
 
 def _require_plain(config: Config, kinds: dict[str, Any], path: Path) -> None:
     named = next(foreign(config, kinds), None)
     if named is not None:
+        cure = f"; {named.cure}" if named.cure else ""
         raise cnnvis.UserError(
-            f"{str(path)!r} is not loaded: it names {named}, which is not Keras's own; classes of "
-            "yours are given with --custom module:Class"
+            f"{str(path)!r} is not loaded: it names {named}, which is not Keras's own{cure}"
         )
     made_plain(config, kinds, "tf_keras.src.engine.functional")

@@ -10,6 +10,7 @@ from typing import Any
 
 import cnnvis
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of, references
+from cnnvis.loaders.operations import operation
 
 
 def repaired(
@@ -64,7 +65,7 @@ def _repairs(one: Config, custom: Mapping[str, Any]) -> Iterator[str]:
         yield from _repair_sequential(one)
     elif kind in MODELS:
         yield from _repair_functional(one)
-    elif isinstance(one.get("config"), dict):
+    elif isinstance(one.get("config"), dict) and operation(one) is None:
         yield from _repair_initializers(one["config"])
         yield from _repair_layer(one, custom)
 
@@ -79,7 +80,7 @@ def _repair_initializers(config: Config) -> Iterator[str]:
 def _repair_layer(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
     config, kind = layer["config"], layer["class_name"]
     axis = config.get("axis")
-    if "Normalization" in str(kind) and isinstance(axis, list) and len(axis) == 1:
+    if "BatchNormalization" in str(kind) and isinstance(axis, list) and len(axis) == 1:
         config["axis"] = axis[0]
         yield (
             "wrote the axis of a normalization as a number, since TensorFlow before 2.4 wrote a list"
@@ -97,6 +98,8 @@ def _dropped(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
     """Take out of a layer what Keras 3 does not know and what changes nothing."""
     config, kind = layer.get("config"), layer.get("class_name")
     if kind in MODELS or kind in custom or kind == "Lambda" or not isinstance(config, dict):
+        return
+    if operation(layer) is not None:
         return
     known = _parameters(str(kind))
     for name in list(config):
@@ -161,7 +164,8 @@ def _renumber(value: Any, first: Mapping[str, int]) -> None:
         if isinstance(history, list):
             history[1] -= first.get(str(history[0]), 0)
             return
-        value = list(value.values())
+        for item in value.values():
+            _renumber(item, first)
     if not isinstance(value, list):
         return
     if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):

@@ -14,6 +14,7 @@ from cnnvis.loaders.config import TEXT, read_json
 from cnnvis.loaders.examined import Contents, contents, kind_of
 from cnnvis.loaders.findings import findings
 from cnnvis.loaders.trial import require_running
+from cnnvis.loaders.weights import FileWeights
 
 
 def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnnvis.LoadedNetwork:
@@ -79,7 +80,8 @@ def _network_in(
     if asked.trust_model:
         require_running(path, asked, architecture, config)
     is_keras_2 = held.is_archive and (held.version or "").split(".")[0] == "2"
-    return network_of(config, path, origin, held, asked, is_keras_2=is_keras_2)
+    weights = FileWeights(path, held)
+    return network_of(config, path, origin, weights, asked, is_keras_2=is_keras_2)
 
 
 def _require_file(path: Path) -> None:

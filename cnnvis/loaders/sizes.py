@@ -1,8 +1,7 @@
-"""What a network would take of memory, found before it takes it.
+"""Bounds on the variables and inputs of a network, held before memory is taken for them.
 
-A few letters of a configuration ask for any amount: `Dense(67108864)` behind a large input, an
-`UpSampling2D` by a thousand. A network's variables are held against the numbers that its file
-holds, and what a sample becomes on its way through the layers against the size of the sample.
+A few letters of a configuration ask for any amount: `Dense(67108864)` behind a large input. So a
+network's variables are held against the numbers that its file holds.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.obstacles import TRUST
 
 SPARE = 2**17
 """How many numbers more than its file holds a network may have: those that are not stored, such as
@@ -20,10 +20,6 @@ the seeds of layers that draw lots."""
 
 INPUT = 2**28
 """How many values one sample may have that a network asks for."""
-
-GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
-"""One sample may become so many times as large on its way; or so many values whatever its size is;
-but never more than so many."""
 
 
 def require_input_sizes(shapes: Iterable[Any]) -> None:
@@ -38,7 +34,7 @@ def require_input_sizes(shapes: Iterable[Any]) -> None:
         sizes = [size for size in shape if isinstance(size, int)] if isinstance(shape, list) else []
         if any(size < 0 for size in sizes) or math.prod(sizes) > INPUT:
             raise cnnvis.UserError(
-                f"the file is not loaded: its network takes inputs of the shape {shape}"
+                f"the file is not loaded: its network takes inputs of the shape {shape}; {TRUST}"
             )
 
 
@@ -119,27 +115,3 @@ def counting(stored: int) -> Iterator[None]:
 
     with tf.variable_creator_scope(create):
         yield
-
-
-def require_growth(network: Any) -> None:
-    """Refuse a network in which a sample becomes absurdly large on its way.
-
-    Raises
-    ------
-    UserError
-        Naming the layer.
-    """
-    model = cnnvis.Model(network)
-    taken = sum(_values(one.shape) for one in model.inputs)
-    most = min(max(ALWAYS, GROWTH * taken), MOST)
-    for layer in model.layers:
-        if _values(layer.output_shape) > most:
-            sizes = " x ".join("any" if n is None else str(n) for n in layer.output_shape)
-            raise cnnvis.UserError(
-                f"the file is not loaded: its layer {layer.name!r} makes {sizes} values of one "
-                f"sample of {taken:,}"
-            )
-
-
-def _values(shape: Iterable[int | None]) -> int:
-    return math.prod(size or 1 for size in shape)

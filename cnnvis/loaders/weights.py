@@ -1,10 +1,182 @@
-"""Weights from HDF5 files, by the names of layers, where Keras's own order no longer holds."""
+"""Weights from files into networks, by the names of layers where Keras's own order no longer holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from cnnvis.loaders.config import MODELS, Config, layers_of, name_of
+from cnnvis.loaders.examined import Contents
+from cnnvis.loaders.operations import operation
+
+
+class Weights(Protocol):
+    """The weights that are stored for a network."""
+
+    @property
+    def values(self) -> int:
+        """How many numbers there are."""
+
+    def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
+        """Give them to a network of Keras 3 or of tf_keras.
+
+        Parameters
+        ----------
+        network
+            What was built.
+        config
+            The configuration as it stands in the file.
+        is_cut
+            Whether some of its layers are not in the network.
+
+        Raises
+        ------
+        Exception
+            Whatever Keras and h5py raise where they do not fit.
+        """
+
+
+@dataclass(frozen=True)
+class FileWeights:
+    """Weights in one of Keras's own files.
+
+    Attributes
+    ----------
+    path
+        The file.
+    held
+        What was found in it.
+    """
+
+    path: Path
+    held: Contents
+
+    @property
+    def values(self) -> int:
+        """How many numbers there are."""
+        return self.held.values
+
+    def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
+        """Give them to a network; see `Weights.load`."""
+        if self.held.is_archive:
+            with unpacked(self.path, config, network) as weights:
+                network.load_weights(str(weights))
+        elif is_cut and self.held.is_by_layers:
+            load_by_name(network, self.path)
+        else:
+            with self._called_by_its_content() as weights:
+                network.load_weights(str(weights))
+
+    @contextmanager
+    def _called_by_its_content(self) -> Iterator[Path]:
+        """The file under a name by which Keras sees what is in it."""
+        name = self.path.name
+        by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
+        if by_layers if self.held.is_by_layers else name.endswith(".weights.h5"):
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            renamed = Path(folder) / ("model.h5" if self.held.is_by_layers else "model.weights.h5")
+            try:
+                renamed.symlink_to(self.path.absolute())
+            except OSError:  # where only some may make links
+                shutil.copyfile(self.path, renamed)
+            yield renamed
+
+
+Places = dict[tuple[str, ...], str]
+"""Where the weights of layers are in an archive, by the names of the models around and their own."""
+
+
+@contextmanager
+def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
+    """The weights of an archive, in a file in which Keras finds those of this network.
+
+    Keras numbers layers of one class, ``dense``, ``dense_1``: where some were cut off, or replaced by
+    another class, it would take the weights of others.
+
+    Parameters
+    ----------
+    path
+        The archive.
+    config
+        The configuration as it stands there.
+    network
+        What was made of it.
+    """
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "model.weights.h5"
+        with archive.open("model.weights.h5") as packed, weights.open("wb") as file:
+            shutil.copyfileobj(packed, file, 2**20)
+        stored, wanted = dict(_places(config)), dict(_places_of(network))
+        moves = [
+            (stored[names], place)
+            for names, place in wanted.items()
+            if names in stored and stored[names] != place
+        ]
+        if moves:
+            _move(weights, moves)
+        yield weights
+
+
+def _move(weights: Path, moves: list[tuple[str, str]]) -> None:
+    import h5py
+
+    with h5py.File(weights, "r+") as file:
+        for number, (old, _) in enumerate(moves):
+            if old in file:
+                file.move(old, f"moved/{number}")
+        for number, (_, new) in enumerate(moves):
+            if new in file:
+                del file[new]
+            if f"moved/{number}" in file:
+                file.move(f"moved/{number}", new)
+
+
+def _places(
+    model: Config, within: str = "layers", around: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The places of a configuration's layers, those of nested models included."""
+    if model.get("class_name") not in MODELS:
+        return
+    layers = [one for one in layers_of(model) if operation(one) is None]
+    kinds = [str(one["class_name"]).rpartition(">")[2] for one in layers]
+    for one, kind, place in zip(layers, kinds, _numbered(kinds), strict=True):
+        names, place = (*around, name_of(one)), f"{within}/{place}"
+        if kind in MODELS:
+            yield from _places(one, f"{place}/layers", names)
+        else:
+            yield names, place
+
+
+def _places_of(
+    model: Any, within: str = "layers", around: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The places where Keras looks for the weights of a network's layers."""
+    layers = list(getattr(model, "layers", ()))
+    kinds = [type(one).__name__ for one in layers]
+    for one, kind, place in zip(layers, kinds, _numbered(kinds), strict=True):
+        names, place = (*around, one.name), f"{within}/{place}"
+        if kind in MODELS:
+            yield from _places_of(one, f"{place}/layers", names)
+        else:
+            yield names, place
+
+
+def _numbered(kinds: Iterable[str]) -> Iterator[str]:
+    """What Keras calls layers of these classes."""
+    from keras.src.utils.naming import to_snake_case
+
+    seen: dict[str, int] = {}
+    for kind in map(to_snake_case, kinds):
+        yield f"{kind}_{seen[kind]}" if kind in seen else kind
+        seen[kind] = seen.get(kind, 0) + 1
 
 
 def load_by_name(network: Any, path: Path) -> None:

@@ -344,6 +344,28 @@ def changes(canary: Path) -> dict[str, Change]:
         "policy of small numbers": _in_hidden(
             dtype=_object("keras", "QuantizedDTypePolicy", {"mode": "int8"})
         ),
+        "policies by slow expressions": _in_hidden(
+            name="a" * 60,
+            dtype=_object(
+                "keras.dtype_policies",
+                "DTypePolicyMap",
+                {"default_policy": "float32", "policy_map": {"(a+)+$": "float32"}},
+            ),
+        ),
+        "policy of a mode without end": _in_hidden(
+            dtype=_object(
+                "keras.dtype_policies",
+                "Int4DTypePolicy",
+                {"mode": "int4/" + "9" * 10_000, "source_name": "float32"},
+            )
+        ),
+        "small numbers by another's code": _in_hidden(
+            quantization_config=_object(
+                "keras.quantizers",
+                "Int8QuantizationConfig",
+                {"weight_quantizer": _object(MARKER, "Touch"), "activation_quantizer": None},
+            )
+        ),
         "type of numbers of another name": _in_hidden(dtype=MARKER),
         "array of objects": _in_hidden(
             extra={"class_name": "__numpy__", "config": {"value": [1], "dtype": "O"}}
@@ -383,6 +405,7 @@ def changes(canary: Path) -> dict[str, Change]:
         "jax layer": _in_place_of_hidden("JaxLayer", call_fn=_function(MARKER, "run")),
         "flax layer": _in_place_of_hidden("FlaxLayer", module=_object(MARKER, "Touch")),
         "words hashed": _in_place_of_hidden("Hashing", num_bins=3),
+        "operations in a chain without end": _in_place_of_hidden("AugMix", chain_depth=10**9),
         "layers in a pipeline": _in_place_of_hidden("Pipeline", layers=[_object(MARKER, "Touch")]),
         "bare layer": _in_place_of_hidden("Layer"),
         "wrapper": _in_place_of_hidden("Wrapper", layer=_object(MARKER, "Touch")),
@@ -494,6 +517,15 @@ def changes(canary: Path) -> dict[str, Change]:
     return found
 
 
+NOT_NEEDED = (
+    *("initializer of bytecode", "initializer of another module", "initializer that draws"),
+    *("initializer that is a function", "initializer by name", "initializer of the bias"),
+    *("regularizer of another module", "regularizer by name"),
+    *("constraint of another module", "constraint by name"),
+)
+"""What does nothing once weights are there, and is left out."""
+
+
 def _calls_of(parent: str, node: int = 0) -> list[Any]:
     found = call({}, parent)["inbound_nodes"]
     found[0]["args"][0]["config"]["keras_history"][1] = node
@@ -601,6 +633,84 @@ def large(canary: Path) -> dict[str, Config]:
     }
 
 
+def operation(kind: str, *arguments: Any, module: str = "numpy", **options: Any) -> Config:
+    """The network of an operation of `keras.ops` alone, called with what stands beside its input."""
+    config = sound()
+    one = call(layer(kind, "hidden"), "input")
+    one.update(module=f"keras.src.ops.{module}", registered_name=kind)
+    one["config"] = {"name": "hidden", **options}
+    one["inbound_nodes"][0]["args"] += arguments
+    config["config"]["layers"][1:] = [one]
+    config["config"]["output_layers"] = [["hidden", 0, 0]]
+    return config
+
+
+def absurd_operations() -> dict[str, Config]:
+    """Networks of an operation that makes absurdly much of four values, or takes without end."""
+    many = 10**9
+    zero = {"class_name": "__numpy__", "config": {"value": [[0]], "dtype": "int32"}}
+    found = {
+        "broadcast": operation("BroadcastTo", shape=[10**5, 10**5, 4]),
+        "repeated": operation("Repeat", repeats=many, axis=1),
+        "more samples": operation("Repeat", repeats=many, axis=0),
+        "tiled": operation("Tile", repeats=[10**5, 10**5]),
+        "padded": operation("Pad", pad_width=[[0, 0], [many, many]], mode="constant"),
+        "a diagonal": operation("Diagflat", k=many),
+        "one of many": operation("OneHot", module="nn", num_classes=many),
+        "counted": operation("MultiHot", module="nn", num_classes=many),
+        "spaced": operation("Linspace", 1.0, num=many),
+        "powers": operation("Vander", N=many),
+        "a spectrum": operation("RFFT", module="math", fft_length=many),
+        "a spectrum of nothing": operation("RFFT", module="math", fft_length=0),
+        "filled": operation("Full", shape=[10**5, 10**5]),
+        "scattered": operation("Scatter", zero, module="core", shape=[many, 4]),
+        "differences": operation("Diff", n=many),
+        "rounded": operation("Round", decimals=many),
+        "parts": operation("Split", indices_or_sections=many, axis=1),
+        "equal parts": operation("ArraySplit", indices_or_sections=many, axis=0),
+        "taken apart": operation("Unstack", module="core", num=many, axis=1),
+        "an axis far away": operation("Trapezoid", axis=many),
+        "axes without end": operation("Tensordot", zero, axes=many),
+        "a blur": operation("GaussianBlur", module="image", kernel_size=[10**5, 10**5]),
+        "counted by its input": operation("Bincount"),
+    }
+    # Of numbers alone, Keras would compute at once.
+    alone = operation("Full", shape=[10**5, 10**5])
+    alone["config"]["layers"][1]["inbound_nodes"][0]["args"] = [1.0]
+    picture = {"class_name": "__numpy__", "config": {"value": [[[[1.0]]]], "dtype": "float32"}}
+    enlarged = pictures(layer("UpSampling2D", "up", size=[10**5, 10**5]))
+    enlarged["config"]["layers"][2]["inbound_nodes"][0]["args"] = [picture]
+    return {**found, "of numbers alone": alone, "a layer of numbers alone": enlarged}
+
+
+def foreign_operations(canary: Path) -> dict[str, Config]:
+    """Networks of operations that run, read or name something."""
+    code = {"class_name": "__lambda__", "config": {"code": _bytecode(canary)}}
+    found = {
+        "map by bytecode": operation("Map", code, module="core"),
+        "map by a function": operation("Map", _function("os", "system"), module="core"),
+        "vectorized by a function": operation(
+            "VectorizedMap", module="core", function=_function("os", "system")
+        ),
+        "while": operation("WhileLoop", module="core", cond=code, body=code),
+        "switch": operation("Switch", [code], module="core"),
+        "derivative": operation("JVP", code, module="linalg"),
+        "random values": operation("ElasticTransform", module="image"),
+        "of another module": operation("Multiply", 2.0),
+        "that is a function": operation("get_file", module="numpy"),
+        "that is none": operation("Layer"),
+        "with an object": operation("Multiply", _object(MARKER, "Touch")),
+        "with an array of objects": operation(
+            "Multiply", {"class_name": "__numpy__", "config": {"value": [1], "dtype": "O"}}
+        ),
+        "with a type of another name": operation("Cast", module="core", dtype=MARKER),
+        "of a name of another": operation("Multiply", 2.0),
+    }
+    found["of another module"]["config"]["layers"][1]["module"] = f"{MARKER}.ops"
+    found["of a name of another"]["config"]["layers"][1]["registered_name"] = MARKER
+    return found
+
+
 TEXTS = {
     "empty": "",
     "not json": "{",
@@ -623,7 +733,10 @@ TEXTS = {
 def configurations(folder: Path, canary: Path) -> Iterator[Case]:
     folder.mkdir()
     number = 0
-    mended = ("outputs of a later call", "layer without a name", "padded by numbers of any size")
+    mended = (
+        *("outputs of a later call", "layer without a name", "padded by numbers of any size"),
+        *NOT_NEEDED,
+    )
     for name, change in changes(canary).items():
         config = _changed(change)
         for write, end in ((write_h5, "h5"), (write_keras, "keras")):
@@ -637,6 +750,11 @@ def configurations(folder: Path, canary: Path) -> Iterator[Case]:
             number += 1
             path = write(folder / f"{number}.{end}", config, CONV)
             yield Case(f"{end}: {name}", str(path), may_load=name in mended)
+    for name, config in {**absurd_operations(), **foreign_operations(canary)}.items():
+        for write, end in ((write_h5, "h5"), (write_keras, "keras")):
+            number += 1
+            path = write(folder / f"{number}.{end}", config, [])
+            yield Case(f"{end}: operation {name}", str(path))
     for name, text in TEXTS.items():
         number += 1
         yield Case(f"keras: {name}", str(write_keras(folder / f"{number}.keras", text)))
@@ -1117,8 +1235,33 @@ def _index(entries: list[tuple[bytes, bytes]]) -> bytes:
     return held + above + bytes(5) + footer.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db")
 
 
-def saved_model(folder: Path, config: Any = None, **entries: Any) -> Path:
-    """A SavedModel of Keras 2 of the sound network."""
+def _object_of(identifier: str, metadata: bytes, *children: tuple[int, str]) -> bytes:
+    """An object as TensorFlow before 2.5 described it among those of a SavedModel."""
+    named = (_field(1, _field(1, node) + _field(2, name.encode())) for node, name in children)
+    held = _field(1, identifier.encode()) + _field(3, metadata)
+    return _field(1, b"".join(named) + _field(4, held))
+
+
+def object_graph(*objects: bytes, more: bytes = b"") -> bytes:
+    """What stands in saved_model.pb of such a SavedModel."""
+    graph = _field(7, b"".join(objects)) + more
+    return _field(1, 1) + _field(2, _field(2, bytes(1000)) + graph)
+
+
+def saved_model(
+    folder: Path, config: Any = None, *, among_objects: bool = False, **entries: Any
+) -> Path:
+    """A SavedModel of Keras 2 of the sound network.
+
+    Parameters
+    ----------
+    config
+        What it describes, in the place of that network.
+    among_objects
+        Whether that stands where TensorFlow before 2.5 wrote it.
+    entries
+        What the index says of every variable that is not so.
+    """
     legacy = {
         "class_name": "Sequential",
         "name": "network",
@@ -1139,18 +1282,24 @@ def saved_model(folder: Path, config: Any = None, **entries: Any) -> Path:
         "root.layer_with_weights-0": {"name": "hidden", "class_name": "Dense"},
         "root.layer_with_weights-1": {"name": "output", "class_name": "Dense"},
     }
-    described = b"".join(
-        _field(
-            1,
-            _field(2, number)
-            + _field(3, place.encode())
-            + _field(5, node.encode() if isinstance(node, str) else json.dumps(node).encode()),
-        )
-        for number, (place, node) in enumerate(nodes.items())
-    )
+    texts = {
+        place: node.encode() if isinstance(node, str) else json.dumps(node).encode()
+        for place, node in nodes.items()
+    }
     (folder / "variables").mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(b"")
-    (folder / "keras_metadata.pb").write_bytes(described)
+    if among_objects:
+        root, *layers = texts.values()
+        children = [(1, "layer_with_weights-0"), (2, "layer_with_weights-1")]
+        objects = [_object_of("_tf_keras_sequential", root, *children)]
+        objects += [_object_of("_tf_keras_layer", text) for text in layers]
+        (folder / "saved_model.pb").write_bytes(object_graph(*objects))
+    else:
+        (folder / "saved_model.pb").write_bytes(b"")
+        described = (
+            _field(1, _field(2, number) + _field(3, place.encode()) + _field(5, text))
+            for number, (place, text) in enumerate(texts.items())
+        )
+        (folder / "keras_metadata.pb").write_bytes(b"".join(described))
     content = b""
     found = [(b"", _field(1, 1) + _field(3, _field(1, 1)))]
     for number, (_, shape) in enumerate(SIZES):
@@ -1214,6 +1363,39 @@ def saved_models(folder: Path, canary: Path) -> Iterator[Case]:
         "weights of another shape": made("other", shape=(3, 4)),
     }
 
+    for name, config in (
+        ("bytecode", lambda_of([_bytecode(canary), None, None])),
+        ("layer of another module", foreign),
+        ("dense of 67108864", dense),
+        ("description that is no json", "{"),
+        ("description nested too deeply", "[" * 100_000),
+    ):
+        folder_ = folder / f"{next(numbers)}-old"
+        paths[f"{name}, among objects"] = saved_model(folder_, config, among_objects=True)
+    root = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": []}}).encode()
+    circle = [_object_of("_tf_keras_sequential", root, *((0, f"layer-{i}") for i in range(9)))]
+    wide = [
+        _object_of("_tf_keras_sequential", root, *((n + 1, f"layer-{i}") for i in range(9)))
+        for n in range(40)
+    ]
+    for name, content in {
+        "objects in a circle": object_graph(*circle),
+        "objects that hold each other many times": object_graph(*wide),
+        "objects that are not there": object_graph(
+            _object_of("_tf_keras_sequential", root, (10**9, "layer-0"))
+        ),
+        "objects of a length without end": b"\x12\xff\xff\xff\xff\x0f" + bytes(100),
+        "objects that end too soon": object_graph(*circle)[:-20],
+        "objects of noise": random_.randbytes(2000),
+        "objects of absurd size": object_graph(bytes(70 * 2**20)),
+        "a graph of many fields": b"\x08\x01" * 300_000 + object_graph(*circle),
+        "no objects": b"",
+    }.items():
+        path = made("objects")
+        (path / "keras_metadata.pb").unlink()
+        (path / "saved_model.pb").write_bytes(content)
+        paths[name] = path
+
     def without(name: str, place: str, content: bytes | None = None) -> None:
         path = made(name)
         (path / place).unlink()
@@ -1259,6 +1441,7 @@ def sound_files(folder: Path) -> dict[str, Path]:
         "h5": write_h5(folder / "sound.h5", sound()),
         "keras": write_keras(folder / "sound.keras", sound()),
         "SavedModel": saved_model(folder / "sound"),
+        "SavedModel, old": saved_model(folder / "old", among_objects=True),
     }
 
 

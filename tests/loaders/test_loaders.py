@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import zipfile
 from pathlib import Path
@@ -44,6 +45,26 @@ def test_functional_networks_with_branches(keras: Any, tmp_path: Path, suffix: s
     x = np.random.default_rng(0).normal(size=(3, 6, 6, 1))
     model = cnnvis.load_model(_saved(network, tmp_path / f"model{suffix}"))
     np.testing.assert_allclose(model.predict(x), network.predict(x, verbose=0), 1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_layers_over_several_axes(keras: Any, tmp_path: Path, suffix: str) -> None:
+    """Keras's own way with HDF5 leaves these at their last axis."""
+    layers = keras.layers
+    inputs = layers.Input((4, 6, 3))
+    network = keras.Model(
+        inputs,
+        [
+            layers.Softmax(axis=(1, 2))(inputs),
+            layers.UnitNormalization(axis=(1, 2))(inputs),
+            layers.LayerNormalization(axis=(1, 2))(inputs),
+            layers.TimeDistributed(layers.Softmax(axis=(1, 2)))(inputs[..., None]),
+        ],
+    )
+    x = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
+    model = cnnvis.load_model(_saved(network, tmp_path / f"model{suffix}"))
+    for one, other in zip(network(x), model.network(x), strict=True):
+        np.testing.assert_allclose(one, other, 1e-6)
 
 
 def _with_lambda(keras: Any, ran: list[Any], place: str) -> Any:
@@ -227,7 +248,7 @@ def test_a_lambda_that_is_known_is_computed_and_not_run(reference: Path, tmp_pat
 
 
 def test_cutting_goes_on_to_all_that_depends_on_it() -> None:
-    def layer(name: str, *parents: str, kind: str = "Add") -> dict[str, Any]:
+    def layer(name: str, *parents: str, kind: str = "Dense") -> dict[str, Any]:
         nodes = [[[parent, 0, 0, {}] for parent in parents]] if parents else []
         return {"class_name": kind, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
 
@@ -330,3 +351,41 @@ def test_a_truncated_file(classifier: Any, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(cnnvis.UserError, match="is damaged"):
         cnnvis.load_model(path)
+
+
+@pytest.mark.parametrize("home", ["keras", "tf_keras"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_weights_stay_with_their_layers_when_others_are_cut(
+    tmp_path: Path, suffix: str, home: str
+) -> None:
+    """Keras numbers layers of a class in archives, and the number of those behind a cut one changes."""
+    package = importlib.import_module(home)
+    layers = package.layers
+
+    def own(x: Any) -> Any:
+        return x * 2
+
+    def stack(*cut: Any) -> Any:
+        inputs = layers.Input((4,))
+        end = layers.Dense(4, name="four")(layers.Dense(4, name="three")(inputs))
+        sides = [
+            layers.Dense(4, one, name="own")(layers.Dense(4, name="one")(inputs)) for one in cut
+        ]
+        return package.Model(
+            inputs, [layers.Dense(4, name="two")(inputs), end, *sides], name="stack"
+        )
+
+    inputs = layers.Input((4,))
+    one, two, _ = stack(own)(inputs)
+    network = package.Model(inputs, [one, two])
+    inner = network.get_layer("stack")
+    rng = np.random.default_rng(2)
+    for variable in network.weights:
+        variable.assign(rng.normal(size=tuple(variable.shape)))
+    path = _saved(network, tmp_path / f"model{suffix}")
+    model = cnnvis.load_model(path)
+    assert set(model.cut) == {"stack/own"}
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    for name in ("one", "two", "three"):
+        (found,) = model.values(x, [f"stack/{name}"])
+        np.testing.assert_allclose(found, inner.get_layer(name)(x), rtol=1e-5)

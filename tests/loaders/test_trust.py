@@ -149,7 +149,7 @@ def test_doctor_says_what_is_refused(keras: Any, tmp_path: Path, typed: Typed) -
     code = base64.b64encode(marshal.dumps(compile(f"open({str(ran)!r}, 'w')", "", "eval")))
     settings = {"name": "hidden", "function": [code.decode(), None, None]}
     config["config"]["layers"][1].update(class_name="Lambda", config=settings)
-    config["config"]["layers"][2]["config"]["kernel_initializer"] = {
+    config["config"]["layers"][2]["config"]["activation"] = {
         "module": "stranger",
         "class_name": "Touch",
         "config": {},
@@ -176,3 +176,28 @@ def test_doctor_says_what_is_refused(keras: Any, tmp_path: Path, typed: Typed) -
     (tmp_path / "cut.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:900])
     done = typed("doctor", "cut.keras")
     assert done.returncode == 2 and "what it is  Keras archive" in done.stdout
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_a_class_of_another_name_gets_the_weights(
+    keras: Any, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archives hold weights by the names of classes."""
+    (tmp_path / f"named_{suffix}.py").write_text(
+        "import keras\n"
+        "class Factor(keras.layers.Layer):\n"
+        "    def build(self, shape):\n"
+        "        self.factor = self.add_weight(shape=(), initializer='ones')\n"
+        "    def call(self, x):\n"
+        "        return x * self.factor\n"
+        "class Scale(Factor):\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    named = __import__(f"named_{suffix}")
+    network = keras.Sequential([keras.layers.Input((4,)), named.Scale(name="own")])
+    network.layers[0].factor.assign(3.0)
+    network.save(tmp_path / f"model.{suffix}")
+    for given in (f"Scale=named_{suffix}:Factor", f"own=named_{suffix}:Factor"):
+        model = cnnvis.load_model(tmp_path / f"model.{suffix}", custom=[given])
+        np.testing.assert_allclose(model.predict(X), 3 * X, rtol=1e-6)

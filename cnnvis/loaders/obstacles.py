@@ -1,0 +1,44 @@
+"""Why something in a file is not loaded, and what a person could type so that it is."""
+
+from __future__ import annotations
+
+import shlex
+
+TRUST = "if you trust whoever made the file, --trust-model leaves such checks out"
+
+
+class Obstacle(str):
+    """Why something is not loaded, in words that go on a sentence.
+
+    Attributes
+    ----------
+    cure
+        What would do, in words that go on a sentence; empty where nothing would.
+    """
+
+    cure: str
+
+    def __new__(cls, why: str, cure: str = "") -> Obstacle:
+        made = super().__new__(cls, why)
+        made.cure = cure
+        return made
+
+    def with_cure(self) -> str:
+        """Why, and what would do, in one sentence."""
+        return f"{self}; {self.cure}" if self.cure else str(self)
+
+
+def give(option: str, name: str, what: str) -> str:
+    """What a person would type to give code for a layer, a class or a function.
+
+    Parameters
+    ----------
+    option
+        ``--custom`` or ``--lambda``.
+    name
+        What the file calls it.
+    what
+        What is to be given: ``Class`` or ``function``.
+    """
+    word = shlex.quote(f"{name[:200]}=module:{what}")
+    return f"what does the same can be given, if you have it: {option} {word}"

@@ -1,0 +1,216 @@
+"""SavedModels of Keras 2: of the layers in them, wherever TensorFlow described them, and their weights."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+WRITING = """
+import sys
+import zipfile
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+L = tf_keras.layers
+folder = sys.argv[1]
+tf_keras.utils.set_random_seed(1)
+rng = np.random.default_rng(1)
+
+
+def saved(name, inputs, outputs):
+    network = tf_keras.Model(inputs, outputs)
+    network.set_weights([rng.random(one.shape) for one in network.get_weights()])
+    network.save(f"{folder}/{name}", save_format="tf")
+    x = rng.normal(size=(2, *inputs.shape[1:])).astype("float32")
+    np.savez(f"{folder}/{name}.npz", x=x, y=network.predict(x, verbose=0))
+
+
+def beginning(inputs):
+    inner = tf_keras.Sequential([L.Input((5, 3)), L.SeparableConv1D(3, 2), L.ReLU()], name="inner")
+    return inner(L.TimeDistributed(L.Dense(3), name="each")(inputs))
+
+
+inputs = L.Input((5, 4))
+if "layers" in sys.argv:
+    h = L.BatchNormalization(name="norm")(beginning(inputs))
+    saved("layers", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
+if "functions" in sys.argv:
+    h = tf.nn.relu(beginning(inputs) * 2.0)
+    saved("functions", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
+if "cells" in sys.argv:
+    h = L.Bidirectional(L.GRU(2, return_sequences=True), name="both")(beginning(inputs))
+    h = L.RNN([L.LSTMCell(3), L.SimpleRNNCell(2)], name="cells")(h)
+    saved("cells", inputs, L.Dense(2, name="output")(h))
+if "heads" in sys.argv:
+    h = L.MultiHeadAttention(2, 2, name="heads")(inputs, inputs)
+    saved("heads", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two SavedModels, and what they answer."""
+    return _written(tmp_path_factory.mktemp("saved-models"), "layers", "functions")
+
+
+def _written(folder: Path, *names: str) -> Path:
+    words = [sys.executable, "-c", WRITING, str(folder), *names]
+    subprocess.run(words, check=True, capture_output=True)
+    return folder
+
+
+def _as_before_tensorflow_2_5(folder: Path) -> None:
+    """Put the descriptions of layers to their objects, where they stood then."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow.python.keras.protobuf.saved_metadata_pb2 import SavedMetadata
+
+    beside, graph = folder / "keras_metadata.pb", folder / "saved_model.pb"
+    model = SavedModel.FromString(graph.read_bytes())
+    nodes = model.meta_graphs[0].object_graph_def.nodes
+    for one in SavedMetadata.FromString(beside.read_bytes()).nodes:
+        nodes[one.node_id].user_object.identifier = one.identifier
+        nodes[one.node_id].user_object.metadata = one.metadata
+    graph.write_bytes(model.SerializeToString())
+    beside.unlink()
+
+
+@pytest.mark.parametrize("name", ["layers", "functions"])
+def test_layers_and_weights(keras: Any, written: Path, name: str) -> None:
+    """Also of layers in layers, whose variables are called otherwise in the checkpoint."""
+    _require_right(written / name, by_keras_2=name == "functions")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cells", "heads"])
+def test_weights_deep_in_layers(keras: Any, tmp_path: Path, name: str) -> None:
+    _require_right(_written(tmp_path, name) / name, by_keras_2=name == "heads")
+
+
+def _require_right(folder: Path, *, by_keras_2: bool) -> None:
+    answers = np.load(folder.with_name(f"{folder.name}.npz"))
+    found = []
+    for old in (False, True):
+        if old:
+            _as_before_tensorflow_2_5(folder)
+        model = cnnvis.load_model(folder, filter=0)
+        assert model.cut == {} and model.origin == "SavedModel, written by Keras 2"
+        assert ("used tf_keras" in " ".join(model.repairs)) == by_keras_2
+        np.testing.assert_allclose(model.predict(answers["x"]), answers["y"], 1e-5, 1e-6)
+        found.append(model.input_gradient(answers["x"]))
+    np.testing.assert_array_equal(*found)
+
+
+def test_weights_that_are_missing(keras: Any, written: Path, monkeypatch: Any) -> None:
+    from cnnvis.loaders.checkpoint import Checkpoint
+
+    names = Checkpoint.name_of
+
+    def without_one(self: Any, path: Any) -> str:
+        return "nowhere" if "layer" in (words := list(path)) else names(self, words)
+
+    monkeypatch.setattr(Checkpoint, "name_of", without_one)
+    with pytest.raises(cnnvis.UserError, match=r"weights in .* do not fit .* none for 'nowhere'"):
+        cnnvis.load_model(written / "layers")
+
+
+def test_a_layer_of_ones_own_is_named(keras: Any, written: Path, tmp_path: Path) -> None:
+    """And all other layers are there, whatever it is."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    shutil.copytree(written / "layers", tmp_path / "own")
+    if (tmp_path / "own" / "keras_metadata.pb").is_file():
+        _as_before_tensorflow_2_5(tmp_path / "own")
+    graph = tmp_path / "own" / "saved_model.pb"
+    model = SavedModel.FromString(graph.read_bytes())
+    root = model.meta_graphs[0].object_graph_def.nodes[0].user_object
+    root.metadata = root.metadata.replace('"BatchNormalization"', '"Mine"')
+    graph.write_bytes(model.SerializeToString())
+    loaded = cnnvis.load_model(tmp_path / "own")
+    assert "kind 'Mine', whose code the file does not hold" in loaded.cut["norm"]
+    assert set(loaded.cut) == {"norm", "flatten", "output"}
+    answers = np.load(written / "layers.npz")
+    whole = cnnvis.load_model(written / "layers")
+    for name in ("each", "inner/separable_conv1d"):
+        one, other = (at.values(answers["x"], [name])[0] for at in (loaded, whole))
+        np.testing.assert_array_equal(one, other)
+
+
+OWN = '''
+"""The package's layers, made anew of what it wrote of them; it does not read that itself."""
+import inspect
+
+from basic_pitch import nn
+from basic_pitch.layers import nnaudio, signal
+
+
+def again(kind):
+    class Again(kind):
+        def __init__(self, **settings):
+            known = inspect.signature(kind.__init__).parameters
+            settings["sr"] = settings.pop("sample_rate", None)
+            super().__init__(**{key: value for key, value in settings.items() if key in known})
+            self._name = settings["name"]
+
+    return Again
+
+
+Audio, Cqt, Frequency = map(again, (nn.FlattenAudioCh, nnaudio.CQT2010v2, nn.FlattenFreqCh))
+Log, Stacking = map(again, (signal.NormalizedLog, nn.HarmonicStacking))
+'''
+
+COMPARING = """
+import os, sys
+os.environ["TF_USE_LEGACY_KERAS"] = "1"  # what the package's layers are made with
+import numpy as np
+import tensorflow as tf
+import cnnvis
+
+folder, *custom = sys.argv[1:]
+model = cnnvis.load_model(folder, custom=custom, layer="onset")
+assert not model.cut
+x = np.random.default_rng(0).normal(0, 0.1, size=(1, 43844, 1)).astype("float32")
+answers = tf.saved_model.load(folder).signatures["serving_default"](tf.constant(x))
+for name in ("contour", "note", "onset"):
+    np.testing.assert_allclose(model.values(x, [name])[0], answers[name], atol=1e-5)
+"""
+
+KINDS = {
+    "CQT2010v2": "Cqt",
+    "FlattenAudioCh": "Audio",
+    "FlattenFreqCh": "Frequency",
+    "HarmonicStacking": "Stacking",
+    "NormalizedLog": "Log",
+}
+
+
+@pytest.mark.slow
+def test_notes_of_music(tmp_path: Path) -> None:
+    """The model of basic-pitch (Apache-2.0), by TensorFlow 2.4, with layers of its own."""
+    words = ["download", "--quiet", "--no-deps", "basic-pitch==0.4.0", "--dest", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"basic-pitch cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path)
+    folder = tmp_path / "basic_pitch" / "saved_models" / "icassp_2022" / "nmp"
+    with pytest.raises(cnnvis.UserError, match="kind 'FlattenAudioCh', whose code") as error:
+        cnnvis.load_model(folder)
+    refused = " ".join(error.value.found["refused"])
+    assert all(f"of kind {kind!r}" in refused for kind in KINDS)
+    assert ("conv2d_1", "Conv2D") in error.value.found["layers"]
+    (tmp_path / "own_layers.py").write_text(OWN)
+    (tmp_path / "compare.py").write_text(COMPARING)
+    given = [f"{kind}=own_layers:{name}" for kind, name in KINDS.items()]
+    words = [sys.executable, "compare.py", str(folder), *given]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
