@@ -110,7 +110,7 @@ def complaint(error: BaseException) -> str:
 
 
 LONGEST = 300
-"""How many letters of an exception's line are told."""
+"""How many letters of an exception's line are kept."""
 
 
 def shown(value: object) -> str:

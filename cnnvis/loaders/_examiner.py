@@ -35,7 +35,8 @@ def look_at_model(path: str) -> dict[str, Any]:
     UserError
         If it is damaged, or holds what no model needs; its `found` holds as much as there was.
     """
-    found: dict[str, Any] = {"is_archive": False, "config": None, "version": None}
+    found: dict[str, Any] = dict.fromkeys(("config", "version", "training"))
+    found["is_archive"] = False
     try:
         _look(Path(path), found)
         return found
@@ -202,6 +203,7 @@ def _weights(file: Any, size: int, found: dict[str, Any], it: str) -> None:
         for name, one in cnnvis.sound_objects(file, size, reads_all=True):
             if name == "/" and not is_archive:
                 found["config"] = _text(file.attrs.get("model_config"))
+                found["training"] = _text(file.attrs.get("training_config"))
                 found["version"] = _text(file.attrs.get("keras_version"))
             shown = repr(name[-80:])
             address = h5py.h5o.get_info(one).addr

@@ -18,7 +18,6 @@ from cnnvis.loaders.allowed import (
     say_homes,
 )
 from cnnvis.loaders.arithmetic import known
-from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
     MODELS,
     Config,
@@ -36,8 +35,9 @@ from cnnvis.loaders.legacy import repaired
 from cnnvis.loaders.obstacles import Obstacle
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
-from cnnvis.loaders.training import without_foreign_makers, without_training
+from cnnvis.loaders.training import loss_in, without_foreign_makers, without_training
 from cnnvis.loaders.weights import Weights
+from cnnvis.losses import named_losses
 
 _FUNCTIONAL = "keras.src.models.functional"
 """Where Keras 3 has its class Functional, which has no public place."""
@@ -86,6 +86,17 @@ def network_of(
     UserError
         If nothing that could be explained can be built, or the weights do not fit.
     """
+    loss = loss_in(config)
+    loaded = _network_of(config, path, origin, weights, asked, is_keras_2=is_keras_2)
+    if loaded.cut_learned:  # what is left gives something else than what was trained
+        return loaded
+    outputs = () if loaded.cut else getattr(loaded.network, "output_names", None) or ()
+    return replace(loaded, losses=named_losses(loss, outputs))
+
+
+def _network_of(
+    config: Config, path: Path, origin: str, weights: Weights, asked: Asked, *, is_keras_2: bool
+) -> cnnvis.LoadedNetwork:
     own = require_model(config, path, asked)
     with _described_badly():
         left_out = without_foreign_makers(config, own)
@@ -192,7 +203,7 @@ def built(
         raise
     except Exception as error:  # whatever a stranger's numbers and words make Keras raise
         raise cnnvis.UserError(
-            f"Keras cannot build this model from its file: {complaint(error)}"
+            f"Keras cannot build this model from its file: {cnnvis.complaint(error)}"
         ) from error
 
 
@@ -255,7 +266,7 @@ def _weights_refused(path: Path) -> Iterator[None]:
     except Exception as error:  # whatever Keras and h5py make of what they find
         raise cnnvis.UserError(
             f"the weights in {str(path)!r} do not fit the network described there: "
-            f"{complaint(error)}"
+            f"{cnnvis.complaint(error)}"
         ) from error
 
 

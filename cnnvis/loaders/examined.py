@@ -26,6 +26,9 @@ class Contents:
         The text that describes the network; None where the file holds weights alone.
     version
         The version of Keras that wrote it; None where it does not say.
+    training
+        The text that says how the network was trained; None where that stands in ``config``, or
+        nowhere.
     is_by_layers
         For HDF5: whether the weights lie there by the names of layers, as Keras 2 put them.
     values
@@ -35,6 +38,7 @@ class Contents:
     is_archive: bool
     config: str | None
     version: str | None
+    training: str | None
     is_by_layers: bool
     values: int
 

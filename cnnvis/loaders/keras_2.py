@@ -16,7 +16,6 @@ from typing import Any
 import cnnvis
 from cnnvis.loaders.allowed import KERAS_2_LAYERS, foreign, is_layer, made_plain
 from cnnvis.loaders.application_layers import application_classes_of_keras_2
-from cnnvis.loaders.complaints import complaint
 from cnnvis.loaders.config import (
     CALLS_OF_TENSORFLOW,
     MODELS,
@@ -166,7 +165,7 @@ def keras_2_network(
         raise
     except Exception as error:  # whatever a stranger's numbers and words make tf_keras raise
         raise cnnvis.UserError(
-            f"tf_keras cannot build {str(path)!r}: {complaint(error)}"
+            f"tf_keras cannot build {str(path)!r}: {cnnvis.complaint(error)}"
         ) from error
     if not trusted:
         require_growth(network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cnnvis.loaders.building import Asked, network_of
 from cnnvis.loaders.config import TEXT, read_json
 from cnnvis.loaders.examined import Contents, contents, kind_of
 from cnnvis.loaders.findings import findings
+from cnnvis.loaders.training import TRAINING
 from cnnvis.loaders.trial import require_running
 from cnnvis.loaders.weights import FileWeights
 
@@ -62,6 +64,9 @@ def _network_in(
     known["parameters"] = held.values
     config = None if held.config is None else _read(held.config, f"{str(path)!r} is damaged")
     known["text"] = held.config
+    if isinstance(config, dict) and held.training is not None:
+        with suppress(ValueError):  # a network is explained without it
+            config[TRAINING] = read_json(held.training)
     if architecture is not None:
         if config is not None:
             raise cnnvis.UserError(
@@ -124,15 +129,18 @@ def _trusted_contents(path: Path) -> Contents:
             with zipfile.ZipFile(path) as archive:
                 config = archive.read("config.json").decode("utf-8")
                 version = str(json.loads(archive.read("metadata.json"))["keras_version"])
-            return Contents(True, config, version, False, 0)
+            return Contents(True, config, version, None, False, 0)
         with h5py.File(path, "r") as file:
             weights = file.get("model_weights", file)
             found = (
                 file.attrs.get("model_config"),
                 file.attrs.get("keras_version", weights.attrs.get("keras_version")),
+                file.attrs.get("training_config"),
             )
             is_by_layers = "layer_names" in weights.attrs
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
-    texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in found]
-    return Contents(False, texts[0], texts[1], is_by_layers, 0)
+    config, version, training = (
+        one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in found
+    )
+    return Contents(False, config, version, training, is_by_layers, 0)

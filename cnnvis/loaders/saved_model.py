@@ -9,6 +9,7 @@ from typing import Any
 import cnnvis
 from cnnvis.loaders.config import MODELS
 from cnnvis.loaders.findings import findings
+from cnnvis.loaders.training import TRAINING
 
 ORIGIN = "SavedModel, written by Keras 2"
 
@@ -82,6 +83,8 @@ def _network_in(
             "code is not in the file; only Functional and Sequential models can be built from a "
             "SavedModel"
         )
+    if root.get("training_config"):
+        config[TRAINING] = root["training_config"]
     stored = Checkpoint(path / "variables" / "variables")
     known["parameters"] = stored.values
     asked = Asked(custom, lambdas, input_shape, trust_model)

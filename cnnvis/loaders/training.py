@@ -13,13 +13,22 @@ from typing import Any
 from cnnvis.loaders.allowed import foreign
 from cnnvis.loaders.config import Config, name_of
 
+TRAINING = "compile_config"
+"""Where a configuration says how its network was trained, as in Keras 3's own format."""
+
 _ENDS = ("initializer", "regularizer", "constraint")
+
+
+def loss_in(config: Any) -> Any:
+    """The loss that a network was trained with, as its configuration says it; None if it does not."""
+    training = config.get(TRAINING) if isinstance(config, dict) else None
+    return training.get("loss") if isinstance(training, dict) else None
 
 
 def without_training(value: Any) -> None:
     """Take out of a configuration how its networks were trained: losses, metrics, optimizers."""
     if isinstance(value, dict):
-        value.pop("compile_config", None)
+        value.pop(TRAINING, None)
     for item in value.values() if isinstance(value, dict) else value:
         if isinstance(item, dict | list):
             without_training(item)

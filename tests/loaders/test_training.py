@@ -1,4 +1,4 @@
-"""What does nothing once there are weights: initializers, regularizers, constraints of any name."""
+"""What a file says of learning: what makes weights is left out, and the loss is read."""
 
 from __future__ import annotations
 
@@ -219,3 +219,82 @@ def test_the_doctor_does_not_complain_of_them(tmp_path: Path) -> None:
         cnnvis.load_model(tmp_path / "model.h5")
     (refused,) = error.value.found["refused"]
     assert "kind 'Mine', whose code the file does not hold" in refused
+
+
+def _compiled(home: str, loss: Any) -> Any:
+    package: Any = importlib.import_module(home)
+    x = package.layers.Input((6,))
+    made = package.layers.Dense(5, name="hidden")(x)
+    outputs = [
+        package.layers.Dense(4, name="kind")(made),
+        package.layers.Dense(3, name="box")(made),
+    ]
+    network = package.Model(x, outputs)
+    network.compile(loss=loss(package))
+    return network
+
+
+LOSSES: list[tuple[Any, dict[str, bool]]] = [
+    (lambda _: "categorical_crossentropy", {"kind": True, "box": True}),
+    (lambda _: ["categorical_crossentropy", "mse"], {"kind": True, "box": False}),
+    (lambda _: {"box": "mse", "kind": "sparse_categorical_crossentropy"}, {"kind": True}),
+    (lambda keras: {"box": keras.losses.Huber(), "kind": keras.losses.BinaryCrossentropy()}, {}),
+]
+
+
+@pytest.mark.parametrize("loss", range(len(LOSSES)))
+@pytest.mark.parametrize("suffix", [*SUFFIXES, "folder"])
+@pytest.mark.parametrize("home", HOMES)
+def test_the_loss_says_whether_outputs_are_classes(
+    tmp_path: Path, home: str, suffix: str, loss: int
+) -> None:
+    if home == "keras" and suffix == "folder":
+        pytest.skip("Keras 3 describes no layers in a SavedModel")
+    path = tmp_path / ("m" if suffix == "folder" else f"m.{suffix}")
+    made, answers = LOSSES[loss]
+    _compiled(home, made).save(path)
+    for output, is_class in {"kind": True, "box": False, **answers}.items():
+        for trusted in (False, True):
+            model = cnnvis.load_model(path, output=output, trust_model=trusted)
+            assert model.has_classes is is_class, (output, trusted)
+
+
+def test_a_loss_of_a_persons_own_says_nothing_and_keeps_nothing_from_loading(
+    tmp_path: Path, keras: Any
+) -> None:
+    def crossentropy_of_mine(y: Any, p: Any) -> Any:
+        return keras.ops.mean(y - p)
+
+    def mine(y: Any, p: Any) -> Any:
+        return keras.ops.mean(y - p)
+
+    for loss, known in ((crossentropy_of_mine, True), (mine, False)):
+        _compiled("keras", lambda _, loss=loss: loss).save(tmp_path / "m.keras")
+        model = cnnvis.load_model(tmp_path / "m.keras", output="kind")
+        assert model.has_classes is known
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_the_loss_says_nothing_of_what_a_cut_leaves(
+    tmp_path: Path, keras: Any, after: bool
+) -> None:
+    """A Lambda is cut off and learns nothing; what comes after it and learns is another matter."""
+    first = [keras.Input((6,)), keras.layers.Dense(4, name="first")]
+    rest = [keras.layers.Dense(3, name="last")] if after else []
+    network = keras.Sequential([*first, keras.layers.Lambda(lambda x: x * 2), *rest])
+    network.compile(loss="categorical_crossentropy")
+    network.save(tmp_path / "m.keras")
+    model = cnnvis.load_model(tmp_path / "m.keras", layer="first")
+    assert model.has_classes is not after
+
+
+@pytest.mark.parametrize(
+    "training", ["{", "[]", "7", '{"loss": {"a": [{"b": {}}]}}', '{"loss": [[1]]}']
+)
+def test_a_damaged_word_on_learning_is_no_matter(tmp_path: Path, keras: Any, training: str) -> None:
+    network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    network.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        file.attrs["training_config"] = training
+    for trusted in (False, True):
+        assert not cnnvis.load_model(tmp_path / "m.h5", trust_model=trusted).has_classes
