@@ -94,7 +94,7 @@ QUANTIZERS = _words(
     Int8QuantizationConfig QuantizationConfig Quantizer
     """
 )
-"""How numbers are kept in fewer bits; what these were fitted with is not in a file."""
+"""Classes that quantize weights and activations."""
 ACTIVATIONS = _words(
     """
     celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
@@ -116,7 +116,7 @@ SIZE, LENGTH = 2**31 - 1, 2**16
 """How large a whole number may be, and how long a text."""
 
 NUMBER = 2**63
-"""How large a whole number may be that a layer or an operation is called with."""
+"""The largest whole number that a layer or an operation may be called with."""
 
 _CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED) | NAMES
 CALLS = 5_000
@@ -162,7 +162,7 @@ _FRAMES = {"MelSpectrogram", "STFTSpectrogram"}
 
 
 def is_layer(layer: Config) -> bool:
-    """Whether a layer of Keras 3 is described that does mathematics and nothing else."""
+    """Tell whether a layer of Keras 3 is described that does mathematics and nothing else."""
     return _is_in(layer.get("class_name"), LAYERS) or application_layer(layer) is not None
 
 
@@ -251,7 +251,7 @@ _KINDS = (
 
 
 def _is_policy(kind: str, config: Any) -> bool:
-    """Whether a description of a type of numbers names one that Keras has."""
+    """Tell whether a description of a dtype policy names one that Keras has."""
     if not isinstance(config, dict):
         return False
     if kind in _PLAIN_POLICIES:

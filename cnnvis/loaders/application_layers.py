@@ -23,7 +23,7 @@ _OPTIONS = {
 }
 _EVERYWHERE = {"dtype", "name", "trainable"}
 _REGISTERED = "Custom>"
-"""What Keras 2 writes before the names of some of them."""
+"""The package under which Keras 2 registers some of them."""
 
 _MODULE = re.compile(r"(tf_)?keras(\.src)?\.applications\.\w+")
 

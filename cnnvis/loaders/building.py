@@ -40,7 +40,7 @@ from cnnvis.loaders.weights import Weights
 from cnnvis.losses import named_losses
 
 _FUNCTIONAL = "keras.src.models.functional"
-"""Where Keras 3 has its class Functional, which has no public place."""
+"""The module of Keras 3's class Functional, which has no public place."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import cnnvis
 from cnnvis.loaders.wire import number
 
 INDEX = 64 * 2**20
-"""How many bytes the index may have, and what says how objects belong together."""
+"""The largest size of the index, and of the graph of objects, in bytes."""
 
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER = 48
@@ -160,7 +160,7 @@ def _entries(index: bytes, prefix: Path) -> Iterator[tuple[str, Entry]]:
 
 
 def _objects(entry: Entry | None) -> Any:
-    """How the objects that were saved belong together; nothing where that is not said."""
+    """Return the nodes of the graph of objects that were saved; none where there is no such graph."""
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     if entry is None:

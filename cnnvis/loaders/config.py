@@ -54,7 +54,7 @@ TEXT, NESTING = 32 * 2**20, 100
 """How many letters a description of a network may have, and how deep it may be nested."""
 
 CONSTANT = "_CONSTANT_VALUE"
-"""Where Keras 2 writes a number in the place of a layer's name."""
+"""The word that Keras 2 writes in the place of a layer's name where a constant follows."""
 
 CALLS_OF_TENSORFLOW = {"TFOpLambda", "SlicingOpLambda"}
 """Layers of Keras 2 that stand for a call of one of TensorFlow's functions."""
@@ -247,7 +247,7 @@ def references(value: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def obstacle(layer: Config) -> Obstacle:
-    """Why a layer whose code is not run is not loaded, with what can be read of it, and what would do."""
+    """Return why a layer whose code is not run is not loaded, and what would do."""
     kind, name = str(layer.get("class_name"))[:80], name_of(layer)[:80]
     config = layer.get("config")
     config = config if isinstance(config, dict) else {}
@@ -277,7 +277,7 @@ def obstacle(layer: Config) -> Obstacle:
 
 
 def naming(layer: Config, named: Obstacle) -> Obstacle:
-    """Why a layer is not loaded that names something else that must not be looked for."""
+    """Return why a layer is not loaded that names something else that must not be looked for."""
     own = {f"the module {_short(str(layer.get('module')))}"}
     own.add(f"the class {_short(str(layer.get('registered_name')))}")
     what = "Class" if str(named) in own else "function"

@@ -18,6 +18,7 @@ from cnnvis.loaders.config import (
     obstacle,
     read_json,
 )
+from cnnvis.loaders.legacy import activation_of
 from cnnvis.loaders.operations import OPERATIONS, REFUSED_OPERATIONS, operation
 from cnnvis.loaders.training import without_foreign_makers
 
@@ -58,7 +59,7 @@ def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
         )
     for layer in layers:
         kind = str(layer.get("class_name"))
-        if kind in MODELS or known(layer) is not None:
+        if kind in MODELS or known(layer) is not None or activation_of(layer) is not None:
             continue
         is_known = operation(layer) in OPERATIONS or kind in KERAS_2_LAYERS or is_layer(layer)
         if operation(layer) in REFUSED_OPERATIONS or not is_known:

@@ -23,7 +23,7 @@ GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
 but never more than so many."""
 
 LENGTH = 64
-"""How long an axis of any length is taken to be."""
+"""The length that is assumed for an axis of any length."""
 
 _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
 """Operations with which TensorFlow ends the process where there is nothing to transform."""
@@ -59,7 +59,7 @@ def require_growth(network: Any) -> None:
 
 @dataclass(frozen=True)
 class _Bound:
-    """How large values may be in a network that takes samples of so many values."""
+    """Bound on the size of values in a network that takes samples of so many values."""
 
     taken: int
 
@@ -122,7 +122,7 @@ def _require_values(layer: Any, given: Iterable[Any]) -> None:
 
 
 def _made(node: Any, args: Any, kwargs: Any) -> Any:
-    """What a call gives when it is given this; what it gave at first where that cannot be told."""
+    """Infer the outputs of a call for these inputs; those it was built with where that fails."""
     with suppress(Exception):  # whatever a layer raises on lengths that it does not take
         return node.operation.compute_output_spec(*args, **kwargs)
     return [_sized(tensor) for tensor in node.outputs]
@@ -183,7 +183,7 @@ def _takes_more(layer: Any) -> bool:
 
 
 def _hides_sizes(node: Any) -> bool:
-    """Whether shapes as they are known at first may not say how much a call makes."""
+    """Tell whether the shapes that a call was built with may hide how much it makes."""
     layer = node.operation
     if not hasattr(layer, "weights") or _takes_more(layer):  # operations mix samples, too
         return True

@@ -266,7 +266,7 @@ def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obsta
 
 
 def _reason(function: str) -> str | None:
-    """Why a function that does mathematics is not called, to be read behind a comma."""
+    """Return why a function that does mathematics is not called, to be read behind a comma."""
     if _RANDOM.fullmatch(function):
         return "which makes random values"
     if function.removeprefix("compat.v1.") in _INCOMPLETE:

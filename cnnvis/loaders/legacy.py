@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.allowed import ACTIVATIONS
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of, references
 from cnnvis.loaders.operations import operation
 
@@ -85,6 +86,14 @@ def _repair_layer(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
         yield (
             "wrote the axis of a normalization as a number, since TensorFlow before 2.4 wrote a list"
         )
+    if kind == "Lambda" and (named := activation_of(layer)) is not None:
+        layer["class_name"] = "Activation"
+        kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
+        layer["config"] = {**kept, "activation": named}
+        yield (
+            f"took the function {named!r} that the Lambda {name_of(layer)!r} names for Keras's own, "
+            "as Keras 3 does, and made an Activation of it"
+        )
     if kind == "ThresholdedReLU":
         layer["class_name"] = "ReLU"
         config["threshold"] = config.pop("theta", 1.0)
@@ -92,6 +101,21 @@ def _repair_layer(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
     if kind in _RENAMED and kind not in custom:
         layer["class_name"] = _RENAMED[kind]
         yield f"called the layer kind {kind} {_RENAMED[kind]}, as Keras 3 does"
+
+
+def activation_of(layer: Config) -> str | None:
+    """The activation function of Keras that a Lambda of Keras 3 names, if it names one and no more."""
+    config = layer.get("config")
+    if layer.get("class_name") != "Lambda" or not isinstance(config, dict):
+        return None
+    function = config.get("function")
+    if not isinstance(function, dict) or function.get("class_name") != "function":
+        return None
+    if any(config.get(option) for option in ("arguments", "mask")):
+        return None
+    is_of_keras = function.get("module") in ("builtins", "keras.activations", "keras.ops")
+    name = function.get("config")
+    return str(name) if is_of_keras and isinstance(name, str) and name in ACTIVATIONS else None
 
 
 def _dropped(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:

@@ -117,7 +117,7 @@ NAMES = OPERATIONS | set(REFUSED_OPERATIONS)
 
 _OLD_NAMES = {"CtcLoss": "CTCLoss", "ExtractPatches3D": "ExtractPatches"}
 _OLD_OPTIONS = {"Threshold": {"threshold_value": "threshold", "value": "default_value"}}
-"""What earlier versions of Keras 3 called some of them, and some of their options."""
+"""Names of operations and of their options in earlier versions of Keras 3."""
 
 _OLD_CALLS: dict[str, tuple[str, ...]] = {
     "Array": ("x", "*dtype"),
@@ -134,7 +134,7 @@ _OLD_CALLS: dict[str, tuple[str, ...]] = {
     "Slice": ("inputs", "start_indices", "*shape"),
     "ZerosLike": ("x", "*dtype"),
 }
-"""What earlier versions called some of them with, in order; with a star what is an option now."""
+"""Arguments of calls in earlier versions, in order; with a star those that are options now."""
 
 _NEW_OPTIONS: dict[str, dict[str, Any]] = {"FFT": {"axis": -1}, "RMSNorm": {"scale": None}}
 """Options that some of them had once, each with the value that says what holds now."""
@@ -193,7 +193,7 @@ def operation(layer: Config) -> str | None:
 
 
 def parts_of(layer: Config) -> int:
-    """How many values an operation gives, as far as its description says: at least 1."""
+    """Count the outputs of an operation, as far as its description says: at least 1."""
     config = layer.get("config")
     option = _PART_COUNTS.get(str(layer.get("class_name")))
     given = config.get(option) if isinstance(config, dict) and option is not None else None

@@ -1,4 +1,4 @@
-"""What the objects in a SavedModel of Keras 2 are, from either place where TensorFlow wrote it."""
+"""Descriptions of the objects in a SavedModel of Keras 2, from either place where TensorFlow wrote them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Nodes = dict[str, Any]
 """The descriptions of objects, by their paths from the root: ``root.layer-0``."""
 
 OBJECTS = 64 * 2**20
-"""How many bytes may describe the objects of a SavedModel."""
+"""The largest size of the graph of objects in a SavedModel, in bytes."""
 
 _META_GRAPHS, _OBJECT_GRAPH = 2, 7
 _LAYER = re.compile(r"layer(_with_weights)?-\d{1,9}")
@@ -86,7 +86,7 @@ def _among_objects(path: Path) -> Nodes:
 
 
 def _plain(value: Any) -> Any:
-    """The same with tuples and shapes, described as objects here, as the lists they are elsewhere."""
+    """Return the value with tuples and shapes, described as objects here, as lists."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if not isinstance(value, dict):

@@ -28,7 +28,7 @@ class CheckpointWeights:
 
     @property
     def values(self) -> int:
-        """How many numbers there are."""
+        """The count of numbers that are stored."""
         return self.stored.values
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:

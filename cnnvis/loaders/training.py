@@ -1,4 +1,4 @@
-"""What matters only while a network learns, taken out of its configuration.
+"""Removal of what matters only while a network learns from its configuration.
 
 Losses, metrics and optimizers; and initializers, regularizers and constraints that are not Keras's
 own: weights come from the file, which is held to have all of them.
@@ -80,7 +80,7 @@ def _is_given(layer: Config, given: Container[str]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """What a person called it, and where it is from."""
+    """Return the name that a person gave it, and where it is from."""
     if not isinstance(value, dict):
         return repr(str(value)[:80])
     kind, config, home = value.get("class_name"), value.get("config"), value.get("module")

@@ -21,7 +21,7 @@ class Weights(Protocol):
 
     @property
     def values(self) -> int:
-        """How many numbers there are."""
+        """The count of numbers that are stored."""
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
         """Give them to a network of Keras 3 or of tf_keras.
@@ -59,7 +59,7 @@ class FileWeights:
 
     @property
     def values(self) -> int:
-        """How many numbers there are."""
+        """The count of numbers that are stored."""
         return self.held.values
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
@@ -91,7 +91,7 @@ class FileWeights:
 
 
 Places = dict[tuple[str, ...], str]
-"""Where the weights of layers are in an archive, by the names of the models around and their own."""
+"""Places of the weights of layers in an archive, by the names of the models around and their own."""
 
 
 @contextmanager
@@ -170,7 +170,7 @@ def _places_of(
 
 
 def _numbered(kinds: Iterable[str]) -> Iterator[str]:
-    """What Keras calls layers of these classes."""
+    """Name layers of these classes as Keras does in archives."""
     from keras.src.utils.naming import to_snake_case
 
     seen: dict[str, int] = {}

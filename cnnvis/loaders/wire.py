@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 FIELDS = 100_000
-"""How many fields of one message are gone through."""
+"""The largest count of fields of one message that are gone through."""
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 

@@ -88,6 +88,19 @@ def _with_lambda(keras: Any, ran: list[Any], place: str) -> Any:
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_lambda_that_names_a_function_of_keras(keras: Any, tmp_path: Path, suffix: str) -> None:
+    """It is no code; and a modifier finds the rectifier in it."""
+    layers = keras.layers
+    first = [layers.Dense(5, name="first"), layers.Lambda(keras.activations.relu, name="named")]
+    network = keras.Sequential([layers.Input((4,)), *first, layers.Dense(2, name="output")])
+    model = cnnvis.load_model(_saved(network, tmp_path / f"model{suffix}"))
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    assert model.cut == {} and "took the function 'relu'" in model.repairs[0]
+    np.testing.assert_allclose(model.predict(x), network.predict(x, verbose=0), 1e-6)
+    assert [one.rectifiers for one in model.layers] == [(), ("ReLU",), ()]
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_lambda_behind_everything_is_cut_off(keras: Any, tmp_path: Path, suffix: str) -> None:
     ran: list[Any] = []
     network = _with_lambda(keras, ran, "last")
