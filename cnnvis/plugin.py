@@ -242,7 +242,8 @@ def transform(
         Is called with a batch of the last two results, of the same images.
 
     `takes` says which kinds of results it can do with, `gives` what it makes of them if that is
-    another kind; see `cnnvis.plugin.Result`.
+    another kind; see `cnnvis.plugin.Result`. One with the option ``by``, where its value is
+    ``prediction``, is given explanations with `predictions`, whatever was explained.
     """
     return _mark(
         "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,

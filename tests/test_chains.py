@@ -209,7 +209,7 @@ def test_renderers_show_what_is_there_and_leave_it(
     found = cnnvis.chain(
         classifier, steps, data=data, filter=1, out=f"{tmp_path}/maps/", wrote=wrote.append
     )
-    names = ["saliency_classes_guided", "saliency_classes_guided_average"]
+    names = ["saliency_classes_bee_guided", "saliency_classes_bee_guided_average"]
     assert [path.name for path in wrote] == [
         f"{names[0]}.npz",
         f"{names[1]}.png",
@@ -228,7 +228,10 @@ def test_results_of_one_name_do_not_overwrite_each_other(
     wrote: list[Path] = []
     steps: list[Any] = [("saliency", {"gradient": None}), "saliency", "numpy"]
     cnnvis.chain(classifier, steps, data=data, filter=1, out=f"{tmp_path}/", wrote=wrote.append)
-    assert [p.stem for p in wrote] == ["saliency_classes_guided", "saliency_classes_guided_2"]
+    assert [p.stem for p in wrote] == [
+        "saliency_classes_bee_guided",
+        "saliency_classes_bee_guided_2",
+    ]
 
 
 def test_several_inputs_are_several_results(keras: Any) -> None:

@@ -305,8 +305,9 @@ def test_images_are_looked_at_before_a_network_is_loaded(tmp_path: Path) -> None
     with pytest.raises(cnnvis.UserError, match="'x' chooses no images"):
         cnnvis.chain("no-such.h5", ["saliency"], data="no-such.npz", images="x")
     (tmp_path / "broken.keras").write_text("")
+    np.save(tmp_path / "data.npy", X)
     with pytest.raises(cnnvis.UserError, match="no image 10"):
-        cnnvis.run("saliency", tmp_path / "broken.keras", data=X, images=10)
+        cnnvis.run("saliency", tmp_path / "broken.keras", data=tmp_path / "data.npy", images=10)
 
 
 # What is typed, and kept

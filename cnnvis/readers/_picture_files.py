@@ -45,8 +45,9 @@ def pictures_in(folder: Path) -> Found:
     UserError
         If there are no pictures, or the folders are parts of a data set, each with its own classes.
     """
-    top = [Path(one) for one in _sorted(folder) if not one.is_dir()]
-    folders = [Path(one) for one in _sorted(folder) if one.is_dir() and one.name != "__MACOSX"]
+    every = sorted(one for one in folder.iterdir() if one.name[0] != ".")
+    top = [one for one in every if not one.is_dir()]
+    folders = [one for one in every if one.is_dir() and one.name != "__MACOSX"]
     pictures, strange = _regular(top)
     by_class: dict[str, list[Path]] = {}
     empty: list[str] = []
@@ -82,11 +83,6 @@ def pictures_in(folder: Path) -> Found:
         cnnvis.note(f"the class {_named(map(Path, empty))} has no picture: its folder is empty")
     files = [(file, classes.index(name)) for name in sorted(by_class) for file in by_class[name]]
     return Found([file for file, _ in files], tuple(classes), tuple(number for _, number in files))
-
-
-def _sorted(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((one for one in entries if one.name[0] != "."), key=lambda one: one.name)
 
 
 def _below(folder: Path) -> Iterator[Path]:

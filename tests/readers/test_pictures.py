@@ -310,7 +310,9 @@ def test_links_to_folders_are_classes(tmp_path: Path) -> None:
     _save(tmp_path / "elsewhere" / "a.png")
     _save(tmp_path / "data" / "cow" / "b.png")
     (tmp_path / "data" / "ape").symlink_to(tmp_path / "elsewhere")
-    samples, _ = _read(tmp_path / "data")
+    (tmp_path / "data" / "itself.png").symlink_to("itself.png")
+    samples, notes = _read(tmp_path / "data")
+    assert len(notes) == 1 and "links to nothing: 'itself.png'" in notes[0]
     assert samples.class_names == ("ape", "cow") and samples.names == ("a.png", "b.png")
 
 
