@@ -60,7 +60,7 @@ _OPERATIONS = {name.replace("_", ""): kind for name, kind in _FUNCTIONS.items()}
 _OTHERS = {
     *("linear", "sigmoid", "softmax", "softmax_v2", "tanh", "exponential", "softsign", "glu"),
     *("hard_sigmoid", "hard_tanh", "log_sigmoid", "log_softmax", "sparse_sigmoid", "sparsemax"),
-    *("soft_shrink", "hard_shrink", "tanh_shrink", "hard_sigmoid_v2"),
+    *("soft_shrink", "hard_shrink", "tanh_shrink", "hard_sigmoid_v2", "hard_sigmoid_of_keras_2"),
 }
 """Activation functions that are known to be none."""
 

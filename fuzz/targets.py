@@ -85,7 +85,7 @@ def check_configuration(data: bytes) -> None:
         asked = building.Asked()
         own = building.require_model(held, Path("model.keras"), asked)
         training.without_foreign_makers(held, own)
-        building.prepared(held, own, asked)
+        building.prepared(held, own, asked, is_older=True)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

@@ -30,9 +30,10 @@ from cnnvis.loaders.config import (
 )
 from cnnvis.loaders.custom import given, given_lambdas, placed
 from cnnvis.loaders.growth import bounded_operations, require_growth
-from cnnvis.loaders.keras_2 import keras_2_needed, keras_2_network
+from cnnvis.loaders.keras_2 import keras_2_network, why_keras_2
 from cnnvis.loaders.legacy import repaired
 from cnnvis.loaders.obstacles import Obstacle
+from cnnvis.loaders.older import older_functions
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.training import loss_in, without_foreign_makers, without_training
@@ -64,6 +65,7 @@ def network_of(
     weights: Weights,
     asked: Asked,
     *,
+    is_older: bool,
     is_keras_2: bool = False,
 ) -> cnnvis.LoadedNetwork:
     """The network that a configuration describes, with its weights.
@@ -78,6 +80,8 @@ def network_of(
         The weights in it.
     asked
         What a person says about it.
+    is_older
+        Whether Keras 2, or one before it, wrote the configuration.
     is_keras_2
         Whether only tf_keras can read the weights.
 
@@ -87,7 +91,7 @@ def network_of(
         If nothing that could be explained can be built, or the weights do not fit.
     """
     loss = loss_in(config)
-    loaded = _network_of(config, path, origin, weights, asked, is_keras_2=is_keras_2)
+    loaded = _network_of(config, path, origin, weights, asked, is_older, is_keras_2)
     if loaded.cut_learned:  # what is left gives something else than what was trained
         return loaded
     outputs = () if loaded.cut else getattr(loaded.network, "output_names", None) or ()
@@ -95,7 +99,13 @@ def network_of(
 
 
 def _network_of(
-    config: Config, path: Path, origin: str, weights: Weights, asked: Asked, *, is_keras_2: bool
+    config: Config,
+    path: Path,
+    origin: str,
+    weights: Weights,
+    asked: Asked,
+    is_older: bool,
+    is_keras_2: bool,
 ) -> cnnvis.LoadedNetwork:
     own = require_model(config, path, asked)
     with _described_badly():
@@ -109,13 +119,15 @@ def _network_of(
 
     if is_keras_2:
         return by_keras_2("it is a .keras file of Keras 2")
-    if keras_2_needed(config, own):
-        return by_keras_2("it calls TensorFlow's functions")
-    kinds, repairs, cut = prepared(config, own, asked)
+    why = why_keras_2(config, own, is_older=is_older)
+    if why is not None:
+        return by_keras_2(why)
+    kinds, repairs, cut = prepared(config, own, asked, is_older=is_older)
     try:
         network = built(config, kinds, weights.values, trusted=asked.trust_model)
     except cnnvis.UserError as refused:
-        if refused.__cause__ is None:  # not Keras's complaint: no other edition is asked
+        # Where it is not Keras's complaint, or the file is of Keras 3, no other edition is asked.
+        if refused.__cause__ is None or not is_older:
             raise
         try:
             return by_keras_2("Keras 3 cannot build it")
@@ -130,7 +142,7 @@ def _network_of(
 
 
 def prepared(
-    config: Config, own: dict[str, Any], asked: Asked
+    config: Config, own: dict[str, Any], asked: Asked, *, is_older: bool
 ) -> tuple[dict[str, Any], tuple[str, ...], Cut]:
     """Make a configuration one that Keras 3 builds: classes of a person's own, repairs, the cut.
 
@@ -149,7 +161,8 @@ def prepared(
     ]
     with _described_badly():
         kinds = placed(config, own, keras.layers.Layer)
-        repairs = repaired(config, asked.input_shape, kinds)
+        repairs = repaired(config, asked.input_shape, kinds, is_older=is_older)
+        kinds.update(older_functions() if is_older else {})
         cut = Cut({}, learned=False)
         if config["class_name"] in MODELS:
             cut = cut_unreadable(

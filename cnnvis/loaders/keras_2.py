@@ -21,6 +21,7 @@ from cnnvis.loaders.config import (
     MODELS,
     Config,
     cut_unreadable,
+    every_layer,
     layers_of,
     name_of,
     naming,
@@ -74,6 +75,10 @@ _MAKING = {
 
 VALUES = 2**26
 
+_LOST = {"LocallyConnected1D", "LocallyConnected2D", "RandomHeight", "RandomWidth"}
+_LOST_WAYS = {"gaussian", "mitchellcubic"}
+"""Layers, and ways to change the size of images, that only Keras 2 has."""
+
 
 def _product(value: Any) -> int:
     """The product of all whole numbers above 1 in a piece of configuration."""
@@ -84,24 +89,38 @@ def _product(value: Any) -> int:
     return value if isinstance(value, int) and value > 1 else 1
 
 
-def keras_2_needed(config: Config, given: dict[str, Any]) -> bool:
-    """Whether a configuration holds what Keras 3 never builds: calls of TensorFlow's functions."""
+def why_keras_2(config: Config, given: dict[str, Any], *, is_older: bool) -> str | None:
+    """Why Keras 3 cannot build a configuration, to be read after "since"; None if it can.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    given
+        Classes of a person's own, by the kinds or layers that they stand for.
+    is_older
+        Whether Keras 2, or one before it, wrote the configuration.
+    """
     import sys
 
     tf_keras = sys.modules.get("tf_keras")
     if tf_keras is not None and any(
         isinstance(one, type) and issubclass(one, tf_keras.layers.Layer) for one in given.values()
     ):
-        return True
-    if config.get("class_name") not in MODELS:
-        return False
-    try:
-        return any(
-            layer.get("class_name") in CALLS_OF_TENSORFLOW or keras_2_needed(layer, {})
-            for layer in layers_of(config)
-        )
-    except (KeyError, TypeError, AttributeError):
-        return False  # whoever builds it says what is wrong with it
+        return "a class that was given is of tf_keras"
+    layers = every_layer(config) if is_older else ()
+    for layer in layers:
+        kind, settings = str(layer.get("class_name")), layer.get("config")
+        if kind in given or name_of(layer) in given:
+            continue
+        if kind in CALLS_OF_TENSORFLOW:
+            return "it calls TensorFlow's functions"
+        if kind in _LOST:
+            return f"Keras 3 has no {kind}"
+        way = settings.get("interpolation") if isinstance(settings, dict) else None
+        if isinstance(way, str) and way in _LOST_WAYS:
+            return f"Keras 3 has no interpolation {way!r}"
+    return None
 
 
 def keras_2_network(

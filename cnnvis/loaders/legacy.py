@@ -11,11 +11,16 @@ from typing import Any
 import cnnvis
 from cnnvis.loaders.allowed import ACTIVATIONS
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of, references
+from cnnvis.loaders.older import older_function
 from cnnvis.loaders.operations import operation
 
 
 def repaired(
-    model: Config, input_shape: tuple[int, ...] | None = None, custom: Mapping[str, Any] = {}
+    model: Config,
+    input_shape: tuple[int, ...] | None = None,
+    custom: Mapping[str, Any] = {},
+    *,
+    is_older: bool = False,
 ) -> tuple[str, ...]:
     """Change a model's configuration into one that Keras 3 reads; say in sentences what changed.
 
@@ -27,6 +32,8 @@ def repaired(
         The shape of one input, 0 for an axis of any length, for a model that lost it.
     custom
         Classes that a person gave, by the names of the kinds they stand for: left as they are.
+    is_older
+        Whether Keras 2, or one before it, wrote the configuration.
 
     Raises
     ------
@@ -37,6 +44,7 @@ def repaired(
     dropped: dict[str, None] = {}
     for one in _all(model):
         done.update(_repairs(one, custom))
+        done.update(_as_before(one, custom) if is_older else ())
         dropped.update(dict.fromkeys(_dropped(one, custom)))
     said = [f"{what}{f' ({times} times)' if times > 1 else ''}" for what, times in done.items()]
     if dropped:
@@ -57,6 +65,9 @@ def _all(model: Config) -> Iterator[Config]:
         for wrapped in ("layer", "forward_layer", "backward_layer", "cell"):
             if isinstance(config.get(wrapped), dict):
                 yield from _all(config[wrapped])
+        for cell in config["cells"] if isinstance(config.get("cells"), list) else []:
+            if isinstance(cell, dict):
+                yield from _all(cell)
 
 
 def _repairs(one: Config, custom: Mapping[str, Any]) -> Iterator[str]:
@@ -94,6 +105,9 @@ def _repair_layer(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
             f"took the function {named!r} that the Lambda {name_of(layer)!r} names for Keras's own, "
             "as Keras 3 does, and made an Activation of it"
         )
+    if config.get("stateful") is True and kind not in custom:
+        config["stateful"] = False  # which Keras 3 cannot build without its numbers
+        yield "had a recurrent layer, which was saved as stateful, begin anew with every sample"
     if kind == "ThresholdedReLU":
         layer["class_name"] = "ReLU"
         config["threshold"] = config.pop("theta", 1.0)
@@ -116,6 +130,21 @@ def activation_of(layer: Config) -> str | None:
     is_of_keras = function.get("module") in ("builtins", "keras.activations", "keras.ops")
     name = function.get("config")
     return str(name) if is_of_keras and isinstance(name, str) and name in ACTIVATIONS else None
+
+
+def _as_before(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
+    """Keep what Keras 3 computes differently as it was."""
+    config, kind = layer.get("config"), layer.get("class_name")
+    if kind in MODELS or kind in custom or not isinstance(config, dict):
+        return
+    for name in ("activation", "recurrent_activation"):
+        older = older_function(config.get(name))
+        if older is not None:
+            yield f"computed {config[name]} with a slope of 1/5, as Keras 2 does; Keras 3 has 1/6"
+            config[name] = older
+    if kind in ("GRU", "GRUCell") and "reset_after" not in config:
+        config["reset_after"] = False
+        yield "reset a GRU before it multiplies, as all did before Keras 2.1.2"
 
 
 def _dropped(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:

@@ -84,9 +84,20 @@ def _network_in(
         )
     if asked.trust_model:
         require_running(path, asked, architecture, config)
-    is_keras_2 = held.is_archive and (held.version or "").split(".")[0] == "2"
-    weights = FileWeights(path, held)
-    return network_of(config, path, origin, weights, asked, is_keras_2=is_keras_2)
+    is_older = _is_older(config, held.version)
+    weights, is_keras_2 = FileWeights(path, held), held.is_archive and is_older
+    return network_of(
+        config, path, origin, weights, asked, is_older=is_older, is_keras_2=is_keras_2
+    )
+
+
+def _is_older(config: Any, version: str | None) -> bool:
+    """Tell whether Keras 2, or one before it, wrote a configuration."""
+    is_said = isinstance(config, dict) and "keras_version" in config
+    written_by = str(config["keras_version"]) if is_said else version
+    if written_by is None:  # Keras 3 says it nowhere in JSON, but where its classes are
+        return not (isinstance(config, dict) and "registered_name" in config)
+    return written_by.split(".")[0] in ("0", "1", "2")
 
 
 def _require_file(path: Path) -> None:

@@ -88,4 +88,5 @@ def _network_in(
     stored = Checkpoint(path / "variables" / "variables")
     known["parameters"] = stored.values
     asked = Asked(custom, lambdas, input_shape, trust_model)
-    return network_of(config, path, ORIGIN, CheckpointWeights(stored, nodes), asked)
+    weights = CheckpointWeights(stored, nodes)
+    return network_of(config, path, ORIGIN, weights, asked, is_older=True)
