@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from older_layers import Made, forms
 
 import cnnvis
-from older_layers import Made, forms
 
 GROUPS = 8
 """Every so-many forms are one test, and one of them is among the quick tests."""
