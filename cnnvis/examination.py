@@ -202,7 +202,10 @@ def _fit(model: Model, data: Samples) -> tuple[Fit, list[str], list[str]]:
     if problem is not None:
         return Fit(**facts, problem=problem), warnings, []
     at = model.on(shaped)
-    answers = at.predict(shaped.x)
+    try:
+        answers = at.predict(shaped.x)
+    except UserError as error:  # too short for a layer, for one
+        return Fit(**facts, problem=str(error)), warnings, []
     if not np.isfinite(answers).all():
         warnings.append("the network answers NaN or infinite values")
     elif len(shaped) > 1 and np.ptp(answers, axis=0).max() <= 1e-6 * max(np.abs(answers).max(), 1):

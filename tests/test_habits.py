@@ -163,6 +163,11 @@ def test_inputs_that_are_too_short_are_the_datas_fault(keras: Any, layer: str | 
         text = str(error.value)
         assert f"they have the shape ({length}, 4), and the smallest that passes" in text
         assert f"has ({enough}, 4)" in text and "\x1b" not in text
+        if layer is None:
+            fit = cnnvis.doctor(network, data).fit
+            assert (
+                fit is not None and fit.problem is not None and f"has ({enough}, 4)" in fit.problem
+            )
     found = _maps(network, np.ones((2, enough, 4), np.float32), layer=layer)
     assert found.shape == (2, enough)
 

@@ -412,6 +412,16 @@ def test_networks_of_any_size(keras: Any) -> None:
     assert origin(network, "here", (20, 21, 1)).fields == {1: (0, 2), 2: (-1, 1)}
 
 
+def test_a_cell_of_seven_over_two_hundred_and_twenty_four(keras: Any) -> None:
+    """A peak whose cell is centred at 47.5 is drawn there."""
+    network = built(keras, (224, 224, 1), keras.layers.AveragePooling2D(32, name="here"))
+    maps = np.zeros((1, 7, 7), np.float32)
+    maps[0, 1, 5] = 1
+    drawn = cnnvis.Model(network).upsample(maps, "here", (224, 224, 1))[0]
+    peak = np.argwhere(drawn == drawn.max())
+    np.testing.assert_allclose(peak.mean(axis=0), [47.5, 175.5])
+
+
 def test_memory_is_in_proportion_to_the_map(keras: Any) -> None:
     import tracemalloc
 

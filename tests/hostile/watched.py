@@ -1,7 +1,8 @@
 """Has `cnnvis doctor` look at one hostile file after the other, in one process that is watched.
 
 Run as a script with a file of cases, as JSON, and one to write to: a line of JSON for each case
-that begins, and one for each that ends. Whoever runs it watches the time.
+that begins, and one for each that ends, with the seconds that it took of the processor. Whoever runs
+it watches the time on the clock.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
         os.lseek(spoken, 0, os.SEEK_SET)
         out.write(json.dumps({"begins": number}) + "\n")
         held = held_anew()
+        before = _seconds()
         watch.seen.clear()
         watch.is_on = True
         code: Any = "no end"
@@ -93,6 +95,7 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
         except BaseException as error:
             code = repr(error)
         watch.is_on = False
+        took = _seconds() - before
         sys.stdout.flush()
         sys.stderr.flush()
         said = os.pread(spoken, 2**20, 0).decode("utf-8", "replace")
@@ -102,6 +105,7 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
                     "ends": number,
                     "code": code,
                     "said": said[-2000:],
+                    "seconds": took,
                     "seen": watch.seen,
                     "left": sorted(one.name for one in left.iterdir()),
                     "more": machine.peak_memory() - held,
@@ -110,6 +114,12 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
             + "\n"
         )
     os._exit(0)
+
+
+def _seconds() -> float:
+    """What this process and its children had of the processor: others may want it, too."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 if __name__ == "__main__":

@@ -73,8 +73,7 @@ def _followed(process: subprocess.Popen[bytes], log: Path) -> dict[int, dict[str
                 if "begins" in facts:
                     begun[facts["begins"]] = time.monotonic()
                 else:
-                    number = facts["ends"]
-                    done[number] = {**facts, "seconds": time.monotonic() - begun[number]}
+                    done[facts["ends"]] = facts
         running = [number for number in begun if number not in done]
         if is_over:
             for number in running:
