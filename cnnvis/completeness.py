@@ -37,3 +37,10 @@ def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
     scale = np.maximum(abs(np.asarray(change, np.float64)), CANCELLED * np.asarray(sizes))
     gap: Array = abs(sums - change) / np.maximum(scale, np.finfo(np.float32).tiny)
     return gap
+
+
+def within(gap: float) -> str:
+    """Return a gap in words, as a bound: what is rounded is rounded up, to a tenth of a per cent."""
+    import numpy as np
+
+    return f"within {max(np.ceil(1000 * gap) / 10, 0.1):.1f}%"

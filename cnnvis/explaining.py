@@ -24,7 +24,7 @@ from cnnvis import demo
 from cnnvis.answers import Answers
 from cnnvis.class_matching import Matching, matched
 from cnnvis.compiling import BATCH, batch_size, is_mixed
-from cnnvis.completeness import completeness_gap
+from cnnvis.completeness import completeness_gap, within
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest
 from cnnvis.explanation import Explanation
@@ -725,9 +725,9 @@ class _Tally:
             return
         took = "" if steps is None else f" with {_spread(steps)} steps an image"
         note(
-            f"{self.plugin.name} adds up to the change of the score from the baseline, to within "
-            f"{gap.max():.1%} of it{took}"
-            + (f"; half of the images to within {np.median(gap):.1%}" if len(gap) > 1 else "")
+            f"{self.plugin.name} adds up to the change of the score from the baseline, "
+            f"{within(gap.max())} of it{took}"
+            + (f"; half of the images {within(np.median(gap))}" if len(gap) > 1 else "")
         )
 
 

@@ -15,6 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
+from cnnvis.completeness import within
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.labels import LabelKind
@@ -272,8 +273,8 @@ class Explanation:
             lines.append(printable(str(self.targets[position])))
         if self.targets and self.targets[position].score is not None:
             gap = self.measures.get("completeness_gap")
-            off = "" if gap is None else f", off by {gap[position]:.1%}"
-            lines.append(self.targets[position].score_text + off)
+            sums_up = "" if gap is None else f", adds up {within(gap[position])}"
+            lines.append(self.targets[position].score_text + sums_up)
         return "\n".join(lines)
 
     @property
