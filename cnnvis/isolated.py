@@ -186,6 +186,7 @@ class _Place:
 
     def _loader(self, options: dict[str, Any], *, path: str, out: str) -> dict[str, Any]:
         from cnnvis._tensorflow import keras
+        from cnnvis.losses import losses_of
 
         keras()
         loaded = self._plugin(Path(path), **options)
@@ -201,6 +202,7 @@ class _Place:
             "cut": dict(loaded.cut),
             "cut_learned": loaded.cut_learned,
             "origin": loaded.origin,
+            "losses": losses_of(loaded.network, loaded.loss),
         }
 
 

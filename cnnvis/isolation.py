@@ -284,6 +284,7 @@ def _loader(worker: Worker, path: Any, options: Mapping[str, Any]) -> LoadedNetw
         cut=dict(answer.get("cut", {})),
         cut_learned=bool(answer.get("cut_learned")),
         origin=str(answer.get("origin", "")),
+        loss=dict(answer.get("losses", {})),
     )
 
 

@@ -28,7 +28,21 @@ def is_of_classes(losses: Mapping[str, str], outputs: Iterable[str]) -> bool | N
     return None
 
 
-def named_losses(loss: Any, outputs: Sequence[str] = ()) -> dict[str, str]:
+def losses_of(network: Any, loss: Any = None) -> dict[str, str]:
+    """Return the losses that a network was trained with, by the names of its outputs.
+
+    Parameters
+    ----------
+    network
+        The network.
+    loss
+        What its file says of it; else that counts with which the network is compiled.
+    """
+    outputs = [str(name) for name in getattr(network, "output_names", None) or ()]
+    return _named(getattr(network, "loss", None) if loss is None else loss, outputs)
+
+
+def _named(loss: Any, outputs: Sequence[str]) -> dict[str, str]:
     """The names of losses as somebody gave them to ``compile``, or as they stand in a file.
 
     Parameters
@@ -50,12 +64,6 @@ def named_losses(loss: Any, outputs: Sequence[str] = ()) -> dict[str, str]:
             output: _name(one) for output, one in zip(outputs, loss, strict=False) if _name(one)
         }
     return {"": _name(loss)} if _name(loss) else {}
-
-
-def losses_of(network: Any) -> dict[str, str]:
-    """The losses that a live network was compiled with; none where it was not."""
-    outputs = [str(name) for name in getattr(network, "output_names", None) or ()]
-    return named_losses(getattr(network, "loss", None), outputs)
 
 
 def _name(loss: Any) -> str:

@@ -69,9 +69,9 @@ class LoadedNetwork:
         answer, and a person must name the target.
     origin
         What the file is and what wrote it, in a phrase: ``HDF5, written by Keras 2.3.1``.
-    losses
-        The loss that it was trained with, by the name of the output, under an empty name that of
-        all; empty where the file does not say.
+    loss
+        The loss that it was trained with, as ``compile`` takes it or as Keras describes it in files;
+        by default that with which the network is compiled.
     """
 
     network: Any
@@ -79,7 +79,7 @@ class LoadedNetwork:
     cut: Mapping[str, str] = field(default_factory=dict)
     cut_learned: bool = False
     origin: str = ""
-    losses: Mapping[str, str] = field(default_factory=dict)
+    loss: Any = None
 
 
 @dataclass(frozen=True)
@@ -675,7 +675,7 @@ class Model:
         Of several outputs, the one that is the target, else the one that was asked for, else the
         first.
         """
-        ends = [name for name, call in self._shared.outputs.items() if (call,) == self._calls]
+        ends = [name for name, call in self._learned_outputs.items() if (call,) == self._calls]
         output = ends[0] if ends else self.asked_output
         if output is None and self._default_layer() is None:
             return None
@@ -1201,6 +1201,8 @@ class Model:
             )
         if self._is_compound or not self._is_default or self.asked_filters is not None:
             return
+        if not self._calls:  # the end was cut off, and nothing is explained unless a layer is named
+            return
         units = self.target_units
         if units > 1 and not self.has_classes:
             note(
@@ -1250,12 +1252,17 @@ class Model:
 
     def _loss_says(self, call: Call) -> bool | None:
         """Whether the loss of an output is one of classes; None where nobody knows."""
-        losses = self._loaded.losses or losses_of(self.network)
+        losses = losses_of(self.network, self._loaded.loss)
         names = [name for name, one in self._shared.outputs.items() if one is call]
         return is_of_classes(losses, [*names, call.name])
 
     def _is_output(self, call: Call) -> bool:
-        return call in self._shared.outputs.values() or call.name == self._default_layer()
+        return call in self._learned_outputs.values() or call.name == self._default_layer()
+
+    @property
+    def _learned_outputs(self) -> Mapping[str, Call]:
+        """What gives the network's outputs; nothing if what was trained to do so was cut off."""
+        return {} if self._loaded.cut_learned else self._shared.outputs
 
     def _squashing_of(self, call: Call) -> gradients.Squashing | None:
         known = self._shared.squashing

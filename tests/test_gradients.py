@@ -132,7 +132,7 @@ def test_the_network_is_left_as_it_was_when_tracing_fails(keras: Any) -> None:
     )
     failing.ready = True
     relu, softmax = network.layers[0].activation, network.layers[2].activation
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(cnnvis.UserError, match=r"'failing' .* broken"):
         cnnvis.Model(network, filters=0).input_gradient(np.ones((1, 4)), backprop="guided")
     assert network.layers[0].activation is relu
     assert network.layers[2].activation is softmax

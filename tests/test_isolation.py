@@ -250,6 +250,7 @@ def test_streams_readers_and_loaders(files: Path, monkeypatch: pytest.MonkeyPatc
     with isolation.isolating(True):
         model = cnnvis.load_model(files / "model.net", how="whole")
         assert model.origin == "made up" and model.predict(X).shape == (5, 3)
+        assert model.has_classes  # as the loss says that goes with the network
         assert (
             cnnvis.read_samples(files / "data.wrong").x.tolist() == np.ones((3, 12, 10, 2)).tolist()
         )

@@ -173,7 +173,7 @@ def test_typed(network: Any, typed: Callable[..., Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", **DATA)
     done = typed("run", "saliency", "model.keras", "-d", "data.npz", "-im", 0, 2, "--class", 0)
     assert done.returncode == 0, done.stderr
-    written = [f"results/saliency_output_guided_{name}.png" for name in DATA]
+    written = [f"results/saliency_output_0_guided_{name}.png" for name in DATA]
     assert done.stdout.split() == written
     assert all((tmp_path / path).stat().st_size > 5000 for path in written)
     words = ("-d", "data.npz", "-im", 0, 2, "--class", 0, "--input", "right", "-o", "maps.npz")

@@ -38,7 +38,6 @@ from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.training import loss_in, without_foreign_makers, without_training
 from cnnvis.loaders.weights import Weights
-from cnnvis.losses import named_losses
 
 _FUNCTIONAL = "keras.src.models.functional"
 """The module of Keras 3's class Functional, which has no public place."""
@@ -94,8 +93,9 @@ def network_of(
     loaded = _network_of(config, path, origin, weights, asked, is_older, is_keras_2)
     if loaded.cut_learned:  # what is left gives something else than what was trained
         return loaded
-    outputs = () if loaded.cut else getattr(loaded.network, "output_names", None) or ()
-    return replace(loaded, losses=named_losses(loss, outputs))
+    if loaded.cut and isinstance(loss, list):  # by the places of outputs that are no longer there
+        return loaded
+    return replace(loaded, loss=loss)
 
 
 def _network_of(

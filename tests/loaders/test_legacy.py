@@ -138,6 +138,7 @@ def test_a_list_of_layers_without_a_name(keras: Any) -> None:
 
 def test_what_a_lambda_holds_is_said_and_not_run(tmp_path: Path, keras: Any) -> None:
     """Bytecode that would write a file: its names are read, it is neither loaded nor run."""
+    x = np.random.default_rng(0).normal(size=(20, 4))  # some of them are sure to pass the ReLU
     canary = tmp_path / "canary"
     source = f"lambda x: __import__('pathlib').Path({str(canary)!r}).write_text('ran') and x"
     code = base64.b64encode(marshal.dumps(eval(source).__code__)).decode()
@@ -160,7 +161,7 @@ def test_what_a_lambda_holds_is_said_and_not_run(tmp_path: Path, keras: Any) -> 
             file.attrs["model_config"] = json.dumps(config)
         model = cnnvis.load_model(tmp_path / "model.h5")
         assert "it mentions" in model.cut["code"] and "write_text" in model.cut["code"]
-        assert model.input_gradient(np.ones((1, 4))).shape == (1, 4)
+        assert model.input_gradient(x).any()
     assert not canary.exists()
 
 

@@ -135,8 +135,9 @@ def test_a_lambda_in_the_middle_leaves_what_is_before_it(
     expected = network.get_layer("hidden")(x).numpy()
     np.testing.assert_allclose(model.outputs(x), expected, 1e-6)
     many = np.random.default_rng(0).normal(size=(20, 4))  # some of them are sure to be on
-    found = cnnvis.run("saliency", path, data=many, layer="hidden", class_names=["a", "b"])
-    assert found.target == "hidden[0]"
+    for names in (["a", "b"], ["a", "b", "c"]):  # of as many classes as the layer has filters, too
+        found = cnnvis.run("saliency", path, data=many, layer="hidden", class_names=names)
+        assert found.target == "hidden[0]"
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -291,4 +291,8 @@ def loads(path: Path, *, how: str = "bare") -> Any:
             layers.Dense(3),
         ]
     )
-    return network if how == "bare" else cnnvis.LoadedNetwork(network, origin="made up")
+    return (
+        network
+        if how == "bare"
+        else cnnvis.LoadedNetwork(network, origin="made up", loss="categorical_crossentropy")
+    )
