@@ -97,7 +97,9 @@ def chain(
     steps
         Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma": 1})]``.
         A technique puts its result on a stack, a transform changes what is there, and a renderer
-        shows all that is there and leaves it.
+        shows all that is there and leaves it. Of a network with several inputs a result holds maps
+        of each, and a transform changes all of them; one that takes two results takes those of the
+        same input.
     model, data, images, layer, filter, output, region, input, class_names, axes
         As in `cnnvis.run`; they hold for every technique of the chain.
     custom, lambdas, input_shape, architecture, trust_model, plugin_options
@@ -165,14 +167,16 @@ def chain(
             if folder is None or folder.into.share.is_whole:
                 stack = _run(chosen, options, subject, folder, failures, notes, out, show, wrote)
             else:
-                streams = _techniques(chosen, options, subject, folder)
+                results = _techniques(chosen, options, subject, folder)
+                streams = [one for each in results for one in each.of_inputs.values()]
                 return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
             shown = None if folder is None else folder.into.shown
             left = [
                 failures.result(
                     stream, stream.whole if shown is None else partial(_first, stream, shown)
                 )
-                for stream in stack
+                for of in stack
+                for stream in of.of_inputs.values()
             ]
             found = [_with_notes(one, notes) for one in left if one is not None]
     failures.close(found)
@@ -229,17 +233,33 @@ class _Failures:
         raise failure
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a technique gave, or what a transform made of it.
+
+    Attributes
+    ----------
+    of_inputs
+        A result for each input of the network that gets one, by its name.
+    kind
+        What each of them is.
+    """
+
+    of_inputs: Mapping[str | None, Stream]
+    kind: Result
+
+
 def _techniques(
     steps: Sequence[Step],
     options: Sequence[Mapping[str, Any]],
     subject: Subject,
     folder: RunFolder,
-) -> Iterator[Stream]:
-    """The streams of the techniques whose maps are kept."""
+) -> Iterator[_Found]:
+    """The results of the techniques whose maps are kept."""
     keepers = _keepers(steps, folder)
     for step, given, keep in zip(steps, options, keepers, strict=True):
         if keep is not None:
-            yield from _explained(subject, step.plugin, given, keep)
+            yield _explained(subject, step.plugin, given, keep)
 
 
 def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | None]:
@@ -263,27 +283,26 @@ def _run(
     out: PathName | None,
     show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None,
     wrote: Callable[[Any], None] | None,
-) -> list[Stream]:
+) -> list[_Found]:
     """Take all steps; what is on the stack in the end."""
-    stack: list[Stream] = []
+    stack: list[_Found] = []
     shown: set[str] = set()
-    results: list[Result] = []
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
             case "technique":
-                more = _explained(subject, step.plugin, given, keep)
+                found = _explained(subject, step.plugin, given, keep)
                 if folder is not None and keep is not None:
-                    for stream in more:
+                    for stream in found.of_inputs.values():
                         failures.result(stream, partial(folder.fill, stream))
-                stack += more
-                results += [step.plugin.gives or "images"] * len(more)
+                stack.append(found)
             case "transform":
-                _transform(stack, step, given)
-                results[len(stack) - 1 :] = [step.plugin.gives or results[len(stack) - 1]]
+                needed = 2 if step.plugin.takes("explanations") else 1
+                stack[-needed:] = [_transformed(stack[-needed:], step, given)]
             case _:
-                for stream, result in zip(stack, results, strict=True):
+                every = [(one, of.kind) for of in stack for one in of.of_inputs.values()]
+                for stream, kind in every:
                     explanation = failures.result(
-                        stream, partial(_shown, stream, result, step, given)
+                        stream, partial(_shown, stream, kind, step, given)
                     )
                     if explanation is None:
                         continue
@@ -302,25 +321,26 @@ def _run(
 
 def _explained(
     subject: Subject, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None
-) -> list[Stream]:
+) -> _Found:
     """A technique's result for each of the model's inputs that gets one."""
+    kind: Result = plugin.gives or "images"
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
     results = subject.explained(plugin, options, strict=False, kept=keep)
     if subject.inputs is not None or len(results) == 1:
-        return list(subject.explained(plugin, options, kept=keep).values())
+        return _Found(subject.explained(plugin, options, kept=keep), kind)
     # What an input cannot have is found out on a single image, before all others are computed.
-    fitting = []
+    fitting = {}
     for name, stream in results.items():
         try:
             subject.tried(plugin, options, name)
-            fitting.append(stream)
+            fitting[name] = stream
         except PluginError:
-            fitting.append(stream)  # which is told of when its result is wanted
+            fitting[name] = stream  # which is told of when its result is wanted
         except UserError as error:
             note(f"the input {name!r} gets no map of {plugin.name}: {error}")
     if not fitting:
         raise UserError(f"no input of the network gets a map of {plugin.name}")
-    return fitting
+    return _Found(fitting, kind)
 
 
 def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
@@ -417,8 +437,34 @@ def require_fitting(steps: Sequence[Step]) -> None:
         stack[-needed:] = [(plugin.gives or taken[0][0], plugin.name)]
 
 
-def _transform(stack: list[Stream], step: Step, options: Mapping[str, Any]) -> None:
-    """Put a transform's result in the place of what it takes."""
+def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]) -> _Found:
+    """What a transform makes of the results that it takes, for each input of the network."""
+    last = taken[-1]
+    kind = step.plugin.gives or last.kind
+    if len(taken) == 1:
+        streams = last.of_inputs.items()
+        return _Found({name: _after(step, options, one) for name, one in streams}, kind)
+    first = taken[0].of_inputs
+    if len(first) == len(last.of_inputs) == 1:  # of whatever input each of them is
+        pairs = {name: (*first.values(), one) for name, one in last.of_inputs.items()}
+    else:
+        pairs = {name: (first[name], one) for name, one in last.of_inputs.items() if name in first}
+        alone = [str(name) for name in {**first, **last.of_inputs} if name not in pairs]
+        if not pairs:
+            raise UserError(
+                f"{step.plugin.name} takes two results of one input, and those before it are of "
+                f"different ones: {', '.join(alone)}"
+            )
+        if alone:
+            note(
+                f"{step.plugin.name} takes two results of one input, and there are not two of "
+                f"{', '.join(map(repr, alone))}, which is left out"
+            )
+    return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
+
+
+def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
+    """The result of a transform of a result, or of two."""
     function = step.plugin
 
     def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
@@ -430,25 +476,16 @@ def _transform(stack: list[Stream], step: Step, options: Mapping[str, Any]) -> N
         facts["transforms"] = [*facts.get("transforms", []), what]
         return replace(explanation, provenance=facts)
 
-    if step.plugin.takes("explanations"):
-        first, second = stack.pop(-2), stack.pop(-1)
-        stack.append(
-            Stream(
-                lambda: (
-                    told(function(list(pair), **options), pair[1])
-                    for pair in zip(first, second, strict=True)
-                )
-            )
-        )
-        return
-    before = stack.pop()
-    if step.plugin.takes("stream"):
-
-        def batches() -> Iterator[Explanation]:
-            answer = function(before, **options)
+    def batches() -> Iterator[Explanation]:
+        if len(before) == 2:
+            for pair in zip(*before, strict=True):
+                yield told(function(list(pair), **options), pair[1])
+        elif step.plugin.takes("stream"):
+            answer = function(before[0], **options)
             for one in [answer] if isinstance(answer, Explanation) else answer:
                 yield told(one)
+        else:
+            for one in before[0]:
+                yield told(function(one, **options))
 
-        stack.append(Stream(batches))
-    else:
-        stack.append(Stream(lambda: (told(function(one, **options)) for one in before)))
+    return Stream(batches)

@@ -245,6 +245,17 @@ def test_several_inputs_are_several_results(keras: Any) -> None:
     data = {"left": rng.normal(size=(5, 6, 5, 1)), "right": rng.normal(size=(5, 4))}
     found = cnnvis.chain(network, ["saliency"], data=data, filter=0)
     assert [one.input for one in found] == ["left", "right"]
+    # A transform changes the results of all inputs, and joins those of the same input.
+    means = cnnvis.chain(network, ["saliency", ("average", {"by": "all"})], data=data, filter=0)
+    assert [(one.input, len(one)) for one in means] == [("left", 1), ("right", 1)]
+    for one, whole in zip(means, found, strict=True):
+        np.testing.assert_allclose(one.array[0], whole.array.mean(axis=0), rtol=1e-5, atol=1e-8)
+    both = cnnvis.chain(network, ["saliency", "saliency", "multiply"], data=data, filter=0)
+    for one, whole in zip(both, found, strict=True):
+        np.testing.assert_allclose(one.array, whole.array**2, rtol=1e-5, atol=1e-8)
+    (only,) = cnnvis.chain(network, ["grad-cam", "saliency", "multiply"], data=data, filter=0)
+    assert only.input == "left"
+    assert any("there are not two of 'right', which is left out" in note for note in only.notes)
     # Where one of them is blank, the others are still there, and it is said.
     network.layers[-1].set_weights([np.r_[np.ones((24, 2)), np.zeros((3, 2))], np.zeros(2)])
     left_only = cnnvis.chain(network, ["saliency"], data=data, filter=0)

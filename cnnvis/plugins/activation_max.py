@@ -65,7 +65,9 @@ def activation_max(
     Minimizes -w_a S(x) + w_tv TV(x) + w_p |x|_p, for the score S, by RMSprop from noise: Erhan et
     al. 2009; the total variation TV as in Mahendran and Vedaldi 2016, arXiv:1512.02017, section
     3.2.2. The defaults are those of CNN-vis. Without a layer, every convolution and dense layer is
-    shown.
+    shown. What was found is drawn with its values about the middle of the input's range, a tenth of
+    it as their deviation, as keras-vis does; scores are those of the picture so drawn, and a note
+    says the one that the ascent reached.
 
     Parameters
     ----------
@@ -143,31 +145,44 @@ def activation_max(
         targets=tuple(found.targets),
         signed=False,
         are_inputs=True,
-        measures={"score_at_start": np.array([target.score for target in found.before])},
+        measures={
+            "score_at_start": np.array([target.score for target in found.before]),
+            "score_reached": np.array([target.score for target in found.reached]),
+        },
     )
 
 
 @dataclass
 class _Found:
-    """The results of all targets, and what is to be said of them."""
+    """The results of all targets, and what is to be said of them.
+
+    Attributes
+    ----------
+    bounds
+        The smallest and largest value of a picture.
+    pictures
+        What is drawn.
+    targets, reached, before
+        The targets with the score of the picture, of what the ascent found, and of its start.
+    plain
+        Whether the plain gradient was taken instead of a modifier's.
+    """
 
     bounds: tuple[float, float]
     pictures: list[Array] = field(default_factory=list)
     targets: list[cnnvis.Target] = field(default_factory=list)
+    reached: list[cnnvis.Target] = field(default_factory=list)
     before: list[cnnvis.Target] = field(default_factory=list)
-    drawn: list[float] = field(default_factory=list)
     plain: list[bool] = field(default_factory=list)
 
     def add(self, ascent: Ascent, best: Array, plain: npt.NDArray[np.bool_]) -> None:
         """Take the results of one target."""
-        import numpy as np
-
         model, weights, of = ascent.model, ascent.weights, ascent.of.tolist()
         picture = _deprocessed(best, self.bounds)
         self.pictures.append(picture)
-        self.targets += model.targets(best, weights=weights, of=of)
+        self.targets += model.targets(picture, weights=weights, of=of)
+        self.reached += model.targets(best, weights=weights, of=of)
         self.before += model.targets(ascent.x, weights=weights, of=of)
-        self.drawn += ascent.scores(picture, np.arange(len(picture))).tolist()
         self.plain += plain.tolist()
 
     @property
@@ -188,16 +203,16 @@ class _Found:
         UserError
             If no step changed any of them.
         """
-        pairs = list(zip(self.before, self.targets, strict=True))
-        unmoved = [str(now) for was, now in pairs if was.score == now.score]
-        if len(unmoved) == len(pairs):
+        ways = list(zip(self.before, self.reached, self.targets, strict=True))
+        unmoved = [str(now) for was, now, _ in ways if was.score == now.score]
+        if len(unmoved) == len(ways):
             raise cnnvis.UserError(
                 f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so what came "
                 "out says nothing of it; try another seed or start"
             )
         scores = [
-            f"{now} from {was.score:.3g} to {now.score:.3g} ({drawn:.3g} as it is drawn)"
-            for (was, now), drawn in zip(pairs, self.drawn, strict=True)
+            f"{now} from {was.score:.3g} to {now.score:.3g} (the picture's: {drawn.score:.3g})"
+            for was, now, drawn in ways
         ]
         cnnvis.note(f"activation-max took the score of {_listed(scores)}")
         lost = [
@@ -213,12 +228,23 @@ class _Found:
                 f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so its picture "
                 "shows smoothed noise"
             )
-        fell = [str(now) for was, now in pairs if (now.score or 0) < (was.score or 0)]
+        low, high = self.bounds
+        flat = [str(now) for was, now, drawn in ways if _is_less(drawn, was) and _is_less(was, now)]
+        if flat:
+            cnnvis.note(
+                f"the score of {_listed(flat)} rose, but not that of its picture, whose values are "
+                f"brought into {low:.3g} to {high:.3g}; with another --input-range LOW HIGH it may"
+            )
+        fell = [str(now) for was, now, _ in ways if _is_less(now, was)]
         if fell:
             cnnvis.note(
                 f"the score of {_listed(fell)} did not rise, so the picture does not show what the "
                 "network answers to most; more --iterations, another --seed, or less --tv-weight may"
             )
+
+
+def _is_less(one: cnnvis.Target, other: cnnvis.Target) -> bool:
+    return (one.score or 0) < (other.score or 0)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -33,13 +33,13 @@ def test_the_plain_gradient_is_taken_where_a_modifier_does_not_raise_the_score(
     falling: Any,
 ) -> None:
     found = cnnvis.run("activation-max", falling, layer="output", filter=[0, 1], **SETTINGS)
-    first, second = found.targets
-    assert first.score > 100 > found.measures["score_at_start"][0]
-    assert second.score == pytest.approx(5) and second.score > found.measures["score_at_start"][1]
+    reached, start = found.measures["score_reached"], found.measures["score_at_start"]
+    assert reached[0] > 100 > start[0]
+    assert reached[1] == pytest.approx(5) and reached[1] > start[1]
     assert found.titles == ("output[0], plain gradient", "output[1]")
     notes = " ".join(found.notes)
     assert "guided gradient does not raise the score of output[0], so the plain" in notes
-    assert f"output[1] from {found.measures['score_at_start'][1]:.3g} to 5 (" in notes
+    assert f"output[1] from {start[1]:.3g} to 5 (the picture's: " in notes
     kept = cnnvis.run("activation-max", falling, layer="output", filter=1, **SETTINGS)
     plain = cnnvis.run(
         "activation-max", falling, layer="output", filter=0, backprop=None, **SETTINGS
@@ -60,8 +60,7 @@ def test_a_score_that_did_not_rise_is_said_to_have_fallen(falling: Any) -> None:
         "activation-max", falling, data=data[None, ..., None].astype(np.float32), start="data",
         layer="output", filter=0, **settings,
     )  # fmt: skip
-    (target,) = found.targets
-    assert target.score < found.measures["score_at_start"][0] == 80
+    assert found.measures["score_reached"] < found.measures["score_at_start"] == 80
     assert any("output[0], plain gradient" in title for title in found.titles)
     assert any("output[0] did not rise" in note for note in found.notes)
 
@@ -69,7 +68,9 @@ def test_a_score_that_did_not_rise_is_said_to_have_fallen(falling: Any) -> None:
 def test_the_score_of_what_is_drawn_is_that_of_the_picture(falling: Any) -> None:
     found = cnnvis.run("activation-max", falling, layer="output", filter=0, **SETTINGS)
     drawn = falling.predict(found.array, verbose=0)[0, 0]
-    assert any(f"({drawn:.3g} as it is drawn)" in note for note in found.notes)
+    (target,) = found.targets
+    assert target.score == pytest.approx(drawn, rel=1e-5) and f"{drawn:.3g}" in found.title(0)
+    assert any(f"(the picture's: {drawn:.3g})" in note for note in found.notes)
 
 
 Made = Callable[[Any], Any]
