@@ -44,15 +44,13 @@ def why_zero(model: Model, x: Array, backprop: Backprop | None) -> str:
                 f"the {layer.activation} of {layer.name!r} is saturated there: all its values are "
                 f"{low:g} or {high:g}, where it is flat"
             )
-    if backprop is not None:
+    if backprop is not None and model.tallying([]).input_gradient(x).any():
         return (
             f"the modifier {backprop} lets only positive gradients pass, and none reach the input "
             "there; --backprop none shows the plain gradient"
         )
-    return (
-        "the network's answer does not change with small changes of the input there, most often "
-        "since all ReLUs on the way to it are off"
-    )
+    often = ", most often since ReLUs on the way to it are off" if layers else ""
+    return f"the score does not change with small changes of the input there{often}"
 
 
 def why_not_finite(model: Model, x: Array) -> str:

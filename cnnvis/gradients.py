@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnvis._tensorflow import tensorflow
@@ -24,7 +24,9 @@ from cnnvis.samples import Array
 SHARES = {"softmax", "softmaxv2", "logsoftmax", "sparsemax"}
 """Activations that divide one among the units of a layer, which are classes then."""
 
-SQUASHING = SHARES | {"sigmoid", "hardsigmoid", "sparsesigmoid", "logsigmoid"}
+SQUASHING = SHARES | {
+    *("sigmoid", "hardsigmoid", "hardsigmoidofkeras2", "sparsesigmoid", "logsigmoid")
+}
 """Activations that are made linear on a target: saturated, they would hide what it depends on."""
 
 swapping = threading.RLock()
@@ -88,17 +90,28 @@ class Squashing:
         The function's name, in small letters: ``softmax``, ``logsoftmax``, ``sigmoid``, ...
     function
         The function.
+    passed
+        Calls behind it that leave its answers as they are, but not all numbers, such as a clip to
+        what lies between 0 and 1: they are left out with it.
     """
 
     call: Call
     swap: Swap
     name: str
     function: Callable[[Any], Any]
+    passed: tuple[Call, ...] = ()
 
     @property
     def is_share(self) -> bool:
         """Whether it divides one among the units, which are classes then."""
         return self.name in SHARES
+
+    @property
+    def swaps(self) -> Iterator[tuple[Call, Swap]]:
+        """What leaves it out, and what is left out with it, each with its call."""
+        yield self.call, self.swap
+        for call in self.passed:
+            yield call, _left_out(call.layer)
 
     def probabilities(self, units: Any) -> Any:
         """The probabilities that units (n, k) stand for, a tensor."""
@@ -110,64 +123,126 @@ def squashing_of(graph: Graph, target: Call) -> Squashing | None:
     """Find the softmax or sigmoid that a target ends in; None if it ends in none.
 
     Layers between the two are looked through if they do nothing outside of training, or only give
-    the answer another shape: Dropout, Activation("linear"), Flatten.
+    the answer another shape: Dropout, Activation("linear"), Flatten; and if they do nothing to what
+    lies in the answer's range, such as a clip.
     """
     givers = {slot: call for call in graph.calls for slot in call.slots}
     shapes = {one.slot: one.shape for one in graph.inputs}
     for call in graph.calls:
         shapes.update(zip(call.slots, call.shapes, strict=True))
+    behind: list[Call] = []
     call = target
-    while True:
-        found = _own_squashing(call)
-        if found is not None:
-            return found
-        if len(call.inputs) != 1 or not _does_nothing(
-            call, shapes[call.inputs[0]], graph.batch or 1
-        ):
+    while (found := _own_squashing(call)) is None:
+        if len(call.inputs) != 1 or getattr(call.layer, "weights", None):
             return None
         if call.inputs[0] not in givers:
             return None
+        behind.append(call)
         call = givers[call.inputs[0]]
+    passed: list[Call] = []
+    for one in behind:
+        shape, batch = shapes[one.inputs[0]], graph.batch or 1
+        if found.is_share and one.shapes[0][-1:] != shape[-1:]:  # its units are others
+            return None
+        if _hands_on(one, shape, _of_any_size(batch, shape)):
+            continue
+        if not _hands_on(one, shape, _in_range(found.name, batch, shape), in_place=True):
+            return None
+        passed.append(one)
+    return replace(found, passed=tuple(passed))
 
 
-def _does_nothing(call: Call, shape: Sequence[int | None], batch: int) -> bool:
-    """Whether a call hands on all numbers that it is given, if perhaps in another shape.
+def squashed_before(graph: Graph, target: Call) -> Call | None:
+    """Find a softmax or sigmoid that a target is made of without any weights; None if there is none."""
+    givers = {slot: call for call in graph.calls for slot in call.slots}
+    left, seen = [target], set[int]()
+    while left:
+        call = left.pop()
+        if "Softmax" in call.kinds or _own_squashing(call) is not None:
+            return call
+        if id(call) not in seen and not getattr(call.layer, "weights", None):
+            left += [givers[slot] for slot in call.inputs if slot in givers]
+        seen.add(id(call))
+    return None
+
+
+def _sizes(batch: int, shape: Sequence[int | None]) -> tuple[int, ...]:
+    return (batch, *(3 if size is None else size for size in shape))
+
+
+def _of_any_size(batch: int, shape: Sequence[int | None]) -> Any:
+    """Numbers below and above zero, small and large, such as half precision holds exactly."""
+    tf = tensorflow()
+    sizes = _sizes(batch, shape)
+    whole = tf.random.stateless_uniform(sizes, (5, 7), -255, 256, tf.int32)
+    powers = tf.random.stateless_uniform(sizes, (7, 5), 0, 3, tf.int32)
+    return tf.cast(whole, tf.float32) * tf.gather([2.0**-8, 1.0, 2.0**6], powers)
+
+
+def _in_range(name: str, batch: int, shape: Sequence[int | None]) -> Any:
+    """Numbers such as that softmax or sigmoid gives, and half precision holds exactly."""
+    tf = tensorflow()
+    whole = tf.random.stateless_uniform(_sizes(batch, shape), (5, 7), 1, 256, tf.int32)
+    shares = tf.cast(whole, tf.float32) / 256
+    return -32 * shares if name.startswith("log") else shares
+
+
+def _hands_on(
+    call: Call, shape: Sequence[int | None], given: Any, *, in_place: bool = False
+) -> bool:
+    """Whether a call hands on the numbers that it is given, if perhaps in another shape.
 
     Parameters
     ----------
     shape
         Of one sample of what it is given.
-    batch
-        How many samples it is given.
+    given
+        The numbers, (n, ...).
+    in_place
+        Each must stay in its place.
     """
-    sizes = [[3 if size is None else size for size in one] for one in (shape, call.shapes[0])]
-    if math.prod(sizes[0]) != math.prod(sizes[1]) or getattr(call.layer, "weights", None):
-        return False
     tf = tensorflow()
-    # Numbers from 0 to 1, as a softmax gives, and such as half precision holds exactly.
-    given = tf.random.stateless_uniform((batch, *sizes[0]), (5, 7), 10, 245, tf.int32) / 256
-    given = tf.cast(given, tf.float32)
+    size = math.prod(_sizes(1, call.shapes[0]))
+    if size != math.prod(_sizes(1, shape)):
+        return False
     try:
         (answer,) = call.answer({call.inputs[0]: given})
     except Exception:  # whatever a layer makes of numbers that are not those it was made for
         return False
+    if in_place:
+        return answer.shape == given.shape and bool(
+            tf.reduce_all(tf.cast(answer, given.dtype) == given)
+        )
     flat = [tf.sort(tf.reshape(tf.cast(one, given.dtype), [-1])) for one in (given, answer)]
     return bool(tf.reduce_all(flat[0] == flat[1])) if flat[0].shape == flat[1].shape else False
 
 
 def _own_squashing(call: Call) -> Squashing | None:
     """The softmax or sigmoid that a call itself computes, if any."""
-    layer = call.layer.layer if "TimeDistributed" in call.kinds else call.layer
+    layer = _computing(call.layer) if "TimeDistributed" in call.kinds else call.layer
     kind, activation = type(layer).__name__, vars(layer).get("activation")
     is_operation = ".ops." in type(layer).__module__
     name = _plain(call.kind.rpartition(".")[2] if call.kind.startswith("tf.") else kind)
     if kind == "Softmax" or (name in SQUASHING and (is_operation or call.kind.startswith("tf."))):
-        left_out = Swap(layer, "call", lambda inputs, *_, **__: inputs)
-        return Squashing(call, left_out, name, layer.call)
-    name = _plain(getattr(activation, "__name__", "") or type(activation).__name__)
+        return Squashing(call, _left_out(layer), name, layer.call)
+    function = getattr(activation, "func", activation)  # of a partial
+    name = _plain(getattr(function, "__name__", "") or type(function).__name__)
     if name in SQUASHING:
         return Squashing(call, Swap(layer, "activation", lambda x: x), name, activation)
     return None
+
+
+def _computing(wrapper: Any) -> Any:
+    """The layer that gives the answer of one that is called at each time: the last of a network."""
+    layer = wrapper.layer
+    while hasattr(layer, "layers") and len(layer.outputs or ()) == 1:
+        history = layer.outputs[0]._keras_history
+        layer = getattr(history, "operation", None) or history.layer
+    return layer
+
+
+def _left_out(layer: Any) -> Swap:
+    return Swap(layer, "call", lambda inputs, *_, **__: inputs)
 
 
 def _plain(name: str) -> str:

@@ -35,6 +35,7 @@ from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import note, progress
 from cnnvis.samples import Samples
+from cnnvis.targets import as_word, region_of
 
 TIMEOUT = 600.0
 """How many seconds one call may take, unless somebody says otherwise: a batch of images, a picture."""
@@ -204,16 +205,10 @@ def _facts(worker: Worker, model: Model) -> dict[str, Any]:
         "layer": model.asked_layer,
         "filters": model.asked_filters,
         "output": model.asked_output,
-        "region": None if region is None else [_written(one) for one in region],
+        "region": None if region is None else list(map(as_word, region_of(region))),
         "has_classes": model.has_classes,
         "tallying": model._blank is not None,
     }
-
-
-def _written(one: Any) -> Any:
-    if not isinstance(one, slice):
-        return one if isinstance(one, str) else int(one)
-    return ":".join("" if end is None else str(end) for end in (one.start, one.stop))
 
 
 def _transform(worker: Worker, given: Any, options: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import operator
 import random
 import re
 import weakref
+import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -44,7 +45,7 @@ from cnnvis.rectifiers import (
 )
 from cnnvis.reporting import note, progress, quietly
 from cnnvis.samples import Array, Samples
-from cnnvis.targets import Term, parsed, region_of
+from cnnvis.targets import Term, as_word, parsed, region_of
 
 T = TypeVar("T")
 
@@ -130,6 +131,7 @@ class _Network:
     axes: Mapping[Slot, int]
     calls: Mapping[str, Call]
     outputs: Mapping[str, Call]
+    is_named: bool
     compiled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     squashing: dict[str, gradients.Squashing | None] = field(default_factory=dict)
 
@@ -137,7 +139,17 @@ class _Network:
     def of(cls, network: Any) -> _Network:
         graph = graph_of(network)
         calls = {call.name: call for call in graph.calls}
-        return cls(graph, channel_axes(graph), calls, _outputs(graph, network))
+        outputs = _outputs(graph, network)
+        return cls(graph, channel_axes(graph), calls, outputs, _is_answer(graph, calls.get(OUTPUT)))
+
+
+def _is_answer(graph: Graph, call: Call | None) -> bool:
+    """Whether a call gives the network's answer, but for what has nothing learned behind it."""
+    if call is None:
+        return False
+    behind = graph.reached(call.slots)
+    learned = (one for one in graph.calls if getattr(one.layer, "weights", None))
+    return not any(one is not call and behind.intersection(one.slots) for one in learned)
 
 
 def _outputs(graph: Graph, network: Any) -> dict[str, Call]:
@@ -174,6 +186,9 @@ def _network_of(network: Any) -> _Network:
     return shared
 
 
+LOOKED_AT = 64
+"""How many samples are looked at for fractions."""
+
 SEEN = 4
 """How many networks are remembered: they keep what was compiled, and their layers."""
 
@@ -187,15 +202,34 @@ def _forget(gone: weakref.ref[Any]) -> None:
 def _parts_of(network: Any, shared: _Network) -> list[Any]:
     """All in a network that would make it another one, if something else stood in its place."""
     parts = [*getattr(network, "layers", ()), *getattr(network, "variables", ())]
-    for call in shared.graph.calls:
-        own = vars(call.layer)
+    inner = network._flatten_layers() if hasattr(network, "_flatten_layers") else ()
+    called = (layer for call in shared.graph.calls for layer in call.layers())
+    for layer in {id(one): one for one in (network, *inner, *called)}.values():
+        own = vars(layer)
+        # Keras keeps in names with a line before them what it notes down as it goes along.
+        is_kerass = type(layer).__module__.partition(".")[0] in ("keras", "tf_keras")
         parts += [own.get("activation"), own.get("call")]
         parts += [
-            value
+            _fixed(value)
             for name, value in sorted(own.items())
-            if isinstance(value, bool | int | float | str | tuple) and not name.startswith("_")
+            if not (name.startswith("__" if not is_kerass else "_") or name in _NOTED)
+            and (isinstance(value, bool | int | float | str | tuple) or hasattr(value, "__array__"))
         ]
     return parts
+
+
+_NOTED = {
+    *("_called", "built", "compiled", "loss", "stop_predicting", "stop_training"),
+    *("_is_compiled", "_jit_compile", "_pss_evaluation_shards"),
+}
+"""What Keras notes down in layers and networks of any kind while it trains them or predicts."""
+
+
+def _fixed(value: Any) -> Any:
+    """What tells whether an attribute is still the same: of an array, which may change, its bytes."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return (value.shape, str(value.dtype), zlib.crc32(np.ascontiguousarray(value).tobytes()))
 
 
 def _is_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -220,7 +254,7 @@ class Model:
         The target: a layer, ``output`` or ``backbone/block5_conv3``, one of its outputs,
         ``output:3`` or ``output[AI]``, or a sum or difference of such, ``head[3]-head[5]``; also a
         Keras layer of the network, or its place among ``network.layers``: -1 for the last. By
-        default the layer named ``output``, else the last.
+        default the layer named ``output``, if nothing with weights is behind it, else the last.
     filters
         Which outputs of the target are explained, by number or by name: classes of the last layer,
         filters of one in between. Several are added up. By default the class that the network
@@ -462,6 +496,7 @@ class Model:
             If the samples' arrays are not those that the network takes, or have other shapes.
         """
         several = len(self.inputs) > 1 or samples.input is not None
+        self._require_whole_numbers(samples)
         arrays = matched(self.inputs, samples.inputs) if several else {}
         unused = [name for name in samples.inputs if name not in arrays.values()]
         if unused:
@@ -472,6 +507,22 @@ class Model:
                 for one in self.inputs
             }
         )
+
+    def _require_whole_numbers(self, samples: Samples) -> None:
+        """Refuse fractions for an input of whole numbers, which Keras would cut off in silence."""
+        sources = samples.inputs or {"": samples.source}
+        arrays = matched(self.inputs, sources) if len(self.inputs) > 1 else {}
+        for one in self.inputs:
+            source = sources[arrays.get(one.name, next(iter(sources)))]
+            if one.dtype.startswith(("float", "bfloat")) or source.dtype.kind != "f":
+                continue
+            few = np.asarray(source[:LOOKED_AT])
+            if (few[np.isfinite(few)] % 1).any():
+                raise UserError(
+                    f"the input {one.name!r} takes whole numbers ({one.dtype}), and the data hold "
+                    "fractions, which Keras would cut off: give the numbers that the network was "
+                    f"trained on, as X.astype({one.dtype!r})"
+                )
 
     def followed_axes(self, layer: str, shape: Sequence[int]) -> tuple[int, ...]:
         """The spatial axes of the input along which a layer's output has positions, as it has them.
@@ -675,7 +726,7 @@ class Model:
         Of several outputs, the one that is the target, else the one that was asked for, else the
         first.
         """
-        ends = [name for name, call in self._learned_outputs.items() if (call,) == self._calls]
+        ends = [name for name, call in self._learned_outputs.items() if {call} == {*self._calls}]
         output = ends[0] if ends else self.asked_output
         if output is None and self._default_layer() is None:
             return None
@@ -789,7 +840,7 @@ class Model:
         probabilities = self._probabilities(units)
         region = None
         if self.asked_region is not None:
-            region = ",".join(_written(one) for one in region_of(self.asked_region))
+            region = ",".join(as_word(one) for one in region_of(self.asked_region))
         named: dict[bytes, tuple[tuple[int, ...], tuple[str, ...] | None]] = {}
         found = []
         for i, weight in enumerate(weights):
@@ -992,8 +1043,9 @@ class Model:
         name = self._call(layer).name
         if name not in before:
             raise UserError(
-                f"the layer {layer!r} is not before the target {self.layer!r}, which depends on: "
-                f"{', '.join(before) or 'no layer'}"
+                f"the layer {layer!r} is not between the input "
+                f"{self.inputs[self._explained].name!r} and the target {self.layer!r}; there are: "
+                f"{', '.join(before) or 'no layers'}"
             )
         gradient, *activations = self._gradients(
             x, backprop, weights, of, keras_vis, name, reduced=reduced
@@ -1175,7 +1227,7 @@ class Model:
                     f"{nearest(self.asked_output, outputs)} It has: {', '.join(outputs)}."
                 )
             return outputs[self.asked_output].name
-        if OUTPUT in self._shared.calls:
+        if self._shared.is_named:
             return OUTPUT
         if self._loaded.cut_learned or not outputs:
             return None
@@ -1199,6 +1251,15 @@ class Model:
                 f"{', '.join(map(repr, stateful))} keeps states from one batch to the next; each "
                 "image is explained without them, as the first of a sequence"
             )
+        for call in self._calls:
+            with gradients.swapping:
+                squashed = gradients.squashed_before(self._shared.graph, call)
+            if squashed is not None and self._is_output(call) and self._squashing_of(call) is None:
+                note(
+                    f"the score of {call.name!r} is taken behind a softmax or sigmoid, that of "
+                    f"{squashed.name!r}: where it is sure, its gradient is small. --layer "
+                    f"{squashed.name} explains what goes into it"
+                )
         if self._is_compound or not self._is_default or self.asked_filters is not None:
             return
         if not self._calls:  # the end was cut off, and nothing is explained unless a layer is named
@@ -1361,13 +1422,21 @@ class Model:
             weights[np.arange(count), units.argmax(axis=-1)] = 1
         else:
             weights[:, 0] = 1
+        if count and not weights.any():
+            raise UserError(
+                f"the target {self._asked} adds up to nothing, since what speaks for one of its "
+                "outputs speaks against another; name one of them"
+            )
         return weights
+
+    @property
+    def _asked(self) -> str:
+        chosen = "" if self.asked_filters is None else f" and its outputs {self.asked_filters}"
+        return f"{self.layer!r}{chosen}"
 
     def _probabilities(self, units: Array) -> Array | None:
         squashing = None if self._is_compound else self._squashing_of(self._target)
         if squashing is None or len(self._target.shapes[0]) != 1:
-            return None
-        if squashing.call.shapes[0][-1:] != self._target.shapes[0]:  # another order of its units
             return None
         return np.asarray(squashing.probabilities(keras().ops.convert_to_tensor(units)))
 
@@ -1399,7 +1468,7 @@ class Model:
                     range(size)[one if isinstance(one, slice) else slice(one, one + 1 or None)]
                 ):
                     raise UserError(
-                        f"the region {_written(one)} holds no position of the layer "
+                        f"the region {as_word(one)} holds no position of the layer "
                         f"{call.name!r}, which has {size} along that axis"
                     )
         return gradients.Part(call.slots[0], axis, region)
@@ -1480,8 +1549,8 @@ class Model:
         with gradients.swapping:
             for call in calls:
                 squashing = self._squashing_of(call)
-                if squashing is not None:
-                    swaps.setdefault(squashing.call.name, []).append(squashing.swap)
+                for one_, swap in () if squashing is None else squashing.swaps:
+                    swaps.setdefault(one_.name, []).append(swap)
         wanted = tuple(self._call(name).slots[0] for name in activations)
         return gradients.Pass(self._shared.graph, self._parts, swaps, wanted, self._explained)
 
@@ -1688,12 +1757,6 @@ def _in_words(key: Any) -> str:
 
 def _shape(shape: Sequence[int]) -> str:
     return f"({', '.join(map(str, shape))})"
-
-
-def _written(one: int | slice) -> str:
-    if isinstance(one, int):
-        return str(one)
-    return ":".join("" if end is None else str(end) for end in (one.start, one.stop))
 
 
 _kept: ContextVar[dict[tuple[int, str], tuple[list[Array], Array]] | None] = ContextVar(

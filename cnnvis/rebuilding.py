@@ -31,15 +31,20 @@ def rebuilt(graph: Graph, target: Call) -> Any:
     with swapping:
         squashing = squashing_of(graph, target)
     squashes = None if squashing is None else squashing.call
+    passed = () if squashing is None else squashing.passed
     copies: dict[int, Any] = {}
     weights: list[tuple[Any, Any]] = []
     rewritten = []
     for call in calls:
         if id(call.layer) not in copies:
-            copies[id(call.layer)] = _copy(call, home, squashes=call is squashes)
+            copies[id(call.layer)] = (
+                home.layers.Activation("linear", name=_plain(call.name))
+                if call in passed
+                else _copy(call, home, squashes=call is squashes)
+            )
             if hasattr(call.layer, "get_weights"):
                 weights.append((copies[id(call.layer)], call.layer))
-        elif call is squashes or call is target:
+        elif call is squashes or call is target or call in passed:
             raise UserError(
                 f"{call.name!r} is one of several calls of its layer, and others need it"
             )

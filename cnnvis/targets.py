@@ -139,11 +139,19 @@ def region_of(words: Sequence[str | int | slice]) -> tuple[int | slice, ...]:
             numbers = []
         if len(numbers) == 1 and numbers[0] is not None:
             found.append(numbers[0])
-        elif len(numbers) == 2:
+        elif len(numbers) in (2, 3) and numbers[-1] != 0:
             found.append(slice(*numbers))
         else:
             raise UserError(
                 f"the region {word!r} is not understood: it takes a position (7) or a range "
-                "(10:20, or : for all) for each spatial axis"
+                "(10:20, 10:20:2, or : for all) for each spatial axis"
             )
     return tuple(found)
+
+
+def as_word(position: int | slice) -> str:
+    """Write a position or a range as `region_of` takes it."""
+    if not isinstance(position, slice):
+        return str(position)
+    ends = [position.start, position.stop, *([] if position.step is None else [position.step])]
+    return ":".join("" if end is None else str(end) for end in ends)

@@ -89,6 +89,62 @@ def test_a_live_network_is_traced_once(keras: Any, images: Any) -> None:
     assert [layer.name for layer in cnnvis.Model(network).layers][-1] == "more"
 
 
+def _adapted(keras: Any) -> tuple[Any, Any]:
+    normalization = keras.layers.Normalization()
+    normalization.adapt(np.arange(8.0)[:, None])
+    return normalization, lambda: normalization.adapt(np.arange(80.0)[:, None])
+
+
+def _own_layer(attribute: str) -> Any:
+    def made(keras: Any) -> tuple[Any, Any]:
+        class Gain(keras.layers.Layer):
+            def call(self, x: Any) -> Any:
+                return x * getattr(self, attribute)
+
+        gain = Gain()
+        setattr(gain, attribute, np.ones(1, np.float32) if attribute == "array" else 2.0)
+
+        def change() -> None:
+            if attribute == "array":
+                getattr(gain, attribute)[:] = 7
+            else:
+                setattr(gain, attribute, -3.0)
+
+        return gain, change
+
+    return made
+
+
+@pytest.mark.parametrize(
+    "made", [_adapted, *map(_own_layer, ("gain", "_gain", "array"))], ids=range(4)
+)
+def test_what_changes_in_a_live_network_is_seen(keras: Any, made: Any) -> None:
+    layer, change = made(keras)
+    network = keras.Sequential(
+        [keras.layers.Input((1,)), layer, keras.layers.Dense(1, name="output")]
+    )
+    x = np.full((2, 1), 3, np.float32)
+    for _ in range(2):
+        np.testing.assert_allclose(cnnvis.Model(network).predict(x), network(x), rtol=1e-6)
+        change()
+
+
+def test_a_number_of_a_subclassed_network_that_changes_is_seen(keras: Any) -> None:
+    class Scaled(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.gain = keras.layers.Dense(2), 2.0
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x) * self.gain
+
+    network, x = Scaled(), np.ones((1, 3), np.float32)
+    network(x)
+    for gain in (2.0, -5.0):
+        network.gain = gain
+        np.testing.assert_allclose(cnnvis.Model(network).predict(x), network(x), rtol=1e-6)
+
+
 def test_networks_that_are_gone_are_forgotten(keras: Any) -> None:
     import gc
 

@@ -172,6 +172,20 @@ def test_inputs_that_are_too_short_are_the_datas_fault(keras: Any, layer: str | 
     assert found.shape == (2, enough)
 
 
+def test_fractions_for_an_input_of_whole_numbers_are_refused(keras: Any) -> None:
+    layers = keras.layers
+    x = keras.Input((4, 4, 1), dtype="uint8")
+    value = layers.Conv2D(2, 3, activation="softplus")(layers.Rescaling(1 / 255)(x))
+    network = keras.Model(x, layers.Dense(2, name="output")(layers.Flatten()(value)))
+    data = np.arange(32).reshape(2, 4, 4, 1) * 1.0
+    found = _maps(network, data)
+    np.testing.assert_array_equal(found, _maps(network, data.astype("uint8")))
+    with pytest.raises(cnnvis.UserError, match=r"takes whole numbers \(uint8\).*astype\('uint8'\)"):
+        _maps(network, data + 0.5)
+    fit = cnnvis.doctor(network, data + 0.5).fit
+    assert fit is not None and "whole numbers" in str(fit.problem)
+
+
 def test_a_network_that_cannot_be_computed_is_said_to_be(keras: Any) -> None:
     class Broken(keras.layers.Layer):
         def call(self, x: Any) -> Any:

@@ -14,8 +14,11 @@ def test_the_default_target_is_the_layer_named_output(keras: Any) -> None:
     layers = keras.layers
     inputs = layers.Input((4,))
     output = layers.Dense(3, name="output")(inputs)
-    named = cnnvis.Model(keras.Model(inputs, layers.Dense(2, name="after")(output)))
+    named = cnnvis.Model(keras.Model(inputs, layers.Lambda(lambda x: x * 2, name="after")(output)))
     assert named.layer == "output"
+    # What has learned something behind it is no answer, whatever it is called.
+    learned = cnnvis.Model(keras.Model(inputs, layers.Dense(2, name="after")(output)))
+    assert learned.layer == "after"
     assert cnnvis.Model(keras.Sequential([inputs, layers.Dense(2, name="last")])).layer == "last"
 
 
@@ -162,7 +165,8 @@ def test_where_the_channels_of_the_input_are(
 def test_a_model_keeps_its_target_and_what_was_compiled(classifier: Any, images: Any) -> None:
     model = cnnvis.Model(classifier, layer="second", filters=3)
     samples = cnnvis.Samples(images, class_names=("ape", "bee", "cow"))
-    assert cnnvis.run("saliency", model, data=samples).target == "second[3]"
+    plain_run = {"data": samples, "backprop": None}
+    assert cnnvis.run("saliency", model, **plain_run).target == "second[3]"
     assert cnnvis.run("saliency", model, data=samples, filter=1).target == "second[1]"
     assert cnnvis.run("saliency", model, data=samples, layer="first").target == "first[0]"
     by_name = cnnvis.run("saliency", model, data=samples, layer="classes", filter="bee")
@@ -175,7 +179,7 @@ def test_a_model_keeps_its_target_and_what_was_compiled(classifier: Any, images:
     layer.activation = lambda x: (tf.executing_eagerly() or traced.append(1), plain(x))[1]
     try:
         for filter_number in (0, 1, 2, 0):
-            cnnvis.run("saliency", model, data=samples, filter=filter_number)
+            cnnvis.run("saliency", model, filter=filter_number, **plain_run)
     finally:
         layer.activation = plain
     assert traced == [], "the same target was traced before"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.targets import Term, parsed, region_of
+from cnnvis.targets import Term, as_word, parsed, region_of
 
 LAYERS = ("head", "head-2", "conv:a", "block/conv", "output", "2*x")
 
@@ -58,10 +58,13 @@ def test_what_is_no_target(text: str, sentence: str) -> None:
 
 
 def test_regions() -> None:
-    assert region_of(["3", "1:4", ":", "2:", 7, slice(1, 2)]) == (
-        3, slice(1, 4), slice(None, None), slice(2, None), 7, slice(1, 2),
-    )  # fmt: skip
-    for wrong in ("a", "1:2:3", ""):
+    found = region_of(["3", "1:4", ":", "2:", 7, slice(1, 2), "0:9:3", "::-1"])
+    assert found == (
+        *(3, slice(1, 4), slice(None, None), slice(2, None), 7, slice(1, 2)),
+        *(slice(0, 9, 3), slice(None, None, -1)),
+    )
+    assert region_of(list(map(as_word, found))) == found
+    for wrong in ("a", "1:2:0", "1:2:3:4", ""):
         with pytest.raises(cnnvis.UserError, match="is not understood: it takes a position"):
             region_of([wrong])
 
@@ -192,6 +195,18 @@ def test_the_class_of_a_region_is_predicted_there(per_pixel: Any) -> None:
     assert [target.filters for target in model.targets(x)] == [(int(k),) for k in expected]
 
 
+def test_a_region_with_steps_is_called_so(keras: Any) -> None:
+    x = keras.Input((7, 1))
+    network = keras.Model(x, keras.layers.Conv1D(2, 1, activation="softmax", name="each")(x))
+    data = np.ones((1, 7, 1), np.float32)
+    settings: dict[str, Any] = {"data": data, "filter": 1, "backprop": None}
+    expected = np.array([[1, 0, 0, 1, 0, 0, 1]]) > 0
+    for region in (slice(0, None, 3), "0::3"):
+        found = cnnvis.run("saliency", network, region=[region], **settings)
+        assert str(found.targets[0]) == "each[1] at 0::3"
+        np.testing.assert_array_equal(found.maps != 0, expected)
+
+
 def test_regions_that_are_not_there(per_pixel: Any) -> None:
     x = np.ones((1, 6, 5, 2))
     with pytest.raises(cnnvis.UserError, match=r"region has 1 axes.* 2 spatial ones.* 6 x 5"):
@@ -253,6 +268,28 @@ def test_outputs_have_the_names_that_the_network_was_built_with(home: str) -> No
         assert [target.score for target in found.targets] == [score] * 2
 
 
+def test_groups_by_prediction_are_of_the_output_whose_difference_is_explained(keras: Any) -> None:
+    layers = keras.layers
+    inputs = layers.Input((2,))
+    kind = layers.Dense(2, "softmax", use_bias=False, name="kind")(inputs)
+    size = layers.Dense(2, "softmax", use_bias=False, name="size")(inputs)
+    network = keras.Model(inputs, [kind, size])
+    network.set_weights([np.eye(2), np.eye(2)[::-1]])
+    for layer, predicted in (("size", [1, 0]), ("size[1]-size[0]", [1, 0]), ("kind", [0, 1])):
+        found = cnnvis.run(
+            "saliency", network, data=np.eye(2), layer=layer, images=["predicted=1"], backprop=None
+        )
+        assert found.indices.tolist() == [predicted.index(1)]
+
+
+def test_a_target_that_cancels_itself_out_is_refused(keras: Any) -> None:
+    x = keras.Input((3,))
+    network = keras.Model(x, keras.layers.Dense(1, "sigmoid", name="output")(x))
+    for asked in ({"filter": [0, 1]}, {"layer": "output[0]-output[0]"}):
+        with pytest.raises(cnnvis.UserError, match=r"'output.* adds up to nothing"):
+            cnnvis.run("saliency", network, data=np.ones((1, 3)), backprop=None, **asked)
+
+
 # What ends in a softmax or sigmoid, and what is a class
 
 
@@ -267,10 +304,27 @@ def _behind(layers: Any, name: str, value: Any) -> Any:
         "regularized": lambda: layers.ActivityRegularization(l2=0.1)(value),
         "flat": lambda: layers.Flatten()(layers.Reshape((1, *value.shape[1:]))(value)),
         "several": lambda: layers.Flatten()(layers.Dropout(0.1)(layers.Identity()(value))),
+        "a clip": lambda: _clipped(value),
+        "a bound": lambda: layers.ReLU(max_value=1.0)(value),
+        "two bounds": lambda: layers.Flatten()(_clipped(layers.ReLU()(value))),
     }[name]()
 
 
-BEHIND = ["nothing", "dropout", "noise", "identity", "linear", "regularized", "flat", "several"]
+def _clipped(value: Any) -> Any:
+    """As people write it so that a logarithm stays finite."""
+    if type(value).__module__.startswith("keras."):
+        import keras
+
+        return keras.ops.clip(value, 1e-7, 1 - 1e-7)
+    import tensorflow as tf
+
+    return tf.clip_by_value(value, 1e-7, 1 - 1e-7)
+
+
+BEHIND = [
+    *("nothing", "dropout", "noise", "identity", "linear", "regularized", "flat", "several"),
+    *("a clip", "a bound", "two bounds"),
+]
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
@@ -282,8 +336,8 @@ def test_what_does_nothing_behind_the_last_activation_is_looked_through(
 ) -> None:
     """A saturated answer p has a gradient p (1 - p) times too small, which is not what is shown."""
     home = pytest.importorskip(home)
-    if policy != "float32" and (home.__name__ == "tf_keras" or name == "noise"):
-        pytest.skip("half precision has its own rounding; one library and seven layers are enough")
+    if policy != "float32" and (home.__name__ == "tf_keras" or name in ("noise", "a clip")):
+        pytest.skip("half precision has its own rounding; one library and most layers are enough")
     layers = home.layers
     x = home.Input((3,))
     activation = "sigmoid" if units == 1 else "softmax"
@@ -297,6 +351,51 @@ def test_what_does_nothing_behind_the_last_activation_is_looked_through(
     (target,) = found.targets
     assert target.probability is not None and target.probability > 0.99
     assert target.score == pytest.approx(float(data[0] @ kernel[:, -1]), rel=1e-3)
+    assert not any("behind a softmax" in note for note in found.notes)
+    assert found.predictions is not None and found.predictions.tolist() == [max(units - 1, 1)]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1])
+def test_a_clip_that_cuts_answers_off_is_not_looked_through(keras: Any, rate: float) -> None:
+    layers = keras.layers
+    x = keras.Input((3,))
+    answer = layers.Dense(3, "softmax", name="answer")(x)
+    network = keras.Model(x, keras.ops.clip(answer, rate, 1 - rate))
+    found = cnnvis.run("integrated-gradients", network, data=np.ones((1, 3)) / 9, filter=1)
+    inner = keras.Model(x, answer)(np.ones((1, 3)) / 9).numpy()[0, 1]
+    assert found.targets[0].score == pytest.approx(np.clip(inner, rate, 1 - rate), rel=1e-5)
+    assert any("behind a softmax or sigmoid, that of 'answer'" in note for note in found.notes)
+
+
+def test_units_that_are_others_behind_a_softmax_are_no_classes(keras: Any) -> None:
+    layers = keras.layers
+    x = keras.Input((3,))
+    answer = layers.Dense(4, "softmax", name="answer")(x)
+    for shape in ((4, 1), (2, 2)):
+        model = cnnvis.Model(keras.Model(x, layers.Reshape(shape)(answer)))
+        assert not model.has_classes and model.is_logits
+
+
+def test_the_answer_of_a_network_that_is_called_at_each_time_is_made_linear(keras: Any) -> None:
+    layers = keras.layers
+    inner = keras.Sequential([layers.Input((3,)), layers.Dense(4, "softmax")])
+    network = keras.Sequential(
+        [layers.Input((5, 3)), layers.TimeDistributed(inner), layers.Cropping1D(0)]
+    )
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    kernel, bias = inner.get_weights()
+    found = cnnvis.Model(network, filters=1).scores(x)
+    np.testing.assert_allclose(found, (x @ kernel + bias)[..., 1].mean(axis=1), rtol=1e-4)
+
+
+def test_a_softmax_of_which_positions_are_cut_off_is_said_to_stay(keras: Any) -> None:
+    layers = keras.layers
+    x = keras.Input((6, 6, 1))
+    answer = layers.Conv2D(3, 1, activation="softmax", name="answer")(x)
+    network = keras.Model(x, layers.Cropping2D(1, name="cut")(answer))
+    found = cnnvis.run("saliency", network, data=np.ones((1, 6, 6, 1)), filter=0, backprop=None)
+    said = "score of 'cut' is taken behind a softmax or sigmoid, that of 'answer'"
+    assert any(said in note and "--layer answer" in note for note in found.notes)
 
 
 def test_a_layer_that_does_something_is_not_looked_through(keras: Any) -> None:
