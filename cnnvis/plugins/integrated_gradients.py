@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ORDER = 50
 """How many points a piece of the way has at most: finding them takes the cube of their number."""
 
+ROUNDING = 2.4e-7
+"""By how much of it a score is rounded that is computed in single precision."""
+
 
 @cnnvis.technique(
     "integrated-gradients",
@@ -58,9 +61,10 @@ def integrated_gradients(
 
     x = np.asarray(samples.x, np.float32)
     weights = model.target_weights(x)
-    change = model.scores(x, weights=weights) - _score_of_baseline(
-        model, samples, x, baseline, weights, moving
-    )
+    score = model.scores(x, weights=weights)
+    start = _score_of_baseline(model, samples, x, baseline, weights, moving)
+    # What the scores themselves are rounded by, no steps can mend.
+    change, rounded = score - start, ROUNDING * np.maximum(abs(score), abs(start))
     maps, gaps, taken = np.zeros_like(x), np.zeros(len(x)), np.zeros(len(x))
     left, count = np.arange(len(x)), steps
     while left.size and count <= max(steps, most_steps):
@@ -70,7 +74,8 @@ def integrated_gradients(
         )
         taken[left] = len(way)
         gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left])
-        left, count = left[gaps[left] > tolerance], 2 * count
+        is_off = (gaps[left] > tolerance) & (abs(sums - change[left]) > rounded[left])
+        left, count = left[is_off], 2 * count
     if left.size:
         worst = left[gaps[left].argmax()]
         cnnvis.note(

@@ -69,6 +69,15 @@ def test_contributions_that_cancel_out_are_measured_by_their_sizes(keras: Any) -
     assert found.measures["completeness_gap"] < 1e-4 and found.measures["steps"] == 50
 
 
+def test_what_scores_are_rounded_by_is_no_reason_for_more_steps(keras: Any) -> None:
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((2,)), layers.Dense(1, name="output")])
+    network.set_weights([np.array([[0.33], [0.7]]), np.array([1e6])])
+    found = cnnvis.run("integrated-gradients", network, data=np.ones((1, 2), np.float32))
+    assert found.measures["steps"] == 50
+    assert not any("not complete" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("baseline", [0.0, 0.5])
 def test_several_inputs_move_one_by_one_or_all_together(keras: Any, baseline: float) -> None:
     """For the score a b, from (c, c): held, a changes (a - c) b; together both change a b - c^2."""
