@@ -258,7 +258,7 @@ class Explanation:
         if self.samples is not None:
             words = [f"#{self.samples.indices[position]}"]
             if self.input is not None:
-                words.append(self.input)
+                words.append(f"input {self.input}")
             if self.samples.names is not None:
                 words.append(self.samples.names[position])
             label = self.samples.label_name(position)
@@ -307,7 +307,21 @@ class Explanation:
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
             predictions=None if self.predictions is None else self.predictions[chosen],
+            other_inputs=tuple(
+                one[chosen] if one.maps is not None and len(one) == len(self) else one
+                for one in self.other_inputs
+            ),
         )
+
+    def __repr__(self) -> str:
+        technique = self.provenance.get("technique", "maps")
+        if self.maps is None:
+            held = f"a table of {', '.join(map(str, self.table or ()))}"
+        else:
+            each = " x ".join(map(str, self.maps.shape[1:]))
+            held = f"{len(self.maps)} map{'' if len(self.maps) == 1 else 's'} of {each}"
+        of = "" if self.target is None else f" of {self.target}"
+        return f"<Explanation: {technique}{of[:80]}, {held}>"
 
     def __iter__(self) -> Iterator[Explanation]:
         return (self[place] for place in range(len(self.array)))
@@ -385,8 +399,9 @@ class Explanation:
     def save(self, path: str | PathLike[str], **options: Any) -> None:
         """Write a file, whose ending says what: ``.npz`` for everything, ``.png`` for pictures, ...
 
-        An ``.npz`` file is read by `load`, and by `numpy.load` without pickle. The other inputs'
-        explanations have files of their own. What has that name is written over.
+        An ``.npz`` file is read by `load`, and by `numpy.load` without pickle. Of a network with
+        several inputs, the maps of the others are written beside it: ``maps_right.npz`` for an
+        input of the name ``right``. What has these names is written over.
 
         Parameters
         ----------

@@ -496,8 +496,8 @@ class Model:
             If the samples' arrays are not those that the network takes, or have other shapes.
         """
         several = len(self.inputs) > 1 or samples.input is not None
-        self._require_whole_numbers(samples)
         arrays = matched(self.inputs, samples.inputs) if several else {}
+        self._require_whole_numbers(samples, arrays)
         unused = [name for name in samples.inputs if name not in arrays.values()]
         if unused:
             note(f"the network takes no input {', '.join(map(repr, unused))}, which the data hold")
@@ -508,12 +508,10 @@ class Model:
             }
         )
 
-    def _require_whole_numbers(self, samples: Samples) -> None:
+    def _require_whole_numbers(self, samples: Samples, arrays: Mapping[str, str]) -> None:
         """Refuse fractions for an input of whole numbers, which Keras would cut off in silence."""
-        sources = samples.inputs or {"": samples.source}
-        arrays = matched(self.inputs, sources) if len(self.inputs) > 1 else {}
         for one in self.inputs:
-            source = sources[arrays.get(one.name, next(iter(sources)))]
+            source = samples.inputs[arrays[one.name]] if arrays else samples.source
             if one.dtype.startswith(("float", "bfloat")) or source.dtype.kind != "f":
                 continue
             few = np.asarray(source[:LOOKED_AT])

@@ -261,7 +261,10 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
     path = Path(RESULTS if output is None else output)
     require_writable(path)
     if asked or output is None or _is_folder(output):
-        return [renderer for renderer in asked if renderer.suffixes]
+        found = [renderer for renderer in asked if renderer.suffixes]
+        if len(found) == 1 and is_named(output):
+            _require_ending(found[0], path)
+        return found
     every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
     for renderer in every:
         if path.suffix.lower() in renderer.suffixes:
@@ -297,7 +300,7 @@ def written(
         for one in (explanation, *explanation.other_inputs):
             path = _wanted(one, renderer, output, alone=len(renderers) == 1)
             if is_named(output) and explanation.other_inputs:
-                path = path.with_stem(f"{path.stem}_{file_name(str(one.input))}")
+                path = _of_input(path, one)
             path = unused(path, taken)
             try:
                 chosen = checked(renderer, options.get(renderer.name, {}))
@@ -352,7 +355,14 @@ def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> No
         raise UserError(
             f"{str(path)!r} is a folder; name a file, such as {str(path / 'maps.npz')!r}"
         )
-    write(explanation, found[0], path, checked(found[0], options), named=True)
+    chosen = checked(found[0], options)
+    write(explanation, found[0], path, chosen, named=True)
+    for one in explanation.other_inputs:
+        write(one, found[0], _of_input(path, one), chosen, named=True)
+
+
+def _of_input(path: Path, explanation: Explanation) -> Path:
+    return path.with_stem(f"{path.stem}_{file_name(str(explanation.input))}")
 
 
 def is_named(output: PathName | None) -> bool:
@@ -386,12 +396,17 @@ def _wanted(
     path = Path(output)
     if path.suffix.lower() in renderer.suffixes:
         return path
-    if alone and path.suffix:
+    if alone:
+        _require_ending(renderer, path)
+    return path.with_name(path.stem + renderer.suffixes[0])
+
+
+def _require_ending(renderer: Plugin, path: Path) -> None:
+    if path.suffix and path.suffix.lower() not in renderer.suffixes:
         raise UserError(
             f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, "
-            f"and the output is to be {str(output)!r}"
+            f"and the output is to be {str(path)!r}"
         )
-    return path.with_name(path.stem + renderer.suffixes[0])
 
 
 def _is_folder(output: PathName) -> bool:

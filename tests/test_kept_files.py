@@ -76,6 +76,13 @@ def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
     assert names == [f"results/compare_saliency_smoothgrad{end}.png" for end in ("", "_2", "")]
 
 
+def test_an_ending_that_a_renderer_does_not_write_is_refused_before_anything_is_read(
+    typed: Typed,
+) -> None:
+    done = typed("run", "saliency", "no.keras", "-d", "no.npz", "-r", "numpy", "-o", "maps.png")
+    assert done.returncode == 2 and "the renderer numpy writes .npz files" in done.stderr
+
+
 def test_a_file_that_was_named_is_written_over(here: Path, typed: Typed) -> None:
     run = ("run", "saliency", "model.keras", "-d", "data.npz", "-o", "mine.png", "-im")
     assert typed(*run, 0).stdout.split() == ["mine.png"]

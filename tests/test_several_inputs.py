@@ -160,6 +160,18 @@ def test_techniques_that_change_their_inputs_say_whose_they_are(network: Any) ->
     np.testing.assert_allclose(found[5:], found[:5], rtol=1e-5, atol=1e-8)
 
 
+def test_what_is_done_with_a_result_is_done_for_all_inputs(network: Any, tmp_path: Path) -> None:
+    found = cnnvis.run("saliency", network, data=DATA, filter=0)
+    some = found[[3, 1]]
+    for one, whole in zip(some.other_inputs, found.other_inputs, strict=True):
+        np.testing.assert_array_equal(one.array, whole.array[[3, 1]])
+    found.save(tmp_path / "maps.npz")
+    for one in found.other_inputs:
+        kept = cnnvis.Explanation.load(tmp_path / f"maps_{one.input}.npz")
+        np.testing.assert_array_equal(kept.array, one.array)
+    assert f"{found!r}" == "<Explanation: saliency of output[0], 5 maps of 9 x 8>"
+
+
 def test_activation_maximization_holds_the_other_inputs(network: Any) -> None:
     settings: dict[str, Any] = {"data": DATA, "images": [0, 1], "layer": "output", "iterations": 3}
     found = cnnvis.run("activation-max", network, start="data", filter=[0, 2], **settings)

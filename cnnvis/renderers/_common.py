@@ -13,8 +13,14 @@ def colour_map(name: str | None, *, signed: bool) -> str:
     return name or ("RdBu_r" if signed else "magma")
 
 
-def limits(values: Iterable[Any], *, signed: bool) -> tuple[float, float]:
-    """The ends of a scale for all of these arrays: about zero where signs mean something."""
+def limits(values: Iterable[Any], *, signed: bool, from_zero: bool = False) -> tuple[float, float]:
+    """The ends of a scale for all of these arrays: about zero where signs mean something.
+
+    Parameters
+    ----------
+    from_zero
+        Begin at zero, so that a map that is much the same everywhere looks so.
+    """
     import numpy as np
 
     finite = [part for part in (one[np.isfinite(one)] for one in values) if part.size]
@@ -23,6 +29,8 @@ def limits(values: Iterable[Any], *, signed: bool) -> tuple[float, float]:
     if signed:
         high = max(abs(low), abs(high)) or 1.0
         return -high, high
+    if from_zero:
+        low = min(low, 0.0)
     if low < high:
         return low, high
     # A single value is one end of a scale whose other end is zero, and not of any made-up one.

@@ -112,9 +112,9 @@ def curves_layout(
     return Layout(across, shared(width, across), lines, input_lines, gutter=gutter)
 
 
-def scale_of(values: Sequence[Any], cmap: str, signed: bool) -> Scale:
-    """One scale for all of these arrays."""
-    return Scale(*limits(values, signed=signed), cmap, signed)
+def scale_of(values: Sequence[Any], cmap: str, signed: bool, *, from_zero: bool = False) -> Scale:
+    """One scale for all of these arrays; see `limits`."""
+    return Scale(*limits(values, signed=signed, from_zero=from_zero), cmap, signed)
 
 
 class Drawings:
@@ -124,6 +124,8 @@ class Drawings:
     ----------
     lines
         How high each may be.
+    signed, from_zero
+        Of their scale; see `limits`.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Drawings:
         cmap: str,
         *,
         signed: bool,
+        from_zero: bool = False,
     ) -> None:
         self._panels, self._pen, self._lines = panels, pen, lines
         self._width, self._gutter = layout.drawing_width, layout.gutter
@@ -148,7 +151,7 @@ class Drawings:
             whole = first.tile or first.values.shape[:2]
             self._together = round(math.prod(whole) / math.prod(size))
         # The scale is that of what is shown: means of many values do not reach their extremes.
-        self.scale = scale_of(self._values, cmap, signed)
+        self.scale = scale_of(self._values, cmap, signed, from_zero=from_zero)
 
     def drawing(self, number: int) -> RenderableType:
         """One of them."""

@@ -18,6 +18,8 @@ from cnnvis.renderers._common import (
 from cnnvis.renderers._page import Frame, Page, table_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -121,12 +123,12 @@ class _Colours:
     ) -> None:
         from matplotlib import colormaps
 
-        self._signed = explanation.is_signed
+        self._signed, self._from_zero = explanation.is_signed, not explanation.are_inputs
         name = colour_map(cmap, signed=self._signed)
         self._cmap = colormaps[name].with_extremes(bad=BETWEEN_TILES)
         self._input_cmap = colormaps[input_cmap].with_extremes(bad=BETWEEN_TILES)
         maps = (pair.map.values for pair in pairs)
-        self._whole = limits(maps, signed=self._signed) if scale == "shared" else None
+        self._whole = self._limits(maps) if scale == "shared" else None
         inputs = (pair.input.values for pair in pairs if pair.input is not None)
         self._inputs = limits(inputs, signed=False)
 
@@ -172,7 +174,10 @@ class _Colours:
 
     def _range(self, panel: cnnvis.Panel) -> tuple[float, float]:
         """The smallest and largest value of the scale for a map."""
-        return self._whole or limits([panel.values], signed=self._signed)
+        return self._whole or self._limits([panel.values])
+
+    def _limits(self, maps: Iterable[Any]) -> tuple[float, float]:
+        return limits(maps, signed=self._signed, from_zero=self._from_zero)
 
 
 def _draw_picture(

@@ -71,7 +71,8 @@ def terminal(
         titles = [panel.title for panel in panels]
     titles = [pen.text(title) for title in titles]
     shades = colour_map(cmap, signed=signed)
-    maps = Drawings(panels, pen, layout, layout.lines, shades, signed=signed)
+    from_zero = not explanation.are_inputs
+    maps = Drawings(panels, pen, layout, layout.lines, shades, signed=signed, from_zero=from_zero)
     inputs = None
     if above:
         inputs = Drawings(above, pen, layout, layout.input_lines, "gray", signed=False)

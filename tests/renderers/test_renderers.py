@@ -213,7 +213,7 @@ def test_values_are_drawn_at_their_places_in_their_colours(tmp_path: Path) -> No
     maps = 3 + 5 * parts.reshape(1, 4, 5)
     # Without a colour bar, which has all the colours too.
     drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", scale="each")
-    found = [_places(drawn, part, "viridis") for part in parts]
+    found = [_places(drawn, (3 + 5 * part) / 8, "viridis") for part in parts]  # from zero
     corner = np.concatenate(found, axis=1).min(axis=1, keepdims=True)
     size = np.concatenate(found, axis=1).max(axis=1) + 1 - corner[:, 0]
     assert size[0] / size[1] == pytest.approx(4 / 5, rel=0.05)
