@@ -503,7 +503,7 @@ def _add_subject_flags(parser: _Parser) -> None:
          "outputs, output:3 or output[AI], or a sum or difference, head[3]-head[5]")  # fmt: skip
     what("--filter", "--class", nargs="+", action="extend", metavar="N",
          help="which outputs of that layer, by number or class name "
-         "(default: the class predicted for each image, or 0 for a layer in between)")  # fmt: skip
+         "(default: the class predicted for each image, class 1 of one sigmoid, 0 of a layer in between)")  # fmt: skip
     what("--output", metavar="NAME",
          help="which of the network's outputs, where it has several (default: the first)")  # fmt: skip
     what("--region", nargs="+", metavar="RANGE",
