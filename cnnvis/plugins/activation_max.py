@@ -122,7 +122,7 @@ def activation_max(
     shifts = np.stack([rng.integers(-p, p + 1, iterations) for p in pixels], axis=1)
     terms = Terms(activation_weight, tv_weight, lp_norm_weight, lp_norm, gradient, tuple(space))
 
-    found = _Found(bounds)
+    found = _Found(bounds, None if start == "noise" or samples is None else samples.indices)
     for at in _targets(model):
         weights = _weights(at, together)
         each = len(weights)
@@ -160,6 +160,10 @@ class _Found:
     ----------
     bounds
         The smallest and largest value of a picture.
+    images
+        The places of the images that were begun with in the data; None for noise.
+    names
+        What each picture is of.
     pictures
         What is drawn.
     targets, reached, before
@@ -169,6 +173,8 @@ class _Found:
     """
 
     bounds: tuple[float, float]
+    images: npt.NDArray[np.int64] | None
+    names: list[str] = field(default_factory=list)
     pictures: list[Array] = field(default_factory=list)
     targets: list[cnnvis.Target] = field(default_factory=list)
     reached: list[cnnvis.Target] = field(default_factory=list)
@@ -184,15 +190,20 @@ class _Found:
         self.reached += model.targets(best, weights=weights, of=of)
         self.before += model.targets(ascent.x, weights=weights, of=of)
         self.plain += plain.tolist()
+        begun = [""] * len(of)
+        if self.images is not None:
+            begun = [f" from image {self.images[place]}" for place in of]
+        targets = self.targets[-len(of) :]
+        self.names += [f"{one}{start}" for one, start in zip(targets, begun, strict=True)]
 
     @property
     def titles(self) -> list[str]:
-        """What each picture shows, where some were found otherwise than they were asked for."""
-        if not any(self.plain):
+        """What each picture shows, where its target does not say all of it."""
+        if not any(self.plain) and self.images is None:
             return []
         return [
-            f"{target}, plain gradient" if is_plain else str(target)
-            for target, is_plain in zip(self.targets, self.plain, strict=True)
+            f"{name}, plain gradient" if is_plain else name
+            for name, is_plain in zip(self.names, self.plain, strict=True)
         ]
 
     def say(self, backprop: cnnvis.Backprop | None) -> None:
@@ -203,21 +214,19 @@ class _Found:
         UserError
             If no step changed any of them.
         """
-        ways = list(zip(self.before, self.reached, self.targets, strict=True))
-        unmoved = [str(now) for was, now, _ in ways if was.score == now.score]
+        ways = list(zip(self.names, self.before, self.reached, self.targets, strict=True))
+        unmoved = [name for name, was, now, _ in ways if was.score == now.score]
         if len(unmoved) == len(ways):
             raise cnnvis.UserError(
                 f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so what came "
                 "out says nothing of it; try another seed or start"
             )
         scores = [
-            f"{now} from {was.score:.3g} to {now.score:.3g} (the picture's: {drawn.score:.3g})"
-            for was, now, drawn in ways
+            f"{name}: from {was.score:.3g} to {now.score:.3g} (the picture's: {drawn.score:.3g})"
+            for name, was, now, drawn in ways
         ]
         cnnvis.note(f"activation-max took the score of {_listed(scores)}")
-        lost = [
-            str(one) for one, is_plain in zip(self.targets, self.plain, strict=True) if is_plain
-        ]
+        lost = [name for name, is_plain in zip(self.names, self.plain, strict=True) if is_plain]
         if lost:
             cnnvis.note(
                 f"the {backprop} gradient does not raise the score of {_listed(lost)}, so the plain "
@@ -229,13 +238,15 @@ class _Found:
                 "shows smoothed noise"
             )
         low, high = self.bounds
-        flat = [str(now) for was, now, drawn in ways if _is_less(drawn, was) and _is_less(was, now)]
+        flat = [
+            name for name, was, now, drawn in ways if _is_less(drawn, was) and _is_less(was, now)
+        ]
         if flat:
             cnnvis.note(
                 f"the score of {_listed(flat)} rose, but not that of its picture, whose values are "
                 f"brought into {low:.3g} to {high:.3g}; with another --input-range LOW HIGH it may"
             )
-        fell = [str(now) for was, now, _ in ways if _is_less(now, was)]
+        fell = [name for name, was, now, _ in ways if _is_less(now, was)]
         if fell:
             cnnvis.note(
                 f"the score of {_listed(fell)} did not rise, so the picture does not show what the "

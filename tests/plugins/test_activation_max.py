@@ -39,7 +39,7 @@ def test_the_plain_gradient_is_taken_where_a_modifier_does_not_raise_the_score(
     assert found.titles == ("output[0], plain gradient", "output[1]")
     notes = " ".join(found.notes)
     assert "guided gradient does not raise the score of output[0], so the plain" in notes
-    assert f"output[1] from {start[1]:.3g} to 5 (the picture's: " in notes
+    assert f"output[1]: from {start[1]:.3g} to 5 (the picture's: " in notes
     kept = cnnvis.run("activation-max", falling, layer="output", filter=1, **SETTINGS)
     plain = cnnvis.run(
         "activation-max", falling, layer="output", filter=0, backprop=None, **SETTINGS
@@ -61,8 +61,19 @@ def test_a_score_that_did_not_rise_is_said_to_have_fallen(falling: Any) -> None:
         layer="output", filter=0, **settings,
     )  # fmt: skip
     assert found.measures["score_reached"] < found.measures["score_at_start"] == 80
-    assert any("output[0], plain gradient" in title for title in found.titles)
-    assert any("output[0] did not rise" in note for note in found.notes)
+    assert any("output[0] from image 0, plain gradient" in title for title in found.titles)
+    assert any("output[0] from image 0 did not rise" in note for note in found.notes)
+
+
+def test_pictures_that_were_begun_with_images_say_with_which(falling: Any) -> None:
+    data = np.random.default_rng(0).random((6, 4, 4, 1)).astype(np.float32)
+    found = cnnvis.run(
+        "activation-max", falling, data=data, images=[5, 2], start="data", layer="output", filter=1,
+        **SETTINGS,
+    )  # fmt: skip
+    titles = [title.removesuffix(", plain gradient") for title in found.titles]
+    assert titles == ["output[1] from image 5", "output[1] from image 2"]
+    assert "output[1] from image 5: from" in " ".join(found.notes)
 
 
 def test_the_score_of_what_is_drawn_is_that_of_the_picture(falling: Any) -> None:
