@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnvis.bounds import Count as Count
+    from cnnvis.bounds import Granting as Granting
     from cnnvis.bounds import NotNegative as NotNegative
     from cnnvis.bounds import Percent as Percent
     from cnnvis.bounds import Positive as Positive
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "chains": ("chain",),
-    "bounds": ("Count", "NotNegative", "Percent", "Positive", "Share"),
+    "bounds": ("Count", "Granting", "NotNegative", "Percent", "Positive", "Share"),
     "comparison": ("Comparison", "compare"),
     "compiling": ("computing",),
     "completeness": ("completeness_gap",),

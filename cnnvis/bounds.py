@@ -1,9 +1,11 @@
-"""Types of options whose values have bounds; options are checked against them like any type."""
+"""Types of options that say more than their values' type: their bounds, or that they let code run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,16 @@ Share = Annotated[float, Bound(ge=0, le=1)]
 
 Percent = Annotated[float, Bound(ge=0, le=100)]
 """A number from 0 to 100."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The mark of an option that lets code run, or leaves checks of a stranger's file out."""
+
+
+Granting = Annotated[T, Grant()]
+"""A value that lets code run that nobody has looked at: ``trust: cnnvis.Granting[bool] = False``.
+
+Only what is typed for this very command, and a call in Python, may give one. Settings, variables of the
+environment and the files of chains may not, since they can be a stranger's.
+"""

@@ -18,6 +18,7 @@ these: a script means what it says.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,9 +43,6 @@ GENERAL = ("class_names", "plugins", TRUSTED)
 
 TABLES = ("chains", "axes")
 """Tables that belong to no plugin."""
-
-NEVER_KEPT = ("trust",)
-"""Options that are given anew each time: a folder's settings must not say whom its reader trusts."""
 
 
 @dataclass(frozen=True)
@@ -156,26 +154,40 @@ def trust(folder: Path) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file belongs to whoever runs this, or to the machine's administrator."""
-    return not (hasattr(os, "getuid") and path.is_file()) or path.stat().st_uid in (0, os.getuid())
+    """Whether a file, and a link to it, belongs to whoever runs this or to the administrator."""
+    if not (hasattr(os, "getuid") and path.is_file()):
+        return True
+    return {path.stat().st_uid, path.lstat().st_uid} <= {0, os.getuid()}
 
 
 def project_file(folder: Path | None = None) -> Path | None:
     """The nearest ``cnnvis.toml``, or pyproject.toml with our table, in a folder or above it.
 
-    By default the folder that the program runs in; if that is gone, there is none.
+    By default the folder that the program runs in; if that is gone, there is none. A file that
+    belongs to another user, who could have left it in a shared folder, is passed over.
     """
+    return next((path for path in _project_files(folder) if _is_ours(path)), None)
+
+
+def strangers_files() -> list[Path]:
+    """The settings files of other users that are passed over, here and above."""
+    ours = project_file()
+    found = itertools.takewhile(lambda path: path != ours, _project_files())
+    return [path for path in found if not _is_ours(path)]
+
+
+def _project_files(folder: Path | None = None) -> Iterator[Path]:
     try:
         folder = Path.cwd() if folder is None else folder
     except OSError:
-        return None
+        return
     for one in (folder, *folder.parents):
         if is_there(one / FILE):
-            return one / FILE
+            yield one / FILE
         pyproject = one / "pyproject.toml"
-        if is_there(pyproject) and settings_in(pyproject)[0]:
-            return pyproject
-    return None
+        # Another user's is not even read.
+        if is_there(pyproject) and (not _is_ours(pyproject) or settings_in(pyproject)[0]):
+            yield pyproject
 
 
 def user_file() -> Path:
@@ -265,10 +277,13 @@ def _check(key: str, value: Any) -> None:
     for name, one in value.items():
         option = name.replace("-", "_")
         known = sorted({o.name for plugin in plugins for o in options_of(plugin)})
-        if option in NEVER_KEPT:
+        if any(
+            one.grants for plugin in plugins for one in options_of(plugin) if one.name == option
+        ):
             raise _Wrong(
-                key, name, f"{name} of {key} is typed each time, and never kept in settings"
-            )
+                key, name, f"{name} of {key} lets code run, so it is typed each time, and never kept "
+                "in settings"
+            )  # fmt: skip
         if option not in known:
             raise _Wrong(
                 key, name, f"{key} has no option {name!r}.{nearest(option, known)} "
@@ -339,7 +354,6 @@ def _environment(variables: Mapping[str, str]) -> Source:
         f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
         for plugin in registry()
         for option in options_of(plugin)
-        if option.name not in NEVER_KEPT
     }
     for name, text in variables.items():
         if name not in places:
@@ -348,6 +362,11 @@ def _environment(variables: Mapping[str, str]) -> Source:
                 f"{PREFIX}PLUGIN_OPTION"
             )
         plugin, option = places[name]
+        if option.grants:
+            raise UserError(
+                f"the variable {name} would let code run, which is typed each time, and never taken "
+                "from the environment"
+            )
         value: Any = text.split() if option.words is not None else text
         try:
             checked(plugin, {option.name: value})
@@ -491,6 +510,8 @@ def schema() -> dict[str, Any]:
             },
         )
         for option in options_of(plugin):
+            if option.grants:
+                continue
             kind = msgspec.json.schema(checkable(option.annotation))
             kind = {"anyOf": [kind, {"const": "none"}]} if None in option.choices else kind
             default = "none" if option.default is None else option.default

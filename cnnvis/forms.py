@@ -12,13 +12,15 @@ from typing import Any, Literal
 from cnnvis.config import settings_in
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.names import escaped, printable
+from cnnvis.options import options_of
+from cnnvis.registry import registry
 
 Form = Literal["toml", "python", "shell"]
 
 PATHS = ("model", "data", "out", "architecture")
 """What in a chain's subject is a path; in a file it is meant from that file's folder."""
 
-LISTS = ("images", "filter", "region", "input", "class_names", "custom", "lambdas", "input_shape")
+LISTS = ("images", "filter", "region", "input", "class_names", "input_shape")
 WORDS = ("layer", "output")
 
 
@@ -58,9 +60,9 @@ def _toml(recipe: Recipe) -> str:
 def _table(recipe: Recipe) -> Any:
     import tomlkit
 
-    table = tomlkit.table()
+    table, granting = tomlkit.table(), _granting()
     for key, value in recipe.subject.items():
-        if key != "trust_model":  # said anew by whoever runs it: no file may say so
+        if key not in granting:  # said anew by whoever runs it: no file may say so
             table[key] = _plain(value)
     steps = tomlkit.aot()
     for name, options in recipe.steps:
@@ -200,6 +202,7 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
         options = {key.replace("-", "_"): value for key, value in step.items() if key != "step"}
         found.append((step["step"], options))
     known = (*PATHS, *LISTS, *WORDS)
+    _require_no_grant(name, [*held, *(key for _, options in found for key in options)], path)
     subject: dict[str, Any] = {}
     for key, value in held.items():
         key = key.replace("-", "_")
@@ -220,6 +223,23 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
             _require_images(value, f"{key} of the chain {name!r} in {str(path)!r}")
         subject[key] = _from_file(path, value) if key in PATHS else value
     return Recipe(name, subject, found)
+
+
+def _granting() -> frozenset[str]:
+    """The names of options that let code run."""
+    return frozenset(
+        option.name for plugin in registry() for option in options_of(plugin) if option.grants
+    )
+
+
+def _require_no_grant(name: str, keys: Sequence[str], path: Path) -> None:
+    granting = _granting()
+    for key in keys:
+        if key.replace("-", "_") in granting:
+            raise UserError(
+                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which lets code run and so "
+                "is typed each time, and never kept in a file"
+            )
 
 
 def _require_images(value: Any, what: str) -> None:

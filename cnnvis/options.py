@@ -10,19 +10,34 @@ from dataclasses import dataclass
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from cnnvis.bounds import Bound
+from cnnvis.bounds import Bound, Grant
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.plugin import Plugin
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a plugin."""
+    """One option of a plugin.
+
+    Attributes
+    ----------
+    name
+        Of the parameter.
+    annotation
+        Its type, without the mark of one that lets code run.
+    default
+        Its value where nobody gives one.
+    docstring
+        The function's.
+    grants
+        Whether it lets code run: no file and no variable may give it.
+    """
 
     name: str
     annotation: Any
     default: Any
     docstring: str
+    grants: bool = False
 
     @property
     def help(self) -> str:
@@ -89,6 +104,7 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         annotation, default = _evaluated(function, parameter), parameter.default
+        annotation, grants = _unmarked(annotation)
         if annotation is inspect.Parameter.empty or default is inspect.Parameter.empty:
             raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
         if not _is_typable(annotation):
@@ -97,8 +113,18 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
                 "and an option is a bool, int, float or str, a Literal of such, a tuple of such, "
                 "or one of these or None"
             )
-        options.append(Option(name, annotation, default, docstring))
+        options.append(Option(name, annotation, default, docstring, grants))
     return tuple(options)
+
+
+def _unmarked(annotation: Any) -> tuple[Any, bool]:
+    """A type without the mark of an option that lets code run, and whether it had it."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, False
+    base, *marks = get_args(annotation)
+    left = [mark for mark in marks if not isinstance(mark, Grant)]
+    bare = Annotated.__class_getitem__((base, *left)) if left else base
+    return bare, len(left) < len(marks)
 
 
 def _is_typable(annotation: Any) -> bool:

@@ -368,13 +368,20 @@ def test_files_of_other_people_are_not_run(
     (tmp_path / "cnnvis.toml").write_text('plugins = ["mine.py"]\n')
     if not hasattr(os, "getuid"):
         pytest.skip("files have no owners here")
-    os.chown(tmp_path / "cnnvis.toml", 1234, -1) if os.getuid() == 0 else monkeypatch.setattr(
-        os, "getuid", lambda: 4321
-    )
     typed("config", "trust")
-    listed = json.loads(typed("list-plugins", "--json").stdout)
-    (mine,) = [one for one in listed if one["name"] == "mine.py"]
-    assert mine["state"] == "broken" and "belongs to another user" in mine["reason"]
+    theirs = 1234
+    if os.getuid():  # who cannot give a file away is somebody else from here on
+        monkeypatch.setattr(os, "getuid", lambda: theirs)
+    else:
+        os.chown(tmp_path / "mine.py", theirs, -1)
+        listed = json.loads(typed("list-plugins", "--json").stdout)
+        (mine,) = [one for one in listed if one["name"] == "mine.py"]
+        assert mine["state"] == "broken" and "belongs to another user" in mine["reason"]
+        os.chown(tmp_path / "cnnvis.toml", theirs, -1)
+    done = typed("list-plugins", "--json")
+    assert not [one for one in json.loads(done.stdout) if one["name"] == "mine.py"]
+    said = " ".join(done.stderr.split())
+    assert "cnnvis.toml' belong to another user and are not read" in said
 
 
 def test_a_broken_plugin_says_why_and_shows_its_traceback(typed: Any, tmp_path: Path) -> None:

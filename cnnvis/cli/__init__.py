@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             values = parsed(words)
             command = values.pop("command")
+            _say_what_is_passed_over()
             code = command(**values) or 0
             sys.stdout.flush()
     except UserError as error:
@@ -92,6 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _resuming(words: Sequence[str]) -> str:
     """The command that goes on with what these words began."""
     return shlex.join(["cnnvis", *words, *([] if "--resume" in words else ["--resume"])])
+
+
+def _say_what_is_passed_over() -> None:
+    from cnnvis.config import FILE, strangers_files
+
+    for path in strangers_files():
+        from cnnvis.cli import console
+
+        sentence = (
+            f"the settings in {str(path)!r} belong to another user and are not read; a {FILE} of your "
+            "own takes their place"
+        )
+        console.messages().print(console.sentence("note", "bold", sentence))
 
 
 def _say(text: str, code: int) -> int:

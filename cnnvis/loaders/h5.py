@@ -12,11 +12,11 @@ from cnnvis.loaders.examined import begin, is_hdf5
 def h5(
     path: Path,
     *,
-    custom: tuple[str, ...] = (),
-    lambdas: tuple[str, ...] = (),
+    custom: cnnvis.Granting[tuple[str, ...]] = (),
+    lambdas: cnnvis.Granting[tuple[str, ...]] = (),
     input_shape: tuple[int, ...] | None = None,
     architecture: str | None = None,
-    trust_model: bool = False,
+    trust_model: cnnvis.Granting[bool] = False,
 ) -> cnnvis.LoadedNetwork:
     """Load a network from HDF5.
 

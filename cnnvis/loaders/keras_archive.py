@@ -12,9 +12,9 @@ from cnnvis.loaders.examined import begin, is_archive
 def keras_archive(
     path: Path,
     *,
-    custom: tuple[str, ...] = (),
-    lambdas: tuple[str, ...] = (),
-    trust_model: bool = False,
+    custom: cnnvis.Granting[tuple[str, ...]] = (),
+    lambdas: cnnvis.Granting[tuple[str, ...]] = (),
+    trust_model: cnnvis.Granting[bool] = False,
 ) -> cnnvis.LoadedNetwork:
     """Load a .keras file; those of Keras 2 need the package tf_keras.
 

@@ -22,10 +22,10 @@ def _is_saved_model(path: Path) -> bool:
 def saved_model(
     path: Path,
     *,
-    custom: tuple[str, ...] = (),
-    lambdas: tuple[str, ...] = (),
+    custom: cnnvis.Granting[tuple[str, ...]] = (),
+    lambdas: cnnvis.Granting[tuple[str, ...]] = (),
     input_shape: tuple[int, ...] | None = None,
-    trust_model: bool = False,
+    trust_model: cnnvis.Granting[bool] = False,
 ) -> cnnvis.LoadedNetwork:
     """Load a SavedModel folder that Keras 2 wrote, by building its layers anew.
 

@@ -17,7 +17,7 @@ _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a number that torch.
 
 
 @cnnvis.reader("pickle", suffixes=(".pkl", ".pickle", ".p", ".pt", ".pth"))
-def pickles(path: Path, *, trust: bool = False) -> cnnvis.Samples:
+def pickles(path: Path, *, trust: cnnvis.Granting[bool] = False) -> cnnvis.Samples:
     """Read a pickle of (X, y), (X,), X or a dict with these.
 
     Only plain values and NumPy arrays are read; nothing that the file names is imported or called.
