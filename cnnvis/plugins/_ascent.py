@@ -66,7 +66,7 @@ class Ascent:
     def raised(
         self, backprop: cnnvis.Backprop | None, *, fall_back: bool
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """The inputs with the smallest loss, (n, ...), and which were found by the plain gradient.
+        """What was climbed to, (n, ...), and which of it was found by the plain gradient.
 
         Where a modifier's gradient does not raise the score, the plain one is taken.
         """
@@ -99,7 +99,7 @@ class Ascent:
         rows: npt.NDArray[np.int64],
         is_lost: Callable[[Array], npt.NDArray[np.bool_]] | None = None,
     ) -> Array:
-        """The input with the smallest loss that RMSprop meets from each of these starts, (n, ...).
+        """The input one step of RMSprop behind that with the smallest loss, for each start, (n, ...).
 
         It is given up once all are lost that are to be found by a modifier's gradient.
         """
@@ -167,7 +167,10 @@ def _norm(sizes: Any, p: float) -> Any:
 
 
 def _total_variation(x: Any, space: Sequence[int]) -> Any:
-    """The sum of squared differences to the next value along each spatial axis, (n,)."""
+    """The sum of squared differences to the next value along each spatial axis, (n,).
+
+    As in keras-vis, of values that are the last along none of these axes.
+    """
     import tensorflow as tf
 
     rank = len(x.shape)
