@@ -109,6 +109,23 @@ def test_it_is_what_the_page_of_mathematics_says(keras: Any, seed: int, tv_weigh
     np.testing.assert_allclose(found.array, _deprocessed(kept, (0.0, 1.0)), atol=2e-3)
 
 
+def test_word_numbers_cannot_be_climbed(keras: Any) -> None:
+    layers = keras.layers
+    inputs = keras.Input((12,), dtype="int32")
+    value = layers.Conv1D(4, 3, activation="relu", name="conv")(
+        layers.Embedding(20, 6, name="words")(inputs)
+    )
+    network = keras.Model(
+        inputs, layers.Dense(2, name="output")(layers.GlobalMaxPooling1D()(value))
+    )
+    for layer in ("conv", "output"):
+        with pytest.raises(
+            cnnvis.UserError,
+            match=r"nothing can be climbed: 'words' \(Embedding\) takes whole numbers; grad-cam",
+        ):
+            cnnvis.run("activation-max", network, layer=layer, filter=0)
+
+
 Made = Callable[[Any], Any]
 
 
