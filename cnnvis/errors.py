@@ -106,7 +106,12 @@ def complaint(error: BaseException) -> str:
     # What was being called says less than what it said.
     if len(lines) > 1 and lines[0].startswith("Exception encountered when"):
         lines = lines[1:]
-    return lines[0][:LONGEST] if lines else type(error).__name__
+    if lines and lines[0].startswith("Graph execution error"):  # what it says stands above the node
+        node = next((i for i, line in enumerate(lines) if line.startswith("[[")), len(lines))
+        lines = lines[max(node - 1, 0) :]
+    if not lines:
+        return type(error).__name__
+    return re.sub(r"^(\{\{\w+ [^}]*\}\}\s*)+", "", lines[0])[:LONGEST]
 
 
 LONGEST = 300

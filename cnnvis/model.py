@@ -32,6 +32,7 @@ from cnnvis.geometry.upsampling import upsampled
 from cnnvis.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
 from cnnvis.inputs import matched
 from cnnvis.layouts import channel_axes, input_channel_axis
+from cnnvis.lookups import not_looked_up
 from cnnvis.losses import is_of_classes, losses_of
 from cnnvis.modifiers import Backprop
 from cnnvis.rebuilding import rebuilt
@@ -1630,8 +1631,14 @@ class Model:
         try:
             return list(run(*arrays, shared=shared))
         except tensorflow().errors.OpError as error:
-            raise UserError(f"the network cannot be computed: {complaint(error)}") from error
+            said = not_looked_up(self._shared.graph, self._ends, arrays[: len(self.inputs)])
+            raise UserError(
+                said or f"the network cannot be computed: {complaint(error)}"
+            ) from error
         except LayerError as error:
+            said = not_looked_up(self._shared.graph, self._ends, arrays[: len(self.inputs)])
+            if said is not None:
+                raise UserError(said) from error
             inputs = [one.shape[1:] for one in arrays[: len(self.inputs)]]
             wanted = enough(self._shared.graph, self._ends, self._explained, inputs)
             if wanted is None:
