@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Keeper, Stream, Subject
 from cnnvis.explanation import Explanation
@@ -70,7 +71,7 @@ def chain(
     output: str | None = None,
     region: Sequence[str | int | slice] | None = None,
     input: str | Sequence[str] | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     custom: Sequence[str] = (),
     lambdas: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
@@ -130,6 +131,7 @@ def chain(
         shown and written, and are the error's `found`.
     """
     chosen, selection = steps_of(steps), selection_of(images)
+    class_names = names_in_order(class_names)
     require_fitting(chosen)
     options = [step.options for step in chosen]
     if any(step.plugin.suffixes for step in chosen):

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError
 from cnnvis.labels import words_of
 from cnnvis.model import Model
@@ -39,7 +40,7 @@ class Matching:
         return self.samples is not None and self.samples.in_words
 
 
-def matched(samples: Samples | None, given: Sequence[str] | None, model: Model | None) -> Matching:
+def matched(samples: Samples | None, given: ClassNames | None, model: Model | None) -> Matching:
     """Match the labels of samples to the classes of a network.
 
     Names that are given, or that come with the data's numbers or the model, are in the network's
@@ -51,7 +52,7 @@ def matched(samples: Samples | None, given: Sequence[str] | None, model: Model |
     samples
         Data as they were read.
     given
-        Names that a person gives for the classes, in the network's order.
+        Names that a person gives for the classes, in the network's order; see `names_in_order`.
     model
         The network, at whatever target; None where there is none to ask.
 
@@ -60,12 +61,13 @@ def matched(samples: Samples | None, given: Sequence[str] | None, model: Model |
     UserError
         If names do not agree with each other or with the network, with what would do.
     """
+    given = names_in_order(given)
     if given is not None:
         _require_fitting(given, model)
     of_model = None if model is None else model.class_names
     names = given or of_model
     if samples is None:
-        return Matching(None, None if names is None else tuple(names))
+        return Matching(None, names)
     own = None if samples.in_words else samples.class_names
     if given is None and own is not None and of_model is not None and set(own).isdisjoint(of_model):
         raise UserError(

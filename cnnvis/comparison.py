@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.class_names import names_in_order
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
 from cnnvis.image_selection import selection_of
@@ -144,6 +145,7 @@ def compare(
     if not 0 < top <= 100:
         raise UserError(f"top is {top:g}, and must be above 0 and at most 100 per cent")
     sides, selection = (first, second), selection_of(subject.get("images"))
+    subject["class_names"] = names_in_order(subject.get("class_names"))  # which is wanted twice
     if model is None and any(not _is_saved(side) for side in sides):
         raise UserError("techniques are compared on a model: name its file, or demo")
     if isinstance(model, str | PathLike) and model != demo.NAME:

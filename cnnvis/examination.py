@@ -12,6 +12,7 @@ import numpy as np
 
 from cnnvis.agreement import Agreement, agreement_of, answered_classes, said_yes
 from cnnvis.class_matching import FEW, class_count, matched, numerical_order, typed_names
+from cnnvis.class_names import ClassNames
 from cnnvis.class_orders import SURE, Hits
 from cnnvis.errors import UserError
 from cnnvis.model import Layer, Model
@@ -106,7 +107,7 @@ def doctor(
     model: Model | str | PathLike[str] | Any,
     data: Samples | str | PathLike[str] | Any = None,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     **lacking: Any,
 ) -> Report:

@@ -23,6 +23,7 @@ import numpy as np
 from cnnvis import demo
 from cnnvis.answers import Answers
 from cnnvis.class_matching import Matching, matched
+from cnnvis.class_names import ClassNames
 from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.completeness import completeness_gap, within
 from cnnvis.coordinates import Axis, axes_of
@@ -150,7 +151,7 @@ class Subject:
         data: Any,
         images: Images | Selection | None,
         target: dict[str, Any],
-        class_names: Sequence[str] | None,
+        class_names: ClassNames | None,
         options: PluginOptions,
         lacking: Mapping[str, Any],
         inputs: str | Sequence[str] | None,

@@ -20,6 +20,7 @@ import numpy as np
 from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras, tensorflow
 from cnnvis.agreement import classes_of
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.compiling import Compiled, at_once
 from cnnvis.errors import UserError, complaint, nearest, shown
 from cnnvis.explanation import Target, axis_names
@@ -258,7 +259,7 @@ class Model:
         *,
         layer: str | int | Any | None = None,
         filters: int | str | Sequence[int | str] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNames | None = None,
         path: Path | None = None,
         output: str | None = None,
         region: str | int | slice | Sequence[str | int | slice] | None = None,
@@ -270,9 +271,7 @@ class Model:
         self.network: Any = self._loaded.network
         self.path = path
         self.loading: Mapping[str, Any] = {}
-        if isinstance(class_names, str):
-            raise UserError(f"class_names takes a list of names, such as [{class_names!r}, ...]")
-        self.class_names = tuple(class_names) if class_names else None
+        self.class_names = names_in_order(class_names)
         self._shared = _network_of(self.network) if _shared is None else _shared
         self._explained = 0
         self._held: dict[str, Array] = {}
@@ -295,7 +294,7 @@ class Model:
         self,
         layer: str | int | Any | None = None,
         filters: int | str | Sequence[int | str] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNames | None = None,
         *,
         output: str | None = None,
         region: Sequence[str | int | slice] | None = None,
@@ -305,7 +304,7 @@ class Model:
             self._loaded,
             layer=layer,
             filters=filters,
-            class_names=class_names or self.class_names,
+            class_names=self.class_names if class_names is None else class_names,
             path=self.path,
             output=output,
             region=region,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
@@ -45,7 +46,7 @@ def run(
     output: str | None = None,
     region: Sequence[str | int | slice] | None = None,
     input: str | Sequence[str] | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     custom: Sequence[str] = (),
     lambdas: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
@@ -99,7 +100,8 @@ def run(
         Which of the network's inputs get a map, where it has several; all of them by default.
     class_names
         The names of the classes in the network's order, where the data do not hold them; labels in
-        words, such as folders' names, are matched to them by name.
+        words, such as folders' names, are matched to them by name. A list, or a dict that numbers
+        the names from 0 on, such as ``class_indices`` of Keras's generators.
     custom, lambdas, input_shape, architecture
         What a model's file lacks; see `load_model`.
     trust_model
@@ -152,6 +154,7 @@ def run(
     # What costs nothing to check is checked before anything is loaded.
     chosen = checked(plugin, options)
     selection = None if images is None else selection_of(images)
+    class_names = names_in_order(class_names)
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import labels as labelling
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError, nearest
 from cnnvis.image_selection import Images, Selection, selection_of
 from cnnvis.labels import Group, LabelKind, Labels, labels_of
@@ -167,6 +168,7 @@ class Samples:
             )
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
+        object.__setattr__(self, "class_names", names_in_order(self.class_names))
         if self.labels is not None:
             self._understand(labels_of(self.labels, self.label_kind))
         for what, values in (("labels", self.labels), ("names", self.names)):
@@ -281,7 +283,7 @@ class Samples:
             self.labels, self.label_kind, name, self.class_names, in_words=self.in_words
         )
 
-    def named(self, class_names: Sequence[str]) -> Samples:
+    def named(self, class_names: ClassNames) -> Samples:
         """The same samples with these names of a network's classes, labels matched to them by name.
 
         Labels in words, and labels whose numbers have names, get the numbers that the classes have
@@ -292,7 +294,9 @@ class Samples:
         UserError
             If two classes have one name, or only some of the labels' names are names of classes.
         """
-        names, own = tuple(class_names), self.class_names
+        names, own = names_in_order(class_names), self.class_names
+        if names is None:
+            return self
         twice = [name for place, name in enumerate(names) if name in names[:place]]
         if twice:
             raise UserError(f"two classes have the name {twice[0]!r}; each needs one of its own")

@@ -70,6 +70,67 @@ def test_words_in_place_of_lists(classifier: Any, images: Any, tmp_path: Path) -
     assert whole.any()
 
 
+@pytest.mark.parametrize("made", ["numbers", "names", "array", "index", "tensor", "bytes", "yield"])
+def test_class_names_in_any_form_that_has_an_order(classifier: Any, images: Any, made: str) -> None:
+    import pandas as pd
+    import tensorflow as tf
+
+    names = [f"kind {number}" for number in range(classifier.output_shape[-1])]
+
+    def given() -> Any:
+        return {
+            "numbers": {name: number for number, name in reversed(list(enumerate(names)))},
+            "names": dict(reversed(list(enumerate(names)))),
+            "array": np.array(names),
+            "index": pd.Index(names),
+            "tensor": tf.constant(names),
+            "bytes": [name.encode() for name in names],
+            "yield": (name for name in names),
+        }[made]
+
+    model = cnnvis.load_model(classifier, class_names=given())
+    assert (
+        model.class_names
+        == tuple(names)
+        == cnnvis.Model(classifier, class_names=given()).class_names
+    )
+    settings = {"data": images, "filter": "kind 1", "images": [0]}
+    found = cnnvis.run("saliency", classifier, class_names=given(), backprop=None, **settings)
+    assert "kind 1" in str(found.target)
+    (found,) = cnnvis.chain(
+        classifier, [("saliency", {"backprop": None})], class_names=given(), **settings
+    )
+    assert "kind 1" in str(found.target)
+    both = cnnvis.compare("saliency", "grad-cam", classifier, class_names=given(), **settings)
+    assert "kind 1" in both.titles[0]
+    assert cnnvis.doctor(classifier, data=images, class_names=given()).fit is not None
+    assert cnnvis.Samples.of(images, class_names=given()).class_names == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"ant", "bee", "cat"}, "the set .*, which has no order; give a list of the names"),
+        ("abc", r"class_names takes a list of names, such as \['abc', ...\]"),
+        ({"ant": 1, "bee": 2, "cat": 3}, "must number every class from 0 on"),
+        (["ant", None, "cat"], "class_names holds None, which is no name"),
+        (3, "class_names is 3, and must be a list of names"),
+    ],
+)
+def test_what_names_no_classes(classifier: Any, images: Any, given: Any, sentence: str) -> None:
+    settings = {"data": images, "class_names": given}
+    for call in (
+        lambda: cnnvis.run("saliency", classifier, **settings),
+        lambda: cnnvis.chain(classifier, ["saliency"], **settings),
+        lambda: cnnvis.compare("saliency", "grad-cam", classifier, **settings),
+        lambda: cnnvis.doctor(classifier, **settings),
+        lambda: cnnvis.load_model(classifier, class_names=given),
+        lambda: cnnvis.Samples.of(images, class_names=given),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            call()
+
+
 def test_predictions_of_several_inputs(keras: Any) -> None:
     a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
     joined = keras.layers.Concatenate()([a, b])
