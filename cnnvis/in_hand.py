@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis.errors import UserError, shown
+from cnnvis.labels import column_names
 from cnnvis.reporting import progress
 from cnnvis.samples import Samples
 
@@ -19,7 +20,7 @@ def samples_in(data: Any, inputs: int | None = None) -> Samples:
     ----------
     data
         Inputs (n, ...): an array, a tensor, a pandas frame; of several inputs a dict or a list. Or a
-        pair of inputs and labels. Or a ``tf.data.Dataset`` or ``keras.utils.PyDataset``, of batches
+        pair of inputs and labels; the columns of a frame of 0 and 1 are the names of classes. Or a ``tf.data.Dataset`` or ``keras.utils.PyDataset``, of batches
         as Keras takes them, which is gone through once; of elements without batches, if their
         labels are single numbers or their first axis is not of open length.
     inputs
@@ -34,7 +35,10 @@ def samples_in(data: Any, inputs: int | None = None) -> Samples:
     if isinstance(data, Samples):
         return data
     kinds = {kind.__name__ for kind in type(data).__mro__}
+    names = None
     if "DatasetV2" in kinds:
+        # As image_dataset_from_directory calls the folders that it found.
+        names = getattr(data, "class_names", None)
         data = _gathered(_elements(data), is_batched=_is_batched(data))
     elif "PyDataset" in kinds or ("Sequence" in kinds and not isinstance(data, list | tuple)):
         data = _gathered((data[number] for number in range(len(data))), is_batched=True)
@@ -52,7 +56,8 @@ def samples_in(data: Any, inputs: int | None = None) -> Samples:
             f"the data are {shown(x)}, and must be a file, an array of inputs, a dict of such, a pair "
             "of inputs and labels, a tf.data.Dataset or Samples"
         )
-    return Samples.of(_flat(_plain(x)), None if y is None else _plain(y), several=inputs)
+    labels = y if y is None or column_names(y) else _plain(y)
+    return Samples.of(_flat(_plain(x)), labels, several=inputs, class_names=names)
 
 
 def _plain(value: Any) -> Any:

@@ -88,6 +88,13 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
     return found
 
 
+def column_names(given: Any) -> tuple[str, ...] | None:
+    """The names of the columns of a frame with several, if they are text; else None."""
+    columns = getattr(given, "columns", None)
+    names = [] if columns is None else list(columns)
+    return tuple(names) if len(names) > 1 and all(isinstance(one, str) for one in names) else None
+
+
 def _array(given: Any) -> Array:
     try:
         return np.asarray(given)

@@ -14,7 +14,7 @@ from cnnvis import labels as labelling
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError, nearest
 from cnnvis.image_selection import Images, Selection, selection_of
-from cnnvis.labels import Group, LabelKind, Labels, labels_of
+from cnnvis.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.labels import class_name as class_name
 from cnnvis.lazy import Array as Array
 from cnnvis.lazy import ArrayLike as ArrayLike
@@ -53,7 +53,8 @@ class Samples:
         for each of several labels, (n, k) int8; a number or several, the answers of a regression,
         (n,) or (n, k) floats; or a label for each of its positions, (n, ...), which may be
         something that reads itself when it is indexed. One column may be given for (n,); one-hot
-        rows, smoothed or not, for classes; words, or lists of words, which then are `class_names`.
+        rows, smoothed or not, for classes; words, or lists of words, which then are `class_names`;
+        a pandas frame of 0 and 1, whose columns then are `class_names`.
     names
         A name for each sample, such as its file's, or None.
     class_names
@@ -170,14 +171,24 @@ class Samples:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
         object.__setattr__(self, "class_names", names_in_order(self.class_names))
         if self.labels is not None:
-            self._understand(labels_of(self.labels, self.label_kind))
+            columns = column_names(self.labels)
+            self._understand(labels_of(self.labels, self.label_kind), columns)
         for what, values in (("labels", self.labels), ("names", self.names)):
             count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
             if count not in (None, len(self)):
                 raise UserError(f"the data hold {len(self)} inputs but {count} {what}")
 
-    def _understand(self, found: Labels) -> None:
+    def _understand(self, found: Labels, columns: tuple[str, ...] | None) -> None:
         """Keep labels in the form that they have here, whatever form they were given in."""
+        names = self.class_names
+        if columns is not None and found.words is None and found.kind in ("class", "several"):
+            object.__setattr__(self, "class_names", columns)
+            object.__setattr__(self, "labels", found.values)
+            object.__setattr__(self, "label_kind", found.kind)
+            if names is not None:
+                object.__setattr__(self, "labels", self.named(names).labels)
+                object.__setattr__(self, "class_names", names)
+            return
         values, words = found.values, found.words
         if words is not None and self.class_names is None:
             object.__setattr__(self, "class_names", words)

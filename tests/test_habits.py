@@ -72,9 +72,9 @@ def test_words_in_place_of_lists(classifier: Any, images: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize("made", ["numbers", "names", "array", "index", "tensor", "bytes", "yield"])
 def test_class_names_in_any_form_that_has_an_order(classifier: Any, images: Any, made: str) -> None:
-    import pandas as pd
     import tensorflow as tf
 
+    pandas = pytest.importorskip("pandas")
     names = [f"kind {number}" for number in range(classifier.output_shape[-1])]
 
     def given() -> Any:
@@ -82,7 +82,7 @@ def test_class_names_in_any_form_that_has_an_order(classifier: Any, images: Any,
             "numbers": {name: number for number, name in reversed(list(enumerate(names)))},
             "names": dict(reversed(list(enumerate(names)))),
             "array": np.array(names),
-            "index": pd.Index(names),
+            "index": pandas.Index(names),
             "tensor": tf.constant(names),
             "bytes": [name.encode() for name in names],
             "yield": (name for name in names),
@@ -337,3 +337,50 @@ def test_data_as_nested_as_the_inputs(keras: Any) -> None:
     data = {"eyes": {"r": np.ones((4, 2), np.float32), "l": np.ones((4, 3), np.float32)}}
     found = cnnvis.run("saliency", network, data=data, backprop=None)
     assert (found.input, found.array.shape) == ("eyes/l", (4, 3))
+
+
+def test_columns_of_labels_are_the_names_of_classes(classifier: Any, images: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    count = classifier.output_shape[-1]
+    rows = np.eye(count)[np.arange(len(images)) % count]
+    names = [f"kind {number}" for number in reversed(range(count))]
+    hot = pandas.DataFrame(rows, columns=names)
+    found = cnnvis.run("saliency", classifier, data=(images, hot), backprop=None)
+    assert found.samples is not None and found.samples.class_names == tuple(names)
+    assert found.samples.label_kind == "class" and found.labels is not None
+    assert found.labels.tolist() == rows.argmax(axis=1).tolist()
+    # In another order, they are matched by name.
+    other = sorted(names)
+    found = cnnvis.run("saliency", classifier, data=(images, hot), backprop=None, class_names=other)
+    assert found.labels is not None
+    assert [other[one] for one in found.labels] == [names[one] for one in rows.argmax(axis=1)]
+    samples = cnnvis.Samples.of(images, hot, class_names=other)
+    assert samples.labels is not None and samples.labels.tolist() == found.labels.tolist()
+    several = pandas.DataFrame(np.minimum(rows + rows[::-1], 1).astype(int), columns=names)
+    samples = cnnvis.Samples.of(images, several)
+    assert (samples.label_kind, samples.class_names) == ("several", tuple(names))
+    assert not samples.in_words
+    numbers = cnnvis.Samples.of(
+        images, pandas.DataFrame(rows * 1.5 + 0.1 * rows[::-1], columns=names)
+    )
+    assert (numbers.label_kind, numbers.class_names) == ("number", None)
+
+
+def test_a_data_set_of_keras_knows_the_names_of_its_folders(keras: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("zebra", "ant"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.new("L", (6, 5), 40 * number).save(tmp_path / name / f"{number}.png")
+    data = keras.utils.image_dataset_from_directory(
+        tmp_path, image_size=(5, 6), color_mode="grayscale", shuffle=False, verbose=False
+    )
+    layers = keras.layers
+    network = keras.Sequential(
+        [keras.Input((5, 6, 1)), layers.Flatten(), layers.Dense(2, "softmax", name="output")]
+    )
+    found = cnnvis.run("saliency", network, data=data, backprop=None)
+    assert found.samples is not None and found.samples.class_names == ("ant", "zebra")
+    found = cnnvis.run("saliency", network, data=data, backprop=None, class_names=["zebra", "ant"])
+    assert found.labels is not None and found.labels.tolist() == [1, 1, 0, 0]
