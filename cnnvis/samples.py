@@ -77,6 +77,9 @@ class Samples:
         Whether the labels were given in words and stand for no class of a network yet: then
         `class_names` is their vocabulary in alphabetical order, and a label's number is a place in
         it.
+    total
+        How many samples the whole data set holds, of which these may be some; None where that is not
+        known.
     reading
         How a reader read the source, and how else it could have; None where that is not known.
 
@@ -99,6 +102,7 @@ class Samples:
     label_kind: LabelKind | None = None
     in_words: bool = False
     reading: Reading | None = None
+    total: int | None = None
 
     @classmethod
     def of(
@@ -169,6 +173,7 @@ class Samples:
             )
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
+            object.__setattr__(self, "total", len(self))
         object.__setattr__(self, "class_names", names_in_order(self.class_names))
         if self.labels is not None:
             columns = column_names(self.labels)
@@ -446,7 +451,8 @@ class Samples:
             if _fits(with_channel, input_shape):
                 return samples._reshaped((len(self), *with_channel))
         if self.labels is None and _fits(found, input_shape):
-            return replace(samples._reshaped((1, *found)), names=None, indices=np.arange(1))
+            whole = samples._reshaped((1, *found))
+            return replace(whole, names=None, indices=np.arange(1), total=1)
         remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
         raise UserError(
             f"the data do not fit the model: its input has the shape {_shape(input_shape)} "

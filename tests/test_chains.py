@@ -108,6 +108,43 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("u\nv\nu\nv\nu\nv\nw", ""),
+        ("u\r\nv\r\nu\r\nv\r\nu\r\nv\r\nw\r\n", ""),
+        ("group\nu\nv\nu\nv\nu\nv\nw\n", "holds 8 lines, the first of them 'group', .* 7 images"),
+        ("u\nv\nu\nv\nu\nv\nw\n\n", "holds 8 lines"),
+    ],
+)
+def test_a_file_of_groups_has_a_line_for_each_image(
+    classifier: Any, images: Any, tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "groups.txt").write_bytes(text.encode())
+    steps: list[Any] = ["saliency", ("count", {"by": str(tmp_path / "groups.txt")})]
+    for chosen, counts in ((None, [3, 3, 1]), ([0, 1, 2], [2, 1])):
+        if sentence:
+            with pytest.raises(cnnvis.UserError, match=sentence):
+                cnnvis.chain(classifier, steps, data=images, images=chosen)
+            continue
+        (found,) = cnnvis.chain(classifier, steps, data=images, images=chosen)
+        assert found.table is not None and found.table["images"] == counts
+
+
+def test_two_results_of_selected_images(classifier: Any, images: Any) -> None:
+    labels = [0, 1, 0, 1, 0, 1, 2]
+    saliency = ("saliency", {"gradient": None})
+    some: list[Any] = [saliency, ("select", {"label": "0"}), "grad-cam"]
+    with pytest.raises(
+        cnnvis.UserError, match="different images, the first of 0, 2, 4 and the second"
+    ):
+        cnnvis.chain(classifier, [*some, ("select", {"label": "1"}), "add"], data=(images, labels))
+    (found,) = cnnvis.chain(
+        classifier, [*some, ("select", {"label": "0"}), "add"], data=(images, labels)
+    )
+    assert found.indices is not None and found.indices.tolist() == [0, 2, 4]
+
+
 WRONG: list[tuple[list[Any], str]] = [
     (["average"], r"step 1, average, takes a result, and there is none yet: put a technique"),
     (["saliency", "multiply"], r"step 2, multiply, .*there is only that of saliency"),

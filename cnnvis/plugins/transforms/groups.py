@@ -81,7 +81,10 @@ class _Groups:
             targets=targets,
             groups=tuple(name for name, _ in ordered),
             measures={},
-            titles=tuple(f"{what} of {name} ({running.count} images)" for name, running in ordered),
+            titles=tuple(
+                f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
+                for name, running in ordered
+            ),
         )
 
 
@@ -117,6 +120,12 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
         raise cnnvis.UserError(
             f"{by!r} holds {len(lines)} groups, one a line, and there is none for image {outside[0]}"
         )
+    if samples.total is not None and len(lines) > samples.total:
+        raise cnnvis.UserError(
+            f"{by!r} holds {len(lines)} lines, the first of them {lines[0]!r}, and the data "
+            f"{samples.total} images: it must hold a group for each image, one a line, without a "
+            "heading or empty lines"
+        )
     return [((lines[i], lines[i]),) for i in samples.indices]
 
 
@@ -135,7 +144,7 @@ def _require_few(one: cnnvis.Explanation, by: str, count: int) -> None:
 
 def _lines(path: str) -> list[str]:
     try:
-        return cnnvis.read_text(Path(path)).split("\n")[:-1] or [""]
+        return cnnvis.read_text(Path(path)).removesuffix("\n").split("\n")
     except cnnvis.UserError as error:
         raise cnnvis.UserError(
             f"by is {path!r}, and must be label, prediction, all, or a file with a group for each "
