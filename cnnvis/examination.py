@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.agreement import Agreement, agreement_of, answered_classes, said_yes
+from cnnvis.agreement import Agreement, agreement_of, answered_classes, has_label, said_yes
 from cnnvis.class_matching import FEW, class_count, matched, numerical_order, typed_names
 from cnnvis.class_names import ClassNames
 from cnnvis.class_orders import SURE, Hits
@@ -300,7 +300,8 @@ def _hits(model: Model, answers: Array, samples: Samples) -> Hits | None:
     count, answer = class_count(model), model.answer
     if count is None or answer is None or samples.labels is None or answers.ndim != 2:
         return None
-    labels = np.asarray(samples.labels[:])
+    known = has_label(samples)
+    labels, answers = np.asarray(samples.labels[:])[known], answers[known]
     if (
         samples.label_kind == "several"
         and not model.tells_classes
@@ -311,7 +312,7 @@ def _hits(model: Model, answers: Array, samples: Samples) -> Hits | None:
         return None
     if not 0 <= labels.min() <= labels.max() < count:
         return None
-    return Hits.of_classes(labels, answered_classes(model, answers), count)
+    return Hits.of_classes(labels.astype(np.int64), answered_classes(model, answers), count)
 
 
 def _about_guessing(

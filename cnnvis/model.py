@@ -31,6 +31,7 @@ from cnnvis.geometry.smallest import enough
 from cnnvis.geometry.upsampling import upsampled
 from cnnvis.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
 from cnnvis.inputs import matched
+from cnnvis.labels import has_class
 from cnnvis.layouts import channel_axes, input_channel_axis
 from cnnvis.losses import is_of_classes, losses_of
 from cnnvis.modifiers import Backprop
@@ -345,7 +346,8 @@ class Model:
         if labels is None or units is None or not len(samples):
             return False
         if samples.label_kind == "class":
-            return int(labels.min()) >= 0 and int(labels.max()) < units
+            some = np.asarray(labels)[has_class(np.asarray(labels))]
+            return bool(len(some)) and int(some.min()) >= 0 and int(some.max()) < units
         return samples.label_kind == "several" and labels.shape[1] == units
 
     def tallying(self, blank: list[str]) -> Model:

@@ -49,8 +49,8 @@ class Samples:
         The inputs, sample axis first: an array, or something that reads itself when it is indexed
         (a memory map, a folder of pictures).
     labels
-        What is known of each sample, or None: the number of its class, (n,) whole numbers; 0 or 1
-        for each of several labels, (n, k) int8; a number or several, the answers of a regression,
+        What is known of each sample, or None: the number of its class, (n,) whole numbers, or
+        floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a number or several, the answers of a regression,
         (n,) or (n, k) floats; or a label for each of its positions, (n, ...), which may be
         something that reads itself when it is indexed. One column may be given for (n,); one-hot
         rows, smoothed or not, for classes; words, or lists of words, which then are `class_names`;
@@ -331,8 +331,9 @@ class Samples:
             return labelling.renumbered(labels, kind, order, count)
         if order == list(range(len(order))):
             return labels
-        known = kind == "class" and not (len(labels) and labels.max() >= len(order))
-        if not known or labels.min(initial=0) < 0:
+        some = labels[labelling.has_class(labels)] if kind == "class" else labels
+        known = kind == "class" and some.max(initial=0) < len(order)
+        if not known or some.min(initial=0) < 0:
             raise UserError(
                 f"the labels' numbers stand for the classes {labelling.words_of(self.class_names or ())}, "
                 "the names are in another order, and "

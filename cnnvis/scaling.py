@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from cnnvis.agreement import agreement_of, answered_classes
+from cnnvis.agreement import agreement_of, answered_classes, has_label
 from cnnvis.class_orders import SURE, Hits
 from cnnvis.errors import UserError
 from cnnvis.model import Model
@@ -121,9 +121,10 @@ def _is_by_chance(model: Model, samples: Samples, x: Array, tries: int) -> bool:
     """Whether one of several scales may make as many labels right without any sense."""
     if samples.label_kind != "class" or samples.labels is None:
         return False
-    answers = model.predict(x)
+    known = has_label(samples)
+    labels, answers = np.asarray(samples.labels)[known].astype(np.int64), model.predict(x)[known]
     count = max(answers.shape[-1], 2)
-    hits = Hits.of_classes(np.asarray(samples.labels), answered_classes(model, answers), count)
+    hits = Hits.of_classes(labels, answered_classes(model, answers), count)
     return hits.by_chance() * tries > SURE
 
 
