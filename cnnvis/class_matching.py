@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError
@@ -28,11 +28,15 @@ class Matching:
         The names of the network's classes, in its order; None where they are not known.
     note
         What was taken for granted, or why words stand for no class and what would do; may be empty.
+    by_name
+        Whether the labels have names of their own, so that names in another order would number them
+        otherwise.
     """
 
     samples: Samples | None
     names: tuple[str, ...] | None
     note: str = ""
+    by_name: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -74,12 +78,33 @@ def matched(samples: Samples | None, given: ClassNames | None, model: Model | No
             f"the data call the classes {words_of(own)} and the model calls them "
             f"{words_of(of_model)}; say what they are called with class_names (--class-names)"
         )
+    called = samples.class_names
+    by_name = called is not None and (names is None or not set(called).isdisjoint(names))
     if names is not None:
         samples = samples.named(names)
     elif samples.in_words:
-        return _by_alphabet(samples, model)
+        return replace(_by_alphabet(samples, model), by_name=True)
     _require_columns(samples)
-    return Matching(samples, samples.class_names, _of_other_number(samples, model))
+    return Matching(samples, samples.class_names, _of_other_number(samples, model), by_name)
+
+
+def about_columns(samples: Samples | None, model: Model | None) -> str:
+    """What is to be said of more or fewer labels for each image than a network has outputs."""
+    answer = None if model is None else model.answer
+    if samples is None or samples.label_kind != "several" or samples.labels is None:
+        return ""
+    try:
+        units = 0 if answer is None else answer.target_units
+    except UserError:  # it has as many outputs as its input is large
+        return ""
+    columns = samples.labels.shape[1]
+    if answer is None or samples.in_words or units in (0, columns):
+        return ""
+    return (
+        f"there are {columns} labels for each image, and {answer.layer!r} has {units} "
+        f"output{'s' if units > 1 else ''}, so it is not known which label belongs to which output, "
+        "and no label counts as right; leave out the columns that the network does not know"
+    )
 
 
 def class_count(model: Model | None) -> int | None:

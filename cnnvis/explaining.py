@@ -22,7 +22,7 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.answers import Answers
-from cnnvis.class_matching import Matching, matched
+from cnnvis.class_matching import Matching, about_columns, matched
 from cnnvis.class_names import ClassNames
 from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.completeness import completeness_gap, within
@@ -184,8 +184,9 @@ class Subject:
         if handle is None and needs_model:
             handle = _loaded(model, target, options, lacking)
         matching = matched(every, class_names, handle)
-        if matching.note:
-            note(matching.note)
+        said = matching.note or about_columns(matching.samples, handle)
+        if said:
+            note(said)
         if handle is not None:
             handle.class_names = matching.names
             handle = handle.labelled(matching.samples)
