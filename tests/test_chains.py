@@ -108,6 +108,23 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 
 
+def test_averages_over_several_targets_are_told(classifier: Any, images: Any) -> None:
+    saliency = ("saliency", {"gradient": None})
+    targets = cnnvis.run("saliency", classifier, data=images, gradient=None).targets
+    several = len(set(map(str, targets)))
+    assert several > 1
+    steps: list[Any] = [saliency, ("average", {"by": "all"})]
+    (found,) = cnnvis.chain(classifier, steps, data=images)
+    (said,) = [note for note in found.notes if "several targets" in note]
+    assert said.startswith("the mean of 'all' is over maps of several targets (")
+    assert said.endswith("; --class NAME explains the same for all")
+    assert all(str(target) in said for target in targets)
+    for same in ({"filter": 1}, {}):
+        steps[1] = ("average", {"by": "all" if same else "prediction"})
+        (found,) = cnnvis.chain(classifier, steps, data=images, **same)
+        assert not any("several targets" in note for note in found.notes)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
