@@ -134,9 +134,9 @@ def doctor(
     fit, notes = None, list[str]()
     if data is not None:
         with notes_kept() as said:
-            matching = matched(
-                samples_of(data, plugin_options or {}, len(handle.inputs)), class_names, handle
-            )
+            shapes = [one.shape for one in handle.inputs]
+            samples = samples_of(data, plugin_options or {}, shapes)
+            matching = matched(samples, class_names, handle)
             assert matching.samples is not None
             handle.class_names = matching.names
             handle = handle.labelled(matching.samples)

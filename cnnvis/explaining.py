@@ -388,7 +388,8 @@ def _read(
         return None
     if not any(plugin.takes("samples") for plugin in plugins):
         return None
-    every = samples_of(data, options, None if handle is None else len(handle.inputs))
+    shapes = None if handle is None else [one.shape for one in handle.inputs]
+    every = samples_of(data, options, shapes)
     if len(every) == 0:
         raise UserError("the data hold no images")
     return every

@@ -12,6 +12,7 @@ from cnnvis import demo
 from cnnvis._tensorflow import keras
 from cnnvis.class_names import ClassNames
 from cnnvis.errors import UserError
+from cnnvis.graph import Shape
 from cnnvis.in_hand import samples_in
 from cnnvis.model import Model
 from cnnvis.options import checked, options_of
@@ -122,7 +123,7 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     return model
 
 
-def samples_of(data: Any, options: PluginOptions, inputs: int | None = None) -> Samples:
+def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:
     """`Samples` from whatever stands for them: a file, or what a program has in hand.
 
     Parameters
@@ -130,7 +131,7 @@ def samples_of(data: Any, options: PluginOptions, inputs: int | None = None) -> 
     options
         Options of readers, by their names.
     inputs
-        How many inputs the network takes, where that is known; see `cnnvis.in_hand.samples_in`.
+        The shapes of what the network takes, where they are known; see `cnnvis.in_hand.samples_in`.
     """
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA

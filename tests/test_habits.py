@@ -384,3 +384,85 @@ def test_a_data_set_of_keras_knows_the_names_of_its_folders(keras: Any, tmp_path
     assert found.samples is not None and found.samples.class_names == ("ant", "zebra")
     found = cnnvis.run("saliency", network, data=data, backprop=None, class_names=["zebra", "ant"])
     assert found.labels is not None and found.labels.tolist() == [1, 1, 0, 0]
+
+
+def _two_inputs(keras: Any, structure: Any) -> Any:
+    a, b = keras.Input((4, 4, 1), name="a"), keras.Input((3,), name="b")
+    hidden = keras.layers.Concatenate()([keras.layers.Flatten()(a), b])
+    return keras.Model(structure(a, b), keras.layers.Dense(2, "softmax", name="output")(hidden))
+
+
+@pytest.mark.parametrize("nested", ["tuple", "list", "lists", "tuple of lists"])
+def test_inputs_as_keras_takes_them(keras: Any, nested: str) -> None:
+    structure: Any = {
+        "tuple": lambda a, b: (a, b),
+        "list": lambda a, b: [a, b],
+        "lists": lambda a, b: [[a], [b]],
+        "tuple of lists": lambda a, b: ([a], [b]),
+    }[nested]
+    network = _two_inputs(keras, structure)
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(5, 4, 4, 1)).astype(np.float32)
+    b = rng.normal(size=(5, 3)).astype(np.float32)
+    data = structure(a, b)
+    said = network.predict(data, verbose=0).argmax(axis=1)
+    found = cnnvis.run("saliency", network, data=data, backprop=None)
+    assert found.array.shape == (5, 4, 4) and found.labels is None
+    assert [target.filters for target in found.targets] == [(one,) for one in said]
+    assert found.other_inputs[0].array.shape == (5, 3)
+    labelled = cnnvis.run("saliency", network, data=(data, said), backprop=None)
+    np.testing.assert_array_equal(labelled.array, found.array)
+    assert labelled.labels is not None and labelled.labels.tolist() == said.tolist()
+    assert cnnvis.doctor(network, data=(data, said)).fit.right == 5  # type: ignore[union-attr]
+    with pytest.raises(
+        cnnvis.UserError, match=r"network takes 2 inputs, .* the data are one array"
+    ):
+        cnnvis.run("saliency", network, data=(a, said), backprop=None)
+
+
+def _sequences(keras: Any) -> Any:
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((None, 1)),
+            layers.Conv1D(4, 3, padding="same"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(3, "softmax", name="output"),
+        ]
+    )
+
+
+def test_elements_of_open_length_are_images(keras: Any) -> None:
+    import tensorflow as tf
+
+    network, x = _sequences(keras), np.random.default_rng(0).normal(size=(7, 20, 1))
+    slices = tf.data.Dataset.from_tensor_slices
+    open_end = tf.data.Dataset.from_generator(
+        lambda: iter(x), output_signature=tf.TensorSpec((None, 1))
+    )
+    labels = np.arange(7) % 3
+    expected = _maps(network, x)
+    for data in (slices(x), slices(x).batch(3), open_end, open_end.batch(2), slices((x, labels)),
+                 slices((x, labels)).batch(3), slices((x, np.eye(3)[labels]))):  # fmt: skip
+        np.testing.assert_allclose(_maps(network, data), expected, rtol=1e-5)
+
+
+def test_data_that_are_something_else(keras: Any) -> None:
+    import tensorflow as tf
+
+    network, x = _sequences(keras), np.zeros((5, 20, 1), np.float32)
+    slices, y = tf.data.Dataset.from_tensor_slices, np.zeros(5, int)
+    pair = r"a pair of inputs and labels is a tuple: data=\(X, y\)"
+    for data, sentence in (
+        ([x, y], pair),
+        ([x, y.tolist()], pair),
+        ([x, np.eye(3)[y]], pair),
+        ((x, {"kind": y, "size": y}), r"a dict of 'kind', 'size', .* data=\(x, y\['kind'\]\)"),
+        (slices((x, {"kind": y, "size": y})), r"lambda x, y: \(x, y\['kind'\]\)"),
+        ((x, [y, y]), r"the labels are a list of 2 arrays, .* data=\(x, y\[0\]\)"),
+        (slices((x, (y, y))).batch(2), r"dataset\.map\(lambda x, y: \(x, y\[0\]\)\)"),
+        (tf.ragged.constant([[1.0, 2.0], [3.0]]), r"a RaggedTensor, .* such as x\.to_tensor\(\)"),
+        (tf.sparse.from_dense(x[..., 0]), r"a SparseTensor, .*tf\.sparse\.to_dense\(x\)"),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            cnnvis.run("saliency", network, data=data, backprop=None)
