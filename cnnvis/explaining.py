@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,11 +28,11 @@ from cnnvis.class_names import ClassNames
 from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.completeness import completeness_gap, within
 from cnnvis.coordinates import Axis, axes_of
-from cnnvis.errors import DiskError, NothingUsable, UserError, nearest
+from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256
 from cnnvis.image_selection import Condition, Images, Selection, selection_of
-from cnnvis.model import Model, units_kept
+from cnnvis.model import Model, plain, units_kept
 from cnnvis.pieces import Failure, Piece, Read, finite, pieces_of, read_ahead
 from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
@@ -154,7 +155,7 @@ class Subject:
         class_names: ClassNames | None,
         options: PluginOptions,
         lacking: Mapping[str, Any],
-        inputs: str | Sequence[str] | None,
+        inputs: str | int | Sequence[str | int] | None,
         axes: Mapping[str, Any] | None,
         plugins: Sequence[Plugin],
     ) -> Subject:
@@ -173,7 +174,6 @@ class Subject:
             If anything is missing, cannot be read, or does not fit.
         """
         described, selection = axes_of(axes or {}), selection_of(images)
-        asked = (inputs,) if isinstance(inputs, str) else None if inputs is None else tuple(inputs)
         takes_model = any(plugin.takes("model") for plugin in plugins)
         in_hand = data is not None and not isinstance(data, str | PathLike)
         handle = _loaded(model, target, options, lacking) if takes_model and in_hand else None
@@ -194,6 +194,7 @@ class Subject:
                 handle.say_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
+        asked = _asked_inputs(inputs, handle)
         if matching.samples is None or places is None:
             return cls(handle, {}, asked, described)
         samples = _chosen(matching, selection, places, handle)
@@ -393,6 +394,35 @@ def _read(
     if len(every) == 0:
         raise UserError("the data hold no images")
     return every
+
+
+def _asked_inputs(
+    inputs: str | int | Sequence[str | int] | None, model: Model | None
+) -> tuple[str, ...] | None:
+    """The names of the inputs that were asked for, by name or by their place among the network's.
+
+    Raises
+    ------
+    UserError
+        If there is no input at such a place.
+    """
+    if inputs is None:
+        return None
+    every = [inputs] if isinstance(inputs, str) or np.ndim(inputs) == 0 else list(inputs)  # type: ignore[arg-type]
+    names = [] if model is None else [one.name for one in model.inputs]
+    found = []
+    for one in every:
+        if isinstance(one, str):
+            found.append(one)
+            continue
+        try:
+            found.append(names[operator.index(plain(one))])
+        except (TypeError, IndexError):
+            raise UserError(
+                f"there is no input {shown(one)}; an input is asked for by its name or by its place: "
+                f"{', '.join(f'{name} ({place})' for place, name in enumerate(names))}"
+            ) from None
+    return tuple(found)
 
 
 def _loaded(

@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnvis import labels as labelling
 from cnnvis.class_names import ClassNames, names_in_order
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, nearest, numbered
 from cnnvis.image_selection import Images, Selection, selection_of
 from cnnvis.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.labels import class_name as class_name
@@ -181,7 +181,7 @@ class Samples:
         for what, values in (("labels", self.labels), ("names", self.names)):
             count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
             if count not in (None, len(self)):
-                raise UserError(f"the data hold {len(self)} inputs but {count} {what}")
+                raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
 
     def _understand(self, found: Labels, columns: tuple[str, ...] | None) -> None:
         """Keep labels in the form that they have here, whatever form they were given in."""
@@ -457,7 +457,7 @@ class Samples:
         remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
         raise UserError(
             f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
-            f"for one image, and the data are {len(self)} images of shape {_shape(found[1:])}"
+            f"for one image, and the data are {numbered(len(self), 'image')} of shape {_shape(found[1:])}"
             f"{f'; {remedy}' if remedy else ''}"
         )
 

@@ -33,7 +33,7 @@ def load_model(
     layer: str | int | None = None,
     filter: int | str | Sequence[int | str] | None = None,
     class_names: ClassNames | None = None,
-    output: str | None = None,
+    output: str | int | None = None,
     region: Sequence[str | int | slice] | None = None,
     **options: Any,
 ) -> Model:

@@ -466,3 +466,58 @@ def test_data_that_are_something_else(keras: Any) -> None:
     ):
         with pytest.raises(cnnvis.UserError, match=sentence):
             cnnvis.run("saliency", network, data=data, backprop=None)
+
+
+def _two_outputs(keras: Any) -> Any:
+    layers = keras.layers
+    one = keras.Input((4, 4, 1), name="picture")
+    hidden = layers.Flatten(name="hidden")(layers.Conv2D(3, 3, activation="relu")(one))
+    kind, size = (
+        layers.Dense(units, "softmax", name=name)(hidden)
+        for units, name in ((3, "kind"), (2, "size"))
+    )
+    return keras.Model(one, [kind, size])
+
+
+def test_class_names_belong_to_the_output_that_is_explained(keras: Any) -> None:
+    network, names = _two_outputs(keras), {"class_names": ["small", "large"]}
+    data = np.random.default_rng(0).normal(size=(4, 4, 4, 1)).astype(np.float32)
+    expected = _maps(network, data, output="size", filter="large", **names)
+    for asked in (
+        {"layer": "size", "filter": "large"},
+        {"layer": "size[large]"},
+        {"output": 1, "filter": "large"},
+        {"output": np.int64(-1), "filter": "large"},
+    ):
+        found = cnnvis.run("saliency", network, data=data, backprop=None, **names, **asked)
+        assert found.target == "size[large]"
+        np.testing.assert_array_equal(found.array, expected)
+    apart = _maps(network, data, layer="size[large]-size[small]", **names)
+    np.testing.assert_array_equal(apart, _maps(network, data, layer="size[1]-size[0]"))
+    kinds = {"class_names": ["a", "b", "c"]}
+    sentence = "no class 'b'. The class names are those of the network's output 'kind', and the "
+    for layer in ("hidden[b]", "kind[b]-size[b]"):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _maps(network, data, layer=layer, **kinds)
+    with pytest.raises(
+        cnnvis.UserError, match=r"no output 2; it has 2 outputs, .*kind \(0\), size"
+    ):
+        _maps(network, data, output=2)
+
+
+def test_inputs_by_their_place(keras: Any) -> None:
+    network = _two_inputs(keras, lambda a, b: [a, b])
+    data = [np.ones((2, 4, 4, 1), np.float32), np.ones((2, 3), np.float32)]
+    for asked in (1, -1, [1], np.int64(1), "b"):
+        found = cnnvis.run("saliency", network, data=data, input=asked, backprop=None)
+        assert (found.input, found.other_inputs) == ("b", ())
+    for asked in (2, 0.5):
+        with pytest.raises(cnnvis.UserError, match=r"no input .* by its place: a \(0\), b \(1\)"):
+            cnnvis.run("saliency", network, data=data, input=asked, backprop=None)
+
+
+def test_one_image_is_no_images(classifier: Any, images: Any) -> None:
+    with pytest.raises(cnnvis.UserError, match="the data hold 1 image, which is image 0"):
+        _maps(classifier, images[:1], images=[4])
+    with pytest.raises(cnnvis.UserError, match="and the data are 1 image of shape"):
+        _maps(classifier, np.ones((1, 3, 3, 7)))
