@@ -222,7 +222,15 @@ def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, 
 
 
 def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explanation]:
-    """The maps of the images that both explain, in one order and of one shape."""
+    """The maps of the images, or groups, that both explain, in one order and of one shape."""
+    if one.groups and other.groups:
+        names = [name for name in one.groups if name in other.groups]
+        if not names:
+            raise UserError(
+                f"the two are of different groups, {', '.join(one.groups)} and "
+                f"{', '.join(other.groups)}, so there is nothing to compare"
+            )
+        one, other = (each[[each.groups.index(name) for name in names]] for each in (one, other))
     if (one.indices is None) != (other.indices is None) or (
         one.indices is None and len(one) != len(other)
     ):
