@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.class_names import names_in_order
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
 from cnnvis.image_selection import selection_of
@@ -145,6 +146,7 @@ def compare(
     if not 0 < top <= 100:
         raise UserError(f"top is {top:g}, and must be above 0 and at most 100 per cent")
     sides, selection = (first, second), selection_of(subject.get("images"))
+    subject["class_names"] = names_in_order(subject.get("class_names"))  # which is wanted twice
     if model is None and any(not _is_saved(side) for side in sides):
         raise UserError("techniques are compared on a model: name its file, or demo")
     if isinstance(model, str | PathLike) and model != demo.NAME:
@@ -221,7 +223,15 @@ def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, 
 
 
 def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explanation]:
-    """The maps of the images that both explain, in one order and of one shape."""
+    """The maps of the images, or groups, that both explain, in one order and of one shape."""
+    if one.groups and other.groups:
+        names = [name for name in one.groups if name in other.groups]
+        if not names:
+            raise UserError(
+                f"the two are of different groups, {', '.join(one.groups)} and "
+                f"{', '.join(other.groups)}, so there is nothing to compare"
+            )
+        one, other = (each[[each.groups.index(name) for name in names]] for each in (one, other))
     if (one.indices is None) != (other.indices is None) or (
         one.indices is None and len(one) != len(other)
     ):

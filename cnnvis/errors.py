@@ -124,6 +124,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
+def numbered(count: int, what: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'saliency'?`` for the known name closest to a mistyped one, else nothing."""
     found = get_close_matches(name, list(known), n=1, cutoff=0.5)

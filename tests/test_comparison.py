@@ -251,3 +251,14 @@ def test_a_renderer_that_fails_costs_no_numbers(typed: Any, tmp_path: Path) -> N
     assert done.returncode == 1 and "ValueError: no ink" in done.stderr
     assert "pearson" in done.stdout
     assert "a.mine" not in done.stdout and not (tmp_path / "a.mine").exists()
+
+
+def test_groups_are_compared_by_their_names() -> None:
+    maps = np.random.default_rng(0).normal(size=(3, 6, 5))
+    one = cnnvis.Explanation(maps, groups=("a", "b", "c"))
+    other = cnnvis.Explanation(maps[[2, 0]], groups=("c", "a"))
+    found = cnnvis.compare(one, other)
+    assert found.first.groups == found.second.groups == ("a", "c")
+    assert found.in_all["largest"] == 0
+    with pytest.raises(cnnvis.UserError, match="of different groups, a, b, c and x, y, so there"):
+        cnnvis.compare(one, cnnvis.Explanation(maps[:2], groups=("x", "y")))
