@@ -50,11 +50,12 @@ class Samples:
         (a memory map, a folder of pictures).
     labels
         What is known of each sample, or None: the number of its class, (n,) whole numbers, or
-        floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a number or several, the answers of a regression,
-        (n,) or (n, k) floats; or a label for each of its positions, (n, ...), which may be
-        something that reads itself when it is indexed. One column may be given for (n,); one-hot
-        rows, smoothed or not, for classes; words, or lists of words, which then are `class_names`;
-        a pandas frame of 0 and 1, whose columns then are `class_names`.
+        floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a
+        number or several, the answers of a regression, (n,) or (n, k) floats; or a label for each
+        of its positions, (n, ...), which may be something that reads itself when it is indexed. One
+        column may be given for (n,); one-hot rows, smoothed or not, for classes; words, or lists of
+        words, which then are `class_names`; a pandas frame of 0 and 1, whose columns then are
+        `class_names`.
     names
         A name for each sample, such as its file's, or None.
     class_names
