@@ -41,6 +41,9 @@ class Fit:
         The shape of one sample, as the data have it.
     smallest, largest
         The smallest and largest value.
+    others
+        Of a network with several inputs the name, shape, smallest and largest value of each but the
+        first.
     problem
         Why the data do not fit the model; None if they do.
     right
@@ -58,6 +61,7 @@ class Fit:
     problem: str | None = None
     right: int | None = None
     agreement: Agreement | None = None
+    others: tuple[tuple[str, tuple[int, ...], float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,8 +200,13 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
     warnings = [_about_failed(places, failed)] if failed else []
     if shaped is None:
         return Fit(**facts, problem=next(iter(failed.values()), "the data hold no images")), [], []
-    if shaped.x.size:
-        facts |= {"smallest": float(np.nanmin(shaped.x)), "largest": float(np.nanmax(shaped.x))}
+    low, high = _ends(shaped.x)
+    others = ((name, np.asarray(one[:])) for name, one in shaped.others.items())
+    facts |= {
+        "smallest": low,
+        "largest": high,
+        "others": tuple((name, one.shape[1:], *_ends(one)) for name, one in others),
+    }
     try:
         shaped.require_finite()
     except UserError as error:
@@ -226,6 +235,12 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
     warnings += [one for one in (order, scale, guess) if one]
     right = None if agreement is None else agreement.right
     return Fit(**facts, right=right, agreement=agreement), warnings, notes
+
+
+def _ends(values: Array) -> tuple[float, float]:
+    """The smallest and the largest value, NaN where there are none."""
+    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
 def _enough(data: Samples) -> int:

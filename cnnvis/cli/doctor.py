@@ -136,6 +136,9 @@ def _print_fit(screen: console.Screen, fit: Fit) -> None:
         f"values from {fit.smallest:g} to {fit.largest:g}"
     )
     _say(screen, "data", text, "bold")
+    for name, shape, low, high in fit.others:
+        text = f"of shape {_shape(shape)}, values from {low:g} to {high:g}"
+        _say(screen, f"input {name}", text, "bold")
     if fit.problem is not None:
         why = fit.problem.removeprefix("the data do not fit the model: ")
         _say(screen, "the data do not fit", why, "bold red")
