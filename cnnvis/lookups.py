@@ -13,6 +13,27 @@ from cnnvis.errors import UserError
 from cnnvis.graph import Call, Graph, Slot
 
 
+def require_known(graph: Graph, x: Sequence[Any]) -> None:
+    """Refuse inputs that an Embedding does not have: XLA, and graphics cards, take others for them.
+
+    Parameters
+    ----------
+    x
+        The inputs, (n, ...), of the whole network.
+
+    Raises
+    ------
+    UserError
+        If there are any, for Embeddings that look the inputs themselves up.
+    """
+    given = {one.slot: values for one, values in zip(graph.inputs, x, strict=True)}
+    for call in graph.calls:
+        if "Embedding" in call.kinds and not given.keys().isdisjoint(call.inputs):
+            said = _complained(call, given)
+            if said is not None:
+                raise UserError(said)
+
+
 def not_looked_up(graph: Graph, wanted: Sequence[Slot], x: Sequence[Any]) -> str | None:
     """What is wrong with inputs of which TensorFlow could not compute something.
 

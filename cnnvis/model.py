@@ -34,7 +34,7 @@ from cnnvis.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
 from cnnvis.inputs import matched
 from cnnvis.labels import has_class
 from cnnvis.layouts import channel_axes, input_channel_axis
-from cnnvis.lookups import not_looked_up
+from cnnvis.lookups import not_looked_up, require_known
 from cnnvis.losses import is_of_classes, losses_of
 from cnnvis.modifiers import Backprop
 from cnnvis.rebuilding import rebuilt
@@ -1667,6 +1667,7 @@ class Model:
         self, run: Compiled, arrays: Sequence[Array], shared: Sequence[Array] = ()
     ) -> list[Array]:
         """What something compiled gives; inputs that are too short are said to be."""
+        require_known(self._shared.graph, arrays[: len(self.inputs)])
         try:
             return list(run(*arrays, shared=shared))
         except tensorflow().errors.OpError as error:

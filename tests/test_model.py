@@ -130,11 +130,15 @@ def test_targets_that_are_not_there(
         ).filters
 
 
-@pytest.mark.parametrize("compiled", ["graph", "eager"])
+@pytest.mark.parametrize("compiled", ["graph", "eager", "xla"])
 @pytest.mark.parametrize("home", ["keras", "tf_keras"])
 @pytest.mark.parametrize("way", ["at once", "shifted", "of any length"])
 def test_numbers_that_an_embedding_does_not_have(compiled: str, home: str, way: str) -> None:
     """Which layer, what it takes, and what it was given: the sentence is cnnvis's own."""
+    if compiled == "xla" and way == "shifted":
+        pytest.skip(
+            "XLA takes other numbers for them, and only inputs themselves are looked at before"
+        )
     layers = importlib.import_module(home).layers
     inputs = layers.Input((None if way == "of any length" else 12,), dtype="int32")
     value = inputs - 1 if way == "shifted" else inputs
