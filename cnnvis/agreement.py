@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnvis.errors import UserError
-from cnnvis.labels import words_of
+from cnnvis.labels import has_class, words_of
 from cnnvis.lazy import Array
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ def agreement_of(model: Model, answers: Array, samples: Samples) -> Agreement:
     if is_number and not samples.in_words and not model.answer.has_classes:
         return _of_numbers(answers, labels)
     right = right_labels(model, answers, samples)
+    right = right[has_label(samples)]
+    if not len(right):
+        raise UserError("no image has a label")
     each = right.reshape(len(right), -1)
     return Agreement(
         kind,
@@ -127,6 +130,13 @@ def agreement_of(model: Model, answers: Array, samples: Samples) -> Agreement:
         None if kind == "class" else each.size,
         None if kind == "class" else int(each.sum()),
     )
+
+
+def has_label(samples: Samples) -> Array:
+    """Which samples have a label, (n,) bool, where each has one or none."""
+    if samples.labels is None or samples.label_kind != "class":
+        return np.full(len(samples), samples.labels is not None)
+    return has_class(np.asarray(samples.labels))
 
 
 def _of_numbers(answers: Array, labels: Array) -> Agreement:
@@ -157,7 +167,8 @@ def _shaped(shape: Sequence[int]) -> str:
 def right_labels(model: Model, answers: Array, samples: Samples) -> Array:
     """Which labels of each sample the network's answer agrees with, bool.
 
-    (n,) for one class each, (n, k) for several labels, (n, ...) for labels of positions.
+    (n,) for one class each, False where there is none; (n, k) for several labels, (n, ...) for labels
+    of positions.
 
     Raises
     ------
@@ -173,6 +184,8 @@ def right_labels(model: Model, answers: Array, samples: Samples) -> Array:
             "which of the network's classes they stand for"
         )
     answer, labels = model.answer, np.asarray(samples.labels[:])
+    if kind == "number" and np.isnan(labels).all():
+        raise UserError("no image has a label")
     if answer is None:
         raise UserError("the network's answer was cut off")
     each_by_itself = kind == "several" and not answer.is_logits
@@ -191,7 +204,7 @@ def right_labels(model: Model, answers: Array, samples: Samples) -> Array:
 def _of_classes(answer: Model, answers: Array, labels: Array) -> Array:
     if answers.ndim != 2:
         raise UserError("there is one label for each image, and the network answers for positions")
-    _require_known(labels, answers.shape[-1])
+    _require_known(labels[has_class(labels)], answers.shape[-1])
     found: Array = answered_classes(answer, answers) == labels
     return found
 

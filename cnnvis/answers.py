@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.agreement import right_labels, said_yes
+from cnnvis.agreement import has_label, right_labels, said_yes
 from cnnvis.compiling import BATCH
 from cnnvis.errors import UserError
 from cnnvis.image_selection import Condition
@@ -40,7 +40,7 @@ class Answers:
     samples: Samples
     names: Sequence[str] | None = None
     _classes: dict[int, set[int]] = field(default_factory=dict)
-    _right: dict[int, bool] = field(default_factory=dict)
+    _right: dict[int, bool | None] = field(default_factory=dict)
     _failed: dict[int, str] = field(default_factory=dict)
 
     def holds(self, condition: Condition, places: Array) -> Array:
@@ -108,7 +108,8 @@ class Answers:
             "does not answer with one class for each image"
         )
 
-    def _judged(self, samples: Samples) -> list[bool]:
+    def _judged(self, samples: Samples) -> list[bool | None]:
+        """Whether each label is right; None for images that have none, which is neither."""
         model = self.model.on(samples)
         try:
             if model.answer is None:
@@ -118,4 +119,8 @@ class Answers:
             raise UserError(
                 f"right and wrong choose images by whether their labels are right: {error}"
             ) from error
-        return [bool(one.all()) for one in right]
+        known = has_label(samples)
+        return [
+            bool(one.all()) if is_known else None
+            for one, is_known in zip(right, known, strict=True)
+        ]

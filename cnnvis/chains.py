@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Keeper, Stream, Subject
 from cnnvis.explanation import Explanation
@@ -67,10 +68,10 @@ def chain(
     images: Images | None = None,
     layer: str | None = None,
     filter: int | str | Sequence[int | str] | None = None,
-    output: str | None = None,
+    output: str | int | None = None,
     region: Sequence[str | int | slice] | None = None,
-    input: str | Sequence[str] | None = None,
-    class_names: Sequence[str] | None = None,
+    input: str | int | Sequence[str | int] | None = None,
+    class_names: ClassNames | None = None,
     custom: Sequence[str] = (),
     lambdas: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
@@ -130,6 +131,7 @@ def chain(
         shown and written, and are the error's `found`.
     """
     chosen, selection = steps_of(steps), selection_of(images)
+    class_names = names_in_order(class_names)
     require_fitting(chosen)
     options = [step.options for step in chosen]
     if any(step.plugin.suffixes for step in chosen):
@@ -463,6 +465,28 @@ def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]
     return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
 
 
+def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, Explanation]]:
+    """Batches of two results; from where they are not of the same images on, all that is left."""
+    batches = itertools.zip_longest(first, second)
+    for one, other in batches:
+        if one is not None and other is not None and _are_of_same_images(one, other):
+            yield one, other
+            continue
+        left = [(one, other), *batches]
+        sides = [[part for part in side if part is not None] for side in zip(*left, strict=True)]
+        filled = [[part for part in side if len(part)] or side[:1] for side in sides]
+        if not all(filled):
+            raise UserError("one of two results has maps of images that the other lacks")
+        yield Explanation.joined(filled[0]), Explanation.joined(filled[1])
+        return
+
+
+def _are_of_same_images(one: Explanation, other: Explanation) -> bool:
+    if one.indices is None or other.indices is None:
+        return one.indices is other.indices
+    return bool(one.indices.tolist() == other.indices.tolist())
+
+
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     """The result of a transform of a result, or of two."""
     function = step.plugin
@@ -478,7 +502,7 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
 
     def batches() -> Iterator[Explanation]:
         if len(before) == 2:
-            for pair in zip(*before, strict=True):
+            for pair in _side_by_side(*before):
                 yield told(function(list(pair), **options), pair[1])
         elif step.plugin.takes("stream"):
             answer = function(before[0], **options)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError
 from cnnvis.labels import words_of
 from cnnvis.model import Model
@@ -27,11 +28,15 @@ class Matching:
         The names of the network's classes, in its order; None where they are not known.
     note
         What was taken for granted, or why words stand for no class and what would do; may be empty.
+    by_name
+        Whether the labels have names of their own, so that names in another order would number them
+        otherwise.
     """
 
     samples: Samples | None
     names: tuple[str, ...] | None
     note: str = ""
+    by_name: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -39,7 +44,7 @@ class Matching:
         return self.samples is not None and self.samples.in_words
 
 
-def matched(samples: Samples | None, given: Sequence[str] | None, model: Model | None) -> Matching:
+def matched(samples: Samples | None, given: ClassNames | None, model: Model | None) -> Matching:
     """Match the labels of samples to the classes of a network.
 
     Names that are given, or that come with the data's numbers or the model, are in the network's
@@ -51,7 +56,7 @@ def matched(samples: Samples | None, given: Sequence[str] | None, model: Model |
     samples
         Data as they were read.
     given
-        Names that a person gives for the classes, in the network's order.
+        Names that a person gives for the classes, in the network's order; see `names_in_order`.
     model
         The network, at whatever target; None where there is none to ask.
 
@@ -60,24 +65,46 @@ def matched(samples: Samples | None, given: Sequence[str] | None, model: Model |
     UserError
         If names do not agree with each other or with the network, with what would do.
     """
+    given = names_in_order(given)
     if given is not None:
         _require_fitting(given, model)
     of_model = None if model is None else model.class_names
     names = given or of_model
     if samples is None:
-        return Matching(None, None if names is None else tuple(names))
+        return Matching(None, names)
     own = None if samples.in_words else samples.class_names
     if given is None and own is not None and of_model is not None and set(own).isdisjoint(of_model):
         raise UserError(
             f"the data call the classes {words_of(own)} and the model calls them "
             f"{words_of(of_model)}; say what they are called with class_names (--class-names)"
         )
+    called = samples.class_names
+    by_name = called is not None and (names is None or not set(called).isdisjoint(names))
     if names is not None:
         samples = samples.named(names)
     elif samples.in_words:
-        return _by_alphabet(samples, model)
+        return replace(_by_alphabet(samples, model), by_name=True)
     _require_columns(samples)
-    return Matching(samples, samples.class_names, _of_other_number(samples, model))
+    return Matching(samples, samples.class_names, _of_other_number(samples, model), by_name)
+
+
+def about_columns(samples: Samples | None, model: Model | None) -> str:
+    """What is to be said of more or fewer labels for each image than a network has outputs."""
+    answer = None if model is None else model.answer
+    if samples is None or samples.label_kind != "several" or samples.labels is None:
+        return ""
+    try:
+        units = 0 if answer is None else answer.target_units
+    except UserError:  # it has as many outputs as its input is large
+        return ""
+    columns = samples.labels.shape[1]
+    if answer is None or samples.in_words or units in (0, columns):
+        return ""
+    return (
+        f"there are {columns} labels for each image, and {answer.layer!r} has {units} "
+        f"output{'s' if units > 1 else ''}, so it is not known which label belongs to which output, "
+        "and no label counts as right; leave out the columns that the network does not know"
+    )
 
 
 def class_count(model: Model | None) -> int | None:

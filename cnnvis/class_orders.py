@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnvis.agreement import answered_classes, has_label, said_yes
+from cnnvis.class_matching import class_count
 from cnnvis.lazy import Array
+from cnnvis.model import Model
+from cnnvis.samples import Samples
 
 LEAST, MOST_OF = 10, 0.6
 """How many labels must be known, and what share of them another order must make right."""
@@ -79,10 +83,15 @@ class Hits:
         has_classes = (self.labels > 0).sum() > 1
         return bool(self.total >= LEAST and has_classes and self.by_chance() > CHANCE)
 
-    def better_order(self) -> list[int] | None:
+    def better_order(self, ways: int = 1) -> list[int] | None:
         """Which class each label stands for, where that fits far better than its number; else None.
 
         The assignment that makes most labels right; believed if none of all orders would by chance.
+
+        Parameters
+        ----------
+        ways
+            In how many ways the data were prepared, of which this is the best.
         """
         from scipy import optimize
 
@@ -95,5 +104,28 @@ class Hits:
         # A label of which nothing is known could stand for any class that is left.
         if not is_far or not is_enough or (matched == 0).sum() > 1:
             return None
-        tries = math.lgamma(len(order) + 1)  # the logarithm of how many orders there are
+        # The logarithm of how many orders there are, and ways.
+        tries = math.lgamma(len(order) + 1) + math.log(ways)
         return order if self.log_chance(order) + tries < math.log(SURE) else None
+
+
+def hits_of(model: Model, answers: Array, samples: Samples) -> Hits | None:
+    """How labels and answers go together, where both are of the same number of classes."""
+    count, answer, names = class_count(model), model.answer, samples.class_names
+    if count is None or answer is None or samples.labels is None or answers.ndim != 2:
+        return None
+    if samples.in_words and (names is None or len(names) != count):
+        return None
+    known = has_label(samples)
+    labels, answers = np.asarray(samples.labels[:])[known], answers[known]
+    if (
+        samples.label_kind == "several"
+        and not model.tells_classes
+        and labels.shape == answers.shape
+    ):
+        return Hits.of_several(labels, said_yes(answer, answers))
+    if samples.label_kind != "class" or max(answers.shape[1], 2) != count or not len(labels):
+        return None
+    if not 0 <= labels.min() <= labels.max() < count:
+        return None
+    return Hits.of_classes(labels.astype(np.int64), answered_classes(model, answers), count)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.class_names import names_in_order
 from cnnvis.errors import UserError
 from cnnvis.explanation import CHANNEL, Explanation
 from cnnvis.image_selection import selection_of
@@ -30,7 +31,7 @@ MEASURES = {
     "share": "the largest difference as a share of the first map's largest size",
     "pearson": "Pearson's correlation of the values",
     "spearman": "Spearman's correlation of their ranks",
-    "overlap": "the share of the strongest places that are the strongest of both",
+    "overlap": "the share of the strongest places, none of them zero, that are the strongest of both",
     "ssim": "the structural similarity index of Wang et al. 2004, doi:10.1109/TIP.2003.819861",
 }
 """What is measured of each pair of maps. NaN where a map is the same everywhere, or too small."""
@@ -129,7 +130,8 @@ def compare(
         Scale each map to [0, 1] before it is compared: for techniques whose values have other
         units.
     top
-        How many per cent of the places, by the size of their values, are its strongest.
+        How many per cent of the places, by the size of their values, are its strongest: fewer
+        where fewer are not zero; those tied for the last of them count by the share that is left.
     isolate, isolate_timeout, isolate_memory
         As in `cnnvis.run`.
     subject
@@ -144,6 +146,7 @@ def compare(
     if not 0 < top <= 100:
         raise UserError(f"top is {top:g}, and must be above 0 and at most 100 per cent")
     sides, selection = (first, second), selection_of(subject.get("images"))
+    subject["class_names"] = names_in_order(subject.get("class_names"))  # which is wanted twice
     if model is None and any(not _is_saved(side) for side in sides):
         raise UserError("techniques are compared on a model: name its file, or demo")
     if isinstance(model, str | PathLike) and model != demo.NAME:
@@ -220,7 +223,15 @@ def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, 
 
 
 def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explanation]:
-    """The maps of the images that both explain, in one order and of one shape."""
+    """The maps of the images, or groups, that both explain, in one order and of one shape."""
+    if one.groups and other.groups:
+        names = [name for name in one.groups if name in other.groups]
+        if not names:
+            raise UserError(
+                f"the two are of different groups, {', '.join(one.groups)} and "
+                f"{', '.join(other.groups)}, so there is nothing to compare"
+            )
+        one, other = (each[[each.groups.index(name) for name in names]] for each in (one, other))
     if (one.indices is None) != (other.indices is None) or (
         one.indices is None and len(one) != len(other)
     ):
@@ -281,13 +292,33 @@ def _measures(a: Array, b: Array, top: float, channel: int | None) -> dict[str, 
 
 
 def _overlap(a: Array, b: Array, top: float) -> float:
-    """How many of the strongest places are the strongest of both, as a share."""
+    """How many of the strongest places are the strongest of both, as a share.
+
+    Of each place the smaller of its two weights counts, and all of that over the larger of what the
+    weights of either map add up to: 1 for a map and itself, and 0 for maps without a common place.
+    Products of weights would say how much is in common where ties are broken by lot; then a map
+    with ties would not be like itself.
+    """
     count = max(1, round(a.size * top / 100))
     if not a.any() or not b.any():
         return float("nan")
-    strongest = (set(np.argsort(-np.abs(one), axis=None, kind="stable")[:count]) for one in (a, b))
-    first, second = strongest
-    return len(first & second) / count
+    first, second = _strength(a, count), _strength(b, count)
+    return float(np.minimum(first, second).sum() / max(first.sum(), second.sum()))
+
+
+def _strength(one: Array, count: int) -> Array:
+    """How much each place is one of the so many strongest: 1, or 0, or a share where sizes are tied.
+
+    A place without a value is none, so there may be fewer. Places that are tied for what is left
+    share it, whatever their order.
+    """
+    sizes = np.abs(one).ravel()
+    sizes = np.where(sizes > 0, sizes, 0)
+    weakest = np.partition(sizes, -count)[-count]
+    above, tied = sizes > weakest, (sizes == weakest) & (sizes > 0)
+    share = (count - above.sum()) / max(1, tied.sum())
+    found: Array = above + share * tied
+    return found
 
 
 def _ssim(a: Array, b: Array, channel: int | None) -> float:

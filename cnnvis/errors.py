@@ -106,7 +106,12 @@ def complaint(error: BaseException) -> str:
     # What was being called says less than what it said.
     if len(lines) > 1 and lines[0].startswith("Exception encountered when"):
         lines = lines[1:]
-    return lines[0][:LONGEST] if lines else type(error).__name__
+    if lines and lines[0].startswith("Graph execution error"):  # what it says stands above the node
+        node = next((i for i, line in enumerate(lines) if line.startswith("[[")), len(lines))
+        lines = lines[max(node - 1, 0) :]
+    if not lines:
+        return type(error).__name__
+    return re.sub(r"^(\{\{\w+ [^}]*\}\}\s*)+", "", lines[0])[:LONGEST]
 
 
 LONGEST = 300
@@ -117,6 +122,11 @@ def shown(value: object) -> str:
     """A value as Python writes it, shortened to what a sentence can hold."""
     text = repr(value) if isinstance(value, bool | int | float) else reprlib.repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def numbered(count: int, what: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.agreement import Agreement, agreement_of, answered_classes, said_yes
-from cnnvis.class_matching import FEW, class_count, matched, numerical_order, typed_names
-from cnnvis.class_orders import SURE, Hits
+from cnnvis.agreement import Agreement, agreement_of
+from cnnvis.class_matching import FEW, Matching, matched, numerical_order, typed_names
+from cnnvis.class_names import ClassNames
+from cnnvis.class_orders import SURE, Hits, hits_of
 from cnnvis.errors import UserError
 from cnnvis.model import Layer, Model
 from cnnvis.pieces import pieces_of, read_ahead
@@ -40,6 +41,9 @@ class Fit:
         The shape of one sample, as the data have it.
     smallest, largest
         The smallest and largest value.
+    others
+        Of a network with several inputs the name, shape, smallest and largest value of each but the
+        first.
     problem
         Why the data do not fit the model; None if they do.
     right
@@ -57,6 +61,7 @@ class Fit:
     problem: str | None = None
     right: int | None = None
     agreement: Agreement | None = None
+    others: tuple[tuple[str, tuple[int, ...], float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def doctor(
     model: Model | str | PathLike[str] | Any,
     data: Samples | str | PathLike[str] | Any = None,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     **lacking: Any,
 ) -> Report:
@@ -133,13 +138,13 @@ def doctor(
     fit, notes = None, list[str]()
     if data is not None:
         with notes_kept() as said:
-            matching = matched(
-                samples_of(data, plugin_options or {}, len(handle.inputs)), class_names, handle
-            )
+            shapes = [one.shape for one in handle.inputs]
+            samples = samples_of(data, plugin_options or {}, shapes)
+            matching = matched(samples, class_names, handle)
             assert matching.samples is not None
             handle.class_names = matching.names
             handle = handle.labelled(matching.samples)
-            fit, more, notes = _fit(handle, matching.samples)
+            fit, more, notes = _fit(handle, matching)
         warnings += more
         notes = [note for note in (*said, matching.note, *notes) if note]
     outputs = {layer.name: layer.output_shape for layer in handle.layers}
@@ -174,8 +179,10 @@ def _about_network(model: Model) -> Iterator[str]:
         )
 
 
-def _fit(model: Model, data: Samples) -> tuple[Fit, list[str], list[str]]:
+def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
     """How data fit, and warnings and notes about that."""
+    assert matching.samples is not None
+    data = matching.samples
     whole, problem = data, None
     try:
         whole = next(iter(model.shaped(data).values()))
@@ -193,8 +200,13 @@ def _fit(model: Model, data: Samples) -> tuple[Fit, list[str], list[str]]:
     warnings = [_about_failed(places, failed)] if failed else []
     if shaped is None:
         return Fit(**facts, problem=next(iter(failed.values()), "the data hold no images")), [], []
-    if shaped.x.size:
-        facts |= {"smallest": float(np.nanmin(shaped.x)), "largest": float(np.nanmax(shaped.x))}
+    low, high = _ends(shaped.x)
+    others = ((name, np.asarray(one[:])) for name, one in shaped.others.items())
+    facts |= {
+        "smallest": low,
+        "largest": high,
+        "others": tuple((name, one.shape[1:], *_ends(one)) for name, one in others),
+    }
     try:
         shaped.require_finite()
     except UserError as error:
@@ -217,12 +229,18 @@ def _fit(model: Model, data: Samples) -> tuple[Fit, list[str], list[str]]:
     except UserError as error:
         if shaped.labels is not None and not shaped.in_words:
             notes.append(f"no label is counted as right: {error}")
-    order = _about_order(at, answers, shaped, agreement)
+    order = _about_order(at, answers, shaped, agreement, by_name=matching.by_name)
     scale = None if order else about_scale(at, shaped)
     guess = None if order or scale else _about_guessing(at, answers, shaped, agreement)
     warnings += [one for one in (order, scale, guess) if one]
     right = None if agreement is None else agreement.right
     return Fit(**facts, right=right, agreement=agreement), warnings, notes
+
+
+def _ends(values: Array) -> tuple[float, float]:
+    """The smallest and the largest value, NaN where there are none."""
+    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
 def _enough(data: Samples) -> int:
@@ -252,28 +270,40 @@ def _about_failed(places: Array, failed: Mapping[int, str]) -> str:
 
 
 def _about_order(
-    model: Model, answers: Array, samples: Samples, agreement: Agreement | None
+    model: Model,
+    answers: Array,
+    samples: Samples,
+    agreement: Agreement | None,
+    *,
+    by_name: bool,
 ) -> str | None:
-    """Which order of the classes fits far better than the one that labels are taken in."""
-    hits, names = _hits(model, answers, samples), samples.class_names
+    """Which order of the classes fits far better than the one that labels are taken in.
+
+    Labels that have no names of their own stay what they are, whatever the classes are called.
+    """
+    hits, names = hits_of(model, answers, samples), samples.class_names
     if hits is None:
         return None
     count = len(hits.labels)
     has_names = names is not None and len(names) == count
-    if samples.in_words and not has_names:
-        return None
     order = hits.better_order()
     if order is None and samples.in_words and names is not None:
         order = _of_both_orders(hits, names)
     if order is None:
         return None
     fits = f"{hits.right(order)} of {hits.total} labels are right if "
-    now = "" if agreement is None else f", and {hits.right()} as they are numbered"
-    if names is None or not has_names:
-        shown = ", ".join(f"{label} for class {k}" for label, k in enumerate(order[:FEW]))
+    now = "" if agreement is None else f", and {hits.right()} are right as they are numbered"
+    if names is None or not has_names or not by_name:
+        names = names if has_names else None
+        meant = [
+            f"label {label} means class {k}{'' if names is None else f' ({names[k]!r})'}"
+            for label, k in enumerate(order)
+        ]
+        many = count > FEW
+        shown = f"{', '.join(meant[:-1])} and {meant[-1]}" if not many else ", ".join(meant[:FEW])
         return (
-            f"{fits}label {shown}{' ...' if count > FEW else ''} stands{now}: the labels seem to be "
-            "numbered otherwise than the network's classes; number them as these"
+            f"{fits}{shown}{' ...' if many else ''}{now}: the labels seem to be numbered "
+            "otherwise than the network's classes; number them so"
         )
     ordered = [names[order.index(place)] for place in range(count)]
     which = "this" if samples.in_words else "another"
@@ -294,30 +324,11 @@ def _of_both_orders(hits: Hits, words: Sequence[str]) -> list[int] | None:
     return orders[best] if is_clear and hits.by_chance(orders[best]) < SURE else None
 
 
-def _hits(model: Model, answers: Array, samples: Samples) -> Hits | None:
-    """How labels and answers go together, where both are of the same number of classes."""
-    count, answer = class_count(model), model.answer
-    if count is None or answer is None or samples.labels is None or answers.ndim != 2:
-        return None
-    labels = np.asarray(samples.labels[:])
-    if (
-        samples.label_kind == "several"
-        and not model.tells_classes
-        and labels.shape == answers.shape
-    ):
-        return Hits.of_several(labels, said_yes(answer, answers))
-    if samples.label_kind != "class" or max(answers.shape[1], 2) != count or not len(labels):
-        return None
-    if not 0 <= labels.min() <= labels.max() < count:
-        return None
-    return Hits.of_classes(labels, answered_classes(model, answers), count)
-
-
 def _about_guessing(
     model: Model, answers: Array, samples: Samples, agreement: Agreement | None
 ) -> str | None:
     """Whether no more labels are right than by guessing."""
-    hits = _hits(model, answers, samples)
+    hits = hits_of(model, answers, samples)
     if agreement is None or agreement.kind != "class" or hits is None or not hits.is_guess():
         return None
     count = len(hits.labels)

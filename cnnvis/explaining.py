@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,15 +23,16 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.answers import Answers
-from cnnvis.class_matching import Matching, matched
+from cnnvis.class_matching import Matching, about_columns, matched
+from cnnvis.class_names import ClassNames
 from cnnvis.compiling import BATCH, batch_size, is_mixed
 from cnnvis.completeness import completeness_gap, within
 from cnnvis.coordinates import Axis, axes_of
-from cnnvis.errors import DiskError, NothingUsable, UserError, nearest
+from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256
 from cnnvis.image_selection import Condition, Images, Selection, selection_of
-from cnnvis.model import Model, units_kept
+from cnnvis.model import Model, plain, units_kept
 from cnnvis.pieces import Failure, Piece, Read, finite, pieces_of, read_ahead
 from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
@@ -150,10 +152,10 @@ class Subject:
         data: Any,
         images: Images | Selection | None,
         target: dict[str, Any],
-        class_names: Sequence[str] | None,
+        class_names: ClassNames | None,
         options: PluginOptions,
         lacking: Mapping[str, Any],
-        inputs: str | Sequence[str] | None,
+        inputs: str | int | Sequence[str | int] | None,
         axes: Mapping[str, Any] | None,
         plugins: Sequence[Plugin],
     ) -> Subject:
@@ -172,7 +174,6 @@ class Subject:
             If anything is missing, cannot be read, or does not fit.
         """
         described, selection = axes_of(axes or {}), selection_of(images)
-        asked = (inputs,) if isinstance(inputs, str) else None if inputs is None else tuple(inputs)
         takes_model = any(plugin.takes("model") for plugin in plugins)
         in_hand = data is not None and not isinstance(data, str | PathLike)
         handle = _loaded(model, target, options, lacking) if takes_model and in_hand else None
@@ -183,8 +184,9 @@ class Subject:
         if handle is None and needs_model:
             handle = _loaded(model, target, options, lacking)
         matching = matched(every, class_names, handle)
-        if matching.note:
-            note(matching.note)
+        said = matching.note or about_columns(matching.samples, handle)
+        if said:
+            note(said)
         if handle is not None:
             handle.class_names = matching.names
             handle = handle.labelled(matching.samples)
@@ -192,6 +194,7 @@ class Subject:
                 handle.say_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
+        asked = _asked_inputs(inputs, handle)
         if matching.samples is None or places is None:
             return cls(handle, {}, asked, described)
         samples = _chosen(matching, selection, places, handle)
@@ -386,10 +389,40 @@ def _read(
         return None
     if not any(plugin.takes("samples") for plugin in plugins):
         return None
-    every = samples_of(data, options, None if handle is None else len(handle.inputs))
+    shapes = None if handle is None else [one.shape for one in handle.inputs]
+    every = samples_of(data, options, shapes)
     if len(every) == 0:
         raise UserError("the data hold no images")
     return every
+
+
+def _asked_inputs(
+    inputs: str | int | Sequence[str | int] | None, model: Model | None
+) -> tuple[str, ...] | None:
+    """The names of the inputs that were asked for, by name or by their place among the network's.
+
+    Raises
+    ------
+    UserError
+        If there is no input at such a place.
+    """
+    if inputs is None:
+        return None
+    every = [inputs] if isinstance(inputs, str) or np.ndim(inputs) == 0 else list(inputs)  # type: ignore[arg-type]
+    names = [] if model is None else [one.name for one in model.inputs]
+    found = []
+    for one in every:
+        if isinstance(one, str):
+            found.append(one)
+            continue
+        try:
+            found.append(names[operator.index(plain(one))])
+        except (TypeError, IndexError):
+            raise UserError(
+                f"there is no input {shown(one)}; an input is asked for by its name or by its place: "
+                f"{', '.join(f'{name} ({place})' for place, name in enumerate(names))}"
+            ) from None
+    return tuple(found)
 
 
 def _loaded(

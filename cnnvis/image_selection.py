@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cnnvis.errors import UserError, nearest, shown
+from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.lazy import Array
 
 Images = int | float | str | slice | range | Sequence[Any] | Array
@@ -132,7 +132,9 @@ class Selection:
                 places = places[np.logical_or.reduce(held)]
         if self.conditions and looked_at and not len(places):
             said = " ".join(map(str, self.conditions))
-            raise UserError(f"of the {looked_at} images looked at, none is left by {said}")
+            raise UserError(
+                f"of the {numbered(looked_at, 'image')} looked at, none is left by {said}"
+            )
         return places
 
 
@@ -159,7 +161,9 @@ def selection_of(images: Images | Selection | None) -> Selection:
 def _parts(images: Any) -> list[Place | Condition]:
     if isinstance(images, bool):
         raise _wrong(images)
-    if isinstance(images, str | slice | range | numbers.Number):
+    if isinstance(images, str):
+        return _terms(images)
+    if isinstance(images, slice | range | numbers.Number):
         return [_part(images)]
     try:
         array = np.asarray(images) if hasattr(images, "__array__") else None
@@ -175,12 +179,27 @@ def _parts(images: Any) -> list[Place | Condition]:
         if array is not None and array.ndim == 0:
             raise _wrong(images)
         return [np.array(items, bool)]
-    return [_part(one) for one in items]
+    return [
+        part for one in items for part in (_terms(one) if isinstance(one, str) else [_part(one)])
+    ]
+
+
+def _terms(text: str) -> list[Place | Condition]:
+    """What is typed as one word, whose name may hold blanks, or as several: ``"0-5 8"``."""
+    try:
+        return [term(text)]
+    except UserError:
+        words = text.split()
+        if len(words) < 2:
+            raise
+        try:
+            return [term(word) for word in words]
+        except UserError:
+            pass
+        raise
 
 
 def _part(one: Any) -> Place | Condition:
-    if isinstance(one, str):
-        return term(one)
     if isinstance(one, slice | range):
         return one
     if isinstance(one, bool | np.bool_):
@@ -261,13 +280,15 @@ def _placed(one: Any, count: int) -> Array:
         return np.asarray(places, np.int64)
     if len(one) != count:
         raise UserError(
-            f"the mask of images holds {len(one)} values, and the data {count} images: it must "
+            f"the mask of images holds {numbered(len(one), 'value')}, and the data {numbered(count, 'image')}: it must "
             "hold True or False for each of them"
         )
     return np.flatnonzero(one)
 
 
 def _held(count: int) -> str:
+    if count == 1:
+        return "the data hold 1 image, which is image 0"
     return f"the data hold {count} images, 0 to {count - 1}" if count else "the data hold no images"
 
 

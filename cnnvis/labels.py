@@ -31,7 +31,7 @@ class Labels:
     Attributes
     ----------
     values
-        (n,) whole numbers of classes; (n, k) int8, 0 or 1, for several labels; (n,) or (n, k)
+        (n,) whole numbers of classes, as floats with NaN where some are missing; (n, k) int8, 0 or 1, for several labels; (n,) or (n, k)
         floats for numbers; (n, ...) for labels of positions.
     kind
         Which of these.
@@ -53,7 +53,8 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
     given
         One entry for each sample: whole numbers or words; rows of 0 and 1; floats; lists or sets of
         words; arrays over positions. Rows that are all one-hot, smoothed or not, are one class each.
-        Whole floats are numbers of classes. What reads itself when it is indexed and has an entry
+        Whole floats are numbers of classes. Among classes, None, NaN and pandas's NA and NaT are
+        missing labels. What reads itself when it is indexed and has an entry
         for each position is not read.
     kind
         What they are, where the form does not say it.
@@ -88,9 +89,21 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
     return found
 
 
+def column_names(given: Any) -> tuple[str, ...] | None:
+    """The names of the columns of a frame with several, if they are text; else None."""
+    columns = getattr(given, "columns", None)
+    names = [] if columns is None else list(columns)
+    return tuple(names) if len(names) > 1 and all(isinstance(one, str) for one in names) else None
+
+
 def _array(given: Any) -> Array:
     try:
-        return np.asarray(given)
+        array = np.asarray(given)
+        # Among words, NumPy would make the word "nan" of NaN.
+        is_listed = array.dtype.kind in "US" and isinstance(given, list | tuple)
+        if is_listed and any(_is_missing(item) for item in given):
+            return np.array(given, object)
+        return array
     except ValueError:  # of lists of several lengths
         items = list(given)
         array = np.empty(len(items), object)
@@ -116,6 +129,8 @@ def _numbers(array: Array, kind: LabelKind | None) -> Labels:
         return Labels(array if array.dtype.kind == "f" else array.astype(np.float64), "number")
     if array.ndim == 1:
         whole = array if array.dtype.kind in "iu" else _whole(array)
+        if whole is None and kind == "class" and np.isnan(array).all():
+            whole = array  # some samples of which others have labels
         return Labels(array, "number") if whole is None else Labels(whole, "class")
     classes = _one_hot(array) if kind != "several" else None
     if classes is not None:
@@ -126,19 +141,39 @@ def _numbers(array: Array, kind: LabelKind | None) -> Labels:
 
 
 def _whole(array: Array) -> Array | None:
-    """Booleans and whole floats as whole numbers; None for fractions."""
-    if array.dtype.kind == "f" and not (np.abs(array) < 2**53).all():
-        return None  # NaN and infinite values, too
-    whole: Array = array.astype(np.int64)
-    return whole if np.array_equal(whole, array) else None
+    """Booleans and whole floats as whole numbers, but for NaN among them; None for fractions."""
+    known = has_class(array)
+    some = array[known]
+    if not known.all() and not known.any():
+        return None
+    if array.dtype.kind == "f" and not (np.abs(some) < 2**53).all():
+        return None  # infinite values, too
+    whole: Array = some.astype(np.int64)
+    if not np.array_equal(whole, some):
+        return None
+    return whole if known.all() else array
+
+
+def has_class(labels: Array) -> Array:
+    """Which labels of one class each are there, (n,) bool: those that are not NaN."""
+    found: Array = ~np.isnan(labels) if labels.dtype.kind == "f" else np.ones(len(labels), bool)
+    return found
 
 
 def _one_hot(rows: Array) -> Array | None:
-    """The class of each row if all rows are one-hot, smoothed or not.
+    """The class of each row if all rows are one-hot, smoothed or not; NaN for rows of NaN.
 
     Smoothed labels have one high value in each row and one low value everywhere else, the same two
     in all rows, from 0 to 1.
     """
+    missing = np.isnan(rows).all(axis=1) if rows.dtype.kind == "f" else np.zeros(len(rows), bool)
+    if missing.any():
+        classes = None if missing.all() else _one_hot(rows[~missing])
+        if classes is None:
+            return None
+        every = np.full(len(rows), np.nan)
+        every[~missing] = classes
+        return every
     low, high = rows.min(), rows.max()
     if not 0 <= low < high <= 1:
         return None
@@ -163,7 +198,13 @@ def _near(rows: Array, value: Any) -> Array:
 def _without_objects(array: Array) -> Array:
     """Numbers as numbers and arrays of one shape as one array; what else there is, as it was."""
     items = array.ravel().tolist()
-    if all(isinstance(item, numbers.Real | np.number | np.bool_) for item in items):
+    missing = [_is_missing(item) for item in items]
+    known = [item for item, is_none in zip(items, missing, strict=True) if not is_none]
+    if known and all(isinstance(item, numbers.Real | np.number | np.bool_) for item in known):
+        if len(known) < len(items):
+            items = [
+                np.nan if is_none else item for item, is_none in zip(items, missing, strict=True)
+            ]
         return np.array(items).reshape(array.shape)
     if array.ndim == 1 and all(isinstance(item, np.ndarray) for item in items):
         shapes = {item.shape for item in items}
@@ -178,14 +219,18 @@ def _words(array: Array) -> Labels:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     items: list[Any] = array.tolist()
-    if array.ndim == 2 or any(_is_missing(item) or _is_collection(item) for item in items):
+    if array.ndim == 1 and len(items) and all(_is_missing(item) for item in items):
+        return Labels(np.full(len(items), np.nan), "number")
+    if array.ndim == 2 or any(_is_collection(item) for item in items):
         return _several([_members(item) for item in items])
-    return _classes([[_word(item)] for item in items])
+    return _classes([None if _is_missing(item) else _word(item) for item in items])
 
 
 def _is_missing(item: object) -> bool:
-    """Whether there is nothing: None, or the NaN by which pandas says so."""
-    return item is None or (isinstance(item, float) and math.isnan(item))
+    """Whether there is nothing: None, or NaN, NA or NaT, by which pandas says so."""
+    if item is None or type(item).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(item, float | np.floating) and math.isnan(item)
 
 
 def _is_collection(item: object) -> bool:
@@ -223,10 +268,16 @@ def _word(item: Any) -> str:
     return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
 
 
-def _classes(rows: Sequence[Sequence[str]]) -> Labels:
-    """One word for each sample."""
-    words, found = np.unique(np.array([row[0] for row in rows], np.str_), return_inverse=True)
-    return Labels(found.astype(np.int64), "class", tuple(map(str, words.tolist())))
+def _classes(each: Sequence[str | None]) -> Labels:
+    """One word for each sample, or none."""
+    known = np.array([one is not None for one in each], bool)
+    some = np.array([one for one in each if one is not None], np.str_)
+    words, found = np.unique(some, return_inverse=True)
+    values: Array = found.astype(np.int64)
+    if not known.all():
+        values = np.full(len(each), np.nan)
+        values[known] = found
+    return Labels(values, "class", tuple(map(str, words.tolist())))
 
 
 def _several(rows: Sequence[Sequence[Any]]) -> Labels:
@@ -236,7 +287,7 @@ def _several(rows: Sequence[Sequence[Any]]) -> Labels:
     if not are_words and any(isinstance(one, str) for one in every):
         raise UserError("the labels are words for some samples and numbers for others")
     if are_words and rows and all(len(row) == 1 for row in rows):
-        return _classes(rows)
+        return _classes([row[0] for row in rows])
     known = sorted(every) if are_words else range(max(every, default=-1) + 1)
     place = {one: number for number, one in enumerate(known)}
     values = np.zeros((len(rows), len(known)), np.int8)
@@ -262,7 +313,7 @@ def label_text(value: Any, kind: LabelKind, class_names: Sequence[str] | None) -
     """
     match kind:
         case "class":
-            return class_name(class_names, int(value))
+            return NONE if np.isnan(value) else class_name(class_names, int(value))
         case "several":
             names = [class_name(class_names, int(place)) for place in np.flatnonzero(value)]
             return " + ".join(names) or NONE
@@ -294,6 +345,8 @@ def groups_of(value: Any, kind: LabelKind, class_names: Sequence[str] | None) ->
     without: Group = ((1,), called)
     match kind:
         case "class":
+            if np.isnan(value):
+                return (without,)
             return (((0, int(value)), class_name(class_names, int(value))),)
         case "several":
             places = [int(place) for place in np.flatnonzero(value)]
@@ -373,6 +426,9 @@ def labelled(
         If there is no such label, or labels are not named one by one.
     """
     if kind == "class":
+        if text == NONE and text not in (class_names or ()):
+            missing: Array = np.logical_not(has_class(np.asarray(values)))
+            return missing
         number = class_number(text, class_names, in_words=in_words)
         found: Array = np.asarray(values) == number
         return found
@@ -419,7 +475,12 @@ def renumbered(labels: Array, kind: LabelKind, numbers: Sequence[int], count: in
     """
     order = np.asarray(numbers, np.int64)
     if kind == "class":
-        return order[labels] if len(labels) else labels
+        known = has_class(labels)
+        if known.all():
+            return order[labels] if len(labels) else labels
+        found = labels.copy()
+        found[known] = order[labels[known].astype(np.int64)]
+        return found
     if kind == "several":
         wider = np.zeros((len(labels), count), np.int8)
         wider[:, order] = labels

@@ -21,8 +21,9 @@ import numpy as np
 from cnnvis import diagnosis, gradients
 from cnnvis._tensorflow import keras, tensorflow
 from cnnvis.agreement import classes_of
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.compiling import Compiled, at_once
-from cnnvis.errors import UserError, complaint, nearest, shown
+from cnnvis.errors import UserError, complaint, nearest, numbered, shown
 from cnnvis.explanation import Target, axis_names
 from cnnvis.files import sha256
 from cnnvis.geometry.following import followed
@@ -31,7 +32,9 @@ from cnnvis.geometry.smallest import enough
 from cnnvis.geometry.upsampling import upsampled
 from cnnvis.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
 from cnnvis.inputs import matched
+from cnnvis.labels import has_class
 from cnnvis.layouts import channel_axes, input_channel_axis
+from cnnvis.lookups import not_looked_up, require_known
 from cnnvis.losses import is_of_classes, losses_of
 from cnnvis.modifiers import Backprop
 from cnnvis.rebuilding import rebuilt
@@ -265,7 +268,8 @@ class Model:
     path
         The file that it was loaded from, for the provenance.
     output
-        Which of the network's outputs is meant, where it has several and no layer is named.
+        Which of the network's outputs is meant, where it has several and no layer is named: its name
+        or its place among them.
     region
         For a target with spatial axes, such as the classes of every pixel: over which positions its
         outputs are averaged; a position (7) or a range ("10:20", a slice) for each spatial axis.
@@ -292,9 +296,9 @@ class Model:
         *,
         layer: str | int | Any | None = None,
         filters: int | str | Sequence[int | str] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNames | None = None,
         path: Path | None = None,
-        output: str | None = None,
+        output: str | int | None = None,
         region: str | int | slice | Sequence[str | int | slice] | None = None,
         _shared: _Network | None = None,
     ) -> None:
@@ -304,9 +308,7 @@ class Model:
         self.network: Any = self._loaded.network
         self.path = path
         self.loading: Mapping[str, Any] = {}
-        if isinstance(class_names, str):
-            raise UserError(f"class_names takes a list of names, such as [{class_names!r}, ...]")
-        self.class_names = tuple(class_names) if class_names else None
+        self.class_names = names_in_order(class_names)
         self._shared = _network_of(self.network) if _shared is None else _shared
         self._explained = 0
         self._held: dict[str, Array] = {}
@@ -316,7 +318,7 @@ class Model:
         self.asked_layer = layer = None if layer is None else self._layer_name(layer)
         # What was asked for goes into files as JSON.
         self.asked_filters = plain(filters)
-        self.asked_output = output
+        self.asked_output = None if output is None else self._output_name(output)
         if isinstance(region, str | int | slice):
             region = (region,)
         self.asked_region = None if region is None else tuple(region)
@@ -329,9 +331,9 @@ class Model:
         self,
         layer: str | int | Any | None = None,
         filters: int | str | Sequence[int | str] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNames | None = None,
         *,
-        output: str | None = None,
+        output: str | int | None = None,
         region: Sequence[str | int | slice] | None = None,
     ) -> Model:
         """The same network with another target, the default one where nothing is said."""
@@ -339,7 +341,7 @@ class Model:
             self._loaded,
             layer=layer,
             filters=filters,
-            class_names=class_names or self.class_names,
+            class_names=self.class_names if class_names is None else class_names,
             path=self.path,
             output=output,
             region=region,
@@ -380,7 +382,8 @@ class Model:
         if labels is None or units is None or not len(samples):
             return False
         if samples.label_kind == "class":
-            return int(labels.min()) >= 0 and int(labels.max()) < units
+            some = np.asarray(labels)[has_class(np.asarray(labels))]
+            return bool(len(some)) and int(some.min()) >= 0 and int(some.max()) < units
         return samples.label_kind == "several" and labels.shape[1] == units
 
     def tallying(self, blank: list[str]) -> Model:
@@ -1141,6 +1144,19 @@ class Model:
         """Whether the target is a sum, a difference or a multiple rather than a layer's outputs."""
         return len(self._terms) > 1 or any(term.factor != 1 for term in self._terms)
 
+    def _output_name(self, output: Any) -> str:
+        """The name of an output that was asked for by name or by its place."""
+        if isinstance(output, str):
+            return output
+        names = self.output_names
+        try:
+            return names[operator.index(plain(output))]
+        except (TypeError, IndexError):
+            raise UserError(
+                f"the network has no output {shown(output)}; it has {numbered(len(names), 'output')}, "
+                f"by name or by place: {', '.join(f'{name} ({k})' for k, name in enumerate(names))}"
+            ) from None
+
     def _layer_name(self, layer: Any) -> str:
         """The name of a layer that was asked for by name, by its place, or as it is."""
         if isinstance(layer, str):
@@ -1336,11 +1352,27 @@ class Model:
 
     def _names_of(self, call: Call) -> tuple[str, ...] | None:
         """The names of a layer's classes; None where it has none, or the names are others'."""
-        default = self._default_layer()
-        if self.class_names is None or default is None or call is not self._call(default):
+        if self.class_names is None or call is not self._named:
             return None
-        wanted = 2 if self._is_two_classes(call) else self._units_of(call)
-        return self.class_names if len(self.class_names) == wanted else None
+        return self.class_names if len(self.class_names) == self._classes_of(call) else None
+
+    @property
+    def _named(self) -> Call | None:
+        """What gives the output that class names belong to: the target, if it is one, else the answer."""
+        default = self._default_layer()
+        answer = None if default is None else self._call(default)
+        ends = dict.fromkeys(self._calls)
+        target = next(iter(ends)) if len(ends) == 1 else None
+        if target not in self._learned_outputs.values() or answer is None:
+            return answer
+        # Of a sum or difference, the names tell by their number whose they are.
+        is_answers = len(self.class_names or ()) == self._classes_of(answer)
+        return answer if self._is_compound and is_answers else target
+
+    def _classes_of(self, call: Call) -> int | None:
+        return (
+            2 if self._channels(call) == 1 and self._is_two_classes(call) else self._channels(call)
+        )
 
     def _class_of(self, number: int, factor: float) -> int:
         """The number of the class, or filter, that an output stands for where it counts so much."""
@@ -1367,9 +1399,7 @@ class Model:
             try:
                 number = int(one) if isinstance(one, str) else operator.index(plain(one))
             except (ValueError, TypeError):
-                there = (
-                    f" There are: {', '.join(names)}." if names else " Classes have no names here."
-                )
+                there = f" There are: {', '.join(names)}." if names else self._nameless(call)
                 hint = nearest(str(one), names or ())
                 raise UserError(f"there is no class {one!r}.{hint}{there}") from None
         if is_two:
@@ -1383,6 +1413,16 @@ class Model:
             about = f"it has {units}, numbered 0 to {units - 1}" if units > 1 else "it has one, 0"
             raise UserError(f"the layer {call.name!r} has no output {number}: {about}")
         return number, 1.0
+
+    def _nameless(self, call: Call) -> str:
+        """Why a layer's outputs have no names, in a sentence."""
+        named = self._named
+        if self.class_names is None or named is None or named is call:
+            return " Classes have no names here."
+        return (
+            f" The class names are those of the network's output {named.name!r}, and the outputs of "
+            f"{call.name!r} have numbers."
+        )
 
     def _channels(self, call: Call) -> int | None:
         """How many channels or units a call's output has; None if its input's size decides."""
@@ -1627,11 +1667,18 @@ class Model:
         self, run: Compiled, arrays: Sequence[Array], shared: Sequence[Array] = ()
     ) -> list[Array]:
         """What something compiled gives; inputs that are too short are said to be."""
+        require_known(self._shared.graph, arrays[: len(self.inputs)])
         try:
             return list(run(*arrays, shared=shared))
         except tensorflow().errors.OpError as error:
-            raise UserError(f"the network cannot be computed: {complaint(error)}") from error
+            said = not_looked_up(self._shared.graph, self._ends, arrays[: len(self.inputs)])
+            raise UserError(
+                said or f"the network cannot be computed: {complaint(error)}"
+            ) from error
         except LayerError as error:
+            said = not_looked_up(self._shared.graph, self._ends, arrays[: len(self.inputs)])
+            if said is not None:
+                raise UserError(said) from error
             inputs = [one.shape[1:] for one in arrays[: len(self.inputs)]]
             wanted = enough(self._shared.graph, self._ends, self._explained, inputs)
             if wanted is None:

@@ -41,6 +41,7 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "in_words": samples.in_words,
         "input": samples.input,
         "others": list(samples.others),
+        "total": samples.total,
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
@@ -65,6 +66,7 @@ def unpack_samples(folder: Path) -> Samples:
         input=facts["input"],
         label_kind=facts["label_kind"],
         in_words=facts["in_words"],
+        total=facts.get("total"),
         others={
             name: _read(folder / f"other-{number}.npy")
             for number, name in enumerate(facts["others"])

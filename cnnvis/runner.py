@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
+from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
@@ -42,10 +43,10 @@ def run(
     images: Images | None = None,
     layer: str | None = None,
     filter: Filters | None = None,
-    output: str | None = None,
+    output: str | int | None = None,
     region: Sequence[str | int | slice] | None = None,
-    input: str | Sequence[str] | None = None,
-    class_names: Sequence[str] | None = None,
+    input: str | int | Sequence[str | int] | None = None,
+    class_names: ClassNames | None = None,
     custom: Sequence[str] = (),
     lambdas: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
@@ -81,7 +82,7 @@ def run(
     images
         Which images of the data; all of them by default. Places (whole numbers; negative ones count
         from the end), a mask that holds True or False for each image, a slice, a range; or text, as
-        it is typed: ``"0-5"`` (with 5), ``"20:40:2"`` (without 40), ``"label=sweep"``,
+        it is typed: ``"0-5"`` (with 5), ``"0-5 8"``, ``"20:40:2"`` (without 40), ``"label=sweep"``,
         ``"predicted=sweep"``, ``"right"``, ``"wrong"``, ``"all"``. Of several, places are united,
         and conditions narrow them down; one of those with the same key must hold.
     layer
@@ -91,15 +92,18 @@ def run(
         Which outputs of that layer, by number or class name; several are added up. By default the
         class predicted for each image where the layer is the network's last, else output 0.
     output
-        Which of the network's outputs to explain, where it has several and no layer is named.
+        Which of the network's outputs to explain, where it has several and no layer is named: its
+        name or its place among them.
     region
         For a layer with spatial axes: over which positions its outputs are averaged, a position or
         a range (``"10:20"``) for each axis. By default over all.
     input
-        Which of the network's inputs get a map, where it has several; all of them by default.
+        Which of the network's inputs get a map, where it has several, by name or by place; all of
+        them by default.
     class_names
         The names of the classes in the network's order, where the data do not hold them; labels in
-        words, such as folders' names, are matched to them by name.
+        words, such as folders' names, are matched to them by name. A list, or a dict that numbers
+        the names from 0 on, such as ``class_indices`` of Keras's generators.
     custom, lambdas, input_shape, architecture
         What a model's file lacks; see `load_model`.
     trust_model
@@ -152,6 +156,7 @@ def run(
     # What costs nothing to check is checked before anything is loaded.
     chosen = checked(plugin, options)
     selection = None if images is None else selection_of(images)
+    class_names = names_in_order(class_names)
     side = {
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from cnnvis import labels as labelling
-from cnnvis.errors import UserError, nearest
+from cnnvis.class_names import ClassNames, names_in_order
+from cnnvis.errors import UserError, nearest, numbered
 from cnnvis.image_selection import Images, Selection, selection_of
-from cnnvis.labels import Group, LabelKind, Labels, labels_of
+from cnnvis.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.labels import class_name as class_name
 from cnnvis.lazy import Array as Array
 from cnnvis.lazy import ArrayLike as ArrayLike
@@ -48,11 +49,13 @@ class Samples:
         The inputs, sample axis first: an array, or something that reads itself when it is indexed
         (a memory map, a folder of pictures).
     labels
-        What is known of each sample, or None: the number of its class, (n,) whole numbers; 0 or 1
-        for each of several labels, (n, k) int8; a number or several, the answers of a regression,
-        (n,) or (n, k) floats; or a label for each of its positions, (n, ...), which may be
-        something that reads itself when it is indexed. One column may be given for (n,); one-hot
-        rows, smoothed or not, for classes; words, or lists of words, which then are `class_names`.
+        What is known of each sample, or None: the number of its class, (n,) whole numbers, or
+        floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a
+        number or several, the answers of a regression, (n,) or (n, k) floats; or a label for each
+        of its positions, (n, ...), which may be something that reads itself when it is indexed. One
+        column may be given for (n,); one-hot rows, smoothed or not, for classes; words, or lists of
+        words, which then are `class_names`; a pandas frame of 0 and 1, whose columns then are
+        `class_names`.
     names
         A name for each sample, such as its file's, or None.
     class_names
@@ -75,6 +78,9 @@ class Samples:
         Whether the labels were given in words and stand for no class of a network yet: then
         `class_names` is their vocabulary in alphabetical order, and a label's number is a place in
         it.
+    total
+        How many samples the whole data set holds, of which these may be some; None where that is not
+        known.
     reading
         How a reader read the source, and how else it could have; None where that is not known.
 
@@ -97,6 +103,7 @@ class Samples:
     label_kind: LabelKind | None = None
     in_words: bool = False
     reading: Reading | None = None
+    total: int | None = None
 
     @classmethod
     def of(
@@ -167,15 +174,27 @@ class Samples:
             )
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
+            object.__setattr__(self, "total", len(self))
+        object.__setattr__(self, "class_names", names_in_order(self.class_names))
         if self.labels is not None:
-            self._understand(labels_of(self.labels, self.label_kind))
+            columns = column_names(self.labels)
+            self._understand(labels_of(self.labels, self.label_kind), columns)
         for what, values in (("labels", self.labels), ("names", self.names)):
             count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
             if count not in (None, len(self)):
-                raise UserError(f"the data hold {len(self)} inputs but {count} {what}")
+                raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
 
-    def _understand(self, found: Labels) -> None:
+    def _understand(self, found: Labels, columns: tuple[str, ...] | None) -> None:
         """Keep labels in the form that they have here, whatever form they were given in."""
+        names = self.class_names
+        if columns is not None and found.words is None and found.kind in ("class", "several"):
+            object.__setattr__(self, "class_names", columns)
+            object.__setattr__(self, "labels", found.values)
+            object.__setattr__(self, "label_kind", found.kind)
+            if names is not None:
+                object.__setattr__(self, "labels", self.named(names).labels)
+                object.__setattr__(self, "class_names", names)
+            return
         values, words = found.values, found.words
         if words is not None and self.class_names is None:
             object.__setattr__(self, "class_names", words)
@@ -281,7 +300,7 @@ class Samples:
             self.labels, self.label_kind, name, self.class_names, in_words=self.in_words
         )
 
-    def named(self, class_names: Sequence[str]) -> Samples:
+    def named(self, class_names: ClassNames) -> Samples:
         """The same samples with these names of a network's classes, labels matched to them by name.
 
         Labels in words, and labels whose numbers have names, get the numbers that the classes have
@@ -292,7 +311,9 @@ class Samples:
         UserError
             If two classes have one name, or only some of the labels' names are names of classes.
         """
-        names, own = tuple(class_names), self.class_names
+        names, own = names_in_order(class_names), self.class_names
+        if names is None:
+            return self
         twice = [name for place, name in enumerate(names) if name in names[:place]]
         if twice:
             raise UserError(f"two classes have the name {twice[0]!r}; each needs one of its own")
@@ -311,8 +332,9 @@ class Samples:
             return labelling.renumbered(labels, kind, order, count)
         if order == list(range(len(order))):
             return labels
-        known = kind == "class" and not (len(labels) and labels.max() >= len(order))
-        if not known or labels.min(initial=0) < 0:
+        some = labels[labelling.has_class(labels)] if kind == "class" else labels
+        known = kind == "class" and some.max(initial=0) < len(order)
+        if not known or some.min(initial=0) < 0:
             raise UserError(
                 f"the labels' numbers stand for the classes {labelling.words_of(self.class_names or ())}, "
                 "the names are in another order, and "
@@ -431,11 +453,12 @@ class Samples:
             if _fits(with_channel, input_shape):
                 return samples._reshaped((len(self), *with_channel))
         if self.labels is None and _fits(found, input_shape):
-            return replace(samples._reshaped((1, *found)), names=None, indices=np.arange(1))
+            whole = samples._reshaped((1, *found))
+            return replace(whole, names=None, indices=np.arange(1), total=1)
         remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
         raise UserError(
             f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
-            f"for one image, and the data are {len(self)} images of shape {_shape(found[1:])}"
+            f"for one image, and the data are {numbered(len(self), 'image')} of shape {_shape(found[1:])}"
             f"{f'; {remedy}' if remedy else ''}"
         )
 

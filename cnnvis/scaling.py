@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from cnnvis.agreement import agreement_of, answered_classes
-from cnnvis.class_orders import SURE, Hits
+from cnnvis.agreement import agreement_of
+from cnnvis.class_orders import SURE, hits_of
 from cnnvis.errors import UserError
 from cnnvis.model import Model
 from cnnvis.samples import Array, Samples
@@ -90,41 +90,69 @@ def _short(value: object) -> str:
 
 
 def _by_labels(model: Model, samples: Samples, x: Array) -> str | None:
-    """Which other scale makes far more labels right than the present one, and than chance would."""
-    right = _right(model, samples, x)
-    if right is None:
-        return None
+    """Which other scale makes far more labels right than the present one, and than chance would.
+
+    With the classes in their order, or else in any.
+    """
     others = samples.reading.others if samples.reading is not None else {}
     ways = others or SCALES
-    tried = {name: _right(model, samples, scale(x)) or 0 for name, scale in ways.items()}
+    now = model.predict(x)
+    answers = {name: model.predict(scale(x)) for name, scale in ways.items()}
+    right = _right(model, samples, now)
+    tried = {name: _right(model, samples, one) or 0 for name, one in answers.items()}
     best = max(tried.values())
     fitting = [name for name in tried if tried[name] == best]
-    if best - right <= max(3, 0.1 * len(x)):
+    margin = max(3, 0.1 * len(x))
+    with_ = "with " if others else ""
+    orders = _with_orders(model, samples, now, answers)
+    most = max(orders.values(), default=0)
+    if most - max(best, right or 0) > margin:
+        which = " or ".join(name for name in orders if orders[name] == most)
+        found = "" if right is None else f"{right} of {len(x)} are right as they are, and "
+        return (
+            "the data seem to be scaled in another way than the network expects, and the classes to "
+            f"be in another order: {found}{most} of {len(x)} {with_}{which}, in the order that cnnvis "
+            f"doctor tells {'with that option' if others else 'of data scaled so'}"
+        )
+    if right is None or best - right <= margin:
         return None
-    if _is_by_chance(model, samples, ways[fitting[0]](x), len(ways)):
+    if _is_by_chance(model, samples, answers[fitting[0]], len(ways)):
         return None
     return (
         f"the data seem to be scaled in another way than the network expects: {right} of {len(x)} "
-        f"are right as they are, and {best} {'with ' if others else ''}{' or '.join(fitting)}"
+        f"are right as they are, and {best} {with_}{' or '.join(fitting)}"
     )
 
 
-def _right(model: Model, samples: Samples, x: Array) -> int | None:
+def _right(model: Model, samples: Samples, answers: Array) -> int | None:
     """For how many samples all labels are right; None where they cannot be counted."""
     try:
-        return agreement_of(model, model.predict(x), samples).right
+        return agreement_of(model, answers, samples).right
     except UserError:
         return None
 
 
-def _is_by_chance(model: Model, samples: Samples, x: Array, tries: int) -> bool:
+def _with_orders(
+    model: Model, samples: Samples, now: Array, answers: Mapping[str, Array]
+) -> dict[str, int]:
+    """How many labels each scale makes right with the classes in another order, where one is sure."""
+    present = hits_of(model, now, samples)
+    # Where an order is found without another scale, the order is all that is wrong.
+    if samples.label_kind != "class" or present is None or present.better_order() is not None:
+        return {}
+    found = {}
+    for name, one in answers.items():
+        hits = hits_of(model, one, samples)
+        order = None if hits is None else hits.better_order(len(answers))
+        if hits is not None and order is not None:
+            found[name] = hits.right(order)
+    return found
+
+
+def _is_by_chance(model: Model, samples: Samples, answers: Array, tries: int) -> bool:
     """Whether one of several scales may make as many labels right without any sense."""
-    if samples.label_kind != "class" or samples.labels is None:
-        return False
-    answers = model.predict(x)
-    count = max(answers.shape[-1], 2)
-    hits = Hits.of_classes(np.asarray(samples.labels), answered_classes(model, answers), count)
-    return hits.by_chance() * tries > SURE
+    hits = hits_of(model, answers, samples) if samples.label_kind == "class" else None
+    return hits is not None and hits.by_chance() * tries > SURE
 
 
 def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:

@@ -10,7 +10,9 @@ from typing import Any
 
 from cnnvis import demo
 from cnnvis._tensorflow import keras
+from cnnvis.class_names import ClassNames
 from cnnvis.errors import UserError
+from cnnvis.graph import Shape
 from cnnvis.in_hand import samples_in
 from cnnvis.model import Model
 from cnnvis.options import checked, options_of
@@ -30,8 +32,8 @@ def load_model(
     *,
     layer: str | int | None = None,
     filter: int | str | Sequence[int | str] | None = None,
-    class_names: Sequence[str] | None = None,
-    output: str | None = None,
+    class_names: ClassNames | None = None,
+    output: str | int | None = None,
     region: Sequence[str | int | slice] | None = None,
     **options: Any,
 ) -> Model:
@@ -56,8 +58,8 @@ def load_model(
     UserError
         If there is no such file, no loader takes it, or it holds what must not be run.
     """
-    target = {"layer": layer, "filters": filter, "output": output, "region": region}
-    target["class_names"] = class_names
+    target: dict[str, Any] = {"layer": layer, "filters": filter, "output": output}
+    target |= {"region": region, "class_names": class_names}
     return model_of(path, target, {}, options)
 
 
@@ -121,7 +123,7 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     return model
 
 
-def samples_of(data: Any, options: PluginOptions, inputs: int | None = None) -> Samples:
+def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:
     """`Samples` from whatever stands for them: a file, or what a program has in hand.
 
     Parameters
@@ -129,7 +131,7 @@ def samples_of(data: Any, options: PluginOptions, inputs: int | None = None) -> 
     options
         Options of readers, by their names.
     inputs
-        How many inputs the network takes, where that is known; see `cnnvis.in_hand.samples_in`.
+        The shapes of what the network takes, where they are known; see `cnnvis.in_hand.samples_in`.
     """
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA
@@ -140,7 +142,7 @@ def samples_of(data: Any, options: PluginOptions, inputs: int | None = None) -> 
 
 
 def read_samples(
-    path: PathName, *, class_names: Sequence[str] | None = None, **options: Any
+    path: PathName, *, class_names: ClassNames | None = None, **options: Any
 ) -> Samples:
     """Read data from a file or folder; nothing in it is run.
 
@@ -164,4 +166,4 @@ def read_samples(
     with progress(f"reading {path.name}"):
         samples: Samples = plugin(path, **checked(plugin, options))
     samples = replace(samples, path=path)
-    return samples.named(class_names) if class_names else samples
+    return samples if class_names is None else samples.named(class_names)

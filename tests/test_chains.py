@@ -108,6 +108,60 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 
 
+def test_averages_over_several_targets_are_told(classifier: Any, images: Any) -> None:
+    saliency = ("saliency", {"gradient": None})
+    targets = cnnvis.run("saliency", classifier, data=images, gradient=None).targets
+    several = len(set(map(str, targets)))
+    assert several > 1
+    steps: list[Any] = [saliency, ("average", {"by": "all"})]
+    (found,) = cnnvis.chain(classifier, steps, data=images)
+    (said,) = [note for note in found.notes if "several targets" in note]
+    assert said.startswith("the mean of 'all' is over maps of several targets (")
+    assert said.endswith("; --class NAME explains the same for all")
+    assert all(str(target) in said for target in targets)
+    for same in ({"filter": 1}, {}):
+        steps[1] = ("average", {"by": "all" if same else "prediction"})
+        (found,) = cnnvis.chain(classifier, steps, data=images, **same)
+        assert not any("several targets" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("u\nv\nu\nv\nu\nv\nw", ""),
+        ("u\r\nv\r\nu\r\nv\r\nu\r\nv\r\nw\r\n", ""),
+        ("group\nu\nv\nu\nv\nu\nv\nw\n", "holds 8 lines, the first of them 'group', .* 7 images"),
+        ("u\nv\nu\nv\nu\nv\nw\n\n", "holds 8 lines"),
+    ],
+)
+def test_a_file_of_groups_has_a_line_for_each_image(
+    classifier: Any, images: Any, tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "groups.txt").write_bytes(text.encode())
+    steps: list[Any] = ["saliency", ("count", {"by": str(tmp_path / "groups.txt")})]
+    for chosen, counts in ((None, [3, 3, 1]), ([0, 1, 2], [2, 1])):
+        if sentence:
+            with pytest.raises(cnnvis.UserError, match=sentence):
+                cnnvis.chain(classifier, steps, data=images, images=chosen)
+            continue
+        (found,) = cnnvis.chain(classifier, steps, data=images, images=chosen)
+        assert found.table is not None and found.table["images"] == counts
+
+
+def test_two_results_of_selected_images(classifier: Any, images: Any) -> None:
+    labels = [0, 1, 0, 1, 0, 1, 2]
+    saliency = ("saliency", {"gradient": None})
+    some: list[Any] = [saliency, ("select", {"label": "0"}), "grad-cam"]
+    with pytest.raises(
+        cnnvis.UserError, match="different images, the first of 0, 2, 4 and the second"
+    ):
+        cnnvis.chain(classifier, [*some, ("select", {"label": "1"}), "add"], data=(images, labels))
+    (found,) = cnnvis.chain(
+        classifier, [*some, ("select", {"label": "0"}), "add"], data=(images, labels)
+    )
+    assert found.indices is not None and found.indices.tolist() == [0, 2, 4]
+
+
 WRONG: list[tuple[list[Any], str]] = [
     (["average"], r"step 1, average, takes a result, and there is none yet: put a technique"),
     (["saliency", "multiply"], r"step 2, multiply, .*there is only that of saliency"),

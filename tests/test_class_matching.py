@@ -235,8 +235,75 @@ def test_labels_without_names_in_another_order(keras: Any) -> None:
     y = np.repeat([0, 1, 2], 6)
     x = np.array(COLOURS)[y][:, None, None] * np.ones((18, 8, 8, 3))
     report = cnnvis.doctor(_sorter(keras, (2, 0, 1)), data=(x, y))
-    assert "if label 0 for class 1, 1 for class 2, 2 for class 0 stands" in report.warnings[0]
-    assert "number them as these" in report.warnings[0]
+    sentence = (
+        "18 of 18 labels are right if label 0 means class 1, label 1 means class 2 and label 2 means "
+        "class 0, and 0 are right as they are numbered: the labels seem to be numbered otherwise than "
+        "the network's classes; number them so"
+    )
+    assert report.warnings == (sentence,)
+    # Other names number no label anew, so none are advised.
+    named = cnnvis.doctor(_sorter(keras, (2, 0, 1)), data=(x, y), class_names=["b", "r", "g"])
+    assert "label 2 means class 0 ('b')" in named.warnings[0]
+    assert "--class-names" not in named.warnings[0]
+    right = cnnvis.doctor(_sorter(keras, (2, 0, 1)), data=(x, np.array([1, 2, 0])[y]))
+    assert right.warnings == () and _right(right) == 18
+
+
+def test_columns_in_another_order(keras: Any) -> None:
+    y = np.repeat([0, 1, 2], 6)
+    x = np.array(COLOURS)[y][:, None, None] * np.ones((18, 8, 8, 3))
+    network, hot = _sorter(keras, (2, 0, 1)), np.eye(3)[y]
+    (warning,) = cnnvis.doctor(network, data=(x, hot)).warnings
+    assert "if label 0 means class 1, label 1" in warning and "--class-names" not in warning
+    frame = pytest.importorskip("pandas").DataFrame(hot, columns=["red", "green", "blue"])
+    (warning,) = cnnvis.doctor(network, data=(x, frame)).warnings
+    assert warning.endswith("--class-names blue red green")
+    mended = cnnvis.doctor(network, data=(x, frame), class_names=["blue", "red", "green"])
+    assert mended.warnings == () and _right(mended) == 18
+
+
+def test_another_order_and_another_scale_at_once(keras: Any, typed: Typed, tmp_path: Path) -> None:
+    """Each hides the other: what the scale is shows only in the right order."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(3, 1, activation="relu", name="hidden"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, "softmax", name="output"),
+        ]
+    )
+    # What is dark counts if it is below 0; of values from 0 to 255, or to 1, none is.
+    dark = [-np.eye(3)[None, None], np.full(3, -0.1)]
+    network.set_weights([*dark, -9 * np.eye(3)[:, [2, 0, 1]], np.array([0.0, 0, 0.1])])
+    network.save(tmp_path / "model.keras")
+    colours = [(200, 60, 60), (60, 200, 60), (60, 60, 200)]
+    _folder(tmp_path / "data", ["a red", "b green", "c blue"], 10, colours)
+    words = ["doctor", "model.keras", "-d", "data"]
+    done = typed(*words)
+    said = " ".join(done.stdout.split())
+    assert "10 of 30 are right as they are, and 30 of 30 with --pictures.preprocess tf" in said
+    words += ["--pictures.preprocess", "tf"]
+    done = typed(*words)
+    offered = re.search(r"30 of 30 labels are right .*(--class-names .*)", done.stdout)
+    assert offered is not None, done.stdout
+    done = typed(*words, *shlex.split(offered[1]))
+    assert "right: 30 of 30 labels (100.0%)" in done.stdout and "warning" not in done.stdout
+
+
+def test_labels_of_more_columns_than_the_network_has_outputs(keras: Any) -> None:
+    layers = keras.layers
+    network = keras.Sequential(
+        [layers.Input((3,)), layers.Dense(4, "relu"), layers.Dense(3, "sigmoid", name="tags")]
+    )
+    x = np.eye(3, dtype=np.float32)
+    for columns in (4, 2):
+        y = np.triu(np.ones((3, columns), int))
+        found = cnnvis.run("saliency", network, data=(x, y), backprop=None)
+        sentence = f"there are {columns} labels for each image, and 'tags' has 3 outputs"
+        assert any(sentence in note for note in found.notes)
+    found = cnnvis.run("saliency", network, data=(x, np.triu(np.ones((3, 3), int))), backprop=None)
+    assert not any("labels for each image" in note for note in found.notes)
 
 
 def test_several_labels_in_words(keras: Any) -> None:

@@ -60,9 +60,43 @@ def test_overlap_counts_the_strongest(maps: Any) -> None:
     other[0, 1:3, :5] = 1 + np.arange(10).reshape(2, 5)
     found = cnnvis.compare(_explanation(one), _explanation(other), top=10)
     assert found.measures["overlap"] == pytest.approx([0.5])
-    assert cnnvis.compare(_explanation(one), _explanation(other), top=100).in_all["overlap"] == 1
+    # Zeros are not strong, however many places are asked for.
+    assert cnnvis.compare(_explanation(one), _explanation(other), top=100).in_all["overlap"] == 0.5
     with pytest.raises(cnnvis.UserError, match="top is 0"):
         cnnvis.compare(_explanation(one), _explanation(other), top=0)
+
+
+def _overlap(one: Any, other: Any, top: float = 10) -> float:
+    found = cnnvis.compare(_explanation(one[None]), _explanation(other[None]), top=top)
+    return float(found.measures["overlap"][0])
+
+
+@pytest.mark.parametrize("lit", [1, 7, 20, 40, 100])
+@pytest.mark.parametrize("levels", [1, 3, 1000])
+@pytest.mark.parametrize("top", [1, 10, 30])
+def test_overlap_of_maps_with_zeros_and_ties(lit: int, levels: int, top: float) -> None:
+    rng = np.random.default_rng(lit + levels)
+    one, other, apart = (np.zeros(400) for _ in range(3))
+    for a, at in ((one, rng.permutation(200)), (other, rng.permutation(200))):
+        a[at[:lit]] = rng.integers(1, levels + 1, lit) * rng.choice([-1, 1], lit)
+    apart[200 + rng.permutation(200)[:lit]] = 1
+    assert _overlap(one, one, top) == pytest.approx(1)
+    assert _overlap(one, apart, top) == 0
+    found, order = _overlap(one, other, top), rng.permutation(400)
+    assert 0 <= found <= 1
+    assert _overlap(other, one, top) == pytest.approx(found)
+    assert _overlap(one[order], other[order], top) == pytest.approx(found)
+
+
+def test_overlap_where_few_places_have_values() -> None:
+    one, other = np.zeros((10, 10)), np.zeros((10, 10))
+    one[9, 9], other[0, :4] = 1, 1
+    assert _overlap(one, other) == 0
+    other[9, 9] = 1
+    assert _overlap(one, other) == pytest.approx(1 / 5)
+    flat = np.ones((10, 10))
+    assert _overlap(flat, flat) == pytest.approx(1)
+    assert _overlap(one, flat) == pytest.approx(0.1 / 10)  # of ten weights of a tenth, one counts
 
 
 def test_scaled_maps_of_another_unit_are_the_same(maps: Any) -> None:
@@ -217,3 +251,14 @@ def test_a_renderer_that_fails_costs_no_numbers(typed: Any, tmp_path: Path) -> N
     assert done.returncode == 1 and "ValueError: no ink" in done.stderr
     assert "pearson" in done.stdout
     assert "a.mine" not in done.stdout and not (tmp_path / "a.mine").exists()
+
+
+def test_groups_are_compared_by_their_names() -> None:
+    maps = np.random.default_rng(0).normal(size=(3, 6, 5))
+    one = cnnvis.Explanation(maps, groups=("a", "b", "c"))
+    other = cnnvis.Explanation(maps[[2, 0]], groups=("c", "a"))
+    found = cnnvis.compare(one, other)
+    assert found.first.groups == found.second.groups == ("a", "c")
+    assert found.in_all["largest"] == 0
+    with pytest.raises(cnnvis.UserError, match="of different groups, a, b, c and x, y, so there"):
+        cnnvis.compare(one, cnnvis.Explanation(maps[:2], groups=("x", "y")))

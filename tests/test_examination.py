@@ -165,3 +165,10 @@ def test_the_reference_models(reference: Path) -> None:
     report = cnnvis.doctor(seed / "introgression_32x32.h5", data=scaled)
     assert report.fit is not None and report.fit.right == 66
     assert "97 times 255" in report.warnings[0]
+
+
+def test_what_does_not_fit_is_said_once(typed: Any, classifier: Any, tmp_path: Path) -> None:
+    classifier.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", X=np.ones((1, 3, 3, 7)))
+    done = typed("doctor", "model.keras", "-d", "data.npz")
+    assert done.stdout.count("do not fit") == 1 and "1 sample of shape" in done.stdout, done.stdout

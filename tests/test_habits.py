@@ -70,6 +70,67 @@ def test_words_in_place_of_lists(classifier: Any, images: Any, tmp_path: Path) -
     assert whole.any()
 
 
+@pytest.mark.parametrize("made", ["numbers", "names", "array", "index", "tensor", "bytes", "yield"])
+def test_class_names_in_any_form_that_has_an_order(classifier: Any, images: Any, made: str) -> None:
+    import tensorflow as tf
+
+    pandas = pytest.importorskip("pandas")
+    names = [f"kind {number}" for number in range(classifier.output_shape[-1])]
+
+    def given() -> Any:
+        return {
+            "numbers": {name: number for number, name in reversed(list(enumerate(names)))},
+            "names": dict(reversed(list(enumerate(names)))),
+            "array": np.array(names),
+            "index": pandas.Index(names),
+            "tensor": tf.constant(names),
+            "bytes": [name.encode() for name in names],
+            "yield": (name for name in names),
+        }[made]
+
+    model = cnnvis.load_model(classifier, class_names=given())
+    assert (
+        model.class_names
+        == tuple(names)
+        == cnnvis.Model(classifier, class_names=given()).class_names
+    )
+    settings = {"data": images, "filter": "kind 1", "images": [0]}
+    found = cnnvis.run("saliency", classifier, class_names=given(), backprop=None, **settings)
+    assert "kind 1" in str(found.target)
+    (found,) = cnnvis.chain(
+        classifier, [("saliency", {"backprop": None})], class_names=given(), **settings
+    )
+    assert "kind 1" in str(found.target)
+    both = cnnvis.compare("saliency", "grad-cam", classifier, class_names=given(), **settings)
+    assert "kind 1" in both.titles[0]
+    assert cnnvis.doctor(classifier, data=images, class_names=given()).fit is not None
+    assert cnnvis.Samples.of(images, class_names=given()).class_names == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"ant", "bee", "cat"}, "the set .*, which has no order; give a list of the names"),
+        ("abc", r"class_names takes a list of names, such as \['abc', ...\]"),
+        ({"ant": 1, "bee": 2, "cat": 3}, "must number every class from 0 on"),
+        (["ant", None, "cat"], "class_names holds None, which is no name"),
+        (3, "class_names is 3, and must be a list of names"),
+    ],
+)
+def test_what_names_no_classes(classifier: Any, images: Any, given: Any, sentence: str) -> None:
+    settings = {"data": images, "class_names": given}
+    for call in (
+        lambda: cnnvis.run("saliency", classifier, **settings),
+        lambda: cnnvis.chain(classifier, ["saliency"], **settings),
+        lambda: cnnvis.compare("saliency", "grad-cam", classifier, **settings),
+        lambda: cnnvis.doctor(classifier, **settings),
+        lambda: cnnvis.load_model(classifier, class_names=given),
+        lambda: cnnvis.Samples.of(images, class_names=given),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            call()
+
+
 def test_predictions_of_several_inputs(keras: Any) -> None:
     a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
     joined = keras.layers.Concatenate()([a, b])
@@ -290,3 +351,187 @@ def test_data_as_nested_as_the_inputs(keras: Any) -> None:
     data = {"eyes": {"r": np.ones((4, 2), np.float32), "l": np.ones((4, 3), np.float32)}}
     found = cnnvis.run("saliency", network, data=data, backprop=None)
     assert (found.input, found.array.shape) == ("eyes/l", (4, 3))
+
+
+def test_columns_of_labels_are_the_names_of_classes(classifier: Any, images: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    count = classifier.output_shape[-1]
+    rows = np.eye(count)[np.arange(len(images)) % count]
+    names = [f"kind {number}" for number in reversed(range(count))]
+    hot = pandas.DataFrame(rows, columns=names)
+    found = cnnvis.run("saliency", classifier, data=(images, hot), backprop=None)
+    assert found.samples is not None and found.samples.class_names == tuple(names)
+    assert found.samples.label_kind == "class" and found.labels is not None
+    assert found.labels.tolist() == rows.argmax(axis=1).tolist()
+    # In another order, they are matched by name.
+    other = sorted(names)
+    found = cnnvis.run("saliency", classifier, data=(images, hot), backprop=None, class_names=other)
+    assert found.labels is not None
+    assert [other[one] for one in found.labels] == [names[one] for one in rows.argmax(axis=1)]
+    samples = cnnvis.Samples.of(images, hot, class_names=other)
+    assert samples.labels is not None and samples.labels.tolist() == found.labels.tolist()
+    several = pandas.DataFrame(np.minimum(rows + rows[::-1], 1).astype(int), columns=names)
+    samples = cnnvis.Samples.of(images, several)
+    assert (samples.label_kind, samples.class_names) == ("several", tuple(names))
+    assert not samples.in_words
+    numbers = cnnvis.Samples.of(
+        images, pandas.DataFrame(rows * 1.5 + 0.1 * rows[::-1], columns=names)
+    )
+    assert (numbers.label_kind, numbers.class_names) == ("number", None)
+
+
+def test_a_data_set_of_keras_knows_the_names_of_its_folders(keras: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("zebra", "ant"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.new("L", (6, 5), 40 * number).save(tmp_path / name / f"{number}.png")
+    data = keras.utils.image_dataset_from_directory(
+        tmp_path, image_size=(5, 6), color_mode="grayscale", shuffle=False, verbose=False
+    )
+    layers = keras.layers
+    network = keras.Sequential(
+        [keras.Input((5, 6, 1)), layers.Flatten(), layers.Dense(2, "softmax", name="output")]
+    )
+    found = cnnvis.run("saliency", network, data=data, backprop=None)
+    assert found.samples is not None and found.samples.class_names == ("ant", "zebra")
+    found = cnnvis.run("saliency", network, data=data, backprop=None, class_names=["zebra", "ant"])
+    assert found.labels is not None and found.labels.tolist() == [1, 1, 0, 0]
+
+
+def _two_inputs(keras: Any, structure: Any) -> Any:
+    a, b = keras.Input((4, 4, 1), name="a"), keras.Input((3,), name="b")
+    hidden = keras.layers.Concatenate()([keras.layers.Flatten()(a), b])
+    return keras.Model(structure(a, b), keras.layers.Dense(2, "softmax", name="output")(hidden))
+
+
+@pytest.mark.parametrize("nested", ["tuple", "list", "lists", "tuple of lists"])
+def test_inputs_as_keras_takes_them(keras: Any, nested: str) -> None:
+    structure: Any = {
+        "tuple": lambda a, b: (a, b),
+        "list": lambda a, b: [a, b],
+        "lists": lambda a, b: [[a], [b]],
+        "tuple of lists": lambda a, b: ([a], [b]),
+    }[nested]
+    network = _two_inputs(keras, structure)
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(5, 4, 4, 1)).astype(np.float32)
+    b = rng.normal(size=(5, 3)).astype(np.float32)
+    data = structure(a, b)
+    said = network.predict(data, verbose=0).argmax(axis=1)
+    found = cnnvis.run("saliency", network, data=data, backprop=None)
+    assert found.array.shape == (5, 4, 4) and found.labels is None
+    assert [target.filters for target in found.targets] == [(one,) for one in said]
+    assert found.other_inputs[0].array.shape == (5, 3)
+    labelled = cnnvis.run("saliency", network, data=(data, said), backprop=None)
+    np.testing.assert_array_equal(labelled.array, found.array)
+    assert labelled.labels is not None and labelled.labels.tolist() == said.tolist()
+    assert cnnvis.doctor(network, data=(data, said)).fit.right == 5  # type: ignore[union-attr]
+    with pytest.raises(
+        cnnvis.UserError, match=r"network takes 2 inputs, .* the data are one array"
+    ):
+        cnnvis.run("saliency", network, data=(a, said), backprop=None)
+
+
+def _sequences(keras: Any) -> Any:
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((None, 1)),
+            layers.Conv1D(4, 3, padding="same"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(3, "softmax", name="output"),
+        ]
+    )
+
+
+def test_elements_of_open_length_are_images(keras: Any) -> None:
+    import tensorflow as tf
+
+    network, x = _sequences(keras), np.random.default_rng(0).normal(size=(7, 20, 1))
+    slices = tf.data.Dataset.from_tensor_slices
+    open_end = tf.data.Dataset.from_generator(
+        lambda: iter(x), output_signature=tf.TensorSpec((None, 1))
+    )
+    labels = np.arange(7) % 3
+    expected = _maps(network, x)
+    for data in (slices(x), slices(x).batch(3), open_end, open_end.batch(2), slices((x, labels)),
+                 slices((x, labels)).batch(3), slices((x, np.eye(3)[labels]))):  # fmt: skip
+        np.testing.assert_allclose(_maps(network, data), expected, rtol=1e-5)
+
+
+def test_data_that_are_something_else(keras: Any) -> None:
+    import tensorflow as tf
+
+    network, x = _sequences(keras), np.zeros((5, 20, 1), np.float32)
+    slices, y = tf.data.Dataset.from_tensor_slices, np.zeros(5, int)
+    pair = r"a pair of inputs and labels is a tuple: data=\(X, y\)"
+    for data, sentence in (
+        ([x, y], pair),
+        ([x, y.tolist()], pair),
+        ([x, np.eye(3)[y]], pair),
+        ((x, {"kind": y, "size": y}), r"a dict of 'kind', 'size', .* data=\(x, y\['kind'\]\)"),
+        (slices((x, {"kind": y, "size": y})), r"lambda x, y: \(x, y\['kind'\]\)"),
+        ((x, [y, y]), r"the labels are a list of 2 arrays, .* data=\(x, y\[0\]\)"),
+        (slices((x, (y, y))).batch(2), r"dataset\.map\(lambda x, y: \(x, y\[0\]\)\)"),
+        (tf.ragged.constant([[1.0, 2.0], [3.0]]), r"a RaggedTensor, .* such as x\.to_tensor\(\)"),
+        (tf.sparse.from_dense(x[..., 0]), r"a SparseTensor, .*tf\.sparse\.to_dense\(x\)"),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            cnnvis.run("saliency", network, data=data, backprop=None)
+
+
+def _two_outputs(keras: Any) -> Any:
+    layers = keras.layers
+    one = keras.Input((4, 4, 1), name="picture")
+    hidden = layers.Flatten(name="hidden")(layers.Conv2D(3, 3, activation="relu")(one))
+    kind, size = (
+        layers.Dense(units, "softmax", name=name)(hidden)
+        for units, name in ((3, "kind"), (2, "size"))
+    )
+    return keras.Model(one, [kind, size])
+
+
+def test_class_names_belong_to_the_output_that_is_explained(keras: Any) -> None:
+    network, names = _two_outputs(keras), {"class_names": ["small", "large"]}
+    data = np.random.default_rng(0).normal(size=(4, 4, 4, 1)).astype(np.float32)
+    expected = _maps(network, data, output="size", filter="large", **names)
+    for asked in (
+        {"layer": "size", "filter": "large"},
+        {"layer": "size[large]"},
+        {"output": 1, "filter": "large"},
+        {"output": np.int64(-1), "filter": "large"},
+    ):
+        found = cnnvis.run("saliency", network, data=data, backprop=None, **names, **asked)
+        assert found.target == "size[large]"
+        np.testing.assert_array_equal(found.array, expected)
+    apart = _maps(network, data, layer="size[large]-size[small]", **names)
+    np.testing.assert_array_equal(apart, _maps(network, data, layer="size[1]-size[0]"))
+    kinds = {"class_names": ["a", "b", "c"]}
+    sentence = "no class 'b'. The class names are those of the network's output 'kind', and the "
+    for layer in ("hidden[b]", "kind[b]-size[b]"):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _maps(network, data, layer=layer, **kinds)
+    with pytest.raises(
+        cnnvis.UserError, match=r"no output 2; it has 2 outputs, .*kind \(0\), size"
+    ):
+        _maps(network, data, output=2)
+
+
+def test_inputs_by_their_place(keras: Any) -> None:
+    network = _two_inputs(keras, lambda a, b: [a, b])
+    data = [np.ones((2, 4, 4, 1), np.float32), np.ones((2, 3), np.float32)]
+    for asked in (1, -1, [1], np.int64(1), "b"):
+        found = cnnvis.run("saliency", network, data=data, input=asked, backprop=None)
+        assert (found.input, found.other_inputs) == ("b", ())
+    for asked in (2, 0.5):
+        with pytest.raises(cnnvis.UserError, match=r"no input .* by its place: a \(0\), b \(1\)"):
+            cnnvis.run("saliency", network, data=data, input=asked, backprop=None)
+
+
+def test_one_image_is_no_images(classifier: Any, images: Any) -> None:
+    with pytest.raises(cnnvis.UserError, match="the data hold 1 image, which is image 0"):
+        _maps(classifier, images[:1], images=[4])
+    with pytest.raises(cnnvis.UserError, match="and the data are 1 image of shape"):
+        _maps(classifier, np.ones((1, 3, 3, 7)))

@@ -426,3 +426,17 @@ def test_mistakes_are_one_sentence(typed: Typed) -> None:
 def test_the_help_says_what_is_in_a_range(typed: Typed) -> None:
     text = " ".join(typed("run", "saliency", "--help").stdout.split())
     assert "ranges, 0-5 with 5" in text and "slices as in Python, 20:40:2 without 40" in text
+
+
+def test_several_words_in_one_text() -> None:
+    def places(images: Any) -> list[int]:
+        return selection_of(images).places_in(20).tolist()  # type: ignore[no-any-return]
+
+    assert places("0-2 8") == places(["0-2", 8]) == [0, 1, 2, 8]
+    assert places(["0-2 8", 3]) == [0, 1, 2, 8, 3]
+    found = selection_of("right 0-3")
+    assert [str(one) for one in found.conditions] == ["right"]
+    # A name may hold blanks.
+    assert [one.name for one in selection_of("label=wide 3").conditions] == ["wide 3"]
+    with pytest.raises(cnnvis.UserError, match="'0-2 foo' chooses no images"):
+        selection_of("0-2 foo")

@@ -38,7 +38,7 @@ MASKS = np.arange(48).reshape(3, 4, 4) % 3
         ([{"cow", "ape"}, {"ape"}, set()], "several", [[1, 1], [1, 0], [0, 0]], ("ape", "cow")),
         ([("a", "b"), ("b", "c")], "several", [[1, 1, 0], [0, 1, 1]], ("a", "b", "c")),
         ([["a", ""], ["b", "c"]], "several", [[1, 0, 0], [0, 1, 1]], ("a", "b", "c")),
-        ([None, "ape", "cow"], "several", [[0, 0], [1, 0], [0, 1]], ("ape", "cow")),
+        ([["ape"], None, ["cow", "ape"]], "several", [[1, 0], [0, 0], [1, 1]], ("ape", "cow")),
         ([[0, 2], [], [1]], "several", [[1, 0, 1], [0, 0, 0], [0, 1, 0]], None),
         ([0.5, 1.5, 2.0], "number", [0.5, 1.5, 2.0], None),
         (np.array([0.5, 1], object), "number", [0.5, 1.0], None),
@@ -56,6 +56,86 @@ def test_all_forms_of_labels(given: Any, kind: str, values: Any, words: Any) -> 
     samples = cnnvis.Samples(np.zeros((len(values), 4)), given)
     assert samples.label_kind == kind and samples.class_names == words
     assert samples.in_words is (words is not None)
+
+
+NAN = float("nan")
+
+
+class NAType:
+    """As pandas's missing value is called."""
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "values", "words"),
+    [
+        ([0, 1, None, 2], "class", [0, 1, NAN, 2], None),
+        ([0.0, 1.0, NAN, 2.0], "class", [0, 1, NAN, 2], None),
+        ([True, NAType(), False], "class", [1, NAN, 0], None),
+        ([[0.0], [NAN], [2.0]], "class", [0, NAN, 2], None),
+        ([None, "ape", "cow"], "class", [NAN, 0, 1], ("ape", "cow")),
+        (["cow", NAN, NAType(), "ape"], "class", [1, NAN, NAN, 0], ("ape", "cow")),
+        (["cow", np.float64(NAN), "ape"], "class", [1, NAN, 0], ("ape", "cow")),
+        ([[0, 1.0, 0], [NAN, NAN, NAN], [1, 0, 0]], "class", [1, NAN, 0], None),
+        ([0.5, NAN, 2.0], "number", [0.5, NAN, 2.0], None),
+        ([0.5, None, 2.0], "number", [0.5, NAN, 2.0], None),
+        ([None, None], "number", [NAN, NAN], None),
+    ],
+)
+def test_missing_labels_are_no_class(given: Any, kind: str, values: Any, words: Any) -> None:
+    samples = cnnvis.Samples(np.zeros((len(values), 4)), given)
+    assert (samples.label_kind, samples.class_names) == (kind, words)
+    np.testing.assert_array_equal(samples.labels, values)  # type: ignore[arg-type]
+    for place, value in enumerate(values):
+        one = samples[[place]]
+        assert one.label_kind == kind
+        if np.isnan(value):
+            assert one.label_name(0) == "none" and one.label_groups()[0][0][1] == "none"
+    np.testing.assert_array_equal(samples.labelled("none"), np.isnan(values))
+    if words is not None:
+        turned = samples.named(words[::-1])
+        assert [turned.label_name(i) for i in range(len(values))] == [
+            samples.label_name(i) for i in range(len(values))
+        ]
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+def test_a_network_is_asked_about_the_labels_that_there_are(
+    keras: Any, end: str, tmp_path: Path
+) -> None:
+    units = 2 if end == "softmax" else 1
+    layers = keras.layers
+    network = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4, "tanh"), layers.Dense(units, end, name="output")]
+    )
+    data = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    answers = network.predict(data, verbose=0)
+    said = answers.argmax(axis=1) if units == 2 else (answers[:, 0] > 0.5).astype(int)
+    labels: list[Any] = [*said.tolist()]
+    labels[2], labels[4] = None, 1 - labels[4]
+    words = [None if one is None else ("no", "yes")[one] for one in labels]
+    names = {"class_names": ("no", "yes")}
+    for held, settings in ((labels, {}), (words, names), (np.array(labels, float), {})):
+        asked = {"data": (data, held), **settings}
+        for chosen, places in (("right", [0, 1, 3, 5]), ("wrong", [4]), ("label=none", [2])):
+            found = cnnvis.run("saliency", network, images=chosen, backprop=None, **asked)
+            assert found.indices is not None and found.indices.tolist() == places
+        steps: list[Any] = [("saliency", {"backprop": None}), ("count", {"by": "prediction"})]
+        (count,) = cnnvis.chain(network, steps, **asked)
+        assert count.table is not None and sum(count.table["images"]) == 6
+        fit = cnnvis.doctor(network, **asked).fit
+        assert fit is not None and str(fit.agreement) == "4 of 5 labels (80.0%)"
+        kept = cnnvis.run(
+            "saliency",
+            network,
+            backprop=None,
+            into=tmp_path / f"{len(list(tmp_path.iterdir()))}",
+            **asked,
+        )
+        assert kept.labels is not None and np.isnan(kept.labels).tolist() == [
+            one is None for one in labels
+        ]
+    table = cnnvis.run("get-labels", None, data=(data, labels)).table
+    assert table is not None and table["label"][2:4] == ["none", labels[3]]
 
 
 def test_a_part_of_labels_is_what_the_whole_is() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.errors import complaint
 
 
 def test_the_default_target_is_the_layer_named_output(keras: Any) -> None:
@@ -126,6 +128,49 @@ def test_targets_that_are_not_there(
         _ = cnnvis.Model(
             classifier, layer=layer, filters=filters, class_names=["ape", "bee", "cow"]
         ).filters
+
+
+@pytest.mark.parametrize("compiled", ["graph", "eager", "xla"])
+@pytest.mark.parametrize("home", ["keras", "tf_keras"])
+@pytest.mark.parametrize("way", ["at once", "shifted", "of any length"])
+def test_numbers_that_an_embedding_does_not_have(compiled: str, home: str, way: str) -> None:
+    """Which layer, what it takes, and what it was given: the sentence is cnnvis's own."""
+    if compiled == "xla" and way == "shifted":
+        pytest.skip(
+            "XLA takes other numbers for them, and only inputs themselves are looked at before"
+        )
+    layers = importlib.import_module(home).layers
+    inputs = layers.Input((None if way == "of any length" else 12,), dtype="int32")
+    value = inputs - 1 if way == "shifted" else inputs
+    value = layers.Conv1D(4, 3, activation="relu", name="conv")(
+        layers.Embedding(20, 6, name="words")(value)
+    )
+    end = layers.Dense(2, name="output")(layers.GlobalMaxPooling1D()(value))
+    network = importlib.import_module(home).Model(inputs, end)
+    given = np.full((2, 12), 30)
+    said = (
+        r"the layer 'words' \(Embedding\) looks up whole numbers from 0 to 19, and was given "
+        f"{29 if way == 'shifted' else 30}; give it data with the numbers that it was trained with"
+    )
+    with cnnvis.computing(compile=compiled):
+        model = cnnvis.Model(network)
+        with pytest.raises(cnnvis.UserError, match=said):
+            model.predict(given)
+        with pytest.raises(cnnvis.UserError, match=said):
+            cnnvis.run("grad-cam", network, data=given, filter=0, penultimate="conv")
+        assert model.predict(given - 11).shape == (2, 2)
+
+
+def test_a_complaint_of_tensorflow_is_its_sentence_alone() -> None:
+    said = "indices[0,0] = 30 is not in [0, 20)"
+    node = "[[{{node words_1/GatherV2}}]] [Op:__inference_forward_1]"
+    for text in (
+        f"{{{{function_node __inference_<lambda>_310}}}} {said}",
+        f"Graph execution error:\n\nDetected at node words_1/GatherV2 defined at (most recent call "
+        f"last):\n<stack traces unavailable>\n{said}\n\t {node}",
+    ):
+        assert complaint(ValueError(text)) == said
+    assert complaint(ValueError("Graph execution error:")) == "Graph execution error:"
 
 
 def test_networks_without_a_graph_are_refused(keras: Any) -> None:

@@ -83,7 +83,7 @@ def test_groups_are_what_the_network_answers(three: Any, target: Any) -> None:
     (found,) = cnnvis.chain(three, steps, data=DATA, **target)
     assert found.groups == ("ape", "bee", "cow")
     assert found.titles == tuple(
-        f"mean of {name} ({count} images)" for name, count in zip(("ape", "bee", "cow"), (1, 3, 3), strict=True)
+        f"mean of {name} ({count} image{'s' if count > 1 else ''})" for name, count in zip(("ape", "bee", "cow"), (1, 3, 3), strict=True)
     )  # fmt: skip
     for mean, expected in zip(found.array, _means(maps, ANSWERS).values(), strict=True):
         np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-7)
@@ -168,7 +168,7 @@ def test_run_folders_keep_them_or_find_them_out_again(
     assert bytes_of[0] == bytes_of[1]
     (found,) = cnnvis.chain(three, steps, into=tmp_path / "kept", resume=True, **settings)
     (plain,) = cnnvis.chain(three, steps, data=DATA, layer=layer)
-    assert found.titles == plain.titles == ("mean of ape (1 images)", "mean of bee (3 images)", "mean of cow (3 images)")  # fmt: skip
+    assert found.titles == plain.titles == ("mean of ape (1 image)", "mean of bee (3 images)", "mean of cow (3 images)")  # fmt: skip
     np.testing.assert_allclose(found.array, plain.array, rtol=1e-5)
 
 

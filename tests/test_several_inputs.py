@@ -160,6 +160,21 @@ def test_techniques_that_change_their_inputs_say_whose_they_are(network: Any) ->
     np.testing.assert_allclose(found[5:], found[:5], rtol=1e-5, atol=1e-8)
 
 
+def test_the_doctor_looks_at_all_inputs(network: Any, typed: Any, tmp_path: Path) -> None:
+    fit = cnnvis.doctor(network, DATA).fit
+    assert fit is not None and fit.shape == DATA["left"].shape[1:]
+    found = {name: (shape, low, high) for name, shape, low, high in fit.others}
+    assert found == {
+        name: (one.shape[1:], pytest.approx(one.min()), pytest.approx(one.max()))
+        for name, one in DATA.items()
+        if name != "left"
+    }
+    network.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", **DATA)
+    shown = typed("doctor", tmp_path / "model.keras", "-d", tmp_path / "data.npz").stdout
+    assert "input right: of shape" in shown
+
+
 def test_what_is_done_with_a_result_is_done_for_all_inputs(network: Any, tmp_path: Path) -> None:
     found = cnnvis.run("saliency", network, data=DATA, filter=0)
     some = found[[3, 1]]

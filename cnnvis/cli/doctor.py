@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, numbered
 from cnnvis.examination import Fit, Report, doctor
 from cnnvis.explanation import Explanation
 from cnnvis.files import sha256
@@ -132,12 +132,16 @@ def _layers(report: Report) -> Explanation:
 def _print_fit(screen: console.Screen, fit: Fit) -> None:
     looked = "" if fit.examined == fit.samples else f", {fit.examined} of them looked at"
     text = (
-        f"{fit.samples} samples of shape {_shape(fit.shape)}{looked}, "
+        f"{numbered(fit.samples, 'sample')} of shape {_shape(fit.shape)}{looked}, "
         f"values from {fit.smallest:g} to {fit.largest:g}"
     )
     _say(screen, "data", text, "bold")
+    for name, shape, low, high in fit.others:
+        text = f"of shape {_shape(shape)}, values from {low:g} to {high:g}"
+        _say(screen, f"input {name}", text, "bold")
     if fit.problem is not None:
-        _say(screen, "the data do not fit", fit.problem, "bold red")
+        why = fit.problem.removeprefix("the data do not fit the model: ")
+        _say(screen, "the data do not fit", why, "bold red")
         return
     _say(screen, "the data fit", "the network takes them", "bold green")
     if fit.agreement is not None:

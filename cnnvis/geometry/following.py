@@ -97,9 +97,19 @@ def _asked(probe: Probe, origin: Origin, channel: int) -> Origin:
 
 
 def _alike(probe: Probe, origin: Origin) -> Origin:
-    """The same where nothing can be told: what keeps its shape keeps its places."""
+    """The same where nothing can be told: what keeps its shape keeps its places.
+
+    But not along axes over which it looks at all values, as what ranks them does.
+    """
     after = probe.sizes[probe.call.slots[probe.output]]
-    return origin if after == probe.sizes[probe.source] else unfollowed(after)
+    if after != probe.sizes[probe.source]:
+        return unfollowed(after)
+    try:
+        lost = probe.spread()
+    except UserError:  # it cannot be run by itself
+        return origin
+    windows = [None if axis in lost else Window(axis) for axis in range(len(after))]
+    return slid(origin, windows, after) if lost else origin
 
 
 def _beside(call: Call, origin: Origin) -> Windows | None:

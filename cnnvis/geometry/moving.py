@@ -82,7 +82,7 @@ def carried(probe: Probe, origin: Origin, channel: int) -> Origin | None:
         if run.axis is not None:
             low, high = fields[run.axis]
             fields[run.axis] = low + run.step * start, high + run.step * start
-    return Origin(tuple(axes), fields)
+    return Origin(tuple(axes), fields, origin.shifts)
 
 
 def _sources(probe: Probe, shape: Sequence[int]) -> Array | None:

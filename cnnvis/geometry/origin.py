@@ -76,10 +76,14 @@ class Origin:
     fields
         The receptive field of the value's first position: by the axis of the input, the first and
         the last position along it. Those of other positions lie further on by their steps.
+    shifts
+        Where else the same positions lie, each as how much further along axes of the input: a sum of
+        two crops lies in both.
     """
 
     axes: tuple[Positions, ...]
     fields: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    shifts: tuple[Mapping[int, float], ...] = ()
 
     @property
     def followed(self) -> tuple[int, ...]:
@@ -107,19 +111,81 @@ def unfollowed(sizes: Sequence[int]) -> Origin:
     return Origin(tuple(Positions((Run(size),)) for size in sizes))
 
 
+MOST = 15
+"""In how many further places a value may lie; of more, receptive fields hold those that are left."""
+
+
 def together(origins: Sequence[Origin], sizes: Sequence[int]) -> Origin:
     """Return the origin of a value that is made of several others, such as their sum.
 
-    Its receptive fields hold those of all of them.
+    Its receptive fields hold those of all of them that touch; the others are further places where it
+    lies. Along an axis where its parts run differently, such as a value and the same backwards, it
+    has no positions.
     """
     first, *rest = [one for one in origins if one.followed] or [unfollowed(sizes)]
-    axes, fields = list(first.axes), dict(first.fields)
+    axes, fields, shifts = list(first.axes), dict(first.fields), list(first.shifts)
     for other in rest:
         for place, its in enumerate(other.axes):
-            if all(run.axis is None for run in axes[place].runs):
+            if axes[place].size < its.size or all(run.axis is None for run in axes[place].runs):
                 axes[place] = its
-        for axis in other.followed:
+            elif axes[place].size == its.size and not _runs_alike(axes[place], its):
+                axes[place] = Positions((Run(its.size),))
+        apart = {} if len(shifts) >= MOST else _apart(fields, other, first.followed)
+        for axis in set(other.followed) - set(apart):
             low, high = other.fields[axis]
             before = fields.get(axis, (low, high)) if axis in first.followed else (low, high)
             fields[axis] = min(low, before[0]), max(high, before[1])
-    return Origin(tuple(axes), fields)
+        further = [apart, *(_added(apart, one) for one in other.shifts)]
+        shifts += [one for one in further if any(one.values()) and one not in shifts]
+    return Origin(tuple(axes), fields, tuple(shifts[:MOST]))
+
+
+def _runs_alike(one: Positions, other: Positions) -> bool:
+    """Whether positions lie in the same distances from each other, where both have any at all."""
+    if all(run.axis is None for run in other.runs):
+        return True
+    pairs = _joined(one.runs), _joined(other.runs)
+    return (one.before, len(pairs[0])) == (other.before, len(pairs[1])) and all(
+        (a.size, a.axis) == (b.size, b.axis)
+        and abs(a.step - b.step) * (a.size - 1) <= max(1.0, abs(a.step))
+        for a, b in zip(*pairs, strict=True)
+    )
+
+
+def _joined(runs: Sequence[Run]) -> list[Run]:
+    """The same positions as few runs."""
+    found: list[Run] = []
+    for run in runs:
+        before = found[-1] if found else None
+        if run.size == 1:
+            continue
+        if (
+            before is not None
+            and before.axis == run.axis
+            and math.isclose(before.step, run.size * run.step)
+        ):
+            found[-1] = replace(run, size=before.size * run.size)
+        else:
+            found.append(run)
+    return found
+
+
+def _apart(
+    fields: Mapping[int, tuple[float, float]], other: Origin, followed: Sequence[int]
+) -> dict[int, float]:
+    """By how much the field of another value is further on, along axes where the two do not touch.
+
+    Neighbours touch.
+    """
+    found = {}
+    steps = [run for axis in other.axes for run in axis.runs if run.size > 1]
+    for axis in set(other.followed).intersection(followed):
+        (low, high), (its_low, its_high) = fields[axis], other.fields[axis]
+        step = max(1.0, min(abs(run.step) for run in steps if run.axis == axis))
+        if max(its_low - high, low - its_high) > step:
+            found[axis] = (its_low + its_high - low - high) / 2
+    return found
+
+
+def _added(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    return {axis: one.get(axis, 0.0) + other.get(axis, 0.0) for axis in {*one, *other}}

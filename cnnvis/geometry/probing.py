@@ -20,6 +20,9 @@ from cnnvis.samples import Array
 POSITIONS = 7
 """At how many pairs of neighbours along an axis a call is differentiated."""
 
+DRAWS = 3
+"""For how many values a call is differentiated: what sorts takes each from elsewhere."""
+
 SEEN = 1e-6
 """The share of the largest derivative from which on one counts as none of rounding's."""
 
@@ -85,7 +88,7 @@ class Probe:
 
         Along each axis of the output, positions are differentiated, and the first and the last
         position of the source that have a part in each are looked at. Where they move on evenly,
-        that is a window.
+        that is a window, if it is the same for other values.
         """
         tf = tensorflow()
         rng = np.random.default_rng(3)
@@ -96,7 +99,7 @@ class Probe:
         if not y.dtype.is_floating:
             return None
 
-        def slope_of(weights: Any) -> Any:
+        def slope_of(x: Any, weights: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 answer = self.answer(x)
@@ -104,8 +107,45 @@ class Probe:
 
         # As a graph, in which nothing but this gradient is computed: that of a filter, which eager
         # execution computes as well, makes TensorFlow 2.21 abort at strided 1 x 1 convolutions.
-        spec = tf.TensorSpec(y.shape, y.dtype)
-        traced = tf.function(slope_of, autograph=False).get_concrete_function(spec)
+        specs = [tf.TensorSpec(one.shape, one.dtype) for one in (x, y)]
+        traced = tf.function(slope_of, autograph=False).get_concrete_function(*specs)
+        found = self._measured(traced, x, y, rng)
+        for _ in range(DRAWS - 1):
+            if found is None:
+                return None
+            if not any(found):
+                break
+            x = _cast(rng.normal(size=(1, *self.sizes[self.source])), self.dtype)
+            again = self._measured(traced, x, y, rng) or [{} for _ in found]
+            sizes = map(int, y.shape[1:])
+            found = [_agreed(*each) for each in zip(found, again, sizes, strict=True)]
+        return None if found is None else _windows(found)
+
+    def spread(self) -> set[int]:
+        """The axes along which a number has a part in what comes out at other places than its own.
+
+        For an output of the source's shape: what ranks values looks at all along an axis.
+        """
+        shape = self.sizes[self.source]
+        rng = np.random.default_rng(5)
+        found: set[int] = set()
+        for _ in range(DRAWS):
+            before = rng.normal(size=(1, *shape)).astype(np.float32)
+            after = before.copy()
+            place = tuple(int(rng.integers(size)) for size in shape)
+            after[(0, *place)] = np.copysign(9, -before[(0, *place)])  # from one end to the other
+            one, other = (
+                np.asarray(self.answer(_cast(x, self.dtype)), np.float64)[0]
+                for x in (before, after)
+            )
+            changed = np.argwhere(one != other)
+            found |= set(np.flatnonzero((changed != place).any(axis=0)).tolist())
+        return found
+
+    def _measured(
+        self, traced: Any, x: Any, y: Any, rng: np.random.Generator
+    ) -> list[dict[int, _Reach]] | None:
+        """What derivatives at one value show of each axis; None if there are none."""
         reaches: list[dict[int, _Reach]] = []
         for axis in range(1, len(y.shape)):
             size = int(y.shape[axis])
@@ -115,12 +155,12 @@ class Probe:
             for place in places:
                 only = np.zeros((1, *y.shape[1:]), np.float32)
                 only.swapaxes(0, axis)[place] = rng.normal(size=only.swapaxes(0, axis)[0].shape)
-                slope = traced(_cast(only, y.dtype.name))
+                slope = traced(x, _cast(only, y.dtype.name))
                 if slope is None:
                     return None
                 parts.append(_parts(np.abs(np.asarray(slope, np.float64))[0]))
             reaches.append(_reaches(places.tolist(), parts, self.sizes[self.source]))
-        return _windows(reaches)
+        return reaches
 
     @property
     def dtype(self) -> str:
@@ -228,6 +268,22 @@ def _line(
         if abs(step - round(step)) > 1e-6
         else (round(step), round(start))
     )
+
+
+def _agreed(one: Mapping[int, _Reach], other: Mapping[int, _Reach], size: int) -> dict[int, _Reach]:
+    """The windows of an axis of so many positions that are much the same for another value."""
+    return {
+        axis: reach
+        for axis, reach in one.items()
+        if axis in other and _much_the_same(reach, other[axis], size)
+    }
+
+
+def _much_the_same(one: _Reach, other: _Reach, size: int) -> bool:
+    """Whether the middles of two windows are, at the first position and at the last."""
+    apart = (one.low + one.high - other.low - other.high) / 2
+    further = (one.step - other.step) * (size - 1)
+    return max(abs(apart), abs(apart + further)) <= max(1.0, (one.high - one.low) / 2)
 
 
 def _windows(reaches: Sequence[Mapping[int, _Reach]]) -> list[Window | None]:

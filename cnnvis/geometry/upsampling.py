@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnvis.geometry.origin import Origin, Run
+from cnnvis.geometry.windows import widen
+from cnnvis.reporting import note
 from cnnvis.samples import Array
 
 
@@ -54,8 +56,13 @@ def upsampled(
     -------
     tuple
         The maps, (n, *sizes), float32, and what was lost. Beyond the outermost positions of the
-        layer, their values go on to the edges.
+        layer, their values go on to the edges. Positions that were folded into axes that the maps do
+        not have, such as those of a patch, belong to the places of theirs.
     """
+    fields = dict(origin.fields)
+    for folded in set(range(1, len(origin.axes) + 1)).difference(axes):
+        for run in origin.axes[folded - 1].runs:
+            widen(fields, run, 0, run.size - 1)
     outside = 0
     runs: list[Run] = []
     for place, axis in enumerate(axes, start=1):
@@ -84,15 +91,62 @@ def upsampled(
             along = [1] * len(own)
             along[number] = -1
             at = at + run.step * np.arange(run.size).reshape(along)
-        low, high = origin.fields.get(axis, (0.0, 0.0))
+        low, high = fields.get(axis, (0.0, 0.0))
         places.append(at.ravel() + (low + high) / 2)
         shape.append(at.size)
         if at.size == 1 and size > 1:
             constant.append(axis)
     maps = maps.reshape(shape)
+    if not origin.shifts:
+        return _laid(maps, places, sizes), Lost(averaged, tuple(constant), outside)
+    note(
+        f"each position is of {len(origin.shifts) + 1} places of the input that the network puts "
+        "together, and is drawn in each of them; where several lie over each other, it is their mean"
+    )
+    reach = [max(np.subtract(*fields.get(axis, (0.0, 0.0))[::-1]) / 2, 0.5) for axis in space]
+    found = _several(
+        maps,
+        [
+            [at + shift.get(axis, 0.0) for axis, at in zip(space, places, strict=True)]
+            for shift in ({}, *origin.shifts)
+        ],
+        reach,
+        sizes,
+    )
+    return found, Lost(averaged, tuple(constant), outside)
+
+
+def _laid(maps: Array, places: Sequence[Array], sizes: Sequence[int]) -> Array:
+    """Maps given at these places of each axis, at all places of the input."""
     for axis, (at, size) in enumerate(zip(places, sizes, strict=True), start=1):
         maps = _along(maps, axis, at, size)
-    return maps, Lost(averaged, tuple(constant), outside)
+    return maps
+
+
+def _several(
+    maps: Array,
+    every: Sequence[Sequence[Array]],
+    reach: Sequence[float],
+    sizes: Sequence[int],
+) -> Array:
+    """The mean of maps that lie in several places, at each place of those that reach to it.
+
+    Where none does, it is the mean of all.
+    """
+    found = np.zeros((len(maps), *sizes), np.float32)
+    whole, count = found.copy(), np.zeros(sizes, np.float32)
+    for places in every:
+        drawn = _laid(maps, places, sizes)
+        covered = np.ones(sizes, np.float32)
+        for axis, (at, far, size) in enumerate(zip(places, reach, sizes, strict=True)):
+            if at.size > 1:
+                far = max(far, np.ptp(at) / (at.size - 1) / 2)
+                line = (np.arange(size) >= at.min() - far) & (np.arange(size) <= at.max() + far)
+                covered *= line.reshape([-1 if a == axis else 1 for a in range(len(sizes))])
+        found += covered * drawn
+        whole += drawn / len(every)
+        count += covered
+    return np.where(count > 0, found / np.maximum(count, 1), whole)
 
 
 def _along(maps: Array, axis: int, at: Array, size: int) -> Array:

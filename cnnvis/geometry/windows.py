@@ -57,14 +57,14 @@ def slid(origin: Origin, windows: Windows, sizes: Sequence[int]) -> Origin:
             continue
         kept.add(window.axis)
         last = origin.axes[window.axis].runs[-1]
-        _widen(fields, last, window.low, window.high)
+        widen(fields, last, window.low, window.high)
     for place, axis in enumerate(origin.axes):
         for run in axis.runs if place not in kept else ():
-            _widen(fields, run, 0, run.size - 1)  # each position depends on all of these
-    return Origin(tuple(axes), fields)
+            widen(fields, run, 0, run.size - 1)  # each position depends on all of these
+    return Origin(tuple(axes), fields, origin.shifts)
 
 
-def _widen(fields: dict[int, tuple[float, float]], run: Run, first: float, last: float) -> None:
+def widen(fields: dict[int, tuple[float, float]], run: Run, first: float, last: float) -> None:
     """Let a receptive field reach over positions of a run, from the first to the last."""
     if run.axis is not None:
         low, high = fields[run.axis]

@@ -46,7 +46,7 @@ LAYERS = _words(
     GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
     GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D
     GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization
-    GroupQueryAttention Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking
+    GroupQueryAttention GroupedQueryAttention Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking
     MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D
     Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute
     Pipeline RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration
@@ -71,6 +71,10 @@ KERAS_2_LAYERS = _words(
 )
 """Layers of the same kind that only Keras 2 has; which functions those that call one may call is
 said where Keras 2 is used."""
+
+CLASSES = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""Layers whose class has another name than the one under which Keras offers it. HDF5 files call them
+by their class, and archives call the places of their weights by it."""
 
 INITIALIZERS = _words(
     """
@@ -334,7 +338,7 @@ def made_plain(value: Any, given: Container[str], functional: str) -> None:
         # Keras calls both a layer and an initializer Identity.
         is_initializer = kind in INITIALIZERS and "initializers" in value["module"]
         home = "keras.initializers" if is_initializer else _HOMES.get(kind, functional)
-        value["module"] = home
+        value["module"], value["class_name"] = home, CLASSES.get(kind, kind)
     if "registered_name" in value:
         value["registered_name"] = None
     config = value.get("config")
@@ -371,7 +375,7 @@ def say_homes(value: Any, given: Container[str], functional: str) -> None:
     elif _is_in(kind, MODELS):
         value["module"] = _HOMES.get(kind, functional)
     elif _is_in(kind, LAYERS - INITIALIZERS) or (_is_in(kind, LAYERS) and "inbound_nodes" in value):
-        value["module"] = "keras.layers"
+        value["module"], value["class_name"] = "keras.layers", CLASSES.get(kind, kind)
 
 
 def _activation(value: Any, given: Container[str]) -> Any:

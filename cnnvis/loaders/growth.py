@@ -29,7 +29,7 @@ _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
 """Operations with which TensorFlow ends the process where there is nothing to transform."""
 
 _TAKE_MORE = {
-    *("AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention"),
+    *("AdditiveAttention", "Attention", "GroupedQueryAttention", "MultiHeadAttention"),
     "ContrastLimitedAdaptiveHistogramEqualization",
 }
 """Layers that take more memory on their way than what they are given and give."""

@@ -78,8 +78,9 @@ def _variables(layer: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
     if any(kind.__module__.startswith("tf_keras.") for kind in type(layer).__mro__):
         yield from _tracked(layer, ())  # which calls them as it did when it saved them
         return
+    otherwise = {} if not _is_depthwise(layer) else {"kernel": "depthwise_kernel"}
     own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    yield from ((variable, (variable.name,)) for variable in own)
+    yield from ((variable, (otherwise.get(variable.name, variable.name),)) for variable in own)
     for name, value in vars(layer).items():
         if hasattr(value, "_trainable_variables"):
             inner = {name: value}
@@ -90,6 +91,11 @@ def _variables(layer: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
         for place, one in inner.items():
             if hasattr(one, "_trainable_variables"):
                 yield from ((held, (*place.split("/"), *names)) for held, names in _variables(one))
+
+
+def _is_depthwise(layer: Any) -> bool:
+    """Whether Keras 2 has the kernel of a layer under another name than Keras 3."""
+    return any(kind.__name__ == "BaseDepthwiseConv" for kind in type(layer).__mro__)
 
 
 def _tracked(holder: Any, around: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:

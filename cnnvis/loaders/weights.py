@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from cnnvis.loaders.allowed import CLASSES
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of
 from cnnvis.loaders.examined import Contents
 from cnnvis.loaders.operations import operation
@@ -146,13 +147,21 @@ def _places(
     if model.get("class_name") not in MODELS:
         return
     layers = [one for one in layers_of(model) if operation(one) is None]
-    kinds = [str(one["class_name"]).rpartition(">")[2] for one in layers]
+    kinds = [_class_of(one) for one in layers]
     for one, kind, place in zip(layers, kinds, _numbered(kinds), strict=True):
         names, place = (*around, name_of(one)), f"{within}/{place}"
         if kind in MODELS:
             yield from _places(one, f"{place}/layers", names)
         else:
             yield names, place
+
+
+def _class_of(layer: Config) -> str:
+    """The name of a layer's class, which for some of Keras's own is not what Keras offers it as."""
+    kind = str(layer["class_name"]).rpartition(">")[2]
+    if str(layer.get("module")).split(".")[0] != "keras":
+        return kind
+    return next((name for name, offered in CLASSES.items() if offered == kind), kind)
 
 
 def _places_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,17 +67,20 @@ class Ascent:
     def raised(
         self, backprop: cnnvis.Backprop | None, *, fall_back: bool
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """The inputs with the smallest loss, (n, ...), and which were found by the plain gradient.
+        """What was climbed to, (n, ...), and which of it was found by the plain gradient.
 
         Where a modifier's gradient does not raise the score, the plain one is taken.
         """
         import numpy as np
 
         every = np.arange(len(self.x))
-        start = self.scores(self.x, every)
+
+        @functools.cache
+        def start() -> Array:  # once it is known that there is anything to climb
+            return self.scores(self.x, every)
 
         def is_lost(best: Array) -> npt.NDArray[np.bool_]:
-            lost: npt.NDArray[np.bool_] = self.scores(best, every) <= start
+            lost: npt.NDArray[np.bool_] = self.scores(best, every) <= start()
             return lost
 
         falls_back = fall_back and backprop is not None
@@ -99,7 +103,7 @@ class Ascent:
         rows: npt.NDArray[np.int64],
         is_lost: Callable[[Array], npt.NDArray[np.bool_]] | None = None,
     ) -> Array:
-        """The input with the smallest loss that RMSprop meets from each of these starts, (n, ...).
+        """The input one step of RMSprop behind that with the smallest loss, for each start, (n, ...).
 
         It is given up once all are lost that are to be found by a modifier's gradient.
         """
@@ -133,11 +137,18 @@ class Ascent:
                 raise
             score = self.model.scorer(of=of)  # a layer before the first rectifier
         # What is traced holds other inputs as they are now, so then it is for this once only.
+        looking = self._looking
         if self.is_held and len(self.model.inputs) > 1:
-            return _steps(score, self.terms)
+            return _steps(score, self.terms, looking)
         return self.model.kept(
-            ("activation-max", backprop, self.terms), lambda: _steps(score, self.terms)
+            ("activation-max", backprop, self.terms), lambda: _steps(score, self.terms, looking)
         )
+
+    @property
+    def _looking(self) -> str:
+        """The layers on the way that look whole numbers up, to be read in a sentence."""
+        names = [f"{one.name!r}" for one in self.model.before_target() if one.kind == "Embedding"]
+        return f"{' and '.join(names)} (Embedding)" if names else "a layer on the way"
 
 
 def _losses(score: Callable[[Any, Any], Any], terms: Terms) -> Callable[[Any, Any], Any]:
@@ -167,7 +178,10 @@ def _norm(sizes: Any, p: float) -> Any:
 
 
 def _total_variation(x: Any, space: Sequence[int]) -> Any:
-    """The sum of squared differences to the next value along each spatial axis, (n,)."""
+    """The sum of squared differences to the next value along each spatial axis, (n,).
+
+    As in keras-vis, of values that are the last along none of these axes.
+    """
     import tensorflow as tf
 
     rank = len(x.shape)
@@ -182,8 +196,11 @@ def _total_variation(x: Any, space: Sequence[int]) -> Any:
     return tf.reduce_sum(squares, axis=range(1, rank))
 
 
-def _steps(score: Callable[[Any, Any], Any], terms: Terms) -> Any:
-    """A compiled function that takes one step of RMSprop for each shift that it is given."""
+def _steps(score: Callable[[Any, Any], Any], terms: Terms, looking: str) -> Any:
+    """A compiled function that takes one step of RMSprop for each shift that it is given.
+
+    `looking` says what may take whole numbers.
+    """
     import tensorflow as tf
 
     losses, space = _losses(score, terms), list(terms.space)
@@ -196,8 +213,8 @@ def _steps(score: Callable[[Any, Any], Any], terms: Terms) -> Any:
             loss, scores = losses(x, weights)
         if tape.gradient(scores, x) is None:
             raise cnnvis.UserError(
-                "the score has no gradient by the input, so nothing can be climbed: a layer on the "
-                "way, such as an Embedding, takes whole numbers"
+                f"the score has no gradient by the input, so nothing can be climbed: {looking} takes "
+                "whole numbers; grad-cam takes data, and explains the layers behind it"
             )
         slope = tape.gradient(loss, x)
         slope = tf.math.l2_normalize(slope, axis=axes)

@@ -79,7 +79,8 @@ def activation_max(
     gradient
         What is made of the gradient before each step.
     iterations
-        How many steps are taken. The input with the smallest loss is kept.
+        How many steps are taken. What the step from the input with the smallest loss led to is
+        kept, as in keras-vis.
     activation_weight
         How much the score counts.
     tv_weight

@@ -19,7 +19,7 @@ def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
     elif samples.label_kind != "class" or samples.in_words:
         table["label"] = [samples.label_name(place) for place in everyone]
     else:
-        table["label"] = [int(label) for label in samples.labels]
+        table["label"] = [int(one) if one == one else "none" for one in samples.labels]
         if samples.class_names is not None:
             table["class"] = [samples.label_name(place) for place in everyone]
     return cnnvis.Explanation(table=table)

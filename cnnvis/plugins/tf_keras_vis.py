@@ -86,6 +86,10 @@ def grad_cam_plus_plus(
 ) -> cnnvis.Explanation:
     """Grad-CAM++ by tf-keras-vis: weights from higher derivatives, for several objects of a class.
 
+    The library divides the weights of positions by their sum over each feature map, and keeps the
+    factor e to the power of the score: maps of several images, or of several targets, stand to each
+    other as these powers do. Scaled each by itself they can be compared.
+
     Parameters
     ----------
     penultimate
@@ -101,12 +105,16 @@ def score_cam(
 ) -> cnnvis.Explanation:
     """Score-CAM by tf-keras-vis: feature maps weighted by the score of what they leave visible.
 
+    The library takes a softmax over the outputs of the network, and not over the feature maps as the
+    paper does: a weight is the target's share of all outputs. So there must be several.
+
     Parameters
     ----------
     penultimate
         The layer whose feature maps are weighted; by default the last before the target that has
         the input's spatial axes.
     """
+    _require_shares(model)
     return _activation_maps("scorecam", "Scorecam", model, samples, penultimate)
 
 
@@ -196,6 +204,27 @@ def activation_max(
         signed=False,
         are_inputs=True,
     )
+
+
+def _require_shares(model: cnnvis.Model) -> None:
+    """Refuse a single output; say it where a softmax over the outputs is not the network's own.
+
+    Raises
+    ------
+    UserError
+        If the target has one output, whose share of all is 1 whatever is visible.
+    """
+    if network_of(model, LIBRARY).output_shape[-1] == 1:
+        raise cnnvis.UserError(
+            f"tf-keras-vis's Score-CAM weights feature maps by a softmax over the outputs of "
+            f"{model.layer!r}, and a single one has the share 1 whatever is visible; grad-cam "
+            "explains it"
+        )
+    if not (model.has_classes and model.tells_classes):
+        cnnvis.note(
+            f"tf-keras-vis weighted feature maps by the target's share in a softmax over the outputs "
+            f"of {model.layer!r}, which are not known to be classes of which each image has one"
+        )
 
 
 def _activation_maps(

@@ -26,7 +26,7 @@ NEEDS: dict[str, Any] = {"requires": ("xplique",), "extra": "xplique"}
 
 @cnnvis.technique("xplique:saliency", reference="arXiv:1312.6034", **NEEDS)
 def saliency(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """The size of the gradient, by Xplique: the mean over channels."""
+    """The size of the gradient, by Xplique: the maximum over channels."""
     return _explained("Saliency", model, samples)
 
 
@@ -119,6 +119,9 @@ def grad_cam_plus_plus(
 ) -> cnnvis.Explanation:
     """Grad-CAM++ by Xplique; over two spatial axes only.
 
+    The library takes means over positions where the paper has sums, within the weights of positions
+    too, so its maps are others and not only smaller.
+
     Parameters
     ----------
     penultimate
@@ -196,7 +199,7 @@ def _explained(
     """What one of the library's attributions makes of the samples.
 
     `flat` says that it is for two spatial axes with channels last alone; `every_channel` that it
-    is not to take the mean over channels; `seed` that it draws random numbers: then images are
+    is not to reduce channels to one value; `seed` that it draws random numbers: then images are
     given one by one, so that each gets the same whatever others there are; `penultimate` that it
     weights feature maps, and of which layer.
     """
@@ -210,7 +213,7 @@ def _explained(
             f"{'first' if samples.channel_axis == 1 else 'last'}"
         )
     if every_channel or samples.channel_axis == 1:
-        settings["reducer"] = None  # it would take the mean over the last axis, whatever that is
+        settings["reducer"] = None  # it would reduce the last axis, whatever that is
     network = network_of(model, LIBRARY)
     if penultimate is not False:
         settings["conv_layer"] = penultimate_of(network, model, penultimate, samples)
@@ -228,5 +231,5 @@ def _explained(
     if settings.get("reducer", "mean") == "mean" and maps.ndim == samples.x.ndim:
         maps = maps[..., 0]
     elif samples.channel_axis == 1 and not every_channel:
-        maps = maps.mean(axis=1)
+        maps = maps.max(axis=1) if kind == "Saliency" else maps.mean(axis=1)
     return cnnvis.Explanation(maps, samples)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.readers._parts import samples_of
+from cnnvis.readers._parts import LABEL_NAMES, samples_of
 
 _ARRAYS, _REFUSED = "arrays.npz", "refused.txt"
 
@@ -67,7 +67,7 @@ def _main(path: Path, folder: Path) -> None:
     import numpy as np
 
     try:
-        samples = samples_of(_plain(_loaded(path)), str(path))
+        samples = samples_of(_arrays(_loaded(path)), str(path))
     except cnnvis.UserError as error:
         (folder / _REFUSED).write_text(str(error), encoding="utf-8")
         return
@@ -94,6 +94,22 @@ def _loaded(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=False)
         file.seek(0)
         return pickle.load(file, encoding="latin1")  # as Python 2 wrote arrays
+
+
+def _arrays(held: Any) -> Any:
+    """Arrays in the place of what other libraries keep them in; a frame of labels keeps its columns."""
+    if isinstance(held, dict):
+        return {
+            key: value if key in LABEL_NAMES and _has_columns(value) else _plain(value)
+            for key, value in held.items()
+        }
+    if isinstance(held, list | tuple) and len(held) == 2 and _has_columns(held[1]):
+        return (_plain(held[0]), held[1])
+    return _plain(held)
+
+
+def _has_columns(value: Any) -> bool:
+    return hasattr(value, "columns") and hasattr(value, "__array__")
 
 
 def _plain(held: Any) -> Any:

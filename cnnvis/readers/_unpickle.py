@@ -44,11 +44,19 @@ _LINE = (
     "import pickle, numpy as np; X, y = pickle.load(open({path}, 'rb')); np.savez({npz}, X=X, y=y)"
 )
 _TENSORS = "np.savez({npz}, X=X.numpy(), y=y.numpy())"
+# Of a frame, a pair or a dict; the columns of labels that are 0 and 1 are the names of classes.
+_TABLES = (
+    "import numpy as np, pandas as pd; d = pd.read_pickle({path}); "
+    "d = d if isinstance(d, dict) else dict(zip('Xy', d if isinstance(d, (tuple, list)) else [d])); "
+    "names = [n for k in ('y', 'Y', 'labels', 'targets') if hasattr(d.get(k), 'columns') and "
+    "d[k].shape[1] > 1 and d[k].isin([0, 1]).all(axis=None) for n in d[k] if isinstance(n, str)]; "
+    "np.savez({npz}, class_names=names, **{{k: np.array(v.values.tolist()) if hasattr(v, 'iloc') "
+    "else v for k, v in d.items()}})"
+)
 _LIBRARIES = {
     "pandas": (
         "a pandas DataFrame or Series",
-        "import numpy as np, pandas as pd; df = pd.read_pickle({path}); "
-        "np.savez({npz}, X=df.to_numpy())",
+        _TABLES,
     ),
     "torch": (
         "a torch tensor",

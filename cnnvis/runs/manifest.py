@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnvis.agreement import has_label
 from cnnvis.compiling import THREADS, is_mixed, settled_way
 from cnnvis.errors import UserError
 from cnnvis.explaining import images_at_once
@@ -214,7 +215,7 @@ def _of_samples(samples: Samples) -> str:
                 whole.update(np.asarray(source[np.asarray(places)]).tobytes())
             except (OSError, ValueError, UserError):  # the images that fail are told of later
                 whole.update(b"unreadable")
-    if samples.label_kind == "class":
+    if samples.label_kind == "class" and has_label(samples).all():
         whole.update(np.asarray(samples.labels, np.int64).tobytes())
     elif samples.labels is not None:
         whole.update(f"{samples.label_kind} {samples.labels.shape}".encode())

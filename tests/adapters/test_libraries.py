@@ -118,3 +118,96 @@ def test_filters_of_layers_in_between() -> None:
         sides = (("saliency", {"backprop": None}), name)
         found = cnnvis.compare(*sides, "demo", layer="conv2", filter=3)
         assert found.in_all["share"] <= 1e-5
+
+
+def _network(keras: Any, end: Any, size: int = 10) -> Any:
+    """A network whose layer `features` is as large as its input, so that nothing is enlarged."""
+    layers = keras.layers
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((size, size, 2))
+    h = layers.Conv2D(5, 3, activation="relu", padding="same", name="features")(inputs)
+    return keras.Model(inputs, end(layers.Flatten()(h)))
+
+
+def _features(keras: Any, network: Any, x: Any) -> Any:
+    """The feature maps, and the gradient by them of the score of unit 1 of a dense layer."""
+    maps = np.float64(keras.Model(network.inputs, network.get_layer("features").output)(x))
+    kernel = np.float64(network.layers[-1].get_weights()[0][:, 1])
+    return maps, np.broadcast_to(kernel.reshape(maps.shape[1:]), maps.shape)
+
+
+def _x(count: int = 3, size: int = 10) -> Any:
+    return np.random.default_rng(0).normal(size=(count, size, size, 2)).astype("float32")
+
+
+def _cam(alphas: Any, maps: Any) -> Any:
+    return np.maximum((alphas * maps).sum(-1), 0)
+
+
+def _require_close(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
+
+
+@pytest.mark.parametrize("library", ["tf-keras-vis", "xplique"])
+def test_grad_cam_plus_plus_is_what_the_page_of_mathematics_says(keras: Any, library: str) -> None:
+    _or_skip(f"{library}:grad-cam-plus-plus")
+    network, x = _network(keras, keras.layers.Dense(3, name="output")), _x()
+    found = cnnvis.run(
+        f"{library}:grad-cam-plus-plus", network, data=x, filter=1, penultimate="features"
+    ).array
+    a, g = _features(keras, network, x)
+    space = {"axis": (1, 2), "keepdims": True}
+    whole = a.sum(**space) if library == "tf-keras-vis" else a.mean(**space)
+    each = g**2 / (2 * g**2 + whole * g**3)
+    if library == "tf-keras-vis":
+        shares = each / each.sum(**space)
+        powers = np.exp(np.float64(network(x))[:, 1])[:, None, None]
+        expected = _cam((shares * np.maximum(g, 0)).sum(**space), a) * powers
+    else:
+        expected = _cam((each * np.maximum(g, 0)).mean(**space), a)
+    _require_close(found, expected)
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_score_cam_takes_a_softmax_over_outputs(keras: Any, activation: str | None) -> None:
+    _or_skip("tf-keras-vis:score-cam")
+    end = keras.layers.Dense(3, activation=activation, name="output")
+    network, x = _network(keras, end), _x(2)
+    asked = {"data": x, "filter": 1, "penultimate": "features"}
+    found = cnnvis.run("tf-keras-vis:score-cam", network, **asked)
+    a, _ = _features(keras, network, x)
+    low, high = a.min(axis=(1, 2), keepdims=True), a.max(axis=(1, 2), keepdims=True)
+    visible = (a - low) / (high - low)
+    expected = []
+    for image, maps, masks in zip(x, a, visible, strict=True):
+        answers = np.float64(network(np.moveaxis(masks, -1, 0)[..., None] * image))
+        if activation is None:
+            answers = np.exp(answers) / np.exp(answers).sum(axis=-1, keepdims=True)
+        expected.append(_cam(answers[:, 1], maps))
+    _require_close(found.array, np.array(expected))
+    said = [note for note in found.notes if "not known to be classes" in note]
+    assert len(said) == (activation is None)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_score_cam_needs_several_outputs(keras: Any, activation: str | None) -> None:
+    _or_skip("tf-keras-vis:score-cam")
+    network = _network(keras, keras.layers.Dense(1, activation=activation, name="output"))
+    with pytest.raises(cnnvis.UserError, match=r"outputs of 'output', and a single one has"):
+        cnnvis.run("tf-keras-vis:score-cam", network, data=_x(1))
+    assert len(cnnvis.run("grad-cam", network, data=_x(1))) == 1
+
+
+@pytest.mark.parametrize("form", ["channels_first", "channels_last"])
+def test_saliency_of_several_channels_is_their_maximum(keras: Any, form: str) -> None:
+    for name in ("xplique:saliency", "tf-keras-vis:saliency"):
+        _or_skip(name)
+        shape = (3, 8, 8) if form == "channels_first" else (8, 8, 3)
+        inputs = keras.Input(shape)
+        h = keras.layers.AveragePooling2D(2, data_format=form)(inputs)
+        end = keras.layers.Dense(2, activation="tanh", name="output")
+        network = keras.Model(inputs, end(keras.layers.Flatten()(h)))
+        x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
+        own = cnnvis.run("saliency", network, data=x, backprop=None, filter=1).array
+        found = cnnvis.run(name, network, data=x, filter=1).array
+        _require_close(found, own)

@@ -272,6 +272,144 @@ def test_channels_that_are_moved_to_space_make_finer_positions(keras: Any) -> No
     assert found.fields == {1: (-0.5, 0.5), 2: (-0.5, 0.5)}
 
 
+def _drawn(network: Any, layer: str, shape: tuple[int, ...], cell: tuple[int, ...]) -> Any:
+    """What is drawn of one position of a layer."""
+    model = cnnvis.Model(network)
+    sizes = network.get_layer(layer).output.shape[1:-1]
+    maps = np.zeros((1, *sizes), np.float32)
+    maps[(0, *cell)] = 1
+    return model.upsample(maps, layer, shape)[0]
+
+
+def _folded(keras: Any, name: str) -> tuple[tuple[int, ...], list[Any]]:
+    layers, ops = keras.layers, keras.ops
+
+    def space_to_depth(x: Any) -> Any:
+        cut = ops.transpose(ops.reshape(x, (-1, 8, 4, 8, 4, 1)), (0, 1, 3, 2, 4, 5))
+        return layers.Reshape((8, 8, 16))(cut)
+
+    made: dict[str, tuple[tuple[int, ...], list[Any]]] = {
+        "signal": ((128, 1), [layers.Reshape((16, 8))]),
+        "space to depth": ((32, 32, 1), [space_to_depth]),
+        "patches": ((32, 32, 3), [lambda x: ops.image.extract_patches(x, 4)]),
+        "half of each": ((128, 1), [layers.Reshape((16, 8)), lambda x: x[..., 4:]]),
+    }
+    return made[name]
+
+
+@pytest.mark.parametrize("behind", ["nothing", "BatchNormalization", "Dropout", "ReLU", "Dense"])
+@pytest.mark.parametrize("name", ["signal", "space to depth", "patches", "half of each"])
+def test_a_patch_is_drawn_in_its_middle(keras: Any, name: str, behind: str) -> None:
+    """Whether its channels are still its positions, or something was computed of them."""
+    layers = keras.layers
+    shape, stack = _folded(keras, name)
+    end = {
+        "nothing": layers.Activation("linear", name="here"),
+        "BatchNormalization": layers.BatchNormalization(name="here"),
+        "Dropout": layers.Dropout(0.5, name="here"),
+        "ReLU": layers.ReLU(name="here"),
+        "Dense": layers.Dense(3, name="here"),
+    }[behind]
+    network = built(keras, shape, *stack, end)
+    drawn = _drawn(network, "here", shape, (5,) * (len(shape) - 1))
+    middle = {"signal": 43.5, "half of each": 45.5}.get(name, 21.5)
+    for axis, size in enumerate(drawn.shape):
+        along = drawn.sum(axis=tuple(a for a in range(drawn.ndim) if a != axis))
+        assert (np.arange(size) * along).sum() / along.sum() == pytest.approx(middle, abs=1e-3)
+
+
+@pytest.mark.parametrize("how", ["Add", "+", "Concatenate"])
+def test_crops_that_are_put_together_are_drawn_where_they_were(keras: Any, how: str) -> None:
+    layers = keras.layers
+    together = {
+        "Add": lambda a, b: layers.Add()([a, b]),
+        "+": lambda a, b: a + b,
+        "Concatenate": lambda a, b: layers.Concatenate()([a, b]),
+    }[how]
+    conv = layers.Conv2D(1, 3, name="here")
+    network = built(keras, (24, 26, 1), lambda x: together(x[:, :, :13], x[:, :, 13:]), conv)
+    drawn = _drawn(network, "here", (24, 26, 1), (4, 5))
+    assert np.argwhere(drawn == drawn.max()).tolist() == [[5, 6], [5, 19]]
+    network.set_weights([np.abs(one) + 0.05 for one in network.get_weights()])
+    data = np.random.default_rng(0).random((1, 24, 26, 1), np.float32)
+    found = cnnvis.run("grad-cam", network, data=data, penultimate="here", backprop=None)
+    assert any("is of 2 places of the input" in note for note in found.notes)
+    np.testing.assert_array_equal(found.array[0][:, :13], found.array[0][:, 13:])
+
+
+def test_crops_along_several_axes_are_drawn_where_they_were(keras: Any) -> None:
+    def four(x: Any) -> Any:
+        return x[:, :8, :9] + x[:, 8:, 9:] + x[:, :8, 9:] + x[:, 8:, :9]
+
+    network = built(keras, (16, 18, 1), four, keras.layers.Activation("relu", name="here"))
+    drawn = _drawn(network, "here", (16, 18, 1), (3, 4))
+    assert np.argwhere(drawn == 1).tolist() == [[3, 4], [3, 13], [11, 4], [11, 13]]
+    assert drawn.sum() == pytest.approx(4)
+
+
+def test_values_that_are_shifted_a_little_are_drawn_in_both_places(keras: Any) -> None:
+    network = built(
+        keras, (40, 1), lambda x: x[:, 6:] - x[:, :-6], keras.layers.Activation("relu", name="here")
+    )
+    drawn = _drawn(network, "here", (40, 1), (10,))
+    assert np.flatnonzero(drawn).tolist() == [10, 16]
+    network = built(
+        keras, (40, 1), lambda x: x[:, 1:] - x[:, :-1], keras.layers.Activation("relu", name="here")
+    )  # neighbours are one place
+    assert origin(network, "here").fields == {1: (0, 1)} and not origin(network, "here").shifts
+
+
+def test_what_runs_both_ways_has_no_places(keras: Any) -> None:
+    network = built(
+        keras, (8, 9, 1), lambda x: x + x[:, ::-1], keras.layers.Activation("relu", name="here")
+    )
+    drawn = _drawn(network, "here", (8, 9, 1), (2, 4))
+    assert (drawn == drawn[:1]).all() and drawn[0].argmax() == 4
+
+
+def _sorted(keras: Any, name: str) -> Any:
+    import tensorflow as tf
+
+    ops = keras.ops
+    return {
+        "sort": lambda x: ops.sort(x, axis=1),
+        "by ranks": lambda x: ops.take_along_axis(x, ops.argsort(x, axis=1), axis=1),
+        "ranks": lambda x: ops.cast(ops.argsort(x, axis=1), "float32"),
+        "Lambda": keras.layers.Lambda(lambda x: tf.sort(x, axis=1)),
+    }[name]
+
+
+@pytest.mark.parametrize("sizes", [(12, 12), (23, 16), (40, 32)], ids=str)
+@pytest.mark.parametrize("name", ["sort", "by ranks", "ranks", "Lambda"])
+def test_what_was_sorted_has_no_places(keras: Any, name: str, sizes: tuple[int, int]) -> None:
+    """Along that axis; along the other it has those that it had."""
+    network = built(
+        keras, (*sizes, 1), _sorted(keras, name), keras.layers.Conv2D(1, 1, name="here")
+    )
+    found = origin(network, "here")
+    assert found.axes[0].single == Run(sizes[0])
+    assert found.axes[1].single == Run(sizes[1], 2, 1.0)
+    drawn = _drawn(network, "here", (*sizes, 1), (3, 4))
+    assert (drawn == drawn[:1]).all() and drawn[0].argmax() == 4
+
+
+def test_the_largest_of_a_row_have_no_places_in_it(keras: Any) -> None:
+    layers, ops = keras.layers, keras.ops
+    network = built(
+        keras,
+        (12, 14, 1),
+        lambda x: ops.top_k(x[..., 0], 5)[0],
+        layers.Reshape((12, 5, 1)),
+        layers.Conv2D(1, 1, name="here"),
+    )
+    found = origin(network, "here")
+    assert found.axes[0].single == Run(12, 1, 1.0) and found.axes[1].single == Run(5)
+    network.set_weights([np.abs(one) + 0.05 for one in network.get_weights()])
+    data = np.random.default_rng(0).random((1, 12, 14, 1), np.float32)
+    explained = cnnvis.run("grad-cam", network, data=data, penultimate="here", backprop=None)
+    assert any("no positions along the input's column" in note for note in explained.notes)
+
+
 # Layers that say nothing of positions
 
 

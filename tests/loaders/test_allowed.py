@@ -37,7 +37,10 @@ def test_every_layer_of_keras_is_decided_about(keras: Any) -> None:
     assert _classes(keras.layers) - set().union(*lists) == set()
     # tf_keras has some more that nobody has looked at: they are refused as what is not known.
     assert _classes(tf_keras.layers) - set().union(*lists) == {"AbstractRNNCell", "DenseFeatures"}
-    assert _classes(keras.layers) >= allowed.LAYERS
+    classes = {getattr(keras.layers, name).__name__ for name in _classes(keras.layers)}
+    assert classes - set().union(*lists) == set()
+    assert classes - _classes(keras.layers) == set(allowed.CLASSES)
+    assert _classes(keras.layers) | set(allowed.CLASSES) == allowed.LAYERS | set(REFUSED)
     assert sum(map(len, lists)) == len(set().union(*lists))
 
 
@@ -147,6 +150,34 @@ def test_layers_that_change_every_picture(keras: Any, tmp_path: Path, suffix: st
     model = cnnvis.load_model(tmp_path / f"model.{suffix}")
     assert model.cut == {}
     np.testing.assert_allclose(model.predict(x), network(x, training=False), rtol=1e-6)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_layers_whose_class_has_another_name(
+    keras: Any, tmp_path: Path, suffix: str, trusted: bool
+) -> None:
+    """Keras writes the one name to archives, and the other to HDF5 files."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6, 8))
+    value = inputs
+    for name in ("one", "other"):
+        value = keras.layers.GroupQueryAttention(4, 4, 2, name=name)(value, value)
+    end = keras.layers.Dense(2, name="output")(keras.layers.Flatten()(value))
+    network = keras.Model(inputs, end)
+    network.save(tmp_path / f"model.{suffix}")
+    x = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
+    model = cnnvis.load_model(tmp_path / f"model.{suffix}", trust_model=trusted)
+    assert model.cut == {}
+    np.testing.assert_allclose(model.predict(x), network(x, training=False), rtol=1e-5)
+
+
+def test_an_attention_may_not_grow_on_its_way(keras: Any, tmp_path: Path) -> None:
+    inputs = keras.Input((2**17, 1))
+    value = keras.layers.GroupQueryAttention(1, 1, 1, name="attention")(inputs, inputs)
+    keras.Model(inputs, value).save(tmp_path / "model.keras")
+    with pytest.raises(cnnvis.UserError, match=r"'attention' makes .* on its way of one sample"):
+        cnnvis.load_model(tmp_path / "model.keras", layer="attention")
 
 
 def test_a_pipeline_holds_no_code(keras: Any, tmp_path: Path) -> None:

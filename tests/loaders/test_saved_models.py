@@ -31,7 +31,7 @@ def saved(name, inputs, outputs):
     network = tf_keras.Model(inputs, outputs)
     network.set_weights([rng.random(one.shape) for one in network.get_weights()])
     network.save(f"{folder}/{name}", save_format="tf")
-    x = rng.normal(size=(2, *inputs.shape[1:])).astype("float32")
+    x = abs(rng.normal(size=(2, *inputs.shape[1:])).astype("float32"))
     np.savez(f"{folder}/{name}.npz", x=x, y=network.predict(x, verbose=0))
 
 
@@ -42,7 +42,7 @@ def beginning(inputs):
 
 inputs = L.Input((5, 4))
 if "layers" in sys.argv:
-    h = L.BatchNormalization(name="norm")(beginning(inputs))
+    h = L.BatchNormalization(name="norm")(L.DepthwiseConv1D(2)(beginning(inputs)))
     saved("layers", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
 if "functions" in sys.argv:
     h = tf.nn.relu(beginning(inputs) * 2.0)
@@ -54,6 +54,52 @@ if "cells" in sys.argv:
 if "heads" in sys.argv:
     h = L.MultiHeadAttention(2, 2, name="heads")(inputs, inputs)
     saved("heads", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
+
+
+def each(name, shape, layers):
+    inputs = L.Input(shape)
+    ends = [L.Flatten()(one(inputs)) for one in layers]
+    saved(name, inputs, L.Dense(2, name="output")(L.Concatenate()(ends)))
+
+
+if "pictures" in sys.argv:
+    each("pictures", (8, 8, 4), [
+        L.Conv2D(3, 3), L.Conv2D(4, 3, groups=2), L.Conv2DTranspose(3, 3), L.DepthwiseConv2D(3),
+        L.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False), L.SeparableConv2D(3, 3),
+        L.SeparableConv2D(3, 3, depth_multiplier=2, use_bias=False), L.BatchNormalization(),
+        L.BatchNormalization(center=False), L.BatchNormalization(scale=False),
+        L.LayerNormalization(), L.GroupNormalization(2), L.UnitNormalization(),
+        L.PReLU(), L.PReLU(shared_axes=[1, 2]), L.Dense(3), L.Normalization(),
+        L.TimeDistributed(L.DepthwiseConv1D(2)), L.TimeDistributed(L.Conv1D(2, 2)),
+        L.ThresholdedReLU(), L.LeakyReLU(), L.ELU(), L.Rescaling(0.5),
+    ])
+if "sequences" in sys.argv:
+    two = [L.LSTMCell(3), L.GRUCell(2)]
+    each("sequences", (8, 4), [
+        L.Conv1D(3, 3), L.Conv1DTranspose(3, 3), L.DepthwiseConv1D(3), L.SeparableConv1D(3, 3),
+        L.LSTM(3), L.LSTM(3, implementation=1, use_bias=False), L.GRU(3), L.SimpleRNN(3),
+        L.GRU(3, reset_after=False), L.LSTM(3, go_backwards=True, return_sequences=True),
+        L.RNN(L.LSTMCell(3)), L.RNN(L.GRUCell(3)), L.RNN(L.SimpleRNNCell(3)), L.RNN(two),
+        L.RNN(L.StackedRNNCells([L.GRUCell(3), L.SimpleRNNCell(2)])), L.Bidirectional(L.LSTM(3)),
+        L.Bidirectional(L.GRU(3), merge_mode="sum"), L.Bidirectional(L.RNN(L.LSTMCell(3))),
+        L.Bidirectional(L.LSTM(3), backward_layer=L.LSTM(3, go_backwards=True)),
+        L.TimeDistributed(L.BatchNormalization()),
+        lambda x: L.Attention(use_scale=True)([x, x]), lambda x: L.AdditiveAttention()([x, x]),
+    ])
+if "films" in sys.argv:
+    each("films", (6, 6, 6, 2), [
+        L.Conv3D(2, 2), L.Conv3DTranspose(2, 2), L.ConvLSTM2D(2, 2), L.BatchNormalization(),
+        L.Bidirectional(L.ConvLSTM2D(2, 2)), L.TimeDistributed(L.DepthwiseConv2D(2)),
+        L.TimeDistributed(L.SeparableConv2D(2, 2)), L.TimeDistributed(L.ConvLSTM1D(2, 2)),
+    ])
+if "keras 2" in sys.argv:
+    each("keras 2", (8, 4), [
+        L.LocallyConnected1D(2, 3), L.EinsumDense("abc,cd->abd", output_shape=(None, 3)),
+        L.DepthwiseConv1D(3), L.SeparableConv1D(3, 3), L.Bidirectional(L.LSTM(3)),
+        lambda x: L.MultiHeadAttention(2, 3, value_dim=2, use_bias=False)(x, x),
+    ])
+if "words" in sys.argv:
+    each("words", (5,), [L.Embedding(9, 4), L.Embedding(9, 2)])
 """
 
 
@@ -91,6 +137,13 @@ def test_layers_and_weights(keras: Any, written: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["films", "keras 2", "pictures", "sequences", "words"])
+def test_every_layer_that_has_weights(keras: Any, tmp_path: Path, name: str) -> None:
+    """Whatever its variables are called in the one Keras, in the other and in the checkpoint."""
+    _require_right(_written(tmp_path, name) / name, by_keras_2=name == "keras 2")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cells", "heads"])
 def test_weights_deep_in_layers(keras: Any, tmp_path: Path, name: str) -> None:
     _require_right(_written(tmp_path, name) / name, by_keras_2=name == "heads")
@@ -106,8 +159,10 @@ def _require_right(folder: Path, *, by_keras_2: bool) -> None:
         assert model.cut == {} and model.origin == "SavedModel, written by Keras 2"
         assert ("used tf_keras" in " ".join(model.repairs)) == by_keras_2
         np.testing.assert_allclose(model.predict(answers["x"]), answers["y"], 1e-5, 1e-6)
-        found.append(model.input_gradient(answers["x"]))
-    np.testing.assert_array_equal(*found)
+        if "words" not in folder.name:
+            found.append(model.input_gradient(answers["x"]))
+    if found:
+        np.testing.assert_array_equal(*found)
 
 
 def test_weights_that_are_missing(keras: Any, written: Path, monkeypatch: Any) -> None:

@@ -84,6 +84,59 @@ def test_the_score_of_what_is_drawn_is_that_of_the_picture(falling: Any) -> None
     assert any(f"(the picture's: {drawn:.3g})" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("tv_weight", [1e-5, 50.0])
+def test_it_is_what_the_page_of_mathematics_says(keras: Any, seed: int, tv_weight: float) -> None:
+    """The step behind the smallest loss is kept, and last rows and columns are only stepped to."""
+    import tensorflow as tf
+
+    from cnnvis.plugins.activation_max import _deprocessed, _noise
+
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((8, 8, 2))
+    h = keras.layers.Conv2D(5, 3, activation="relu")(inputs)
+    network = keras.Model(inputs, keras.layers.Dense(3, name="output")(keras.layers.Flatten()(h)))
+    x = _noise((8, 8, 2), (0.0, 1.0), np.random.default_rng(seed))[None].astype(np.float32)
+    squares, smallest, kept = np.zeros_like(x), np.inf, x
+    for _ in range(25):
+        at = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            inner = at[:, :-1, :-1]
+            steps = (at[:, 1:, :-1] - inner) ** 2 + (at[:, :-1, 1:] - inner) ** 2
+            loss = -network(at)[0, 1] + tv_weight / 128 * tf.reduce_sum(steps)
+        slope = tape.gradient(loss, at).numpy()
+        slope /= np.linalg.norm(slope)
+        squares = 0.95 * squares + 0.05 * slope**2
+        x = x - slope / np.sqrt(squares + 1e-7)
+        if loss < smallest:
+            smallest, kept = loss, x
+    found = cnnvis.run(
+        "activation-max", network, layer="output", filter=1, backprop=None, iterations=25, seed=seed,
+        input_range=(0.0, 1.0), jitter=(0.0,), tv_weight=tv_weight, lp_norm_weight=0.0,
+    )  # fmt: skip
+    score = float(network(kept)[0, 1])
+    assert found.measures["score_reached"][0] == pytest.approx(score, rel=1e-3, abs=1e-3)
+    np.testing.assert_allclose(found.array, _deprocessed(kept, (0.0, 1.0)), atol=2e-3)
+
+
+def test_word_numbers_cannot_be_climbed(keras: Any) -> None:
+    layers = keras.layers
+    inputs = keras.Input((12,), dtype="int32")
+    value = layers.Conv1D(4, 3, activation="relu", name="conv")(
+        layers.Embedding(20, 6, name="words")(inputs)
+    )
+    network = keras.Model(
+        inputs, layers.Dense(2, name="output")(layers.GlobalMaxPooling1D()(value))
+    )
+    for layer in ("conv", "output"):
+        with pytest.raises(
+            cnnvis.UserError,
+            match=r"nothing can be climbed: 'words' \(Embedding\) takes whole numbers; grad-cam",
+        ):
+            cnnvis.run("activation-max", network, layer=layer, filter=0)
+
+
 Made = Callable[[Any], Any]
 
 

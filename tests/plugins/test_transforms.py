@@ -204,3 +204,29 @@ def test_renderers_write_coordinates(classifier: Any, images: Any, tmp_path: Any
     registry().get("renderer", "terminal").function(profile, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "position (bp)" in text and "100" in text and "550" in text
+
+
+@pytest.mark.parametrize(("name", "operation"), [("multiply", np.multiply), ("add", np.add)])
+def test_two_results_go_together_by_image_and_by_group(name: str, operation: Any) -> None:
+    one, other = _maps(6, 5), _maps(6, 5).with_maps(RNG.normal(size=(5, 6, 5)))
+    turned = other[[3, 0, 4, 1, 2]]
+    found = _run(name, [one, turned])
+    np.testing.assert_allclose(found.array, operation(one.array, other.array), rtol=1e-6)
+    assert found.indices is not None and found.indices.tolist() == [0, 1, 2, 3, 4]
+    for some in ([0, 1, 2, 3], [0, 1]):
+        with pytest.raises(cnnvis.UserError, match="of different images, the first of 0, 1, 2, 3"):
+            _run(name, [one[[0, 1, 2, 3]], other[[4, *some[1:]]]])
+    groups = cnnvis.Explanation(RNG.normal(size=(3, 6, 5)), groups=("a", "b", "c"))
+    others = cnnvis.Explanation(RNG.normal(size=(3, 6, 5)), groups=("c", "a", "b"))
+    found = _run(name, [groups, others])
+    expected = operation(groups.array, others.array[[1, 2, 0]])
+    np.testing.assert_allclose(found.array, expected, rtol=1e-6)
+    assert found.groups == ("a", "b", "c")
+    for strange in (("a", "b", "d"), ("a", "b")):
+        with pytest.raises(cnnvis.UserError, match="of different groups, the first of a, b, c"):
+            _run(name, [groups, cnnvis.Explanation(np.ones((len(strange), 6, 5)), groups=strange)])
+    whole = cnnvis.Explanation(np.full((1, 6, 5), 2.0), groups=("all",))
+    for pair in ([groups, whole], [whole, groups]):
+        found = _run(name, pair)
+        assert found.groups == ("a", "b", "c")
+        np.testing.assert_allclose(found.array, operation(groups.array, 2), rtol=1e-6)

@@ -107,6 +107,36 @@ def test_all_that_samples_have_comes_back(tmp_path: Path, kind: str) -> None:
         np.testing.assert_array_equal(trusted.labels, labels)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", ["pair", "dict", "alone", "numbers", "one-hot"])
+def test_tables_of_pandas_are_read_and_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    table = pytest.importorskip("pandas").DataFrame
+    marks = table({"late": [1, 0, 1, 0, 1], "early": [1, 1, 0, 0, 0]})
+    held, labels, names = {
+        "pair": ((X, marks), marks.to_numpy(), ("late", "early")),
+        "dict": ({"images": X, "labels": marks}, marks.to_numpy(), ("late", "early")),
+        "alone": (table(X[:, 0]), None, None),
+        "numbers": ((X, marks * 1.5), marks.to_numpy() * 1.5, None),
+        "one-hot": ((X, table(np.eye(3)[Y], columns=list("cab")).astype(bool)), Y, tuple("cab")),
+    }[kind]
+    monkeypatch.chdir(tmp_path)
+    path = _pickled(Path("data.pkl"), held)
+    with pytest.raises(cnnvis.UserError, match=r"a pandas DataFrame or Series") as refusal:
+        cnnvis.read_samples(path)
+    line = str(refusal.value).partition("as .npz: ")[2]
+    subprocess.run([sys.executable, "-c", line], check=True)
+    for samples in (
+        cnnvis.read_samples(path.with_suffix(".npz")),
+        cnnvis.read_samples(path, trust=True),
+    ):
+        assert len(samples) == 5 and samples.class_names == names and not samples.in_words
+        if labels is None:
+            assert samples.labels is None
+        else:
+            np.testing.assert_array_equal(samples.labels, labels)  # type: ignore[arg-type]
+
+
 class Ends:
     """Something that ends the process that loads it."""
 

@@ -14,27 +14,80 @@ def multiply(explanations: Sequence[cnnvis.Explanation]) -> cnnvis.Explanation:
     Guided Grad-CAM is that of Selvaraju et al. 2017, section 3.2. A map without channels counts for
     every channel of the other.
     """
-    first, second = _alike(explanations)
-    product = first.array * second.array
-    wider = explanations[0] if explanations[0].array.ndim >= product.ndim else explanations[1]
-    signed = explanations[0].is_signed or explanations[1].is_signed
-    return wider.with_maps(product, signed=signed)
+    first, second = _together(explanations)
+    one, other = _alike(first, second)
+    signed = first.is_signed or second.is_signed
+    return _wider(first, second).with_maps(one.array * other.array, signed=signed)
 
 
 @cnnvis.transform("add")
 def add(explanations: Sequence[cnnvis.Explanation]) -> cnnvis.Explanation:
     """The sum of the last two results, place by place."""
-    first, second = _alike(explanations)
-    total = first.array + second.array
-    wider = explanations[0] if explanations[0].array.ndim >= total.ndim else explanations[1]
-    return wider.with_maps(total, signed=first.is_signed or second.is_signed)
+    first, second = _together(explanations)
+    one, other = _alike(first, second)
+    signed = first.is_signed or second.is_signed
+    return _wider(first, second).with_maps(one.array + other.array, signed=signed)
+
+
+ALL = "all"
+"""The group of all images, whose one map belongs to every other."""
+
+
+def _together(
+    explanations: Sequence[cnnvis.Explanation],
+) -> tuple[cnnvis.Explanation, cnnvis.Explanation]:
+    """The two with maps that belong together at the same places: of one image, group or target."""
+    first, second = explanations
+    for what, names in (("images", _images), ("groups", _groups), ("targets", _pictures)):
+        mine, others = names(first), names(second)
+        if mine is None or others is None:
+            continue
+        if mine == others or (what == "groups" and [ALL] in (mine, others)):
+            return first, second
+        if sorted(mine) != sorted(others):
+            raise cnnvis.UserError(
+                f"the two results are of different {what}, the first of {_listed(mine)} and the second "
+                f"of {_listed(others)}, so nothing says which maps belong together; take two results "
+                f"of the same {what}"
+            )
+        order = sorted(range(len(others)), key=others.__getitem__)
+        places = dict(zip(sorted(range(len(mine)), key=mine.__getitem__), order, strict=True))
+        return first, second[[places[place] for place in range(len(mine))]]
+    if len(first) != len(second):
+        raise cnnvis.UserError(
+            f"the two results hold {len(first)} and {len(second)} maps, and nothing says which of them "
+            "belong together; take two results with as many maps"
+        )
+    return first, second
+
+
+def _images(one: cnnvis.Explanation) -> list[int] | None:
+    return None if one.indices is None else [int(index) for index in one.indices]
+
+
+def _groups(one: cnnvis.Explanation) -> list[str] | None:
+    return list(one.groups) or None
+
+
+def _pictures(one: cnnvis.Explanation) -> list[str] | None:
+    """What each map that is of no image shows."""
+    return [str(target) for target in one.targets] or None
+
+
+def _listed(names: Sequence[object]) -> str:
+    shown = ", ".join(map(str, names[:8]))
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"
+
+
+def _wider(first: cnnvis.Explanation, second: cnnvis.Explanation) -> cnnvis.Explanation:
+    """The one with more maps, or with channels where the other has none."""
+    return max(first, second, key=lambda one: (len(one), one.array.ndim))
 
 
 def _alike(
-    explanations: Sequence[cnnvis.Explanation],
+    first: cnnvis.Explanation, second: cnnvis.Explanation
 ) -> tuple[cnnvis.Explanation, cnnvis.Explanation]:
     """The two with axes that fit: where only one has channels, the other gets one."""
-    first, second = explanations
     both = []
     for one, other in ((first, second), (second, first)):
         missing = [name for name in other.axes if name not in one.axes]
@@ -45,7 +98,7 @@ def _alike(
         both.append(one)
     if both[0].axes != both[1].axes or any(
         1 not in (a, b) and a != b
-        for a, b in zip(both[0].array.shape, both[1].array.shape, strict=True)
+        for a, b in zip(both[0].array.shape[1:], both[1].array.shape[1:], strict=True)
     ):
         raise cnnvis.UserError(
             f"maps of shape {first.array.shape[1:]} ({', '.join(first.axes)}) and of shape "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ class _Running:
     count: int = 0
     mean: Any = 0.0
     squares: Any = 0.0
+    targets: Counter[str] = field(default_factory=Counter)
 
     def add(self, maps: npt.NDArray[Any]) -> None:
         import numpy as np
@@ -58,7 +60,10 @@ class _Groups:
                 members.setdefault(key, []).append(place)
                 names[key] = name
         for key, mine in members.items():
-            self.found.setdefault(key, (names[key], _Running()))[1].add(maps[np.asarray(mine)])
+            running = self.found.setdefault(key, (names[key], _Running()))[1]
+            running.add(maps[np.asarray(mine)])
+            if one.targets:
+                running.targets.update(str(one.targets[place]) for place in mine)
         _require_few(one, self.by, len(self.found))
 
     def result(self, value: Callable[[_Running], Any], what: str) -> cnnvis.Explanation:
@@ -68,6 +73,7 @@ class _Groups:
 
         assert self.example is not None
         ordered = [self.found[key] for key in sorted(self.found)]
+        _say_mixed(ordered, what)
         targets: tuple[cnnvis.Target, ...] = ()
         if self.example.targets:
             one = replace(self.example.targets[0], score=None, probability=None)
@@ -81,8 +87,32 @@ class _Groups:
             targets=targets,
             groups=tuple(name for name, _ in ordered),
             measures={},
-            titles=tuple(f"{what} of {name} ({running.count} images)" for name, running in ordered),
+            titles=tuple(
+                f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
+                for name, running in ordered
+            ),
         )
+
+
+SHOWN = 5
+"""How many targets of a group are named, the most frequent first."""
+
+
+def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
+    """Say which groups have maps of several targets, which explain different things."""
+    mixed = [(name, running.targets) for name, running in ordered if len(running.targets) > 1]
+    if not mixed:
+        return
+    name, targets = mixed[0]
+    counted = [f"{number} of {target}" for target, number in targets.most_common(SHOWN)]
+    rest = len(targets) - len(counted)
+    others = len(mixed) - 1
+    cnnvis.note(
+        f"the {what} of {name!r} is over maps of several targets ({', '.join(counted)}"
+        f"{f' and {rest} more' if rest else ''})"
+        + (f", as that of {others} other group{'s' if others > 1 else ''} is" if others else "")
+        + "; --class NAME explains the same for all"
+    )
 
 
 MOST = 20
@@ -117,6 +147,12 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
         raise cnnvis.UserError(
             f"{by!r} holds {len(lines)} groups, one a line, and there is none for image {outside[0]}"
         )
+    if samples.total is not None and len(lines) > samples.total:
+        raise cnnvis.UserError(
+            f"{by!r} holds {len(lines)} lines, the first of them {lines[0]!r}, and the data "
+            f"{samples.total} images: it must hold a group for each image, one a line, without a "
+            "heading or empty lines"
+        )
     return [((lines[i], lines[i]),) for i in samples.indices]
 
 
@@ -135,7 +171,7 @@ def _require_few(one: cnnvis.Explanation, by: str, count: int) -> None:
 
 def _lines(path: str) -> list[str]:
     try:
-        return cnnvis.read_text(Path(path)).split("\n")[:-1] or [""]
+        return cnnvis.read_text(Path(path)).removesuffix("\n").split("\n")
     except cnnvis.UserError as error:
         raise cnnvis.UserError(
             f"by is {path!r}, and must be label, prediction, all, or a file with a group for each "
