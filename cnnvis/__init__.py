@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cnnvis.bounds import Positive as Positive
     from cnnvis.bounds import Share as Share
     from cnnvis.chains import chain as chain
+    from cnnvis.children import child_process as child_process
     from cnnvis.comparison import Comparison as Comparison
     from cnnvis.comparison import compare as compare
     from cnnvis.compiling import computing as computing
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "chains": ("chain",),
+    "children": ("child_process",),
     "bounds": ("Count", "Granting", "NotNegative", "Percent", "Positive", "Share"),
     "comparison": ("Comparison", "compare"),
     "compiling": ("computing",),

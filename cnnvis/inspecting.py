@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import machine
+from cnnvis.children import child_process
 from cnnvis.errors import UserError
 from cnnvis.files import require_regular
 
@@ -92,11 +93,11 @@ def begin_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Callabl
     called = [f"{look.__module__}:{look.__qualname__}", os.fspath(path.absolute()), str(seconds)]
     settings = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     child = subprocess.Popen(
-        # Without the working folder on its path: what lies beside the file is not to be imported.
-        [sys.executable, "-P", "-B", "-m", "cnnvis.inspecting", *called],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, **settings},
-    )  # fmt: skip
+        **child_process("cnnvis.inspecting", *called, settings=settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     said: list[bytes] = []  # and nothing if it does not end
 
     def follow() -> None:

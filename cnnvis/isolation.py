@@ -13,7 +13,6 @@ import queue
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from cnnvis import machine
+from cnnvis.children import child_process
 from cnnvis.compiling import computing_now
 from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.explaining import Stream
@@ -384,14 +384,13 @@ class Worker:
         self._errors.seek(0)
         self._errors.truncate()
         process = self._process = subprocess.Popen(
-            [sys.executable, "-m", "cnnvis.isolated"],
+            # It must find the same packages, cnnvis in a checkout among them.
+            **child_process("cnnvis.isolated", same_path=True),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             # Ctrl-C is for this process, which ends that one and all that it has started.
             start_new_session=True,
-            # It must find the same packages, cnnvis in a checkout among them.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         answers = self._answers = queue.Queue()
         threading.Thread(target=_read, args=(process.stdout, answers), daemon=True).start()

@@ -47,11 +47,10 @@ def require_running(path: Path, asked: Asked, architecture: str | None, config: 
     words = [str(path), json.dumps(asdict(asked)), json.dumps(architecture)]
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "cnnvis.loaders.trial", *words],
+            **cnnvis.child_process("cnnvis.loaders.trial", *words, settings={TRYING: "1"}),
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            env={**os.environ, TRYING: "1"},
         )
         problem = done.stdout.strip().splitlines()[-1:] if done.returncode == 2 else []
         became = problem[0] if problem else f"ends it with code {done.returncode}"

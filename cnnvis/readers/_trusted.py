@@ -27,9 +27,9 @@ def trusted_samples(path: Path) -> cnnvis.Samples:
     """
     with tempfile.TemporaryDirectory(prefix="cnnvis-") as name:
         folder = Path(name)
-        # Without the working folder on its path: only what is installed can be what the file names.
+        # Only what is installed can be what the file names.
         child = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, path.absolute(), folder],
+            **cnnvis.child_process(__name__, path.absolute(), folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

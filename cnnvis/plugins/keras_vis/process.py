@@ -5,10 +5,8 @@ from __future__ import annotations
 import atexit
 import functools
 import json
-import os
 import pickle
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Any
@@ -106,12 +104,11 @@ class Worker:
         self._errors.truncate()
         with cnnvis.progress("starting keras-vis"):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", WORKER],
+                # The worker must find the same packages, cnnvis in a checkout among them.
+                **cnnvis.child_process(WORKER, same_path=True),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                # The worker must find the same packages, cnnvis in a checkout among them.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
             assert self._process.stdout is not None
             try:

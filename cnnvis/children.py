@@ -1,0 +1,49 @@
+"""Processes of Python's own that are started: what they run, and what they may import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def child_process(
+    module: str,
+    *words: str | Path,
+    same_path: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what `subprocess.Popen` and `subprocess.run` need to run a module by itself.
+
+    It imports nothing from the folder it runs in, where a stranger's ``json.py`` may lie.
+
+    Parameters
+    ----------
+    module
+        The module, as ``python -m`` takes it.
+    words
+        Its arguments.
+    same_path
+        Whether it finds the modules that this process finds, those of a checkout among them; else
+        what is installed, and what ``PYTHONPATH`` names by its whole path.
+    settings
+        Variables of its environment beside those of this process.
+
+    Returns
+    -------
+    dict
+        The keys ``args`` and ``env``.
+    """
+    searched = sys.path if same_path else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    whole = [path for path in searched if Path(path).is_absolute()]
+    left_out = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONINSPECT")
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
+    if whole:
+        env["PYTHONPATH"] = os.pathsep.join(whole)
+    # -P: without the working folder; -B: without writing beside what is imported.
+    return {
+        "args": [sys.executable, "-P", "-B", "-m", module, *map(str, words)],
+        "env": {**env, **(settings or {})},
+    }

@@ -1,0 +1,87 @@
+"""What is started imports nothing from the folder that it is started in."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnvis
+
+SOURCES = Path(cnnvis.__file__).parent
+
+SHADOWS = ("json", "queue", "struct", "pickle", "platform", "numpy", "cnnvis_strange", "resource")
+"""Modules that children import, and that a stranger's folder could hold."""
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> Path:
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    marker = tmp_path / "canary"
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text(f"open({str(marker)!r}, 'w').write({name!r})\n")
+    return folder
+
+
+def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    program = "import sys; from cnnvis.cli import main; main(sys.argv[1:])"
+    return subprocess.run(
+        [sys.executable, "-P", "-c", program, *words], cwd=folder, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCES.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+
+
+def test_one_helper_starts_all_of_them() -> None:
+    """Whatever starts Python does so by it; but for the checks that a plugin's author runs."""
+    for file in SOURCES.rglob("*.py"):
+        names = {ast.unparse(one) for one in ast.walk(ast.parse(file.read_text()))}
+        if "sys.executable" in names:
+            assert file.name in ("children.py", "testing.py"), file
+
+
+def test_a_plugin_in_a_process_of_its_own_imports_nothing_from_here(
+    strange: Path, tmp_path: Path
+) -> None:
+    words = (
+        "chain",
+        "demo",
+        "-im",
+        "0",
+        "saliency",
+        "smooth",
+        "numpy",
+        "-o",
+        str(tmp_path / "maps.npz"),
+    )
+    done = _run(strange, *words, "--isolate-only", "smooth")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "maps.npz").is_file() and not (tmp_path / "canary").exists()
+
+
+def test_nor_does_what_looks_at_files(strange: Path, tmp_path: Path) -> None:
+    np.savez(strange / "data.npz", X=np.ones((1, 64, 64)))
+    (strange / "data.pkl").write_bytes(b"cbuiltins\nlist\n.")
+    (strange / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 100)
+    for words in (
+        ("run", "saliency", "model.h5", "-d", "data.npz"),
+        ("run", "saliency", "demo", "-d", "data.pkl", "--trust-pickle"),
+    ):
+        done = _run(strange, *words)
+        assert done.returncode == 2, done.stderr
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.slow
+def test_nor_does_keras_vis(strange: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tf_keras")
+    pytest.importorskip("vis")
+    words = ("run", "keras-vis:saliency", "demo", "-im", "0", "-r", "numpy")
+    done = _run(strange, *words, "-o", str(tmp_path / "maps.npz"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "maps.npz").is_file() and not (tmp_path / "canary").exists()
