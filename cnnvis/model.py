@@ -612,7 +612,10 @@ class Model:
         if lost.constant:
             names = axis_names(len(space), None)
             which = " and ".join(names[space.index(axis)] for axis in lost.constant)
-            note(f"{layer!r} has no positions along the input's {which}, so maps are alike there")
+            note(
+                f"{layer!r} has no positions along the input's {which} that could be followed, so maps "
+                "are alike there"
+            )
         if lost.outside:
             note(
                 f"{lost.outside} position{'s' if lost.outside > 1 else ''} of {layer!r}, such as a "
