@@ -227,7 +227,8 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
     try:
         agreement = agreement_of(at, answers, shaped)
     except UserError as error:
-        if shaped.labels is not None and not shaped.in_words:
+        is_said = shaped.in_words or matching.are_strange
+        if shaped.labels is not None and not is_said:
             notes.append(f"no label is counted as right: {error}")
     order = _about_order(at, answers, shaped, agreement, by_name=matching.by_name)
     scale = None if order else about_scale(at, shaped)

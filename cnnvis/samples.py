@@ -305,6 +305,8 @@ class Samples:
 
         Labels in words, and labels whose numbers have names, get the numbers that the classes have
         here. Names that have nothing in common with those that the numbers had take their place.
+        Names that are numbers themselves are those of the labels, where these are no places among
+        them; see `cnnvis.labels.by_numbers`.
 
         Raises
         ------
@@ -320,9 +322,27 @@ class Samples:
         is_of_classes = self.labels is not None and self.label_kind != "number"
         by_names = is_of_classes and own is not None and (self.in_words or set(own) & set(names))
         if own is None or not by_names or own == names:
-            return replace(self, class_names=names, in_words=False)
+            return replace(self, labels=self._places(names), class_names=names, in_words=False)
         labels = self._renumbered(by_name(own, names), len(names))
         return replace(self, labels=labels, class_names=names, in_words=False)
+
+    def _places(self, names: tuple[str, ...]) -> Array | None:
+        """The labels as places among these names, where they are numbers that are names themselves."""
+        if self.label_kind != "class" or self.labels is None or self.in_words:
+            return self.labels
+        # Labels that have names are places already, unless there is no such place.
+        if self.class_names is not None and self.are_places:
+            return self.labels
+        found = labelling.by_numbers(self.labels, names)
+        return self.labels if found is None else found
+
+    @property
+    def are_places(self) -> bool:
+        """Whether all labels of one class each are places among the names of classes."""
+        if self.label_kind != "class" or self.labels is None or self.class_names is None:
+            return True
+        there = labelling.known_numbers(self.labels)
+        return not there or (there[0] >= 0 and there[-1] < len(self.class_names))
 
     def _renumbered(self, order: list[int], count: int) -> Any:
         """The labels with the number of each class that stands at its own in `order`."""
