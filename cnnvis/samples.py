@@ -19,6 +19,7 @@ from cnnvis.labels import class_name as class_name
 from cnnvis.lazy import Array as Array
 from cnnvis.lazy import ArrayLike as ArrayLike
 from cnnvis.lazy import Picked, Reshaped
+from cnnvis.reporting import note
 
 
 @dataclass(frozen=True)
@@ -470,17 +471,37 @@ class Samples:
         if channel_axis is not None:
             axis = channel_axis % (len(input_shape) + 1)
             with_channel = (*found[1:axis], 1, *found[axis:])
+            if _fits(with_channel, input_shape) and self._is_rather_one(input_shape, channel_axis):
+                note(
+                    f"the data of shape {_shape(found)} are taken for one image; {found[0]} images "
+                    f"of shape {_shape(found[1:])} would have the shape {_shape((*found, 1))}"
+                )
+                return samples._whole()
             if _fits(with_channel, input_shape):
                 return samples._reshaped((len(self), *with_channel))
         if self.labels is None and _fits(found, input_shape):
-            whole = samples._reshaped((1, *found))
-            return replace(whole, names=None, indices=np.arange(1), total=1)
+            return samples._whole()
         remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
         raise UserError(
             f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
             f"for one image, and the data are {numbered(len(self), 'image')} of shape {_shape(found[1:])}"
             f"{f'; {remedy}' if remedy else ''}"
         )
+
+    def _is_rather_one(self, wanted: tuple[int | None, ...], channel_axis: int | None) -> bool:
+        """Whether inputs are one image with its channel, where they could be many without theirs.
+
+        As (7, 9, 1) is for a network of pictures of any size with one channel: pictures of one column
+        are rare.
+        """
+        if self.labels is not None or self.names is not None or channel_axis != -1:
+            return False
+        return None in wanted and wanted[-1] == 1 and _fits(tuple(self.source.shape), wanted)
+
+    def _whole(self) -> Samples:
+        """The one sample that all of the source is."""
+        whole = self._reshaped((1, *self.source.shape))
+        return replace(whole, names=None, indices=np.arange(1), total=1)
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
         source = self.source

@@ -175,7 +175,7 @@ def test_groups_of_one_name_that_are_of_other_images(
         with pytest.raises(cnnvis.UserError, match="are not of the same images"):
             cnnvis.chain(classifier, [*first, *second, name], data=data)
         cnnvis.chain(classifier, [*first, *first, name], data=data)
-    mean = [saliency, ("deviation", {"by": "label", "scaled": True}), "scale"]
+    mean = [saliency, ("deviation", {"by": "label", "scaled": True}), "absolute"]
     cnnvis.chain(classifier, [*groups[0], *mean, name], data=data)
     # The map of all images belongs to every group.
     cnnvis.chain(classifier, [*groups[1], saliency, every, name], data=data)
