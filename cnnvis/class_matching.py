@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError
-from cnnvis.labels import words_of
+from cnnvis.labels import has_class, known_numbers, words_of
 from cnnvis.model import Model
 from cnnvis.samples import Samples
 
@@ -31,12 +33,15 @@ class Matching:
     by_name
         Whether the labels have names of their own, so that names in another order would number them
         otherwise.
+    are_strange
+        Whether some labels are no numbers of classes, so that it is not known which class is whose.
     """
 
     samples: Samples | None
     names: tuple[str, ...] | None
     note: str = ""
     by_name: bool = False
+    are_strange: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -48,8 +53,9 @@ def matched(samples: Samples | None, given: ClassNames | None, model: Model | No
     """Match the labels of samples to the classes of a network.
 
     Names that are given, or that come with the data's numbers or the model, are in the network's
-    order, and words are looked up among them. Without any, as many words as the network has classes
-    are these classes in alphabetical order, as Keras numbers the folders of classes.
+    order, and words are looked up among them; so are numbers that are names and no places. Without
+    any, as many words as the network has classes are these classes in alphabetical order, as Keras
+    numbers the folders of classes. Numbers that are none of the network's classes stay numbers.
 
     Parameters
     ----------
@@ -78,14 +84,25 @@ def matched(samples: Samples | None, given: ClassNames | None, model: Model | No
             f"the data call the classes {words_of(own)} and the model calls them "
             f"{words_of(of_model)}; say what they are called with class_names (--class-names)"
         )
+    if own is not None:
+        samples = samples.named(own)
     called = samples.class_names
     by_name = called is not None and (names is None or not set(called).isdisjoint(names))
+    note = ""
     if names is not None:
-        samples = samples.named(names)
+        samples, before = samples.named(names), samples
+        note = _of_numbers(before, samples)
+        by_name = by_name or bool(note)
     elif samples.in_words:
         return replace(_by_alphabet(samples, model), by_name=True)
     _require_columns(samples)
-    return Matching(samples, samples.class_names, _of_other_number(samples, model), by_name)
+    note = _of_other_number(samples, model) or note
+    strange = _of_strange(samples, model)
+    if not strange:
+        return Matching(samples, samples.class_names, note, by_name)
+    # A name for a label that may stand for another class would be a guess.
+    plain = samples if samples.are_places else replace(samples, class_names=None)
+    return Matching(plain, samples.class_names, note or strange, by_name, not note)
 
 
 def about_columns(samples: Samples | None, model: Model | None) -> str:
@@ -164,6 +181,54 @@ def _of_other_number(samples: Samples, model: Model | None) -> str:
         f"the data name {len(names)} classes ({words_of(names)}), and the network has {count}, so the "
         "network's are shown by their numbers. Give the names of all in the network's order: "
         "--class-names NAME NAME ..."
+    )
+
+
+def _of_numbers(before: Samples, samples: Samples) -> str:
+    """What is to be said of labels that are numbers and were found among the names of classes."""
+    names, old, new = samples.class_names, before.labels, samples.labels
+    if before.class_names is not None or names is None or old is None or new is None:
+        return ""
+    if samples.label_kind != "class" or old is new or np.array_equal(old, new, equal_nan=True):
+        return ""
+    label = int(np.asarray(old)[has_class(np.asarray(old))][0])
+    place = int(np.asarray(new)[has_class(np.asarray(new))][0])
+    return (
+        f"the labels are taken for the classes' names, which are numbers: the label {label} is the "
+        f"class {names[place]!r}, which is class {place} where they are counted from 0"
+    )
+
+
+def _of_strange(samples: Samples, model: Model | None) -> str:
+    """What is to be said of labels some of which are no numbers of classes."""
+    count, names, labels = class_count(model), samples.class_names, samples.labels
+    count = count if count is not None or names is None else len(names)
+    if count is None or labels is None or samples.label_kind != "class":
+        return ""
+    there = known_numbers(np.asarray(labels))
+    if not there or (there[0] >= 0 and there[-1] < count):
+        return ""
+    shown = "" if names is None or samples.are_places else ", and they are shown without names"
+    return (
+        f"the labels run from {there[0]} to {there[-1]} and the classes from 0 to {count - 1}, so it "
+        f"is not known which label is which class, and no label counts as right{shown}. "
+        + _about_numbering(there, count)
+    )
+
+
+def _about_numbering(there: Sequence[int], count: int) -> str:
+    """What would do for labels some of which are no numbers of so many classes."""
+    if len(there) > count:
+        return (
+            f"There are {len(there)} different labels, more than classes: leave out the images of no "
+            "class, and number the others as the network numbers its classes, from 0 on"
+        )
+    # As many labels as classes may be these in their order, which only a person knows.
+    every = [str(one) for one in there]
+    typed = typed_names(every) if len(every) == count else "--class-names NUMBER NUMBER ..."
+    return (
+        "Number the labels as the network numbers its classes, from 0 on, or give the number that "
+        f"the labels have for each class, in the network's order: {typed}"
     )
 
 

@@ -227,10 +227,13 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
     try:
         agreement = agreement_of(at, answers, shaped)
     except UserError as error:
-        if shaped.labels is not None and not shaped.in_words:
+        is_said = shaped.in_words or matching.are_strange
+        if shaped.labels is not None and not is_said:
             notes.append(f"no label is counted as right: {error}")
-    order = _about_order(at, answers, shaped, agreement, by_name=matching.by_name)
-    scale = None if order else about_scale(at, shaped)
+    order, ordered = _about_order(at, answers, shaped, agreement, by_name=matching.by_name)
+    # Both may explain why few labels are right; what makes most of them right is told.
+    scale = about_scale(at, shaped, ordered)
+    order = None if scale else order
     guess = None if order or scale else _about_guessing(at, answers, shaped, agreement)
     warnings += [one for one in (order, scale, guess) if one]
     right = None if agreement is None else agreement.right
@@ -276,22 +279,25 @@ def _about_order(
     agreement: Agreement | None,
     *,
     by_name: bool,
-) -> str | None:
-    """Which order of the classes fits far better than the one that labels are taken in.
+) -> tuple[str | None, int]:
+    """Which order of the classes fits far better than the one that labels are taken in, if one does.
+
+    In a sentence, with how many labels it makes right.
 
     Labels that have no names of their own stay what they are, whatever the classes are called.
     """
     hits, names = hits_of(model, answers, samples), samples.class_names
     if hits is None:
-        return None
+        return None, 0
     count = len(hits.labels)
     has_names = names is not None and len(names) == count
     order = hits.better_order()
     if order is None and samples.in_words and names is not None:
         order = _of_both_orders(hits, names)
     if order is None:
-        return None
-    fits = f"{hits.right(order)} of {hits.total} labels are right if "
+        return None, 0
+    right = hits.right(order)
+    fits = f"{right} of {hits.total} labels are right if "
     now = "" if agreement is None else f", and {hits.right()} are right as they are numbered"
     if names is None or not has_names or not by_name:
         names = names if has_names else None
@@ -301,15 +307,17 @@ def _about_order(
         ]
         many = count > FEW
         shown = f"{', '.join(meant[:-1])} and {meant[-1]}" if not many else ", ".join(meant[:FEW])
-        return (
+        said = (
             f"{fits}{shown}{' ...' if many else ''}{now}: the labels seem to be numbered "
             "otherwise than the network's classes; number them so"
         )
+        return said, right
     ordered = [names[order.index(place)] for place in range(count)]
     which = "this" if samples.in_words else "another"
-    return (
+    said = (
         f"{fits}the network's classes are in {which} order{now}: {typed_names(ordered, every=True)}"
     )
+    return said, right
 
 
 def _of_both_orders(hits: Hits, words: Sequence[str]) -> list[int] | None:

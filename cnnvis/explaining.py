@@ -197,6 +197,9 @@ class Subject:
         asked = _asked_inputs(inputs, handle)
         if matching.samples is None or places is None:
             return cls(handle, {}, asked, described)
+        whole = None if handle is None or selection.is_all else _as_one(handle, matching.samples)
+        if whole is not None:  # then its rows are no images to choose from
+            matching, places = replace(matching, samples=whole), selection.places_in(1)
         samples = _chosen(matching, selection, places, handle)
         model = handle if takes_model else None
         shaped: dict[str | None, Samples] = {None: samples}
@@ -478,6 +481,17 @@ def _chosen(
     if selection.is_all:
         return every
     return every[places] if isinstance(every.source, np.ndarray) else every.picked(places)
+
+
+def _as_one(model: Model, samples: Samples) -> Samples | None:
+    """The one sample that all of an array is, by the shape that the network takes; None if it is not."""
+    if samples.labels is not None or samples.names is not None or len(samples) < 2:
+        return None
+    try:
+        shaped = next(iter(_shaped(model, samples, None).values()))
+    except UserError:  # which is said of those that are chosen
+        return None
+    return shaped if len(shaped) == 1 else None
 
 
 def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Mapping[str, Samples]:

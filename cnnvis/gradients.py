@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from cnnvis._tensorflow import tensorflow
 from cnnvis.compiling import Compiled
 from cnnvis.errors import UserError
@@ -141,15 +143,40 @@ def squashing_of(graph: Graph, target: Call) -> Squashing | None:
         call = givers[call.inputs[0]]
     passed: list[Call] = []
     for one in behind:
-        shape, batch = shapes[one.inputs[0]], graph.batch or 1
-        if found.is_share and one.shapes[0][-1:] != shape[-1:]:  # its units are others
+        shape, batch = shapes[one.inputs[0]], graph.batch
+        if _hands_on(one, shape, ANY, batch):
+            if found.is_share and not _keeps_units(one, shape, batch):
+                return None
+        elif _hands_on(one, shape, _range_of(found.name), batch, in_place=True):
+            passed.append(one)
+        else:
             return None
-        if _hands_on(one, shape, _of_any_size(batch, shape)):
-            continue
-        if not _hands_on(one, shape, _in_range(found.name, batch, shape), in_place=True):
-            return None
-        passed.append(one)
     return replace(found, passed=tuple(passed))
+
+
+def is_answer(graph: Graph, call: Call) -> bool:
+    """Whether a call gives the network's answer, or what has as many classes in the same order.
+
+    What is behind it has no weights, and of several units it leaves each as it is.
+    """
+    behind = graph.reached(call.slots)
+    shapes = {
+        slot: shape
+        for one in graph.calls
+        for slot, shape in zip(one.slots, one.shapes, strict=True)
+    }
+    several = call.shapes[0][-1:] != (1,)
+    shares = _range_of("softmax")
+    for one in graph.calls:
+        if one is call or behind.isdisjoint(one.slots):
+            continue
+        if getattr(one.layer, "weights", None) or (several and len(one.inputs) != 1):
+            return False
+        if several and not _hands_on(
+            one, shapes[one.inputs[0]], shares, graph.batch, in_place=True
+        ):
+            return False
+    return True
 
 
 def squashed_before(graph: Graph, target: Call) -> Call | None:
@@ -166,29 +193,24 @@ def squashed_before(graph: Graph, target: Call) -> Call | None:
     return None
 
 
-def _sizes(batch: int, shape: Sequence[int | None]) -> tuple[int, ...]:
-    return (batch, *(3 if size is None else size for size in shape))
+ANY = [
+    sign * whole * power for sign in (-1, 1) for whole in range(256) for power in (2**-8, 1, 2**6)
+]
+"""Numbers below and above zero, small and large, such as half precision holds exactly."""
 
 
-def _of_any_size(batch: int, shape: Sequence[int | None]) -> Any:
-    """Numbers below and above zero, small and large, such as half precision holds exactly."""
-    tf = tensorflow()
-    sizes = _sizes(batch, shape)
-    whole = tf.random.stateless_uniform(sizes, (5, 7), -255, 256, tf.int32)
-    powers = tf.random.stateless_uniform(sizes, (7, 5), 0, 3, tf.int32)
-    return tf.cast(whole, tf.float32) * tf.gather([2.0**-8, 1.0, 2.0**6], powers)
-
-
-def _in_range(name: str, batch: int, shape: Sequence[int | None]) -> Any:
+def _range_of(name: str) -> list[float]:
     """Numbers such as that softmax or sigmoid gives, and half precision holds exactly."""
-    tf = tensorflow()
-    whole = tf.random.stateless_uniform(_sizes(batch, shape), (5, 7), 1, 256, tf.int32)
-    shares = tf.cast(whole, tf.float32) / 256
-    return -32 * shares if name.startswith("log") else shares
+    return [(-32 if name.startswith("log") else 1) * whole / 256 for whole in range(1, 256)]
 
 
 def _hands_on(
-    call: Call, shape: Sequence[int | None], given: Any, *, in_place: bool = False
+    call: Call,
+    shape: Sequence[int | None],
+    numbers: Sequence[float],
+    batch: int | None,
+    *,
+    in_place: bool = False,
 ) -> bool:
     """Whether a call hands on the numbers that it is given, if perhaps in another shape.
 
@@ -196,25 +218,47 @@ def _hands_on(
     ----------
     shape
         Of one sample of what it is given.
-    given
-        The numbers, (n, ...).
+    numbers
+        The numbers: each of them is tried.
+    batch
+        How many samples it takes at a time; None for any number.
     in_place
         Each must stay in its place.
     """
     tf = tensorflow()
-    size = math.prod(_sizes(1, call.shapes[0]))
-    if size != math.prod(_sizes(1, shape)):
+    sizes = [3 if size is None else size for size in shape]
+    each = math.prod(sizes)
+    if each != math.prod(3 if size is None else size for size in call.shapes[0]):
         return False
-    try:
-        (answer,) = call.answer({call.inputs[0]: given})
-    except Exception:  # whatever a layer makes of numbers that are not those it was made for
+    rows = -(-len(numbers) // max(each, 1))
+    rows = rows if batch is None else -(-rows // batch) * batch
+    # In no order that a layer could keep by chance.
+    mixed = np.random.default_rng(5).permutation(np.resize(numbers, rows * each))
+    given = mixed.reshape(rows, *sizes).astype(np.float32)
+    for start in range(0, rows, batch or rows):
+        part = tf.constant(given[start : start + (batch or rows)])
+        try:
+            (answer,) = call.answer({call.inputs[0]: part})
+        except Exception:  # whatever a layer makes of numbers that are not those it was made for
+            return False
+        before, after = part.numpy(), tf.cast(answer, tf.float32).numpy()
+        if not in_place:
+            before, after = np.sort(before, axis=None), np.sort(after, axis=None)
+        if not np.array_equal(before, after):
+            return False
+    return True
+
+
+def _keeps_units(call: Call, shape: Sequence[int | None], batch: int | None) -> bool:
+    """Whether units, which the last axis counts, stay units, if perhaps in another order."""
+    if not shape or call.shapes[0][-1:] != tuple(shape[-1:]):
         return False
-    if in_place:
-        return answer.shape == given.shape and bool(
-            tf.reduce_all(tf.cast(answer, given.dtype) == given)
-        )
-    flat = [tf.sort(tf.reshape(tf.cast(one, given.dtype), [-1])) for one in (given, answer)]
-    return bool(tf.reduce_all(flat[0] == flat[1])) if flat[0].shape == flat[1].shape else False
+    sizes = [3 if size is None else size for size in shape]
+    units = np.arange(1, sizes[-1] + 1, dtype=np.float32)
+    given = np.broadcast_to(units / 256, (batch or 2, *sizes))
+    (answer,) = call.answer({call.inputs[0]: tensorflow().constant(given)})
+    found = np.asarray(answer).reshape(-1, sizes[-1])
+    return bool((found == found[:1]).all())
 
 
 def _own_squashing(call: Call) -> Squashing | None:

@@ -488,6 +488,47 @@ def renumbered(labels: Array, kind: LabelKind, numbers: Sequence[int], count: in
     return labels
 
 
+def known_numbers(labels: Array) -> list[int]:
+    """The numbers of classes that there are among labels of one class each, in order."""
+    return [int(one) for one in np.unique(labels[has_class(labels)])]
+
+
+def by_numbers(labels: Array, class_names: Sequence[str]) -> Array | None:
+    """Labels of one class each that are the names of classes, as the places of these; None if not.
+
+    As labels 7, 9 and 10 of the classes "7", "9" and "10" are. Labels from 0 on that are places among
+    the names are taken for these; so are all where neither a label nor a name is 0, as of the labels
+    1 and 2 of the classes "1", "2" and "3".
+
+    Parameters
+    ----------
+    labels
+        (n,) numbers of classes.
+    class_names
+        The names of classes; whole numbers, perhaps.
+    """
+    numbers, there = [_whole_number_in(name) for name in class_names], known_numbers(labels)
+    if not there or None in numbers or not set(there) <= set(numbers):
+        return None
+    are_places = there[0] >= 0 and there[-1] < len(numbers)
+    if are_places and (0 in numbers or 0 in there):
+        return None
+    place = {number: numbers.index(number) for number in there}
+    found = labels.copy()
+    for number, own in place.items():
+        found[labels == number] = own
+    return found
+
+
+def _whole_number_in(text: str) -> int | None:
+    """The whole number that a name is, also as a float: of "7" and "7.0"."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else None
+
+
 def words_of(names: Iterable[str]) -> str:
     """Names in quotation marks, one behind the other; of many, the first and the last."""
     every = [repr(name) for name in names]

@@ -143,16 +143,9 @@ class _Network:
         graph = graph_of(network)
         calls = {call.name: call for call in graph.calls}
         outputs = _outputs(graph, network)
-        return cls(graph, channel_axes(graph), calls, outputs, _is_answer(graph, calls.get(OUTPUT)))
-
-
-def _is_answer(graph: Graph, call: Call | None) -> bool:
-    """Whether a call gives the network's answer, but for what has nothing learned behind it."""
-    if call is None:
-        return False
-    behind = graph.reached(call.slots)
-    learned = (one for one in graph.calls if getattr(one.layer, "weights", None))
-    return not any(one is not call and behind.intersection(one.slots) for one in learned)
+        named = calls.get(OUTPUT)
+        is_named = named is not None and gradients.is_answer(graph, named)
+        return cls(graph, channel_axes(graph), calls, outputs, is_named)
 
 
 def _outputs(graph: Graph, network: Any) -> dict[str, Call]:
@@ -215,33 +208,52 @@ def _parts_of(network: Any, shared: _Network) -> list[Any]:
         parts += [
             _fixed(value)
             for name, value in sorted(own.items())
-            if not (name.startswith("__" if not is_kerass else "_") or name in _NOTED)
-            and (isinstance(value, bool | int | float | str | tuple) or hasattr(value, "__array__"))
+            if _counts(name, value, is_kerass=is_kerass)
         ]
     return parts
 
 
 _NOTED = {
-    *("_called", "built", "compiled", "loss", "stop_predicting", "stop_training"),
-    *("_is_compiled", "_jit_compile", "_pss_evaluation_shards"),
+    *("_called", "built", "compiled", "loss", "stop_predicting", "stop_training", "history"),
+    *("_is_compiled", "_jit_compile", "_pss_evaluation_shards", "optimizer", "compiled_loss"),
+    *("compiled_metrics", "train_function", "test_function", "predict_function"),
+    *("train_tf_function", "metrics_names", "build", "quantize", "call_signature_parameters"),
 }
 """What Keras notes down in layers and networks of any kind while it trains them or predicts."""
 
 
-def _fixed(value: Any) -> Any:
-    """What tells whether an attribute is still the same: of an array, which may change, its bytes."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return (value.shape, str(value.dtype), zlib.crc32(np.ascontiguousarray(value).tobytes()))
+def _counts(name: str, value: Any, *, is_kerass: bool) -> bool:
+    """Whether an attribute of a layer may say what it computes."""
+    if name.startswith("__") or name in _NOTED:
+        return False
+    if isinstance(value, bool | int | float | str | tuple) or hasattr(value, "__array__"):
+        return not (is_kerass and name.startswith("_"))
+    # In names with a line before them are also the lists in which Keras notes calls and variables.
+    is_public = not name.startswith("_")
+    return is_public and (isinstance(value, list | dict) or callable(value))
+
+
+def _fixed(value: Any, depth: int = 3) -> Any:
+    """What tells whether an attribute is still the same: of what may change within, its contents."""
+    if isinstance(value, np.ndarray):
+        return (value.shape, str(value.dtype), zlib.crc32(np.ascontiguousarray(value).tobytes()))
+    if isinstance(value, Mapping) and depth:
+        value = [part for item in value.items() for part in item]
+    if isinstance(value, list | tuple) and depth:
+        return tuple(_fixed(one, depth - 1) for one in value)
+    return value
 
 
 def _is_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether these are the same objects, or numbers and words that are equal."""
-    plain = (bool, int, float, str, tuple)
-    return len(one) == len(other) and all(
-        a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
-        for a, b in zip(one, other, strict=True)
-    )
+    return len(one) == len(other) and all(map(_is_equal, one, other))
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return _is_same(one, other)
+    plain = (bool, int, float, str)
+    return one is other or (isinstance(one, plain) and isinstance(other, plain) and one == other)
 
 
 class Model:
@@ -257,7 +269,8 @@ class Model:
         The target: a layer, ``output`` or ``backbone/block5_conv3``, one of its outputs,
         ``output:3`` or ``output[AI]``, or a sum or difference of such, ``head[3]-head[5]``; also a
         Keras layer of the network, or its place among ``network.layers``: -1 for the last. By
-        default the layer named ``output``, if nothing with weights is behind it, else the last.
+        default the layer named ``output``, if what is behind it has no weights and leaves the
+        classes as they are, else the last.
     filters
         Which outputs of the target are explained, by number or by name: classes of the last layer,
         filters of one in between. Several are added up. By default the class that the network
@@ -512,18 +525,24 @@ class Model:
         )
 
     def _require_whole_numbers(self, samples: Samples, arrays: Mapping[str, str]) -> None:
-        """Refuse fractions for an input of whole numbers, which Keras would cut off in silence."""
+        """Refuse what an input of whole numbers does not hold, and Keras would change in silence."""
         for one in self.inputs:
             source = samples.inputs[arrays[one.name]] if arrays else samples.source
-            if one.dtype.startswith(("float", "bfloat")) or source.dtype.kind != "f":
+            if not one.dtype.startswith(("int", "uint")):
                 continue
             few = np.asarray(source[:LOOKED_AT])
-            if (few[np.isfinite(few)] % 1).any():
-                raise UserError(
-                    f"the input {one.name!r} takes whole numbers ({one.dtype}), and the data hold "
-                    "fractions, which Keras would cut off: give the numbers that the network was "
-                    f"trained on, as X.astype({one.dtype!r})"
-                )
+            few = few[np.isfinite(few)] if few.dtype.kind == "f" else few
+            bounds = np.iinfo(one.dtype)
+            if few.dtype.kind == "f" and (few % 1).any():
+                wrong = "fractions, which Keras would cut off"
+            elif few.size and not bounds.min <= few.min() <= few.max() <= bounds.max:
+                wrong = f"numbers outside of {bounds.min} to {bounds.max}, which Keras would wrap around"
+            else:
+                continue
+            raise UserError(
+                f"the input {one.name!r} takes whole numbers ({one.dtype}), and the data hold {wrong}: "
+                f"give the numbers that the network was trained on, as X.astype({one.dtype!r})"
+            )
 
     def followed_axes(self, layer: str, shape: Sequence[int]) -> tuple[int, ...]:
         """The spatial axes of the input along which a layer's output has positions, as it has them.
@@ -593,7 +612,10 @@ class Model:
         if lost.constant:
             names = axis_names(len(space), None)
             which = " and ".join(names[space.index(axis)] for axis in lost.constant)
-            note(f"{layer!r} has no positions along the input's {which}, so maps are alike there")
+            note(
+                f"{layer!r} has no positions along the input's {which} that could be followed, so maps "
+                "are alike there"
+            )
         if lost.outside:
             note(
                 f"{lost.outside} position{'s' if lost.outside > 1 else ''} of {layer!r}, such as a "

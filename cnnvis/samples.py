@@ -19,6 +19,7 @@ from cnnvis.labels import class_name as class_name
 from cnnvis.lazy import Array as Array
 from cnnvis.lazy import ArrayLike as ArrayLike
 from cnnvis.lazy import Picked, Reshaped
+from cnnvis.reporting import note
 
 
 @dataclass(frozen=True)
@@ -305,6 +306,8 @@ class Samples:
 
         Labels in words, and labels whose numbers have names, get the numbers that the classes have
         here. Names that have nothing in common with those that the numbers had take their place.
+        Names that are numbers themselves are those of the labels, where these are no places among
+        them; see `cnnvis.labels.by_numbers`.
 
         Raises
         ------
@@ -320,9 +323,27 @@ class Samples:
         is_of_classes = self.labels is not None and self.label_kind != "number"
         by_names = is_of_classes and own is not None and (self.in_words or set(own) & set(names))
         if own is None or not by_names or own == names:
-            return replace(self, class_names=names, in_words=False)
+            return replace(self, labels=self._places(names), class_names=names, in_words=False)
         labels = self._renumbered(by_name(own, names), len(names))
         return replace(self, labels=labels, class_names=names, in_words=False)
+
+    def _places(self, names: tuple[str, ...]) -> Array | None:
+        """The labels as places among these names, where they are numbers that are names themselves."""
+        if self.label_kind != "class" or self.labels is None or self.in_words:
+            return self.labels
+        # Labels that have names are places already, unless there is no such place.
+        if self.class_names is not None and self.are_places:
+            return self.labels
+        found = labelling.by_numbers(self.labels, names)
+        return self.labels if found is None else found
+
+    @property
+    def are_places(self) -> bool:
+        """Whether all labels of one class each are places among the names of classes."""
+        if self.label_kind != "class" or self.labels is None or self.class_names is None:
+            return True
+        there = labelling.known_numbers(self.labels)
+        return not there or (there[0] >= 0 and there[-1] < len(self.class_names))
 
     def _renumbered(self, order: list[int], count: int) -> Any:
         """The labels with the number of each class that stands at its own in `order`."""
@@ -450,17 +471,37 @@ class Samples:
         if channel_axis is not None:
             axis = channel_axis % (len(input_shape) + 1)
             with_channel = (*found[1:axis], 1, *found[axis:])
+            if _fits(with_channel, input_shape) and self._is_rather_one(input_shape, channel_axis):
+                note(
+                    f"the data of shape {_shape(found)} are taken for one image; {found[0]} images "
+                    f"of shape {_shape(found[1:])} would have the shape {_shape((*found, 1))}"
+                )
+                return samples._whole()
             if _fits(with_channel, input_shape):
                 return samples._reshaped((len(self), *with_channel))
         if self.labels is None and _fits(found, input_shape):
-            whole = samples._reshaped((1, *found))
-            return replace(whole, names=None, indices=np.arange(1), total=1)
+            return samples._whole()
         remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
         raise UserError(
             f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
             f"for one image, and the data are {numbered(len(self), 'image')} of shape {_shape(found[1:])}"
             f"{f'; {remedy}' if remedy else ''}"
         )
+
+    def _is_rather_one(self, wanted: tuple[int | None, ...], channel_axis: int | None) -> bool:
+        """Whether inputs are one image with its channel, where they could be many without theirs.
+
+        As (7, 9, 1) is for a network of pictures of any size with one channel: pictures of one column
+        are rare.
+        """
+        if self.labels is not None or self.names is not None or channel_axis != -1:
+            return False
+        return None in wanted and wanted[-1] == 1 and _fits(tuple(self.source.shape), wanted)
+
+    def _whole(self) -> Samples:
+        """The one sample that all of the source is."""
+        whole = self._reshaped((1, *self.source.shape))
+        return replace(whole, names=None, indices=np.arange(1), total=1)
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
         source = self.source

@@ -25,7 +25,7 @@ SATURATED = 1e-3
 """How near to 0 or 1 a probability is that may come from values out of all scale."""
 
 
-def about_scale(model: Model, samples: Samples) -> str | None:
+def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
     """Why samples look scaled in another way than the network expects, in a sentence; None if not.
 
     By labels, if there are some: another scale makes many more of them right. Else by what the
@@ -35,10 +35,13 @@ def about_scale(model: Model, samples: Samples) -> str | None:
     ----------
     samples
         A few samples as the network wants them, without NaN.
+    ordered
+        How many labels another order of the classes makes right without another scale, where one
+        was found: then only a scale that makes more right is told.
     """
     x = samples.x.astype(np.float32)
-    by_labels = _by_labels(model, samples, x)
-    if by_labels is not None:
+    by_labels = _by_labels(model, samples, x, ordered)
+    if by_labels is not None or ordered:
         return by_labels
     first = model.keras_layer(model.layers[0].name)
     factor = getattr(first, "scale", None) if "Rescaling" in model.layers[0].kinds else None
@@ -89,10 +92,11 @@ def _short(value: object) -> str:
     return "a number for each channel" if value is not None else "0"
 
 
-def _by_labels(model: Model, samples: Samples, x: Array) -> str | None:
+def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | None:
     """Which other scale makes far more labels right than the present one, and than chance would.
 
-    With the classes in their order, or else in any.
+    With the classes in their order, or else in any; and more than `ordered`, which another order
+    alone makes right.
     """
     others = samples.reading.others if samples.reading is not None else {}
     ways = others or SCALES
@@ -104,9 +108,10 @@ def _by_labels(model: Model, samples: Samples, x: Array) -> str | None:
     fitting = [name for name in tried if tried[name] == best]
     margin = max(3, 0.1 * len(x))
     with_ = "with " if others else ""
-    orders = _with_orders(model, samples, now, answers)
+    ordered = max(ordered, *_with_orders(model, samples, {"": now}).values(), 0)
+    orders = _with_orders(model, samples, answers)
     most = max(orders.values(), default=0)
-    if most - max(best, right or 0) > margin:
+    if most - max(best, right or 0, ordered) > margin:
         which = " or ".join(name for name in orders if orders[name] == most)
         found = "" if right is None else f"{right} of {len(x)} are right as they are, and "
         return (
@@ -114,7 +119,7 @@ def _by_labels(model: Model, samples: Samples, x: Array) -> str | None:
             f"be in another order: {found}{most} of {len(x)} {with_}{which}, in the order that cnnvis "
             f"doctor tells {'with that option' if others else 'of data scaled so'}"
         )
-    if right is None or best - right <= margin:
+    if right is None or best - right <= margin or best <= ordered:
         return None
     if _is_by_chance(model, samples, answers[fitting[0]], len(ways)):
         return None
@@ -132,13 +137,9 @@ def _right(model: Model, samples: Samples, answers: Array) -> int | None:
         return None
 
 
-def _with_orders(
-    model: Model, samples: Samples, now: Array, answers: Mapping[str, Array]
-) -> dict[str, int]:
+def _with_orders(model: Model, samples: Samples, answers: Mapping[str, Array]) -> dict[str, int]:
     """How many labels each scale makes right with the classes in another order, where one is sure."""
-    present = hits_of(model, now, samples)
-    # Where an order is found without another scale, the order is all that is wrong.
-    if samples.label_kind != "class" or present is None or present.better_order() is not None:
+    if samples.label_kind != "class":
         return {}
     found = {}
     for name, one in answers.items():

@@ -162,6 +162,25 @@ def test_two_results_of_selected_images(classifier: Any, images: Any) -> None:
     assert found.indices is not None and found.indices.tolist() == [0, 2, 4]
 
 
+@pytest.mark.parametrize("name", ["add", "multiply"])
+def test_groups_of_one_name_that_are_of_other_images(
+    classifier: Any, images: Any, name: str
+) -> None:
+    data = (images, [1, 2, 1, 2, 1, 2, 1])
+    saliency, every = ("saliency", {"gradient": None}), ("average", {"by": "all"})
+    groups = [[saliency, ("average", {"by": by})] for by in ("label", "prediction")]
+    difference: list[list[Any]] = [[*one, ("difference", {"of": ("1", "2")})] for one in groups]
+    some = [[saliency, ("select", {"label": one}), every] for one in ("1", "2")]
+    for first, second in (groups, difference, some):
+        with pytest.raises(cnnvis.UserError, match="are not of the same images"):
+            cnnvis.chain(classifier, [*first, *second, name], data=data)
+        cnnvis.chain(classifier, [*first, *first, name], data=data)
+    mean = [saliency, ("deviation", {"by": "label", "scaled": True}), "absolute"]
+    cnnvis.chain(classifier, [*groups[0], *mean, name], data=data)
+    # The map of all images belongs to every group.
+    cnnvis.chain(classifier, [*groups[1], saliency, every, name], data=data)
+
+
 WRONG: list[tuple[list[Any], str]] = [
     (["average"], r"step 1, average, takes a result, and there is none yet: put a technique"),
     (["saliency", "multiply"], r"step 2, multiply, .*there is only that of saliency"),

@@ -209,6 +209,71 @@ def test_words_that_are_numbers_are_not_guessed(keras: Any, tmp_path: Path) -> N
     assert _right(cnnvis.doctor(by_size, data=same)) == 18
 
 
+COLOURED = np.stack([np.full((8, 8, 3), COLOURS[place % 3], "float32") for place in range(6)])
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (7, 9, 10), (10, 0, 5), (-1, 4, 2.0)])
+def test_labels_that_are_names_of_classes_are_these(sorter: Any, numbers: Sequence[Any]) -> None:
+    """Where they are no places among them: labels 7, 9, 10 of the classes 7, 9, 10."""
+    labels = np.array([*numbers, *numbers])
+    subject: dict[str, Any] = {"data": (COLOURED, labels), "class_names": numbers}
+    for place, number in enumerate(numbers):
+        found = cnnvis.run("saliency", sorter, images=f"label={number}", backprop=None, **subject)
+        assert found.indices is not None and found.indices.tolist() == [place, place + 3]
+        assert f"label {number}" in found.title(0) and f"output[{number}]" in found.title(0)
+        assert "are taken for the classes' names" in found.notes[0]
+        # What was matched once is not matched again.
+        again = cnnvis.run("saliency", sorter, data=found.samples, backprop=None)
+        assert again.title(0) == found.title(0)
+    (mean,) = cnnvis.chain(sorter, [("saliency", {"backprop": None}), "average"], **subject)
+    assert mean.groups == tuple(map(str, numbers))
+    report = cnnvis.doctor(sorter, **subject)
+    assert _right(report) == 6 and report.warnings == ()
+    with pytest.raises(cnnvis.UserError, match="none is left by wrong"):
+        cnnvis.run("saliency", sorter, images="wrong", **subject)
+    samples = cnnvis.Samples(COLOURED, labels, class_names=numbers)  # type: ignore[arg-type]
+    assert _right(cnnvis.doctor(sorter, samples)) == 6
+
+
+def test_some_of_the_labels_from_1_on_are_names(sorter: Any) -> None:
+    """Labels 1 and 2 of the classes 1, 2, 3; of 0, 1 and 2 they are places anyway."""
+    some = (COLOURED[[0, 1, 3]], np.array([1, 2, 1]))
+    assert _right(cnnvis.doctor(sorter, some, class_names=[1, 2, 3])) == 3
+    places = (COLOURED[[0, 1, 2]], np.array([0, 1, 2]))
+    for names in ([1, 2, 3], [2, 1, 0], ["a", "b", "c"]):
+        report = cnnvis.doctor(sorter, places, class_names=names)
+        assert _right(report) == 3 and report.notes == ()
+
+
+@pytest.mark.parametrize("names", [None, ["ant", "bee", "cat"], [1, 2, 5]])
+@pytest.mark.parametrize("labels", [[1, 2, 3], [-1, 0, 1], [0, 2, 255]])
+def test_labels_that_are_no_numbers_of_classes_get_no_names(
+    sorter: Any, labels: list[int], names: Any
+) -> None:
+    subject: dict[str, Any] = {"data": (COLOURED[:3], labels), "class_names": names}
+    found = cnnvis.run("saliency", sorter, backprop=None, **subject)
+    assert [found.title(k).splitlines()[0] for k in range(3)] == [
+        f"#{place} label {label}" for place, label in enumerate(labels)
+    ]
+    called = names or [0, 1, 2]
+    assert [str(one) for one in found.targets] == [f"output[{name}]" for name in called]
+    (note,) = found.notes
+    assert f"run from {min(labels)} to {max(labels)} and the classes from 0 to 2" in note
+    report = cnnvis.doctor(sorter, **subject)
+    assert report.notes == (note,) and _right(report) is None
+    # What the note tells to type works.
+    typed = note.split("--class-names ")[1].split()
+    assert typed == [str(label) for label in labels]
+    assert _right(cnnvis.doctor(sorter, data=(COLOURED[:3], labels), class_names=typed)) == 3
+    one = cnnvis.run("saliency", sorter, images=f"label={labels[-1]}", backprop=None, **subject)
+    assert one.indices is not None and one.indices.tolist() == [2]
+
+
+def test_more_labels_than_classes_are_said_to_be_that(sorter: Any) -> None:
+    found = cnnvis.run("saliency", sorter, data=(COLOURED[:4], [0, 1, 2, 3]), backprop=None)
+    assert "There are 4 different labels, more than classes" in found.notes[0]
+
+
 def test_numbers_with_names_are_matched_by_these(keras: Any) -> None:
     """A file whose numbers have other names than the network's order is read by the names."""
     y = np.repeat([0, 1, 2], 6)

@@ -115,8 +115,53 @@ def _own_layer(attribute: str) -> Any:
     return made
 
 
+def _rescaled(keras: Any) -> tuple[Any, Any]:
+    layer = keras.layers.Rescaling([2.0])
+    return layer, lambda: setattr(layer, "scale", [-5.0])
+
+
+def _lambda(keras: Any) -> tuple[Any, Any]:
+    layer = keras.layers.Lambda(lambda x: 2 * x)
+    return layer, lambda: setattr(layer, "function", lambda x: x - 7)
+
+
+def _lists(keras: Any) -> tuple[Any, Any]:
+    class Many(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = {"by": [1.0, 2.0]}
+
+        def call(self, x: Any) -> Any:
+            return x * self.parts["by"][1]
+
+    layer = Many()
+    return layer, lambda: layer.parts["by"].__setitem__(1, 9.0)
+
+
+def _functions(keras: Any) -> tuple[Any, Any]:
+    class Own(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.does = abs
+
+        def call(self, x: Any) -> Any:
+            return self.does(x)
+
+    layer = Own()
+    return layer, lambda: setattr(layer, "does", lambda x: x - 4)
+
+
 @pytest.mark.parametrize(
-    "made", [_adapted, *map(_own_layer, ("gain", "_gain", "array"))], ids=range(4)
+    "made",
+    [
+        _adapted,
+        _rescaled,
+        _lambda,
+        _lists,
+        _functions,
+        *map(_own_layer, ("gain", "_gain", "array")),
+    ],
+    ids=range(8),
 )
 def test_what_changes_in_a_live_network_is_seen(keras: Any, made: Any) -> None:
     layer, change = made(keras)
@@ -145,11 +190,31 @@ def test_a_number_of_a_subclassed_network_that_changes_is_seen(keras: Any) -> No
         np.testing.assert_allclose(cnnvis.Model(network).predict(x), network(x), rtol=1e-6)
 
 
-def test_networks_that_are_gone_are_forgotten(keras: Any) -> None:
+def test_a_layer_of_a_subclassed_network_that_another_takes_the_place_of(keras: Any) -> None:
+    class Either(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = keras.layers.Dense(2), keras.layers.Dense(2)
+            self.head = self.a
+
+        def call(self, x: Any) -> Any:
+            return self.head(x) + 0 * self.b(x)
+
+    network, x = Either(), np.ones((1, 3), np.float32)
+    network(x)
+    for head in (network.a, network.b):
+        network.head = head
+        np.testing.assert_allclose(cnnvis.Model(network).predict(x), network(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("home", ["keras", "tf_keras"])
+def test_networks_that_are_gone_are_forgotten(home: str) -> None:
     import gc
 
+    keras = pytest.importorskip(home)
     inputs = keras.Input((4,))
     network = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    network.predict(np.ones((1, 4)), verbose=0)
     model = cnnvis.Model(network)
     assert any(known() is network for known, _, _ in _seen)
     shared = model._shared

@@ -64,6 +64,27 @@ def test_data_of_another_scale(trained: Any) -> None:
     assert cnnvis.doctor(network, data=x).warnings == ()
 
 
+@pytest.mark.parametrize("labels", [[0, 1, 2], [2, 0, 1]])
+def test_a_scale_that_explains_more_than_an_order(keras: Any, labels: list[int]) -> None:
+    """Of data from -1 to 1, another order makes two thirds of the labels right, their scale all."""
+    layers, centres = keras.layers, np.array([0.5, 0.75, 0.875])
+    network = keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")]
+    )
+    network.layers[-1].set_weights([200 * centres[None], -100 * centres**2])
+    y = np.arange(60) % 3
+    x = np.broadcast_to(centres[y][:, None, None, None], (60, 8, 8, 1)).copy()
+    x[:, 0, 0], x[:, 7, 7] = 0, 1
+    other = np.array(labels)[y]
+    warning = cnnvis.doctor(network, data=(2 * x - 1, other)).warnings[-1]
+    assert "60" in warning and "scaled to 0 ... 1" in warning, warning
+    assert ("in another order" in warning) == (labels != [0, 1, 2])
+    # Where only the order is another, it alone is told.
+    warnings = cnnvis.doctor(network, data=(x, other)).warnings
+    scaled = [one for one in warnings if "scaled" in one]
+    assert not scaled and any("60 of 60" in one for one in warnings) == (labels != [0, 1, 2])
+
+
 def test_data_that_were_scaled_already(keras: Any) -> None:
     layers = keras.layers
     network = keras.Sequential(

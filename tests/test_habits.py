@@ -243,6 +243,9 @@ def test_fractions_for_an_input_of_whole_numbers_are_refused(keras: Any) -> None
     np.testing.assert_array_equal(found, _maps(network, data.astype("uint8")))
     with pytest.raises(cnnvis.UserError, match=r"takes whole numbers \(uint8\).*astype\('uint8'\)"):
         _maps(network, data + 0.5)
+    for outside in (data + 250, data - 3):
+        with pytest.raises(cnnvis.UserError, match="outside of 0 to 255, which Keras would wrap"):
+            _maps(network, outside)
     fit = cnnvis.doctor(network, data + 0.5).fit
     assert fit is not None and "whole numbers" in str(fit.problem)
 

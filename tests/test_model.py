@@ -16,8 +16,13 @@ def test_the_default_target_is_the_layer_named_output(keras: Any) -> None:
     layers = keras.layers
     inputs = layers.Input((4,))
     output = layers.Dense(3, name="output")(inputs)
-    named = cnnvis.Model(keras.Model(inputs, layers.Lambda(lambda x: x * 2, name="after")(output)))
+    named = cnnvis.Model(keras.Model(inputs, layers.Dropout(0.5, name="after")(output)))
     assert named.layer == "output"
+    one = layers.Dense(1, "sigmoid", name="output")(inputs)
+    calibrated = layers.Lambda(lambda p: p**2 / (p**2 + (1 - p) ** 3), name="after")(one)
+    assert cnnvis.Model(keras.Model(inputs, calibrated)).layer == "output"
+    # In another order, classes are others.
+    assert cnnvis.Model(keras.Model(inputs, output[:, ::-1])).layer != "output"
     # What has learned something behind it is no answer, whatever it is called.
     learned = cnnvis.Model(keras.Model(inputs, layers.Dense(2, name="after")(output)))
     assert learned.layer == "after"
@@ -118,7 +123,7 @@ def test_filters_are_chosen_by_name_or_number(classifier: Any) -> None:
         (None, 3, r"'classes' has no output 3: it has 3, numbered 0 to 2"),
         (None, -1, r"no output -1"),
         (None, "cat", r"no class 'cat'\..*There are: ape, bee, cow"),
-        ("first", "cow", r"no class 'cow'.*Classes have no names here"),
+        ("first", "cow", r"no class 'cow'.*names are those of the network's output 'classes'"),
     ],
 )
 def test_targets_that_are_not_there(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.reporting import notes_kept
 
 
 def _samples(shape: tuple[int, ...] = (5, 4, 3)) -> cnnvis.Samples:
@@ -151,3 +152,37 @@ def test_where_samples_are_from_is_kept(classifier: Any, images: Any, tmp_path: 
     samples = cnnvis.read_samples(tmp_path / "data.npy")
     facts = cnnvis.run("saliency", classifier, data=samples, images=[1]).provenance["data"]
     assert facts["file"] == "data.npy" and len(facts["sha256"]) == 64 and facts["images"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [((7, 9, 1), (None, None, 1)), ((30, 1), (None, 1))],
+)
+def test_one_image_for_a_network_of_open_size(shape: Any, wanted: Any) -> None:
+    x = np.zeros(shape)
+    with notes_kept() as notes:
+        assert cnnvis.Samples(x).shaped_for(wanted).x.shape == (1, *shape)
+    assert len(notes) == 1 and notes[0].startswith(f"the data of shape {shape} are taken for one")
+    # What the note tells is many, and so are those that have labels or names.
+    many = (*shape, 1)
+    assert cnnvis.Samples(x[..., None]).shaped_for(wanted).x.shape == many
+    assert cnnvis.Samples(x, np.arange(shape[0])).shaped_for(wanted).x.shape == many
+    named = cnnvis.Samples(x, names=tuple(map(str, range(shape[0]))))
+    assert named.shaped_for(wanted).x.shape == many
+    # Without a channel, an array is many as ever.
+    assert cnnvis.Samples(np.zeros((7, 9))).shaped_for((None, 1)).x.shape == (7, 9, 1)
+
+
+def test_the_one_image_that_an_array_is_can_be_chosen(keras: Any) -> None:
+    layers = keras.layers
+    for size in ((None, None, 1), (7, 9, 1)):
+        network = keras.Sequential(
+            [layers.Input(size), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]
+        )
+        x = np.random.default_rng(0).normal(size=(7, 9, 1))
+        every = cnnvis.run("saliency", network, data=x, filter=0, backprop=None)
+        one = cnnvis.run("saliency", network, data=x, filter=0, images=[0], backprop=None)
+        np.testing.assert_array_equal(one.array, every.array)
+        assert one.array.shape == (1, 7, 9)
+        with pytest.raises(cnnvis.UserError, match="there is no image 1: the data hold 1 image"):
+            cnnvis.run("saliency", network, data=x, filter=0, images=[1], backprop=None)

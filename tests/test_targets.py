@@ -307,6 +307,7 @@ def _behind(layers: Any, name: str, value: Any) -> Any:
         "a clip": lambda: _clipped(value),
         "a bound": lambda: layers.ReLU(max_value=1.0)(value),
         "two bounds": lambda: layers.Flatten()(_clipped(layers.ReLU()(value))),
+        "zero": lambda: layers.ReLU()(value),
     }[name]()
 
 
@@ -323,7 +324,7 @@ def _clipped(value: Any) -> Any:
 
 BEHIND = [
     *("nothing", "dropout", "noise", "identity", "linear", "regularized", "flat", "several"),
-    *("a clip", "a bound", "two bounds"),
+    *("a clip", "a bound", "two bounds", "zero"),
 ]
 
 
@@ -346,6 +347,12 @@ def test_what_does_nothing_behind_the_last_activation_is_looked_through(
     kernel = np.arange(1, 3 * units + 1, dtype=np.float32).reshape(3, units)
     network.get_layer("answer").set_weights([kernel, np.zeros(units)])
     data = np.array([[2.0, 3.0, 4.0]], np.float32)  # p is 1 - 2e-9, or all but 1 for class 2
+    if units == 1:  # what speaks against it is below zero, and no bound may cut it off
+        below = cnnvis.run("saliency", network, data=-data, backprop=None, gradient=None)
+        np.testing.assert_allclose(below.array[0], kernel[:, -1], rtol=1e-3)
+        score = below.targets[0].score
+        assert score == pytest.approx(-float(data[0] @ kernel[:, -1]), rel=1e-3)
+        assert below.predictions is not None and below.predictions.tolist() == [0]
     found = cnnvis.run("saliency", network, data=data, backprop=None, gradient=None)
     np.testing.assert_allclose(found.array[0], kernel[:, -1], rtol=1e-3)
     (target,) = found.targets
@@ -355,7 +362,7 @@ def test_what_does_nothing_behind_the_last_activation_is_looked_through(
     assert found.predictions is not None and found.predictions.tolist() == [max(units - 1, 1)]
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.1])
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.3])
 def test_a_clip_that_cuts_answers_off_is_not_looked_through(keras: Any, rate: float) -> None:
     layers = keras.layers
     x = keras.Input((3,))
@@ -374,6 +381,14 @@ def test_units_that_are_others_behind_a_softmax_are_no_classes(keras: Any) -> No
     for shape in ((4, 1), (2, 2)):
         model = cnnvis.Model(keras.Model(x, layers.Reshape(shape)(answer)))
         assert not model.has_classes and model.is_logits
+
+
+def test_positions_that_take_the_place_of_classes_are_none(keras: Any) -> None:
+    layers = keras.layers
+    x = keras.Input((3, 2))
+    answer = layers.Dense(3, "softmax", name="answer")(x)  # as many classes as positions
+    assert not cnnvis.Model(keras.Model(x, layers.Permute((2, 1))(answer))).has_classes
+    assert cnnvis.Model(keras.Model(x, answer[..., ::-1])).has_classes
 
 
 def test_the_answer_of_a_network_that_is_called_at_each_time_is_made_linear(keras: Any) -> None:

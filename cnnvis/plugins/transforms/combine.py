@@ -42,6 +42,8 @@ def _together(
         mine, others = names(first), names(second)
         if mine is None or others is None:
             continue
+        if what == "groups" and sorted(mine) == sorted(others):
+            _require_same_groups(first, second)
         if mine == others or (what == "groups" and [ALL] in (mine, others)):
             return first, second
         if sorted(mine) != sorted(others):
@@ -67,6 +69,25 @@ def _images(one: cnnvis.Explanation) -> list[int] | None:
 
 def _groups(one: cnnvis.Explanation) -> list[str] | None:
     return list(one.groups) or None
+
+
+def _require_same_groups(first: cnnvis.Explanation, second: cnnvis.Explanation) -> None:
+    """Refuse groups of one name that are of other images: the class 0 by label and by prediction."""
+    for option, what in (("by", "grouped by"), ("label", "chosen by the label")):
+        mine, others = _said(first, option), _said(second, option)
+        if mine != others:
+            told = [", then by ".join(map(str, one)) or "none" for one in (mine, others)]
+            raise cnnvis.UserError(
+                f"the images of the first result are {what} {told[0]} and those of the second "
+                f"{what} {told[1]}, so that groups of one name are not of the same images; take two "
+                "results of the same groups"
+            )
+
+
+def _said(one: cnnvis.Explanation, option: str) -> list[object]:
+    """The values that an option had in the transforms by which a result was made."""
+    given = [each.get("options", {}).get(option) for each in one.provenance.get("transforms", ())]
+    return [value for value in given if value is not None]
 
 
 def _pictures(one: cnnvis.Explanation) -> list[str] | None:
