@@ -207,7 +207,7 @@ def _of_classes(answer: Model, answers: Array, labels: Array) -> Array:
         _require_known(labels[has_class(labels)], answer.target_units)
         same: Array = numbers == labels
         return same
-    if answers.ndim == 1:
+    if answers.ndim == 1 or (answers.shape[1:] == (1,) and (_units(answer) or 1) > 1):
         raise UserError(
             "there is one label for each image, and the network answers with one number for each, "
             "which is that of no class"
@@ -231,13 +231,17 @@ def answered_numbers(answer: Model, answers: Array) -> Array | None:
     """
     if answers.shape[1:] not in ((), (1,)) or not answers.size:
         return None
-    try:
-        units = answer.target_units
-    except UserError:  # it has as many outputs as its input is large
-        return None
-    numbers = answers.reshape(len(answers))
+    units, numbers = _units(answer) or 1, answers.reshape(len(answers))
     are_classes = np.isin(numbers, np.arange(units)).all()
     return numbers.astype(np.int64) if units > 1 and are_classes else None
+
+
+def _units(answer: Model) -> int | None:
+    """How many outputs an answer has; None where they are as many as its input is large."""
+    try:
+        return answer.target_units
+    except UserError:
+        return None
 
 
 def _require_known(labels: Array, units: int) -> None:
