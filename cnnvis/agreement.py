@@ -202,11 +202,46 @@ def right_labels(model: Model, answers: Array, samples: Samples) -> Array:
 
 
 def _of_classes(answer: Model, answers: Array, labels: Array) -> Array:
+    numbers = answered_numbers(answer, answers)
+    if numbers is not None:
+        _require_known(labels[has_class(labels)], answer.target_units)
+        same: Array = numbers == labels
+        return same
+    if answers.ndim == 1 or (answers.shape[1:] == (1,) and (_units(answer) or 1) > 1):
+        raise UserError(
+            "there is one label for each image, and the network answers with one number for each, "
+            "which is that of no class"
+        )
     if answers.ndim != 2:
         raise UserError("there is one label for each image, and the network answers for positions")
     _require_known(labels[has_class(labels)], answers.shape[-1])
     found: Array = answered_classes(answer, answers) == labels
     return found
+
+
+def answered_numbers(answer: Model, answers: Array) -> Array | None:
+    """The classes that a network answers by their numbers, as behind an argmax, (n,); None if not.
+
+    Parameters
+    ----------
+    answer
+        The network with its answer as the target: the layer that has an output for each class.
+    answers
+        What it answers, (n, ...).
+    """
+    if answers.shape[1:] not in ((), (1,)) or not answers.size:
+        return None
+    units, numbers = _units(answer) or 1, answers.reshape(len(answers))
+    are_classes = np.isin(numbers, np.arange(units)).all()
+    return numbers.astype(np.int64) if units > 1 and are_classes else None
+
+
+def _units(answer: Model) -> int | None:
+    """How many outputs an answer has; None where they are as many as its input is large."""
+    try:
+        return answer.target_units
+    except UserError:
+        return None
 
 
 def _require_known(labels: Array, units: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.agreement import has_label, right_labels, said_yes
+from cnnvis.agreement import answered_numbers, has_label, right_labels, said_yes
 from cnnvis.compiling import BATCH
 from cnnvis.errors import UserError
 from cnnvis.image_selection import Condition
@@ -103,6 +103,11 @@ class Answers:
         if samples.label_kind == "several" and model.answer is not None:
             rows = said_yes(model.answer, model.answer.predict(samples.x))
             return [set(np.flatnonzero(row).tolist()) for row in rows]
+        numbers = None
+        if model.answer is not None and model.answer.has_classes:
+            numbers = answered_numbers(model.answer, model.answer.predict(samples.x))
+        if numbers is not None:
+            return [{int(one)} for one in numbers]
         raise UserError(
             "predicted=NAME chooses images by the class that the network answers, and this network "
             "does not answer with one class for each image"

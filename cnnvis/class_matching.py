@@ -208,7 +208,7 @@ def _of_strange(samples: Samples, model: Model | None) -> str:
     there = known_numbers(np.asarray(labels))
     if not there or (there[0] >= 0 and there[-1] < count):
         return ""
-    shown = "" if names is None or samples.are_places else ", and they are shown without names"
+    shown = "" if names is None or samples.are_places else "; they are shown without names"
     return (
         f"the labels run from {there[0]} to {there[-1]} and the classes from 0 to {count - 1}, so it "
         f"is not known which label is which class, and no label counts as right{shown}. "

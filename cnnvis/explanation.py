@@ -19,7 +19,7 @@ from cnnvis.completeness import within
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import UserError
 from cnnvis.labels import LabelKind
-from cnnvis.names import printable
+from cnnvis.names import file_name, printable
 from cnnvis.samples import Array, ArrayLike, Samples
 from cnnvis.stored import stored_arrays
 
@@ -401,7 +401,7 @@ class Explanation:
 
         An ``.npz`` file is read by `load`, and by `numpy.load` without pickle. Of a network with
         several inputs, the maps of the others are written beside it: ``maps_right.npz`` for an
-        input of the name ``right``. What has these names is written over.
+        input of the name ``right``. What has these names is written over; `load` finds them there.
 
         Parameters
         ----------
@@ -456,17 +456,37 @@ class Explanation:
             "coordinates": {name: one.as_dict() for name, one in self.coordinates.items()},
             "groups": self.groups,
             "input": self.input,
+            "other_inputs": [one.input for one in self.other_inputs if one.input is not None],
         }
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
-        """Read what `save` wrote.
+        """Read what `save` wrote, with the files beside it of a network's other inputs.
+
+        Where one of these is not there any more, a note of the explanation says so.
 
         Raises
         ------
         UserError
             If the file is not one.
         """
+        first, names = cls._read(path)
+        others, lacking = [], []
+        for name in names:
+            places = _places_beside(Path(path), first.input, name)
+            read = [cls._read(place)[0] for place in places if place.is_file()]
+            found = [one for one in read if one.input == name]
+            others += found[:1]
+            if not found:
+                lacking.append(
+                    f"the maps of the input {name!r} were written beside these, as "
+                    f"{places[0].name!r}, and are not there"
+                )
+        return replace(first, other_inputs=tuple(others), notes=(*first.notes, *lacking))
+
+    @classmethod
+    def _read(cls, path: str | PathLike[str]) -> tuple[Explanation, tuple[str, ...]]:
+        """What one file holds, and the names of the other inputs whose maps are beside it."""
         import msgspec
 
         try:
@@ -484,7 +504,7 @@ class Explanation:
                     label_kind=facts.get("label_kind"),
                     in_words=facts.get("in_words", False),
                 )
-            return cls(
+            found = cls(
                 arrays.get("maps"),
                 samples,
                 facts["axes"],
@@ -505,9 +525,26 @@ class Explanation:
                 },
                 predictions=arrays.get("predictions"),
             )
+            return found, facts.get("other_inputs", ())
         except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
             what = str(path)
             raise UserError(f"{what!r} is not an explanation that cnnvis saved: {error}") from error
+
+
+def beside_path(path: Path, name: str | None) -> Path:
+    """Where the maps of another input are written beside those in a file: ``maps_right.npz``."""
+    return path.with_stem(f"{path.stem}_{file_name(str(name))}")
+
+
+def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
+    """Where the maps of another input may be, where those in a file are of the input `own`.
+
+    A run names every input in its file's name, `save` all but the first.
+    """
+    end = f"_{file_name(str(own))}"
+    stem = path.stem.removesuffix(end)
+    named = [beside_path(path.with_stem(stem), name)] if stem and stem != path.stem else []
+    return [*named, beside_path(path, name)]
 
 
 _MEASURE = "measure_"
@@ -533,6 +570,7 @@ class _Facts(TypedDict):
     coordinates: NotRequired[dict[str, dict[str, Any]]]
     groups: NotRequired[tuple[str, ...]]
     input: NotRequired[str | None]
+    other_inputs: NotRequired[tuple[str, ...]]
 
 
 PIECE = 2**22

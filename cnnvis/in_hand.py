@@ -209,9 +209,8 @@ def _is_batched(dataset: Any, inputs: Sequence[Shape] | None) -> bool:
     """Whether elements of a tf.data.Dataset are batches, by what it says of their shapes."""
     spec = dataset.element_spec
     x, y = (spec[0], spec[1]) if isinstance(spec, tuple) and len(spec) > 1 else (spec, None)
-    first = x
-    while isinstance(first, Mapping | list | tuple):
-        first = next(iter(first.values() if isinstance(first, Mapping) else first))
+    every = _specs(x)
+    first: Any = every[0] if every else None
     if not hasattr(first, "shape") or first.shape.rank is None:
         raise UserError(
             "the elements of the data set have shapes that are not known before; give arrays"
@@ -219,11 +218,29 @@ def _is_batched(dataset: Any, inputs: Sequence[Shape] | None) -> bool:
     if first.shape.rank == 0:
         return False
     is_single = y is not None and hasattr(y, "shape") and y.shape.rank == 0
-    if is_single or (inputs is not None and len(inputs) == 1 and _is_one(first.shape, inputs[0])):
+    if is_single or (inputs is not None and _are_single(every, inputs)):
         return False
     if first.shape[0] is None or y is None or isinstance(y, Mapping | list | tuple):
         return True
     return bool(y.shape.rank) and y.shape[0] == first.shape[0]
+
+
+def _specs(spec: Any) -> list[Any]:
+    """What a data set says of each array of an element, however nested these are."""
+    if not isinstance(spec, Mapping | list | tuple):
+        return [spec]
+    parts = spec.values() if isinstance(spec, Mapping) else spec
+    return [one for part in parts for one in _specs(part)]
+
+
+def _are_single(every: Sequence[Any], inputs: Sequence[Shape]) -> bool:
+    """Whether an element's arrays are one of each input by their shapes, in whatever order."""
+    known = all(hasattr(one, "shape") and one.shape.rank is not None for one in every)
+    return (
+        known
+        and len(every) == len(inputs)
+        and all(any(_is_one(one.shape, wanted) for wanted in inputs) for one in every)
+    )
 
 
 def _is_one(shape: Any, wanted: Shape) -> bool:

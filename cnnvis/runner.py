@@ -13,7 +13,7 @@ from cnnvis import demo
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
-from cnnvis.explanation import Explanation
+from cnnvis.explanation import Explanation, beside_path
 from cnnvis.files import put_beside, written_whole
 from cnnvis.image_selection import Images, selection_of
 from cnnvis.isolation import isolates
@@ -305,7 +305,7 @@ def written(
         for one in (explanation, *explanation.other_inputs):
             path = _wanted(one, renderer, output, alone=len(renderers) == 1)
             if is_named(output) and explanation.other_inputs:
-                path = _of_input(path, one)
+                path = beside_path(path, one.input)
             path = unused(path, taken)
             try:
                 chosen = checked(renderer, options.get(renderer.name, {}))
@@ -363,11 +363,7 @@ def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> No
     chosen = checked(found[0], options)
     write(explanation, found[0], path, chosen, named=True)
     for one in explanation.other_inputs:
-        write(one, found[0], _of_input(path, one), chosen, named=True)
-
-
-def _of_input(path: Path, explanation: Explanation) -> Path:
-    return path.with_stem(f"{path.stem}_{file_name(str(explanation.input))}")
+        write(one, found[0], beside_path(path, one.input), chosen, named=True)
 
 
 def is_named(output: PathName | None) -> bool:

@@ -148,6 +148,31 @@ def test_what_cannot_be_counted_is_not(keras: Any) -> None:
     assert "labels run from 255 to 255" in _refusal(dense, images, np.full((2, 4, 5), 255))
 
 
+@pytest.mark.parametrize("is_column", [False, True])
+def test_answers_that_are_numbers_of_classes(keras: Any, is_column: bool) -> None:
+    """Behind an argmax, a network answers with one whole number for each image."""
+    layers, ops = keras.layers, keras.ops
+    inputs = layers.Input((4, 4, 1))
+    shares = layers.Dense(3, "softmax", name="output")(layers.Flatten()(inputs))
+    ends = {
+        "class": ops.argmax(shares, -1, keepdims=is_column),
+        "share": ops.max(shares, -1, keepdims=is_column),
+    }
+    network = keras.Model(inputs, ends["class"])
+    x = np.random.default_rng(0).normal(size=(12, 4, 4, 1)).astype("float32")
+    classes = network.predict(x, verbose=0).ravel()
+    labels = np.where(np.arange(12) < 4, (classes + 1) % 3, classes)
+    assert len(set(classes.tolist())) > 1
+    assert str(_agreement(network, x, labels)) == "8 of 12 labels (66.7%)"
+    chosen = {"wrong": range(4), "right": range(4, 12), "predicted=1": np.flatnonzero(classes == 1)}
+    for images, places in chosen.items():
+        found = cnnvis.run("saliency", network, data=(x, labels), images=images, backprop=None)
+        assert found.indices is not None and found.indices.tolist() == list(places)
+    assert "labels run from 1 to 3" in _refusal(network, x, np.arange(12) % 3 + 1)
+    other = keras.Model(inputs, ends["share"])
+    assert "with one number for each, which is that of no class" in _refusal(other, x, labels)
+
+
 def test_printed(keras: Any, typed: Typed, tmp_path: Path) -> None:
     labels = np.array([[1, 0], [0, 0], [1, 1], [0, 1]])
     _dense(keras, 10 * np.eye(2), [-5, -5], "sigmoid").save(tmp_path / "several.keras")

@@ -464,6 +464,28 @@ def test_elements_of_open_length_are_images(keras: Any) -> None:
         np.testing.assert_allclose(_maps(network, data), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [((5, 5, 1), (5, 5, 1)), ((None, 3), (7,)), ((3,), (3, 3))])
+def test_elements_of_several_inputs_are_images(keras: Any, sizes: Any) -> None:
+    """Without labels, or with one-hot rows as long as an image."""
+    import tensorflow as tf
+
+    layers, slices = keras.layers, tf.data.Dataset.from_tensor_slices
+    inputs = [layers.Input(size, name=name) for size, name in zip(sizes, "ab", strict=True)]
+    flat = [
+        one if len(one.shape) == 2 else layers.GlobalAveragePooling1D()(
+            one if len(one.shape) == 3 else layers.Reshape((-1, 1))(one))
+        for one in inputs
+    ]  # fmt: skip
+    network = keras.Model(inputs, layers.Dense(2)(layers.Concatenate()(flat)))
+    rng = np.random.default_rng(0)
+    x = {name: rng.normal(size=(2, *(size or 5 for size in one))).astype("float32")
+         for one, name in zip(sizes, "ab", strict=True)}  # fmt: skip
+    expected = _maps(network, x, filter=0)
+    for data in (slices(x), slices(x).batch(2), slices((x, np.eye(5)[:2])),
+                 slices((x, np.eye(3)[:2])).batch(1), slices((x, np.eye(7)[:2]))):  # fmt: skip
+        np.testing.assert_allclose(_maps(network, data, filter=0), expected, rtol=1e-5)
+
+
 def test_data_that_are_something_else(keras: Any) -> None:
     import tensorflow as tf
 

@@ -187,6 +187,34 @@ def test_what_is_done_with_a_result_is_done_for_all_inputs(network: Any, tmp_pat
     assert f"{found!r}" == "<Explanation: saliency of output[0], 5 maps of 9 x 8>"
 
 
+@pytest.mark.parametrize("written", ["save", "out", "folder"])
+def test_maps_of_other_inputs_are_found_beside(network: Any, tmp_path: Path, written: str) -> None:
+    out = {"out": tmp_path / "maps.npz", "folder": f"{tmp_path}/", "save": None}[written]
+    asked: Any = {"render": ["numpy"], "out": out} if out else {}
+    found = cnnvis.run("saliency", network, data=DATA, filter=0, **asked)
+    if written == "save":
+        found.save(tmp_path / "maps.npz")
+    names = [found.input, *(one.input for one in found.other_inputs)]
+    paths = {cnnvis.Explanation.load(path).input: path for path in sorted(tmp_path.glob("*.npz"))}
+    assert sorted(map(str, names)) == sorted(map(str, paths))
+    path, other = paths[names[0]], paths[names[1]]
+    again = cnnvis.Explanation.load(path)
+    assert [again.input, *(one.input for one in again.other_inputs)] == names
+    for one, whole in zip(again.other_inputs, found.other_inputs, strict=True):
+        np.testing.assert_array_equal(one.array, whole.array)
+    assert again.notes == found.notes
+    both = cnnvis.compare(path, found)
+    assert [one.first.input for one in (both, *both.other_inputs)] == names
+    # Each of the others is a file of its own.
+    assert cnnvis.Explanation.load(other).other_inputs == ()
+    # One that is not there any more, or of something else, is missed.
+    for is_replaced in (False, True):
+        other.write_bytes(path.read_bytes()) if is_replaced else other.unlink()
+        rest = cnnvis.Explanation.load(path)
+        assert [one.input for one in rest.other_inputs] == names[2:]
+        assert f"{other.name!r}, and are not there" in rest.notes[-1]
+
+
 def test_activation_maximization_holds_the_other_inputs(network: Any) -> None:
     settings: dict[str, Any] = {"data": DATA, "images": [0, 1], "layer": "output", "iterations": 3}
     found = cnnvis.run("activation-max", network, start="data", filter=[0, 2], **settings)
