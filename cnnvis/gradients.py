@@ -155,28 +155,31 @@ def squashing_of(graph: Graph, target: Call) -> Squashing | None:
 
 
 def is_answer(graph: Graph, call: Call) -> bool:
-    """Whether a call gives the network's answer, or what has as many classes in the same order.
+    """Whether a call gives the network's answer, or what has its classes in the same order.
 
-    What is behind it has no weights, and of several units it leaves each as it is.
+    What is behind it has no weights, and of several units it leaves each as it is, or makes a single
+    number of all, as an argmax does.
     """
     behind = graph.reached(call.slots)
+    after = [one for one in graph.calls if one is not call and not behind.isdisjoint(one.slots)]
+    if any(getattr(one.layer, "weights", None) for one in after):
+        return False
     shapes = {
         slot: shape
         for one in graph.calls
         for slot, shape in zip(one.slots, one.shapes, strict=True)
     }
-    several = call.shapes[0][-1:] != (1,)
-    shares = _range_of("softmax")
-    for one in graph.calls:
-        if one is call or behind.isdisjoint(one.slots):
-            continue
-        if getattr(one.layer, "weights", None) or (several and len(one.inputs) != 1):
-            return False
-        if several and not _hands_on(
-            one, shapes[one.inputs[0]], shares, graph.batch, in_place=True
-        ):
-            return False
-    return True
+    single = ((), (1,))
+    return call.shapes[0] in single or all(
+        one.shapes[0] in single
+        or (
+            len(one.inputs) == 1
+            and _hands_on(
+                one, shapes[one.inputs[0]], _range_of("softmax"), graph.batch, in_place=True
+            )
+        )
+        for one in after
+    )
 
 
 def squashed_before(graph: Graph, target: Call) -> Call | None:

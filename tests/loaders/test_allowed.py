@@ -507,7 +507,7 @@ def test_a_first_look_begins_before_tensorflow_is_there(tmp_path: Path) -> None:
         "import subprocess\n"
         "real, seen = subprocess.Popen, []\n"
         "def popen(*a, **k):\n"
-        "    if 'cnnvis.inspecting' in a[0]:\n"
+        "    if 'cnnvis.inspecting' in (a[0] if a else k['args']):\n"
         "        seen.append('tensorflow' in sys.modules)\n"
         "    return real(*a, **k)\n"
         "subprocess.Popen = popen\n"
