@@ -1288,9 +1288,11 @@ class Model:
                 "image is explained without them, as the first of a sequence"
             )
         for call in self._calls:
+            if not self._is_output(call) or self._squashing_of(call) is not None:
+                continue
             with gradients.swapping:
                 squashed = gradients.squashed_before(self._shared.graph, call)
-            if squashed is not None and self._is_output(call) and self._squashing_of(call) is None:
+            if squashed is not None:
                 note(
                     f"the score of {call.name!r} is taken behind a softmax or sigmoid, that of "
                     f"{squashed.name!r}: where it is sure, its gradient is small. --layer "
