@@ -1694,15 +1694,12 @@ class Model:
         require_known(self._shared.graph, arrays[: len(self.inputs)])
         try:
             return list(run(*arrays, shared=shared))
-        except tensorflow().errors.OpError as error:
-            said = not_looked_up(self._shared.graph, self._ends, arrays[: len(self.inputs)])
-            raise UserError(
-                said or f"the network cannot be computed: {complaint(error)}"
-            ) from error
-        except LayerError as error:
+        except (tensorflow().errors.OpError, LayerError) as error:
             said = not_looked_up(self._shared.graph, self._ends, arrays[: len(self.inputs)])
             if said is not None:
                 raise UserError(said) from error
+            if not isinstance(error, LayerError):
+                raise UserError(f"the network cannot be computed: {complaint(error)}") from error
             inputs = [one.shape[1:] for one in arrays[: len(self.inputs)]]
             wanted = enough(self._shared.graph, self._ends, self._explained, inputs)
             if wanted is None:
