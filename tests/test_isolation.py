@@ -331,7 +331,7 @@ def test_techniques_in_a_real_command(
 
 def test_nothing_is_left_behind() -> None:
     listed = subprocess.run(
-        ["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "ppid,args"], capture_output=True, text=True, check=True
     ).stdout
     mine = [line for line in listed.splitlines() if line.split()[0] == str(os.getpid())]
     assert not [line for line in mine if "cnnvis.isolated" in line]

@@ -229,7 +229,7 @@ def test_what_speaks_against_an_output_is_refused() -> None:
 
 def _workers(pid: int) -> list[int]:
     """The processes of keras-vis among a process's children: models are looked at in others."""
-    words = ["ps", "-o", "pid=,args=", "--ppid", str(pid)]
+    words = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)]
     lines = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
     return [int(line.split()[0]) for line in lines if "keras_vis.worker" in line]
 
