@@ -50,6 +50,17 @@ class Option:
         return "--" + self.name.strip("_").replace("_", "-")
 
     @property
+    def is_on_by_default(self) -> bool:
+        """Whether it is on unless somebody types ``--no-`` and its name."""
+        return self.annotation is bool and bool(self.default)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All the ways to type it."""
+        off = f"--no-{self.flag.removeprefix('--')}"
+        return (self.flag, off) if self.is_on_by_default else (self.flag,)
+
+    @property
     def choices(self) -> tuple[object, ...]:
         """The values that a Literal allows, None among them if it may be left open; else empty."""
         return _choices(self.annotation)

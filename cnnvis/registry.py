@@ -18,6 +18,7 @@ from typing import Any
 
 import pluggy
 
+from cnnvis import flags
 from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
 from cnnvis.names import printable
@@ -28,16 +29,18 @@ from cnnvis.reporting import note
 STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
 SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
 
-RESERVED = {
-    *("architecture", "axes", "batch_size", "class_names", "compile", "custom"),
-    *("data", "filter", "images", "input", "input_shape", "into"),
-    *("isolate", "isolate_memory", "isolate_only", "isolate_timeout", "lambdas", "layer"),
-    *("mixed_precision", "model", "no_plugins", "out", "output", "plugin"),
-    *("plugin_options", "quiet", "region", "render", "resume", "samples"),
-    *("shard", "shard_size", "strict", "technique", "threads", "trust_model"),
-    *("verbose"),
+COMMANDS: dict[Kind, tuple[flags.Command, ...]] = {
+    "technique": ("run", "chain", "compare"),
+    "transform": ("chain",),
+    "renderer": ("chain",),
 }
-"""Names that a technique's options cannot have, since `cnnvis.run` or its command has them."""
+"""Where options of a kind of plugin are typed without the plugin's name before them."""
+
+PARAMETERS = {"axes", "model", "plugin_options", "samples", "technique"}
+"""What `cnnvis.run` and techniques are given, and no flag is for."""
+
+WORDS = ("axes", "chains", "class_names", "demo", "plugins", "trusted")
+"""Words with a meaning of their own in settings or on the command line."""
 
 
 @dataclass(frozen=True)
@@ -353,9 +356,32 @@ def _require_usable(plugin: Any) -> None:
         raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
     if not _is_name(plugin.name):
         raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
-    taken = RESERVED & {option.name for option in options_of(plugin)}
-    if plugin.kind == "technique" and taken:
-        raise TypeError(f"the option {min(taken)!r} is a name that cnnvis itself uses")
+    if plugin.name in WORDS:
+        raise TypeError(f"{plugin.name!r} is a word of cnnvis's own, and cannot name a plugin")
+    if plugin.kind == "reader" and f"--trust-{plugin.name}" in flags.taken("run"):
+        raise TypeError(f"a reader cannot be named {plugin.name!r}: --trust-{plugin.name} is taken")
+    _require_flags(plugin)
+
+
+def _require_flags(plugin: Plugin) -> None:
+    """Raise that an option cannot be typed, since something else has its flag or its name."""
+    owner = dict.fromkeys(flags.FOR_ALL, "every command")
+    for command in COMMANDS.get(plugin.kind, ()):
+        owner = dict.fromkeys(flags.taken(command), f"cnnvis {command}") | owner
+    names = PARAMETERS | flags.names("run") if plugin.kind == "technique" else set()
+    for option in options_of(plugin):
+        for flag in option.flags:
+            if flag in owner:
+                raise TypeError(
+                    f"its option {option.name!r} would be typed {flag}, which {owner[flag]} has: "
+                    "give it another name"
+                )
+            owner[flag] = f"its option {option.name!r}"
+        if option.name in names:
+            raise TypeError(
+                f"its option {option.name!r} has the name of a parameter of cnnvis.run: give it "
+                "another name"
+            )
 
 
 def _is_name(name: object) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import keyword
 import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from typing import Any
 import pytest
 
 import cnnvis
+from cnnvis import flags
 from cnnvis.hookspecs import hookspec
 from cnnvis.plugin import report_to
-from cnnvis.registry import Registry, registry, using
+from cnnvis.registry import COMMANDS, PARAMETERS, Registry, registry, using
 
 GOOD = '''
 import cnnvis
@@ -170,9 +173,56 @@ def test_a_distribution_before_the_colon_chooses() -> None:
 def test_options_that_would_clash_with_cnnvis_own(package: Path) -> None:
     found = _registry(package, bad=GOOD.replace("size:", "layer:"), good=GOOD)
     assert [plugin.name for plugin in found] == ["good"]
-    assert "option 'layer' is a name that cnnvis itself uses" in found.broken[0].reason
+    assert "'layer' would be typed --layer, which cnnvis run has" in found.broken[0].reason
     untyped = _registry(package, untyped=GOOD.replace("size: int = 3", "size=3"))
     assert "needs a type and a default" in untyped.broken[0].reason
+
+
+@pytest.mark.parametrize("kind, commands", COMMANDS.items())
+def test_no_option_takes_a_flag_of_a_command(
+    kind: str, commands: Sequence[flags.Command], package: Path
+) -> None:
+    taken = {flag for command in commands for flag in flags.taken(command) if flag[:2] == "--"}
+    assert {"--save-chain", "--data", "--help", "--plugin"} <= taken
+    # As nobody can call a parameter `class` or `lambda`, an option may be called `class_`.
+    names = {flag[2:].replace("-", "_") for flag in taken}
+    names = {f"{name}_" if keyword.iskeyword(name) else name for name in names}
+    good = GOOD.replace("technique", kind)
+    modules = {f"clash_{name}": good.replace("size", name) for name in names}
+    found = _registry(package, good=good, **modules)
+    assert [plugin.name for plugin in found] == ["good"]
+    assert len(found.broken) == len(names)
+    assert all("give it another name" in broken.reason for broken in found.broken)
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        ("samples: int = 3", "'samples' has the name of a parameter of cnnvis.run"),
+        ("class_: int = 3", "'class_' would be typed --class, which cnnvis run has"),
+        ("one: int = 3, one_: int = 4", "'one_' would be typed --one, which its option 'one' has"),
+        ("one: bool = True, no_one: int = 4", "would be typed --no-one, which its option 'one'"),
+        ("plugin: bool = True", "'plugin' would be typed --plugin, which every command has"),
+    ],
+)
+def test_options_that_cannot_be_typed(options: str, reason: str, package: Path) -> None:
+    found = _registry(package, bad=GOOD.replace("size: int = 3", options))
+    assert not list(found)
+    assert reason in found.broken[0].reason
+
+
+def test_every_parameter_of_run_is_a_name_that_no_option_may_have() -> None:
+    parameters = set(inspect.signature(cnnvis.run).parameters) - {"options"}
+    assert parameters <= flags.names("run") | PARAMETERS
+
+
+@pytest.mark.parametrize(
+    "kind, name", [("technique", "demo"), ("renderer", "axes"), ("reader", "model")]
+)
+def test_names_that_mean_something_else(kind: str, name: str, package: Path) -> None:
+    found = _registry(package, bad=GOOD.replace("technique", kind).replace('"good"', f'"{name}"'))
+    assert not list(found)
+    assert re.search("a word of cnnvis's own|--trust-model is taken", found.broken[0].reason)
 
 
 def test_renderers_readers_and_loaders_share_their_names(package: Path) -> None:

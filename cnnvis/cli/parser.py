@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
+from cnnvis import flags
 from cnnvis.cli import commands
-from cnnvis.cli.plugins import FLAGS
 from cnnvis.errors import UserError, nearest
 from cnnvis.names import printable
 from cnnvis.options import Option, options_of
@@ -79,9 +79,9 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     values = vars(found)
     leaf = values.pop("parser", parser)
     if unknown:
-        flags = [flag for action in leaf._actions for flag in action.option_strings]
+        known = [flag for action in leaf._actions for flag in action.option_strings]
         raise UserError(
-            f"there is no option {unknown[0]!r}.{nearest(unknown[0], flags)}"
+            f"there is no option {unknown[0]!r}.{nearest(unknown[0], known)}"
             if unknown[0].startswith("-")
             else f"{unknown[0]!r} is one word too many (see {leaf.prog} --help)"
         )
@@ -104,7 +104,7 @@ def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
         one = _Parser(
             prog=f"cnnvis chain ... {name}", description=printable(plugin.description, lines=True)
         )
-        add = _adder(one, f"options of {name}")
+        add = flags.adder(one, f"options of {name}")
         for option in options_of(plugin):
             short = [SHORT[option.name]] if option.name in SHORT else []
             _add_option(add, option, option.name, [option.flag, *short], shown=True)
@@ -140,7 +140,7 @@ def _parsed_comparison(words: Sequence[str]) -> dict[str, Any]:
         one = _Parser(
             prog=f"cnnvis compare ... {name}", description=printable(plugin.description, lines=True)
         )
-        add = _adder(one, f"options of {name}")
+        add = flags.adder(one, f"options of {name}")
         for option in options_of(plugin):
             short = [SHORT[option.name]] if option.name in SHORT else []
             _add_option(add, option, option.name, [option.flag, *short], shown=True)
@@ -170,20 +170,9 @@ def _comparison_parser() -> _Parser:
         "model", metavar="MODEL", nargs="?", default=argparse.SUPPRESS,
         help="a model's file, or demo; not needed for saved explanations",
     )  # fmt: skip
-    _add_subject_flags(parser)
-    _add_model_flags(parser)
-    how = _adder(parser, "how to compare")
-    how("--scaled", action="store_true", help="scale each map to [0, 1] before it is compared")
-    how("--top", type=_number, metavar="PERCENT",
-        help="how many per cent of the places are the strongest (default: 10)")  # fmt: skip
-    how("--fail-above", type=_number, metavar="NUMBER",
-        help="exit with 3 if the largest difference is above this, for scripts")  # fmt: skip
-    out = _adder(parser, "what to do with it")
-    out("--out", "-o", metavar="PATH",
-        help="the file of the figure, or its folder (default: results/compare_A_B.png)")  # fmt: skip
-    out("--json", action="store_true", help="print JSON, for scripts")
-    out("--quiet", "-q", action="store_true", help="no notes and no bars")
-    out("--verbose", "-v", action="store_true", help=argparse.SUPPRESS)
+    flags.add_subject(parser)
+    flags.add_model(parser)
+    flags.add_comparison(parser)
     _add_side_flags(parser, "renderer", "loader", "reader")
     return parser
 
@@ -216,9 +205,8 @@ def _segments(words: Sequence[str], names: Sequence[str], whole: _Parser) -> lis
         segments.append([word])
         switches, own = set(), set()
         for option in options_of(registry().step(word)):
-            flags = {option.flag, f"--no-{option.flag.removeprefix('--')}"}
-            own |= flags | {SHORT.get(option.name, option.flag)}
-            switches |= flags if option.annotation is bool else set()
+            own |= {*option.flags, SHORT.get(option.name, option.flag)}
+            switches |= set(option.flags) if option.annotation is bool else set()
     last = segments[-1] if len(segments) > 1 else []
     others = set(whole._option_string_actions) - own - {"-h", "--help"}
     end = next(
@@ -232,9 +220,9 @@ def _segments(words: Sequence[str], names: Sequence[str], whole: _Parser) -> lis
 def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     found, unknown = parser.parse_known_args(list(words))
     if unknown and unknown[0].startswith("-"):
-        flags = [flag for action in parser._actions for flag in action.option_strings]
+        known = [flag for action in parser._actions for flag in action.option_strings]
         raise UserError(
-            f"there is no option {unknown[0]!r}.{nearest(unknown[0], flags)} (see {parser.prog} --help)"
+            f"there is no option {unknown[0]!r}.{nearest(unknown[0], known)} (see {parser.prog} --help)"
         )
     if unknown:
         registry().require_unbroken(unknown[0])
@@ -260,18 +248,9 @@ def _chain_parser(names: Sequence[str]) -> _Parser:
         default=argparse.SUPPRESS,
         help="a model's file, or demo",
     )
-    _add_subject_flags(parser)
-    _add_model_flags(parser)
-    out = _adder(parser, "the chain")
-    out("--file", metavar="TOML", help="take the chain from a file, which --save-chain writes")
-    out("--name", metavar="NAME", help="which chain of the file; what to call it when it is saved")
-    out("--as", dest="form", choices=("toml", "python", "shell"),
-        help="print the chain in this form instead of running it")  # fmt: skip
-    out("--save-chain", dest="save", metavar="TOML", help="put the chain into this file, too")
-    out("--out", "-o", metavar="PATH", help="the file or folder to write (default: results/)")
-    _add_keeping_flags(parser)
-    out("--quiet", "-q", action="store_true", help="no notes and no bars")
-    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    flags.add_subject(parser)
+    flags.add_model(parser)
+    flags.add_output_of_chain(parser)
     _add_side_flags(parser, "loader", "reader")
     return parser
 
@@ -320,7 +299,10 @@ def _parser(words: Sequence[str] | None) -> _Parser:
         default=argparse.SUPPRESS,
         help="print the version and exit",
     )
-    for flag, about in FLAGS.items():  # taken out before anything is parsed; here for the help
+    for (
+        flag,
+        about,
+    ) in flags.FOR_ALL.items():  # taken out before anything is parsed; here for the help
         takes: dict[str, Any] = (
             {"metavar": "FILE"} if flag == "--plugin" else {"action": "store_true"}
         )
@@ -346,7 +328,7 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     comparing.set_defaults(command=commands.compare, parser=comparing)
     if words is None:
         comparing.add_argument("sides", nargs="*", choices=list(techniques.choices))
-        _add_subject_flags(comparing)
+        flags.add_subject(comparing)
     chain = _command(below, "chain", commands.chain.__doc__ or "")
     if words is None:  # for completion; what is typed is read step by step, by other parsers
         _add_chain_words(chain)
@@ -360,10 +342,10 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
     doctor.set_defaults(command=commands.doctor, parser=doctor)
     doctor.add_argument("model", metavar="MODEL", help="a model's file, or demo")
-    examined = _adder(doctor, "what to examine")
+    examined = flags.adder(doctor, "what to examine")
     examined("--data", "-d", metavar="FILE", help="a file or folder of data for it; or demo")
-    _add_class_names(examined)
-    _add_model_flags(doctor)
+    flags.add_class_names(examined)
+    flags.add_model(doctor)
     if words is None or words[:1] == ["doctor"]:
         _add_side_flags(doctor, "loader", "reader")
     _add_config(below)
@@ -376,18 +358,20 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     new = _command(below, "new-plugin", commands.new_plugin.__doc__ or "")
     new.set_defaults(command=commands.new_plugin, parser=new)
     new.add_argument("name", metavar="NAME", help="what to call the plugin: my-method")
-    made = _adder(new, "the package")
+    made = flags.adder(new, "the package")
     made("--kind", choices=KINDS, help="what the plugin does (default: technique)")
     made("--folder", metavar="PATH", help="where the package's folder goes (default: here)")
     testing = _command(below, "test-plugin", commands.test_plugin.__doc__ or "")
     testing.usage = "cnnvis test-plugin NAME [its options]"
     testing.set_defaults(command=commands.test_plugin, parser=testing)
     testing.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
-    tested = _adder(testing, "how to test it")
+    tested = flags.adder(testing, "how to test it")
     tested("--file", metavar="PATH", help="for a reader or loader: a file that it takes")
     tested("--quiet", "-q", action="store_true", help="no bars")
     if words and words[0] == "test-plugin":
-        own = _adder(testing, "options of the plugin, where its defaults do not fit small networks")
+        own = flags.adder(
+            testing, "options of the plugin, where its defaults do not fit small networks"
+        )
         seen: set[str] = set()
         for plugin in (one for one in registry() if one.name in words[1:]):
             for option in options_of(plugin):
@@ -408,7 +392,7 @@ def _add_chain_words(parser: _Parser) -> None:
     """Every word that a chain may hold."""
     steps = [plugin for plugin in registry() if plugin.kind in STEPS]
     parser.add_argument("steps", nargs="*", choices=[plugin.name for plugin in steps])
-    _add_subject_flags(parser)
+    flags.add_subject(parser)
     for flag in sorted({option.flag for plugin in steps for option in options_of(plugin)}):
         if flag not in parser._option_string_actions:
             parser.add_argument(flag, help="an option of a step")
@@ -470,105 +454,14 @@ def _wrapped(text: str) -> str:
 def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
     parser.set_defaults(command=commands.run, parser=parser, technique=plugin.name)
     parser.add_argument("model", metavar="MODEL", help="a model's file, or demo")
-    _add_subject_flags(parser)
-    _add_model_flags(parser)
-    own = _adder(parser, f"options of {plugin.name}")
+    flags.add_subject(parser)
+    flags.add_model(parser)
+    own = flags.adder(parser, f"options of {plugin.name}")
     for option in options_of(plugin):
         short = [SHORT[option.name]] if option.name in SHORT else []
         _add_option(own, option, f"option {option.name}", [option.flag, *short], shown=True)
-    out = _adder(parser, "what to do with it")
-    out("--render", "-r", nargs="+", action="extend", metavar="NAME",
-        help="renderers (default: png, and terminal in a terminal). Their options go by their "
-        "names: --png.cmap hot; see cnnvis show png")  # fmt: skip
-    out("--out", "-o", metavar="PATH",
-        help="the file to write, which takes the place of another of that name, or a folder, in "
-        "which none does (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
-    out("--save-chain", metavar="TOML", help="put what was typed into this file as a chain")
-    _add_keeping_flags(parser)
-    out("--quiet", "-q", action="store_true", help="no notes and no bars")
-    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    flags.add_output_of_run(parser)
     _add_side_flags(parser, "renderer", "loader", "reader")
-
-
-def _add_subject_flags(parser: _Parser) -> None:
-    what = _adder(parser, "what to explain")
-    what("--data", "-d", metavar="FILE", help="a file or folder of images; or demo")
-    what("--images", "-im", nargs="+", action="extend", type=_images, metavar="IMAGE",
-         help="which images of the data (default: all): places, 0 3 5, -1 for the last; ranges, 0-5 "
-         "with 5; slices as in Python, 20:40:2 without 40; label=NAME, predicted=NAME, right, wrong "
-         "by what the network answers; all. Places are put together, and the others narrow them "
-         "down; of two with one key, such as label=A label=B, one must hold")  # fmt: skip
-    what("--layer", "-l", metavar="TARGET",
-         help="the layer to explain (default: the one named output, else the last); or one of its "
-         "outputs, output:3 or output[AI], or a sum or difference, head[3]-head[5]")  # fmt: skip
-    what("--filter", "--class", nargs="+", action="extend", metavar="N",
-         help="which outputs of that layer, by number or class name "
-         "(default: the class predicted for each image, class 1 of one sigmoid, 0 of a layer in between)")  # fmt: skip
-    what("--output", metavar="NAME",
-         help="which of the network's outputs, where it has several (default: the first)")  # fmt: skip
-    what("--region", nargs="+", metavar="RANGE",
-         help="for a layer with spatial axes, over which positions its outputs are averaged, "
-         "one for each axis: 10:20 7 (default: over all)")  # fmt: skip
-    what("--input", nargs="+", metavar="NAME",
-         help="which of the network's inputs get a map, where it has several (default: all)")  # fmt: skip
-    _add_class_names(what)
-    how = _adder(parser, "how to compute it")
-    how("--compile", choices=("auto", "graph", "xla", "eager"),
-        help="as TensorFlow's graph, by XLA, anew for each batch (eager), or by whichever of the "
-        "first two is faster where there is enough to do (default: auto)")  # fmt: skip
-    how("--batch-size", type=_whole, metavar="N",
-        help="how many images at a time (default: 32, more of a small network, or what memory allows)")  # fmt: skip
-    how("--threads", type=_whole, metavar="N",
-        help="how many threads (default: one for each processor that may be used)")  # fmt: skip
-    how("--mixed-precision", action="store_true",
-        help="multiply in half precision where the machine can: up to twice as fast, and maps are "
-        "off by several per cent")  # fmt: skip
-    how("--isolate", action="store_true",
-        help="run plugins that are not built in in processes of their own, where a crash, a hang "
-        "or a hunger for memory costs no others their work")  # fmt: skip
-    how("--isolate-only", metavar="NAME,NAME", help="the same for the plugins of these names alone")
-    how("--isolate-timeout", type=_number, metavar="SECONDS",
-        help="how long such a process may take for a batch or a picture (default: 600)")  # fmt: skip
-    how("--isolate-memory", type=_number, metavar="GB",
-        help="how much memory it may take (default: four fifths of what is there)")  # fmt: skip
-
-
-def _add_class_names(add: Callable[..., Any]) -> None:
-    add("--class-names", nargs="+", metavar="NAME",
-        help="the names of the network's classes 0, 1, ..., where the data do not hold them; folders "
-        "and other labels in words are matched to them by name")  # fmt: skip
-
-
-def _add_keeping_flags(parser: _Parser) -> None:
-    keep = _adder(parser, "long runs")
-    keep("--into", metavar="FOLDER",
-         help="keep the maps in this folder as they are computed; none for no folder (default: none "
-         "up to 5000 images, and above that one beside the other output)")  # fmt: skip
-    keep("--resume", action="store_true",
-         help="go on with that folder, and compute only what is not there")  # fmt: skip
-    keep("--shard", metavar="N/OF",
-         help="compute a share of the folder's shards, 3/16 for the third of sixteen; cnnvis merge "
-         "puts the folders together")  # fmt: skip
-    keep("--shard-size", type=_whole, metavar="N",
-         help="how many images a shard holds (default: 512, or fewer large ones)")  # fmt: skip
-    keep("--strict", action="store_true",
-         help="stop at the first image that cannot be read or explained")  # fmt: skip
-
-
-def _add_model_flags(parser: _Parser) -> None:
-    lacking = _adder(parser, "what the model's file lacks")
-    lacking("--custom", nargs="+", metavar="MODULE:CLASS",
-            help="the classes of layers of your own; their module is imported, and so runs")  # fmt: skip
-    lacking("--lambda", dest="lambdas", nargs="+", metavar="NAME=MODULE:FUNCTION",
-            help="a function of yours in the place of the Lambda layer NAME, whose code in the file "
-            "is not run; its module is imported, and so runs")  # fmt: skip
-    lacking("--input-shape", nargs="+", type=_whole, metavar="N",
-            help="the shape of one input, 0 for an axis of any length")  # fmt: skip
-    lacking("--architecture", metavar="JSON",
-            help="the network that the file's weights belong to")  # fmt: skip
-    lacking("--trust-model", action="store_true",
-            help="let code in the model's file run, and load whatever it asks for: only for files of "
-            "people you know")  # fmt: skip
 
 
 def _add_side_flags(parser: _Parser, *kinds: Kind) -> None:
@@ -579,50 +472,21 @@ def _add_side_flags(parser: _Parser, *kinds: Kind) -> None:
                 flag = f"--{other.name}.{option.flag.removeprefix('--')}"
                 place = f"{other.name}.{option.name}"
                 is_trust = other.kind == "reader" and option.name == "trust"
-                flags = [f"--trust-{other.name}", flag] if is_trust else [flag]
-                _add_option(parser.add_argument, option, place, flags, shown=is_trust)
-
-
-def _adder(parser: _Parser, title: str) -> Callable[..., Any]:
-    """Adds flags to a group; those that are not typed leave no trace in what is parsed."""
-    group = parser.add_argument_group(title)
-    return lambda *flags, **settings: group.add_argument(
-        *flags, **{"default": argparse.SUPPRESS, **settings}
-    )
-
-
-def _images(text: str) -> int | str:
-    from cnnvis.image_selection import typed
-
-    try:
-        return typed(text)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+                typed = [f"--trust-{other.name}", flag] if is_trust else [flag]
+                _add_option(parser.add_argument, option, place, typed, shown=is_trust)
 
 
 def _add_option(
-    add: Callable[..., Any], option: Option, place: str, flags: list[str], *, shown: bool
+    add: Callable[..., Any], option: Option, place: str, typed: list[str], *, shown: bool
 ) -> None:
     """One option of a plugin as a flag; its value stays text, for `options.checked` to judge."""
     settings: dict[str, Any] = {"dest": place, "default": argparse.SUPPRESS}
     about = ""
     help_text = option.help if shown else ""  # docstrings are parsed for what is shown alone
     if option.annotation is bool:
-        settings["action"] = argparse.BooleanOptionalAction if option.default else "store_true"
+        settings["action"] = (
+            argparse.BooleanOptionalAction if option.is_on_by_default else "store_true"
+        )
     else:
         settings["nargs"] = option.words
         is_plain = option.type in PLAIN_TYPES
@@ -630,7 +494,7 @@ def _add_option(
         kind = "" if is_plain else f"{option.type}; "
         about = f" ({kind}default: {option.default_text})"
     text = printable(help_text + about).replace("%", "%%")
-    add(*flags, help=text if shown else argparse.SUPPRESS, **settings)
+    add(*typed, help=text if shown else argparse.SUPPRESS, **settings)
 
 
 PLAIN_TYPES = ("int", "float", "str")

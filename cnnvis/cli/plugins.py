@@ -10,12 +10,6 @@ from cnnvis.config import plugin_files
 from cnnvis.errors import UserError
 from cnnvis.registry import Registry, registry, require_file, using
 
-FLAGS = {
-    "--plugin": "take the plugins of a Python file, too; the file is run",
-    "--no-plugins": "only the built-in plugins",
-}
-"""What every command takes beside its own options, wherever it is typed."""
-
 
 @contextmanager
 def chosen_plugins(words: Sequence[str]) -> Iterator[list[str]]:
