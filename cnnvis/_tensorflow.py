@@ -42,6 +42,8 @@ def keras() -> Any:
 
 def _imported(name: str) -> ModuleType:
     if name not in sys.modules:
+        _require_room()
+        _require_numbers()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # TensorFlow looks at the processors of the machine, and not at what a container may use.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(machine.processors()))
@@ -50,6 +52,32 @@ def _imported(name: str) -> ModuleType:
             if name == "tensorflow":
                 module.zeros(())  # the devices are looked for now, and missing ones complained of
     return importlib.import_module(name)  # waits where another thread is not done importing it
+
+
+_ADDRESSES = 2 * 2**30  # Bytes that TensorFlow's libraries and threads take of what it may address.
+_NUMBERS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+def _require_room() -> None:
+    """Refuse a limit under which TensorFlow would end the process where no error can be raised."""
+    allowed = machine.address_space()
+    if "tensorflow" not in sys.modules and allowed is not None and allowed < _ADDRESSES:
+        raise UserError(
+            f"ulimit -v allows this process {allowed / 2**30:.1f} GiB of addresses, and TensorFlow "
+            f"alone needs more than {_ADDRESSES / 2**30:.0f}; allow more, or limit the memory by a "
+            "container"
+        )
+
+
+def _require_numbers() -> None:
+    """Refuse variables that say how many threads to take and are no numbers."""
+    for variable in _NUMBERS:
+        text = os.environ.get(variable, "1")
+        if not text.strip().isdecimal():
+            raise UserError(
+                f"the variable {variable} of the environment is {text!r}, and TensorFlow takes a "
+                f"whole number of threads: unset it, or set {variable}=1"
+            )
 
 
 @contextmanager

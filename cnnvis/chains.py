@@ -364,15 +364,21 @@ def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
     return replace(explanation, notes=tuple(every))
 
 
+MOST_STEPS = 200
+"""A batch goes through the steps of a chain one inside the other, as deep as Python can call."""
+
+
 def steps_of(steps: Sequence[StepLike]) -> list[Step]:
-    """The steps with their plugins.
+    """Return the steps with their plugins.
 
     Raises
     ------
     UserError
-        If there is no such step, with the nearest name.
+        If there is no such step, with the nearest name; or if there are none, or too many.
     """
     found = []
+    if not isinstance(steps, str) and len(steps) > MOST_STEPS:
+        raise UserError(f"a chain has at most {MOST_STEPS} steps, and this has {len(steps)}")
     for one in [steps] if isinstance(steps, str) else steps:
         if isinstance(one, Step):
             found.append(one)

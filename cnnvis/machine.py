@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -45,6 +46,42 @@ def peak_memory() -> int:
         return 0
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return held if sys.platform == "darwin" else 1024 * held
+
+
+_SHORT_OF = {
+    errno.EMFILE: "too many files are open at a time; ulimit -n says how many may be",
+    errno.ENFILE: "the system has too many files open",
+    errno.EAGAIN: "no further process or thread may be started; ulimit -u says how many may be",
+    errno.ENOMEM: "the system has no memory left for this process",
+}
+
+
+def shortage(error: BaseException | None) -> str:
+    """Return a sentence on what the system has too little of; empty if an error is not about that."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _SHORT_OF:
+            return _SHORT_OF[error.errno]
+        if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+            return _SHORT_OF[errno.EAGAIN]
+        if isinstance(error, MemoryError):
+            return f"the memory is not enough{_of_limit()}"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _of_limit() -> str:
+    limit = address_space()
+    return "" if limit is None else f": ulimit -v allows this process {limit / 2**30:.1f} GiB"
+
+
+def address_space() -> int | None:
+    """Return how many bytes of addresses this process may use; None for no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def name() -> str:

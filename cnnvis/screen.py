@@ -12,6 +12,10 @@ from rich.text import Text
 from cnnvis.names import printable
 
 
+_NARROWEST, _USUAL = 20, 80
+"""Columns. A width below the first is no terminal's, and rich would leave out what does not fit."""
+
+
 class Screen(Console):
     """Rich's console, to which no name or text from elsewhere can say anything but be read.
 
@@ -22,6 +26,8 @@ class Screen(Console):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, **settings)
+        if self.width < _NARROWEST:
+            self.width = _USUAL
 
     def on_broken_pipe(self) -> None:
         """Leave it to whoever runs the command that nobody reads it any more; rich would end it."""

@@ -468,6 +468,17 @@ def test_chains_are_saved_beside_what_is_there(typed: Typed, tmp_path: Path) -> 
     assert done.returncode == 2 and "holds 2 chains; say which with --name" in done.stderr
 
 
+def test_a_chain_is_only_so_long() -> None:
+    with pytest.raises(cnnvis.UserError, match="a chain has at most 200 steps, and this has 1001"):
+        cnnvis.chain("demo", ["saliency", *["absolute"] * 1000], images=[0])
+
+
+@pytest.mark.slow
+def test_the_longest_chain_runs() -> None:
+    (found,) = cnnvis.chain("demo", ["saliency", *["absolute"] * 199], images=[0])
+    assert len(found.provenance["transforms"]) == 199
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -8,10 +8,10 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 
-from cnnvis import stopping
-from cnnvis.errors import PluginError, Stopped, UserError
+from cnnvis import machine, stopping
+from cnnvis.cli import streams
+from cnnvis.errors import DiskError, PluginError, Stopped, UserError
 
 INTERRUPTED = 130
 
@@ -19,11 +19,13 @@ INTERRUPTED = 130
 def entry() -> None:
     """The command as a process: `main`, without the second that TensorFlow takes to be cleared up."""
     codes = [1]
+    out = streams.make_lasting()
 
     def leave() -> None:
-        with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        sys.stdout.flush()
+        if codes[-1] == 0 and (lost := streams.unwritten(out)):
+            codes.append(_say(lost, DiskError.code))
+        sys.stderr.flush()
         os._exit(codes[-1])
 
     # Registered first, it comes last: whatever else is to be done in the end has been done.
@@ -74,19 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if verbose and error.__cause__ is not None:
             _trace(error.__cause__)
         hint = "" if verbose else " With -v there is a traceback to report."
-        code = _say(f"{error}{hint}", 1)
+        short = machine.shortage(error.__cause__)
+        code = _say(short or f"{error}{hint}", UserError.code if short else 1)
     except Stopped as stop:
         code = _say(str(stop), 128 + stop.signal)
     except KeyboardInterrupt:
         code = _say("stopped", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output has gone; Python must not complain of it again while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if verbose:
             _trace(error)
         hint = "" if verbose else "; with -v there is a traceback to report"
-        code = _say(f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}", 1)
+        bug = f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}"
+        short = machine.shortage(error)
+        code = _say(short or bug, UserError.code if short else 1)
     sys.exit(code)
 
 

@@ -7,6 +7,7 @@ import sys
 
 from rich.text import Text
 
+from cnnvis.cli.streams import open_text
 from cnnvis.names import printable
 from cnnvis.screen import Screen as Screen
 
@@ -18,7 +19,7 @@ def results() -> Screen:
 
 def messages() -> Screen:
     """Where notes and bars go: a copy of stderr, since TensorFlow is kept from writing to that."""
-    return Screen(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"), soft_wrap=True)
+    return Screen(file=open_text(os.dup(sys.stderr.fileno()), sys.stderr), soft_wrap=True)
 
 
 def errors() -> Screen:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +35,14 @@ def _check(*, cmap: str | None, input_cmap: str, width: float, **_: object) -> N
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
     if not 0.1 <= width <= 100:
         raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
+    date = os.environ.get("SOURCE_DATE_EPOCH", "0")  # by which matplotlib dates .svg and .pdf
+    try:
+        datetime.fromtimestamp(int(date), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise cnnvis.UserError(
+            f"the variable SOURCE_DATE_EPOCH is {date!r}, and pictures are dated by it: set it to "
+            "seconds since 1970, or unset it"
+        ) from None
 
 
 @cnnvis.renderer("png", suffixes=tuple(ABOUT), check=_check)
