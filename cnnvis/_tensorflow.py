@@ -54,17 +54,24 @@ def _imported(name: str) -> ModuleType:
     return importlib.import_module(name)  # waits where another thread is not done importing it
 
 
-_ADDRESSES = 2 * 2**30  # Bytes that TensorFlow's libraries and threads take of what it may address.
+_ADDRESSES = 2.5 * 2**30  # Bytes that TensorFlow's libraries and threads map at least.
 _NUMBERS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def _require_room() -> None:
     """Refuse a limit under which TensorFlow would end the process where no error can be raised."""
+    if "tensorflow" in sys.modules:
+        return
+    if not machine.can_start_threads():
+        raise UserError(
+            "TensorFlow cannot start its threads: ulimit -u, or the container, allows too few "
+            "processes and threads"
+        )
     allowed = machine.address_space()
-    if "tensorflow" not in sys.modules and allowed is not None and allowed < _ADDRESSES:
+    if allowed is not None and allowed < _ADDRESSES:
         raise UserError(
             f"ulimit -v allows this process {allowed / 2**30:.1f} GiB of addresses, and TensorFlow "
-            f"alone needs more than {_ADDRESSES / 2**30:.0f}; allow more, or limit the memory by a "
+            f"alone needs more than {_ADDRESSES / 2**30}; allow more, or limit the memory by a "
             "container"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -82,6 +83,35 @@ def address_space() -> int | None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+_PLENTY = 1000  # Processes and threads; under a limit above that nothing needs to be tried.
+
+
+def can_start_threads() -> bool:
+    """Return False if a limit leaves no room for the threads that libraries start at their import.
+
+    They end the process if they cannot, where no error can be raised.
+    """
+    import threading
+
+    limits = _numbers("pids.max")
+    with suppress(ImportError):  # Windows
+        import resource
+
+        limits.append(resource.getrlimit(resource.RLIMIT_NPROC)[0])
+    if not any(0 <= limit < _PLENTY for limit in limits):
+        return True
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait) for _ in range(8 + 2 * processors())]
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:
+        return False
+    finally:
+        end.set()
+    return True
 
 
 def name() -> str:

@@ -11,9 +11,8 @@ from rich.text import Text
 
 from cnnvis.names import printable
 
-
-_NARROWEST, _USUAL = 20, 80
-"""Columns. A width below the first is no terminal's, and rich would leave out what does not fit."""
+_NARROWEST, _USUAL, _WIDEST = 20, 80, 10_000
+"""Columns. In fewer, rich leaves out what does not fit; no terminal and no script wants more."""
 
 
 class Screen(Console):
@@ -28,6 +27,8 @@ class Screen(Console):
         super().__init__(markup=False, emoji=False, **settings)
         if self.width < _NARROWEST:
             self.width = _USUAL
+        elif self.width > _WIDEST:
+            self.width = _WIDEST
 
     def on_broken_pipe(self) -> None:
         """Leave it to whoever runs the command that nobody reads it any more; rich would end it."""

@@ -20,6 +20,9 @@ def entry() -> None:
     """The command as a process: `main`, without the second that TensorFlow takes to be cleared up."""
     codes = [1]
     out = streams.make_lasting()
+    if not machine.can_start_threads():
+        # NumPy's library would stop the process; what can be computed with so few says so itself.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     def leave() -> None:
         sys.stdout.flush()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from cnnvis import machine
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 
@@ -76,7 +79,7 @@ def test_what_is_printed_never_gets_into_a_file(tmp_path: Path) -> None:
     assert text == "[saliency]\nbackprop = 'guided'\n\n[png]\ncmap = \"hot\"\n"
 
 
-@pytest.mark.parametrize("columns", ["0", "1", "abc", "-3"])
+@pytest.mark.parametrize("columns", ["0", "1", "abc", "-3", "9" * 12])
 def test_no_width_hides_what_is_said(columns: str, tmp_path: Path) -> None:
     code, out, said = _ended(WRONG, "", tmp_path, COLUMNS=columns, FORCE_COLOR="1")
     assert code == 2 and "there is no technique named" in said
@@ -87,7 +90,7 @@ def test_no_width_hides_what_is_said(columns: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "state, variables, sentence",
     [
-        ("ulimit -v 1500000; CNNVIS", {}, "TensorFlow alone needs more than 2"),
+        ("ulimit -v 1500000; CNNVIS", {}, "TensorFlow alone needs more than 2.5"),
         ("CNNVIS", {"TF_NUM_INTRAOP_THREADS": "abc"}, "TF_NUM_INTRAOP_THREADS of the environment"),
         ("CNNVIS", {"TF_NUM_INTEROP_THREADS": "-5"}, "TF_NUM_INTEROP_THREADS of the environment"),
         ("CNNVIS", {"SOURCE_DATE_EPOCH": "abc"}, "SOURCE_DATE_EPOCH is 'abc'"),
@@ -102,6 +105,28 @@ def test_limits_and_variables_that_let_nothing_be_computed(
     assert sentence in said
     assert said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system refuses root no thread, so another number of them is asked of it here."""
+    resource = pytest.importorskip("resource")
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if len(started) == 5:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        started.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert machine.can_start_threads()  # the limit is far away, and none is tried
+    assert not started
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (20, 20))
+    assert not machine.can_start_threads()
+    for thread in started:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.slow
