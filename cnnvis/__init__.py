@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from cnnvis.explanation import axis_names as axis_names
     from cnnvis.files import read_text as read_text
     from cnnvis.files import require_regular as require_regular
+    from cnnvis.holding import held as held
     from cnnvis.hookspecs import hookimpl as hookimpl
     from cnnvis.inspecting import begin_look as begin_look
     from cnnvis.inspecting import first_look as first_look
+    from cnnvis.inspecting import open_hdf5 as open_hdf5
     from cnnvis.inspecting import require_sound_hdf5 as require_sound_hdf5
     from cnnvis.inspecting import sound_objects as sound_objects
     from cnnvis.model import LoadedNetwork as LoadedNetwork
@@ -81,8 +83,9 @@ _HOMES = {
     "explanation": ("Explanation", "Target", "axis_names"),
     "modifiers": ("Backprop", "GradientModifier", "channel_max", "modify_gradient", "unit_scaled"),
     "files": ("read_text", "require_regular"),
+    "holding": ("held",),
     "hookspecs": ("hookimpl",),
-    "inspecting": ("begin_look", "first_look", "require_sound_hdf5", "sound_objects"),
+    "inspecting": ("begin_look", "first_look", "open_hdf5", "require_sound_hdf5", "sound_objects"),
     "model": ("LoadedNetwork", "Model"),
     "names": ("printable",),
     "panel": ("Panel", "panels"),

@@ -40,6 +40,10 @@ class DiskError(UserError):
     code = 5
 
 
+class ChangedError(UserError):
+    """A file was changed while it was read, so that what was read is not of one file."""
+
+
 class Stopped(KeyboardInterrupt):
     """A person or the system asked the process to end, by a signal.
 

@@ -30,7 +30,6 @@ from cnnvis.completeness import completeness_gap, within
 from cnnvis.coordinates import Axis, axes_of
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.explanation import Explanation
-from cnnvis.files import sha256
 from cnnvis.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.model import Model, plain, units_kept
 from cnnvis.pieces import Failure, Piece, Read, finite, pieces_of, read_ahead
@@ -828,7 +827,7 @@ def _data_facts(samples: Samples | None) -> dict[str, Any] | None:
         return None
     return {
         "file": None if samples.path is None else samples.path.name,
-        "sha256": None if samples.path is None else sha256(samples.path),
+        "sha256": samples.sha256,
         "images": samples.indices.tolist(),
     }
 

@@ -21,6 +21,7 @@ from cnnvis import machine
 from cnnvis.children import child_process
 from cnnvis.errors import UserError
 from cnnvis.files import require_regular
+from cnnvis.holding import held_anyway
 
 MEMORY = 2**30
 """Bytes of address space that a look may take, its libraries among them."""
@@ -50,8 +51,9 @@ def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
     Parameters
     ----------
     look
-        A function of a module, which is imported anew in the child. It takes a path, raises
-        `UserError` for a file that it refuses, and gives what JSON can hold.
+        A function of a module, which is imported anew in the child. It takes a path, by which it
+        finds the file that `held` gives, and which may end in anything; it raises `UserError` for a
+        file that it refuses, and gives what JSON can hold.
     path
         The file, or a folder.
     arguments
@@ -86,17 +88,22 @@ def begin_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Callabl
     """
     import subprocess  # here, since the child needs none of it
 
-    if not path.is_dir():
-        require_regular(path)
+    held = held_anyway(path)
+    held.record()
     size = path.stat().st_size
     seconds = SECONDS + size // BYTES_A_SECOND
-    called = [f"{look.__module__}:{look.__qualname__}", os.fspath(path.absolute()), str(seconds)]
+    called = [
+        f"{look.__module__}:{look.__qualname__}",
+        os.fspath(held.place.absolute()),
+        str(seconds),
+    ]
     settings = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     child = subprocess.Popen(
         **child_process("cnnvis.inspecting", *called, settings=settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=held.descriptors,
     )
     said: list[bytes] = []  # and nothing if it does not end
 
@@ -162,10 +169,8 @@ def require_sound_hdf5(path: Path) -> None:
 
 def look_at_hdf5(path: str) -> None:
     """The first look at an HDF5 file; see `require_sound_hdf5`."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             for _ in sound_objects(file, Path(path).stat().st_size):
                 pass
     except UserError:
@@ -173,6 +178,27 @@ def look_at_hdf5(path: str) -> None:
     # Whatever h5py makes of what libhdf5 reports, RecursionError among them.
     except Exception as error:
         raise UserError(f"is damaged, or no HDF5 file: {error}") from error
+
+
+def open_hdf5(path: str | Path) -> Any:
+    """Return an HDF5 file, open for reading, as an `h5py.File`.
+
+    Parameters
+    ----------
+    path
+        The `place` of what `held` gives, which HDF5 itself cannot open once the file has no name any
+        more: it asks for that.
+
+    Raises
+    ------
+    OSError
+        If it is none, or damaged.
+    """
+    import h5py
+
+    if Path(os.path.realpath(path)).exists():
+        return h5py.File(path, "r")
+    return h5py.File(Path(path).open("rb", buffering=0), "r")
 
 
 def sound_objects(file: Any, size: int, *, reads_all: bool = False) -> Iterator[tuple[str, Any]]:

@@ -123,12 +123,16 @@ class _Place:
 
     def _model(self, facts: dict[str, Any]) -> Any:
         """The network, loaded once, at a target."""
+        from cnnvis.holding import changed
         from cnnvis.sources import loaded_from
 
-        key = json.dumps([facts["path"], facts["loading"]])
+        key = json.dumps([facts["path"], facts["loading"], facts["sha256"]])
         target = {name: facts[name] for name in ("layer", "filters", "output", "region")}
         if key not in self._models:
-            self._models[key] = loaded_from(Path(facts["path"]), facts["loading"])
+            model = loaded_from(Path(facts["path"]), facts["loading"])
+            if facts["sha256"] not in (None, model.sha256):
+                raise changed(Path(facts["path"]))
+            self._models[key] = model
         where = f"{key} {json.dumps([target, facts['class_names'], facts['has_classes']])}"
         if where not in self._models:
             names = facts["class_names"]

@@ -201,6 +201,7 @@ def _facts(worker: Worker, model: Model) -> dict[str, Any]:
     return {
         "path": worker.path_of(model),
         "loading": dict(model.loading),
+        "sha256": model.sha256,
         "class_names": model.class_names,
         "layer": model.asked_layer,
         "filters": model.asked_filters,

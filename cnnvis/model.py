@@ -280,6 +280,8 @@ class Model:
         The names of the target's classes.
     path
         The file that it was loaded from, for the provenance.
+    sha256
+        The SHA-256 of what was loaded; by default, that of the file as it is when somebody asks.
     output
         Which of the network's outputs is meant, where it has several and no layer is named: its name
         or its place among them.
@@ -311,6 +313,7 @@ class Model:
         filters: int | str | Sequence[int | str] | None = None,
         class_names: ClassNames | None = None,
         path: Path | None = None,
+        sha256: str | None = None,
         output: str | int | None = None,
         region: str | int | slice | Sequence[str | int | slice] | None = None,
         _shared: _Network | None = None,
@@ -319,7 +322,7 @@ class Model:
             network if isinstance(network, LoadedNetwork) else LoadedNetwork(network)
         )
         self.network: Any = self._loaded.network
-        self.path = path
+        self.path, self._sha256 = path, sha256
         self.loading: Mapping[str, Any] = {}
         self.class_names = names_in_order(class_names)
         self._shared = _network_of(self.network) if _shared is None else _shared
@@ -356,6 +359,7 @@ class Model:
             filters=filters,
             class_names=self.class_names if class_names is None else class_names,
             path=self.path,
+            sha256=self._sha256,
             output=output,
             region=region,
             _shared=self._shared,  # what was traced for one target serves all that share it
@@ -667,8 +671,10 @@ class Model:
 
     @functools.cached_property
     def sha256(self) -> str | None:
-        """The SHA-256 of the file, or None for a network that came from none."""
-        return None if self.path is None else sha256(self.path)
+        """The SHA-256 of the file that was loaded, or None for a network that came from none."""
+        if self.path is None:
+            return None
+        return self._sha256 or sha256(self.path)
 
     @property
     def repairs(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from cnnvis.errors import DiskError, UserError
+from cnnvis.errors import ChangedError, DiskError, UserError
 from cnnvis.explanation import Explanation
 from cnnvis.samples import Samples
 
@@ -89,10 +89,26 @@ def _read(samples: Samples, places: range) -> Read:
     ------
     DiskError
         If it is the disk's fault and not the image's.
+    ChangedError
+        If the file was changed since it was opened.
     """
+    _require_unchanged(samples)
+    try:
+        read = _read_each(samples, places)
+    finally:  # also where it failed: a file that is written anew looks damaged meanwhile
+        _require_unchanged(samples)
+    return read
+
+
+def _require_unchanged(samples: Samples) -> None:
+    if samples.held is not None:
+        samples.held.require_unchanged()
+
+
+def _read_each(samples: Samples, places: range) -> Read:
     try:
         return Read(places, samples[places.start : places.stop])
-    except MemoryError:
+    except (MemoryError, ChangedError):
         raise
     except Exception as error:  # whatever a reader's library raises at damaged bytes
         _require_there(samples, error)
@@ -102,7 +118,7 @@ def _read(samples: Samples, places: range) -> Read:
     for place in places:
         try:
             read.append(samples[[place]])
-        except MemoryError:
+        except (MemoryError, ChangedError):
             raise
         except Exception as error:
             _require_there(samples, error)

@@ -23,7 +23,7 @@ from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
 from cnnvis.names import printable
 from cnnvis.options import options_of
-from cnnvis.plugin import KINDS, Kind, Plugin, plugin_of, report_to
+from cnnvis.plugin import BUILT_IN, KINDS, Kind, Plugin, plugin_of, report_to
 from cnnvis.reporting import note
 
 STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
@@ -128,8 +128,8 @@ class Registry:
         if points is None:
             points = entry_points(group=GROUP)
         # Our own package first, so that no other one takes a built-in name by coming earlier.
-        for point in sorted(points, key=lambda p: (_origin(p)[0] != "cnnvis", _origin(p), p.name)):
-            if only is None or not {"cnnvis", *only}.isdisjoint({_origin(point)[0], point.name}):
+        for point in sorted(points, key=lambda p: (_origin(p)[0] != BUILT_IN, _origin(p), p.name)):
+            if only is None or not {BUILT_IN, *only}.isdisjoint({_origin(point)[0], point.name}):
                 self._load(point.name, *_origin(point), point.load)
 
     def add_file(self, path: Path, objection: str | None = None) -> None:
@@ -282,7 +282,9 @@ class Registry:
                 raise broken.failed()
 
     def for_path(self, kind: Kind, path: Path) -> Plugin:
-        """The reader or loader that takes this file or folder.
+        """The reader or loader that takes this file or folder; a note says whose it is, if others would.
+
+        By its ending a built-in one takes it before others.
 
         Raises
         ------
@@ -301,17 +303,33 @@ class Registry:
         if not os.access(path, os.R_OK):
             raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
         plugins = self.of(kind)
-        for plugin in plugins:  # a folder may have an ending, too: data.zarr
-            if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts):
-                return plugin
-        for plugin in plugins:
-            if plugin.accepts is not None and _accepts(plugin, path):
-                return plugin
+        takers = [  # a folder may have an ending, too: data.zarr
+            plugin
+            for plugin in sorted(plugins, key=lambda plugin: plugin.distribution != BUILT_IN)
+            if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts)
+        ] or [plugin for plugin in plugins if plugin.accepts is not None and _accepts(plugin, path)]
+        if takers:
+            _say_rivals(path, *takers)
+            return takers[0]
         known = ", ".join(
             f"{plugin.name} ({' '.join(plugin.suffixes) or 'folders'})" for plugin in plugins
         )
         found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
         raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+
+def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
+    """Say which plugin takes a file that one of another package would take as well."""
+    rivals = [one for one in others if one.distribution != plugin.distribution]
+    if rivals:
+        named = ", ".join(f"{one.name} of {one.origin}" for one in rivals)
+        are = (
+            "takes such files, too, and is" if len(rivals) == 1 else "take such files, too, and are"
+        )
+        note(
+            f"{path.name!r} is read by the {plugin.kind} {plugin.name} of {plugin.origin}; "
+            f"{named} {are} not used"
+        )
 
 
 def _accepts(plugin: Plugin, path: Path) -> bool:
@@ -326,7 +344,12 @@ def _accepts(plugin: Plugin, path: Path) -> bool:
 
 
 def _origin(point: EntryPoint) -> tuple[str, str]:
-    return _name_and_version(point.dist) if point.dist else ("", "")
+    if not point.dist:
+        return "", ""
+    name, version = _name_and_version(point.dist)
+    home = point.value.partition(":")[0].partition(".")[0]
+    # A package may call itself cnnvis, and is not.
+    return (home if name == BUILT_IN != home else name), version
 
 
 @functools.cache  # the metadata are parsed anew at each look, and a distribution has many points

@@ -13,6 +13,8 @@ import numpy as np
 from cnnvis import labels as labelling
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError, nearest, numbered
+from cnnvis.files import sha256
+from cnnvis.holding import Held
 from cnnvis.image_selection import Images, Selection, selection_of
 from cnnvis.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.labels import class_name as class_name
@@ -67,6 +69,8 @@ class Samples:
         Which axis of `source` holds channels, -1 or 1; None if none does.
     path
         The file or folder that the samples were read from, for the provenance.
+    held
+        The same as it is held open, where it is read by that; see `cnnvis.held`.
     input
         Which of a network's inputs `source` is, by name, where it has several.
     others
@@ -105,6 +109,7 @@ class Samples:
     in_words: bool = False
     reading: Reading | None = None
     total: int | None = None
+    held: Held | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -255,6 +260,19 @@ class Samples:
         if self.channel_axis is not None:
             del sizes[self.channel_axis]
         return tuple(sizes[1:])
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 of the file or folder that is read, or None for samples that came from none.
+
+        Raises
+        ------
+        UserError
+            If it was changed since it was opened.
+        """
+        if self.held is not None:
+            return self.held.sha256()
+        return None if self.path is None else sha256(self.path)
 
     def label_name(self, position: int) -> str | None:
         """The label of the sample at this position, in words where classes have names.

@@ -13,6 +13,7 @@ from cnnvis._tensorflow import keras
 from cnnvis.class_names import ClassNames
 from cnnvis.errors import UserError
 from cnnvis.graph import Shape
+from cnnvis.holding import holding
 from cnnvis.in_hand import samples_in
 from cnnvis.model import Model
 from cnnvis.options import checked, options_of
@@ -113,12 +114,17 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     for name in given:
         if name in LACKING and name not in known:
             raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
-    with progress(f"loading {path.name}"):
-        if plugin.begin is not None and not given.get("trust_model"):
-            plugin.begin(path)
-        keras()
-        loaded = plugin(path, **checked(plugin, given))
-    model = Model(loaded, path=path, **target)
+    with progress(f"loading {path.name}"), holding(path, is_copied=True) as held:
+        try:
+            if plugin.begin is not None and not given.get("trust_model"):
+                plugin.begin(path)
+            keras()
+            loaded = plugin(path, **checked(plugin, given))
+        except UserError as error:
+            if error.found:
+                error.found = {**error.found, "sha256": held.sha256()}
+            raise
+        model = Model(loaded, path=path, sha256=held.sha256(), **target)
     model.loading = given
     return model
 
@@ -163,7 +169,8 @@ def read_samples(
     """
     path = Path(path)
     plugin = registry().for_path("reader", path)
-    with progress(f"reading {path.name}"):
+    with progress(f"reading {path.name}"), holding(path) as held:
         samples: Samples = plugin(path, **checked(plugin, options))
-    samples = replace(samples, path=path)
+        held.require_unchanged()
+    samples = replace(samples, path=path, held=held)
     return samples if class_names is None else samples.named(class_names)

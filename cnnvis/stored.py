@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnvis.errors import UserError
-from cnnvis.files import require_regular
+from cnnvis.holding import Held, held
 
 _LONGEST_HEADER = 10_000  # Characters, as NumPy has it
 _MOST_ARRAYS = 10_000
@@ -56,6 +57,8 @@ class StoredArray:
         Where in the file, or in the packed member, its elements start.
     is_packed
         Whether the member is compressed.
+    held
+        The file as it is held open.
     """
 
     path: Path
@@ -65,19 +68,18 @@ class StoredArray:
     is_fortran: bool
     offset: int
     is_packed: bool
+    held: Held = field(repr=False, compare=False)
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        self.require_plain()
         try:
-            elements = self._elements()
-            if self.dtype.kind == "U":  # text that nothing could print is found out here
-                codes = np.ascontiguousarray(elements).view(f"{elements.dtype.str[0]}u4")
-                if codes.max(initial=0) > 0x10FFFF or ((codes >= 0xD800) & (codes < 0xE000)).any():
-                    raise ValueError("it holds text that is not Unicode")
+            with self.held.open(self.path) as file:
+                elements = self._elements(file)
+                if self.dtype.kind == "U":  # text that nothing could print is found out here
+                    _require_unicode(elements)
+                return np.array(elements[index])
         except _DAMAGES as error:
-            raise UserError(
-                f"{self._named()} is damaged, or not what it was when it was opened: {error}"
-            ) from error
-        return np.array(elements[index])
+            raise UserError(f"{self._named()} is damaged: {error}") from error
 
     def require_plain(self) -> None:
         """Refuse what holds no plain values, or fewer bytes than it claims.
@@ -101,20 +103,25 @@ class StoredArray:
     def _named(self) -> str:
         return f"{self.member!r} in {str(self.path)!r}" if self.member else repr(str(self.path))
 
-    def _elements(self) -> npt.NDArray[Any]:
-        self.require_plain()
+    def _elements(self, file: BinaryIO) -> npt.NDArray[Any]:
         order: Any = "F" if self.is_fortran else "C"
         needed = math.prod(self.shape) * self.dtype.itemsize
         if not needed:
             return np.zeros(self.shape, self.dtype)
         if not self.is_packed:
-            return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as member:
+            return np.memmap(file, self.dtype, "r", self.offset, self.shape, order)
+        with zipfile.ZipFile(file) as archive, archive.open(self.member) as member:
             member.read(self.offset)
-            held = member.read(needed)
-            if len(held) != needed or member.read(1):  # reading to the end checks its sum, too
-                raise ValueError(f"it holds {len(held)} bytes where {needed} should be")
-        return np.frombuffer(held, self.dtype).reshape(self.shape, order=order)
+            found = member.read(needed)
+            if len(found) != needed or member.read(1):  # reading to the end checks its sum, too
+                raise ValueError(f"it holds {len(found)} bytes where {needed} should be")
+        return np.frombuffer(found, self.dtype).reshape(self.shape, order=order)
+
+
+def _require_unicode(elements: npt.NDArray[Any]) -> None:
+    codes = np.ascontiguousarray(elements).view(f"{elements.dtype.str[0]}u4")
+    if codes.max(initial=0) > 0x10FFFF or ((codes >= 0xD800) & (codes < 0xE000)).any():
+        raise ValueError("it holds text that is not Unicode")
 
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:
@@ -131,13 +138,14 @@ def stored_arrays(path: Path) -> dict[str, StoredArray]:
         If it is neither, or damaged; if it would unpack to far more than it stores, or an array
         claims to be larger than what is there.
     """
-    require_regular(path)
+    source = held(path)
     try:
-        with path.open("rb") as file:
+        with source.open(path) as file:
+            size = os.fstat(file.fileno()).st_size
             if file.read(2) == b"PK":
-                return _arrays(path, file)
+                return _arrays(path, source, file, size)
             file.seek(0)
-            return {"": _array(path, "", file, path.stat().st_size, 0)}
+            return {"": _array(path, source, "", file, size, 0)}
     except UserError as error:
         raise UserError(f"{str(path)!r} cannot be read: {error}") from error
     except _DAMAGES as error:
@@ -145,8 +153,7 @@ def stored_arrays(path: Path) -> dict[str, StoredArray]:
         raise UserError(f"{str(path)!r} is damaged, or no NumPy file: {reason[:200]}") from error
 
 
-def _arrays(path: Path, file: IO[bytes]) -> dict[str, StoredArray]:
-    size = path.stat().st_size
+def _arrays(path: Path, source: Held, file: IO[bytes], size: int) -> dict[str, StoredArray]:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         _require_bounded(members, size)
@@ -157,7 +164,7 @@ def _arrays(path: Path, file: IO[bytes]) -> dict[str, StoredArray]:
             is_packed = one.compress_type != zipfile.ZIP_STORED
             with archive.open(one) as opened:
                 start = 0 if is_packed else _place(file, one)
-                array = _array(path, one.filename, opened, one.file_size, start, is_packed)
+                array = _array(path, source, one.filename, opened, one.file_size, start, is_packed)
             found[one.filename.removesuffix(".npy")] = array
     return found
 
@@ -194,7 +201,13 @@ def _place(file: IO[bytes], member: zipfile.ZipInfo) -> int:
 
 
 def _array(
-    path: Path, member: str, file: IO[bytes], size: int, start: int, is_packed: bool = False
+    path: Path,
+    source: Held,
+    member: str,
+    file: IO[bytes],
+    size: int,
+    start: int,
+    is_packed: bool = False,
 ) -> StoredArray:
     """What a header says of the array behind it, once `size` bytes are known to be enough for it."""
     head = io.BytesIO(file.read(_LONGEST_HEADER + 12))
@@ -218,4 +231,5 @@ def _array(
             f"and there are {size - head.tell()}"
         )
     offset = head.tell() + start
-    return StoredArray(path, member, dtype, tuple(shape), bool(is_fortran), offset, is_packed)
+    order = bool(is_fortran)
+    return StoredArray(path, member, dtype, tuple(shape), order, offset, is_packed, source)

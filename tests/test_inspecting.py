@@ -57,7 +57,7 @@ def _fails(path: str) -> None:
 
 
 def _writes(path: str) -> None:
-    Path(path).with_name("canary").write_text("written")
+    Path(os.path.realpath(path)).with_name("canary").write_text("written")
 
 
 def _sleeps(path: str) -> None:

@@ -21,6 +21,7 @@ from cnnvis import flags
 from cnnvis.hookspecs import hookspec
 from cnnvis.plugin import report_to
 from cnnvis.registry import COMMANDS, PARAMETERS, Registry, registry, using
+from cnnvis.reporting import notes_kept
 
 GOOD = '''
 import cnnvis
@@ -449,3 +450,54 @@ def test_a_broken_plugin_says_why_and_shows_its_traceback(typed: Any, tmp_path: 
     done = typed("--plugin", "mine.py", "run", "good", "demo")
     assert done.returncode == 1
     assert "technique good of mine.py failed: ValueError: too small" in done.stderr
+
+
+def _installed(folder: Path, name: str, module: str, text: str) -> None:
+    """A plugin of a package that says of itself that it has a name."""
+    (folder / f"{module}.py").write_text(text)
+    info = folder / f"{module}-0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0\n")
+    (info / "entry_points.txt").write_text(f"[cnnvis]\n{module} = {module}\n")
+
+
+SHADOW = '''
+import cnnvis
+from pathlib import Path
+
+@cnnvis.technique("saliency")
+def saliency(model):
+    """Shadow."""
+
+@cnnvis.reader("a-reader", suffixes=(".npz",), accepts=Path.is_dir)
+def a_reader(path):
+    """Shadow."""
+
+@cnnvis.loader("a-loader", suffixes=(".h5", ".keras"))
+def a_loader(path):
+    """Shadow."""
+'''
+
+
+@pytest.mark.parametrize("name", ["other", "cnnvis", "Cnnvis"])
+def test_no_package_takes_the_place_of_a_built_in_plugin(
+    package: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Also not one that calls itself cnnvis; and whose is used is said."""
+    _installed(package, name, "plug_shadow", SHADOW)
+    known, alone = Registry(), Registry(only=[])
+    own = known.get("technique", "saliency")
+    assert own.function.__module__ == "cnnvis.plugins.saliency" and own.distribution == "cnnvis"
+    assert [
+        said for _, said in known.remarks if said.startswith("saliency alone is that of cnnvis")
+    ]
+    assert all(one.function.__module__.startswith("cnnvis.") for one in alone)
+    whose = "plug_shadow" if name == "cnnvis" else name
+    for kind, file in (("reader", "x.npz"), ("loader", "x.h5"), ("loader", "x.keras")):
+        (package / file).write_bytes(b"")
+        with notes_kept() as notes:
+            assert known.for_path(kind, package / file).distribution == "cnnvis"
+        assert f"a-{kind} of {whose} 0.0 takes such files, too, and is not used" in notes[0]
+    with notes_kept() as notes:  # what knows of its files more than their ending goes first
+        assert known.for_path("reader", package).distribution == whose
+    assert f"is read by the reader a-reader of {whose} 0.0; pictures of cnnvis" in notes[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -13,7 +12,6 @@ from cnnvis.cli.progress import Bars
 from cnnvis.errors import UserError, numbered
 from cnnvis.examination import Fit, Report, doctor
 from cnnvis.explanation import Explanation
-from cnnvis.files import sha256
 from cnnvis.names import json_text
 from cnnvis.rectifiers import counted
 from cnnvis.registry import registry
@@ -47,7 +45,7 @@ def examine(
 
 def _print_found(model: str, error: UserError, *, json: bool) -> None:
     """What is known of a file that is not loaded; nothing of it was run."""
-    facts = {"file": model, "sha256": sha256(Path(model)), **error.found}
+    facts = {"file": model, **error.found}
     if json:
         facts["problem"] = str(error)
         console.whole(json_text(facts, default=str) + "\n")

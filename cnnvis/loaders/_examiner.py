@@ -53,15 +53,13 @@ def look_at_model(path: str) -> dict[str, Any]:
 
 
 def _look(path: Path, found: dict[str, Any]) -> None:
-    import h5py
-
     size = path.stat().st_size
     if kind_of(path) == "keras":
         found["is_archive"] = True
         with path.open("rb") as file:
             _archive(file, size, found)
     else:
-        with h5py.File(path, "r") as opened:
+        with cnnvis.open_hdf5(path) as opened:
             _weights(opened, size, found, "it")
 
 

@@ -48,6 +48,8 @@ class Checkpoint:
     ----------
     prefix
         What the names of its files begin with: ``variables/variables``.
+    held
+        The folder that they are in, as `cnnvis.held` gives it.
 
     Raises
     ------
@@ -55,17 +57,20 @@ class Checkpoint:
         If a file is missing or damaged.
     """
 
-    def __init__(self, prefix: Path) -> None:
+    def __init__(self, prefix: Path, held: Any) -> None:
         from google.protobuf.message import DecodeError
 
         index = prefix.with_name(f"{prefix.name}.index")
         try:
             if not index.is_file():
                 raise ValueError("it is no file")
-            if index.stat().st_size > INDEX:
-                raise ValueError(f"it has {index.stat().st_size:,} bytes")
-            self.entries: dict[str, Entry] = dict(_entries(index.read_bytes(), prefix))
-            self._objects = _objects(self.entries.pop(_OBJECTS, None))
+            with held.open(index) as file:
+                table = file.read(INDEX + 1)
+            if len(table) > INDEX:
+                raise ValueError(f"it has more than {INDEX:,} bytes")
+            self._held = held
+            self.entries: dict[str, Entry] = dict(_entries(table, prefix))
+            self._objects = _objects(self.entries.pop(_OBJECTS, None), held)
             sizes = {entry.file: entry.file.stat().st_size for entry in self.entries.values()}
             if sum(entry.size for entry in self.entries.values()) > sum(sizes.values()):
                 raise ValueError("its variables lie over each other")
@@ -121,7 +126,8 @@ class Checkpoint:
             raise ValueError(f"there are none for {name!r}")
         entry = self.entries[name]
         dtype = np.dtype(entry.dtype)
-        found = np.fromfile(entry.file, dtype, entry.values, offset=entry.offset)
+        with self._held.open(entry.file) as file:
+            found = np.fromfile(file, dtype, entry.values, offset=entry.offset)
         return found.reshape(entry.shape)
 
 
@@ -159,7 +165,7 @@ def _entries(index: bytes, prefix: Path) -> Iterator[tuple[str, Entry]]:
         yield name, found
 
 
-def _objects(entry: Entry | None) -> Any:
+def _objects(entry: Entry | None, held: Any) -> Any:
     """Return the nodes of the graph of objects that were saved; none where there is no such graph."""
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
@@ -167,7 +173,7 @@ def _objects(entry: Entry | None) -> Any:
         return ()
     if entry.size > INDEX:
         raise ValueError(f"it describes its objects in {entry.size:,} bytes")
-    with entry.file.open("rb") as file:
+    with held.open(entry.file) as file:
         file.seek(entry.offset)
         content = file.read(entry.size)
     length, at = number(content, 0)

@@ -50,7 +50,7 @@ def begin(path: Path) -> None:
     """Begin to look through a file, while something else is done; `contents` waits for it."""
     with suppress(cnnvis.UserError, OSError):  # of which `contents` speaks
         if path.is_file() and kind_of(path) is not None:
-            _begun[path] = _begin(path)
+            _begun[cnnvis.held(path).place] = _begin(path)
 
 
 def kind_of(path: Path) -> str | None:
@@ -83,7 +83,7 @@ def contents(path: Path) -> Contents:
         If it is damaged, or holds what no model needs, or looking at it took too much; its `found`
         holds what was found nevertheless: ``config`` and ``version``.
     """
-    found = _begun.pop(path, None) or _begin(path)
+    found = _begun.pop(cnnvis.held(path).place, None) or _begin(path)
     return Contents(**found())
 
 

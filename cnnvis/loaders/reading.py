@@ -50,11 +50,12 @@ def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnn
 def _network_in(
     path: Path, asked: Asked, architecture: str | None, known: dict[str, Any]
 ) -> cnnvis.LoadedNetwork:
-    _require_file(path)
-    form = "HDF5" if kind_of(path) == "hdf5" else "Keras archive"
+    source = cnnvis.held(path)  # which is open as long as this runs
+    _require_file(path, source.place)
+    form = "HDF5" if kind_of(source.place) == "hdf5" else "Keras archive"
     known["origin"] = form
     try:
-        held = _trusted_contents(path) if asked.trust_model else contents(path)
+        held = _trusted_contents(path, source.place) if asked.trust_model else contents(path)
     except cnnvis.UserError as error:
         known["text"] = error.found.get("config")
         if error.found.get("version"):
@@ -83,9 +84,9 @@ def _network_in(
             f"that describes it with --architecture{hint}, or save the whole model with model.save"
         )
     if asked.trust_model:
-        require_running(path, asked, architecture, config)
+        require_running(source.place, asked, architecture, config)
     is_older = _is_older(config, held.version)
-    weights, is_keras_2 = FileWeights(path, held), held.is_archive and is_older
+    weights, is_keras_2 = FileWeights(source.place, held), held.is_archive and is_older
     return network_of(
         config, path, origin, weights, asked, is_older=is_older, is_keras_2=is_keras_2
     )
@@ -100,13 +101,12 @@ def _is_older(config: Any, version: str | None) -> bool:
     return written_by.split(".")[0] in ("0", "1", "2")
 
 
-def _require_file(path: Path) -> None:
+def _require_file(path: Path, place: Path) -> None:
     """Refuse what is no file that Keras wrote, by its first bytes."""
     if path.is_dir():
         raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
-    cnnvis.require_regular(path)
-    if kind_of(path) is None:
-        raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {beginning(path)}")
+    if kind_of(place) is None:
+        raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {beginning(place)}")
 
 
 def _keras(version: str | None) -> str:
@@ -131,17 +131,17 @@ def beginning(path: Path) -> str:
     return f"it begins with the bytes {start[:8].hex(' ')}"
 
 
-def _trusted_contents(path: Path) -> Contents:
+def _trusted_contents(path: Path, place: Path) -> Contents:
     """What a file holds that somebody trusts: it is simply opened."""
     import h5py
 
     try:
-        if kind_of(path) == "keras":
-            with zipfile.ZipFile(path) as archive:
+        if kind_of(place) == "keras":
+            with zipfile.ZipFile(place) as archive:
                 config = archive.read("config.json").decode("utf-8")
                 version = str(json.loads(archive.read("metadata.json"))["keras_version"])
             return Contents(True, config, version, None, False, 0)
-        with h5py.File(path, "r") as file:
+        with h5py.File(place, "r") as file:
             weights = file.get("model_weights", file)
             found = (
                 file.attrs.get("model_config"),

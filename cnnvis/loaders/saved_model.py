@@ -66,7 +66,8 @@ def _network_in(
     from cnnvis.loaders.saved_objects import described_objects
     from cnnvis.loaders.saved_weights import CheckpointWeights
 
-    nodes = described_objects(path)
+    held = cnnvis.held(path)
+    nodes = described_objects(path, held)
     if not nodes:
         raise cnnvis.UserError(
             f"{str(path)!r} is a SavedModel without Keras layers: only its graph could be run, "
@@ -85,7 +86,7 @@ def _network_in(
         )
     if root.get("training_config"):
         config[TRAINING] = root["training_config"]
-    stored = Checkpoint(path / "variables" / "variables")
+    stored = Checkpoint(path / "variables" / "variables", held)
     known["parameters"] = stored.values
     asked = Asked(custom, lambdas, input_shape, trust_model)
     weights = CheckpointWeights(stored, nodes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cnnvis
 from cnnvis.loaders.config import NESTING, TEXT, read_json
@@ -21,10 +22,15 @@ _LAYER = re.compile(r"layer(_with_weights)?-\d{1,9}")
 _NODES = 20_000
 
 
-def described_objects(folder: Path) -> Nodes:
+def described_objects(folder: Path, held: Any) -> Nodes:
     """The descriptions of a model and of its layers; empty where there are none.
 
     TensorFlow 2.5 and later write them to a file of their own, those before to the objects.
+
+    Parameters
+    ----------
+    folder, held
+        The SavedModel, and the same as `cnnvis.held` gives it.
 
     Raises
     ------
@@ -37,32 +43,34 @@ def described_objects(folder: Path) -> Nodes:
     path = beside if beside.is_file() else graph
     cnnvis.require_regular(path)
     try:
-        return _in_file_of_their_own(path) if path == beside else _among_objects(path)
+        with held.open(path) as file:
+            return _in_file_of_their_own(file) if path == beside else _among_objects(file)
     except (DecodeError, ValueError, IndexError) as error:
         raise cnnvis.UserError(f"{str(path)!r} is damaged: {error}") from error
 
 
-def _in_file_of_their_own(path: Path) -> Nodes:
+def _in_file_of_their_own(file: BinaryIO) -> Nodes:
     from tensorflow.python.keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
-    if path.stat().st_size > TEXT:
-        raise ValueError(f"it has {path.stat().st_size:,} bytes")
-    metadata = SavedMetadata.FromString(path.read_bytes())
+    text = file.read(TEXT + 1)
+    if len(text) > TEXT:
+        raise ValueError(f"it has more than {TEXT:,} bytes")
+    metadata = SavedMetadata.FromString(text)
     nodes = {node.node_path: _plain(read_json(node.metadata)) for node in metadata.nodes}
     return {place: node for place, node in nodes.items() if isinstance(node, dict)}
 
 
-def _among_objects(path: Path) -> Nodes:
+def _among_objects(file: BinaryIO) -> Nodes:
     """Those in the graph of objects, of which nothing but names and descriptions is read."""
     from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
 
-    with path.open("rb") as file:
-        inside = next(parts(file, 0, path.stat().st_size, _META_GRAPHS), (0, 0))
-        start, end = next(parts(file, *inside, _OBJECT_GRAPH), (0, 0))
-        if end - start > OBJECTS:
-            raise ValueError(f"it describes its objects in {end - start:,} bytes")
-        file.seek(start)
-        objects = SavedObjectGraph.FromString(file.read(end - start)).nodes
+    size = file.seek(0, io.SEEK_END)
+    inside = next(parts(file, 0, size, _META_GRAPHS), (0, 0))
+    start, end = next(parts(file, *inside, _OBJECT_GRAPH), (0, 0))
+    if end - start > OBJECTS:
+        raise ValueError(f"it describes its objects in {end - start:,} bytes")
+    file.seek(start)
+    objects = SavedObjectGraph.FromString(file.read(end - start)).nodes
     known: dict[int, Any] = {}
     found: Nodes = {}
     todo = [("root", 0)]

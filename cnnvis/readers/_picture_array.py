@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cnnvis
 from cnnvis.readers._preprocess import Way, others, prepared
@@ -39,6 +40,8 @@ class Pictures:
 
     Parameters
     ----------
+    held
+        The picture or the folder, held open.
     files
         The pictures; at least one must be readable.
     mode
@@ -53,6 +56,7 @@ class Pictures:
 
     def __init__(
         self,
+        held: Any,
         files: list[Path],
         mode: str | None,
         size: tuple[int, int] | None,
@@ -60,7 +64,7 @@ class Pictures:
         offset: float,
         way: Way | None,
     ) -> None:
-        self._files, self._size = files, size
+        self._held, self._files, self._size = held, files, size
         self._scale, self._offset, self._way = scale, offset, way
         self._asked_mode = mode
         heads = self._heads(1 if mode is not None and size is not None else _HEADS)
@@ -95,7 +99,7 @@ class Pictures:
         first_error: cnnvis.UserError | None = None
         for place in [*places, *(range(count) if most == 1 else ())]:
             try:
-                with _opened(self._files[place]) as picture:
+                with self._opened(self._files[place]) as picture:
                     columns, rows = picture.size
                     found[self._files[place]] = _Head(picture.mode, (rows, columns))
             except cnnvis.UserError as error:
@@ -108,6 +112,15 @@ class Pictures:
             assert first_error is not None  # there are files
             raise first_error
         return found
+
+    @contextmanager
+    def _opened(self, file: Path) -> Iterator[Image.Image]:
+        cnnvis.require_regular(file)
+        try:
+            with self._held.open(file) as opened, _head_of(opened, file) as picture:
+                yield picture
+        except OSError as error:
+            raise cnnvis.UserError(f"{str(file)!r} cannot be read: {error}") from error
 
     def _example(self, files: Sequence[Path]) -> npt.NDArray[Any]:
         """The first of these pictures that is sound: a damaged one costs no other."""
@@ -143,7 +156,7 @@ class Pictures:
     def _read(self, file: Path) -> npt.NDArray[Any]:
         import numpy as np
 
-        with _opened(file) as picture:
+        with self._opened(file) as picture:
             self._require_mode(file, picture)
             try:
                 _say_what_is_left_out(picture)
@@ -250,13 +263,13 @@ def _say_what_is_left_out(picture: Image.Image) -> None:
         )
 
 
-def _opened(file: Path) -> Image.Image:
+def _head_of(opened: BinaryIO, file: Path) -> Image.Image:
     """A picture whose head alone has been read, once its size is known to be no attack."""
     from PIL import Image
 
-    cnnvis.require_regular(file)
+    size = os.fstat(opened.fileno()).st_size
     try:
-        picture = Image.open(file, formats=FORMATS)
+        picture = Image.open(opened, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise cnnvis.UserError(f"{str(file)!r} is too large a picture: {error}") from error
     except Exception as error:  # whatever Pillow makes of what it finds
@@ -265,12 +278,11 @@ def _opened(file: Path) -> Image.Image:
     unpacked = columns * rows * (4 if picture.mode[0] in "IF" else len(picture.getbands()))
     # Pillow itself only warns of the first, and of the second not at all.
     if columns * rows > (Image.MAX_IMAGE_PIXELS or math.inf) or (
-        unpacked > max(_SMALL, _RATIO * file.stat().st_size)
+        unpacked > max(_SMALL, _RATIO * size)
     ):
-        picture.close()
         raise cnnvis.UserError(
             f"{str(file)!r} is too large a picture: {columns} columns and {rows} rows in a file of "
-            f"{file.stat().st_size} bytes"
+            f"{size} bytes"
         )
     return picture
 

@@ -25,11 +25,13 @@ def trusted_samples(path: Path) -> cnnvis.Samples:
     UserError
         If it cannot be loaded, or holds no samples.
     """
+    source = cnnvis.held(path)
     with tempfile.TemporaryDirectory(prefix="cnnvis-") as name:
         folder = Path(name)
         # Only what is installed can be what the file names.
         child = subprocess.run(
-            **cnnvis.child_process(__name__, path.absolute(), folder),
+            **cnnvis.child_process(__name__, path.absolute(), source.place.absolute(), folder),
+            pass_fds=source.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -62,12 +64,12 @@ def _end(child: subprocess.CompletedProcess[bytes]) -> str:
     return said or f"the process that loaded it ended with {child.returncode}"
 
 
-def _main(path: Path, folder: Path) -> None:
+def _main(path: Path, place: Path, folder: Path) -> None:
     """The process: load, and put the arrays into the folder, or what is wrong with them."""
     import numpy as np
 
     try:
-        samples = samples_of(_arrays(_loaded(path)), str(path))
+        samples = samples_of(_arrays(_loaded(place)), str(path))
     except cnnvis.UserError as error:
         (folder / _REFUSED).write_text(str(error), encoding="utf-8")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import cnnvis
 from cnnvis.readers._parts import samples_of
@@ -29,21 +30,23 @@ def pickles(path: Path, *, trust: cnnvis.Granting[bool] = False) -> cnnvis.Sampl
         runs. Only for a file from someone you know.
     """
     import mmap
+    import os
 
     from cnnvis.readers._unpickle import NeedsCode, unpickle
 
-    cnnvis.require_regular(path)
-    if not path.stat().st_size:
-        raise cnnvis.UserError(f"{str(path)!r} is empty")
+    held = cnnvis.held(path)
+    with held.open(path) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise cnnvis.UserError(f"{str(path)!r} is empty")
     if trust:
         from cnnvis.readers._trusted import trusted_samples
 
         return trusted_samples(path)
     try:
-        with path.open("rb") as file:
+        with held.open(path) as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        _require_pickle(data[:16], path)
-        held = unpickle(memoryview(data))
+            _require_pickle(data[:16], file)
+            found = unpickle(memoryview(data))
     except OSError as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
     except NeedsCode as refusal:
@@ -54,10 +57,10 @@ def pickles(path: Path, *, trust: cnnvis.Granting[bool] = False) -> cnnvis.Sampl
         ) from refusal
     except cnnvis.UserError as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error}") from error
-    return samples_of(held, str(path))
+    return samples_of(found, str(path))
 
 
-def _require_pickle(start: bytes, path: Path) -> None:
+def _require_pickle(start: bytes, file: BinaryIO) -> None:
     """Say what a file is that people take for a pickle."""
     import zipfile
 
@@ -71,7 +74,7 @@ def _require_pickle(start: bytes, path: Path) -> None:
     if not start.startswith(b"PK"):
         return
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
         raise cnnvis.UserError(f"it is a damaged archive: {error}") from error

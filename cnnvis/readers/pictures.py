@@ -63,7 +63,7 @@ def pictures(
             )
         mode = "RGB"
     found = pictures_in(path) if path.is_dir() else Found([path])
-    read = Pictures(found.files, mode, size, scale, offset, way)
+    read = Pictures(cnnvis.held(path), found.files, mode, size, scale, offset, way)
     return cnnvis.Samples(
         read,
         None if found.labels is None else np.array(found.labels),

@@ -70,9 +70,10 @@ def hdf5(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     """
     import h5py
 
+    source = cnnvis.held(path)
     cnnvis.require_sound_hdf5(path)
     try:
-        file = h5py.File(path, "r")
+        file = cnnvis.open_hdf5(source.place)
         held: dict[str, Any] = {}
         file.visititems(lambda name, one: _keep(held, name, one, h5py.Dataset))
         parts = chosen_of(held, x, y, str(path), "--hdf5.x")
@@ -102,9 +103,11 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     y
         The array of labels. By default y, Y, labels or targets, if there is one.
     """
+    held = cnnvis.held(path)
     cnnvis.first_look(look_at_zarr, path)
+    held.record()
     try:
-        parts = chosen_of(_arrays(path), x, y, str(path), "--zarr.x")
+        parts = chosen_of(_arrays(path, _held_store(path, held)), x, y, str(path), "--zarr.x")
         return _samples(parts, path, lambda one: one.dtype.kind == "O", lambda words: words[:])
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as Zarr: {error}") from error
@@ -125,7 +128,7 @@ def look_at_zarr(path: str) -> None:
             # Pipes and devices could be read for ever, and links lead to one's own files.
             if file.is_symlink() or not file.is_file():
                 raise cnnvis.UserError(f"holds {file.name!r}, which is no file but a link or pipe")
-        for name, array in _arrays(Path(path)).items():
+        for name, array in _arrays(Path(path), _store(path)).items():
             _require_plain(name, _codecs(array.metadata.to_dict()))
             item = array.dtype.itemsize or 1
             declared, chunk = math.prod(array.shape) * item, math.prod(array.chunks) * item
@@ -143,14 +146,42 @@ def look_at_zarr(path: str) -> None:
         raise cnnvis.UserError(f"is damaged, or no Zarr store: {error}") from error
 
 
-def _arrays(path: Path) -> dict[str, Any]:
+def _store(path: str) -> Any:
+    from zarr.storage import LocalStore
+
+    return LocalStore(path, read_only=True)
+
+
+def _held_store(path: Path, held: Any) -> Any:
+    """A store of files that are held against what they were when they were looked at."""
+    from zarr.storage import LocalStore
+
+    class HeldStore(LocalStore):
+        async def get(self, key: str, *arguments: Any, **more: Any) -> Any:
+            held.require_recorded(self.root / key)
+            found = await super().get(key, *arguments, **more)
+            held.require_recorded(self.root / key)
+            return found
+
+        def get_sync(self, key: str, **more: Any) -> Any:
+            held.require_recorded(self.root / key)
+            found = super().get_sync(key, **more)
+            held.require_recorded(self.root / key)
+            return found
+
+        async def get_partial_values(self, prototype: Any, key_ranges: Any) -> list[Any]:
+            return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    return HeldStore(path, read_only=True)
+
+
+def _arrays(path: Path, store: Any) -> dict[str, Any]:
     """The arrays of a store by name, as their own metadata describe them."""
     import zarr as package
 
     is_array = (path / ".zarray").is_file()
     if (path / "zarr.json").is_file():
         is_array = json.loads(cnnvis.read_text(path / "zarr.json"))["node_type"] == "array"
-    store = package.storage.LocalStore(path, read_only=True)
     if is_array:
         return {"X": package.open_array(store, mode="r")}
     return dict(package.open_group(store, mode="r", use_consolidated=False).arrays())

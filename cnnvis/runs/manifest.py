@@ -76,7 +76,7 @@ def facts(
         },
         "data": {
             "file": None if one.path is None else one.path.name,
-            "sha256": _of_samples(one) if one.path is None else sha256(one.path),
+            "sha256": one.sha256 or _of_samples(one),
             "count": len(one),
             "shapes": {str(name): list(each.source.shape[1:]) for name, each in samples.items()},
         },

@@ -186,9 +186,9 @@ def test_few_heads_are_opened_of_very_many_pictures(
     for number in range(40):
         _save(tmp_path / f"{number:02}.png")
     opened: list[str] = []
-    was = _picture_array._opened
+    was = _picture_array._head_of
     monkeypatch.setattr(
-        _picture_array, "_opened", lambda file: opened.append(file.name) or was(file)
+        _picture_array, "_head_of", lambda one, file: opened.append(file.name) or was(one, file)
     )  # type: ignore[func-returns-value]
     _read(tmp_path)
     assert opened == ["00.png", "09.png", "19.png", "29.png", "39.png", "00.png"]
