@@ -14,13 +14,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnnvis import isolation
+from cnnvis.drawing import own_settings, settings
 from cnnvis.errors import PluginError, UserError
 from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation
@@ -41,7 +42,8 @@ def crossed(plugin: Plugin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         return isolation.called(plugin, args, kwargs)
     given = [_sealed(one) for one in args]
     named = {name: _sealed(one) for name, one in kwargs.items()}
-    with _watched(plugin), blamed(plugin):
+    drawing = own_settings() if plugin.kind == "renderer" else nullcontext()
+    with drawing, _watched(plugin), blamed(plugin):
         answer = plugin.function(*given, **named)
     if plugin.kind == "transform" and not isinstance(answer, Explanation):
         return _each(plugin, answer)
@@ -428,9 +430,8 @@ class Surroundings:
             return False
         matplotlib = sys.modules["matplotlib"]
         before = self._pictures
-        if before is None:  # it was imported meanwhile
-            before = _picture_settings(matplotlib.rcParamsOrig)
-            assert before is not None
+        if before is None:  # it was imported meanwhile, under these
+            before = settings()
         changed = [name for name, value in before.items() if now.get(name) != value]
         for name in changed:
             dict.__setitem__(matplotlib.rcParams, name, before[name])
@@ -463,13 +464,13 @@ def _tensorflow_seed() -> tuple[Any, Any, Any] | None:
     return context, context._seed, context._rng
 
 
-def _picture_settings(settings: Any = None) -> dict[str, Any] | None:
+def _picture_settings() -> dict[str, Any] | None:
     """Matplotlib's settings, if it is there; without the backend, which it finds when it is asked."""
     matplotlib = sys.modules.get("matplotlib")
     if matplotlib is None or not hasattr(matplotlib, "rcParams"):
         return None
-    of: dict[str, Any] = matplotlib.rcParams if settings is None else settings
-    return {name: value for name, value in dict.items(of) if not name.startswith("backend")}
+    held = dict.items(matplotlib.rcParams)
+    return {name: value for name, value in held if not name.startswith("backend")}
 
 
 def _are_equal(one: Any, other: Any) -> bool:

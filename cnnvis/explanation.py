@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from typing import Any
 
 import numpy as np
-from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.completeness import within
-from cnnvis.coordinates import Axis, axes_of
+from cnnvis.coordinates import Axis
 from cnnvis.errors import UserError
-from cnnvis.labels import LabelKind
-from cnnvis.names import file_name, printable
-from cnnvis.samples import Array, ArrayLike, Samples
-from cnnvis.stored import stored_arrays
+from cnnvis.names import printable
+from cnnvis.samples import Array, Samples
 
 CHANNEL = "channel"
 """The name of the axis that holds channels; every other axis of a map is a spatial one."""
@@ -421,43 +414,9 @@ class Explanation:
 
     def write(self, path: Path) -> None:
         """Write an ``.npz`` file without the care that `save` takes, for renderers, which get it."""
-        arrays: dict[str, ArrayLike] = {}
-        if self.maps is not None:
-            arrays["maps"] = self.maps
-        if self.samples is not None:
-            arrays["inputs"] = self.samples.source
-            arrays["indices"] = np.asarray(self.samples.indices)
-            if self.samples.labels is not None:
-                arrays["labels"] = self.samples.labels
-        arrays |= {f"{_MEASURE}{name}": one for name, one in self.measures.items()}
-        if self.predictions is not None:
-            arrays["predictions"] = self.predictions
-        arrays["metadata"] = np.array(json.dumps(self._metadata(), ensure_ascii=False))
-        with ZipFile(path, "w") as archive:
-            for name, array in arrays.items():
-                _write_array(archive, f"{name}.npy", array)
+        from cnnvis.saved import write
 
-    def _metadata(self) -> dict[str, Any]:
-        samples = self.samples
-        return {
-            "axes": self.axes,
-            "titles": self.titles,
-            "targets": [vars(target) for target in self.targets],
-            "signed": self.signed,
-            "are_inputs": self.are_inputs,
-            "table": None if self.table is None else {k: list(v) for k, v in self.table.items()},
-            "notes": self.notes,
-            "names": samples.names if samples else None,
-            "channel_axis": samples.channel_axis if samples else None,
-            "class_names": samples.class_names if samples else None,
-            "label_kind": samples.label_kind if samples else None,
-            "in_words": samples.in_words if samples else False,
-            "provenance": dict(self.provenance),
-            "coordinates": {name: one.as_dict() for name, one in self.coordinates.items()},
-            "groups": self.groups,
-            "input": self.input,
-            "other_inputs": [one.input for one in self.other_inputs if one.input is not None],
-        }
+        write(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
@@ -470,135 +429,6 @@ class Explanation:
         UserError
             If the file is not one.
         """
-        first, names = cls._read(path)
-        others, lacking = [], []
-        for name in names:
-            places = _places_beside(Path(path), first.input, name)
-            read = [cls._read(place)[0] for place in places if place.is_file()]
-            found = [one for one in read if one.input == name]
-            others += found[:1]
-            if not found:
-                lacking.append(
-                    f"the maps of the input {name!r} were written beside these, as "
-                    f"{places[0].name!r}, and are not there"
-                )
-        return replace(first, other_inputs=tuple(others), notes=(*first.notes, *lacking))
+        from cnnvis.saved import read
 
-    @classmethod
-    def _read(cls, path: str | PathLike[str]) -> tuple[Explanation, tuple[str, ...]]:
-        """What one file holds, and the names of the other inputs whose maps are beside it."""
-        import msgspec
-
-        try:
-            arrays = {name: one[...] for name, one in stored_arrays(Path(path)).items()}
-            facts = msgspec.convert(json.loads(str(arrays["metadata"])), _Facts)
-            samples = None
-            if "inputs" in arrays:
-                samples = Samples(
-                    arrays["inputs"],
-                    arrays.get("labels"),
-                    facts["names"],
-                    facts["class_names"],
-                    arrays["indices"],
-                    facts["channel_axis"],
-                    label_kind=facts.get("label_kind"),
-                    in_words=facts.get("in_words", False),
-                )
-            found = cls(
-                arrays.get("maps"),
-                samples,
-                facts["axes"],
-                facts["titles"],
-                facts["targets"],
-                facts["signed"],
-                facts["are_inputs"],
-                facts["table"],
-                facts["notes"],
-                facts["provenance"],
-                axes_of(facts.get("coordinates", {})),
-                facts.get("groups", ()),
-                facts.get("input"),
-                measures={
-                    name.removeprefix(_MEASURE): one
-                    for name, one in arrays.items()
-                    if name.startswith(_MEASURE)
-                },
-                predictions=arrays.get("predictions"),
-            )
-            return found, facts.get("other_inputs", ())
-        except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
-            what = str(path)
-            raise UserError(f"{what!r} is not an explanation that cnnvis saved: {error}") from error
-
-
-def beside_path(path: Path, name: str | None) -> Path:
-    """Where the maps of another input are written beside those in a file: ``maps_right.npz``."""
-    return path.with_stem(f"{path.stem}_{file_name(str(name))}")
-
-
-def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
-    """Where the maps of another input may be, where those in a file are of the input `own`.
-
-    A run names every input in its file's name, `save` all but the first.
-    """
-    end = f"_{file_name(str(own))}"
-    stem = path.stem.removesuffix(end)
-    named = [beside_path(path.with_stem(stem), name)] if stem and stem != path.stem else []
-    return [*named, beside_path(path, name)]
-
-
-_MEASURE = "measure_"
-"""What the names of arrays begin with that were measured of the maps."""
-
-
-class _Facts(TypedDict):
-    """What is saved beside the arrays."""
-
-    axes: tuple[str, ...]
-    titles: tuple[str, ...]
-    targets: tuple[Target, ...]
-    signed: bool | None
-    are_inputs: bool
-    table: dict[str, list[Any]] | None
-    notes: tuple[str, ...]
-    names: tuple[str, ...] | None
-    channel_axis: Literal[-1, 1] | None
-    class_names: tuple[str, ...] | None
-    label_kind: NotRequired[LabelKind | None]
-    in_words: NotRequired[bool]
-    provenance: dict[str, Any]
-    coordinates: NotRequired[dict[str, dict[str, Any]]]
-    groups: NotRequired[tuple[str, ...]]
-    input: NotRequired[str | None]
-    other_inputs: NotRequired[tuple[str, ...]]
-
-
-PIECE = 2**22
-"""How many bytes of an array are written at a time."""
-
-SHRINKS = 0.8
-"""What is not made smaller than this share is written as it is: packing it would only take time."""
-
-
-def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
-    """A member of an archive as NumPy would write it, piece by piece."""
-    shape = tuple(array.shape)
-    rows = max(PIECE // max(math.prod(shape[1:]) * array.dtype.itemsize, 1), 1)
-
-    def pieces() -> Iterator[bytes]:
-        if not shape:
-            yield np.asarray(array).tobytes()
-            return
-        for start in range(0, shape[0], rows):
-            some = np.asarray(array[np.arange(start, min(start + rows, shape[0]))])
-            yield some.astype(array.dtype, copy=False).tobytes()
-
-    info = ZipInfo(name)
-    first = next(pieces(), b"")
-    if len(zlib.compress(first, 1)) < SHRINKS * len(first):
-        info.compress_type = ZIP_DEFLATED
-    header = {"descr": dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
-    with archive.open(info, "w", force_zip64=True) as member:
-        write_array_header_1_0(member, header)
-        for piece in pieces():
-            member.write(piece)
+        return read(Path(path))

@@ -96,7 +96,9 @@ class _Place:
         """Find the plugin as the other process did."""
         from cnnvis import registry
         from cnnvis.compiling import computing_as
+        from cnnvis.drawing import sheltered
 
+        self._computing.enter_context(sheltered())
         known = registry.Registry(only=request["only"])
         for file in request["files"]:
             known.add_file(Path(file))

@@ -13,7 +13,7 @@ from cnnvis import demo
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
-from cnnvis.explanation import Explanation, beside_path
+from cnnvis.explanation import Explanation
 from cnnvis.files import put_beside, written_whole
 from cnnvis.image_selection import Images, selection_of
 from cnnvis.isolation import isolates
@@ -26,6 +26,7 @@ from cnnvis.reporting import note, notes_kept, progress
 from cnnvis.runs.folder import Into, asked_for, kept_in, read_manifest
 from cnnvis.runs.manifest import loading_of
 from cnnvis.samples import Array, Samples
+from cnnvis.saved import beside_path
 from cnnvis.sources import PathName
 
 RESULTS = Path("results")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from cnnvis import machine, stopping
 from cnnvis.cli import streams
+from cnnvis.drawing import sheltered
 from cnnvis.errors import DiskError, PluginError, Stopped, UserError
 
 INTERRUPTED = 130
@@ -65,7 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         from cnnvis.cli.plugins import chosen_plugins
 
-        with stopping.watching(_resuming(words)), chosen_plugins(words) as words:
+        with (
+            stopping.watching(_resuming(words)),
+            sheltered(),
+            chosen_plugins(words) as words,
+        ):
             from cnnvis.cli.parser import parsed
 
             values = parsed(words)

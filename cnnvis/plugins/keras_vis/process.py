@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cnnvis
@@ -106,6 +107,8 @@ class Worker:
             self._process = subprocess.Popen(
                 # The worker must find the same packages, cnnvis in a checkout among them.
                 **cnnvis.child_process(WORKER, same_path=True),
+                # It reads no file of anybody's, and Matplotlib would obey one in the folder it is in.
+                cwd=Path(__file__).parent,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
