@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnvis.errors import UserError
-from cnnvis.labels import has_class, words_of
+from cnnvis.labels import has_class
 from cnnvis.lazy import Array
+from cnnvis.names import words_of
 
 if TYPE_CHECKING:
     from cnnvis.labels import LabelKind

@@ -22,7 +22,7 @@ import numpy as np
 
 from cnnvis import isolation
 from cnnvis.drawing import own_settings, settings
-from cnnvis.errors import PluginError, UserError
+from cnnvis.errors import PluginError, UserError, complaint
 from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation
 from cnnvis.model import LoadedNetwork
@@ -85,7 +85,20 @@ def blamed(plugin: Plugin) -> Iterator[None]:
         # What a renderer writes to is not its own: the disk's and the pipe's errors have their words.
         if plugin.kind == "renderer" and isinstance(error, OSError):
             raise
+        # What the plugins that come with cnnvis run there is the network, which may be a stranger's.
+        if plugin.distribution == BUILT_IN and _is_of_tensorflow(error):
+            raise UserError(f"the network cannot be computed: {complaint(error)}") from error
+        if plugin.distribution == BUILT_IN and isinstance(error, MemoryError):
+            raise UserError(
+                f"there is not enough memory for what is asked of {plugin.name}: {complaint(error)}"
+            ) from error
         raise plugin.failed(_said(error)) from error
+
+
+def _is_of_tensorflow(error: BaseException) -> bool:
+    """Whether it was TensorFlow that could not compute something."""
+    module = sys.modules.get("tensorflow")
+    return module is not None and isinstance(error, module.errors.OpError)
 
 
 def _said(error: BaseException) -> str:

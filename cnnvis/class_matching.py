@@ -10,8 +10,9 @@ import numpy as np
 
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError
-from cnnvis.labels import has_class, known_numbers, words_of
+from cnnvis.labels import has_class, known_numbers
 from cnnvis.model import Model
+from cnnvis.names import words_of
 from cnnvis.samples import Samples
 
 FEW = 30

@@ -26,14 +26,14 @@ def names_in_order(given: Any) -> tuple[str, ...] | None:
     Raises
     ------
     UserError
-        If it has no order, is a single word, or does not name every class.
+        If it has no order, is a single word, or does not name every class in text.
     """
     if given is None:
         return None
-    if type(given) is tuple and all(type(one) is str for one in given):
+    if type(given) is tuple and all(type(one) is str and one for one in given):
         return given or None
     if isinstance(given, str | bytes):
-        raise UserError(f"class_names takes a list of names, such as [{_name(given)!r}, ...]")
+        raise UserError(f"class_names takes a list of names, such as [{shown(given)}, ...]")
     if isinstance(given, set | frozenset):
         raise UserError(
             f"class_names is the set {shown(given)}, which has no order; give a list of the names in "
@@ -46,13 +46,13 @@ def names_in_order(given: Any) -> tuple[str, ...] | None:
 def _listed(given: Any) -> list[Any]:
     if hasattr(given, "__array__") and not hasattr(given, "tolist"):  # a tensor
         given = np.asarray(given)
-    try:
-        return list(given.tolist() if hasattr(given, "tolist") else given)
-    except TypeError:
-        raise UserError(
-            f"class_names is {shown(given)}, and must be a list of names in the order in which the "
-            "network numbers its classes"
-        ) from None
+    listed = given.tolist() if hasattr(given, "tolist") else given
+    if isinstance(listed, Iterable) and not isinstance(listed, str | bytes):
+        return list(listed)
+    raise UserError(
+        f"class_names is {shown(listed)}, and must be a list of names in the order in which the "
+        "network numbers its classes"
+    )
 
 
 def _numbered(given: Mapping[Any, Any]) -> list[Any]:
@@ -75,9 +75,34 @@ def _number(value: Any) -> int | None:
 
 def _name(name: Any) -> str:
     if isinstance(name, bytes):
-        return name.decode("utf-8", "replace")
-    if isinstance(name, str | int | float | np.generic) and name == name:
-        return str(name)
+        name = text_of(name, "class_names holds")
+    try:
+        if isinstance(name, str | int | float | np.generic) and name == name and str(name):
+            return str(name)
+    except ValueError:  # of a number of thousands of digits
+        pass
     raise UserError(
         f"class_names holds {shown(name)}, which is no name; give a word or a number for each class"
     )
+
+
+def text_of(word: bytes, what: str) -> str:
+    """The text that bytes are in UTF-8.
+
+    Parameters
+    ----------
+    what
+        The beginning of the sentence that says that they are none.
+
+    Raises
+    ------
+    UserError
+        If they are none: two words could become one if what is no text were replaced.
+    """
+    try:
+        return word.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{what} {shown(word)}, which is no text in UTF-8; decode it as it was written, with "
+            "numpy.char.decode(y, 'latin-1') for one"
+        ) from None

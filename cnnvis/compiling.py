@@ -20,7 +20,7 @@ import numpy as np
 from cnnvis import machine
 from cnnvis._tensorflow import tensorflow
 from cnnvis.errors import UserError
-from cnnvis.files import written_whole
+from cnnvis.files import read_text, written_whole
 from cnnvis.reporting import progress
 from cnnvis.samples import Array
 
@@ -467,6 +467,11 @@ def _padded(batch: Array, size: int) -> Any:
 
 def _plain(answer: Array) -> Array:
     """An answer in a type that SciPy and others know, as those of half precision are not."""
+    if answer.dtype.kind in "cOSU":
+        raise UserError(
+            f"the network answers with values of the type {answer.dtype}, and only real numbers can "
+            "be shown"
+        )
     return answer if answer.dtype == np.float64 else answer.astype(np.float32, copy=False)
 
 
@@ -480,6 +485,9 @@ def _first_line(error: Exception) -> str:
 
 
 # What was measured, from one process to the next.
+
+LONGEST = 2**20
+"""How many bytes of what was measured are read; it begins anew where there are more."""
 
 
 def _memory_file() -> Path:
@@ -497,10 +505,10 @@ def _remembered(identity: str) -> tuple[float, float] | None:
     if not identity:
         return None
     try:
-        kept = json.loads(_memory_file().read_text())[_key(identity)]
+        kept = json.loads(read_text(_memory_file(), LONGEST))[_key(identity)]
         graph, xla, cost = (float(kept[name]) for name in ("graph", "xla", "cost"))
         return 1 - xla / graph, cost
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (UserError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError):
         return None  # a memory that cannot be read is none
 
 
@@ -510,8 +518,8 @@ def _remember(identity: str, graph: float, xla: float, cost: float) -> None:
     path = _memory_file()
     with suppress(OSError, UserError):  # whoever has no place for it measures again
         try:
-            known = json.loads(path.read_text())
-        except (OSError, ValueError):
+            known = json.loads(read_text(path, LONGEST))
+        except (UserError, ValueError, RecursionError):
             known = {}
         known = known if isinstance(known, dict) else {}
         known[_key(identity)] = {"graph": graph, "xla": xla, "cost": cost}

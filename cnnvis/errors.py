@@ -124,7 +124,14 @@ LONGEST = 300
 
 def shown(value: object) -> str:
     """A value as Python writes it, shortened to what a sentence can hold."""
-    text = repr(value) if isinstance(value, bool | int | float) else reprlib.repr(value)
+    try:
+        text = repr(value) if isinstance(value, bool | int | float) else reprlib.repr(value)
+    except ValueError:  # of whole numbers of thousands of digits, which Python does not write out
+        text = (
+            "a number of thousands of digits"
+            if isinstance(value, int)
+            else f"a {type(value).__name__}"
+        )
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cnnvis.config import settings_in
 from cnnvis.errors import UserError, nearest, shown
-from cnnvis.names import escaped, printable
+from cnnvis.names import escaped, printable, words_of
 from cnnvis.options import options_of
 from cnnvis.registry import registry
 
@@ -19,6 +19,9 @@ Form = Literal["toml", "python", "shell"]
 
 PATHS = ("model", "data", "out", "architecture")
 """What in a chain's subject is a path; in a file it is meant from that file's folder."""
+
+MOST = 1000
+"""How many steps a chain in a file may have."""
 
 LISTS = ("images", "filter", "region", "input", "class_names", "input_shape")
 WORDS = ("layer", "output")
@@ -165,13 +168,13 @@ def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
         )
     if name is None and len(chains) > 1:
         raise UserError(
-            f"{str(path)!r} holds {len(chains)} chains; say which with --name: {', '.join(chains)}"
+            f"{str(path)!r} holds {len(chains)} chains; say which with --name: {words_of(chains)}"
         )
     name = next(iter(chains)) if name is None else name
     if name not in chains:
         raise UserError(
             f"{str(path)!r} holds no chain {name!r}.{nearest(name, chains)} "
-            f"There are: {', '.join(chains)}."
+            f"There are: {words_of(chains)}."
         )
     return _recipe(name, chains[name], path)
 
@@ -192,6 +195,10 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
     steps = held.get("steps") if isinstance(held, dict) else None
     if not isinstance(steps, list) or not steps:
         raise UserError(f"the chain {name!r} in {str(path)!r} has no steps")
+    if len(steps) > MOST:
+        raise UserError(
+            f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and one has at most {MOST}"
+        )
     found = []
     for place, step in enumerate(steps, 1):
         if not isinstance(step, dict) or not isinstance(step.get("step"), str):
@@ -257,6 +264,27 @@ def _from_file(path: Path, text: str) -> str:
     # A slash at the end says that a folder is meant, whether it is there or not.
     end = "/" if text.endswith("/") else ""
     return text if text == "demo" else os.path.normpath(path.parent / text) + end
+
+
+def require_near(recipe: Recipe, path: Path) -> None:
+    """Refuse a chain in a file that would be written anywhere but below the file or where one is.
+
+    Raises
+    ------
+    UserError
+        If it would, also by a link.
+    """
+    out = recipe.subject.get("out")
+    if out is None:
+        return
+    place = Path(os.path.realpath(out))
+    near = [Path(os.path.realpath(one)) for one in (path.parent, os.curdir)]
+    if not any(place.is_relative_to(one) for one in near):
+        raise UserError(
+            f"the chain {recipe.name!r} in {str(path)!r} would be written to {shown(out)}, which is "
+            "neither below the folder of that file nor below this one; if you want it there, say so: "
+            f"--out {shlex.quote(str(out))}"
+        )
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from cnnvis._tensorflow import tensorflow
 from cnnvis.compiling import Compiled
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, complaint
 from cnnvis.graph import Call, Graph, Slot
 from cnnvis.samples import Array
 
@@ -336,6 +336,12 @@ class Part:
             (n, ...), a tensor or an array.
         """
         tf = tensorflow()
+        kind = tf.as_dtype(output.dtype)
+        if not (kind.is_floating or kind.is_integer or kind.is_bool):
+            raise UserError(
+                f"the target gives values of the type {kind.name}, and those of real numbers are "
+                "explained; explain another layer, with --layer"
+            )
         rank = len(output.shape)
         if rank == 1:
             return output[:, None]
@@ -538,7 +544,15 @@ def _compiled(
 
 
 def _gradient(tape: Any, scores: Any, source: Any) -> Any:
-    found = tape.gradient(scores, source)
+    try:
+        found = tape.gradient(scores, source)
+    except (UserError, MemoryError, tensorflow().errors.ResourceExhaustedError):
+        raise
+    except Exception as error:  # whatever TensorFlow makes of a network on the way back
+        raise UserError(
+            f"TensorFlow has no gradient of a layer on the way to the target: {complaint(error)}; "
+            "explain one before it, with --layer"
+        ) from error
     if found is None:
         raise UserError(
             "the target does not depend on the input through layers that have a gradient"

@@ -119,7 +119,7 @@ class Call:
         except (UserError, MemoryError, tensorflow().errors.ResourceExhaustedError):
             raise
         except Exception as error:  # whatever a layer makes of what it is given
-            given = [tuple(values[slot].shape[1:]) for slot in dict.fromkeys(self.inputs)]
+            given = [_shape_of(values.get(slot)) for slot in dict.fromkeys(self.inputs)]
             raise LayerError(self, given, error) from error
         return found
 
@@ -141,8 +141,8 @@ class LayerError(UserError):
         Its call.
     """
 
-    def __init__(self, call: Call, given: Sequence[Sequence[int | None]], error: Exception) -> None:
-        shapes = " and ".join(f"({', '.join(map(str, shape))})" for shape in given)
+    def __init__(self, call: Call, given: Sequence[str], error: Exception) -> None:
+        shapes = " and ".join(given)
         super().__init__(
             f"the layer {call.name!r} ({call.kind}) fails at values of the shape {shapes} for one "
             f"sample: {complaint(error)}"
@@ -245,7 +245,22 @@ class Graph:
             for slot, value in zip(call.slots, answers, strict=False):
                 values[slot] = value
                 met(slot, value)
+        for slot in wanted:
+            if not hasattr(values.get(slot), "shape"):
+                giver = next(call.name for call in self.calls if slot in call.slots)
+                raise UserError(
+                    f"the layer {giver!r} gives {type(values.get(slot)).__name__} where a tensor "
+                    "should be; explain a layer before it, with --layer"
+                )
         return [values[slot] for slot in wanted]
+
+
+def _shape_of(value: Any) -> str:
+    """The shape of one sample of a tensor, as far as it is known."""
+    try:
+        return f"({', '.join(map(str, tuple(value.shape)[1:]))})"
+    except (AttributeError, TypeError, ValueError):  # no tensor, or one of any number of axes
+        return "unknown"
 
 
 def graph_of(network: Any) -> Graph:
@@ -254,7 +269,8 @@ def graph_of(network: Any) -> Graph:
     Raises
     ------
     UserError
-        If it has no graph: its own code decides what is called, and cannot be followed.
+        If it has no graph: its own code decides what is called, and cannot be followed. Or if there
+        are no values somewhere in it, with which a library that TensorFlow calls ends the process.
     """
     functional = _functional(network)
     if isinstance(functional, str):
@@ -268,6 +284,16 @@ def graph_of(network: Any) -> Graph:
     )
     slots = {id(tensor): one.slot for tensor, one in zip(functional.inputs, inputs, strict=True)}
     writer.write(functional, slots, "")
+    shapes = [(f"the input {one.name!r} has", one.shape) for one in inputs]
+    shapes += [
+        (f"the layer {one.name!r} gives", shape) for one in writer.calls for shape in one.shapes
+    ]
+    for which, shape in shapes:
+        if 0 in shape:
+            raise UserError(
+                f"{which} values of the shape {shape} for one sample, which are none, so there is "
+                "nothing that the network could answer"
+            )
     keys = {
         id(tensor): _keys(place) for tensor, place in _placed(_structure(functional, "outputs"))
     }

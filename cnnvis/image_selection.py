@@ -218,8 +218,9 @@ def _wrong(one: Any) -> UserError:
     return UserError(f"images are chosen by {FORMS}, and not by {shown(one)}")
 
 
-_RANGE = re.compile(r"(\d+)-(\d+)")
-_SLICE = re.compile(r"([+-]?\d+)?:([+-]?\d+)?(?::([+-]?\d+)?)?")
+_PLACE = re.compile(r"[+-]?\d{1,18}")  # no data set has more images
+_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
+_SLICE = re.compile(r"([+-]?\d{1,18})?:([+-]?\d{1,18})?(?::([+-]?\d{1,18})?)?")
 
 
 def term(text: str) -> Place | Condition:
@@ -231,7 +232,7 @@ def term(text: str) -> Place | Condition:
         If it is none of these.
     """
     text = text.strip()
-    if re.fullmatch(r"[+-]?\d+", text):
+    if _PLACE.fullmatch(text):
         return int(text)
     if found := _RANGE.fullmatch(text):
         first, last = int(found[1]), int(found[2])
@@ -254,7 +255,7 @@ def term(text: str) -> Place | Condition:
     if equals and name and key in ("label", "predicted"):
         return Condition(key, name)  # type: ignore[arg-type]
     hint = nearest(key, ("label", "predicted") if equals else ("right", "wrong", "all"))
-    raise UserError(f"{text!r} chooses no images.{hint} Images are chosen by {FORMS}.")
+    raise UserError(f"{shown(text)} chooses no images.{hint} Images are chosen by {FORMS}.")
 
 
 def typed(text: str) -> int | str:

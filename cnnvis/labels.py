@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from cnnvis.class_names import text_of
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.lazy import Array, ArrayLike, Reshaped, is_lazy
 
@@ -19,6 +20,9 @@ that there is; a number, or several; or a label for each position of the sample.
 
 SHOWN = 4
 """How many numbers of one sample are shown."""
+
+SMALL, SPARSE = 2**28, 1000
+"""How many entries a table of several labels each may have, or for each label that there is."""
 
 NONE = "none"
 """How the label of a sample without any is called."""
@@ -67,11 +71,22 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
     if is_lazy(given) and len(given.shape) > 2:
         if kind not in (None, "positions"):
             raise UserError(f"labels for each position are no labels of the kind {kind!r}")
+        if given.dtype.kind not in "biuf":
+            raise UserError(
+                f"the labels for each position are of the type {given.dtype}, and must be numbers"
+            )
         is_column = given.shape[-1] == 1 and len(given.shape) > 3
         return Labels(Reshaped(given, given.shape[:-1]) if is_column else given, "positions")
     array = _array(given)
     if array.ndim == 0:
-        raise UserError(f"the labels are the single value {given!r}, and each sample needs one")
+        raise UserError(
+            f"the labels are the single value {shown(given)}, and each sample needs one"
+        )
+    if 0 in array.shape[1:]:
+        raise UserError(
+            f"the labels have the shape {array.shape}, so there is nothing in them for any sample; "
+            "leave them out if there are none"
+        )
     if array.dtype.kind == "O":
         array = _without_objects(array)
     if array.dtype.kind in "USTO":
@@ -104,7 +119,7 @@ def _array(given: Any) -> Array:
         if is_listed and any(_is_missing(item) for item in given):
             return np.array(given, object)
         return array
-    except ValueError:  # of lists of several lengths
+    except (ValueError, OverflowError):  # of lists of several lengths, of numbers of any size
         items = list(given)
         array = np.empty(len(items), object)
         for place, item in enumerate(items):
@@ -201,16 +216,36 @@ def _without_objects(array: Array) -> Array:
     missing = [_is_missing(item) for item in items]
     known = [item for item, is_none in zip(items, missing, strict=True) if not is_none]
     if known and all(isinstance(item, numbers.Real | np.number | np.bool_) for item in known):
-        if len(known) < len(items):
-            items = [
-                np.nan if is_none else item for item, is_none in zip(items, missing, strict=True)
-            ]
-        return np.array(items).reshape(array.shape)
+        numbered = [
+            np.nan if is_none else _number(item)
+            for item, is_none in zip(items, missing, strict=True)
+        ]
+        return np.array(numbered).reshape(array.shape)
     if array.ndim == 1 and all(isinstance(item, np.ndarray) for item in items):
         shapes = {item.shape for item in items}
         if len(shapes) == 1 and shapes != {()}:
             return np.stack(items)
     return array
+
+
+def _number(item: Any) -> Any:
+    """A number as one that arrays hold.
+
+    Raises
+    ------
+    UserError
+        If it is too large for that.
+    """
+    try:
+        if isinstance(item, int | np.number | np.bool_):
+            np.int64(item)
+            return item
+        return float(item)  # of a fraction
+    except OverflowError:
+        raise UserError(
+            f"the labels hold {shown(item)}, and numbers of classes are below 2**63; number the "
+            "classes from 0 on"
+        ) from None
 
 
 def _words(array: Array) -> Labels:
@@ -219,11 +254,11 @@ def _words(array: Array) -> Labels:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     items: list[Any] = array.tolist()
-    if array.ndim == 1 and len(items) and all(_is_missing(item) for item in items):
+    if array.ndim == 1 and len(items) and all(_is_nothing(item) for item in items):
         return Labels(np.full(len(items), np.nan), "number")
     if array.ndim == 2 or any(_is_collection(item) for item in items):
         return _several([_members(item) for item in items])
-    return _classes([None if _is_missing(item) else _word(item) for item in items])
+    return _classes([None if _is_nothing(item) else _word(item) for item in items])
 
 
 def _is_missing(item: object) -> bool:
@@ -231,6 +266,11 @@ def _is_missing(item: object) -> bool:
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(item, float | np.floating) and math.isnan(item)
+
+
+def _is_nothing(item: object) -> bool:
+    """Whether a label in words is missing, or has no letter."""
+    return (isinstance(item, str | bytes) and not item) or _is_missing(item)
 
 
 def _is_collection(item: object) -> bool:
@@ -248,7 +288,7 @@ def _members(item: Any) -> list[Any]:
     listed = item if _is_collection(item) else [item]
     members = listed.ravel().tolist() if isinstance(listed, np.ndarray) else list(listed)
     # Where all samples have as many entries, those with fewer labels are filled up with nothing.
-    members = [one for one in members if not _is_missing(one) and one not in ("", b"")]
+    members = [one for one in members if not _is_nothing(one)]
     if all(_is_class(one) for one in members):
         return [int(one) for one in members]
     if not all(isinstance(one, str | bytes) for one in members):
@@ -265,19 +305,34 @@ def _is_class(value: object) -> bool:
 
 
 def _word(item: Any) -> str:
-    return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+    """A label in words, also where others of them are numbers.
+
+    Raises
+    ------
+    UserError
+        If it is no word and no number, or its bytes are no text.
+    """
+    if isinstance(item, bytes):
+        return text_of(item, "the labels hold")
+    if isinstance(item, str | float | np.number | np.bool_) or _is_short(item):
+        return str(item)
+    raise UserError(
+        f"the labels hold {shown(item)}, and a label is a word, a number, or several of them"
+    )
+
+
+def _is_short(item: object) -> bool:
+    return isinstance(item, int) and abs(item) < 2**64
 
 
 def _classes(each: Sequence[str | None]) -> Labels:
     """One word for each sample, or none."""
-    known = np.array([one is not None for one in each], bool)
-    some = np.array([one for one in each if one is not None], np.str_)
-    words, found = np.unique(some, return_inverse=True)
-    values: Array = found.astype(np.int64)
-    if not known.all():
-        values = np.full(len(each), np.nan)
-        values[known] = found
-    return Labels(values, "class", tuple(map(str, words.tolist())))
+    # Not as an array, in which every word would take as much as the longest.
+    words = sorted({one for one in each if one is not None})
+    place: dict[str | None, float] = {word: number for number, word in enumerate(words)}
+    values = np.array([place.get(one, np.nan) for one in each])
+    is_whole = None not in each
+    return Labels(values.astype(np.int64) if is_whole else values, "class", tuple(words))
 
 
 def _several(rows: Sequence[Sequence[Any]]) -> Labels:
@@ -288,12 +343,18 @@ def _several(rows: Sequence[Sequence[Any]]) -> Labels:
         raise UserError("the labels are words for some samples and numbers for others")
     if are_words and rows and all(len(row) == 1 for row in rows):
         return _classes([row[0] for row in rows])
-    known = sorted(every) if are_words else range(max(every, default=-1) + 1)
-    place = {one: number for number, one in enumerate(known)}
-    values = np.zeros((len(rows), len(known)), np.int8)
+    known = sorted(every) if are_words else None
+    count = max(every, default=-1) + 1 if known is None else len(known)
+    if count * len(rows) > max(SMALL, SPARSE * sum(map(len, rows))):
+        raise UserError(
+            f"the labels name the class {shown(max(every))} among {len(every)}; number the classes "
+            "that there are from 0 on"
+        )
+    place = {one: number for number, one in enumerate(known or ())}
+    values = np.zeros((len(rows), count), np.int8)
     for value, row in zip(values, rows, strict=True):
-        value[[place[one] for one in row]] = 1
-    return Labels(values, "several", tuple(known) if are_words else None)  # type: ignore[arg-type]
+        value[[place.get(one, one) for one in row]] = 1
+    return Labels(values, "several", None if known is None else tuple(known))
 
 
 # In words
@@ -399,7 +460,7 @@ def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool
     are_numbers = any(_number_in(name) is not None for name in names)
     if number is None or in_words or are_numbers or (names and not 0 <= number < len(names)):
         there = f"There are: {', '.join(names)}." if names else "Classes have no names here."
-        raise UserError(f"there is no class {text!r}.{nearest(text, names)} {there}")
+        raise UserError(f"there is no class {shown(text)}.{nearest(text, names)} {there}")
     return number
 
 
@@ -527,9 +588,3 @@ def _whole_number_in(text: str) -> int | None:
     except ValueError:
         return None
     return int(number) if number.is_integer() else None
-
-
-def words_of(names: Iterable[str]) -> str:
-    """Names in quotation marks, one behind the other; of many, the first and the last."""
-    every = [repr(name) for name in names]
-    return ", ".join(every) if len(every) <= 12 else f"{', '.join(every[:10])}, ... {every[-1]}"

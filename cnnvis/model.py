@@ -1431,7 +1431,7 @@ class Model:
             except (ValueError, TypeError):
                 there = f" There are: {', '.join(names)}." if names else self._nameless(call)
                 hint = nearest(str(one), names or ())
-                raise UserError(f"there is no class {one!r}.{hint}{there}") from None
+                raise UserError(f"there is no class {shown(one)}.{hint}{there}") from None
         if is_two:
             if number not in (0, 1):
                 raise UserError(

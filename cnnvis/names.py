@@ -6,8 +6,11 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from cnnvis.errors import shown
 
 LONGEST = 120
 """How many bytes a name made for a file has at most: with an ending, a number and what temporary
@@ -122,3 +125,9 @@ def unused(path: Path, taken: set[str]) -> Path:
         path = path.with_stem(f"{stem}_{number}")
     taken.add(key)
     return path
+
+
+def words_of(names: Iterable[str]) -> str:
+    """Names in quotation marks, one behind the other; of many, the first and the last."""
+    every = [shown(name) for name in names]
+    return ", ".join(every) if len(every) <= 12 else f"{', '.join(every[:10])}, ... {every[-1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 
 from cnnvis import labels as labelling
 from cnnvis.class_names import ClassNames, names_in_order
-from cnnvis.errors import UserError, nearest, numbered
+from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files import sha256
 from cnnvis.holding import Held
 from cnnvis.image_selection import Images, Selection, selection_of
@@ -21,6 +22,7 @@ from cnnvis.labels import class_name as class_name
 from cnnvis.lazy import Array as Array
 from cnnvis.lazy import ArrayLike as ArrayLike
 from cnnvis.lazy import Picked, Reshaped
+from cnnvis.names import words_of
 from cnnvis.reporting import note
 
 
@@ -138,7 +140,7 @@ class Samples:
         arrays = _several(inputs, labels, several)
         if arrays is None:
             return cls(_array(inputs), labels, **settings)
-        counts = {name: int(one.shape[0]) for name, one in arrays.items()}
+        counts = {name: int(one.shape[0]) if one.shape else 0 for name, one in arrays.items()}
         if len(set(counts.values())) > 1:
             held = ", ".join(f"{count} of {name}" for name, count in counts.items())
             raise UserError(f"the inputs of the samples must be as many of each, and are {held}")
@@ -177,6 +179,11 @@ class Samples:
         if self.source.dtype.kind not in "biuf":
             raise UserError(
                 f"the data hold inputs of the type {self.source.dtype}, and a network needs numbers"
+            )
+        if 0 in self.source.shape[1:]:
+            raise UserError(
+                f"the data hold inputs of the shape {_shape(self.source.shape[1:])}, in which there "
+                "are no numbers"
             )
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
@@ -335,9 +342,9 @@ class Samples:
         names, own = names_in_order(class_names), self.class_names
         if names is None:
             return self
-        twice = [name for place, name in enumerate(names) if name in names[:place]]
-        if twice:
-            raise UserError(f"two classes have the name {twice[0]!r}; each needs one of its own")
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise UserError(f"two classes have the name {shown(twice)}; each needs one of its own")
         is_of_classes = self.labels is not None and self.label_kind != "number"
         by_names = is_of_classes and own is not None and (self.in_words or set(own) & set(names))
         if own is None or not by_names or own == names:
@@ -375,7 +382,7 @@ class Samples:
         known = kind == "class" and some.max(initial=0) < len(order)
         if not known or some.min(initial=0) < 0:
             raise UserError(
-                f"the labels' numbers stand for the classes {labelling.words_of(self.class_names or ())}, "
+                f"the labels' numbers stand for the classes {words_of(self.class_names or ())}, "
                 "the names are in another order, and "
                 + ("some labels have no name" if kind == "class" else "labels of positions stay")
                 + ": number the labels as the network numbers its classes"
@@ -572,8 +579,8 @@ def _array(values: Any) -> Any:
         return values
     try:
         return np.asarray(values)
-    except ValueError as error:
-        raise UserError("the inputs do not all have one shape") from error
+    except (ValueError, OverflowError, TypeError) as error:
+        raise UserError("the inputs do not all have one shape, or are no numbers") from error
 
 
 def by_name(words: Sequence[str], class_names: Sequence[str]) -> list[int]:
@@ -584,16 +591,17 @@ def by_name(words: Sequence[str], class_names: Sequence[str]) -> list[int]:
     UserError
         If a word is no name, with all words and names.
     """
-    strange = [word for word in words if word not in class_names]
+    place = {name: number for number, name in reversed([*enumerate(class_names)])}
+    strange = [word for word in words if word not in place]
     if strange:
         raise UserError(
-            f"the labels are the words {labelling.words_of(words)}, and the classes are called "
-            f"{labelling.words_of(class_names)}: {labelling.words_of(strange)} "
+            f"the labels are the words {words_of(words)}, and the classes are called "
+            f"{words_of(class_names)}: {words_of(strange)} "
             f"{'is' if len(strange) == 1 else 'are'} not among these."
             f"{nearest(strange[0], class_names)} Give each class the name that the labels have for "
             "it, in the network's order: --class-names NAME NAME ..."
         )
-    return [list(class_names).index(word) for word in words]
+    return [place[word] for word in words]
 
 
 def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

@@ -113,60 +113,58 @@ def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
 # Read
 
 # How long things can be: far longer than any that was written, and far from what could do harm.
-Text = Annotated[str, Meta(max_length=2**20)]
-Name = Annotated[str, Meta(max_length=2**16)]
 Few = Meta(max_length=2**10)
 _DEEPEST = 50
 _LONGEST, _LONGEST_EACH = 2**24, 2**12  # letters of metadata, and more of them for each map
 
 
 class _Target(msgspec.Struct, forbid_unknown_fields=True):
-    layer: Name
+    layer: str
     filters: tuple[int, ...]
-    class_names: tuple[Name, ...] | None = None
+    class_names: tuple[str, ...] | None = None
     score: float | None = None
     probability: float | None = None
-    region: Name | None = None
+    region: str | None = None
 
     def target(self) -> Target:
         return Target(**msgspec.structs.asdict(self))
 
 
 class _Transform(msgspec.Struct):
-    transform: Name
+    transform: str
 
 
 class _Provenance(msgspec.Struct):
     """What is looked at of how something was made; there may be anything else in it."""
 
-    technique: Name = ""
-    target: Text | None = None
-    options: dict[Name, Any] = {}
-    model: dict[Name, Any] | None = None
-    data: dict[Name, Any] | None = None
+    technique: str = ""
+    target: str | None = None
+    options: dict[str, Any] = {}
+    model: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
     transforms: Annotated[list[_Transform], Few] = []
 
 
 class _Facts(msgspec.Struct):
     """What is saved beside the arrays."""
 
-    axes: Annotated[tuple[Name, ...], Few]
-    titles: tuple[Text, ...]
+    axes: Annotated[tuple[str, ...], Few]
+    titles: tuple[str, ...]
     targets: tuple[_Target, ...]
     signed: bool | None
     are_inputs: bool
-    table: Annotated[dict[Name, list[Any]], Few] | None
-    notes: tuple[Text, ...]
-    names: tuple[Name, ...] | None
+    table: Annotated[dict[str, list[Any]], Few] | None
+    notes: tuple[str, ...]
+    names: tuple[str, ...] | None
     channel_axis: Literal[-1, 1] | None
-    class_names: tuple[Name, ...] | None
+    class_names: tuple[str, ...] | None
     provenance: dict[str, Any]
     label_kind: LabelKind | None = None
     in_words: bool = False
-    coordinates: Annotated[dict[Name, dict[Name, Any]], Few] = {}
-    groups: tuple[Name, ...] = ()
-    input: Name | None = None
-    other_inputs: Annotated[tuple[Name, ...], Few] = ()
+    coordinates: Annotated[dict[str, dict[str, Any]], Few] = {}
+    groups: tuple[str, ...] = ()
+    input: str | None = None
+    other_inputs: Annotated[tuple[str, ...], Few] = ()
 
 
 def read(path: Path) -> Explanation:

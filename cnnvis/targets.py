@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, nearest, shown
 
 _FACTOR = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*\*\s*")
 
@@ -143,7 +143,7 @@ def region_of(words: Sequence[str | int | slice]) -> tuple[int | slice, ...]:
             found.append(slice(*numbers))
         else:
             raise UserError(
-                f"the region {word!r} is not understood: it takes a position (7) or a range "
+                f"the region {shown(word)} is not understood: it takes a position (7) or a range "
                 "(10:20, 10:20:2, or : for all) for each spatial axis"
             )
     return tuple(found)

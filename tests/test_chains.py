@@ -495,6 +495,54 @@ def test_files_that_hold_no_chain(tmp_path: Path, text: str, sentence: str) -> N
         read_recipe(tmp_path / "study.toml")
 
 
+@pytest.mark.parametrize(
+    "out",
+    [
+        "../taken.png",
+        "../elsewhere/",
+        "linked/taken.png",
+        "{tmp}/taken.png",
+        "..",
+        "/dev/shm/x.png",
+    ],
+)
+def test_a_chain_in_a_file_is_written_near_it(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    """A stranger's file writes over nothing elsewhere; whoever types a place may have any."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (tmp_path / "taken.png").write_text("mine")
+    (folder / "linked").symlink_to(tmp_path)
+    out = out.format(tmp=tmp_path)
+    steps = "[{step = 'filter-weights'}, {step = 'png'}]"
+    for name, place in (("bad", out), ("good", "maps.png")):
+        (folder / f"{name}.toml").write_text(
+            f"[chains.a]\nmodel = 'demo'\nlayer = 'conv1'\nout = '{place}'\nsteps = {steps}\n"
+        )
+    monkeypatch.chdir(folder)
+    done = typed("chain", "--file", "bad.toml")
+    assert done.returncode == 2 and "--out" in done.stderr
+    assert (tmp_path / "taken.png").read_text() == "mine"
+    done = typed("chain", "--file", "bad.toml", "--out", tmp_path / "typed.png")
+    assert done.returncode == 0 and (tmp_path / "typed.png").exists(), done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = typed("chain", "--file", folder / "good.toml")
+    assert done.returncode == 0 and (folder / "maps.png").exists(), done.stderr
+
+
+@pytest.mark.parametrize("images", ["9" * 5000, f"0-{'9' * 30}", f"0:{'9' * 5000}"])
+def test_numbers_without_end_in_a_file_are_refused(
+    typed: Typed, tmp_path: Path, images: str
+) -> None:
+    (tmp_path / "study.toml").write_text(
+        f"[chains.a]\nmodel = 'demo'\nimages = '{images}'\nsteps = [{{step = 'get-labels'}}]\n"
+    )
+    done = typed("chain", "--file", "study.toml")
+    assert done.returncode == 2 and "chooses no images" in done.stderr
+    assert len(done.stderr) < 700
+
+
 def test_recipes_come_back_as_they_were(tmp_path: Path) -> None:
     subject = {
         "model": str(tmp_path / "m.h5"),

@@ -15,7 +15,7 @@ from cnnvis.cli.run import SOME_FAILED, kept
 from cnnvis.config import sources, with_settings
 from cnnvis.errors import PluginError, UserError
 from cnnvis.explanation import Explanation
-from cnnvis.forms import Form, Recipe, read_recipe, save_recipe
+from cnnvis.forms import Form, Recipe, read_recipe, require_near, save_recipe
 from cnnvis.names import json_text
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
@@ -115,6 +115,8 @@ def _recipe(
     if steps:
         raise UserError(f"the steps come either from {file!r} or from the command line")
     saved = read_recipe(Path(file), name)
+    if "out" not in subject:
+        require_near(saved, Path(file))
     return Recipe(saved.name, {**saved.subject, **subject}, saved.steps)
 
 

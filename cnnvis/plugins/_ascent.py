@@ -211,7 +211,14 @@ def _steps(score: Callable[[Any, Any], Any], terms: Terms, looking: str) -> Any:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(x)
             loss, scores = losses(x, weights)
-        if tape.gradient(scores, x) is None:
+        try:
+            has_gradient = tape.gradient(scores, x) is not None
+        except LookupError as error:
+            raise cnnvis.UserError(
+                "TensorFlow has no gradient of a layer on the way to the target: "
+                f"{cnnvis.complaint(error)}"
+            ) from error
+        if not has_gradient:
             raise cnnvis.UserError(
                 f"the score has no gradient by the input, so nothing can be climbed: {looking} takes "
                 "whole numbers; grad-cam takes data, and explains the layers behind it"

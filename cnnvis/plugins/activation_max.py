@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -213,9 +214,18 @@ class _Found:
         Raises
         ------
         UserError
-            If no step changed any of them.
+            If no step changed any of them, or one of them is no number.
         """
         ways = list(zip(self.names, self.before, self.reached, self.targets, strict=True))
+        broken = [
+            name for name, was, now, _ in ways
+            if not all(math.isfinite(one.score or 0) for one in (was, now))
+        ]  # fmt: skip
+        if broken:
+            raise cnnvis.UserError(
+                f"the score of {_listed(broken)} is NaN or infinite, so nothing leads up from there; "
+                "cnnvis doctor says whether the network's weights are numbers"
+            )
         unmoved = [name for name, was, now, _ in ways if was.score == now.score]
         if len(unmoved) == len(ways):
             raise cnnvis.UserError(

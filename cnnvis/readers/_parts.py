@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import cnnvis
@@ -77,24 +77,22 @@ def samples_of(held: Any, where: str) -> cnnvis.Samples:
     if not isinstance(x, Mapping):
         x = _array(x, "inputs", where)
     labels = None if y is None else _array(y, "labels", where)
-    class_names = None if names is None else tuple(map(_name, names))
-    return cnnvis.Samples.of(x, labels, class_names=class_names)
+    try:
+        return cnnvis.Samples.of(x, labels, class_names=names)
+    except cnnvis.UserError as error:
+        raise cnnvis.UserError(f"{where!r} cannot be used: {error}") from error
 
 
-def _name(name: Any) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-
-
-def _split(held: Any, where: str) -> tuple[Any, Any, Sequence[Any] | None]:
+def _split(held: Any, where: str) -> tuple[Any, Any, Any]:
     if isinstance(held, Mapping):
         x = next((held[name] for name in INPUT_NAMES if name in held), None)
         y = next((held[name] for name in LABEL_NAMES if name in held), None)
         if x is None:
             x = inputs_among(held)
         if x is None:
-            keys = ", ".join(map(str, held)) or "none"
+            keys = ", ".join(key if isinstance(key, str) else _described(key) for key in held)
             raise cnnvis.UserError(
-                f"{where!r} holds a dict without inputs: its keys are {keys}, and one must be "
+                f"{where!r} holds a dict without inputs: its keys are {keys or 'none'}, and one must be "
                 f"{', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}, or each the name of one of "
                 "the network's inputs"
             )
@@ -127,7 +125,7 @@ def _is_arrays(held: list[Any]) -> bool:
     kinds = (list, tuple, Mapping)
     if not all(hasattr(part, "shape") or isinstance(part, kinds) for part in held):
         return False
-    shapes = {tuple(getattr(part, "shape", (len(part),))) for part in held}
+    shapes = {tuple(part.shape) if hasattr(part, "shape") else (len(part),) for part in held}
     return len(held) == 1 or len(shapes) == 2 or all(len(shape) == 1 for shape in shapes)
 
 
@@ -147,8 +145,10 @@ def _array(values: Any, what: str, where: str) -> Any:
         )
     try:
         return np.asarray(values)
-    except ValueError as error:
-        raise cnnvis.UserError(f"the {what} in {where!r} do not all have one shape") from error
+    except (ValueError, OverflowError, TypeError) as error:
+        raise cnnvis.UserError(
+            f"the {what} in {where!r} do not all have one shape, or are no numbers"
+        ) from error
 
 
 def _described(value: Any) -> str:

@@ -75,5 +75,5 @@ def pictures(
 
 
 def _text(name: str) -> str:
-    """A file's name with what is no text in it replaced, so that it can be written down."""
-    return os.fsencode(name).decode("utf-8", "replace")
+    """A file's name with what is no text in it written out, so that no two are the same."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

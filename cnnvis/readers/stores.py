@@ -77,8 +77,7 @@ def hdf5(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
         held: dict[str, Any] = {}
         file.visititems(lambda name, one: _keep(held, name, one, h5py.Dataset))
         parts = chosen_of(held, x, y, str(path), "--hdf5.x")
-        return _samples(parts, path, lambda one: h5py.check_string_dtype(one.dtype) is not None,
-                        lambda words: words.asstr(errors="replace")[:])  # fmt: skip
+        return _samples(parts, path, lambda one: h5py.check_string_dtype(one.dtype) is not None)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as HDF5: {error}") from error
 
@@ -108,7 +107,7 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     held.record()
     try:
         parts = chosen_of(_arrays(path, _held_store(path, held)), x, y, str(path), "--zarr.x")
-        return _samples(parts, path, lambda one: one.dtype.kind == "O", lambda words: words[:])
+        return _samples(parts, path, lambda one: one.dtype.kind == "O")
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as Zarr: {error}") from error
 
@@ -244,21 +243,20 @@ def _samples(
     parts: Mapping[str, Any],
     path: Path,
     is_text: Callable[[Any], bool],
-    words: Callable[[Any], Any],
 ) -> cnnvis.Samples:
     """Samples from stored arrays: inputs stay where they are, labels are read.
 
     Parameters
     ----------
-    is_text, words
-        Whether an array of objects holds words, and how words are read.
+    is_text
+        Whether an array of objects holds words.
     """
 
     def read(part: str, stored: Any) -> Any:
         if isinstance(stored, Mapping):
             return {name: read(part, one) for name, one in stored.items()}
         if stored.dtype.kind in "SUT" or is_text(stored):
-            return words(stored).tolist()
+            return stored[...].tolist()  # text, or its bytes in UTF-8
         # Labels for each position of each image can be as large as the images.
         is_large = (part == "X" and stored.shape) or (part == "y" and len(stored.shape) > 2)
         return _Lazy(stored, path) if is_large else stored[...]

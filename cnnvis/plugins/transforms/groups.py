@@ -149,7 +149,7 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
         )
     if samples.total is not None and len(lines) > samples.total:
         raise cnnvis.UserError(
-            f"{by!r} holds {len(lines)} lines, the first of them {lines[0]!r}, and the data "
+            f"{by!r} holds {len(lines)} lines, the first of them {lines[0][:80]!r}, and the data "
             f"{samples.total} images: it must hold a group for each image, one a line, without a "
             "heading or empty lines"
         )

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import cnnvis
 
+WIDEST = 1e5
 
-@cnnvis.transform("smooth")
+
+def _check(*, sigma: float) -> None:
+    if not sigma <= WIDEST:
+        raise cnnvis.UserError(
+            f"sigma is {sigma:g}, and can be 0 to {WIDEST:g} positions of the map"
+        )
+
+
+@cnnvis.transform("smooth", check=_check)
 def smooth(
     explanation: cnnvis.Explanation, *, sigma: cnnvis.NotNegative = 1.0
 ) -> cnnvis.Explanation:
