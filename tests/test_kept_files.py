@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cnnvis
+from cnnvis.disk import Folder
 from cnnvis.files import put_beside
 
 Typed = Callable[..., Any]
@@ -102,18 +103,18 @@ def test_no_file_loses_its_name(
 ) -> None:
     if not links:
 
-        def refuse(*_: Any) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
             raise PermissionError(1, "no links on this disk")
 
         monkeypatch.setattr(os, "link", refuse)
-    wanted = tmp_path / "map.png"
 
     def put(content: str) -> str:
         temporary = tmp_path / "temporary"
         temporary.write_text(content)
-        placed = put_beside(temporary, wanted)
-        assert not temporary.exists() and placed.read_text() == content
-        return placed.name
+        with Folder.opened(tmp_path) as folder:
+            placed = put_beside(folder, temporary.name, "map.png")
+        assert not temporary.exists() and (tmp_path / placed).read_text() == content
+        return placed
 
     assert [put(one) for one in ("a", "b", "a", "c", "b")] == [
         *("map.png", "map_2.png", "map.png", "map_3.png", "map_2.png")

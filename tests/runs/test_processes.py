@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from quickruns import bytes_of
 
+from cnnvis.disk import Folder
 from cnnvis.errors import UserError
 from cnnvis.runs.locks import locked
 
@@ -182,7 +183,11 @@ def test_two_runs_into_one_folder(
     into = folder / "shared"
     process = server.start(*_slow(into, "--seconds", 0.3))
     _wait_for(into / "1-slow" / "journal.jsonl", 1)
-    with pytest.raises(UserError, match=rf"another run \(process {process}\)"), locked(into):
+    with (
+        Folder.opened(into) as there,
+        pytest.raises(UserError, match=rf"another run \(process {process}\)"),
+        locked(there),
+    ):
         pass
     code, said = server.ended()
     assert code == 0, said
