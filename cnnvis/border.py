@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from cnnvis import isolation
-from cnnvis.errors import PluginError, UserError
+from cnnvis.disk import fault_of_disk
+from cnnvis.errors import DiskError, PluginError, UserError
 from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation
 from cnnvis.model import LoadedNetwork
@@ -77,11 +78,18 @@ def blamed(plugin: Plugin) -> Iterator[None]:
     """Have whatever a plugin raises say whose it is; see `cnnvis.plugin.Plugin`."""
     try:
         yield
-    except (UserError, PluginError, KeyboardInterrupt, GeneratorExit):
+    except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
+        fault = fault_of_disk(error)
         # What a renderer writes to is not its own: the disk's and the pipe's errors have their words.
-        if plugin.kind == "renderer" and isinstance(error, OSError):
+        if plugin.kind == "renderer" and (isinstance(error, OSError) or fault is not None):
+            raise
+        if fault is not None and plugin.distribution == BUILT_IN:
+            what = f"what the {plugin.kind} {plugin.name} keeps on a disk cannot be read or written"
+            told = str(error) if isinstance(error, UserError) else f"{what}: {fault}"
+            raise DiskError(told) from error
+        if isinstance(error, UserError):
             raise
         raise plugin.failed(_said(error)) from error
 

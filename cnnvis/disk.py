@@ -391,7 +391,9 @@ def fault_of_disk(error: BaseException) -> str | None:
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in _FAULTS:
             return seen.strerror or os.strerror(seen.errno)
-        text = str(seen)
+        text = ""
+        with suppress(Exception):  # an exception of somebody else's may have no text
+            text = str(seen)
         found = re.search(r"errno = (\d+)", text)
         if found is not None and int(found[1]) in _FAULTS:
             return os.strerror(int(found[1]))
@@ -400,7 +402,8 @@ def fault_of_disk(error: BaseException) -> str | None:
         for reason in map(os.strerror, (ENOSPC, EDQUOT)):
             if reason in text:
                 return reason
-        seen = seen.__cause__ or seen.__context__
+        hidden = seen.__suppress_context__
+        seen = seen.__cause__ or (None if hidden else seen.__context__)
     return None
 
 
@@ -425,7 +428,7 @@ def trouble_with(path: Path, advice: str = "", what: str = "written") -> Iterato
     more = f". {advice}" if advice else ""
     try:
         yield
-    except UserError:
+    except DiskError:
         raise
     except Exception as error:
         fault = fault_of_disk(error)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from cnnvis import stopping
-from cnnvis.errors import PluginError, Stopped, UserError
+from cnnvis.errors import DiskError, PluginError, Stopped, UserError
 
 INTERRUPTED = 130
 
@@ -21,8 +21,13 @@ def entry() -> None:
     codes = [1]
 
     def leave() -> None:
-        with suppress(OSError):
+        try:
             sys.stdout.flush()
+        except OSError as error:
+            refused = _refused(error)
+            if refused is not None and not codes[-1]:
+                codes.append(_say(refused, DiskError.code))
+        with suppress(OSError):
             sys.stderr.flush()
         os._exit(codes[-1])
 
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     2         bad use, or an input that is refused
     3         done, but for images that are named; or something that was tested does not hold
     4         not one image could be explained
-    5         a disk is full, refuses or has lost the data; a run folder can be resumed
+    5         a disk is full or broken, or has lost the data; a run folder can be resumed
     130, 143  stopped by Ctrl-C, by SIGTERM; a run folder can be resumed
     ========  ======================================================================
     """
@@ -69,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = command(**values) or 0
             sys.stdout.flush()
     except UserError as error:
-        code = _say(str(error), error.code)
+        # Where a disk was full, it is no mistake of whoever typed this, whatever failed of it.
+        code = _say(str(error), DiskError.code if _refused(error) else error.code)
     except PluginError as error:
         if verbose and error.__cause__ is not None:
             _trace(error.__cause__)
@@ -80,14 +86,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = _say("stopped", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the output has gone; Python must not complain of it again while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()  # whoever read it has gone
     except Exception as error:
+        refused = _refused(error)
+        if refused is not None:
+            _leave_output()
+            sys.exit(_say(refused, DiskError.code))
         if verbose:
             _trace(error)
         hint = "" if verbose else "; with -v there is a traceback to report"
         code = _say(f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}", 1)
     sys.exit(code)
+
+
+def _refused(error: Exception) -> str | None:
+    """The sentence for a disk that refuses what a process writes, such as what it shows; else None."""
+    from cnnvis.disk import fault_of_disk
+
+    fault = fault_of_disk(error)
+    if fault is None:
+        return None
+    name = getattr(error, "filename", None)
+    what = "what is to be shown" if name is None else repr(str(name))
+    return f"{what} cannot be written: {fault}"
+
+
+def _leave_output() -> None:
+    """Have no one complain again, while Python ends, of output that nobody takes."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _resuming(words: Sequence[str]) -> str:
@@ -111,7 +139,8 @@ def _say_what_is_passed_over() -> None:
 def _say(text: str, code: int) -> int:
     from cnnvis.cli import console
 
-    console.errors().print(console.sentence("error", "bold red", text))
+    with suppress(OSError):  # where nobody can be told, the exit code tells all the same
+        console.errors().print(console.sentence("error", "bold red", text))
     return code
 
 
@@ -120,7 +149,8 @@ def _trace(error: BaseException) -> None:
     from cnnvis.cli import console
 
     lines = "".join(traceback.format_exception(error))
-    console.errors().print(console.words(lines, lines=True), highlight=False)
+    with suppress(OSError):
+        console.errors().print(console.words(lines, lines=True), highlight=False)
 
 
 def _log() -> None:

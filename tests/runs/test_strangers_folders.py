@@ -51,12 +51,16 @@ class Attack:
     to: str = ""
 
 
+class TooLong(BaseException):
+    """What is tried does not end; nothing that takes an error for damage takes this one."""
+
+
 @contextmanager
 def bounded() -> Iterator[None]:
     """Fail what takes too long, or asks for too much memory."""
 
     def late(*_: object) -> None:
-        raise TimeoutError("it does not end")
+        raise TooLong
 
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limits, handler = resource.getrlimit(resource.RLIMIT_AS), signal.signal(signal.SIGALRM, late)
