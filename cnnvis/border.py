@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis import isolation
+from cnnvis import isolation, machine
+from cnnvis.disk import fault_of_disk
 from cnnvis.drawing import own_settings, settings
-from cnnvis.errors import PluginError, UserError, complaint
+from cnnvis.errors import DiskError, PluginError, UserError, complaint
 from cnnvis.explaining import Stream
 from cnnvis.explanation import Explanation
 from cnnvis.model import LoadedNetwork
@@ -79,11 +80,18 @@ def blamed(plugin: Plugin) -> Iterator[None]:
     """Have whatever a plugin raises say whose it is; see `cnnvis.plugin.Plugin`."""
     try:
         yield
-    except (UserError, PluginError, KeyboardInterrupt, GeneratorExit):
+    except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
+        fault = fault_of_disk(error)
         # What a renderer writes to is not its own: the disk's and the pipe's errors have their words.
-        if plugin.kind == "renderer" and isinstance(error, OSError):
+        if plugin.kind == "renderer" and (isinstance(error, OSError) or fault is not None):
+            raise
+        if fault is not None and plugin.distribution == BUILT_IN:
+            what = f"what the {plugin.kind} {plugin.name} keeps on a disk cannot be read or written"
+            told = str(error) if isinstance(error, UserError) else f"{what}: {fault}"
+            raise DiskError(told) from error
+        if isinstance(error, UserError):
             raise
         # What the plugins that come with cnnvis run there is the network, which may be a stranger's.
         if plugin.distribution == BUILT_IN and _is_of_tensorflow(error):
@@ -92,6 +100,8 @@ def blamed(plugin: Plugin) -> Iterator[None]:
             raise UserError(
                 f"there is not enough memory for what is asked of {plugin.name}: {complaint(error)}"
             ) from error
+        if plugin.distribution == BUILT_IN and (short := machine.shortage(error)):
+            raise UserError(f"{plugin.name} cannot go on: {short}") from error
         raise plugin.failed(_said(error)) from error
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from cnnvis import machine
 from cnnvis._tensorflow import tensorflow
 from cnnvis.errors import UserError
-from cnnvis.files import read_text, written_whole
+from cnnvis.files import read_text, write_whole
 from cnnvis.reporting import progress
 from cnnvis.samples import Array
 
@@ -508,7 +508,7 @@ def _remembered(identity: str) -> tuple[float, float] | None:
         kept = json.loads(read_text(_memory_file(), LONGEST))[_key(identity)]
         graph, xla, cost = (float(kept[name]) for name in ("graph", "xla", "cost"))
         return 1 - xla / graph, cost
-    except (UserError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError):
+    except (UserError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None  # a memory that cannot be read is none
 
 
@@ -516,12 +516,11 @@ def _remember(identity: str, graph: float, xla: float, cost: float) -> None:
     if not identity:
         return
     path = _memory_file()
-    with suppress(OSError, UserError):  # whoever has no place for it measures again
+    with suppress(UserError):  # whoever has no place for it measures again
         try:
             known = json.loads(read_text(path, LONGEST))
         except (UserError, ValueError, RecursionError):
             known = {}
         known = known if isinstance(known, dict) else {}
         known[_key(identity)] = {"graph": graph, "xla": xla, "cost": cost}
-        with written_whole(path) as temporary:
-            temporary.write_text(json.dumps(known, indent=1))
+        write_whole(path, json.dumps(known, indent=1).encode())

@@ -412,7 +412,7 @@ def change(path: Path, key: str, value: Any) -> None:
     """
     import tomlkit
 
-    from cnnvis.files import editable, written_whole
+    from cnnvis.files import editable, write_whole
 
     table, _, option = key.rpartition(".")
     _require_place([key], path)
@@ -441,8 +441,7 @@ def change(path: Path, key: str, value: Any) -> None:
         except _Wrong as wrong:
             raise UserError(str(wrong)) from None
         holder[name] = value
-    with written_whole(path) as temporary:
-        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+    write_whole(path, tomlkit.dumps(document).encode())
 
 
 def typed_value(key: str, words: list[str]) -> Any:

@@ -35,7 +35,7 @@ class NothingUsable(UserError):
 
 
 class DiskError(UserError):
-    """A disk is full, refuses, or has lost what was read from it; what was done is kept: exit code 5."""
+    """A disk is full or broken, or has lost what was read from it; what was done is kept: exit code 5."""
 
     code = 5
 

@@ -8,12 +8,12 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from errno import EDQUOT, EIO, ENOSPC
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cnnvis.errors import DiskError, UserError
+from cnnvis.disk import DISK, TEMPORARY, Folder, fault_of_disk, remove_empty, trouble_with
+from cnnvis.errors import UserError
 
 _FRESH = 2 * 10**9  # Nanoseconds, longer than any clock of a file system takes for a tick.
 _LONGEST_TEXT = 2**26  # Bytes; a network's description takes a hundredth of that.
@@ -86,17 +86,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{str(path)!r} nests its values far too deeply") from None
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise UserError(f"{str(path)!r} is not TOML: {error}") from error
-    level: list[Any] = [held]
-    for _ in range(_DEEPEST_SETTINGS):
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, dict | list)
-        ]
-    if level:
+    if is_deeper(held, _DEEPEST_SETTINGS):
         raise UserError(f"{str(path)!r} nests its values more than {_DEEPEST_SETTINGS} deep")
     return held
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and tables in a plain value lie in more than so many others."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def editable(path: Path) -> Any:
@@ -129,15 +134,18 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def written_whole(
-    path: Path, place: Callable[[Path, Path], object] = Path.replace
+    path: Path, place: Callable[[Folder, str], object] | None = None
 ) -> Iterator[Path]:
-    """A temporary name beside `path`, which becomes `path` once the block ends without an error.
+    """Have a file written whole or not at all: gives a temporary path beside it, to be written to.
+
+    The file gets its name once the block ends without an error, and is on the disk then. Where a link
+    has that name, the file takes the link's place, and what it leads to stays as it is.
 
     Parameters
     ----------
     place
-        Gives what was written, under its temporary name, the name that it is to have. By default it
-        takes the place of what has that name.
+        Gives what was written, a name in a folder, the name that it is to have. By default it takes
+        the place of what has that name.
 
     Raises
     ------
@@ -146,73 +154,102 @@ def written_whole(
     DiskError
         If the disk is full, or broken.
     """
-    import tempfile
+    with trouble_with(path), made_for(path) as folder:
+        how = None if place is None else functools.partial(place, folder)
+        with DISK.whole(folder, path.name, how) as (temporary, _):
+            yield folder.path / temporary
 
-    temporary: Path | None = None
-    made = [folder for folder in path.parents if not folder.exists()]
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and wait until it is on the disk.
+
+    Raises
+    ------
+    UserError, DiskError
+        As `written_whole` does.
+    """
+    with trouble_with(path), made_for(path) as folder:
+        DISK.put(folder, path.name, data)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Have a new folder written whole or not at all: gives a temporary one beside it, to be filled.
+
+    Raises
+    ------
+    UserError
+        If there is something of that name, or it cannot be made or written to.
+    DiskError
+        If the disk is full, or broken.
+    """
+    import shutil
+
+    with trouble_with(path), made_for(path) as above:
+        temporary = f"{TEMPORARY}{os.urandom(6).hex()}"
+        DISK.make(above, temporary)
+        try:
+            yield above.path / temporary
+            if above.kind(path.name) is not None:
+                raise UserError(f"{str(path)!r} is there already")
+            DISK.rename(above, temporary, path.name)
+            DISK.flush_folder(above)
+        except BaseException:
+            shutil.rmtree(above.path / temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def made_for(path: Path) -> Iterator[Folder]:
+    """Open the folder that a file is to lie in; where the block fails, none is left that was made."""
+    made = DISK.require_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The same ending as the real name, since writers choose their format by it; and not all of
-        # a long name, which would be too long with what is added to it.
-        handle, name = tempfile.mkstemp(path.suffix, f".{path.stem[:40]}-", path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as whole:
-            os.fsync(whole.fileno())
-        place(temporary, path)
-        made = []
-    except OSError as error:
-        kind = DiskError if error.errno in (ENOSPC, EDQUOT, EIO) else UserError
-        raise kind(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        for folder in made:  # nothing is left behind, not even an empty folder
-            with suppress(OSError):
-                folder.rmdir()
+        with Folder.opened(path.parent) as folder:
+            yield folder
+    except BaseException:
+        remove_empty(made)
+        raise
 
 
-def put_beside(temporary: Path, path: Path) -> Path:
+def put_beside(folder: Folder, temporary: str, name: str) -> str:
     """Give a file a name, or the same with a number where another file has it: none is lost.
 
     Returns
     -------
-    Path
+    str
         The name; that of a file with the very same bytes, if there is one.
     """
-    stem, number = path.stem, 1
+    wanted, number = Path(name), 1
     while True:
         try:
-            os.link(temporary, path)  # unlike a renaming, never takes the place of anything
+            DISK.link(folder, temporary, name)  # unlike a renaming, takes the place of nothing
         except FileExistsError:
             pass
-        except OSError:  # a file system without links
-            if not os.path.lexists(path):
-                temporary.replace(path)
-                return path
+        except OSError as error:
+            if fault_of_disk(error) is not None:
+                raise
+            if folder.kind(name) is None:  # a file system without links
+                DISK.rename(folder, temporary, name)
+                return name
         else:
-            temporary.unlink()
-            return path
-        if _is_same(temporary, path):
-            temporary.unlink()
-            return path
+            DISK.remove(folder, temporary)
+            return name
+        if _is_same(folder, temporary, name):
+            DISK.remove(folder, temporary)
+            return name
         number += 1
-        path = path.with_stem(f"{stem}_{number}")
+        name = wanted.with_stem(f"{wanted.stem}_{number}").name
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    import filecmp
+def _is_same(folder: Folder, one: str, other: str) -> bool:
+    """Whether two names are of files that hold the same bytes."""
+    import hashlib
 
-    return not other.is_symlink() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+    def digest(name: str) -> bytes:
+        with os.fdopen(folder.open(name, os.O_RDONLY), "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
 
-
-def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return folder.kind(other) == "a file" and digest(one) == digest(other)
 
 
 def sha256(path: Path) -> str:

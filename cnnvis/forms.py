@@ -297,7 +297,7 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     """
     import tomlkit
 
-    from cnnvis.files import editable, written_whole
+    from cnnvis.files import editable, write_whole
 
     document = editable(path)
     subject = dict(recipe.subject)
@@ -312,5 +312,4 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     if not isinstance(chains, dict):
         raise UserError(f"chains in {str(path)!r} is no table but {shown(chains)}")
     chains[recipe.name] = _table(Recipe(recipe.name, subject, recipe.steps))
-    with written_whole(path) as temporary:
-        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+    write_whole(path, tomlkit.dumps(document).encode())

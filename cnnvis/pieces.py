@@ -21,12 +21,18 @@ Kind = Literal["unreadable", "not finite", "no map"]
 technique made no map of it."""
 
 
+_LONGEST_REASON = 1000
+
+
 @dataclass(frozen=True)
 class Failure:
-    """An image of which nothing came, and why."""
+    """An image of which nothing came, and why, in no more than so many letters."""
 
     kind: Kind
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", self.reason[:_LONGEST_REASON])
 
 
 @dataclass(frozen=True)

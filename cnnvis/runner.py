@@ -11,6 +11,7 @@ from typing import Any
 
 from cnnvis import demo
 from cnnvis.class_names import ClassNames, names_in_order
+from cnnvis.disk import Folder
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation
@@ -340,14 +341,14 @@ def write(
     """
     placed = path
 
-    def place(temporary: Path, wanted: Path) -> None:
+    def place(folder: Folder, temporary: str) -> None:
         nonlocal placed
-        if named:
-            temporary.replace(wanted)
-        else:
-            placed = put_beside(temporary, wanted)
+        placed = path.with_name(put_beside(folder, temporary, path.name))
 
-    with written_whole(path, place) as temporary, progress(f"drawing {path.name}"):
+    with (
+        written_whole(path, None if named else place) as temporary,
+        progress(f"drawing {path.name}"),
+    ):
         renderer(explanation, temporary, **options)
     if placed != path:
         note(f"{str(path)!r} holds another result, so this one is in {str(placed)!r}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import resources
 from pathlib import Path
 from string import Template
 
 from cnnvis.errors import UserError
+from cnnvis.files import folder_written_whole, write_whole
 from cnnvis.hookspecs import API_VERSION
 from cnnvis.plugin import Kind
 from cnnvis.registry import registry
@@ -36,7 +38,10 @@ def new_plugin(name: str, kind: Kind = "technique", folder: Path | None = None) 
     Raises
     ------
     UserError
-        If the name cannot be or is taken, or the package's folder is there already.
+        If the name cannot be or is taken, or the package's folder is there already or cannot be
+        written.
+    DiskError
+        If the disk is full, or broken.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UserError(
@@ -57,7 +62,7 @@ def new_plugin(name: str, kind: Kind = "technique", folder: Path | None = None) 
         "example": Template(EXAMPLES[kind]).substitute(name=name),
     }
     package = (folder or Path()) / values["distribution"]
-    if package.exists():
+    if os.path.lexists(package):
         raise UserError(f"{str(package)!r} is there already")
     files = {
         "pyproject.toml": "pyproject.toml",
@@ -66,8 +71,8 @@ def new_plugin(name: str, kind: Kind = "technique", folder: Path | None = None) 
         f"tests/test_{plain}.py": f"test_{kind}.py",
     }
     templates = resources.files("cnnvis") / "templates"
-    for path, template in files.items():
-        text = Template((templates / f"{template}.txt").read_text(encoding="utf-8"))
-        (package / path).parent.mkdir(parents=True, exist_ok=True)
-        (package / path).write_text(text.substitute(values), encoding="utf-8")
+    with folder_written_whole(package) as whole:
+        for path, template in files.items():
+            text = Template((templates / f"{template}.txt").read_text(encoding="utf-8"))
+            write_whole(whole / path, text.substitute(values).encode())
     return package

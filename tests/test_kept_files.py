@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.files import put_beside
+from cnnvis.disk import Folder
+from cnnvis.files import put_beside, write_whole, written_whole
 
 Typed = Callable[..., Any]
 
@@ -102,18 +104,18 @@ def test_no_file_loses_its_name(
 ) -> None:
     if not links:
 
-        def refuse(*_: Any) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
             raise PermissionError(1, "no links on this disk")
 
         monkeypatch.setattr(os, "link", refuse)
-    wanted = tmp_path / "map.png"
 
     def put(content: str) -> str:
         temporary = tmp_path / "temporary"
         temporary.write_text(content)
-        placed = put_beside(temporary, wanted)
-        assert not temporary.exists() and placed.read_text() == content
-        return placed.name
+        with Folder.opened(tmp_path) as folder:
+            placed = put_beside(folder, temporary.name, "map.png")
+        assert not temporary.exists() and (tmp_path / placed).read_text() == content
+        return placed
 
     assert [put(one) for one in ("a", "b", "a", "c", "b")] == [
         *("map.png", "map_2.png", "map.png", "map_3.png", "map_2.png")
@@ -140,3 +142,25 @@ def test_an_ending_says_what_is_saved(classifier: Any, images: Any, tmp_path: Pa
         found.save(tmp_path / "other.png", dpy=3)
     with pytest.raises(cnnvis.UserError, match="is a folder; name a file, such as"):
         found.save(tmp_path)
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path: Path, typed: Typed) -> None:
+    """Of settings and of results; links among the folders that a person names are followed."""
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "results").symlink_to("real")
+    for name in ("real/result.txt", "real/dangling.txt", "cnnvis.toml"):
+        (tmp_path / name).symlink_to(tmp_path / ("none" if "dang" in name else "mine.txt"))
+    write_whole(tmp_path / "results" / "result.txt", b"new")
+    with written_whole(tmp_path / "results" / "dangling.txt") as temporary:
+        temporary.write_text("new")
+    (tmp_path / "mine.txt").write_text("")
+    assert typed("config", "set", "saliency.backprop", "rectified").returncode == 0
+    assert (tmp_path / "mine.txt").read_text() == "" and not (tmp_path / "none").exists()
+    for name in ("real/result.txt", "real/dangling.txt", "cnnvis.toml"):
+        assert (tmp_path / name).read_text() and not (tmp_path / name).is_symlink()
+    assert typed("new-plugin", "my-method").returncode == 0
+    shutil.rmtree(tmp_path / "cnnvis-my-method")
+    (tmp_path / "cnnvis-my-method").symlink_to("real")
+    again = typed("new-plugin", "my-method")
+    assert again.returncode == 2 and "is there already" in again.stderr

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     2         bad use, or an input that is refused
     3         done, but for images that are named; or something that was tested does not hold
     4         not one image could be explained
-    5         a disk is full, refuses or has lost the data; a run folder can be resumed
+    5         a disk is full or broken, or has lost the data; a run folder can be resumed
     130, 143  stopped by Ctrl-C, by SIGTERM; a run folder can be resumed
     ========  ======================================================================
     """
@@ -79,25 +79,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = command(**values) or 0
             sys.stdout.flush()
     except UserError as error:
-        code = _say(str(error), error.code)
+        # Where a disk was full, it is no mistake of whoever typed this, whatever failed of it.
+        code = _say(str(error), DiskError.code if _refused(error) else error.code)
     except PluginError as error:
         if verbose and error.__cause__ is not None:
             _trace(error.__cause__)
         hint = "" if verbose else " With -v there is a traceback to report."
-        short = machine.shortage(error.__cause__)
-        code = _say(short or f"{error}{hint}", UserError.code if short else 1)
+        code = _say(f"{error}{hint}", 1)
     except Stopped as stop:
         code = _say(str(stop), 128 + stop.signal)
     except KeyboardInterrupt:
         code = _say("stopped", INTERRUPTED)
     except Exception as error:
-        if verbose:
-            _trace(error)
-        hint = "" if verbose else "; with -v there is a traceback to report"
-        bug = f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}"
-        short = machine.shortage(error)
-        code = _say(short or bug, UserError.code if short else 1)
+        if refused := _refused(error):
+            code = _say(refused, DiskError.code)
+        elif short := machine.shortage(error):
+            code = _say(short, UserError.code)
+        else:
+            if verbose:
+                _trace(error)
+            hint = "" if verbose else "; with -v there is a traceback to report"
+            code = _say(f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}", 1)
     sys.exit(code)
+
+
+def _refused(error: Exception) -> str | None:
+    """The sentence for a disk that refuses what a process writes, such as what it shows; else None."""
+    from cnnvis.disk import fault_of_disk
+
+    fault = fault_of_disk(error)
+    if fault is None:
+        return None
+    name = getattr(error, "filename", None)
+    what = "what is to be shown" if name is None else repr(str(name))
+    return f"{what} cannot be written: {fault}"
 
 
 def _resuming(words: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cnnvis import config
 from cnnvis.cli.console import line, results, whole, words
+from cnnvis.disk import DISK, trouble_with
 from cnnvis.errors import UserError
 from cnnvis.names import json_text
 
@@ -89,7 +90,8 @@ def edit_settings(*, user: bool = False) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise UserError(f"no editor is set (EDITOR); the file is {str(path)!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with trouble_with(path):
+        DISK.require_folder(path.parent)
     try:
         subprocess.run([*shlex.split(editor), str(path)], check=False)
     except OSError as error:

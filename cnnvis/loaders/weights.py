@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import cnnvis
 from cnnvis.loaders.allowed import CLASSES
 from cnnvis.loaders.config import MODELS, Config, layers_of, name_of
 from cnnvis.loaders.examined import Contents
@@ -113,8 +114,14 @@ def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
     """
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "model.weights.h5"
-        with archive.open("model.weights.h5") as packed, weights.open("wb") as file:
-            shutil.copyfileobj(packed, file, 2**20)
+        try:
+            with archive.open("model.weights.h5") as packed, weights.open("wb") as file:
+                shutil.copyfileobj(packed, file, 2**20)
+        except OSError as error:
+            raise cnnvis.UserError(
+                f"the weights in {str(path)!r} cannot be unpacked to {str(weights)!r}: "
+                f"{error.strerror or error}"
+            ) from error
         stored, wanted = dict(_places(config)), dict(_places_of(network))
         moves = [
             (stored[names], place)

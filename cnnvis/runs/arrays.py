@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnvis.samples import Array
+
+if TYPE_CHECKING:
+    from cnnvis.runs.schema import LabelArray, ShardFacts
 
 STATUS = ("done", "unreadable", "not finite", "no map")
 """What the numbers in the array of states mean."""
@@ -78,20 +82,51 @@ def _chunk(held: dict[str, Any], name: str, number: int) -> tuple[str, bytes]:
 
 
 def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
-    """The rows of a file that `encoded_maps` gave."""
+    """The rows of a file that `encoded_maps` gave.
+
+    Raises
+    ------
+    ValueError
+        If it holds others, or more than so many.
+    """
     from zarr.core.buffer import default_buffer_prototype
 
+    if not are_maps(data, shape):
+        raise ValueError("it does not hold as many values as it has to")
     held: dict[str, Any] = {}
     maps = _maps(held, shape[0], shape[1:], shape[0])
     rest = name.removeprefix("maps/c.").partition(".")[2]
     held[".".join(filter(None, ("maps/c.0", rest)))] = default_buffer_prototype().buffer.from_bytes(
         data
     )
-    return np.asarray(maps[:])
+    try:
+        return np.asarray(maps[:])
+    except RuntimeError as error:  # of what unpacks it
+        raise ValueError(str(error)) from error
+
+
+HEAD = 18
+"""Bytes at the start of a packed chunk that say how long it is."""
+
+
+def are_maps(head: bytes, shape: tuple[int, ...]) -> bool:
+    """Whether a packed chunk unpacks to maps of a shape, by its first bytes.
+
+    So much memory is asked for before it is looked at. It is a frame of Zstandard (RFC 8878, 3.1.1).
+    """
+    if len(head) < 5 or head[:4] != b"\x28\xb5\x2f\xfd":
+        return False
+    flags = head[4]
+    is_single, names_dictionary, how_long = flags >> 5 & 1, flags & 3, flags >> 6
+    start = 5 + (not is_single) + (0, 1, 2, 4)[names_dictionary]
+    length = (is_single, 2, 4, 8)[how_long]
+    stated = head[start : start + length]
+    claimed = int.from_bytes(stated, "little") + 256 * (length == 2)
+    return 0 < length == len(stated) and claimed == 4 * math.prod(shape)
 
 
 def of_all(
-    shards: Iterable[Mapping[str, Any]], count: int, size: int, facts: Mapping[str, Any]
+    shards: Iterable[ShardFacts], count: int, size: int, facts: Mapping[str, Any]
 ) -> dict[str, bytes] | None:
     """The files of what is known of all images together; None if there is not one map.
 
@@ -113,24 +148,26 @@ def of_all(
         "class": np.full(count, -1, np.int64),
         "status": np.zeros(count, np.int8),
     }
-    like, start, labels, positions = None, 0, list[Any](), None
+    start, labels = 0, list[Any]()
+    like: ShardFacts | None = None
+    positions: LabelArray | None = None
     for shard in shards:
-        stop = start + len(shard["index"])
-        columns["index"][start:stop] = shard["index"]
-        labels += shard["label"] or []
-        positions = shard.get("label of positions", positions)
-        for place, (kind, _) in shard["failed"].items():
-            columns["status"][int(place)] = STATUS.index(kind)
+        stop = start + len(shard.index)
+        columns["index"][start:stop] = shard.index
+        labels += shard.label or []
+        positions = shard.labels_of_positions or positions
+        for failed, (kind, _) in shard.failed.items():
+            columns["status"][int(failed)] = STATUS.index(kind)
         good = np.flatnonzero(columns["status"][start:stop] == 0) + start
-        for place, target in zip(good if shard["targets"] else (), shard["targets"], strict=True):
-            columns["score"][place] = np.nan if target["score"] is None else target["score"]
-            columns["class"][place] = target["filters"][0] if len(target["filters"]) == 1 else -1
-        if shard.get("prediction") is not None:
+        for place, target in zip(good if shard.targets else (), shard.targets, strict=True):
+            columns["score"][place] = np.nan if target.score is None else target.score
+            columns["class"][place] = target.filters[0] if len(target.filters) == 1 else -1
+        if shard.prediction is not None:
             every = columns.setdefault("prediction", np.full(count, -1, np.int64))
-            every[good] = shard["prediction"]
-        like = shard if like is None and shard["shape"] is not None else like
+            every[good] = shard.prediction
+        like = shard if like is None and shard.shape is not None else like
         start = stop
-    if like is None:
+    if like is None or like.shape is None:
         return None
     if labels:
         found = np.array(labels)
@@ -138,7 +175,7 @@ def of_all(
         columns["label"] = found.astype(np.int8) if is_several else found
     held: dict[str, Any] = {}
     create_group(MemoryStore(held), attributes=dict(facts))
-    _maps(held, count, tuple(like["shape"]), size, like["axes"])
+    _maps(held, count, tuple(like.shape), size, like.axes)
     meanings: dict[str, dict[str, Any]] = {
         "status": {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
     }
@@ -151,7 +188,7 @@ def of_all(
         )  # fmt: skip
         column[:] = values
     if positions is not None:
-        shape, dtype = tuple(positions["shape"]), positions["dtype"]
+        shape, dtype = tuple(positions.shape), positions.dtype
         dimensions = ("image", *(f"of label {axis}" for axis in range(len(shape))))
         _labels(held, count, shape, size, dtype, dimension_names=dimensions)
     with warnings.catch_warnings():  # others read it, and it is not in the specification yet

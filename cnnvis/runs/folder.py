@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import compiling, stopping
-from cnnvis.errors import UserError
+from cnnvis.disk import DISK, TEMPORARY, Disk, Folder, trouble_with
+from cnnvis.errors import UserError, shown
 from cnnvis.explaining import Stream, Subject
 from cnnvis.explanation import Explanation
 from cnnvis.plugin import Plugin
 from cnnvis.reporting import note
 from cnnvis.runs import manifest
-from cnnvis.runs.disk import DISK, TEMPORARY, Disk
 from cnnvis.runs.locks import NAME as LOCK
 from cnnvis.runs.locks import locked
-from cnnvis.runs.part import WHOLE, Part, Share
+from cnnvis.runs.part import ADVICE, WHOLE, Part, Share
+from cnnvis.runs.schema import LONGEST_MANIFEST, Manifest, held, require_shards
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
 from cnnvis.sources import PathName
 
@@ -114,8 +115,8 @@ class RunFolder:
 
     Attributes
     ----------
-    path
-        Where it is.
+    folder
+        The folder, open for as long as this is used.
     facts
         Its manifest.
     into
@@ -124,18 +125,23 @@ class RunFolder:
         What is in it, by the names of folders.
     """
 
-    path: Path
+    folder: Folder
     facts: Mapping[str, Any]
     into: Into
     disk: Disk
     parts: dict[str, Part] = field(default_factory=dict)
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder.path
+
     def part(self, step: int, name: str | None) -> Part:
         """The maps of one of the techniques, counted from 0, for one of the network's inputs."""
-        folder = part_name(self.facts, step, name)
-        if folder not in self.parts:
-            self.parts[folder] = part_of(self.path, self.facts, folder, step, self.disk).recovered()
-        return self.parts[folder]
+        own = part_name(self.facts, step, name)
+        if own not in self.parts:
+            self.parts[own] = part_of(self.folder, self.facts, own, step, self.disk).recovered()
+        return self.parts[own]
 
     def shown(self, stream: Stream) -> Explanation:
         """Compute all that is not there yet, and what is to be shown of it.
@@ -163,7 +169,7 @@ class RunFolder:
 
     def _table(self) -> dict[str, list[Any]]:
         rows = [
-            (name, number, len(part.places[number]), len(part.done[number]["failed"]))
+            (name, number, len(part.places[number]), len(part.done[number].failed))
             for name, part in self.parts.items()
             for number in part.own
         ]
@@ -198,12 +204,13 @@ def part_name(facts: Mapping[str, Any], step: int, name: str | None) -> str:
     return re.sub(r"[^\w.+-]+", "-", "-".join(words))
 
 
-def part_of(path: Path, facts: Mapping[str, Any], folder: str, step: int, disk: Disk) -> Part:
+def part_of(above: Folder, facts: Mapping[str, Any], name: str, step: int, disk: Disk) -> Part:
     """A part as its run's manifest has it."""
-    made = {name: facts[name] for name in ("model", "data", "class_names", "versions")}
+    made = {one: facts[one] for one in ("model", "data", "class_names", "versions")}
     return Part(
-        path / folder,
-        digest(plain([manifest.run_id(facts), folder])),
+        above,
+        name,
+        digest(plain([manifest.run_id(facts), name])),
         facts["data"]["count"],
         facts["computed"]["shard_size"],
         share_of(facts["part"]),
@@ -249,10 +256,9 @@ def kept_in(
     path = into.folder or _default(into.beside or beside, subject, techniques)
     if into.folder is None:
         note(f"what is computed is kept in {str(path)!r}; stopped, it goes on with --resume")
-    DISK.require_folder(path)
-    with locked(path):
+    with opened(path) as folder, locked(folder):
         # Whoever types the same again, and never asked for a folder, means no other run.
-        before = _begun(path, resume=into.resume or into.folder is None)
+        before = begun(folder, resume=into.resume or into.folder is None)
         now = manifest.facts(
             techniques,
             subject.model,
@@ -264,8 +270,9 @@ def kept_in(
         now["part"] = str(into.share)
         held = None if before is None else before["computed"]
         now["computed"] = manifest.computed(subject.model, one, into.shard_size, held)
+        require_shards(len(one), now["computed"]["shard_size"])
         if before is None:
-            DISK.put(path / MANIFEST, sealed(now, indent=1))
+            begin(folder, now)
         elif different := manifest.differences(before, now):
             raise UserError(
                 f"{str(path)!r} holds another run, with which --resume cannot go on: "
@@ -274,7 +281,42 @@ def kept_in(
             )
         settled = now["computed"]
         with compiling.settled(settled["compile"], settled["batch_size"]):
-            yield RunFolder(path, before or now, into, DISK)
+            yield RunFolder(folder, before or now, into, DISK)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Folder]:
+    """Open a run folder that a person named, and make it if it is not there.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made or opened.
+    DiskError
+        If the disk is full, or broken.
+    """
+    with trouble_with(path, ADVICE):
+        DISK.require_folder(path)
+        folder = Folder.opened(path)
+    with folder:
+        yield folder
+
+
+def begin(folder: Folder, facts: Mapping[str, Any]) -> None:
+    """Write the manifest of a run into its folder.
+
+    Raises
+    ------
+    UserError
+        If it would be longer than one that is read.
+    DiskError
+        If the disk is full, or broken.
+    """
+    written = sealed(facts, indent=1)
+    if len(written) > LONGEST_MANIFEST or held(facts, Manifest) is None:
+        raise UserError("what is computed takes more to be described than a run folder keeps")
+    with trouble_with(folder.path / MANIFEST, ADVICE):
+        DISK.put(folder, MANIFEST, written)
 
 
 def _default(
@@ -288,48 +330,80 @@ def _default(
     return beside / (re.sub(r"[^\w.+-]+", "-", "_".join(words)) + ".run")
 
 
-def _begun(path: Path, *, resume: bool) -> Mapping[str, Any] | None:
-    """The manifest of the run that a folder holds; None, and an empty folder, if it holds none."""
-    found = read_manifest(path, resume=resume)
-    if found is None:
-        DISK.drop([one for one in path.iterdir() if one.name.startswith(TEMPORARY)])
+def begun(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | None:
+    """The manifest of the run that a locked folder holds, or None; nothing unfinished is beside it.
+
+    Raises
+    ------
+    UserError
+        As `manifest_in` does.
+    DiskError
+        If the disk is broken.
+    """
+    found = manifest_in(folder, resume=resume)
+    with trouble_with(folder.path, ADVICE):
+        DISK.drop(folder, [one for one in folder.entries() if one.startswith(TEMPORARY)])
     return found
 
 
 def read_manifest(path: Path, *, resume: bool = True) -> Mapping[str, Any] | None:
+    """The manifest in a folder that a person named, None if there is none yet.
+
+    Raises
+    ------
+    UserError
+        As `manifest_in` does, or if the folder cannot be read.
+    """
+    if not path.is_dir():
+        return None
+    with trouble_with(path, what="read"), Folder.opened(path) as folder:
+        return manifest_in(folder, resume=resume)
+
+
+def manifest_in(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | None:
     """The manifest in a folder, None if there is none yet.
 
     Raises
     ------
     UserError
-        If it is damaged, of a version that is not known, there although nobody resumes it, or not
-        there although other things are.
+        If it is damaged, or holds what no run writes; if it is of a version that is not known, there
+        although nobody resumes it, or not there although other things are.
+    DiskError
+        If the disk is broken.
     """
-    file = path / MANIFEST
-    if not file.is_file():
-        others = [one.name for one in sorted(path.iterdir())] if path.is_dir() else []
-        # A run that died before it could say what it is leaves no more than these.
-        others = [name for name in others if name != LOCK and not name.startswith(TEMPORARY)]
-        if others:
+    path = folder.path
+    with trouble_with(path / MANIFEST, what="read"):
+        others = folder.entries()
+        if MANIFEST not in others:
+            # A run that died before it could say what it is leaves no more than these.
+            others = [name for name in others if name != LOCK and not name.startswith(TEMPORARY)]
+            if others:
+                raise UserError(
+                    f"{str(path)!r} is no run folder, and not empty: it holds {others[0]!r}. Name "
+                    "another one"
+                )
+            return None
+        if not resume:
             raise UserError(
-                f"{str(path)!r} is no run folder, and not empty: it holds {others[0]!r}. Name "
-                "another one"
+                f"{str(path)!r} holds a run already: --resume goes on with it and shows what it "
+                "holds; name another folder with --into, or remove this one"
             )
-        return None
-    if not resume:
-        raise UserError(
-            f"{str(path)!r} holds a run already: --resume goes on with it and shows what it holds; "
-            "name another folder with --into, or remove this one"
-        )
-    found = unsealed(file.read_bytes())
+        found = unsealed(folder.read(MANIFEST, LONGEST_MANIFEST))
     if not isinstance(found, dict):
         raise UserError(
-            f"{str(file)!r} is damaged, and without it nobody knows what is in the folder: name "
-            "another with --into, or remove it"
+            f"{str(path / MANIFEST)!r} is damaged, and without it nobody knows what is in the "
+            "folder: name another with --into, or remove it"
         )
     if found.get("format") != manifest.FORMAT:
         raise UserError(
             f"{str(path)!r} was written by another version of cnnvis, in the form "
-            f"{found.get('format')!r}; this one writes {manifest.FORMAT}"
+            f"{shown(found.get('format'))}; this one writes {manifest.FORMAT}"
         )
+    facts = held(found, Manifest)
+    if facts is None:
+        raise UserError(
+            f"{str(path / MANIFEST)!r} holds what no run writes: name another folder with --into, or "
+            "remove this one"
+        )
+    require_shards(facts.data.count, facts.computed.shard_size)
     return found

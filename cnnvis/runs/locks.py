@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
+from cnnvis.disk import Folder, fault_of_disk, require_only_name, trouble_with
 from cnnvis.errors import UserError
 from cnnvis.reporting import note
 
@@ -14,47 +14,52 @@ NAME = "lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Folder) -> Iterator[None]:
     """Hold the folder's lock inside the block.
 
     Raises
     ------
     UserError
-        If another process holds it, or the folder may not be written to.
+        If another process holds it, the folder may not be written to, or the lock is no file of this
+        folder's own.
+    DiskError
+        If the disk is full, or broken.
     """
+    with trouble_with(folder.path / NAME):
+        handle = folder.open(NAME, os.O_RDWR | os.O_CREAT)
     try:
-        handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise UserError(
-            f"{str(folder)!r} cannot be written to: {error.strerror or error}"
-        ) from error
-    try:
-        _lock(handle, folder)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with trouble_with(folder.path / NAME):
+            require_only_name(folder, NAME, handle)
+            _lock(handle, folder)
+            os.ftruncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode())
         try:
             yield
         finally:
             with suppress(OSError):
                 os.ftruncate(handle, 0)  # only a run that died leaves its number there
     finally:
-        os.close(handle)
+        with suppress(OSError):  # the lock is gone all the same, and nothing depends on the number
+            os.close(handle)
 
 
-def _lock(handle: int, folder: Path) -> None:
+def _lock(handle: int, folder: Folder) -> None:
+    path = str(folder.path)
     try:
         import fcntl
     except ImportError:  # Windows
-        note(f"nothing keeps two runs out of {str(folder)!r}: this system has no such locks")
+        note(f"nothing keeps two runs out of {path!r}: this system has no such locks")
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(handle, 20, 0).decode(errors="replace")
         raise UserError(
-            f"{str(folder)!r} is being written by another run"
+            f"{path!r} is being written by another run"
             f"{f' (process {holder})' if holder.isdigit() else ''}: wait for it, stop it, or name "
             "another folder with --into"
         ) from None
     except OSError as error:
-        note(f"nothing keeps two runs out of {str(folder)!r}: locks do not work there ({error})")
+        if fault_of_disk(error) is not None:
+            raise
+        note(f"nothing keeps two runs out of {path!r}: locks do not work there ({error})")

@@ -7,14 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from cnnvis.disk import DISK, Folder, trouble_with
 from cnnvis.errors import UserError
 from cnnvis.reporting import progress
 from cnnvis.runs import manifest
-from cnnvis.runs.disk import DISK
-from cnnvis.runs.folder import MANIFEST, part_name, part_of, read_manifest
+from cnnvis.runs.folder import MANIFEST, begin, begun, manifest_in, opened, part_name, part_of
 from cnnvis.runs.locks import locked
 from cnnvis.runs.part import WHOLE, Part
-from cnnvis.runs.seals import sealed
 from cnnvis.sources import PathName
 
 
@@ -45,47 +44,55 @@ def merge(out: PathName, folders: Sequence[PathName]) -> Path:
     if not sources:
         raise UserError("there is nothing to merge: name the folders that hold the shares of a run")
     with ExitStack() as stack:
-        every = []
-        for source in sources:
-            facts = read_manifest(source) if source.is_dir() else None
-            if facts is None:
-                raise UserError(f"{str(source)!r} is no run folder: it has no {MANIFEST}")
-            stack.enter_context(locked(source))
-            every.append(facts)
-        for source, facts in zip(sources[1:], every[1:], strict=True):
-            if manifest.run_id(facts) != manifest.run_id(every[0]):
-                what = "; ".join(
-                    manifest.differences(every[0], {**facts, "part": every[0]["part"]})
-                )
+        shares = [_share(stack, source) for source in sources]
+        first, first_facts = shares[0]
+        for folder, facts in shares[1:]:
+            if manifest.run_id(facts) != manifest.run_id(first_facts):
+                same_part = {**facts, "part": first_facts["part"]}
+                what = "; ".join(manifest.differences(first_facts, same_part))
                 raise UserError(
-                    f"{str(source)!r} and {str(sources[0])!r} are not of one run: {what or 'files'}"
+                    f"{str(folder.path)!r} and {str(first.path)!r} are not of one run: "
+                    f"{what or 'files'}"
                 )
-        whole = {**every[0], "part": str(WHOLE)}
-        DISK.require_folder(path)
-        stack.enter_context(locked(path))
-        there = read_manifest(path)
+        whole = {**first_facts, "part": str(WHOLE)}
+        out_folder = stack.enter_context(opened(path))
+        stack.enter_context(locked(out_folder))
+        there = begun(out_folder)
         if there is not None and there != whole:
             raise UserError(f"{str(path)!r} holds another run; name another folder to merge into")
-        shares = [
-            (step, name, [part_of(source, facts, name, step, DISK).recovered()
-                for source, facts in zip(sources, every, strict=True) if (source / name).is_dir()])
-            for step, name in _names(whole, sources)
+        parts = [
+            (step, name, [part_of(folder, facts, name, step, DISK).recovered()
+                for folder, facts in shares if folder.kind(name) is not None])
+            for step, name in _names(whole, [folder for folder, _ in shares])
         ]  # fmt: skip
-        for _, name, parts in shares:
-            _require_all(name, parts)
+        for _, name, held in parts:
+            _require_all(name, held)
         if there is None:
-            DISK.put(path / MANIFEST, sealed(whole, indent=1))
-        for step, name, parts in shares:
-            _merged(part_of(path, whole, name, step, DISK).recovered(), parts)
+            begin(out_folder, whole)
+        for step, name, held in parts:
+            _merged(part_of(out_folder, whole, name, step, DISK).recovered(), held)
     return path
 
 
-def _names(facts: Mapping[str, Any], sources: Sequence[Path]) -> Iterator[tuple[int, str]]:
+def _share(stack: ExitStack, source: Path) -> tuple[Folder, Mapping[str, Any]]:
+    """A folder that holds a share, open and locked as long as the stack is, and its manifest."""
+    facts = None
+    if source.is_dir():
+        with trouble_with(source, what="read"):
+            folder = stack.enter_context(Folder.opened(source))
+        facts = manifest_in(folder)
+    if facts is None:
+        raise UserError(f"{str(source)!r} is no run folder: it has no {MANIFEST}")
+    stack.enter_context(locked(folder))
+    return folder, facts
+
+
+def _names(facts: Mapping[str, Any], shares: Sequence[Folder]) -> Iterator[tuple[int, str]]:
     """The parts that any of the folders holds."""
     for step in range(len(facts["techniques"])):
         for one in facts["inputs"]:
             name = part_name(facts, step, one)
-            if any((source / name).is_dir() for source in sources):
+            if any(share.kind(name) is not None for share in shares):
                 yield step, name
 
 
@@ -109,6 +116,6 @@ def _merged(whole: Part, parts: Sequence[Part]) -> None:
         for number in whole.own:
             if number not in whole.done:
                 part = holders[number]
-                whole.put(number, part.files(number), part.done[number]["failed"])
+                whole.put(number, part.files(number), part.done[number].failed)
             advance(1)
     whole.finish()

@@ -12,27 +12,49 @@ group, index, label, score, class and status, are written once all shards are th
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedReader
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from cnnvis import stopping
+from cnnvis.disk import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.errors import DiskError, UserError
-from cnnvis.explanation import Explanation, Target
+from cnnvis.explanation import Explanation
+from cnnvis.machine import available_memory
 from cnnvis.pieces import Failure, Piece, Read, pieces_of, read_ahead
 from cnnvis.reporting import progress
 from cnnvis.runs import arrays
-from cnnvis.runs.disk import DISK, TEMPORARY, Disk
+from cnnvis.runs.schema import (
+    LARGEST_ARRAY,
+    LONGEST_LINE,
+    End,
+    Line,
+    ShardFacts,
+    array_limit,
+    facts_limit,
+    held,
+)
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
 from cnnvis.samples import Array, Samples
 
 JOURNAL = "journal.jsonl"
+
+ADVICE = "Whatever was done before is kept; --resume goes on once the disk takes it"
+
+_FOR_ALL = ("titles", "targets")
+
+ATTEMPTS = 3
+"""How many lines of a journal may be of one shard; checking each takes as long as reading it."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +87,9 @@ class Part:
 
     Parameters
     ----------
-    folder
-        Where they are; its files are looked at by `recovered`.
+    above, name
+        The folder that it lies in, open for as long as this is used, and its own folder there, which
+        is looked at by `recovered`.
     run
         What identifies the run and the part, so that no other's shard is taken for one of this.
     count, size
@@ -79,7 +102,8 @@ class Part:
 
     def __init__(
         self,
-        folder: Path,
+        above: Folder,
+        name: str,
         run: str,
         count: int,
         size: int,
@@ -87,14 +111,97 @@ class Part:
         facts: Mapping[str, Any] | None = None,
         disk: Disk = DISK,
     ) -> None:
-        self.folder, self.share = folder, share
+        self.share, self.path = share, above.path / name
         self.places = pieces_of(count, size)
         self.own = share.shards(len(self.places))
-        self.done: dict[int, dict[str, Any]] = {}  # the journal's lines, by shard
+        self.done: dict[int, Line] = {}  # the journal's lines, by shard
+        self._above, self._name = above, name
         self._run, self._count, self._size = run, count, size
         self._facts, self._disk = facts or {}, disk
-        self._finished: dict[str, Any] | None = None
-        self._like: Mapping[str, Any] | None = None  # what is known of a shard that has maps
+        self._finished: End | None = None
+        self._like: ShardFacts | None = None  # what is known of a shard that has maps
+
+    # The files
+
+    @contextmanager
+    def _folder(self, inner: str = "") -> Iterator[Folder]:
+        """Open the part's folder, or one that lies in it, and make it if it is not there."""
+        with self._disk.require_inner(self._above, self._name) as own:
+            if not inner:
+                yield own
+                return
+            with self._disk.require_inner(own, inner) as folder:
+                yield folder
+
+    def _put(self, name: str, data: bytes) -> None:
+        inner, _, last = name.rpartition("/")
+        with trouble_with(self.path / name, ADVICE), self._folder(inner) as folder:
+            self._disk.put(folder, last, data)
+
+    def _reading(self, name: str, most: int) -> BufferedReader:
+        """Open a file that was written, of no more than so many bytes."""
+        inner, _, last = name.rpartition("/")
+        with self._above.inner(self._name) as own:
+            if not inner:
+                return own.reading(last, most)
+            with own.inner(inner) as folder:
+                return folder.reading(last, most)
+
+    def _is_as_written(self, name: str, known: str, most: int) -> bool:
+        """Whether a file is there, and holds what was written."""
+        try:
+            with self._reading(name, most) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == known
+        except (OSError, Strange):
+            return False
+
+    def _bytes(self, number: int, name: str, most: int) -> bytes:
+        """Read a file of a shard.
+
+        Raises
+        ------
+        DiskError
+            If it does not hold any more what was written.
+        """
+        try:
+            with self._reading(name, most) as file:
+                found = all_of(file)
+        except (OSError, Strange):
+            found = b""
+        if digest(found) != self.done[number].files[name]:
+            raise self._changed(name)
+        return found
+
+    def _changed(self, name: str) -> DiskError:
+        return DiskError(
+            f"{str(self.path / name)!r} is not what was written; --resume computes that shard again"
+        )
+
+    def _facts_of(self, number: int) -> ShardFacts:
+        """What is known of a shard's images.
+
+        Raises
+        ------
+        DiskError
+            If it is not any more what was written.
+        """
+        name = _facts_name(number)
+        data = self._bytes(number, name, facts_limit(len(self.places[number])))
+        facts = read_facts(data, self.places[number])
+        if facts is None:
+            raise self._changed(name)
+        return facts
+
+    def _files_of(self, number: int, facts: ShardFacts) -> dict[str, int]:
+        """The files of a shard of which so much is known, and how long each may be."""
+        files = {_facts_name(number): facts_limit(len(self.places[number]))}
+        if (shape := facts.shape) is not None:
+            files[_maps_name(number, shape)] = array_limit(self._size, shape, 4)
+        if (label := facts.labels_of_positions) is not None:
+            size = np.dtype(label.dtype).itemsize
+            name = f"label/c.{number}{'.0' * len(label.shape)}"
+            files[name] = array_limit(self._size, label.shape, size)
+        return files
 
     # What is on the disk
 
@@ -103,67 +210,98 @@ class Part:
 
         Raises
         ------
+        Strange
+            If a folder, or the journal, is a link or something else that no run makes.
         DiskError
             If the disk refuses.
         """
-        self._disk.require_folder(self.folder)
-        journal = self.folder / JOURNAL
-        written = journal.read_bytes() if journal.is_file() else b""
-        lines = [
-            value for line in written.splitlines() if isinstance(value := unsealed(line), dict)
-        ]
-        with progress("checking what is there", len(lines)) as advance:
-            for line in lines:
-                if self._is_whole(line):
-                    self.done[line["shard"]] = line
-                advance(1)
-        last = lines[-1] if lines else {}
-        if len(self.done) == len(self.places) and self._is_end(last):
-            self._finished = last
-        kept = self._lines()
-        self._remove_all_but({name for line in kept for name in line["files"]})
-        if not journal.is_file() or written != b"".join(map(sealed, kept)):
-            self._disk.put(journal, b"".join(map(sealed, kept)))
+        with trouble_with(self.path, ADVICE), self._folder() as own:
+            with trouble_with(self.path / JOURNAL, what="read"):
+                is_settled = self._read_journal(own)
+            kept = b"".join(self._lines())
+            self._remove_all_but(own, {name for line in self._every() for name in line.files})
+            if not is_settled(kept):
+                self._disk.put(own, JOURNAL, kept)
         return self
 
-    def _is_whole(self, line: Mapping[str, Any]) -> bool:
+    def _read_journal(self, own: Folder) -> Callable[[bytes], bool]:
+        """Go through the journal; whether it is what it is to be can then be asked."""
+        if own.kind(JOURNAL) is None:
+            return lambda kept: False
+        last: Any = None
+        whole, attempts = hashlib.sha256(), Counter[int]()
+        with (
+            own.reading(JOURNAL, 2**63) as journal,
+            progress("checking what is there", len(self.own)) as advance,
+        ):
+            is_ours_alone = os.fstat(journal.fileno()).st_nlink == 1
+            while text := journal.readline(LONGEST_LINE):
+                whole.update(text)
+                if len(text) == LONGEST_LINE:  # nothing behind it is a line
+                    break
+                last = unsealed(text)
+                line = held(last, Line)
+                if line is None or line.shard in self.done or attempts[line.shard] == ATTEMPTS:
+                    continue
+                attempts[line.shard] += 1
+                if self._is_whole(line):
+                    self.done[line.shard] = line
+                    advance(1)
+        if len(self.done) == len(self.places) and self._is_end(end := held(last, End)):
+            self._finished = end
+        return lambda kept: is_ours_alone and whole.hexdigest() == digest(kept)
+
+    def _is_whole(self, line: Line) -> bool:
         """Whether the journal's line is of a shard of this run, and the shard as it says."""
-        number = line.get("shard")
-        if not isinstance(number, int) or number in self.done or number not in self.own:
+        if line.run != self._run or line.shard not in self.own:
             return False
-        if line.get("run") != self._run:
+        places, name = self.places[line.shard], _facts_name(line.shard)
+        if line.images != (places.start, places.stop) or name not in line.files:
             return False
-        (*chunks,) = (name for name in line["files"] if name != _facts_name(number))
-        found = [re.fullmatch(rf"(maps|label)/c\.{number}(\.0)*", name) for name in chunks]
-        arrays_of = [one[1] for one in found if one is not None]
-        is_its_own = len(line["files"]) > len(chunks) == len(arrays_of) == len(set(arrays_of))
-        return is_its_own and self._is_there(line)
-
-    def _is_end(self, line: Mapping[str, Any]) -> bool:
-        return line.get("run") == self._run and "shard" not in line and self._is_there(line)
-
-    def _is_there(self, line: Mapping[str, Any]) -> bool:
-        return all(self._bytes(name, known) is not None for name, known in line["files"].items())
-
-    def _bytes(self, name: str, known: str) -> bytes | None:
-        """A file's bytes if they are those that were written."""
         try:
-            found = (self.folder / name).read_bytes()
-        except OSError:
-            return None
-        return found if digest(found) == known else None
+            with self._reading(name, facts_limit(len(places))) as file:
+                data = all_of(file)
+        except (OSError, Strange):
+            return False
+        facts = read_facts(data, places)
+        if facts is None or digest(data) != line.files[name]:
+            return False
+        files = self._files_of(line.shard, facts)
+        reasons = {place: reason for place, (_, reason) in facts.failed.items()}
+        return (
+            reasons == line.failed
+            and files.keys() == line.files.keys()
+            and all(
+                self._is_as_written(name, line.files[name], most) for name, most in files.items()
+            )
+        )
 
-    def _remove_all_but(self, names: set[str]) -> None:
+    def _are_maps(self, number: int, shape: Sequence[int]) -> bool:
+        with self._reading(_maps_name(number, shape), LARGEST_ARRAY) as file:
+            return arrays.are_maps(file.read(arrays.HEAD), (self._size, *shape))
+
+    def _is_end(self, line: End | None) -> bool:
+        most = min(2**27 + 2**13 * self._count, LARGEST_ARRAY)
+        return (
+            line is not None
+            and line.run == self._run
+            and all(self._is_as_written(name, known, most) for name, known in line.files.items())
+        )
+
+    def _remove_all_but(self, own: Folder, names: set[str]) -> None:
         """Remove what is left of shards that did not get whole, and of files that did not."""
-        ours = ("shards", *arrays.NAMES, "zarr.json")
-        there = [
-            path
-            for path in sorted(self.folder.rglob("*"))
-            if path.is_file() or path.is_symlink()
-            if path.relative_to(self.folder).parts[0] in ours or path.name.startswith(TEMPORARY)
-        ]
-        stray = [path for path in there if path.relative_to(self.folder).as_posix() not in names]
-        self._disk.drop(stray)
+        others = [name for name in own.entries() if name.startswith(TEMPORARY)]
+        self._drop(own, [*others, *{"zarr.json"}.difference(names)])
+        for inner in ("shards", *arrays.NAMES):
+            if own.kind(inner) is not None:
+                with own.inner(inner) as folder:
+                    strays = [one for one in folder.entries() if f"{inner}/{one}" not in names]
+                    self._drop(folder, strays)
+
+    def _drop(self, folder: Folder, names: Iterable[str]) -> None:
+        """Remove what has these names, but for folders, which no run made."""
+        there = [name for name in names if folder.kind(name) not in (None, "a folder")]
+        self._disk.drop(folder, there)
 
     # What comes to it
 
@@ -177,8 +315,8 @@ class Part:
         Stopped
             Between two shards, if somebody asked for it.
         """
-        there = (json.loads(self._file(number, _facts_name(number))) for number in self.done)
-        self._like = next((one for one in there if one["shape"] is not None), None)
+        there = map(self._facts_of, self.done)
+        self._like = next((one for one in there if one.shape is not None), None)
         missing = [self.places[number] for number in self.own if number not in self.done]
         with closing(read_ahead(samples, missing)) as coming:
             for number in self.own:
@@ -192,10 +330,25 @@ class Part:
         self.finish()
 
     def write(self, number: int, piece: Piece, samples: Samples) -> None:
-        """Put a shard on the disk, and then its line into the journal."""
+        """Put a shard on the disk, and then its line into the journal.
+
+        Raises
+        ------
+        UserError
+            If it does not fit to the shards before it, or is too large.
+        DiskError
+            If the disk refuses.
+        """
         facts, maps = _facts(piece, samples)
-        self._require_like(facts)
-        files = {_facts_name(number): plain(facts) + b"\n"}
+        written = plain(facts) + b"\n"
+        known = read_facts(written, piece.places)
+        if known is None:
+            raise UserError(
+                "a run folder does not keep what came of the images from place "
+                f"{piece.places.start} on: it has to be numbers and text, as many as there are maps"
+            )
+        self._require_like(known)
+        files = {_facts_name(number): written}
         if maps is not None:
             # Where an image failed, there is NaN.
             rows = np.full((self._size, *maps.shape[1:]), np.nan, np.float32)
@@ -211,33 +364,46 @@ class Part:
             rows[: len(labels)] = labels
             name, data = arrays.encoded_labels(rows, number)
             files[name] = data
+        for name, data in files.items():
+            is_facts = name == _facts_name(number)
+            if len(data) > (facts_limit(len(piece.places)) if is_facts else LARGEST_ARRAY):
+                raise UserError(
+                    f"a shard of {self._size} images takes {len(data)} bytes for {name}, which is "
+                    "more than a run folder keeps: name a smaller --shard-size"
+                )
         self.put(number, files, {str(place): one.reason for place, one in piece.failed.items()})
 
-    def _require_like(self, facts: Mapping[str, Any]) -> None:
+    def _require_like(self, facts: ShardFacts) -> None:
         """Refuse maps that do not fit into one array with those before them."""
-        if facts["shape"] is None:
+        if facts.shape is None:
             return
         self._like = like = self._like or facts
-        if [*like["shape"]] != [*facts["shape"]] or [*like["axes"]] != [*facts["axes"]]:
+        if (like.shape, like.axes) != (facts.shape, facts.axes):
             raise UserError(
-                f"a run folder keeps maps of one shape, and here there are maps of {facts['shape']} "
-                f"and of {like['shape']}"
+                f"a run folder keeps maps of one shape, and here there are maps of {facts.shape} "
+                f"and of {like.shape}"
+            )
+        if any(bool(getattr(like, one)) != bool(getattr(facts, one)) for one in _FOR_ALL):
+            raise UserError(
+                "a run folder keeps titles and targets for all maps or for none, and here some have "
+                "them"
             )
 
     def put(self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]) -> None:
-        """Put a shard's files on the disk, and then its line into the journal."""
+        """Put a shard's files on the disk, and then its line into the journal.
+
+        Raises
+        ------
+        DiskError
+            If the disk refuses.
+        """
         for name, data in files.items():
-            path = self.folder / name
-            self._disk.require_folder(path.parent)
-            self._disk.put(path, data)
-        line = {
-            "run": self._run,
-            "shard": number,
-            "images": [self.places[number].start, self.places[number].stop],
-            "files": {name: digest(data) for name, data in files.items()},
-            "failed": dict(failed),
-        }
-        self._disk.append(self.folder / JOURNAL, sealed(line))
+            self._put(name, data)
+        places = self.places[number]
+        digests = {name: digest(data) for name, data in files.items()}
+        line = Line(self._run, number, (places.start, places.stop), digests, dict(failed))
+        with trouble_with(self.path / JOURNAL, ADVICE), self._folder() as own:
+            self._disk.append(own, JOURNAL, _sealed(line))
         self.done[number] = line
 
     def files(self, number: int) -> dict[str, bytes]:
@@ -248,49 +414,56 @@ class Part:
         DiskError
             If they are not any more what was written.
         """
-        return {name: self._file(number, name) for name in self.done[number]["files"]}
-
-    def _file(self, number: int, name: str) -> bytes:
-        data = self._bytes(name, self.done[number]["files"][name])
-        if data is None:
-            raise DiskError(
-                f"{str(self.folder / name)!r} is not what was written; --resume computes that "
-                "shard again"
-            )
-        return data
+        files = self._files_of(number, self._facts_of(number))
+        return {name: self._bytes(number, name, most) for name, most in files.items()}
 
     def read(self, number: int, samples: Samples) -> Piece:
         """A shard from the disk; its images are read if somebody looks at them.
 
         Raises
         ------
+        UserError
+            If it does not fit to the shards before it.
         DiskError
             If its files are not any more what was written.
         """
-        held = self.files(number)
-        import msgspec
-
-        facts = json.loads(held[_facts_name(number)])
+        facts = self._facts_of(number)
+        self._require_like(facts)
         places = self.places[number]
-        failed = {int(place): Failure(*one) for place, one in facts["failed"].items()}
+        failed = {int(place): Failure(*one) for place, one in facts.failed.items()}
         found = None
-        if facts["shape"] is not None:
-            name = next(name for name in held if name.startswith("maps/"))
-            rows = arrays.decoded_maps(held[name], name, (self._size, *facts["shape"]))
+        if facts.shape is not None:
             good = [place for place in places if place not in failed]
+            rows = self._maps(number, facts)
             found = Explanation(
                 rows[[place - places.start for place in good]],
                 samples.picked(good),
-                tuple(facts["axes"]),
-                tuple(facts["titles"]),
-                msgspec.convert(facts["targets"], tuple[Target, ...]),
-                facts["signed"],
-                facts["are_inputs"],
-                notes=tuple(facts["notes of the result"]),
-                measures=facts.get("measures", {}),
-                predictions=facts.get("prediction"),
+                tuple(facts.axes),
+                tuple(facts.titles),
+                tuple(facts.targets),
+                facts.signed,
+                facts.are_inputs,
+                notes=tuple(facts.result_notes),
+                measures={name: np.array(one) for name, one in facts.measures.items()},
+                predictions=None if facts.prediction is None else np.array(facts.prediction),
             )
-        return Piece(places, found, failed, tuple(facts["notes"]), tuple(facts["blank"]))
+        return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank))
+
+    def _maps(self, number: int, facts: ShardFacts) -> Array:
+        assert facts.shape is not None
+        shape = (self._size, *facts.shape)
+        name, most = _maps_name(number, facts.shape), array_limit(self._size, facts.shape, 4)
+        if 4 * math.prod(shape) > available_memory():
+            raise DiskError(
+                f"{str(self.path / name)!r} holds maps of {facts.shape}, which do not fit into "
+                "memory"
+            )
+        try:
+            return arrays.decoded_maps(self._bytes(number, name, most), name, shape)
+        except ValueError as error:
+            raise DiskError(
+                f"{str(self.path / name)!r} is not what was written: {error}"
+            ) from error
 
     @property
     def missing(self) -> list[int]:
@@ -298,31 +471,61 @@ class Part:
         return [number for number in self.own if number not in self.done]
 
     def finish(self) -> None:
-        """Once all shards are there: write what is known of all images together."""
+        """Once all shards are there: write what is known of all images together.
+
+        Raises
+        ------
+        UserError
+            If the shards do not fit together.
+        DiskError
+            If the disk refuses, or a shard is not any more what was written.
+        """
         if len(self.done) < len(self.places) or self._finished is not None:
             return
-        every = (
-            json.loads(self._file(number, _facts_name(number))) for number in sorted(self.done)
-        )
-        files = arrays.of_all(every, self._count, self._size, self._facts)
+        every = map(self._facts_of, sorted(self.done))
+        try:
+            files = arrays.of_all(every, self._count, self._size, self._facts)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UserError(
+                f"the shards in {str(self.path)!r} do not fit together: {error}"
+            ) from error
         if files is None:  # there is not one map
             return
         for name, data in files.items():
-            self._disk.require_folder((self.folder / name).parent)
-            self._disk.put(self.folder / name, data)
-        end = {"run": self._run, "files": {name: digest(data) for name, data in files.items()}}
-        self._finished = end
+            self._put(name, data)
+        digests = {name: digest(data) for name, data in files.items()}
+        self._finished = End(self._run, digests)
         # Shards that were computed again stand behind others; whoever compares sees no difference.
-        self._disk.put(self.folder / JOURNAL, b"".join(map(sealed, self._lines())))
+        self._put(JOURNAL, b"".join(self._lines()))
 
-    def _lines(self) -> list[Mapping[str, Any]]:
-        """The journal as it is to be: the shards in order, and the end if it is reached."""
-        lines: list[Mapping[str, Any]] = [self.done[number] for number in sorted(self.done)]
+    def _every(self) -> list[Line | End]:
+        """The lines of the journal as it is to be: the shards in order, and the end if it is reached."""
+        lines: list[Line | End] = [self.done[number] for number in sorted(self.done)]
         return lines if self._finished is None else [*lines, self._finished]
+
+    def _lines(self) -> Iterator[bytes]:
+        return map(_sealed, self._every())
+
+
+def _sealed(line: Line | End) -> bytes:
+    return sealed(msgspec.to_builtins(line))
+
+
+def read_facts(data: bytes, places: range) -> ShardFacts | None:
+    """What is known of a shard's images, as it stands in its file; None if that cannot be."""
+    try:
+        found: ShardFacts | None = held(json.loads(data), ShardFacts)
+    except (ValueError, RecursionError):
+        return None
+    return found if found is not None and found.fits(places) else None
 
 
 def _facts_name(number: int) -> str:
     return f"shards/{number}.json"
+
+
+def _maps_name(number: int, shape: Sequence[int]) -> str:
+    return f"maps/c.{number}{'.0' * len(shape)}"
 
 
 def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None]:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnvis.runs.disk import Disk
+from cnnvis.disk import Disk, Folder
 
 
 class Crash(BaseException):
     """The power fails."""
 
 
-STEPS = ("create", "reopen", "write", "flush", "close", "rename", "remove", "make", "flush_folder")
+STEPS = (
+    *("create", "reopen", "write", "flush", "close"),
+    *("rename", "link", "remove", "make", "flush_folder"),
+)
 
 
 class Quick(Disk):
@@ -26,7 +29,7 @@ class Quick(Disk):
     def flush(self, handle: int) -> None:
         pass
 
-    def flush_folder(self, folder: Path) -> None:
+    def flush_folder(self, folder: Folder) -> None:
         pass
 
 
@@ -95,16 +98,16 @@ class Losing(Counting):
             self.is_dead = True
             raise Crash(moment)
 
-    def create(self, path: Path) -> int:
+    def create(self, folder: Folder, name: str) -> int:
         self._require_power()
-        handle = super().create(path)
-        self.handles[handle] = self.names[path] = Bytes()
+        handle = super().create(folder, name)
+        self.handles[handle] = self.names[folder.path / name] = Bytes()
         return handle
 
-    def reopen(self, path: Path) -> int:
+    def reopen(self, folder: Folder, name: str) -> int:
         self._require_power()
-        handle = super().reopen(path)
-        self.handles[handle] = self.names[path]
+        handle = super().reopen(folder, name)
+        self.handles[handle] = self.names[folder.path / name]
         return handle
 
     def write(self, handle: int, data: bytes) -> None:
@@ -124,34 +127,35 @@ class Losing(Counting):
         os.close(handle)
         self.handles.pop(handle)
 
-    def rename(self, old: Path, new: Path) -> None:
+    def rename(self, folder: Folder, old: str, new: str) -> None:
         self._require_power()
         self.reached("before rename")
-        old.replace(new)
-        self.names[new] = self.names.pop(old)
+        Disk.rename(self, folder, old, new)
+        self.names[folder.path / new] = self.names.pop(folder.path / old)
         self.reached("after rename")
 
-    def remove(self, path: Path) -> None:
+    def remove(self, folder: Folder, name: str) -> None:
         self._require_power()
         self.reached("before remove")
-        path.unlink()
-        del self.names[path]
+        Disk.remove(self, folder, name)
+        del self.names[folder.path / name]
         self.reached("after remove")
 
-    def make(self, folder: Path) -> None:
+    def make(self, folder: Folder, name: str) -> None:
         self._require_power()
         self.reached("before make")
-        folder.mkdir()
-        self.folders.add(folder)
+        Disk.make(self, folder, name)
+        self.folders.add(folder.path / name)
         self.reached("after make")
 
-    def flush_folder(self, folder: Path) -> None:
+    def flush_folder(self, folder: Folder) -> None:
         self._require_power()
         self.reached("before flush_folder")
-        for path in [path for path in self.flushed_names if path.parent == folder]:
+        own = folder.path
+        for path in [path for path in self.flushed_names if path.parent == own]:
             del self.flushed_names[path]
-        self.flushed_names |= {p: held for p, held in self.names.items() if p.parent == folder}
-        self.flushed_folders |= {one for one in self.folders if one.parent == folder}
+        self.flushed_names |= {p: held for p, held in self.names.items() if p.parent == own}
+        self.flushed_folders |= {one for one in self.folders if one.parent == own}
         self.reached("after flush_folder")
 
     def _require_power(self) -> None:

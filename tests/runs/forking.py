@@ -1,12 +1,14 @@
 """Imports TensorFlow once, and then runs each command that it is told in a process of its own.
 
-Reads lines of JSON: the words of a command and the file that takes what it says; answers each with
-the process's id, and with its exit status once that has ended.
+Reads lines of JSON, see `servers.Server.start`; answers each with the process's id, and with its exit
+status once that has ended.
 """
 
+import ctypes
 import json
 import os
 import sys
+import tempfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
@@ -15,13 +17,22 @@ import keras  # noqa: F401
 import tensorflow  # noqa: F401
 
 for line in sys.stdin:
-    words, said = json.loads(line)
+    told = json.loads(line)
     child = os.fork()
     if child == 0:
-        file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(file, stream)
-        sys.argv = ["cnnvis", *words]
+        os.environ |= told["environment"]
+        tempfile.tempdir = None
+        os.chdir(told["folder"])
+        for name, streams in (("said", (1, 2)), ("out", (1,))):
+            if told[name]:
+                file = os.open(told[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                for stream in streams:
+                    os.dup2(file, stream)
+                os.close(file)
+        if told["refusing"]:
+            root, at, number, report = told["refusing"]
+            ctypes.CDLL(None).refuse_at(root.encode(), at, number, report.encode())
+        sys.argv = ["cnnvis", *told["words"]]
         from cnnvis.cli import entry
 
         entry()

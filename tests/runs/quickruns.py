@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from disks import Quick
 
+from cnnvis.disk import Disk
 from cnnvis.explaining import Subject
 from cnnvis.explanation import Explanation, Target
 from cnnvis.pieces import Failure, Piece, Read, finite
 from cnnvis.plugin import Plugin
 from cnnvis.runs import folder as folders
 from cnnvis.runs import merging
-from cnnvis.runs.disk import Disk
 from cnnvis.runs.folder import Into, kept_in
 from cnnvis.samples import Samples
 

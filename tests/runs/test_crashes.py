@@ -11,6 +11,7 @@ from disks import Counting, Crash, Full, Losing, Quick
 from quickruns import Runs, bytes_of
 
 import cnnvis
+from cnnvis.disk import Folder
 from cnnvis.runs.merging import merge
 from cnnvis.runs.part import JOURNAL
 
@@ -51,14 +52,15 @@ def test_the_disk_of_these_tests_loses_what_was_not_flushed(tmp_path: Path) -> N
         root = tmp_path / f"{flush}{flush_folder}"
         root.mkdir()
         disk = Losing(root)
-        handle = disk.create(root / "temporary")
-        disk.write(handle, b"whole")
-        if flush:
-            disk.flush(handle)
-        disk.close(handle)
-        disk.rename(root / "temporary", root / "file")
-        if flush_folder:
-            disk.flush_folder(root)
+        with Folder.opened(root) as folder:
+            handle = disk.create(folder, "temporary")
+            disk.write(handle, b"whole")
+            if flush:
+                disk.flush(handle)
+            disk.close(handle)
+            disk.rename(folder, "temporary", "file")
+            if flush_folder:
+                disk.flush_folder(folder)
         disk.lose("flushed", "flushed", random.Random(0))
         assert bytes_of(root).get("file") == left
 

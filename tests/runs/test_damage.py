@@ -12,6 +12,8 @@ import pytest
 from quickruns import SIZE, Runs, bytes_of
 
 import cnnvis
+from cnnvis.disk import DISK, Folder
+from cnnvis.runs.folder import manifest_in, part_of
 
 
 def _flip(data: bytes, rng: random.Random) -> bytes:
@@ -169,13 +171,10 @@ def test_a_shard_that_changes_while_it_is_used_is_not_believed(
     path = tmp_path / "whole"
     read = runs.run(path)
     assert len(read) == -(-14 // SIZE) and runs.computed == []
-    from cnnvis.runs.folder import part_of, read_manifest
-
-    facts = read_manifest(path)
-    assert facts is not None
-    from cnnvis.runs.disk import DISK
-
-    part = part_of(path, facts, "1-made", 0, DISK).recovered()
-    (path / "1-made" / "shards" / "0.json").write_text(json.dumps({"failed": {}}))
-    with pytest.raises(cnnvis.DiskError, match="is not what was written"):
-        part.files(0)
+    with Folder.opened(path) as folder:
+        facts = manifest_in(folder)
+        assert facts is not None
+        part = part_of(folder, facts, "1-made", 0, DISK).recovered()
+        (path / "1-made" / "shards" / "0.json").write_text(json.dumps({"failed": {}}))
+        with pytest.raises(cnnvis.DiskError, match="is not what was written"):
+            part.files(0)

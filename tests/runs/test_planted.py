@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 
 CRASH = "test_crashes.py::test_a_crash_at_each_step"
 DAMAGE = "test_damage.py"
+HOSTILE = "test_strangers_folders.py"
 
 RECOVERS = "test_crashes.py::test_a_line_behind_a_torn_one_counts"
 
@@ -38,39 +39,58 @@ class Fault:
 
 FAULTS = [
     Fault(
-        "a shard's files are not flushed", "runs/disk.py",
-        "                    self.write(handle, data)\n                    self.flush(handle)\n",
-        "                    self.write(handle, data)\n", CRASH,
+        "a shard's files are not flushed", "disk.py",
+        "                self.flush(handle)\n            finally:\n                self.close(handle)\n"
+        "            if place is None:\n",
+        "                pass\n            finally:\n                self.close(handle)\n"
+        "            if place is None:\n", CRASH,
     ),
     Fault(
-        "a file is renamed before it is flushed", "runs/disk.py",
-        "                    self.flush(handle)\n                finally:\n                    self.close(handle)\n"
-        "                self.rename(temporary, path)\n",
-        "                    self.rename(temporary, path)\n                    self.flush(handle)\n"
-        "                finally:\n                    self.close(handle)\n", CRASH,
+        "a file is renamed before it is flushed", "disk.py",
+        "                self.flush(handle)\n            finally:\n                self.close(handle)\n"
+        "            if place is None:\n                self.rename(folder, temporary, name)\n",
+        "                self.rename(folder, temporary, name)\n                self.flush(handle)\n"
+        "            finally:\n                self.close(handle)\n"
+        "            if place is None:\n                pass\n", CRASH,
     ),
     Fault(
-        "files are written under their own names", "runs/disk.py",
-        "path.with_name(TEMPORARY + path.name)", "path", CRASH,
+        "files are written under their own names", "disk.py",
+        'temporary = f"{TEMPORARY}{os.urandom(6).hex()}-{stem[:40]}{suffix}"',
+        "temporary = name\n        with suppress(OSError):\n            self.remove(folder, name)", CRASH,
     ),
     Fault(
-        "a renamed file's folder is not flushed", "runs/disk.py",
-        "                self.rename(temporary, path)\n                self.flush_folder(path.parent)\n",
-        "                self.rename(temporary, path)\n", CRASH,
+        "a renamed file's folder is not flushed", "disk.py",
+        "                place(temporary)\n            self.flush_folder(folder)\n",
+        "                place(temporary)\n", CRASH,
     ),
     Fault(
-        "a new folder's folder is not flushed", "runs/disk.py",
-        "                    self.make(one)\n                    self.flush_folder(one.parent)\n",
-        "                    self.make(one)\n", CRASH,
+        "a new folder's folder is not flushed", "disk.py",
+        "            self.make(folder, name)\n            self.flush_folder(folder)\n",
+        "            self.make(folder, name)\n", CRASH,
     ),
     Fault(
-        "the journal is not flushed", "runs/disk.py",
-        "                self.write(handle, data)\n                self.flush(handle)\n",
-        "                self.write(handle, data)\n", CRASH,
+        "the journal is not flushed", "disk.py",
+        "            self.write(handle, data)\n            self.flush(handle)\n",
+        "            self.write(handle, data)\n", CRASH,
     ),
     Fault(
         "a shard's checksum is not looked at", "runs/part.py",
-        "return found if digest(found) == known else None", "return found", DAMAGE,
+        'return hashlib.file_digest(file, "sha256").hexdigest() == known', "return True", DAMAGE,
+    ),
+    Fault(
+        "a folder that is a link is followed", "disk.py",
+        "        flags = os.O_RDONLY | _FOLDER | _AS_IT_IS\n", "        flags = os.O_RDONLY | _FOLDER\n",
+        f"{HOSTILE}::test_a_folder_that_becomes_a_link_is_not_followed",
+    ),
+    Fault(
+        "a file that is a link is followed", "disk.py",
+        "flags | _AS_IT_IS | _AT_ONCE, 0o666", "flags | _AT_ONCE, 0o666",
+        f"{HOSTILE}::test_a_file_that_becomes_a_link_is_not_followed",
+    ),
+    Fault(
+        "a manifest is not held against what a run writes", "runs/folder.py",
+        "    if facts is None:\n        raise UserError(\n            f\"{str(path / MANIFEST)!r} holds",
+        "    if False:\n        raise UserError(\n            f\"{str(path / MANIFEST)!r} holds", HOSTILE,
     ),
     Fault(
         "a line's checksum is not looked at", "runs/seals.py",
@@ -78,16 +98,16 @@ FAULTS = [
     ),
     Fault(
         "a torn journal is written on", "runs/part.py",
-        'if not journal.is_file() or written != b"".join(map(sealed, kept)):',
-        "if not journal.is_file():", RECOVERS,
+        "            if not is_settled(kept):\n", "            if own.kind(JOURNAL) is None:\n", RECOVERS,
     ),
     Fault(
         "what is left of other shards stays", "runs/part.py",
-        "        self._disk.drop(stray)\n", "", DAMAGE,
+        "        self._disk.drop(folder, there)\n", "", DAMAGE,
     ),
     Fault(
         "another run's shards are taken", "runs/part.py",
-        '        if line.get("run") != self._run:\n            return False\n', "", DAMAGE,
+        "if line.run != self._run or line.shard not in self.own:", "if line.shard not in self.own:",
+        DAMAGE,
     ),
     Fault(
         "an image that failed has zeros", "runs/part.py",

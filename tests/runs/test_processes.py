@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import random
@@ -19,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from quickruns import bytes_of
+from servers import Server
 
+from cnnvis.disk import Folder
 from cnnvis.errors import UserError
 from cnnvis.runs.locks import locked
-
-HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and POSIX signals")
 
@@ -38,41 +37,6 @@ def slow(model, samples, *, seconds: float = 0.3) -> cnnvis.Explanation:
     time.sleep(seconds)
     return cnnvis.Explanation(model.input_gradient(samples.x), samples)
 '''
-
-
-class Server:
-    """Runs the command line in processes that need not import TensorFlow."""
-
-    def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, HERE / "forking.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, cwd=folder,
-        )  # fmt: skip
-        self.said = folder / "said.txt"
-
-    def start(self, *words: object) -> int:
-        """Start a command; the process's id."""
-        self.said.unlink(missing_ok=True)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(
-            json.dumps([[*map(str, words)], str(self.said)]), file=self._process.stdin, flush=True
-        )
-        return int(self._process.stdout.readline())
-
-    def ended(self) -> tuple[int, str]:
-        """Wait for the command: its exit code, and what it said."""
-        assert self._process.stdout is not None
-        code = int(self._process.stdout.readline())
-        return code, self.said.read_text() if self.said.exists() else ""
-
-    def run(self, *words: object) -> tuple[int, str]:
-        self.start(*words)
-        return self.ended()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +146,11 @@ def test_two_runs_into_one_folder(
     into = folder / "shared"
     process = server.start(*_slow(into, "--seconds", 0.3))
     _wait_for(into / "1-slow" / "journal.jsonl", 1)
-    with pytest.raises(UserError, match=rf"another run \(process {process}\)"), locked(into):
+    with (
+        Folder.opened(into) as there,
+        pytest.raises(UserError, match=rf"another run \(process {process}\)"),
+        locked(there),
+    ):
         pass
     code, said = server.ended()
     assert code == 0, said

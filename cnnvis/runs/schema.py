@@ -1,0 +1,191 @@
+"""What stands in the files of a run folder, and how much at most: they may come from a stranger."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from cnnvis.compiling import Compile
+from cnnvis.errors import UserError
+from cnnvis.explanation import Target
+from cnnvis.files import is_deeper
+from cnnvis.pieces import Kind
+from cnnvis.runs import arrays
+
+MOST_SHARDS = 10**6
+MOST_IN_A_SHARD = 10**6
+LONGEST_MANIFEST = 2**26
+"""Bytes; most of them say which images were chosen."""
+
+LONGEST_LINE = 2**26
+LARGEST_ARRAY = 2**32
+"""Bytes of a shard's file of maps or labels."""
+
+_DEEPEST = 20
+
+Hex = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Length = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Word = Annotated[str, Meta(max_length=10_000)]
+Shape = Annotated[list[Length], Meta(max_length=32)]
+
+FileName = Annotated[
+    str, Meta(max_length=100, pattern=rf"^(zarr\.json|(shards|{'|'.join(arrays.NAMES)})/[a-z0-9][a-z0-9.]*)$")
+]  # fmt: skip
+
+
+class TechniqueFacts(Struct):
+    """Which technique, with which options, and which code that is."""
+
+    technique: Word
+    options: dict[str, Any]
+    distribution: Word | None
+    version: Word | None
+    source: Word | None
+
+
+class DataFacts(Struct):
+    """Which data, and how many."""
+
+    file: Word | None
+    sha256: Hex
+    count: Count
+    shapes: dict[str, list[int]]
+
+
+class Computed(Struct):
+    """How it is computed."""
+
+    compile: Compile
+    batch_size: Annotated[int, Meta(ge=1, le=2**31)]
+    shard_size: Annotated[int, Meta(ge=1, le=MOST_IN_A_SHARD)]
+    threads: Annotated[int, Meta(ge=0, le=2**31)] | None
+    mixed_precision: bool
+
+
+class Manifest(Struct):
+    """A manifest; see `cnnvis.runs.manifest`."""
+
+    versions: dict[str, Word]
+    techniques: Annotated[list[TechniqueFacts], Meta(min_length=1, max_length=1000)]
+    model: dict[str, Any]
+    data: DataFacts
+    images: list[tuple[Count, Count]]
+    inputs: Annotated[list[Word], Meta(max_length=1000)]
+    reading: dict[str, Any]
+    class_names: list[Word] | None
+    part: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,8}/[1-9][0-9]{0,8}$")]
+    computed: Computed
+
+
+class Line(Struct, forbid_unknown_fields=True):
+    """A shard's line in a journal."""
+
+    run: Hex
+    shard: Length
+    images: tuple[Count, Count]
+    files: Annotated[dict[FileName, Hex], Meta(max_length=3)]
+    failed: dict[Annotated[str, Meta(pattern="^[0-9]{1,16}$")], Word]
+
+
+class End(Struct, forbid_unknown_fields=True):
+    """The line in a journal behind those of all shards."""
+
+    run: Hex
+    files: Annotated[dict[FileName, Hex], Meta(max_length=100)]
+
+
+class LabelArray(Struct):
+    """The labels of an image's positions, as the array has them."""
+
+    shape: Shape
+    dtype: Annotated[str, Meta(pattern="^(bool|(u?int|float)(8|16|32|64))$")]
+
+
+class ShardFacts(Struct):
+    """What is known of a shard's images beside their maps; lists of as many as there are maps."""
+
+    index: list[Whole]
+    label: list[Any] | None
+    failed: dict[Annotated[str, Meta(pattern="^[0-9]{1,16}$")], tuple[Kind, Word]]
+    notes: list[str]
+    blank: list[str]
+    shape: Shape | None
+    axes: list[Word]
+    titles: list[str]
+    targets: list[Target]
+    signed: bool | None
+    are_inputs: bool
+    result_notes: list[str] = field(name="notes of the result")
+    measures: dict[str, list[float]]
+    prediction: list[Whole] | None = None
+    labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
+
+    def fits(self, places: range) -> bool:
+        """Whether all is of as many images as it has to be."""
+        failed = {int(place) for place in self.failed}
+        good = len(places) - len(failed)
+        has_maps = self.shape is not None
+        return (
+            failed <= {*places}
+            and has_maps == (good > 0)
+            and len(self.index) == len(places)
+            and (self.label is None or _are_labels(self.label, len(places)))
+            and len(self.titles) in (0, good)
+            and len(self.targets) in (0, good)
+            and all(len(one) == good for one in self.measures.values())
+            and (self.prediction is None or len(self.prediction) == good)
+            and len(self.axes) == len(self.shape or ())
+            and all(_is_whole(unit) for target in self.targets for unit in target.filters)
+        )
+
+
+def _are_labels(labels: list[Any], count: int) -> bool:
+    """Whether these are so many numbers, or lists of equally many."""
+    rows = labels if labels and isinstance(labels[0], list) else [labels]
+    return (
+        len(labels) == count
+        and all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows)
+        and all(isinstance(one, float) or _is_whole(one) for row in rows for one in row)
+    )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
+
+
+def held(value: Any, kind: type[Any]) -> Any:
+    """A plain value as what it has to be; None if it is nothing of the kind."""
+    try:
+        return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
+    except (msgspec.ValidationError, OverflowError, RecursionError):
+        return None
+
+
+def facts_limit(images: int) -> int:
+    """How many bytes there may be at most about so many images."""
+    return min(2**20 + 2**16 * images, 2**26)
+
+
+def array_limit(rows: int, shape: list[int], size: int) -> int:
+    """How many bytes a file of so many rows may have, packed or not; each element of `size`."""
+    return min(rows * math.prod(shape) * size * 33 // 32 + 2**12, LARGEST_ARRAY)
+
+
+def require_shards(count: int, size: int) -> None:
+    """Refuse more shards than a run folder has.
+
+    Raises
+    ------
+    UserError
+        If there are.
+    """
+    if -(-count // size) > MOST_SHARDS:
+        raise UserError(
+            f"{count} images in shards of {size} are more than {MOST_SHARDS} shards: name a larger "
+            "--shard-size"
+        )
