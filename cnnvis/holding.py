@@ -326,11 +326,17 @@ _holding: ContextVar[Mapping[Path, Held]] = ContextVar("holding", default={})  #
 def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
     """Hold a file or folder while a plugin reads it: `held` gives it to the plugin.
 
+    One that is held already stays what it is.
+
     Parameters
     ----------
     is_copied
         Whether a file is read from a copy, which is deleted at the end.
     """
+    known = _holding.get().get(path)
+    if known is not None:
+        yield known
+        return
     one: Held = HeldFolder(path) if path.is_dir() else HeldFile(path, is_copied=is_copied)
     before = _holding.set({**_holding.get(), path: one})
     try:

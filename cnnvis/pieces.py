@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnvis.errors import ChangedError, DiskError, UserError
 from cnnvis.explanation import Explanation
+from cnnvis.holding import HeldFile
 from cnnvis.samples import Samples
 
 Kind = Literal["unreadable", "not finite", "no map"]
@@ -112,28 +113,39 @@ def _require_unchanged(samples: Samples) -> None:
 
 
 def _read_each(samples: Samples, places: range) -> Read:
+    read: list[Samples] = []
+    failed: dict[int, Failure] = {}
+    first = _read_halves(samples, places, read, failed)
+    if not read and first is not None and not isinstance(first, UserError | OSError | ValueError):
+        raise first  # no damage, but a mistake in whatever reads
+    if len(read) == 1 and not failed:
+        return Read(places, read[0])
+    return Read(places, Samples.joined(read) if read else None, failed)
+
+
+def _read_halves(
+    samples: Samples, places: range, read: list[Samples], failed: dict[int, Failure]
+) -> Exception | None:
+    """Read samples, or else each half of them: few that are damaged cost few further reads.
+
+    Gives what was raised for all of them together, if anything was.
+    """
     try:
-        return Read(places, samples[places.start : places.stop])
+        read.append(samples[places.start : places.stop])
     except (MemoryError, ChangedError):
         raise
     except Exception as error:  # whatever a reader's library raises at damaged bytes
         _require_there(samples, error)
-        first = error
-    read: list[Samples] = []
-    failed: dict[int, Failure] = {}
-    for place in places:
-        try:
-            read.append(samples[[place]])
-        except (MemoryError, ChangedError):
-            raise
-        except Exception as error:
-            _require_there(samples, error)
+        if len(places) == 1:
             # Some name an object by its address, which is another one in every process.
             reason = re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", str(error)) or type(error).__name__
-            failed[place] = Failure("unreadable", reason)
-    if not read and not isinstance(first, UserError | OSError | ValueError):
-        raise first  # no damage, but a mistake in whatever reads
-    return Read(places, Samples.joined(read) if read else None, failed)
+            failed[places.start] = Failure("unreadable", reason)
+        else:
+            middle = len(places) // 2
+            for half in (places[:middle], places[middle:]):
+                _read_halves(samples, half, read, failed)
+        return error
+    return None
 
 
 _GONE = {
@@ -146,7 +158,8 @@ _GONE = {
 def _require_there(samples: Samples, error: BaseException) -> None:
     path = samples.path
     cause: BaseException | None = error
-    gone = path is not None and not path.exists()
+    # A file that is held open is read on without its name.
+    gone = path is not None and not isinstance(samples.held, HeldFile) and not path.exists()
     while cause is not None and not gone:
         gone = isinstance(cause, OSError) and cause.errno in _GONE
         cause = cause.__cause__ or cause.__context__

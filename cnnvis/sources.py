@@ -115,15 +115,10 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
         if name in LACKING and name not in known:
             raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
     with progress(f"loading {path.name}"), holding(path, is_copied=True) as held:
-        try:
-            if plugin.begin is not None and not given.get("trust_model"):
-                plugin.begin(path)
-            keras()
-            loaded = plugin(path, **checked(plugin, given))
-        except UserError as error:
-            if error.found:
-                error.found = {**error.found, "sha256": held.sha256()}
-            raise
+        if plugin.begin is not None and not given.get("trust_model"):
+            plugin.begin(path)
+        keras()
+        loaded = plugin(path, **checked(plugin, given))
         model = Model(loaded, path=path, sha256=held.sha256(), **target)
     model.loading = given
     return model

@@ -28,6 +28,8 @@ _LONGEST_HEADER = 10_000  # Characters, as NumPy has it
 _MOST_ARRAYS = 10_000
 _SMALL = 2**28  # Bytes that an archive may unpack to however small it is.
 _RATIO = 100  # How many times its size a larger one may unpack to.
+_CHECKED = 2**28  # Bytes of an archive that are held against their checksums as it is opened.
+_PIECE = 2**20
 _LONGEST_EMPTY = 10_000_000  # Rows that an array without elements can claim to have.
 _DAMAGES = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, SyntaxError, OverflowError),
@@ -158,6 +160,7 @@ def _arrays(path: Path, source: Held, file: IO[bytes], size: int) -> dict[str, S
         members = archive.infolist()
         _require_bounded(members, size)
         found = {}
+        left = _CHECKED
         for one in members:
             if not one.filename.endswith(".npy"):
                 continue
@@ -165,6 +168,10 @@ def _arrays(path: Path, source: Held, file: IO[bytes], size: int) -> dict[str, S
             with archive.open(one) as opened:
                 start = 0 if is_packed else _place(file, one)
                 array = _array(path, source, one.filename, opened, one.file_size, start, is_packed)
+                left -= one.file_size
+                if not is_packed and left >= 0:  # what is packed is checked when it is unpacked
+                    while opened.read(_PIECE):
+                        pass
             found[one.filename.removesuffix(".npy")] = array
     return found
 

@@ -183,14 +183,14 @@ def test_samples_of_a_file_that_is_gone_are_read_on(tmp_path: Path) -> None:
     assert samples.sha256 == expected
 
 
-def test_a_run_does_not_say_what_it_did_not_read(tmp_path: Path) -> None:
+def test_a_run_does_not_say_what_it_did_not_read(tmp_path: Path, classifier: Any) -> None:
     path = tmp_path / "data.npy"
-    np.save(path, np.zeros((2, 64, 64), np.uint8))
+    np.save(path, np.zeros((2, 12, 10, 2), np.uint8))
     samples = cnnvis.read_samples(path)
     samples.x  # noqa: B018
-    np.save(path, np.ones((2, 64, 64), np.uint8))
+    np.save(path, np.ones((2, 12, 10, 2), np.uint8))
     with pytest.raises(ChangedError):
-        cnnvis.run("saliency", "demo", data=samples)
+        cnnvis.run("saliency", classifier, data=samples)
 
 
 # Plugins that know nothing of all this read what has the name.
@@ -336,6 +336,7 @@ def test_no_room_for_a_copy_is_the_disks_fault(
         cnnvis.load_model(networks / "old" / "model.h5")
 
 
+@pytest.mark.slow
 def test_a_model_that_another_process_loads_anew_is_the_same(
     tmp_path: Path, networks: Path, wrong_plugins: None
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -12,6 +14,7 @@ from cnnvis.cli.progress import Bars
 from cnnvis.errors import UserError, numbered
 from cnnvis.examination import Fit, Report, doctor
 from cnnvis.explanation import Explanation
+from cnnvis.holding import holding
 from cnnvis.names import json_text
 from cnnvis.rectifiers import counted
 from cnnvis.registry import registry
@@ -28,24 +31,30 @@ def examine(
     **lacking: Any,
 ) -> None:
     """Examine a model and print what was found, as much as there is where it cannot be loaded."""
-    try:
-        with reported_to(Bars(console.messages())):
-            report = doctor(
-                model, data=data, class_names=class_names, plugin_options=plugin_options, **lacking
-            )
-    except UserError as error:
-        if error.found:
-            _print_found(model, error, json=json)
-        raise
+    path = Path(model)
+    with holding(path, is_copied=True) if path.exists() else nullcontext() as held:
+        try:
+            with reported_to(Bars(console.messages())):
+                report = doctor(
+                    model,
+                    data=data,
+                    class_names=class_names,
+                    plugin_options=plugin_options,
+                    **lacking,
+                )
+        except UserError as error:
+            if error.found and held is not None:
+                _print_found(model, error, held.sha256(), json=json)
+            raise
     if json:
         console.whole(json_text(report.as_dict(), default=str) + "\n")
         return
     _print(console.results(), report)
 
 
-def _print_found(model: str, error: UserError, *, json: bool) -> None:
+def _print_found(model: str, error: UserError, sha256: str, *, json: bool) -> None:
     """What is known of a file that is not loaded; nothing of it was run."""
-    facts = {"file": model, **error.found}
+    facts = {"file": model, "sha256": sha256, **error.found}
     if json:
         facts["problem"] = str(error)
         console.whole(json_text(facts, default=str) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ _SMALL = 2**26  # Bytes that an array may unpack to however little of it is stor
 _RATIO = 100  # How many times what is stored a larger one may unpack to.
 _LARGEST_CHUNK = 2**28  # Bytes; reading one value of a chunk takes memory for all of it.
 _READ = 2**28  # Bytes of a store that are read to see that they can be.
+_READ_PIECES = 1_000  # Pieces of each of its arrays that are read for that; each is a file.
+_MOST_PIECES = 10_000  # of one image, which is read as a whole
+_MOST_OF_LABELS = 100_000  # Pieces of all labels.
 _CODECS = {
     *("zlib", "gzip", "zstd", "blosc", "lz4", "bz2", "lzma", "shuffle", "delta", "crc32c"),
     *("bytes", "transpose", "sharding_indexed", "vlen-utf8"),
@@ -133,6 +136,12 @@ def look_at_zarr(path: str) -> None:
             declared, chunk = math.prod(array.shape) * item, math.prod(array.chunks) * item
             if chunk > _LARGEST_CHUNK:
                 raise cnnvis.UserError(f"stores {name!r} in pieces of {chunk} bytes, far too large")
+            pieces = _pieces(array.shape[1:], array.chunks[1:])
+            if pieces > _MOST_PIECES:
+                raise cnnvis.UserError(
+                    f"stores each image of {name!r} in {pieces} pieces, and at most {_MOST_PIECES} are "
+                    "read; store it with larger chunks"
+                )
             if declared > _SMALL and declared > _RATIO * _stored(path, name, declared):
                 raise cnnvis.UserError(
                     f"declares {name!r} to hold {declared} bytes, more than {_RATIO} times what is "
@@ -228,15 +237,22 @@ def _require_plain(name: str, codecs: Iterator[str]) -> None:
 
 def _read(array: Any, left: int) -> int:
     """Read the beginning of an array, in pieces; gives how many bytes that were."""
-    read = 0
+    read = pieces = 0
     rows = array.chunks[0] if array.chunks else 1
+    of_row = _pieces(array.shape[1:], array.chunks[1:])
     for start in range(0, array.shape[0] if array.shape else 0, max(rows, 1)):
         declared = rows * math.prod(array.shape[1:]) * (array.dtype.itemsize or 1)
-        if read + declared > left:
+        pieces += of_row
+        if read + declared > left or pieces > max(_READ_PIECES, of_row):
             break
         array[start : start + rows]
         read += declared
     return read
+
+
+def _pieces(shape: Sequence[int], chunks: Sequence[int]) -> int:
+    """In how many pieces an array lies."""
+    return math.prod(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True))
 
 
 def _samples(
@@ -255,7 +271,15 @@ def _samples(
     def read(part: str, stored: Any) -> Any:
         if isinstance(stored, Mapping):
             return {name: read(part, one) for name, one in stored.items()}
-        if stored.dtype.kind in "SUT" or is_text(stored):
+        is_words = stored.dtype.kind in "SUT" or is_text(stored)
+        if (is_words or part != "X") and _pieces(stored.shape, stored.chunks or stored.shape) > (
+            _MOST_OF_LABELS
+        ):
+            raise cnnvis.UserError(
+                f"{str(path)!r} stores {part!r} in more than {_MOST_OF_LABELS} pieces; store it with "
+                "larger chunks"
+            )
+        if is_words:
             return stored[...].tolist()  # text, or its bytes in UTF-8
         # Labels for each position of each image can be as large as the images.
         is_large = (part == "X" and stored.shape) or (part == "y" and len(stored.shape) > 2)

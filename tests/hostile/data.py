@@ -432,6 +432,34 @@ def _zarr(folder: Path) -> Made:
     _wrote(bad / "X" / "0.0", call)
     yield bad, "read", False
     yield store("json", filters=[{"id": "json2"}], dtype="|O"), "read", False
+    for name, changes in (
+        ("pieces-of-an-image", {"shape": [1, 10**9], "chunks": [1, 1]}),
+        ("chunks-of-nothing", {"chunks": [0, 4]}),
+        ("wrong-place", {"dimension_separator": "/../"}),
+        ("object-pickle", {"dtype": "|O", "filters": [{"id": "pickle"}]}),
+    ):
+        bad = store(name, **changes)
+        _wrote(bad / "X" / "0.0", call)
+        _wrote(bad / "X" / "beside", bytes(10**7))  # so that little is declared for what is stored
+        yield bad, "read", False
+    labels = store("pieces-of-labels")
+    _wrote(
+        labels / "y" / ".zarray",
+        (labels / "X" / ".zarray")
+        .read_bytes()
+        .replace(b"[5, 4]", b"[16777216]", 1)
+        .replace(b"[5, 4]", b"[1]"),
+    )
+    yield labels, "read", False
+    lying = store("consolidated")  # which is not asked for anything
+    facts = json.loads((lying / "X" / ".zarray").read_text())
+    facts.update(filters=[{"id": "pickle"}], dtype="|O", shape=[2**40, 4])
+    listed = {".zgroup": {"zarr_format": 2}, "X/.zarray": facts, "../../X/.zarray": facts}
+    _wrote(
+        lying / ".zmetadata",
+        json.dumps({"zarr_consolidated_format": 1, "metadata": listed}).encode(),
+    )
+    yield lying, "read", True
     yield store("huge", shape=[2**40, 2**20]), "read", False
     yield store("huge-chunks", shape=[2**20, 2**12], chunks=[2**20, 2**12]), "read", False
     yield store("negative", shape=[-1, 4]), "read", False

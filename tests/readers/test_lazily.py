@@ -114,3 +114,33 @@ def test_a_chain_reads_a_batch_at_a_time(tmp_path: Path, keras: Any) -> None:
     )
     maps = cnnvis.run("saliency", network, data=X, filter=0, backprop=None).array
     np.testing.assert_allclose(mean.array[1], maps[Y == 1].mean(axis=0), rtol=1e-5)
+
+
+class _Counting:
+    """An array that counts how often it is read."""
+
+    shape, chunks, dtype = (100_000, 8, 8), (1, 8, 8), np.dtype("f4")
+    read = 0
+
+    def __getitem__(self, index: slice) -> None:
+        self.read += 1
+
+
+def test_a_store_of_many_small_pieces_is_not_gone_through_at_its_first_look() -> None:
+    """One image a piece, and a file each, is how many are written: all of them would take minutes."""
+    from cnnvis.readers import stores
+
+    array = _Counting()
+    stores._read(array, stores._READ)
+    assert 100 < array.read <= stores._READ_PIECES
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damage_within_an_archive_is_found_by_its_checksum(tmp_path: Path, save: Any) -> None:
+    path = tmp_path / "data.npz"
+    save(path, X=np.random.default_rng(0).random((100, 8, 8, 1)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(cnnvis.UserError, match="is damaged"):
+        cnnvis.read_samples(path)
