@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cnnvis.inspecting import open_hdf5 as open_hdf5
     from cnnvis.inspecting import require_sound_hdf5 as require_sound_hdf5
     from cnnvis.inspecting import sound_objects as sound_objects
+    from cnnvis.machine import available_memory as available_memory
     from cnnvis.model import LoadedNetwork as LoadedNetwork
     from cnnvis.model import Model as Model
     from cnnvis.modifiers import Backprop as Backprop
@@ -86,6 +87,7 @@ _HOMES = {
     "holding": ("held",),
     "hookspecs": ("hookimpl",),
     "inspecting": ("begin_look", "first_look", "open_hdf5", "require_sound_hdf5", "sound_objects"),
+    "machine": ("available_memory",),
     "model": ("LoadedNetwork", "Model"),
     "names": ("printable",),
     "panel": ("Panel", "panels"),

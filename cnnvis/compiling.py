@@ -208,6 +208,24 @@ def _most(each: int, measured: int = 0) -> int:
     return _power(machine.available_memory() // 2 // (measured or each))
 
 
+def _require_room(size: int, each: int) -> None:
+    """Refuse a batch that somebody asked for and that does not fit into memory by far.
+
+    Raises
+    ------
+    UserError
+        With the size of one that does.
+    """
+    there = machine.available_memory()
+    # Of the values and their gradients that are counted, a third is kept at a time at least.
+    if size > 1 and size * each // 3 > there and not _has_gpu():
+        raise UserError(
+            f"a batch of {size} takes about {size * each / 3 / 2**30:.1f} GB of memory, and "
+            f"{there / 2**30:.1f} GB are free: --batch-size {_most(each)} fits, and so would {size} "
+            "on a machine with more memory"
+        )
+
+
 def _has_gpu() -> bool:
     return bool(tensorflow().config.list_physical_devices("GPU"))
 
@@ -325,6 +343,8 @@ class Compiled:
         count, asked = len(arrays[0]), _now().batch_size
         size = asked or BATCH
         bytes_each = self.footprint(arrays)
+        if asked is not None and not self._measured:
+            _require_room(min(asked, count) * self.each, bytes_each)
         if asked is None and bytes_each:
             size = self._best or _fitting(bytes_each, self._measured)
             size = min(size, _most(bytes_each, self._measured))

@@ -22,14 +22,35 @@ def processors() -> int:
 
 
 def available_memory() -> int:
-    """How many bytes are there to be had: in the machine, and in the container if it is one."""
+    """Return how many bytes this process may still take.
+
+    Returns
+    -------
+    int
+        What is free in the machine; in the container, if it is one; and up to the limit on the
+        process's own memory, if it has one.
+    """
     import psutil
 
     found = int(psutil.virtual_memory().available)
     limit, used = _numbers("memory.max"), _numbers("memory.current")
     if limit and used:
         found = min(found, max(limit[0] - used[0], 0))
-    return found
+    return min(found, _below_the_limit(found))
+
+
+def _below_the_limit(otherwise: int) -> int:
+    """How many bytes of addresses this process may still take (``ulimit -v``)."""
+    import psutil
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return otherwise
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return otherwise
+    return max(most - int(psutil.Process().memory_info().vms), 0)
 
 
 def peak_memory() -> int:

@@ -29,7 +29,7 @@ from cnnvis.loaders.config import (
     obstacle,
 )
 from cnnvis.loaders.custom import given, given_lambdas, placed
-from cnnvis.loaders.growth import bounded_operations, require_growth
+from cnnvis.loaders.growth import bounded_operations, require_cost, require_growth
 from cnnvis.loaders.keras_2 import keras_2_network, why_keras_2
 from cnnvis.loaders.legacy import repaired
 from cnnvis.loaders.obstacles import Obstacle
@@ -37,6 +37,7 @@ from cnnvis.loaders.older import older_functions
 from cnnvis.loaders.operations import REFUSED_OPERATIONS, operation
 from cnnvis.loaders.sizes import require_input_sizes, unallocated
 from cnnvis.loaders.training import loss_in, without_foreign_makers, without_training
+from cnnvis.loaders.trial import require_bounded_pass
 from cnnvis.loaders.weights import Weights
 
 _FUNCTIONAL = "keras.src.models.functional"
@@ -51,6 +52,7 @@ class Asked:
     lambdas: tuple[str, ...] = ()
     input_shape: tuple[int, ...] | None = None
     trust_model: bool = False
+    architecture: str | None = None
 
     def given(self, config: Config) -> dict[str, Any]:
         """The classes and functions that are given, by the kinds or layers they stand for."""
@@ -91,6 +93,11 @@ def network_of(
     """
     loss = loss_in(config)
     loaded = _network_of(config, path, origin, weights, asked, is_older, is_keras_2)
+    if not asked.trust_model:
+        cost = require_growth(loaded.network)
+        require_cost(cost, loaded.network)
+        if cost.unsure:
+            require_bounded_pass(path, asked, cost.unsure[0])
     if loaded.cut_learned:  # what is left gives something else than what was trained
         return loaded
     if loaded.cut and isinstance(loss, list):  # by the places of outputs that are no longer there
@@ -136,8 +143,6 @@ def _network_of(
             raise error if isinstance(error.__cause__, ImportError) else refused from error
     with _weights_refused(path):
         weights.load(network, as_it_was, is_cut=bool(cut.reasons))
-    if not asked.trust_model:
-        require_growth(network)
     return cnnvis.LoadedNetwork(network, (*repairs, *left_out), cut.reasons, cut.learned, origin)
 
 

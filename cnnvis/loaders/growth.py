@@ -3,27 +3,39 @@
 An `UpSampling2D` by a thousand, or a `keras.ops.tile`, makes a large value of a small one, and some
 operations take much more memory on their way than what they give has: a blur makes a kernel, an
 attention a table of all pairs. Shapes tell how much, so every call is held against them: for one
-sample, with `LENGTH` where an axis may have any length.
+sample, with `LENGTH` where an axis may have any length. What all calls take together, and what a pass
+does, is added up meanwhile.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cnnvis
+from cnnvis.loaders.calls import LENGTH, Call, calls_of, functional_of, traced
+from cnnvis.loaders.cost import Cost, Pass
 from cnnvis.loaders.obstacles import TRUST
 from cnnvis.loaders.operations import PARTS, TAKES_NO_MORE
+from cnnvis.loaders.windows import require_windows
 
 GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
 """One sample may become so many times as large on its way; or so many values whatever its size is;
 but never more than so many."""
 
-LENGTH = 64
-"""The length that is assumed for an axis of any length."""
+KEPT, KEPT_BY_VALUE, KEPT_BY_WEIGHT = 2**30, 2**15, 2**8
+"""How many bytes a pass may take for one sample whatever the network is; or so many for each value of
+the sample; or for each weight."""
+
+DONE, DONE_BY_WEIGHT, MOST_DONE = 2**40, 2**5, 2**47
+"""How many multiplications and additions a pass may take whatever the network is; or so many for each
+weight at each value of the sample, which are more than any convolution's; but never more than so many:
+some hours."""
+
+STEPS = 2**20
+"""How many steps recurrent layers, and others that go along time, may take one after the other."""
 
 _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
 """Operations with which TensorFlow ends the process where there is nothing to transform."""
@@ -35,8 +47,13 @@ _TAKE_MORE = {
 """Layers that take more memory on their way than what they are given and give."""
 
 
-def require_growth(network: Any) -> None:
+def require_growth(network: Any) -> Cost:
     """Refuse a network in which a sample becomes absurdly large on its way.
+
+    Returns
+    -------
+    Cost
+        What a pass through it takes for one sample.
 
     Raises
     ------
@@ -47,14 +64,80 @@ def require_growth(network: Any) -> None:
     bound = _Bound(sum(_values(one.shape) for one in model.inputs))
     for layer in model.layers:
         bound.require(layer.name, layer.output_shape)
-    functional = _functional(network)
-    if functional is None:
-        if any(None in layer.output_shape for layer in model.layers):
-            _require_traced(network, model)
-    elif any(_hides_sizes(node) for node in _nodes(functional)):
-        given = {id(tensor): _sized(tensor) for tensor in functional.inputs}
-        taken = sum(_values(tensor.shape) for tensor in given.values())
-        _require_nodes(functional, given, _Bound(taken))
+    bound = _Bound(sum(_values(one.shape, LENGTH) for one in model.inputs))
+    counted = Pass()
+    for call in (
+        calls_of(network) if functional_of(network) is not None else [_whole(network, model)]
+    ):
+        _require_call(call, bound)
+        counted.add(call)
+    if not _is_keras_3(network) and any(None in layer.output_shape for layer in model.layers):
+        _require_traced(network, model, bound)
+    return counted.cost
+
+
+def _whole(network: Any, model: cnnvis.Model) -> Call:
+    """A network whose own code decides what is called, as one call."""
+    import keras
+
+    given = tuple(
+        keras.KerasTensor((1, *(LENGTH if n is None else n for n in one.shape)), one.dtype)
+        for one in model.inputs
+    )
+    return Call(network, (given if len(given) > 1 else given[0],), {}, given, ())
+
+
+def require_cost(cost: Cost, network: Any) -> None:
+    """Refuse a network of which a pass takes more than there is, or than its file accounts for.
+
+    Parameters
+    ----------
+    cost
+        What a pass takes for one sample, from `require_growth`.
+    network
+        The network, with its weights.
+
+    Raises
+    ------
+    UserError
+        With what it takes.
+    """
+    taken = sum(_values(one.shape, LENGTH) for one in cnnvis.Model(network).inputs)
+    weights = network.count_params()
+    of = f"one sample of {taken:,} values"
+    accounted = f"than its {weights:,} weights and that sample account for; {TRUST}"
+    if cost.memory > max(KEPT, KEPT_BY_VALUE * taken, KEPT_BY_WEIGHT * weights):
+        raise cnnvis.UserError(
+            f"the file is not loaded: {of} takes about {_gb(cost.memory)} on its way through the "
+            f"network and back, far more {accounted}"
+        )
+    if cost.operations > min(max(DONE, DONE_BY_WEIGHT * weights * taken), MOST_DONE):
+        raise cnnvis.UserError(
+            f"the file is not loaded: {of} takes about {cost.operations:.1e} multiplications and "
+            f"additions, far more {accounted}"
+        )
+    if cost.steps > STEPS:
+        raise cnnvis.UserError(
+            f"the file is not loaded: its layers take {cost.steps:,} steps, one after the "
+            f"other, with {of}; {TRUST}"
+        )
+    there = cnnvis.available_memory()
+    if cost.memory > there:
+        raise cnnvis.UserError(
+            f"the file is not loaded: {of} takes about {_gb(cost.memory)} on its way through the "
+            f"network and back, and {_gb(there)} of memory are free here; a machine with more memory "
+            "can explain it, and --trust-model tries it here all the same"
+        )
+
+
+def _gb(size: int) -> str:
+    return f"{size / 2**30:.1f} GB"
+
+
+def _is_keras_3(network: Any) -> bool:
+    import keras
+
+    return isinstance(network, keras.Model)
 
 
 @dataclass(frozen=True)
@@ -72,48 +155,26 @@ class _Bound:
             )
 
 
-def _values(shape: Iterable[int | None]) -> int:
-    return math.prod(size or 1 for size in shape)
+def _values(shape: Iterable[int | None], length: int = 1) -> int:
+    return math.prod(length if size is None else max(size, 1) for size in shape)
 
 
-def _require_nodes(functional: Any, values: dict[int, Any], bound: _Bound) -> None:
-    """Hold every call of a model of Keras 3 against a bound.
-
-    Parameters
-    ----------
-    functional
-        A Functional model, or what stands behind a Sequential one.
-    values
-        What its inputs are, by the ids of its own tensors; those of all others are added.
-    """
-    import keras
-
-    for node in _nodes(functional):
-        layer = node.operation
-        for tensor in node.input_tensors:
-            values.setdefault(id(tensor), _sized(tensor))
-        args, kwargs = node.arguments.fill_in(values)
-        inner = _functional(layer)
-        given = keras.tree.flatten(args)
-        if inner is not None and len(given) == len(inner.inputs):
-            inside = {id(one): other for one, other in zip(inner.inputs, given, strict=True)}
-            _require_nodes(inner, inside, bound)
-            made = [inside[id(tensor)] for tensor in inner.outputs]
-        else:
-            if type(layer).__name__ in _NEVER_EMPTY:
-                _require_values(layer, keras.tree.flatten(args))
-            made = keras.tree.flatten(_made(node, args, kwargs))
-            for one in made:
-                bound.require(layer.name, one.shape)
-            for shape in _on_the_way(layer, args, kwargs):
-                bound.require(layer.name, shape, " on its way")
-        pairs = zip(node.outputs, made, strict=False)
-        values.update((id(one), _sized(other)) for one, other in pairs)
+def _require_call(call: Call, bound: _Bound) -> None:
+    """Hold a call against the bounds."""
+    require_windows(call)
+    if call.kind in _NEVER_EMPTY:
+        _require_values(call)
+    for one in call.made:
+        bound.require(call.layer.name, one.shape)
+    if _takes_more(call):
+        for _, shape in _made_in(call.graph):
+            bound.require(call.layer.name, shape, " on its way")
 
 
-def _require_values(layer: Any, given: Iterable[Any]) -> None:
+def _require_values(call: Call) -> None:
+    layer = call.layer
     lengths = [getattr(layer, "fft_length", None), getattr(layer, "sequence_length", None)]
-    sizes = [size for one in given for size in getattr(one, "shape", ())]
+    sizes = [size for one in call.given for size in one.shape]
     if any(size is not None and size < 1 for size in (*lengths, *sizes)):
         raise cnnvis.UserError(
             f"the file is not loaded: its layer {layer.name!r} transforms nothing at all, which "
@@ -121,97 +182,31 @@ def _require_values(layer: Any, given: Iterable[Any]) -> None:
         )
 
 
-def _made(node: Any, args: Any, kwargs: Any) -> Any:
-    """Infer the outputs of a call for these inputs; those it was built with where that fails."""
-    with suppress(Exception):  # whatever a layer raises on lengths that it does not take
-        return node.operation.compute_output_spec(*args, **kwargs)
-    return [_sized(tensor) for tensor in node.outputs]
-
-
-def _require_traced(network: Any, model: cnnvis.Model) -> None:
+def _require_traced(network: Any, model: cnnvis.Model, bound: _Bound) -> None:
     """Hold all values that TensorFlow would make in a network of tf_keras against a bound."""
     import tensorflow as tf
 
-    shapes = [
-        (1, *(LENGTH if size is None else size for size in one.shape)) for one in model.inputs
-    ]
     given = [
-        tf.TensorSpec(shape, one.dtype) for shape, one in zip(shapes, model.inputs, strict=True)
+        tf.TensorSpec((1, *(LENGTH if size is None else size for size in one.shape)), one.dtype)
+        for one in model.inputs
     ]
-    bound = _Bound(sum(map(_values, shapes)))
-    for name, shape in _traced(lambda *x: network(x if len(x) > 1 else x[0]), given):
+    for name, shape in _made_in(traced(lambda *x: network(x if len(x) > 1 else x[0]), given)):
         bound.require(name, shape)
 
 
-def _on_the_way(layer: Any, args: Any, kwargs: Any) -> Iterator[list[int]]:
-    """The shapes of all values that TensorFlow would make in a call, if these may be large."""
-    import keras
-    import tensorflow as tf
-
-    if not _takes_more(layer):
+def _made_in(graph: Any) -> Iterator[tuple[str, list[int]]]:
+    """The name and the shape of each value in a graph, those of the functions in it included."""
+    if graph is None:
         return
-    flat = keras.tree.flatten((args, kwargs))
-    tensors = [one for one in flat if isinstance(one, keras.KerasTensor)]
-
-    def call(*given: Any) -> Any:
-        there = {id(one): other for one, other in zip(tensors, given, strict=True)}
-        filled = keras.tree.map_structure(lambda one: there.get(id(one), one), (args, kwargs))
-        return layer.call(*filled[0], **filled[1])
-
-    for _, shape in _traced(call, [tf.TensorSpec(one.shape, one.dtype) for one in tensors]):
-        yield shape
-
-
-def _traced(call: Callable[..., Any], given: Sequence[Any]) -> Iterator[tuple[str, list[int]]]:
-    """The name and the shape of each value that TensorFlow would make, none of which it makes."""
-    import tensorflow as tf
-
-    try:
-        function = tf.function(call, autograph=False, input_signature=given)
-        graph = function.get_concrete_function().graph.as_graph_def(add_shapes=True)
-    except Exception:  # it cannot run either
-        return
-    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
-    for node in nodes:
+    described = graph.as_graph_def(add_shapes=True)
+    functions = described.library.function
+    for node in (*described.node, *(node for one in functions for node in one.node_def)):
         for shape in node.attr["_output_shapes"].list.shape:
             yield node.name, [max(axis.size, 1) for axis in shape.dim]
 
 
-def _takes_more(layer: Any) -> bool:
-    kind = type(layer).__name__
-    return kind in _TAKE_MORE if hasattr(layer, "weights") else kind not in TAKES_NO_MORE
-
-
-def _hides_sizes(node: Any) -> bool:
-    """Tell whether the shapes that a call was built with may hide how much it makes."""
-    layer = node.operation
-    if not hasattr(layer, "weights") or _takes_more(layer):  # operations mix samples, too
-        return True
-    inner = _functional(layer)
-    if inner is not None and any(map(_hides_sizes, _nodes(inner))):
-        return True
-    return any(None in tensor.shape[1:] for tensor in node.outputs)
-
-
-def _sized(tensor: Any) -> Any:
-    """A tensor of the same kind for one sample, without axes of any length."""
-    import keras
-
-    first = [1 if size is None else size for size in tensor.shape[:1]]
-    shape = (*first, *(LENGTH if size is None else size for size in tensor.shape[1:]))
-    return keras.KerasTensor(shape, tensor.dtype)
-
-
-def _nodes(functional: Any) -> Iterator[Any]:
-    """The calls in a model of Keras 3, in an order in which they can run."""
-    for depth in sorted(functional._nodes_by_depth, reverse=True):
-        yield from (node for node in functional._nodes_by_depth[depth] if not node.is_input)
-
-
-def _functional(network: Any) -> Any:
-    """The model of Keras 3 with nodes that stands behind a network; None where there is none."""
-    inner = getattr(network, "_functional", None) or network
-    return inner if hasattr(inner, "_nodes_by_depth") and hasattr(inner, "_operations") else None
+def _takes_more(call: Call) -> bool:
+    return call.kind not in TAKES_NO_MORE if call.is_operation else call.kind in _TAKE_MORE
 
 
 def bounded_operations() -> dict[str, Any]:

@@ -41,4 +41,4 @@ def h5(
     from cnnvis.loaders.building import Asked
     from cnnvis.loaders.reading import network_in
 
-    return network_in(path, Asked(custom, lambdas, input_shape, trust_model), architecture)
+    return network_in(path, Asked(custom, lambdas, input_shape, trust_model, architecture))

@@ -29,7 +29,6 @@ from cnnvis.loaders.config import (
     references,
 )
 from cnnvis.loaders.custom import placed
-from cnnvis.loaders.growth import require_growth
 from cnnvis.loaders.obstacles import TRUST, Obstacle
 from cnnvis.loaders.sizes import counting
 from cnnvis.loaders.weights import Weights
@@ -186,8 +185,6 @@ def keras_2_network(
         raise cnnvis.UserError(
             f"tf_keras cannot build {str(path)!r}: {cnnvis.complaint(error)}"
         ) from error
-    if not trusted:
-        require_growth(network)
     return cnnvis.LoadedNetwork(
         network, (f"used tf_keras, since {why}",), cut.reasons, cut.learned, origin
     )

@@ -19,15 +19,13 @@ from cnnvis.loaders.trial import require_running
 from cnnvis.loaders.weights import FileWeights
 
 
-def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnnvis.LoadedNetwork:
+def network_in(path: Path, asked: Asked) -> cnnvis.LoadedNetwork:
     """The network in a file that Keras wrote, of either format.
 
     Parameters
     ----------
     asked
         What a person says about it; see the loaders.
-    architecture
-        The JSON file that describes the network, for a file that holds its weights alone.
 
     Raises
     ------
@@ -38,18 +36,19 @@ def network_in(path: Path, asked: Asked, architecture: str | None = None) -> cnn
     if (path / "saved_model.pb").is_file():
         from cnnvis.loaders.saved_model import saved_model
 
-        return saved_model(path, **asdict(asked))
+        said = asdict(asked)
+        del said["architecture"]  # it describes its own network
+        return saved_model(path, **said)
     known: dict[str, Any] = {}
     try:
-        return _network_in(path, asked, architecture, known)
+        return _network_in(path, asked, known)
     except cnnvis.UserError as error:
         error.found = findings(known)
         raise
 
 
-def _network_in(
-    path: Path, asked: Asked, architecture: str | None, known: dict[str, Any]
-) -> cnnvis.LoadedNetwork:
+def _network_in(path: Path, asked: Asked, known: dict[str, Any]) -> cnnvis.LoadedNetwork:
+    architecture = asked.architecture
     source = cnnvis.held(path)  # which is open as long as this runs
     _require_file(path, source.place)
     form = "HDF5" if kind_of(source.place) == "hdf5" else "Keras archive"
@@ -84,7 +83,7 @@ def _network_in(
             f"that describes it with --architecture{hint}, or save the whole model with model.save"
         )
     if asked.trust_model:
-        require_running(source.place, asked, architecture, config)
+        require_running(source.place, asked, config)
     is_older = _is_older(config, held.version)
     weights, is_keras_2 = FileWeights(source.place, held), held.is_archive and is_older
     return network_of(

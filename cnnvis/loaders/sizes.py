@@ -60,7 +60,7 @@ def unallocated(build: Callable[[], Any], stored: int) -> Any:
     before = list(global_state.get_global_attribute(pending, default=[]))
     fits = False
     try:
-        with keras.StatelessScope(initialize_variables=False):
+        with keras.StatelessScope(initialize_variables=False), bounded_constants(keras, stored):
             network = build()
         require_stored((variable.shape for variable in network.variables), stored)
         fits = True
@@ -91,6 +91,44 @@ def require_stored(shapes: Iterable[Any], stored: int) -> None:
 
 
 @contextmanager
+def bounded_constants(home: Any, stored: int) -> Iterator[None]:
+    """Bound what layers make of numbers in a configuration, which are no variables, inside the block.
+
+    Parameters
+    ----------
+    home
+        The package, keras or tf_keras.
+    stored
+        How many numbers the file holds.
+
+    Raises
+    ------
+    UserError
+        As `require_stored` does.
+    """
+    kind = home.layers.Normalization
+    build, shapes = kind.build, []
+
+    def bounded(layer: Any, input_shape: Any) -> None:
+        if layer.input_mean is not None:  # is repeated for each place along the axes that are kept
+            sizes = [input_shape[axis] for axis in _axes(layer.axis, len(input_shape))]
+            shapes.extend([[size or 1 for size in sizes]] * 2)
+            require_stored(shapes, stored)
+        build(layer, input_shape)
+
+    kind.build = bounded
+    try:
+        yield
+    finally:
+        kind.build = build
+
+
+def _axes(axis: Any, rank: int) -> list[int]:
+    axes = [] if axis is None else axis if isinstance(axis, list | tuple) else [axis]
+    return [one for one in axes if isinstance(one, int) and -rank <= one < rank]
+
+
+@contextmanager
 def counting(stored: int) -> Iterator[None]:
     """The same for what tf_keras builds inside the block: a variable that does not fit is not made.
 
@@ -100,6 +138,7 @@ def counting(stored: int) -> Iterator[None]:
         As `require_stored` does.
     """
     import tensorflow as tf
+    import tf_keras
 
     shapes: list[Any] = []
 
@@ -113,5 +152,5 @@ def counting(stored: int) -> Iterator[None]:
         require_stored(shapes, stored)
         return make(**settings)
 
-    with tf.variable_creator_scope(create):
+    with tf.variable_creator_scope(create), bounded_constants(tf_keras, stored):
         yield

@@ -626,6 +626,20 @@ def large(canary: Path) -> dict[str, Config]:
         "cropped to less than nothing": pictures(
             layer("Cropping2D", "crop", cropping=[[99, 99], [99, 99]])
         ),
+        "strides without end": pictures(
+            layer("Conv2D", "more", filters=2, kernel_size=[3, 3], strides=[2**29, 2**29])
+        ),
+        "pooled in strides without end": pictures(
+            layer("MaxPooling2D", "pool", pool_size=[2, 2], strides=[2**31 - 1, 2**31 - 1])
+        ),
+        "softmax of softmax": pictures(
+            layer("UpSampling2D", "up", size=[2**11, 2**11]),
+            *(layer("Softmax", f"softmax{i}", axis=-1) for i in range(40)),
+        ),
+        "a mean for each place": pictures(
+            layer("UpSampling2D", "up", size=[2**9, 2**9]),
+            layer("Normalization", "norm", axis=[1, 2, 3], mean=0.5, variance=1.0),
+        ),
         "pooled by nothing": pictures(layer("MaxPooling2D", "pool", pool_size=[0, 0])),
         "strides of nothing": pictures(
             layer("Conv2D", "more", filters=2, kernel_size=[3, 3], strides=[0, 0])

@@ -375,5 +375,6 @@ def test_everything_that_is_advised_is_tried_here() -> None:
         "legacy.py": {"--input-shape"},
         "obstacles.py": {"--trust-model"},
         "reading.py": {"--architecture"},
+        "growth.py": {"--trust-model"},
         "trial.py": {"--lambda"},
     }

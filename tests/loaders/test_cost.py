@@ -1,0 +1,204 @@
+"""What a pass takes, estimated before anything runs: against TensorFlow's counts, and as a bound."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hostile import numbers
+from hostile.peaks import held_anew
+
+import cnnvis
+from cnnvis import machine
+from cnnvis.loaders import cost as costs
+from cnnvis.loaders import growth, trial, windows
+
+ROOT = Path(__file__).parents[2]
+
+
+def _module(place: str) -> Any:
+    path = ROOT / place
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    specification.loader.exec_module(module)
+    return module
+
+
+measuring = _module("benchmarks/cost.py")
+ARCHITECTURES = _module("docs/architectures.py").ARCHITECTURES
+LOOPS = {"recurrent"}
+"""Networks whose operations TensorFlow does not count."""
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_operations_are_those_that_tensorflow_counts(name: str) -> None:
+    network = ARCHITECTURES[name].network()
+    cost = growth.require_growth(network)
+    growth.require_cost(cost, network)
+    assert cost.unsure == []
+    counted = measuring.operations_of(measuring.forward_graph(network))
+    if name not in LOOPS:
+        assert counted / 2 < cost.operations < 2 * counted
+    assert 0 < cost.kept < cost.memory
+
+
+@pytest.mark.slow
+def test_estimates_of_applications_are_within_a_factor_of_two(tmp_path: Path) -> None:
+    every = ["MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0"]
+    names = [*(f"keras {name}" for name in every), "tf_keras MobileNetV2"]
+    names += ["architectures sequential", "architectures attention", "architectures recurrent"]
+    words = [sys.executable, str(ROOT / "benchmarks" / "cost.py"), "--out", str(tmp_path)]
+    subprocess.run([*words, "--only", *names], check=True, capture_output=True)
+    lines = (tmp_path / "cost.md").read_text().splitlines()[-len(names) :]
+    for name, line in zip(names, lines, strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[0] == name and 0.5 < float(cells[3]) < 2, line
+        assert "recurrent" in name or 0.5 < float(cells[6]) < 2, line
+
+
+# Bounds
+
+
+def test_what_slides_is_no_longer_than_twice_what_it_slides_over(keras: Any) -> None:
+    """Whatever number a description holds, what Keras makes of it is refused or as small as that."""
+    refused = 0
+    for what, _, config in numbers.absurd(keras, (2**29,), numbers.SLIDING):
+        # Kernels are weights, and held against those of the file.
+        if not any(word in what for word in ("strides", "pool_size", "dilation")):
+            continue
+        try:
+            changed = keras.Model.from_config(config["config"])
+        except Exception:  # Keras's own checks
+            continue
+        with pytest.raises(cnnvis.UserError, match=r"asks for the|makes"):
+            growth.require_growth(changed)
+        refused += 1
+    assert refused > 40
+
+
+def test_windows_of_ordinary_networks_are_not_refused(keras: Any) -> None:
+    for _, network in numbers.networks(keras, numbers.SLIDING):
+        growth.require_growth(network)
+    layers = keras.layers
+    for made in (
+        layers.MaxPooling2D(20, padding="same"),  # longer than its input, which Keras allows
+        layers.AveragePooling2D(2, 100, padding="same"),
+        layers.Conv2D(2, 3, dilation_rate=50, padding="same"),
+    ):
+        growth.require_growth(keras.Sequential([layers.Input((8, 8, 1)), made]))
+    long = keras.Sequential([layers.Input((None, 1)), layers.MaxPooling1D(windows.LONGEST)])
+    growth.require_growth(long)
+
+
+def test_what_adds_up_is_refused(keras: Any) -> None:
+    """No call of these is large by itself."""
+    for what, network in numbers.chains(keras):
+        before = held_anew()
+        with pytest.raises(cnnvis.UserError) as error:
+            growth.require_cost(growth.require_growth(network), network)
+        assert "--trust-model" in str(error.value), what
+        assert machine.peak_memory() - before < 2**28, what
+
+
+def test_a_network_that_is_merely_large(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = keras.layers
+    x = inputs = layers.Input((64, 64, 64, 1))
+    skipped = []
+    for filters in (16, 32, 64):
+        x = layers.Conv3D(filters, 3, padding="same", activation="relu")(x)
+        skipped.append(x)
+        x = layers.MaxPooling3D()(x)
+    for filters, other in zip((64, 32, 16), reversed(skipped), strict=True):
+        x = layers.Conv3DTranspose(filters, 2, strides=2)(x)
+        x = layers.Concatenate()([x, other])
+        x = layers.Conv3D(filters, 3, padding="same", activation="relu")(x)
+    network = keras.Model(inputs, layers.Conv3D(2, 1, activation="softmax")(x))
+    cost = growth.require_growth(network)
+    growth.require_cost(cost, network)
+    assert 2**26 < cost.memory < 2**29
+    monkeypatch.setattr("cnnvis.available_memory", lambda: 2**26)
+    with pytest.raises(cnnvis.UserError, match=r"takes about 0\.\d GB .* machine with more memory"):
+        growth.require_cost(cost, network)
+
+
+def test_a_batch_that_does_not_fit_is_refused(
+    keras: Any, monkeypatch: pytest.MonkeyPatch, classifier: Any, images: Any
+) -> None:
+    model = cnnvis.Model(classifier, filters=0)
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**14)
+    with (
+        cnnvis.computing(batch_size=7),
+        pytest.raises(cnnvis.UserError, match=r"a batch of 7 takes .* --batch-size 1 fits"),
+    ):
+        model.input_gradient(images)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_numbers_that_are_repeated_for_each_place(keras: Any, tmp_path: Path, suffix: str) -> None:
+    """A mean that a file holds once is as large as the axes that it is kept for."""
+    layers = keras.layers
+    kept = layers.Normalization(axis=(1, 2, 3), mean=0.5, variance=2.0)
+    network = keras.Sequential([layers.Input((16, 16, 1)), kept, layers.GlobalMaxPooling2D()])
+    path = tmp_path / f"model.{suffix}"
+    network.save(path)
+    assert cnnvis.load_model(path).predict(np.ones((1, 16, 16, 1)))[0, 0] == pytest.approx(
+        0.3536, abs=1e-4
+    )
+    config = network.to_json().replace("16, 16, 1", "16384, 16384, 1")
+    before = held_anew()
+    with pytest.raises(cnnvis.UserError, match="asks for more than 268,435,456 numbers"):
+        cnnvis.load_model(_changed(path, config, suffix))
+    assert machine.peak_memory() - before < 2**28
+
+
+def _changed(path: Path, config: str, suffix: str) -> Path:
+    from hostile.models import write_h5, write_keras
+
+    return (write_h5 if suffix == "h5" else write_keras)(path, config, [])
+
+
+# What shapes do not say
+
+
+def _unknown(keras: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a network with a layer of which nothing is known."""
+    monkeypatch.setattr(costs, "_UNKNOWN", {"Softmax"})
+    inputs = keras.layers.Input((6, 4))
+    value = keras.layers.Attention(name="looks")([inputs, inputs])
+    keras.Model(inputs, keras.layers.Dense(2)(value)).save(path)
+
+
+def test_a_file_of_unknown_cost_is_tried_first(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _unknown(keras, tmp_path / "model.keras", monkeypatch)
+    asked: list[Any] = []
+
+    def became(*given: Any) -> str:
+        asked.append(given)
+        return "ends it with code -9"
+
+    monkeypatch.setattr(trial, "_became", became)
+    with pytest.raises(cnnvis.UserError, match=r"its layer 'looks' takes is not known .* code -9"):
+        cnnvis.load_model(tmp_path / "model.keras")
+    assert asked[0][2] <= trial.MEMORY and asked[0][3] == trial.PROCESSOR_SECONDS
+    cnnvis.load_model(tmp_path / "model.keras", trust_model=True)
+    assert len(asked) == 1
+
+
+@pytest.mark.slow
+def test_what_is_tried_may_take_so_much(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _unknown(keras, tmp_path / "model.keras", monkeypatch)
+    cnnvis.load_model(tmp_path / "model.keras")
+    monkeypatch.setattr(trial, "MEMORY", 2**20)
+    with pytest.raises(cnnvis.UserError, match="takes is not known"):
+        cnnvis.load_model(tmp_path / "model.keras")
