@@ -83,8 +83,8 @@ class FileWeights:
         if by_layers if self.held.is_by_layers else name.endswith(".weights.h5"):
             yield self.path
             return
-        with tempfile.TemporaryDirectory() as folder:
-            renamed = Path(folder) / ("model.h5" if self.held.is_by_layers else "model.weights.h5")
+        with _for_a_while() as folder:
+            renamed = folder / ("model.h5" if self.held.is_by_layers else "model.weights.h5")
             try:
                 renamed.symlink_to(self.path.absolute())
             except OSError:  # where only some may make links
@@ -112,8 +112,8 @@ def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
     network
         What was made of it.
     """
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "model.weights.h5"
+    with zipfile.ZipFile(path) as archive, _for_a_while() as folder:
+        weights = folder / "model.weights.h5"
         try:
             with archive.open("model.weights.h5") as packed, weights.open("wb") as file:
                 shutil.copyfileobj(packed, file, 2**20)
@@ -131,6 +131,20 @@ def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
         if moves:
             _move(weights, moves)
         yield weights
+
+
+@contextmanager
+def _for_a_while() -> Iterator[Path]:
+    """Make a folder for weights, which is gone after the block."""
+    try:
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError as error:
+        raise cnnvis.UserError(
+            f"the weights cannot be unpacked, since no temporary folder can be made: "
+            f"{error.strerror or error}. TMPDIR says where such folders are"
+        ) from error
+    with folder as name:
+        yield Path(name)
 
 
 def _move(weights: Path, moves: list[tuple[str, str]]) -> None:
