@@ -1140,6 +1140,10 @@ class Model:
 
     @property
     def _target_calls(self) -> tuple[Call, ...]:
+        if not self._shared.calls:
+            raise UserError(
+                "the network has no layer that computes anything, so none can be explained"
+            )
         if not self._calls:
             raise UserError(
                 f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "
