@@ -357,7 +357,7 @@ class Part:
         return tf.reduce_mean(output, axis=space) if space else output
 
 
-def _require_each(shape: Any, count: int | None) -> None:
+def require_each(shape: Any, count: int | None) -> None:
     """Refuse a target that does not have a value for each sample, as one that adds up all of them."""
     if len(shape) == 0 or (count is not None and shape[0] not in (None, count)):
         raise UserError(
@@ -427,7 +427,7 @@ class Pass:
         answers = self.outputs(x, watch)
         activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
         for one in outputs:
-            _require_each(one.shape, x[0].shape[0])
+            require_each(one.shape, x[0].shape[0])
         units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
         exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
         joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)

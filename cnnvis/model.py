@@ -740,7 +740,10 @@ class Model:
         key = ("predict", slot)
         parts = (gradients.Part(slot, -1),)
         run = self._compiled(key, lambda: gradients.Pass(self._shared.graph, parts))
-        return np.asarray(self._answers(run, self._every(x))[0])
+        feeds = self._every(x)
+        found = np.asarray(self._answers(run, feeds)[0])
+        gradients.require_each(found.shape, len(feeds[0]))
+        return found
 
     @property
     def answer(self) -> Model | None:
