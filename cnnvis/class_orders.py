@@ -95,6 +95,9 @@ class Hits:
         """
         from scipy import optimize
 
+        # Each label but one must have been seen; and assigning takes the third power of their number.
+        if len(self.table) > self.total + 1:
+            return None
         labels, classes = optimize.linear_sum_assignment(self.table, maximize=True)
         order: list[int] = classes.tolist()
         matched = self.table[labels, classes]

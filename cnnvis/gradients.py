@@ -342,6 +342,8 @@ class Part:
                 f"the target gives values of the type {kind.name}, and those of real numbers are "
                 "explained; explain another layer, with --layer"
             )
+        if kind.is_bool:
+            output = tf.cast(output, tf.float32)
         rank = len(output.shape)
         if rank == 1:
             return output[:, None]
@@ -353,6 +355,15 @@ class Part:
             output = output[(slice(None), *within)]
         space = [axis for axis in range(1, rank) if axis != channel]
         return tf.reduce_mean(output, axis=space) if space else output
+
+
+def require_each(shape: Any, count: int | None) -> None:
+    """Refuse a target that does not have a value for each sample, as one that adds up all of them."""
+    if len(shape) == 0 or (count is not None and shape[0] not in (None, count)):
+        raise UserError(
+            f"the target gives values of the shape {tuple(shape)} for {count} images, and each image "
+            "needs its own; explain a layer before it, with --layer"
+        )
 
 
 def _only(position: int) -> slice:
@@ -415,6 +426,8 @@ class Pass:
         tf = tensorflow()
         answers = self.outputs(x, watch)
         activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
+        for one in outputs:
+            require_each(one.shape, x[0].shape[0])
         units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
         exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
         joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)

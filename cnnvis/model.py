@@ -746,7 +746,10 @@ class Model:
         key = ("predict", slot)
         parts = (gradients.Part(slot, -1),)
         run = self._compiled(key, lambda: gradients.Pass(self._shared.graph, parts))
-        return np.asarray(self._answers(run, self._every(x))[0])
+        feeds = self._every(x)
+        found = np.asarray(self._answers(run, feeds)[0])
+        gradients.require_each(found.shape, len(feeds[0]))
+        return found
 
     @property
     def answer(self) -> Model | None:
@@ -1146,6 +1149,10 @@ class Model:
 
     @property
     def _target_calls(self) -> tuple[Call, ...]:
+        if not self._shared.calls:
+            raise UserError(
+                "the network has no layer that computes anything, so none can be explained"
+            )
         if not self._calls:
             raise UserError(
                 f"the network's end was cut off, since {next(iter(self.cut.values()))}; name the "

@@ -68,6 +68,28 @@ def test_what_holds_no_numbers_is_refused_before_it_ends_the_process(keras: Any)
         cnnvis.Samples(np.zeros((3, 0, 4, 1)))
 
 
+def test_a_network_without_layers_has_nothing_to_explain(keras: Any) -> None:
+    given = keras.Input((6, 6, 1))
+    with pytest.raises(cnnvis.UserError, match="no layer that computes anything"):
+        cnnvis.run("saliency", keras.Model(given, given), data=np.ones((2, 6, 6, 1)), backprop=None)
+
+
+def test_answers_of_true_and_false_have_no_gradient(keras: Any) -> None:
+    given = keras.Input((6, 6, 1))
+    network = keras.Model(given, keras.ops.isnan(given))
+    with pytest.raises(cnnvis.UserError, match=r"does not depend|no gradient"):
+        cnnvis.run("saliency", network, data=np.ones((2, 6, 6, 1)), backprop=None)
+
+
+def test_answers_that_are_not_of_one_image_each_are_refused(keras: Any) -> None:
+    given = keras.Input((6, 6, 1))
+    for end in (keras.ops.sum(given), keras.ops.reshape(given, (-1, 2))):
+        with pytest.raises(cnnvis.UserError, match="each image needs its own"):
+            cnnvis.run(
+                "saliency", keras.Model(given, end), data=np.ones((2, 6, 6, 1)), backprop=None
+            )
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
 def test_weights_that_are_no_numbers_are_named(
     value: float, classifier: Any, keras: Any, images: Any, tmp_path: Path, typed: Any

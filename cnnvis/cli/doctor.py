@@ -82,8 +82,9 @@ def _print_found(model: str, error: UserError, sha256: str, *, json: bool) -> No
 def _print(screen: console.Screen, report: Report) -> None:
     screen.print(_facts(report))
     screen.print()
-    registry().get("renderer", "terminal")(_layers(report), screen)
-    screen.print()
+    if report.layers:
+        registry().get("renderer", "terminal")(_layers(report), screen)
+        screen.print()
     obstacles = {layer.name: layer.obstacle for layer in report.layers if layer.obstacle}
     for name, why in obstacles.items():
         _say(screen, "no target", f"{name!r}: {why}", "yellow")
