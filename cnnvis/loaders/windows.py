@@ -14,9 +14,10 @@ import cnnvis
 from cnnvis.loaders.calls import Call
 from cnnvis.loaders.obstacles import TRUST
 
-LONGEST = 2**16
+LONGEST = 2**14
 """How long a window, a stride or a dilation may be whatever it slides over, each and all axes
-together; and beyond that no longer than twice what it slides over."""
+together; and beyond that no longer than twice what it slides over. A stride never is: convolutions of
+TensorFlow end the process with those of 2^15, whatever they slide over."""
 
 _LENGTHS = ("dilation", "dilation_rate", "kernel_size", "pool_size", "size", "stride", "strides")
 """What Keras's layers and operations call them, and TensorFlow's functions."""
@@ -38,7 +39,8 @@ def require_windows(call: Call) -> None:
         for name, numbers in _lengths(layer, call.kwargs):
             if name in ("size", "sizes") and not hasattr(layer, "padding"):
                 continue  # by what something is enlarged, which its shapes tell
-            if max(numbers, default=1) > max(LONGEST, 2 * longest) or (
+            most = LONGEST if name.startswith("stride") else max(LONGEST, 2 * longest)
+            if max(numbers, default=1) > most or (
                 math.prod(map(abs, numbers)) > max(LONGEST, 2 * values)
             ):
                 shown = " x ".join(map(str, numbers))
