@@ -41,7 +41,7 @@ def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
     """
     x = samples.x.astype(np.float32)
     by_labels = _by_labels(model, samples, x, ordered)
-    if by_labels is not None or ordered:
+    if by_labels is not None or ordered or not model.layers:
         return by_labels
     first = model.keras_layer(model.layers[0].name)
     factor = getattr(first, "scale", None) if "Rescaling" in model.layers[0].kinds else None
