@@ -18,6 +18,7 @@ from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.explaining import Keeper, Stream, Subject
 from cnnvis.explanation import Explanation
+from cnnvis.forms import MOST_STEPS
 from cnnvis.image_selection import Images, selection_of
 from cnnvis.isolation import isolates
 from cnnvis.model import Model
@@ -362,10 +363,6 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
 def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
     every = dict.fromkeys((*explanation.notes, *notes))
     return replace(explanation, notes=tuple(every))
-
-
-MOST_STEPS = 200
-"""A batch goes through the steps of a chain one inside the other, as deep as Python can call."""
 
 
 def steps_of(steps: Sequence[StepLike]) -> list[Step]:

@@ -20,8 +20,8 @@ Form = Literal["toml", "python", "shell"]
 PATHS = ("model", "data", "out", "architecture")
 """What in a chain's subject is a path; in a file it is meant from that file's folder."""
 
-MOST = 1000
-"""How many steps a chain in a file may have."""
+MOST_STEPS = 200
+"""How many a chain may have: a batch goes through them one inside the other, as deep as Python calls."""
 
 LISTS = ("images", "filter", "region", "input", "class_names", "input_shape")
 WORDS = ("layer", "output")
@@ -195,9 +195,9 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
     steps = held.get("steps") if isinstance(held, dict) else None
     if not isinstance(steps, list) or not steps:
         raise UserError(f"the chain {name!r} in {str(path)!r} has no steps")
-    if len(steps) > MOST:
+    if len(steps) > MOST_STEPS:
         raise UserError(
-            f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and one has at most {MOST}"
+            f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and one has at most {MOST_STEPS}"
         )
     found = []
     for place, step in enumerate(steps, 1):
