@@ -251,8 +251,9 @@ def _read(array: Any, left: int) -> int:
 
 
 def _pieces(shape: Sequence[int], chunks: Sequence[int]) -> int:
-    """In how many pieces an array lies."""
-    return math.prod(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True))
+    """Return in how many pieces an array lies."""
+    pairs = zip(shape, chunks, strict=True)
+    return math.prod(-(-length // max(chunk, 1)) for length, chunk in pairs)
 
 
 def _samples(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is
 LIST = "list-plugins"
 WRONG = "run nosuch demo"
 RUN = "run saliency demo --images 0 --render terminal png --out picture.svg"
-FULL = "what was to be printed could not be written: No space left on device"
+FULL = "what is to be printed cannot be written: No space left on device"
 
 
 def _ended(words: str, state: str, folder: Path, **variables: str) -> tuple[int, str, str]:
