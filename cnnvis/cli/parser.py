@@ -82,6 +82,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     if words[:1] == ["run"]:
         _require_known(words, 1, "technique", [p.name for p in registry().of("technique")])
     found, unknown = parser.parse_known_args(list(words) or ["--help"])
+    # With it, every command shows the traceback of a bug; those that say nothing else have no flag.
+    unknown = [word for word in unknown if word not in ("-v", "--verbose")]
     values = vars(found)
     leaf = values.pop("parser", parser)
     if unknown:

@@ -369,6 +369,13 @@ def test_help_shows_the_options_of_the_technique(typed: Command) -> None:
     assert "--png.dpi" not in text
 
 
+@pytest.mark.parametrize(
+    "words", ["list-plugins", "show saliency", "config path", "completion bash"]
+)
+def test_every_command_takes_the_flag_that_shows_tracebacks(typed: Command, words: str) -> None:
+    assert typed(*words.split(), "-v").stdout == typed(*words.split()).stdout
+
+
 def test_completion(command: Command, tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(command("completion", "bash").stdout)
