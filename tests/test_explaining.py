@@ -103,9 +103,9 @@ def test_a_technique_that_gives_no_map_for_each_image_is_named(classifier: Any) 
 def test_what_is_written_is_read_again_however_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cnnvis import explanation
+    from cnnvis import saved
 
-    monkeypatch.setattr(explanation, "PIECE", 1000)
+    monkeypatch.setattr(saved, "PIECE", 1000)
     np.save(tmp_path / "x.npy", np.asfortranarray(X))
     samples = cnnvis.read_samples(tmp_path / "x.npy")
     maps = np.repeat(Y.astype(np.float32), 120).reshape(7, 12, 10)  # shrinks; X does not
