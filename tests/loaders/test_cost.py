@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile import numbers
+from hostile import absurd
 from hostile.peaks import held_anew
 
 import cnnvis
@@ -69,7 +69,7 @@ def test_estimates_of_applications_are_within_a_factor_of_two(tmp_path: Path) ->
 def test_what_slides_is_no_longer_than_twice_what_it_slides_over(keras: Any) -> None:
     """Whatever number a description holds, what Keras makes of it is refused or as small as that."""
     refused = 0
-    for what, _, config in numbers.absurd(keras, (2**15,), numbers.SLIDING):
+    for what, _, config in absurd.absurd(keras, (2**15,), absurd.SLIDING):
         # Kernels are weights, and held against those of the file.
         if not any(word in what for word in ("strides", "pool_size", "dilation")):
             continue
@@ -84,7 +84,7 @@ def test_what_slides_is_no_longer_than_twice_what_it_slides_over(keras: Any) -> 
 
 
 def test_windows_of_ordinary_networks_are_not_refused(keras: Any) -> None:
-    for _, network in numbers.networks(keras, numbers.SLIDING):
+    for _, network in absurd.networks(keras, absurd.SLIDING):
         growth.require_growth(network)
     layers = keras.layers
     for made in (
@@ -99,7 +99,7 @@ def test_windows_of_ordinary_networks_are_not_refused(keras: Any) -> None:
 
 def test_what_adds_up_is_refused(keras: Any) -> None:
     """No call of these is large by itself."""
-    for what, network in numbers.chains(keras):
+    for what, network in absurd.chains(keras):
         before = held_anew()
         with pytest.raises(cnnvis.UserError) as error:
             growth.require_cost(growth.require_growth(network), network)
