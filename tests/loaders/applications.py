@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,10 @@ def applications(home: str) -> Iterator[Application]:
                 yield Application(name, False)
 
 
-def tried(application: Application, home: str, folder: Path) -> dict[str, Result]:
-    """Save a network in each format, load it with cnnvis and compare both.
+def tried(
+    application: Application, home: str, folder: Path, suffixes: Sequence[str] = SUFFIXES
+) -> dict[str, Result]:
+    """Save a network in each of these formats, load it with cnnvis and compare both.
 
     Raises
     ------
@@ -140,7 +142,7 @@ def tried(application: Application, home: str, folder: Path) -> dict[str, Result
     scale = 255.0 if application.preprocessing else 1.0
     x = np.random.default_rng(5).uniform(0, scale, size=(PICTURES, *shape)).astype(np.float32)
     answers, expected = np.asarray(network(x, training=False)), _gradient(network, x)
-    paths = {suffix: folder / f"model.{suffix}" for suffix in SUFFIXES}
+    paths = {suffix: folder / f"model.{suffix}" for suffix in suffixes}
     for path in paths.values():
         network.save(path)
     del network
