@@ -14,7 +14,7 @@ from cnnvis.errors import UserError
 from cnnvis.image_selection import Condition
 from cnnvis.labels import class_number
 from cnnvis.model import Model
-from cnnvis.pieces import finite, pieces_of, read_ahead
+from cnnvis.pieces import Pieces, finite, read_ahead
 from cnnvis.reporting import failure_of_image, note, progress, quietly
 from cnnvis.samples import Array, Samples
 
@@ -76,7 +76,7 @@ class Answers:
         missing = [
             one for one in dict.fromkeys(places) if one not in known and one not in self._failed
         ]
-        pieces = pieces_of(len(missing), BATCH)
+        pieces = Pieces(len(missing), BATCH)
         failed: dict[int, str] = {}
         with progress("asking the network", len(missing)) as advance:
             for read in map(finite, read_ahead(self.samples.picked(missing), pieces)):

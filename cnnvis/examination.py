@@ -16,7 +16,7 @@ from cnnvis.class_names import ClassNames
 from cnnvis.class_orders import SURE, Hits, hits_of
 from cnnvis.errors import UserError
 from cnnvis.model import Layer, Model
-from cnnvis.pieces import pieces_of, read_ahead
+from cnnvis.pieces import Pieces, read_ahead
 from cnnvis.reporting import notes_kept, progress
 from cnnvis.samples import Array, Samples
 from cnnvis.scaling import about_scale, own_scaling
@@ -257,7 +257,7 @@ def _read(some: Samples) -> tuple[Samples | None, dict[int, str]]:
     good: list[Samples] = []
     failed: dict[int, str] = {}
     with progress("reading", len(some)) as advance:
-        for read in read_ahead(some, pieces_of(len(some), LEAST)):
+        for read in read_ahead(some, Pieces(len(some), LEAST)):
             failed |= {place: failure.reason for place, failure in read.failed.items()}
             good += [read.samples] if read.samples is not None else []
             advance(len(read.places))

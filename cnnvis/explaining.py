@@ -32,7 +32,7 @@ from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.explanation import Explanation
 from cnnvis.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.model import Model, plain, units_kept
-from cnnvis.pieces import Failure, Piece, Read, finite, pieces_of, read_ahead
+from cnnvis.pieces import Failure, Piece, Pieces, Read, finite, read_ahead
 from cnnvis.plugin import BUILT_IN, Plugin
 from cnnvis.registry import registry
 from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quietly
@@ -315,7 +315,7 @@ class Subject:
             if keeper is not None:
                 pieces = keeper.pieces(samples, compute)
             else:
-                pieces = map(compute, read_ahead(samples, pieces_of(len(samples), size)))
+                pieces = map(compute, read_ahead(samples, Pieces(len(samples), size)))
             bar = progress(plugin.name, len(samples)) if len(samples) > size else nothing()
             with bar as done:
                 for piece in pieces:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
@@ -168,9 +168,27 @@ def _require_there(samples: Samples, error: BaseException) -> None:
         raise DiskError(f"{where} cannot be read any more: {error}") from error
 
 
-def pieces_of(count: int, size: int) -> list[range]:
-    """So many images in pieces of that size, the last one perhaps smaller."""
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+@dataclass(frozen=True)
+class Pieces(Sequence[range]):
+    """So many images in pieces of one size, the last one perhaps smaller; none is kept."""
+
+    total: int
+    size: int
+
+    def __len__(self) -> int:
+        return -(-self.total // self.size)
+
+    @overload
+    def __getitem__(self, which: int) -> range: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> list[range]: ...
+
+    def __getitem__(self, which: int | slice) -> range | list[range]:
+        starts = range(0, self.total, self.size)[which]
+        if isinstance(starts, int):
+            return range(starts, min(starts + self.size, self.total))
+        return [range(start, min(start + self.size, self.total)) for start in starts]
 
 
 def finite(read: Read) -> Read:

@@ -23,7 +23,7 @@ import cnnvis
 from cnnvis import files, holding, inspecting
 from cnnvis.errors import ChangedError
 from cnnvis.isolation import isolating
-from cnnvis.pieces import pieces_of, read_ahead
+from cnnvis.pieces import Pieces, read_ahead
 from cnnvis.samples import Samples
 
 OLD, NEW = (np.full((6, 8, 5, 1), value, np.uint8) for value in (3, 200))
@@ -119,7 +119,7 @@ def _once(replace: Callable[[], None]) -> Callable[[], None]:
 def _pieces(samples: Samples, between: Callable[[], None]) -> Any:
     """What a run reads of samples, piece by piece."""
     read = []
-    for piece in read_ahead(samples, pieces_of(len(samples), 2)):
+    for piece in read_ahead(samples, Pieces(len(samples), 2)):
         assert piece.failed == {} and piece.samples is not None
         read.append(piece.samples.x)
         between()
@@ -157,7 +157,7 @@ def test_damage_that_comes_while_it_is_read_is_no_damage_of_the_image(tmp_path: 
     samples = cnnvis.read_samples(path)
     os.truncate(path, 700)
     with pytest.raises(ChangedError):
-        list(read_ahead(samples, pieces_of(len(samples), 2)))
+        list(read_ahead(samples, Pieces(len(samples), 2)))
 
 
 def test_new_names_and_rights_are_no_change(tmp_path: Path) -> None:

@@ -111,6 +111,16 @@ _UNKNOWN = _words(
 )
 """Those that run others, as often as only the running network knows."""
 
+_BY_VALUE = _words(
+    """
+    Bincount BroadcastTo CropAndResize DenseBincount Empty Fill LinSpace MirrorPad OneHot Pad PadV2
+    Range ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighbor ScatterNd SegmentMax
+    SegmentMaxV2 SegmentMean SegmentMin SegmentMinV2 SegmentProd SegmentProdV2 SegmentSum SegmentSumV2
+    Tile UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum
+    """
+)
+"""Those that make as many values as others say, which only the running network may know."""
+
 
 @dataclass
 class Cost:
@@ -337,7 +347,10 @@ def _traced_cost(call: Call) -> Cost | None:
     for operation in graph.get_operations():
         made = [list(_sizes(one)) for one in operation.outputs]
         taken = [list(_sizes(one)) for one in operation.inputs]
-        if operation.type in _UNKNOWN:
+        if operation.type in _UNKNOWN or (
+            operation.type in _BY_VALUE
+            and not all(one.shape.is_fully_defined() for one in operation.outputs)
+        ):
             cost.unsure.append(operation.type)
         if operation.type not in _ALIASES:
             held = sum(4 * math.prod(one) for one in made)

@@ -40,6 +40,10 @@ STEPS = 2**20
 _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
 """Operations with which TensorFlow ends the process where there is nothing to transform."""
 
+_SEGMENTS = {"SegmentMax", "SegmentMin", "SegmentProd", "SegmentSum"}
+"""Operations that give as many values as the largest of the numbers that they are given says, unless
+they are told how many; sorted ones are not told."""
+
 _TAKE_MORE = {
     *("AdditiveAttention", "Attention", "GroupedQueryAttention", "MultiHeadAttention"),
     "ContrastLimitedAdaptiveHistogramEqualization",
@@ -164,6 +168,11 @@ def _require_call(call: Call, bound: _Bound) -> None:
     require_windows(call)
     if call.kind in _NEVER_EMPTY:
         _require_values(call)
+    if call.kind in _SEGMENTS and (call.layer.num_segments is None or call.layer.sorted):
+        raise cnnvis.UserError(
+            f"the file is not loaded: its layer {call.layer.name!r} makes as many values as its data "
+            f"say: it needs num_segments, and sorted=False; {TRUST}"
+        )
     for one in call.made:
         bound.require(call.layer.name, one.shape)
     if _takes_more(call):

@@ -392,7 +392,7 @@ def manifest_in(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | N
     if not isinstance(found, dict):
         raise UserError(
             f"{str(path / MANIFEST)!r} is damaged, and without it nobody knows what is in the "
-            "folder: name another with --into, or remove it"
+            "folder: name another folder, or remove this one"
         )
     if found.get("format") != manifest.FORMAT:
         raise UserError(
@@ -402,8 +402,8 @@ def manifest_in(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | N
     facts = held(found, Manifest)
     if facts is None:
         raise UserError(
-            f"{str(path / MANIFEST)!r} holds what no run writes: name another folder with --into, or "
-            "remove this one"
+            f"{str(path / MANIFEST)!r} holds what no run writes: name another folder, or remove "
+            "this one"
         )
     require_shards(facts.data.count, facts.computed.shard_size)
     return found

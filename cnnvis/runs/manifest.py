@@ -22,7 +22,7 @@ from cnnvis.explaining import images_at_once
 from cnnvis.files import sha256
 from cnnvis.model import Model
 from cnnvis.options import checked
-from cnnvis.pieces import pieces_of
+from cnnvis.pieces import Pieces
 from cnnvis.plugin import Plugin
 from cnnvis.registry import registry
 from cnnvis.runs.seals import digest, plain
@@ -210,7 +210,7 @@ def _of_samples(samples: Samples) -> str:
     whole = hashlib.sha256()
     for name, source in (samples.inputs or {"": samples.source}).items():
         whole.update(f"{name} {source.shape} {source.dtype}".encode())
-        for places in pieces_of(len(samples), 256):
+        for places in Pieces(len(samples), 256):
             try:
                 whole.update(np.asarray(source[np.asarray(places)]).tobytes())
             except (OSError, ValueError, UserError):  # the images that fail are told of later
@@ -219,6 +219,6 @@ def _of_samples(samples: Samples) -> str:
         whole.update(np.asarray(samples.labels, np.int64).tobytes())
     elif samples.labels is not None:
         whole.update(f"{samples.label_kind} {samples.labels.shape}".encode())
-        for places in pieces_of(len(samples), 256):
+        for places in Pieces(len(samples), 256):
             whole.update(np.ascontiguousarray(samples.labels[np.asarray(places)]).tobytes())
     return whole.hexdigest()

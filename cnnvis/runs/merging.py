@@ -55,18 +55,17 @@ def merge(out: PathName, folders: Sequence[PathName]) -> Path:
                     f"{what or 'files'}"
                 )
         whole = {**first_facts, "part": str(WHOLE)}
+        parts = []
+        for step, name in _names(whole, [folder for folder, _ in shares]):
+            held = [part_of(folder, facts, name, step, DISK).recovered()
+                for folder, facts in shares if folder.kind(name) is not None]  # fmt: skip
+            _require_all(name, held)
+            parts.append((step, name, held))
         out_folder = stack.enter_context(opened(path))
         stack.enter_context(locked(out_folder))
         there = begun(out_folder)
         if there is not None and there != whole:
             raise UserError(f"{str(path)!r} holds another run; name another folder to merge into")
-        parts = [
-            (step, name, [part_of(folder, facts, name, step, DISK).recovered()
-                for folder, facts in shares if folder.kind(name) is not None])
-            for step, name in _names(whole, [folder for folder, _ in shares])
-        ]  # fmt: skip
-        for _, name, held in parts:
-            _require_all(name, held)
         if there is None:
             begin(out_folder, whole)
         for step, name, held in parts:
@@ -115,7 +114,6 @@ def _merged(whole: Part, parts: Sequence[Part]) -> None:
     with progress("merging", len(whole.places)) as advance:
         for number in whole.own:
             if number not in whole.done:
-                part = holders[number]
-                whole.put(number, part.files(number), part.done[number].failed)
+                whole.take(number, holders[number])
             advance(1)
     whole.finish()

@@ -31,7 +31,7 @@ from cnnvis.disk import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_
 from cnnvis.errors import DiskError, UserError
 from cnnvis.explanation import Explanation
 from cnnvis.machine import available_memory
-from cnnvis.pieces import Failure, Piece, Read, pieces_of, read_ahead
+from cnnvis.pieces import Failure, Piece, Pieces, Read, read_ahead
 from cnnvis.reporting import progress
 from cnnvis.runs import arrays
 from cnnvis.runs.schema import (
@@ -112,7 +112,7 @@ class Part:
         disk: Disk = DISK,
     ) -> None:
         self.share, self.path = share, above.path / name
-        self.places = pieces_of(count, size)
+        self.places = Pieces(count, size)
         self.own = share.shards(len(self.places))
         self.done: dict[int, Line] = {}  # the journal's lines, by shard
         self._above, self._name = above, name
@@ -380,8 +380,8 @@ class Part:
         self._like = like = self._like or facts
         if (like.shape, like.axes) != (facts.shape, facts.axes):
             raise UserError(
-                f"a run folder keeps maps of one shape, and here there are maps of {facts.shape} "
-                f"and of {like.shape}"
+                f"a run folder keeps maps of one shape and one kind of axes, and here there are maps "
+                f"of {facts.shape} along {facts.axes} and of {like.shape} along {like.axes}"
             )
         if any(bool(getattr(like, one)) != bool(getattr(facts, one)) for one in _FOR_ALL):
             raise UserError(
@@ -406,16 +406,21 @@ class Part:
             self._disk.append(own, JOURNAL, _sealed(line))
         self.done[number] = line
 
-    def files(self, number: int) -> dict[str, bytes]:
-        """The bytes of a shard's files.
+    def take(self, number: int, part: Part) -> None:
+        """Put a shard on the disk that another part holds.
 
         Raises
         ------
+        UserError
+            If its maps do not fit those of the shards before it.
         DiskError
-            If they are not any more what was written.
+            If its files are not any more what was written, or the disk refuses.
         """
-        files = self._files_of(number, self._facts_of(number))
-        return {name: self._bytes(number, name, most) for name, most in files.items()}
+        facts = part._facts_of(number)
+        self._require_like(facts)
+        files = part._files_of(number, facts)
+        data = {name: part._bytes(number, name, most) for name, most in files.items()}
+        self.put(number, data, part.done[number].failed)
 
     def read(self, number: int, samples: Samples) -> Piece:
         """A shard from the disk; its images are read if somebody looks at them.

@@ -162,7 +162,7 @@ def held(value: Any, kind: type[Any]) -> Any:
     """A plain value as what it has to be; None if it is nothing of the kind."""
     try:
         return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
-    except (msgspec.ValidationError, OverflowError, RecursionError):
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
         return None
 
 

@@ -49,6 +49,32 @@ def test_operations_are_those_that_tensorflow_counts(name: str) -> None:
     assert 0 < cost.kept < cost.memory
 
 
+def test_how_much_data_decide_is_not_sure(tmp_path: Path) -> None:
+    """As many values as a number says that only the running network knows."""
+    import tensorflow as tf
+    import tf_keras
+
+    given = tf_keras.layers.Input((6,))
+    count = tf.cast(tf.reduce_sum(given) * 0 + 4.0, tf.int32)
+    made = tf.ones(tf.reshape(count, (1,)))
+    cost = growth.require_growth(tf_keras.Model(given, given + tf.reduce_sum(made)))
+    assert cost.unsure
+    fixed = tf.ones((4,)) * tf.reduce_sum(given)
+    assert not growth.require_growth(tf_keras.Model(given, given + tf.reduce_sum(fixed))).unsure
+
+
+@pytest.mark.parametrize("option", [{}, {"num_segments": 4, "sorted": True}])
+def test_segments_are_as_many_as_somebody_said(option: dict[str, Any]) -> None:
+    import keras
+
+    rows = keras.ops.reshape(inputs := keras.layers.Input((64,)), (64, -1))
+    for places in (np.arange(64) // 16, keras.ops.cast(rows[:, 0], "int32")):
+        made = keras.ops.segment_sum(rows, places, **option)
+        network = keras.Model(inputs, inputs + keras.ops.sum(made))
+        with pytest.raises(cnnvis.UserError, match="as many values as its data say"):
+            growth.require_growth(network)
+
+
 @pytest.mark.slow
 def test_estimates_of_applications_are_within_a_factor_of_two(tmp_path: Path) -> None:
     every = ["MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0"]

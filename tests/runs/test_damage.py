@@ -177,4 +177,4 @@ def test_a_shard_that_changes_while_it_is_used_is_not_believed(
         part = part_of(folder, facts, "1-made", 0, DISK).recovered()
         (path / "1-made" / "shards" / "0.json").write_text(json.dumps({"failed": {}}))
         with pytest.raises(cnnvis.DiskError, match="is not what was written"):
-            part.files(0)
+            part.take(0, part)
