@@ -241,7 +241,9 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
             kind = checkable(option.annotation)
             result[name] = msgspec.convert(_plain(value, option), kind, strict=False)
         except msgspec.ValidationError as error:
-            hint = nearest(str(value), [str(choice) for choice in option.choices])
+            hint = nearest(
+                str(value), ["none" if one is None else str(one) for one in option.choices]
+            )
             raise UserError(
                 f"option {name} of {plugin.name} cannot be {shown(value)}: it takes {option.type}.{hint}"
             ) from error
