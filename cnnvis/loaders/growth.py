@@ -25,7 +25,7 @@ GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
 """One sample may become so many times as large on its way; or so many values whatever its size is;
 but never more than so many."""
 
-KEPT, KEPT_BY_VALUE, KEPT_BY_WEIGHT = 2**30, 2**15, 2**8
+KEPT, KEPT_BY_VALUE, KEPT_BY_WEIGHT = 2**30, 2**17, 2**8
 """How many bytes a pass may take for one sample whatever the network is; or so many for each value of
 the sample; or for each weight."""
 

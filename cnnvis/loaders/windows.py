@@ -16,8 +16,10 @@ from cnnvis.loaders.obstacles import TRUST
 
 LONGEST = 2**14
 """How long a window, a stride or a dilation may be whatever it slides over, each and all axes
-together; and beyond that no longer than twice what it slides over. A stride never is: convolutions of
-TensorFlow end the process with those of 2^15, whatever they slide over."""
+together; and beyond that no longer than twice what it slides over."""
+
+LONGEST_STRIDE = 2**15 - 1
+"""But for pools: convolutions of TensorFlow end the process with longer ones, whatever they slide over."""
 
 _LENGTHS = ("dilation", "dilation_rate", "kernel_size", "pool_size", "size", "stride", "strides")
 """What Keras's layers and operations call them, and TensorFlow's functions."""
@@ -39,7 +41,9 @@ def require_windows(call: Call) -> None:
         for name, numbers in _lengths(layer, call.kwargs):
             if name in ("size", "sizes") and not hasattr(layer, "padding"):
                 continue  # by what something is enlarged, which its shapes tell
-            most = LONGEST if name.startswith("stride") else max(LONGEST, 2 * longest)
+            most = max(LONGEST, 2 * longest)
+            if name.startswith("stride") and "Pool" not in type(layer).__name__:
+                most = min(most, LONGEST_STRIDE)
             if max(numbers, default=1) > most or (
                 math.prod(map(abs, numbers)) > max(LONGEST, 2 * values)
             ):
