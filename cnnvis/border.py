@@ -89,8 +89,7 @@ def blamed(plugin: Plugin) -> Iterator[None]:
             raise
         if fault is not None and plugin.distribution == BUILT_IN:
             what = f"what the {plugin.kind} {plugin.name} keeps on a disk cannot be read or written"
-            told = str(error) if isinstance(error, UserError) else f"{what}: {fault}"
-            raise DiskError(told) from error
+            raise DiskError(f"{what}: {fault}") from error
         if isinstance(error, UserError):
             raise
         # What the plugins that come with cnnvis run there is the network, which may be a stranger's.
