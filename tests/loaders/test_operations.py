@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import os
 import pkgutil
 import subprocess
@@ -163,10 +164,13 @@ def _fits(score: Any) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str) -> None:
-    """The gradient through every form alone, so that no large one hides a small one."""
+    """The gradient through every form alone, so that no large one hides a small one.
+
+    Of the other format every third: how an operation is computed does not depend on it.
+    """
     inputs, tensors = forms.beginning(keras)
-    explained = 0
-    for name, form in _explainable(keras, tensors).items():
+    explained, step = 0, 3 if suffix == "h5" else 1
+    for name, form in itertools.islice(_explainable(keras, tensors).items(), 0, None, step):
         keras.utils.set_random_seed(1)
         score = _score(keras, form())
         if score is None or not _fits(score):
@@ -181,7 +185,7 @@ def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str) -> None
         scale = np.abs(expected).max()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * scale, err_msg=name)
         explained += 1
-    assert explained > 200
+    assert explained > 200 // step
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
