@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 from cnnvis.disk import DISK, TEMPORARY, Folder, fault_of_disk, remove_empty, trouble_with
 from cnnvis.errors import UserError
 
-_FRESH = 2 * 10**9  # Nanoseconds, longer than any clock of a file system takes for a tick.
 _LONGEST_TEXT = 2**26  # Bytes; a network's description takes a hundredth of that.
 
 
@@ -250,30 +248,3 @@ def _is_same(folder: Folder, one: str, other: str) -> bool:
             return hashlib.file_digest(file, "sha256").digest()
 
     return folder.kind(other) == "a file" and digest(one) == digest(other)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, or of a folder's files with their names, in hexadecimal."""
-    import hashlib
-
-    if not path.exists():
-        raise UserError(f"{str(path)!r} is not there any more")
-    if path.is_file():
-        state = path.stat()
-        known = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-        # A run asks several times for that of its data, which may take a minute to read. A file
-        # that was just written could be written again with the same times.
-        is_fresh = time.time_ns() - max(known[2:]) < _FRESH
-        return (_sha256.__wrapped__ if is_fresh else _sha256)(path.resolve(), *known)
-    whole = hashlib.sha256()
-    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
-        whole.update(f"{file_path.relative_to(path)} {sha256(file_path)}\n".encode())
-    return whole.hexdigest()
-
-
-@functools.lru_cache(1024)
-def _sha256(path: Path, *_: int) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -235,8 +235,14 @@ class HeldFolder:
         ChangedError
             If it is not what it was, or is changed before it is closed.
         """
-        with os.fdopen(_opened(file), "rb") as opened:
-            key = os.fspath(file)
+        key = os.fspath(file)
+        try:
+            descriptor = _opened(file)
+        except FileNotFoundError as error:
+            if key in self._known:  # the folder, or the file, is being replaced just now
+                raise changed(file) from error
+            raise
+        with os.fdopen(descriptor, "rb") as opened:
             self._require(key, _settled(opened.fileno(), file, self._known.get(key)))
             try:
                 yield opened
@@ -370,6 +376,17 @@ def held_anyway(path: Path) -> Held:
     if one is None:
         one = HeldFolder(path) if path.is_dir() else HeldFile(path)
     return one
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, or of a folder's files with their names, in hexadecimal.
+
+    Raises
+    ------
+    UserError
+        If there is none, it may not be read, or it is changed meanwhile.
+    """
+    return held_anyway(path).sha256()
 
 
 def changed(path: Path) -> ChangedError:

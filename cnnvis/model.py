@@ -25,12 +25,12 @@ from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.compiling import Compiled, at_once
 from cnnvis.errors import UserError, complaint, nearest, numbered, shown
 from cnnvis.explanation import Target, axis_names
-from cnnvis.files import sha256
 from cnnvis.geometry.following import followed
 from cnnvis.geometry.origin import Origin
 from cnnvis.geometry.smallest import enough
 from cnnvis.geometry.upsampling import upsampled
 from cnnvis.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
+from cnnvis.holding import sha256
 from cnnvis.inputs import matched
 from cnnvis.labels import has_class
 from cnnvis.layouts import channel_axes, input_channel_axis

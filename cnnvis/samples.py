@@ -14,8 +14,7 @@ import numpy as np
 from cnnvis import labels as labelling
 from cnnvis.class_names import ClassNames, names_in_order
 from cnnvis.errors import UserError, nearest, numbered, shown
-from cnnvis.files import sha256
-from cnnvis.holding import Held
+from cnnvis.holding import Held, sha256
 from cnnvis.image_selection import Images, Selection, selection_of
 from cnnvis.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.labels import class_name as class_name

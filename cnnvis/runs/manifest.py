@@ -19,7 +19,7 @@ from cnnvis.agreement import has_label
 from cnnvis.compiling import THREADS, is_mixed, settled_way
 from cnnvis.errors import UserError
 from cnnvis.explaining import images_at_once
-from cnnvis.files import sha256
+from cnnvis.holding import sha256
 from cnnvis.model import Model
 from cnnvis.options import checked
 from cnnvis.pieces import Pieces
