@@ -97,7 +97,7 @@ def network_of(
         cost = require_growth(loaded.network)
         require_cost(cost, loaded.network)
         if cost.unsure:
-            require_bounded_pass(path, asked, cost.unsure[0])
+            require_bounded_pass(cnnvis.held(path).place, asked, cost.unsure[0])
     if loaded.cut_learned:  # what is left gives something else than what was trained
         return loaded
     if loaded.cut and isinstance(loss, list):  # by the places of outputs that are no longer there
