@@ -170,9 +170,7 @@ def add_output_of_run(parser: ArgumentParser) -> None:
         help="the file to write, which takes the place of another of that name, or a folder, in "
         "which none does (default: results/TECHNIQUE_LAYER_MODIFIER.png)")  # fmt: skip
     out("--save-chain", metavar="TOML", help="put what was typed into this file as a chain")
-    add_long_runs(parser)
-    out("--quiet", "-q", action="store_true", help="no notes and no bars")
-    out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
+    _add_running(parser, out)
 
 
 def add_output_of_chain(parser: ArgumentParser) -> None:
@@ -184,6 +182,11 @@ def add_output_of_chain(parser: ArgumentParser) -> None:
         help="print the chain in this form instead of running it")  # fmt: skip
     out("--save-chain", dest="save", metavar="TOML", help="put the chain into this file, too")
     out("--out", "-o", metavar="PATH", help="the file or folder to write (default: results/)")
+    _add_running(parser, out)
+
+
+def _add_running(parser: ArgumentParser, out: Callable[..., Any]) -> None:
+    """Add run folders, and how much is said."""
     add_long_runs(parser)
     out("--quiet", "-q", action="store_true", help="no notes and no bars")
     out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")

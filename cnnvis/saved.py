@@ -19,6 +19,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from cnnvis.coordinates import axes_of
 from cnnvis.errors import UserError, shown
 from cnnvis.explanation import Explanation, Target
+from cnnvis.files import is_deeper
 from cnnvis.labels import LabelKind
 from cnnvis.names import file_name
 from cnnvis.samples import Array, ArrayLike, Samples
@@ -114,7 +115,7 @@ def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
 
 # How long things can be: far longer than any that was written, and far from what could do harm.
 Few = Meta(max_length=2**10)
-_DEEPEST = 50
+_DEEPEST = 49
 _LONGEST, _LONGEST_EACH = 2**24, 2**12  # letters of metadata, and more of them for each map
 
 
@@ -248,25 +249,13 @@ def _facts(arrays: Mapping[str, StoredArray]) -> _Facts:
     if stored.dtype.itemsize // 4 > most:
         raise UserError(f"its metadata have {stored.dtype.itemsize // 4} letters, far too many")
     held = json.loads(str(stored[...]))
-    _require_shallow(held)
+    if is_deeper(held, _DEEPEST):
+        raise UserError(f"its metadata nest their values more than {_DEEPEST} deep")
     facts = msgspec.convert(held, _Facts)
     msgspec.convert(facts.provenance, _Provenance)
     if len({len(column) for column in (facts.table or {}).values()}) > 1:
         raise UserError("the columns of its table are not all as long as each other")
     return facts
-
-
-def _require_shallow(held: Any) -> None:
-    """Refuse what nests its values so deeply that whoever goes through them could fail."""
-    level = [held]
-    for _ in range(_DEEPEST):
-        inner = [one for one in level if isinstance(one, dict | list)]
-        level = [
-            value for one in inner for value in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return
-    raise UserError(f"its metadata nest their values more than {_DEEPEST} deep")
 
 
 def _array(arrays: Mapping[str, StoredArray], name: str) -> Array | None:

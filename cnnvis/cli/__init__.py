@@ -104,14 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _refused(error: Exception) -> str | None:
-    """The sentence for a disk that refuses what a process writes, such as what it shows; else None."""
+    """Return the sentence for a disk that refuses to be written to; None for another error."""
     from cnnvis.disk import fault_of_disk
 
     fault = fault_of_disk(error)
     if fault is None:
         return None
     name = getattr(error, "filename", None)
-    what = "what is to be shown" if name is None else repr(str(name))
+    what = "a file" if name is None else repr(str(name))
     return f"{what} cannot be written: {fault}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO
 
 from rich.text import Text
 
@@ -56,8 +55,3 @@ def line(text: object) -> None:
 def whole(text: str) -> None:
     """Print a text of many lines as it stands: JSON, TOML, a script for a shell."""
     sys.stdout.write(printable(text, lines=True))
-
-
-def made(text: str, file: IO[str] | None = None) -> None:
-    """Print a text whose names were looked at where it was made, such as help with its colours."""
-    (file or sys.stderr).write(text)

@@ -55,12 +55,6 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **settings)
         self._negative_number_matcher = _NEGATIVE
 
-    def _print_message(self, message: str, file: Any = None) -> None:
-        """Print help and versions; argparse's own method passes over a disk that is full."""
-        from cnnvis.cli.console import made
-
-        made(message, file)
-
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
