@@ -94,6 +94,8 @@ class Commands:
     def _left(self) -> dict[str, bytes]:
         """All that a command leaves, but for what it has for a while."""
         left = {name: one for name, one in bytes_of(self._now).items() if name[:4] != "tmp/"}
+        # A lock's number says who held it last, and nothing depends on it.
+        left = {name: b"" if name.endswith("/lock") else one for name, one in left.items()}
         # Matplotlib draws the names of what stands in an SVG by chance.
         return {name: one[-7:] if name.endswith(".svg") else one for name, one in left.items()}
 
