@@ -435,6 +435,8 @@ def trouble_with(path: Path, advice: str = "", what: str = "written") -> Iterato
         if fault is not None:
             raise DiskError(f"{str(path)!r} cannot be {what}: {fault}{more}") from error
         if isinstance(error, OSError):
-            reason = error.strerror or error
+            reason: object = error.strerror or error
+            if isinstance(error, IsADirectoryError):
+                reason = "a folder has its name; move the folder away"
             raise UserError(f"{str(path)!r} cannot be {what}: {reason}{more}") from error
         raise

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnnvis import demo
 from cnnvis.agreement import Agreement, agreement_of
 from cnnvis.class_matching import FEW, Matching, matched, numerical_order, typed_names
 from cnnvis.class_names import ClassNames
@@ -17,6 +19,7 @@ from cnnvis.class_orders import SURE, Hits, hits_of
 from cnnvis.errors import UserError
 from cnnvis.model import Layer, Model
 from cnnvis.pieces import Pieces, read_ahead
+from cnnvis.registry import registry
 from cnnvis.reporting import notes_kept, progress
 from cnnvis.samples import Array, Samples
 from cnnvis.scaling import about_scale, own_scaling
@@ -133,6 +136,8 @@ def doctor(
         If the model or the data cannot be read, or the names of classes fit neither. Data that do not
         fit are reported, not refused.
     """
+    if isinstance(data, str | PathLike) and data != demo.NAME:
+        registry().for_path("reader", Path(data))  # a name that is mistyped is said at once
     handle = model_of(model, {}, plugin_options or {}, lacking)
     warnings = list(_about_network(handle))
     fit, notes = None, list[str]()

@@ -194,7 +194,10 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
 
     steps = held.get("steps") if isinstance(held, dict) else None
     if not isinstance(steps, list) or not steps:
-        raise UserError(f"the chain {name!r} in {str(path)!r} has no steps")
+        raise UserError(
+            f"the chain {name!r} in {str(path)!r} has no steps: it needs a table "
+            f"[[chains.{name}.steps]] for each step"
+        )
     if len(steps) > MOST_STEPS:
         raise UserError(
             f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and one has at most {MOST_STEPS}"

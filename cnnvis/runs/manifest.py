@@ -134,19 +134,27 @@ def computed(
 def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What is not the same in two manifests, each in a phrase."""
     return [
-        f"{what} was {_short(old)} and is {_short(new)}"
+        f"{what} was {_short(old)} and is now {_short(new)}"
         for what, old, new in _differing("", was, now)
         if what not in _UNIMPORTANT
     ]
 
 
-_UNIMPORTANT = {"file of model", "file of data"}
+_READ = {name: f"the {name}" for name in ("options", "model", "data", "versions")} | {
+    "techniques": "the technique",
+    "technique": "name",
+    "computed": "the computation",
+}
+"""How the names of a manifest are read in a sentence, where they are not read as they are."""
+
+_UNIMPORTANT = {"file of the model", "file of the data"}
 
 
 def _differing(where: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for name in dict.fromkeys((*was, *now)):
-            whole = f"{name} of {where}" if where else str(name)
+            name_read = _READ.get(name, str(name))
+            whole = f"{name_read} of {where}" if where else name_read
             yield from _differing(whole, was.get(name), now.get(name))
     elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         for number, (old, new) in enumerate(zip(was, now, strict=True), 1):
@@ -157,8 +165,10 @@ def _differing(where: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return "none"
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:16]}..."
+    return (text or "''") if len(text) <= 40 else f"{text[:16]}..."
 
 
 def _technique(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ from cnnvis.samples import Array, Samples
 
 JOURNAL = "journal.jsonl"
 
-ADVICE = "Whatever was done before is kept; --resume goes on once the disk takes it"
+ADVICE = "Whatever was done before is kept; --resume goes on once it can be written"
 
 _FOR_ALL = ("titles", "targets")
 

@@ -167,15 +167,18 @@ def test_what_is_there_is_not_written_over(explain: Typed, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--backprop", "none"), "backprop of options of techniques was guided and is null"),
-        (("-l", "second"), "layer of model was null and is second"),
+        (
+            ("--backprop", "none"),
+            "backprop of the options of the technique was guided and is now none",
+        ),
+        (("-l", "second"), "layer of the model was none and is now second"),
         (("-im", 0, 1, 2), "images"),
-        (("--batch-size", 3), "batch_size of computed was 4 and is 3"),
-        (("--compile", "eager"), "compile of computed was graph and is eager"),
-        (("--mixed-precision",), "mixed_precision of computed was false and is true"),
-        (("--shard-size", 5), "shard_size of computed was 4 and is 5"),
+        (("--batch-size", 3), "batch_size of the computation was 4 and is now 3"),
+        (("--compile", "eager"), "compile of the computation was graph and is now eager"),
+        (("--mixed-precision",), "mixed_precision of the computation was false and is now true"),
+        (("--shard-size", 5), "shard_size of the computation was 4 and is now 5"),
         (("--class-names", "a", "b", "c"), "class_names was null"),
-        (("--shard", "1/2"), "part was 1/1 and is 1/2"),
+        (("--shard", "1/2"), "part was 1/1 and is now 1/2"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
