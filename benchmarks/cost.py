@@ -60,8 +60,8 @@ def measured(name: str) -> dict[str, Any]:
     import tensorflow as tf
 
     import cnnvis
-    from cnnvis import machine
-    from cnnvis.loaders.growth import require_cost, require_growth
+    from cnnvis import host
+    from cnnvis.plugins.loaders.growth import require_cost, require_growth
 
     with _nothing_random():
         network = network_named(name)
@@ -88,7 +88,7 @@ def measured(name: str) -> dict[str, Any]:
         tensors = [tf.zeros((count, *shape)) for shape in shapes]
         compiled = tf.function(gradient, autograph=False).get_concrete_function(*tensors)
         compiled(*tensors)
-        peaks.append(machine.peak_memory())
+        peaks.append(host.peak_memory())
     return {
         "memory": cost.memory,
         "took": (peaks[1] - peaks[0]) // many,

@@ -148,15 +148,16 @@ def staged(folder: str) -> None:
 
         return call
 
-    import cnnvis._tensorflow as imported
+    import cnnvis.network.backend as imported
 
     imported._stderr_closed = nullcontext  # type: ignore[assignment]  # where times are told
     imported._imported = watched(imported._imported, "importing TensorFlow and Keras")  # type: ignore[assignment]
-    from cnnvis import compiling, sources
-    from cnnvis.cli import entry
+    from cnnvis.cli.main import entry
+    from cnnvis.explain import inputs
+    from cnnvis.network import compilation
 
-    sources.loaded_from = watched(sources.loaded_from, "loading the model")
-    compiling.Compiled._run = watched(compiling.Compiled._run, "one trace")  # type: ignore[method-assign]
+    inputs.loaded_from = watched(inputs.loaded_from, "loading the model")
+    compilation.Compiled._run = watched(compilation.Compiled._run, "one trace")  # type: ignore[method-assign]
     sys.argv = ["cnnvis", *RUN, "--quiet", "--out", folder]
     try:
         entry()
@@ -199,14 +200,14 @@ def main() -> None:
     if chosen.stages:
         staged(chosen.stages)
         return
-    from cnnvis import machine
+    from cnnvis import host
 
     parts = [
         [
             "# Starting",
             "",
             f"Written by `python benchmarks/startup.py` on {date.today()}: {chosen.rounds} rounds on",
-            f"{machine.name()}, no GPU, Python {platform.python_version()}.",
+            f"{host.name()}, no GPU, Python {platform.python_version()}.",
         ],
         stages(max(chosen.rounds // 3, 1)),
         imports(),

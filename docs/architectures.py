@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import cnnvis
-from cnnvis.registry import registry
+from cnnvis.registry.discovery import registry
 
 TABLE = Path(__file__).with_name("architectures.md")
 

@@ -14,9 +14,9 @@ from latex2mathml import converter
 from mkdocs.structure.files import File, Files
 
 from cnnvis.cli.parser import COMMANDS
-from cnnvis.options import flag_of, options_of
-from cnnvis.plugin import KINDS, Plugin
-from cnnvis.registry import Registry
+from cnnvis.registry.decorators import KINDS, Plugin
+from cnnvis.registry.discovery import Registry
+from cnnvis.registry.options import flag_of, options_of
 
 ABOUT = {
     "technique": "What explains a network.",

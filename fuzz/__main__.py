@@ -14,11 +14,6 @@ import atheris
 
 with atheris.instrument_imports(include=["cnnvis", "fuzz"]):
     # What a target imports only later would not be watched.
-    import cnnvis.chains
-    import cnnvis.cli.parser
-    import cnnvis.forms
-    import cnnvis.loaders.building
-    import cnnvis.readers._unpickle  # noqa: F401
     from fuzz.targets import CORPUS, TARGETS, changed_tree
 
 LONGEST = 2**14

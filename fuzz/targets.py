@@ -21,7 +21,7 @@ LAYERS = ("conv", "head", "a-b", "output", "conv/inner[1]", "3")
 
 def read_pickle(data: bytes) -> None:
     """The pickle reader; what it reads is what pickle itself reads from the same plain values."""
-    from cnnvis.readers._unpickle import unpickle
+    from cnnvis.plugins.readers._unpickle import unpickle
 
     with suppress(cnnvis.UserError):
         _require_plain(unpickle(data))
@@ -44,8 +44,9 @@ def parse_chain(data: bytes) -> None:
     """A chain as words, as a target, as a region and as a file."""
     import tomllib
 
-    from cnnvis import chains, targets
-    from cnnvis.forms import recipe_of
+    from cnnvis.api import chain
+    from cnnvis.network import targets
+    from cnnvis.settings.chain_files import recipe_of
 
     text = data.decode("utf-8", "replace")
     with suppress(cnnvis.UserError):
@@ -56,7 +57,7 @@ def parse_chain(data: bytes) -> None:
         held = tomllib.loads(text[:2000])
         with suppress(cnnvis.UserError):
             recipe = recipe_of(held.get("chains", {}), Path("chains.toml"))
-            chains.require_fitting(chains.steps_of(recipe.steps))
+            chain.require_fitting(chain.steps_of(recipe.steps))
             for form in ("toml", "python", "shell"):
                 recipe.written(form)  # type: ignore[arg-type]
     with suppress(ValueError):
@@ -75,7 +76,7 @@ def _parse(words: list[str]) -> None:
 
 def check_configuration(data: bytes) -> None:
     """What is held against a model's configuration before Keras sees it."""
-    from cnnvis.loaders import building, config, training
+    from cnnvis.plugins.loaders import building, config, training
 
     try:
         held = config.read_json(data.decode("utf-8", "replace"))

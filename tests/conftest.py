@@ -38,9 +38,9 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
-    from cnnvis import _tensorflow
+    from cnnvis.network import backend
 
-    return _tensorflow.keras()
+    return backend.keras()
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command line in this process, in a folder of the test's own: quick, TensorFlow is up."""
-    from cnnvis.cli import main
+    from cnnvis.cli.main import main
 
     monkeypatch.chdir(tmp_path)
 
@@ -88,7 +88,7 @@ def typed(
 @pytest.fixture
 def wrong_plugins() -> Iterator[None]:
     """Plugins that do what no plugin may, and no others but the built-in ones."""
-    from cnnvis.registry import Registry, using
+    from cnnvis.registry.discovery import Registry, using
 
     known = Registry(only=[])
     known.add_file(Path(__file__).parent / "third_party" / "wrong_plugins.py")

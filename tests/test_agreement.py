@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.agreement import agreement_of, classes_of
+from cnnvis.network.agreement import agreement_of, classes_of
 
 Typed = Callable[..., Any]
 
@@ -282,12 +282,12 @@ def test_little_is_computed_for_that(
     keras: Any, colours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen images, and only where all scores are saturated."""
-    from cnnvis import explaining
+    from cnnvis.explain import task
 
     asked: list[int] = []
-    was = explaining.about_scale
+    was = task.about_scale
     monkeypatch.setattr(
-        explaining, "about_scale", lambda model, samples: asked.append(len(samples)) or was(model, samples)  # type: ignore[func-returns-value]
+        task, "about_scale", lambda model, samples: asked.append(len(samples)) or was(model, samples)  # type: ignore[func-returns-value]
     )  # fmt: skip
     cnnvis.run("saliency", _threshold(keras, 130, 0.01), data=colours, backprop=None)
     assert asked == []

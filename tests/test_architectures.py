@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.registry import registry
+from cnnvis.registry.discovery import registry
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "architectures.py"
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import border, explaining
-from cnnvis.registry import registry
+from cnnvis.execution import calls as border
+from cnnvis.explain import task
+from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept
 
 WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
@@ -129,7 +130,7 @@ def test_what_is_no_result_is_refused(
     classifier: Any, what: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for size in (2, 512):
-        monkeypatch.setattr(explaining, "AT_ONCE", size)
+        monkeypatch.setattr(task, "AT_ONCE", size)
         data = X.copy()
         wanted = said if size == 512 else re.sub("[45] maps for 5", ". maps for 2", said)
         with pytest.raises(cnnvis.PluginError, match=f"technique gives {BY}{wanted}"):

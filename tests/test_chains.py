@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import explaining
-from cnnvis.forms import Recipe, read_recipe, save_recipe
+from cnnvis.explain import task
+from cnnvis.settings.chain_files import Recipe, read_recipe, save_recipe
 
 Typed = Callable[..., Any]
 Y = np.array([0, 1, 2, 0, 1, 2, 0])
@@ -24,7 +24,7 @@ def data(images: Any) -> cnnvis.Samples:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explaining, "AT_ONCE", 3)
+    monkeypatch.setattr(task, "AT_ONCE", 3)
 
 
 def test_a_chain_of_one_technique_is_a_run(classifier: Any, data: Any) -> None:

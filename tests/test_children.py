@@ -30,7 +30,7 @@ def strange(tmp_path: Path) -> Path:
 
 
 def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    program = "import sys; from cnnvis.cli import main; main(sys.argv[1:])"
+    program = "import sys; from cnnvis.cli.main import main; main(sys.argv[1:])"
     return subprocess.run(
         [sys.executable, "-P", "-c", program, *words], cwd=folder, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(SOURCES.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},

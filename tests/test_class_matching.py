@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.class_matching import matched
-from cnnvis.class_orders import Hits
+from cnnvis.explain.class_matching import matched
+from cnnvis.explain.class_orders import Hits
 
 Typed = Callable[..., Any]
 RED, GREEN, BLUE = (250, 20, 20), (20, 250, 20), (20, 20, 250)

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import compiling, machine
-from cnnvis.compiling import Compiled, computing, settled
-from cnnvis.model import _seen, units_kept
+from cnnvis import host
+from cnnvis.network import compilation
+from cnnvis.network.compilation import Compiled, computing, settled
+from cnnvis.network.model import _seen, units_kept
 
 
 @pytest.fixture(autouse=True)
 def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "_memory_file", lambda: tmp_path / "compiling.json")
+    monkeypatch.setattr(compilation, "_memory_file", lambda: tmp_path / "compiling.json")
     _seen.clear()  # networks that other tests looked at
 
 
@@ -271,7 +272,7 @@ def test_batches_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) 
     double = _Doubler()
     run = Compiled(double, footprint=lambda arrays: 10 * arrays[0][0].nbytes)
     x = np.zeros((40, 100), np.float32)  # 4 kB a sample on its way
-    monkeypatch.setattr(machine, "available_memory", lambda: 2 * 5 * 4000)
+    monkeypatch.setattr(host, "available_memory", lambda: 2 * 5 * 4000)
     run(x)
     assert double.seen == [4]  # five would fit
     with computing(batch_size=20):
@@ -335,7 +336,7 @@ class _Clock:
 def timed(monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(graph: float, xla: float) -> _Clock:
         clock = _Clock({"graph": graph, "xla": xla}, {"xla": 5.0})
-        monkeypatch.setattr(compiling.time, "perf_counter", lambda: clock.now)
+        monkeypatch.setattr(compilation.time, "perf_counter", lambda: clock.now)
         monkeypatch.setattr(
             Compiled, "_run", lambda self, way, tensors: clock.run(self, way, tensors)
         )
@@ -427,9 +428,9 @@ def test_what_xla_cannot_do_the_graph_does() -> None:
 
 
 def test_batches_are_as_large_as_what_was_measured_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.peak_memory() > 10_000_000  # Python with TensorFlow is larger than that
+    assert host.peak_memory() > 10_000_000  # Python with TensorFlow is larger than that
     held = [10**9]
-    monkeypatch.setattr(machine, "peak_memory", lambda: held[0])
+    monkeypatch.setattr(host, "peak_memory", lambda: held[0])
 
     def greedy(x: Any) -> Any:
         held[0] = 10**9 + 5 * 10**7 * x.shape[0]
@@ -440,7 +441,7 @@ def test_batches_are_as_large_as_what_was_measured_fits(monkeypatch: pytest.Monk
     with computing(compile="eager", batch_size=8):
         run(x)
     assert run._measured == 5 * 10**7
-    monkeypatch.setattr(machine, "available_memory", lambda: 10**9)
+    monkeypatch.setattr(host, "available_memory", lambda: 10**9)
     assert run._size([x]) == 8  # ten would fit
     with computing(batch_size=50):
         assert run._size([x]) == 50  # whoever asks gets it
@@ -467,17 +468,17 @@ def test_numbers_are_checked() -> None:
 
 
 def test_threads_and_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert machine.processors() == 8
+    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    monkeypatch.setattr(host.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert host.processors() == 8
     (tmp_path / "cpu.max").write_text("max 100000")
-    assert machine.processors() == 8
+    assert host.processors() == 8
     (tmp_path / "cpu.max").write_text("250000 100000")
-    assert machine.processors() == 3
-    whole = machine.available_memory()
+    assert host.processors() == 3
+    whole = host.available_memory()
     (tmp_path / "memory.max").write_text("1000000")
     (tmp_path / "memory.current").write_text("400000")
-    assert machine.available_memory() == 600_000 < whole
+    assert host.available_memory() == 600_000 < whole
 
 
 def test_it_is_typed(typed: Any) -> None:
@@ -550,10 +551,10 @@ def test_batches_grow_only_while_that_is_faster(
         seen.append(size)
         return [np.asarray(tensors[0]) * 2]
 
-    monkeypatch.setattr(compiling.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(compilation.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(Compiled, "_run", run)
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**40)
-    large = Compiled(lambda x: (x,), layers=10**6, footprint=lambda _: compiling.FIRST // 3)
+    monkeypatch.setattr(host, "available_memory", lambda: 2**40)
+    large = Compiled(lambda x: (x,), layers=10**6, footprint=lambda _: compilation.FIRST // 3)
     x = np.arange(5000, dtype=np.float32)
     np.testing.assert_array_equal(large(x)[0], 2 * x)
     assert set(seen) - {x.size % best} <= sizes | set(range(1, best))
@@ -562,7 +563,7 @@ def test_batches_grow_only_while_that_is_faster(
     np.testing.assert_array_equal(large(x)[0], 2 * x)
     assert seen[0] == best  # which is known from then on
     seen.clear()
-    few = Compiled(lambda x: (x,), footprint=lambda _: compiling.FIRST // 3)
+    few = Compiled(lambda x: (x,), footprint=lambda _: compilation.FIRST // 3)
     few(x[:40])
     assert set(seen) == {2}  # too few to repay trying another size
     seen.clear()
@@ -572,11 +573,11 @@ def test_batches_grow_only_while_that_is_faster(
 
 
 def test_a_small_network_gets_many_samples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**40)
-    assert compiling._fitting(1000) == compiling.LARGEST
-    assert compiling._fitting(compiling.LIGHT // 100) == 64
-    assert compiling._fitting(compiling.FIRST // 40) == compiling.BATCH
-    assert compiling._fitting(compiling.FIRST // 3) == 2
-    assert compiling._fitting(compiling.FIRST * 3) == 1
-    monkeypatch.setattr(machine, "available_memory", lambda: 2 * 5000)
-    assert compiling._fitting(1000) == 4
+    monkeypatch.setattr(host, "available_memory", lambda: 2**40)
+    assert compilation._fitting(1000) == compilation.LARGEST
+    assert compilation._fitting(compilation.LIGHT // 100) == 64
+    assert compilation._fitting(compilation.FIRST // 40) == compilation.BATCH
+    assert compilation._fitting(compilation.FIRST // 3) == 2
+    assert compilation._fitting(compilation.FIRST * 3) == 1
+    monkeypatch.setattr(host, "available_memory", lambda: 2 * 5000)
+    assert compilation._fitting(1000) == 4

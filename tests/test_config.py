@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis import config
-from cnnvis.registry import registry
+from cnnvis.registry.discovery import registry
+from cnnvis.settings import defaults
 
 Typed = Callable[..., Any]
 
@@ -33,7 +33,7 @@ def _backprop(typed: Typed, *words: str) -> str:
 
 def test_what_goes_before_what(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _backprop(typed) == "guided"
-    user = config.user_file()
+    user = defaults.user_file()
     user.parent.mkdir(parents=True)
     user.write_text('[saliency]\nbackprop = "deconv"\n')
     assert _backprop(typed) == "deconv"
@@ -55,9 +55,9 @@ def test_the_projects_file_is_found_above(folder: Path, monkeypatch: pytest.Monk
     (folder / "a" / "pyproject.toml").write_text("[project]\nname = 'other'\n")
     monkeypatch.chdir(below)
     plugin = registry().get("technique", "saliency")
-    assert config.options_for(plugin)["backprop"].value == "none"
+    assert defaults.options_for(plugin)["backprop"].value == "none"
     (below / "cnnvis.toml").write_text("[saliency]\nkeras-vis = true\n")
-    found = config.options_for(plugin)
+    found = defaults.options_for(plugin)
     assert found["keras_vis"].value is True and "backprop" not in found
 
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_in_a_file(
 ) -> None:
     (folder / "cnnvis.toml").write_text(text)
     with pytest.raises(cnnvis.UserError, match=rf"cnnvis\.toml', line {line}: .*{sentence}"):
-        config.sources()
+        defaults.sources()
     done = typed("run", "saliency", "demo")
     assert done.returncode == 2 and f"line {line}" in done.stderr and done.stdout == ""
 
@@ -90,15 +90,15 @@ def test_what_is_wrong_in_a_file(
 def test_what_is_wrong_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "cnnvis.toml").write_text("[saliency\n")
     with pytest.raises(cnnvis.UserError, match="is not TOML"):
-        config.sources()
+        defaults.sources()
     (folder / "cnnvis.toml").unlink()
     monkeypatch.setenv("CNNVIS_SALIENCY_BACKPRP", "none")
     with pytest.raises(cnnvis.UserError, match="mean 'CNNVIS_SALIENCY_BACKPROP'"):
-        config.sources()
+        defaults.sources()
     monkeypatch.delenv("CNNVIS_SALIENCY_BACKPRP")
     monkeypatch.setenv("CNNVIS_SMOOTH_SIGMA", "wide")
     with pytest.raises(cnnvis.UserError, match=r"variable CNNVIS_SMOOTH_SIGMA: .*cannot be 'wide'"):
-        config.sources()
+        defaults.sources()
 
 
 def test_setting_keeps_comments(folder: Path, typed: Typed) -> None:
@@ -140,8 +140,8 @@ def test_setting_what_is_wrong_changes_nothing(
 
 def test_the_users_file(folder: Path, typed: Typed) -> None:
     done = typed("config", "set", "png.cmap", "hot", "--user")
-    assert done.stdout.strip() == str(config.user_file()) and config.user_file().is_file()
-    assert str(config.user_file()) in typed("config", "path").stdout
+    assert done.stdout.strip() == str(defaults.user_file()) and defaults.user_file().is_file()
+    assert str(defaults.user_file()) in typed("config", "path").stdout
     assert typed("config", "get", "png.cmap").stdout == "hot\n"
     assert not (folder / "cnnvis.toml").exists()
 
@@ -205,7 +205,7 @@ def test_settings_from_strangers_end_in_a_sentence(tmp_path: Path, kind: str) ->
     path = tmp_path / "cnnvis.toml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(cnnvis.UserError) as refusal:
-        config.read(path)
+        defaults.read(path)
     assert sentence in str(refusal.value) and len(str(refusal.value)) < 1000
 
 
@@ -213,7 +213,7 @@ def test_settings_from_strangers_end_in_a_sentence(tmp_path: Path, kind: str) ->
 def test_a_pyproject_with_something_else_in_our_place(tmp_path: Path, content: str) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_text(content)
-    for read in (config.read, config.settings_in):
+    for read in (defaults.read, defaults.settings_in):
         with pytest.raises(cnnvis.UserError, match=r"has no table \[tool\.cnnvis\] but"):
             read(path)
 
@@ -222,11 +222,11 @@ def test_settings_that_are_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     os.mkfifo(tmp_path / "cnnvis.toml")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(cnnvis.UserError, match="is a pipe, a device or a socket, not a file"):
-        config.sources()
+        defaults.sources()
 
 
 def test_many_numbers_on_a_line_are_no_long_key(tmp_path: Path) -> None:
     path = tmp_path / "cnnvis.toml"
     numbers = ", ".join(f"{i}.5" for i in range(500))
     path.write_text(f"[axes.column]\nvalues = [{numbers}]\n")
-    assert len(config.read(path).settings["axes"]["column"]["values"]) == 500
+    assert len(defaults.read(path).settings["axes"]["column"]["values"]) == 500

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis.registry import Registry, registry, using
+from cnnvis.registry.discovery import Registry, registry, using
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -107,9 +107,9 @@ def test_data_that_do_not_fit(trained: Any) -> None:
 
 
 def test_one_image_without_an_axis_of_images(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnvis import examination
+    from cnnvis.api import doctor
 
-    monkeypatch.setattr(examination, "ENOUGH", 5)  # and it has more rows than that
+    monkeypatch.setattr(doctor, "ENOUGH", 5)  # and it has more rows than that
     layers = keras.layers
     network = keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="relu")])
     fit = cnnvis.doctor(network, data=np.ones((8, 8, 1))).fit
@@ -140,10 +140,10 @@ def test_layers_that_cannot_be_targets(keras: Any) -> None:
 
 
 def test_more_samples_than_are_needed(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnvis import examination
+    from cnnvis.api import doctor
 
     network, x, y = trained
-    monkeypatch.setattr(examination, "ENOUGH", 11)
+    monkeypatch.setattr(doctor, "ENOUGH", 11)
     fit = cnnvis.doctor(network, data=(x, y)).fit
     assert fit is not None and (fit.samples, fit.examined, fit.right) == (60, 11, 11)
 

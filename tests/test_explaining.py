@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import explaining
-from cnnvis.plugin import plugin_of
-from cnnvis.registry import Registry, using
+from cnnvis.explain import task
+from cnnvis.registry.decorators import plugin_of
+from cnnvis.registry.discovery import Registry, using
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(7, 12, 10, 2)).astype(np.float32)
@@ -21,7 +21,7 @@ Y = np.arange(7) % 3
 
 @pytest.fixture
 def in_threes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explaining, "AT_ONCE", 3)
+    monkeypatch.setattr(task, "AT_ONCE", 3)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_batches_change_nothing(
 ) -> None:
     data = cnnvis.Samples(X, Y, tuple("abcdefg"))
     whole = cnnvis.run(technique, classifier, data=data, images=[5, 0, 6, 2, 1])
-    monkeypatch.setattr(explaining, "AT_ONCE", 2)
+    monkeypatch.setattr(task, "AT_ONCE", 2)
     parts = cnnvis.run(technique, classifier, data=data, images=[5, 0, 6, 2, 1])
     np.testing.assert_allclose(parts.array, whole.array, rtol=1e-4, atol=1e-7)
     assert [parts.title(i).splitlines()[:2] for i in range(5)] == [
@@ -103,9 +103,9 @@ def test_a_technique_that_gives_no_map_for_each_image_is_named(classifier: Any) 
 def test_what_is_written_is_read_again_however_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cnnvis import saved
+    from cnnvis.data import saving
 
-    monkeypatch.setattr(saved, "PIECE", 1000)
+    monkeypatch.setattr(saving, "PIECE", 1000)
     np.save(tmp_path / "x.npy", np.asfortranarray(X))
     samples = cnnvis.read_samples(tmp_path / "x.npy")
     maps = np.repeat(Y.astype(np.float32), 120).reshape(7, 12, 10)  # shrinks; X does not

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.files import written_whole
+from cnnvis.files.reading import written_whole
 
 
 def _explanation() -> cnnvis.Explanation:

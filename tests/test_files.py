@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cnnvis.holding import sha256
+from cnnvis.files.snapshots import sha256
 
 
 def test_a_sum_is_worked_out_once_and_never_of_an_older_file(

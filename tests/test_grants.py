@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis import config
-from cnnvis.options import options_of
-from cnnvis.plugin import Plugin
-from cnnvis.registry import registry
+from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import options_of
+from cnnvis.settings import defaults
 
 Typed = Callable[..., Any]
 
@@ -81,7 +81,7 @@ def test_no_file_of_settings_says_so(
     if file.startswith(".."):
         (here / "deep").mkdir()
         monkeypatch.chdir(here / "deep")
-    path = config.user_file() if file == "user" else Path(file)
+    path = defaults.user_file() if file == "user" else Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     for plugin, name in _granting():
         table = f"tool.cnnvis.{plugin.name}" if file == "pyproject.toml" else plugin.name
@@ -108,7 +108,7 @@ def test_it_is_not_kept_when_somebody_tries(here: Path, typed: Typed) -> None:
         for place in ((), ("--user",)):
             done = typed("config", "set", f"{plugin.name}.{name}", "true", *place)
             assert done.returncode == 2 and "lets code run" in " ".join(done.stderr.split())
-    assert not (here / "cnnvis.toml").exists() and not config.user_file().exists()
+    assert not (here / "cnnvis.toml").exists() and not defaults.user_file().exists()
     schema = json.loads(typed("config", "schema").stdout)
     assert "trust_model" not in schema["properties"]["keras"]["properties"]
 

@@ -20,11 +20,11 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis import holding, inspecting
+from cnnvis.data.batches import Pieces, read_ahead
+from cnnvis.data.samples import Samples
 from cnnvis.errors import ChangedError
-from cnnvis.isolation import isolating
-from cnnvis.pieces import Pieces, read_ahead
-from cnnvis.samples import Samples
+from cnnvis.execution.isolation import isolating
+from cnnvis.files import sandbox, snapshots
 
 OLD, NEW = (np.full((6, 8, 5, 1), value, np.uint8) for value in (3, 200))
 
@@ -98,14 +98,14 @@ def after_a_look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None
     """Has something happen once a first look is over, before anything is loaded."""
 
     def do(happens: Callable[[], None]) -> None:
-        begin = inspecting.begin_look
+        begin = sandbox.begin_look
 
         def begin_look(*arguments: Any) -> Callable[[], Any]:
             found = begin(*arguments)()
             happens()
             return lambda: found
 
-        monkeypatch.setattr(inspecting, "begin_look", begin_look)
+        monkeypatch.setattr(sandbox, "begin_look", begin_look)
         monkeypatch.setattr(cnnvis, "begin_look", begin_look, raising=False)
 
     return do
@@ -225,7 +225,7 @@ def _while_read() -> None:
 
 
 def test_a_reader_that_reads_by_name(tmp_path: Path, way: str) -> None:
-    from cnnvis.registry import Registry, using
+    from cnnvis.registry.discovery import Registry, using
 
     path, new = tmp_path / "data.csv", tmp_path / "new.csv"
     _csv(path, OLD)
@@ -302,7 +302,7 @@ def test_models(
     replace = _once(lambda: WAYS[way](new, path))
     happened = []
     after_a_look(replace)
-    from cnnvis.loaders import building
+    from cnnvis.plugins.loaders import building
 
     describe = building.require_model
 
@@ -326,7 +326,7 @@ def test_models(
 def test_nothing_is_left_of_a_copy(
     tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(snapshots.tempfile, "tempdir", str(tmp_path))
     _loaded(networks / "old" / "model.h5")
     open_before = len(list(Path("/proc/self/fd").iterdir()))
     _loaded(networks / "old" / "model.h5")
@@ -343,7 +343,7 @@ def test_no_room_for_a_copy_is_the_disks_fault(
     def copyfile(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(holding.shutil, "copyfile", copyfile)
+    monkeypatch.setattr(snapshots.shutil, "copyfile", copyfile)
     with pytest.raises(cnnvis.DiskError, match="TMPDIR"):
         cnnvis.load_model(networks / "old" / "model.h5")
 

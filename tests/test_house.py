@@ -83,7 +83,7 @@ def test_every_public_name_is_there() -> None:
 def test_listing_and_help_import_nothing_heavy(words: list[str]) -> None:
     program = (
         "import sys\n"
-        "from cnnvis.cli import main\n"
+        "from cnnvis.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
         "print('HEAVY', sorted({'tensorflow', 'keras', 'matplotlib', 'numpy'} & set(sys.modules)))\n"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.forms import Recipe, read_recipe, save_recipe
-from cnnvis.image_selection import selection_of, typed
+from cnnvis.data.image_selection import selection_of, typed
+from cnnvis.settings.chain_files import Recipe, read_recipe, save_recipe
 
 Typed = Callable[..., Any]
 COUNT = 30

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import inspecting
-from cnnvis.inspecting import MEMORY, begin_look, first_look, require_sound_hdf5
+from cnnvis.files import sandbox
+from cnnvis.files.sandbox import MEMORY, begin_look, first_look, require_sound_hdf5
 
 X = np.random.default_rng(0).random((50, 8, 8, 1)).astype(np.float32)
 
@@ -100,14 +100,14 @@ def test_a_look_goes_on_while_something_else_is_done(file: Path) -> None:
 
 
 def test_a_look_that_waits_for_ever_is_ended(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspecting, "PATIENCE", 3)
+    monkeypatch.setattr(sandbox, "PATIENCE", 3)
     with pytest.raises(cnnvis.UserError, match="reading it does not end"):
         first_look(_sleeps, file)
 
 
 def test_a_larger_file_may_take_longer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspecting, "SECONDS", 1)
-    monkeypatch.setattr(inspecting, "BYTES_A_SECOND", 2)  # and the file has four
+    monkeypatch.setattr(sandbox, "SECONDS", 1)
+    monkeypatch.setattr(sandbox, "BYTES_A_SECOND", 2)  # and the file has four
     with pytest.raises(cnnvis.UserError, match="more than 3 seconds"):
         first_look(_loops, file)
 

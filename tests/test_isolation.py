@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import explaining, isolation, parcels
+from cnnvis.execution import isolation, transfer
+from cnnvis.explain import task
 
 WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
 X = np.random.default_rng(0).normal(size=(5, 12, 10, 2)).astype(np.float32)
@@ -49,7 +50,7 @@ def explanation(files: Path) -> cnnvis.Explanation:
 
 def _turned(explanation: cnnvis.Explanation, how: str, **limits: Any) -> Any:
     """A transform called in a process of its own."""
-    from cnnvis.registry import registry
+    from cnnvis.registry.discovery import registry
 
     with isolation.isolating(True, **limits):
         return registry().get("transform", "turns")(explanation, how=how, what="same")
@@ -113,7 +114,7 @@ def test_an_interrupt_ends_the_process_too(
 
 
 def test_after_a_crash_there_is_a_new_process(explanation: cnnvis.Explanation) -> None:
-    from cnnvis.registry import registry
+    from cnnvis.registry.discovery import registry
 
     turns = registry().get("transform", "turns")
     with isolation.isolating("turns"):
@@ -160,8 +161,8 @@ def test_samples_and_explanations_travel_whole(tmp_path: Path) -> None:
         Source(), Y, tuple("abcde"), NAMES, np.array([9, 3, 3, 1, 0]), -1,
         input="left", others={"right": X[..., :1], "far": Source()},
     )  # fmt: skip
-    parcels.pack_samples(samples, tmp_path / "samples")
-    again = parcels.unpack_samples(tmp_path / "samples")
+    transfer.pack_samples(samples, tmp_path / "samples")
+    again = transfer.unpack_samples(tmp_path / "samples")
     for name in ("names", "class_names", "channel_axis", "input"):
         assert getattr(again, name) == getattr(samples, name)
     for name in ("labels", "indices"):
@@ -170,26 +171,29 @@ def test_samples_and_explanations_travel_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.others["right"][:], X[..., :1])
     assert list(again.others) == ["right", "far"]
     again.x[...] = 0  # whoever gets them may change them; the file stays
-    np.testing.assert_array_equal(parcels.unpack_samples(tmp_path / "samples").x, X)
+    np.testing.assert_array_equal(transfer.unpack_samples(tmp_path / "samples").x, X)
 
     given = cnnvis.Explanation(
         X[..., 0], samples, targets=tuple(cnnvis.Target("out", (i,), NAMES, 1.5) for i in range(5)),
         notes=("a note",), provenance={"technique": "t", "options": {"a": [1]}},
     )  # fmt: skip
-    parcels.pack_explanation(given, tmp_path / "one")
-    found = parcels.unpack_explanation(tmp_path / "one")
+    transfer.pack_explanation(given, tmp_path / "one")
+    found = transfer.unpack_explanation(tmp_path / "one")
     np.testing.assert_array_equal(found.array, given.array)
     assert found.targets == given.targets and found.provenance == given.provenance
     assert found.axes == given.axes and found.notes == given.notes
     assert found.samples is not None and found.samples.input == "left"
     several = replace(given, other_inputs=(replace(given, maps=given.array + 1),))
-    parcels.pack_explanation(several, tmp_path / "several")
-    (other,) = parcels.unpack_explanation(tmp_path / "several").other_inputs
+    transfer.pack_explanation(several, tmp_path / "several")
+    (other,) = transfer.unpack_explanation(tmp_path / "several").other_inputs
     np.testing.assert_array_equal(other.array, given.array + 1)
     assert other.samples is not None and other.targets == given.targets
     table = cnnvis.Explanation(table={"a": [1, None], "b": ["x", "y"]})
-    parcels.pack_explanation(table, tmp_path / "table")
-    assert parcels.unpack_explanation(tmp_path / "table").table == {"a": [1, None], "b": ["x", "y"]}
+    transfer.pack_explanation(table, tmp_path / "table")
+    assert transfer.unpack_explanation(tmp_path / "table").table == {
+        "a": [1, None],
+        "b": ["x", "y"],
+    }
 
 
 # What is computed there is what is computed here
@@ -215,7 +219,7 @@ def test_a_technique_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From a file and from a live network; in batches; with a target, and the class predicted."""
-    monkeypatch.setattr(explaining, "AT_ONCE", 3)
+    monkeypatch.setattr(task, "AT_ONCE", 3)
     model = classifier if live else files / "model.keras"
     here = cnnvis.run("acts", model, data=files / "data.npz", **settings)
     there = cnnvis.run("acts", model, data=files / "data.npz", isolate=True, **settings)
@@ -239,7 +243,7 @@ def test_built_in_plugins_may_run_apart_too(files: Path) -> None:
 
 
 def test_streams_readers_and_loaders(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explaining, "AT_ONCE", 2)
+    monkeypatch.setattr(task, "AT_ONCE", 2)
     (here,) = cnnvis.chain(files / "model.keras", ["saliency", "flows"], data=files / "data.npz")
     (there,) = cnnvis.chain(
         files / "model.keras", ["saliency", "flows"], data=files / "data.npz", isolate=True
@@ -296,7 +300,7 @@ def test_what_cannot_be_is_said(typed: Any, files: Path, classifier: Any) -> Non
         """Is in no file."""
         return explanation
 
-    from cnnvis.registry import registry
+    from cnnvis.registry.discovery import registry
 
     marked = cnnvis.plugin_of(homeless)
     assert marked is not None
@@ -334,4 +338,4 @@ def test_nothing_is_left_behind() -> None:
         ["ps", "-ww", "-eo", "ppid,args"], capture_output=True, text=True, check=True
     ).stdout
     mine = [line for line in listed.splitlines() if line.split()[0] == str(os.getpid())]
-    assert not [line for line in mine if "cnnvis.isolated" in line]
+    assert not [line for line in mine if "cnnvis.execution.isolated" in line]

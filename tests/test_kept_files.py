@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.disk import Folder
-from cnnvis.files import put_beside, write_whole, written_whole
+from cnnvis.files.reading import put_beside, write_whole, written_whole
+from cnnvis.files.writing import Folder
 
 Typed = Callable[..., Any]
 

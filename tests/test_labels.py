@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.explaining import Stream
-from cnnvis.labels import labels_of
-from cnnvis.parcels import pack_samples, unpack_samples
-from cnnvis.registry import registry
+from cnnvis.data.labels import labels_of
+from cnnvis.execution.transfer import pack_samples, unpack_samples
+from cnnvis.explain.task import Stream
+from cnnvis.registry.discovery import registry
 
 SMOOTHED = np.eye(3)[[2, 0, 1]] * 0.9 + 0.1 / 3
 MASKS = np.arange(48).reshape(3, 4, 4) % 3

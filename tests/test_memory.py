@@ -16,12 +16,12 @@ LIMIT = 1.3
 
 PROGRAM = """
 import sys
-from cnnvis import machine
-from cnnvis.cli import main
+from cnnvis import host
+from cnnvis.cli.main import main
 try:
     main(sys.argv[1:])
 finally:
-    print("PEAK", machine.peak_memory(), file=sys.stderr)
+    print("PEAK", host.peak_memory(), file=sys.stderr)
 """
 
 

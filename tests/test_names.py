@@ -20,9 +20,9 @@ from rich.text import Text
 
 import cnnvis
 from cnnvis.cli.console import Screen, words
-from cnnvis.forms import Recipe
-from cnnvis.names import LONGEST, file_name, json_text, printable, unused
-from cnnvis.registry import Registry, registry, using
+from cnnvis.registry.discovery import Registry, registry, using
+from cnnvis.settings.chain_files import Recipe
+from cnnvis.text import LONGEST, file_name, json_text, printable, unused
 
 ALL = [chr(code) for code in range(sys.maxunicode + 1)]
 # What Unicode has for letters, marks or signs, and what leaves no trace on paper.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.options import checked, options_of
-from cnnvis.registry import registry
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked, options_of
 
 
 @cnnvis.technique("example")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis import explaining
-from cnnvis.compiling import Compiled
-from cnnvis.parcels import pack_explanation, unpack_explanation
-from cnnvis.plugin import plugin_of
-from cnnvis.registry import Registry, using
+from cnnvis.execution.transfer import pack_explanation, unpack_explanation
+from cnnvis.explain import task
+from cnnvis.network.compilation import Compiled
+from cnnvis.registry.decorators import plugin_of
+from cnnvis.registry.discovery import Registry, using
 
 Typed = Callable[..., Any]
 ANSWERS = np.array([0, 1, 2, 1, 1, 2, 2])
@@ -27,7 +27,7 @@ PLAIN: dict[str, Any] = {"backprop": None}
 
 @pytest.fixture(autouse=True)
 def in_threes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explaining, "AT_ONCE", 3)
+    monkeypatch.setattr(task, "AT_ONCE", 3)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_networks_without_classes_have_no_predictions(keras: Any, three: Any) ->
     with pytest.raises(cnnvis.UserError, match="no groups by prediction"):
         from cnnvis.plugins.transforms.groups import count
 
-        count(explaining.Stream(lambda: [explanation]), by="prediction")
+        count(task.Stream(lambda: [explanation]), by="prediction")
 
 
 def test_labels_that_are_several_have_no_one_prediction(keras: Any) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis import flags
-from cnnvis.hookspecs import hookspec
-from cnnvis.plugin import report_to
-from cnnvis.registry import COMMANDS, PARAMETERS, Registry, registry, using
+from cnnvis.registry import flags
+from cnnvis.registry.decorators import report_to
+from cnnvis.registry.discovery import COMMANDS, PARAMETERS, Registry, registry, using
+from cnnvis.registry.hookspecs import hookspec
 from cnnvis.reporting import notes_kept
 
 GOOD = '''
@@ -487,7 +487,10 @@ def test_no_package_takes_the_place_of_a_built_in_plugin(
     _installed(package, name, "plug_shadow", SHADOW)
     known, alone = Registry(), Registry(only=[])
     own = known.get("technique", "saliency")
-    assert own.function.__module__ == "cnnvis.plugins.saliency" and own.distribution == "cnnvis"
+    assert (
+        own.function.__module__ == "cnnvis.plugins.techniques.saliency"
+        and own.distribution == "cnnvis"
+    )
     assert [
         said for _, said in known.remarks if said.startswith("saliency alone is that of cnnvis")
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.targets import Term, as_word, parsed, region_of
+from cnnvis.network.targets import Term, as_word, parsed, region_of
 
 LAYERS = ("head", "head-2", "conv:a", "block/conv", "output", "2*x")
 

@@ -13,7 +13,7 @@ import pytest
 
 import cnnvis
 import cnnvis.testing
-from cnnvis.registry import Registry, registry, using
+from cnnvis.registry.discovery import Registry, registry, using
 
 BUILT_IN = sorted(
     {plugin.name for plugin in Registry(only=[]) if not plugin.missing and not plugin.extra}

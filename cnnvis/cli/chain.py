@@ -8,18 +8,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from cnnvis.chains import Step, chain, require_fitting, steps_of
+from cnnvis.api.chain import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
 from cnnvis.cli.run import SOME_FAILED, kept
-from cnnvis.config import sources, with_settings
+from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError
-from cnnvis.explanation import Explanation
-from cnnvis.forms import Form, Recipe, read_recipe, require_near, save_recipe
-from cnnvis.names import json_text
-from cnnvis.plugin import Plugin
-from cnnvis.registry import registry
+from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.discovery import registry
 from cnnvis.reporting import failures_kept, reported_to
+from cnnvis.settings.chain_files import Form, Recipe, read_recipe, require_near, save_recipe
+from cnnvis.settings.defaults import sources, with_settings
+from cnnvis.text import json_text
 
 
 def run_chain(

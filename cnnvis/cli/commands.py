@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from cnnvis.config import general, options_for, with_settings
 from cnnvis.errors import PluginError, UserError
-from cnnvis.options import flag_of, options_of
-from cnnvis.plugin import KINDS, Kind, Plugin
-from cnnvis.registry import SIDE, registry
+from cnnvis.registry.decorators import KINDS, Kind, Plugin
+from cnnvis.registry.discovery import SIDE, registry
+from cnnvis.registry.options import flag_of, options_of
+from cnnvis.settings.defaults import general, options_for, with_settings
 
 COMPUTING = ("compile", "batch_size", "threads", "mixed_precision")
 """What says how networks are computed, and nothing of what is explained."""
@@ -53,7 +53,7 @@ def _save(
     """Put what was typed into a file as a chain of the technique and its renderers."""
     from pathlib import Path
 
-    from cnnvis.forms import Recipe, save_recipe
+    from cnnvis.settings.chain_files import Recipe, save_recipe
 
     aside = ("render", "quiet", "verbose", *COMPUTING, *ISOLATING, *KEEPING)
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
@@ -95,8 +95,8 @@ def merge(out: str, folders: list[str], quiet: bool = False) -> None:
 
 def _computing(values: dict[str, Any]) -> ExitStack:
     """Take how and where to compute out of what was typed."""
-    from cnnvis.compiling import computing
-    from cnnvis.isolation import isolating
+    from cnnvis.execution.isolation import isolating
+    from cnnvis.network.compilation import computing
 
     everyone, some = values.pop("isolate", False), values.pop("isolate_only", None)
     which = everyone if some is None else [name for name in some.split(",") if name]
@@ -304,7 +304,7 @@ def _options(plugin: Plugin) -> list[dict[str, Any]]:
 
 def _print_json(value: Any) -> None:
     from cnnvis.cli.console import whole
-    from cnnvis.names import json_text
+    from cnnvis.text import json_text
 
     whole(json_text(value) + "\n")
 

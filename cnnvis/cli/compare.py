@@ -8,17 +8,17 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from cnnvis.api.compare import Comparison, Side, compare
+from cnnvis.api.run import RESULTS, require_writable, write, writers
 from cnnvis.cli import console
 from cnnvis.cli.packages import FAILED
 from cnnvis.cli.progress import Bars
-from cnnvis.comparison import Comparison, Side, compare
-from cnnvis.config import with_settings
+from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, together
-from cnnvis.explanation import Explanation
-from cnnvis.names import file_name, json_text, unused
-from cnnvis.registry import registry
+from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept, reported_to
-from cnnvis.runner import RESULTS, require_writable, write, writers
+from cnnvis.settings.defaults import with_settings
+from cnnvis.text import file_name, json_text, unused
 
 SHOWN = 20
 """How many images' numbers are printed; those of all are in the JSON."""

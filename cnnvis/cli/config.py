@@ -11,11 +11,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from cnnvis import config
 from cnnvis.cli.console import line, results, whole, words
-from cnnvis.disk import DISK, trouble_with
 from cnnvis.errors import UserError
-from cnnvis.names import json_text
+from cnnvis.files.writing import DISK, trouble_with
+from cnnvis.settings import defaults
+from cnnvis.text import json_text
 
 
 def show_settings() -> None:
@@ -24,7 +24,7 @@ def show_settings() -> None:
     for heading in ("setting", "value", "from"):
         table.add_column(heading, overflow="fold")
     seen: set[str] = set()
-    for source in config.sources():
+    for source in defaults.sources():
         for key, value in _flat(source.settings):
             if key not in seen:
                 seen.add(key)
@@ -38,7 +38,7 @@ def show_settings() -> None:
 def _flat(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
     found = []
     for key, value in settings.items():
-        if isinstance(value, dict) and key not in config.TABLES:
+        if isinstance(value, dict) and key not in defaults.TABLES:
             found += _flat(value, f"{prefix}{key}.")
         elif isinstance(value, dict):
             found.append((f"{prefix}{key}", ", ".join(value)))
@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
 
 def get_setting(key: str) -> None:
     """Print one setting; nothing and exit code 2 if it is not set."""
-    for source in config.sources():
+    for source in defaults.sources():
         for name, value in _flat(source.settings):
             if name.replace("-", "_") == key.replace("-", "_"):
                 line(_text(value))
@@ -64,23 +64,23 @@ def get_setting(key: str) -> None:
 def set_setting(key: str, words: list[str], *, user: bool = False) -> None:
     """Put a setting into the project's file, or the user's."""
     path = _file(user)
-    config.change(path, key, config.typed_value(key, words))
+    defaults.change(path, key, defaults.typed_value(key, words))
     line(path)
 
 
 def unset_setting(key: str, *, user: bool = False) -> None:
     """Take a setting out of a file."""
     path = _file(user)
-    config.change(path, key, None)
+    defaults.change(path, key, None)
     line(path)
 
 
 def trust_folder() -> None:
     """Let the plugins run whose files the settings of this folder, or of one above it, name."""
-    path = config.project_file()
+    path = defaults.project_file()
     if path is None:
-        raise UserError(f"there is no {config.FILE} here or above, so there is nothing to trust")
-    config.trust(path.parent)
+        raise UserError(f"there is no {defaults.FILE} here or above, so there is nothing to trust")
+    defaults.trust(path.parent)
     line(f"the plugins that {path} names may run from now on")
 
 
@@ -97,23 +97,23 @@ def edit_settings(*, user: bool = False) -> None:
     except OSError as error:
         raise UserError(f"the editor {editor!r} cannot be started: {error.strerror}") from error
     if path.is_file():
-        config.read(path)
+        defaults.read(path)
 
 
 def print_paths() -> None:
     """Print the files that settings are read from, what counts most first."""
-    project = config.project_file(Path.cwd())
-    line(project or f"{Path.cwd() / config.FILE} (not there)")
-    user = config.user_file()
+    project = defaults.project_file(Path.cwd())
+    line(project or f"{Path.cwd() / defaults.FILE} (not there)")
+    user = defaults.user_file()
     line(user if user.is_file() else f"{user} (not there)")
 
 
 def print_schema() -> None:
     """Print the JSON schema of cnnvis.toml, for editors."""
-    whole(json_text(config.schema()) + "\n")
+    whole(json_text(defaults.schema()) + "\n")
 
 
 def _file(user: bool) -> Path:
     if user:
-        return config.user_file()
-    return config.project_file(Path.cwd()) or Path.cwd() / config.FILE
+        return defaults.user_file()
+    return defaults.project_file(Path.cwd()) or Path.cwd() / defaults.FILE

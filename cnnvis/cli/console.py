@@ -8,8 +8,8 @@ import sys
 from rich.text import Text
 
 from cnnvis.cli.streams import open_text
-from cnnvis.names import printable
-from cnnvis.screen import Screen as Screen
+from cnnvis.drawing.console import Screen as Screen
+from cnnvis.text import printable
 
 
 def results() -> Screen:

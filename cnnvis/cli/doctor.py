@@ -9,16 +9,16 @@ from typing import Any
 
 from rich.table import Table
 
+from cnnvis.api.doctor import Fit, Report, doctor
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
+from cnnvis.data.explanation import Explanation
 from cnnvis.errors import UserError, numbered
-from cnnvis.examination import Fit, Report, doctor
-from cnnvis.explanation import Explanation
-from cnnvis.holding import holding
-from cnnvis.names import json_text
-from cnnvis.rectifiers import counted
-from cnnvis.registry import registry
+from cnnvis.files.snapshots import holding
+from cnnvis.network.activations import counted
+from cnnvis.registry.discovery import registry
 from cnnvis.reporting import reported_to
+from cnnvis.text import json_text
 
 
 def examine(

@@ -8,9 +8,9 @@ from typing import Any
 
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.plugin import Kind
+from cnnvis.registry.decorators import Kind
+from cnnvis.registry.scaffold import new_plugin
 from cnnvis.reporting import progress, quietly, reported_to
-from cnnvis.scaffold import new_plugin
 
 FAILED = 3
 """Exit code: all was done, and something did not hold."""

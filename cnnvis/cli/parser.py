@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
-from cnnvis import flags
 from cnnvis.cli import commands
 from cnnvis.errors import UserError, nearest
-from cnnvis.names import printable
-from cnnvis.options import Option, options_of
-from cnnvis.plugin import KINDS, Kind, Plugin
-from cnnvis.registry import STEPS, registry
+from cnnvis.registry import flags
+from cnnvis.registry.decorators import KINDS, Kind, Plugin
+from cnnvis.registry.discovery import STEPS, registry
+from cnnvis.registry.options import Option, options_of
+from cnnvis.text import printable
 
 SHORT = {"backprop": "-bm"}
 """Short flags of options that many techniques share."""

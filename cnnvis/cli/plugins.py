@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cnnvis.config import plugin_files
 from cnnvis.errors import UserError
-from cnnvis.registry import Registry, registry, require_file, using
+from cnnvis.registry.discovery import Registry, registry, require_file, using
+from cnnvis.settings.defaults import plugin_files
 
 
 @contextmanager

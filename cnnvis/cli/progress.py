@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cnnvis.names import printable
 from cnnvis.reporting import Advance
+from cnnvis.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cnnvis.api.run import beside, run, writers, written
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
+from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError, together
-from cnnvis.explanation import Explanation
-from cnnvis.names import json_text
-from cnnvis.options import checked
-from cnnvis.plugin import Plugin
-from cnnvis.registry import registry
+from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
 from cnnvis.reporting import failures_kept, notes_kept, reported_to
-from cnnvis.runner import beside, run, writers, written
 from cnnvis.runs.folder import Into, asked_for
+from cnnvis.text import json_text
 
 SOME_FAILED = 3
 """Exit code: all is done but some images, which are named."""

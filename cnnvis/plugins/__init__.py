@@ -1,1 +1,1 @@
-"""Techniques, one module each."""
+"""The plugins that come with cnnvis, one folder a kind; renderers have their own, `cnnvis.renderers`."""

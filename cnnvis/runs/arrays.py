@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnvis.samples import Array
+from cnnvis.data.samples import Array
 
 if TYPE_CHECKING:
     from cnnvis.runs.schema import LabelArray, ShardFacts

@@ -16,20 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cnnvis import compiling, stopping
-from cnnvis.disk import DISK, TEMPORARY, Disk, Folder, trouble_with
+from cnnvis.data.explanation import Explanation
 from cnnvis.errors import UserError, shown
-from cnnvis.explaining import Stream, Subject
-from cnnvis.explanation import Explanation
-from cnnvis.plugin import Plugin
+from cnnvis.explain.inputs import PathName
+from cnnvis.explain.task import Stream, Subject
+from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
+from cnnvis.network import compilation
+from cnnvis.registry.decorators import Plugin
 from cnnvis.reporting import note
-from cnnvis.runs import manifest
+from cnnvis.runs import interrupts, manifest
 from cnnvis.runs.locks import NAME as LOCK
 from cnnvis.runs.locks import locked
 from cnnvis.runs.part import ADVICE, WHOLE, Part, Share
 from cnnvis.runs.schema import LONGEST_MANIFEST, Manifest, held, require_shards
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
-from cnnvis.sources import PathName
 
 MANIFEST = "manifest.json"
 
@@ -151,7 +151,7 @@ class RunFolder:
         Raises
         ------
         Stopped
-            If a signal asked for it; see `cnnvis.stopping`.
+            If a signal asked for it; see `cnnvis.runs.interrupts`.
         """
         self.fill(stream)
         if not self.into.share.is_whole:
@@ -182,9 +182,9 @@ class RunFolder:
         Raises
         ------
         Stopped
-            If a signal asked for it; see `cnnvis.stopping`.
+            If a signal asked for it; see `cnnvis.runs.interrupts`.
         """
-        with stopping.gently(self._where_it_stands):
+        with interrupts.gently(self._where_it_stands):
             for _ in stream:
                 pass
 
@@ -193,7 +193,7 @@ class RunFolder:
         of = sum(len(part.own) for part in self.parts.values())
         return (
             f"stopped; {done} of {of} shards are kept in {str(self.path)!r}. "
-            f"{stopping.how_to_go_on()}"
+            f"{interrupts.how_to_go_on()}"
         )
 
 
@@ -280,7 +280,7 @@ def kept_in(
                 "--into"
             )
         settled = now["computed"]
-        with compiling.settled(settled["compile"], settled["batch_size"]):
+        with compilation.settled(settled["compile"], settled["batch_size"]):
             yield RunFolder(folder, before or now, into, DISK)
 
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from cnnvis.disk import Folder, fault_of_disk, require_only_name, trouble_with
 from cnnvis.errors import UserError
+from cnnvis.files.writing import Folder, fault_of_disk, require_only_name, trouble_with
 from cnnvis.reporting import note
 
 NAME = "lock"

@@ -15,19 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.agreement import has_label
-from cnnvis.compiling import THREADS, is_mixed, settled_way
+from cnnvis.data.batches import Pieces
+from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
-from cnnvis.explaining import images_at_once
-from cnnvis.holding import sha256
-from cnnvis.model import Model
-from cnnvis.options import checked
-from cnnvis.pieces import Pieces
-from cnnvis.plugin import Plugin
-from cnnvis.registry import registry
+from cnnvis.explain.inputs import PluginOptions
+from cnnvis.explain.task import images_at_once
+from cnnvis.files.snapshots import sha256
+from cnnvis.network.agreement import has_label
+from cnnvis.network.compilation import THREADS, is_mixed, settled_way
+from cnnvis.network.model import Model
+from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
 from cnnvis.runs.seals import digest, plain
-from cnnvis.samples import Array, Samples
-from cnnvis.sources import PluginOptions
 
 FORMAT = 1
 """The version of how run folders are written."""

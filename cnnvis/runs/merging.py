@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cnnvis.disk import DISK, Folder, trouble_with
 from cnnvis.errors import UserError
+from cnnvis.explain.inputs import PathName
+from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.reporting import progress
 from cnnvis.runs import manifest
 from cnnvis.runs.folder import MANIFEST, begin, begun, manifest_in, opened, part_name, part_of
 from cnnvis.runs.locks import locked
 from cnnvis.runs.part import WHOLE, Part
-from cnnvis.sources import PathName
 
 
 def merge(out: PathName, folders: Sequence[PathName]) -> Path:

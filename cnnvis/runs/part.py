@@ -26,14 +26,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cnnvis import stopping
-from cnnvis.disk import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
+from cnnvis.data.batches import Failure, Piece, Pieces, Read, read_ahead
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import DiskError, UserError
-from cnnvis.explanation import Explanation
-from cnnvis.machine import available_memory
-from cnnvis.pieces import Failure, Piece, Pieces, Read, read_ahead
+from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
+from cnnvis.host import available_memory
 from cnnvis.reporting import progress
-from cnnvis.runs import arrays
+from cnnvis.runs import arrays, interrupts
 from cnnvis.runs.schema import (
     LARGEST_ARRAY,
     LONGEST_LINE,
@@ -45,7 +45,6 @@ from cnnvis.runs.schema import (
     held,
 )
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
-from cnnvis.samples import Array, Samples
 
 JOURNAL = "journal.jsonl"
 
@@ -326,7 +325,7 @@ class Part:
                 piece = compute(next(coming))
                 self.write(number, piece, samples)
                 yield piece
-                stopping.check()
+                interrupts.check()
         self.finish()
 
     def write(self, number: int, piece: Piece, samples: Samples) -> None:

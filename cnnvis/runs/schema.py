@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from cnnvis.compiling import Compile
+from cnnvis.data.batches import Kind
+from cnnvis.data.explanation import Target
 from cnnvis.errors import UserError
-from cnnvis.explanation import Target
-from cnnvis.files import is_deeper
-from cnnvis.pieces import Kind
+from cnnvis.files.reading import is_deeper
+from cnnvis.network.compilation import Compile
 from cnnvis.runs import arrays
 
 MOST_SHARDS = 10**6

@@ -9,7 +9,7 @@ import pytest
 
 import cnnvis
 import cnnvis.testing
-from cnnvis.registry import Registry, registry
+from cnnvis.registry.discovery import Registry, registry
 
 pytestmark = pytest.mark.slow
 

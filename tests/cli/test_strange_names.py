@@ -121,7 +121,7 @@ def test_nothing_reaches_the_terminal_or_the_disk(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any
 ) -> None:
     """In one process, for the sake of time; the next test starts some."""
-    from cnnvis.cli import main
+    from cnnvis.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     outputs: dict[str, tuple[int, str]] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnvis import machine
+from cnnvis import host
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 
@@ -120,10 +120,10 @@ def test_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         started.append(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert machine.can_start_threads()  # the limit is far away, and none is tried
+    assert host.can_start_threads()  # the limit is far away, and none is tried
     assert not started
     monkeypatch.setattr(resource, "getrlimit", lambda which: (20, 20))
-    assert not machine.can_start_threads()
+    assert not host.can_start_threads()
     for thread in started:
         thread.join(timeout=10)
         assert not thread.is_alive()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.geometry.origin import Origin, Positions, Run
-from cnnvis.geometry.probing import Probe
-from cnnvis.geometry.windows import windows_of
+from cnnvis.network.geometry.origin import Origin, Positions, Run
+from cnnvis.network.geometry.probing import Probe
+from cnnvis.network.geometry.windows import windows_of
 
 Network = Callable[[Any], Any]
 

@@ -23,7 +23,7 @@ FORBIDDEN = (
 """What nothing in a model's file makes cnnvis do."""
 
 
-LOOK = ["-P", "-B", "-m", "cnnvis.inspecting", "cnnvis.loaders._examiner:look_at_model"]
+LOOK = ["-P", "-B", "-m", "cnnvis.files.sandbox", "cnnvis.plugins.loaders._examiner:look_at_model"]
 """The process that is begun for a model's file."""
 
 
@@ -65,12 +65,13 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
     """Go through the cases, from where an earlier process was stopped."""
     from peaks import held_anew
 
-    from cnnvis import _tensorflow, machine
-    from cnnvis.cli import main as command
+    from cnnvis import host
+    from cnnvis.cli.main import main as command
+    from cnnvis.network import backend
 
     sys.path.insert(0, str(folder))  # where a module lies that nobody may import
     os.chdir(folder)
-    _tensorflow.keras()
+    backend.keras()
     import tf_keras  # noqa: F401
 
     watch = Watch(marker, folder)
@@ -108,7 +109,7 @@ def main(cases: Path, log: Path, folder: Path, marker: str) -> None:
                     "seconds": took,
                     "seen": watch.seen,
                     "left": sorted(one.name for one in left.iterdir()),
-                    "more": machine.peak_memory() - held,
+                    "more": host.peak_memory() - held,
                 }
             )
             + "\n"

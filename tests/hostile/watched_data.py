@@ -36,7 +36,7 @@ def _watch(event: str, details: tuple[Any, ...]) -> None:
             and isinstance(details[2], int)
             and details[2] & (os.O_WRONLY | os.O_RDWR)
         )
-        or (event == "subprocess.Popen" and details[1][3:5] != ["-m", "cnnvis.inspecting"])
+        or (event == "subprocess.Popen" and details[1][3:5] != ["-m", "cnnvis.files.sandbox"])
     ):
         seen.append(f"{event} {details!r:.200}")
 
@@ -55,7 +55,8 @@ def _warmed() -> None:
     from PIL import Image
 
     import cnnvis
-    from cnnvis import config, forms, registry  # noqa: F401
+    from cnnvis import registry  # noqa: F401
+    from cnnvis.settings import defaults
 
     folder = Path(sys.argv[2])
     for path in sorted(folder.iterdir()):
@@ -65,7 +66,7 @@ def _warmed() -> None:
             print(f"{path} is no example of anything", file=sys.stderr)
     Image.init()
     (folder / "cnnvis.toml").write_text("")
-    config.read(folder / "cnnvis.toml")
+    defaults.read(folder / "cnnvis.toml")
     _ = h5py, zarr, encodings
     cnnvis.Explanation(numpy.zeros((1, 2, 2), numpy.float32)).save(folder / "z.npz")
     cnnvis.Explanation.load(folder / "z.npz")
@@ -73,15 +74,15 @@ def _warmed() -> None:
 
 def _use(use: str, path: Path) -> None:
     import cnnvis
-    from cnnvis import config, forms
+    from cnnvis.settings import chain_files, defaults
 
     match use:
         case "read":
             _ = cnnvis.read_samples(path).x
         case "settings":
-            config.read(path)
+            defaults.read(path)
         case "recipe":
-            forms.read_recipe(path)
+            chain_files.read_recipe(path)
         case "load":
             cnnvis.Explanation.load(path)
 
@@ -93,7 +94,7 @@ def _alarm(*_: Any) -> None:
 def _main() -> None:
     global watching
     import cnnvis
-    from cnnvis import machine
+    from cnnvis import host
 
     _warmed()
     sys.addaudithook(_watch)
@@ -114,7 +115,7 @@ def _main() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         took = time.process_time() - started + _children() - before
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-        most = max(machine.peak_memory() // 2**20, children)
+        most = max(host.peak_memory() // 2**20, children)
         told = {"name": case["name"], "end": end, "took": took, "most": most, "seen": seen}
         print(json.dumps(told), flush=True)
 

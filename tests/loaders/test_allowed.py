@@ -19,9 +19,9 @@ from hostile.models import call, layer, pictures, sound, sound_files, write_h5, 
 from hostile.peaks import held_anew
 
 import cnnvis
-from cnnvis import machine
-from cnnvis.loaders import _examiner, allowed, sizes
-from cnnvis.loaders.config import REFUSED, read_json
+from cnnvis import host
+from cnnvis.plugins.loaders import _examiner, allowed, sizes
+from cnnvis.plugins.loaders.config import REFUSED, read_json
 
 
 def _classes(module: Any) -> set[str]:
@@ -387,7 +387,7 @@ def test_what_does_not_fit_is_never_made(keras: Any, tmp_path: Path) -> None:
             cnnvis.load_model(path)
         with keras.StatelessScope():
             pass
-        assert machine.peak_memory() - before < 2**28
+        assert host.peak_memory() - before < 2**28
 
 
 def test_what_only_tf_keras_builds_is_counted_too(keras: Any, tmp_path: Path) -> None:
@@ -408,7 +408,7 @@ def test_what_only_tf_keras_builds_is_counted_too(keras: Any, tmp_path: Path) ->
     before = held_anew()
     with pytest.raises(cnnvis.UserError, match=r"201,326,6.. numbers, and the file holds"):
         cnnvis.load_model(tmp_path / "model.keras")
-    assert machine.peak_memory() - before < 2**28
+    assert host.peak_memory() - before < 2**28
 
 
 def test_a_sample_may_grow_but_not_without_end(tmp_path: Path) -> None:
@@ -483,7 +483,7 @@ def test_a_first_look_has_so_much_memory_and_no_more(
 ) -> None:
     """What was found before memory ran out is there all the same, for the doctor."""
     (tmp_path / "hungry_look.py").write_text(
-        "from cnnvis.loaders import _examiner\n"
+        "from cnnvis.plugins.loaders import _examiner\n"
         "_examiner._array = lambda *_: bytearray(2**30)\n"
         "look_at_model = _examiner.look_at_model\n"
         "def look(path):\n"
@@ -507,7 +507,7 @@ def test_a_first_look_begins_before_tensorflow_is_there(tmp_path: Path) -> None:
         "import subprocess\n"
         "real, seen = subprocess.Popen, []\n"
         "def popen(*a, **k):\n"
-        "    if 'cnnvis.inspecting' in (a[0] if a else k['args']):\n"
+        "    if 'cnnvis.files.sandbox' in (a[0] if a else k['args']):\n"
         "        seen.append('tensorflow' in sys.modules)\n"
         "    return real(*a, **k)\n"
         "subprocess.Popen = popen\n"

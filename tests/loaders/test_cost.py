@@ -14,9 +14,9 @@ from hostile import absurd
 from hostile.peaks import held_anew
 
 import cnnvis
-from cnnvis import machine
-from cnnvis.loaders import cost as costs
-from cnnvis.loaders import growth, trial, windows
+from cnnvis import host
+from cnnvis.plugins.loaders import cost as costs
+from cnnvis.plugins.loaders import growth, trial, windows
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,7 +130,7 @@ def test_what_adds_up_is_refused(keras: Any) -> None:
         with pytest.raises(cnnvis.UserError) as error:
             growth.require_cost(growth.require_growth(network), network)
         assert "--trust-model" in str(error.value), what
-        assert machine.peak_memory() - before < 2**28, what
+        assert host.peak_memory() - before < 2**28, what
 
 
 def test_a_network_that_is_merely_large(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_a_batch_that_does_not_fit_is_refused(
     keras: Any, monkeypatch: pytest.MonkeyPatch, classifier: Any, images: Any
 ) -> None:
     model = cnnvis.Model(classifier, filters=0)
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**14)
+    monkeypatch.setattr(host, "available_memory", lambda: 2**14)
     with (
         cnnvis.computing(batch_size=7),
         pytest.raises(cnnvis.UserError, match=r"a batch of 7 takes .* --batch-size 1 fits"),
@@ -181,7 +181,7 @@ def test_numbers_that_are_repeated_for_each_place(keras: Any, tmp_path: Path, su
     before = held_anew()
     with pytest.raises(cnnvis.UserError, match="asks for more than 268,435,456 numbers"):
         cnnvis.load_model(_changed(path, config, suffix))
-    assert machine.peak_memory() - before < 2**28
+    assert host.peak_memory() - before < 2**28
 
 
 def _changed(path: Path, config: str, suffix: str) -> Path:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.loaders.h5 import h5
-from cnnvis.loaders.keras_archive import keras_archive
-from cnnvis.loaders.legacy import repaired
+from cnnvis.plugins.loaders.h5 import h5
+from cnnvis.plugins.loaders.keras_archive import keras_archive
+from cnnvis.plugins.loaders.legacy import repaired
 
 FILES = [
     *(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.loaders.config import cut_unreadable
-from cnnvis.loaders.legacy import repaired
+from cnnvis.plugins.loaders.config import cut_unreadable
+from cnnvis.plugins.loaders.legacy import repaired
 
 
 def _saved(network: Any, path: Path) -> Path:

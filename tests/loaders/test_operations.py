@@ -20,8 +20,8 @@ from hostile.models import absurd_operations, sound, write_h5, write_keras
 from hostile.peaks import held_anew
 
 import cnnvis
-from cnnvis import machine
-from cnnvis.loaders import operations
+from cnnvis import host
+from cnnvis.plugins.loaders import operations
 
 X = np.random.default_rng(0).normal(size=(2, *forms.SHAPE)).astype(np.float32)
 SUFFIXES = ["keras", "h5"]
@@ -258,7 +258,7 @@ def test_what_makes_too_much_is_refused(keras: Any, tmp_path: Path, what: str) -
     before = held_anew()
     with pytest.raises(cnnvis.UserError):
         cnnvis.load_model(write_keras(tmp_path / "model.keras", absurd_operations()[what], []))
-    assert machine.peak_memory() - before < 2**28
+    assert host.peak_memory() - before < 2**28
 
 
 @pytest.mark.parametrize("form", SUFFIXES)

@@ -166,7 +166,7 @@ def _require_right(folder: Path, *, by_keras_2: bool) -> None:
 
 
 def test_weights_that_are_missing(keras: Any, written: Path, monkeypatch: Any) -> None:
-    from cnnvis.loaders.checkpoint import Checkpoint
+    from cnnvis.plugins.loaders.checkpoint import Checkpoint
 
     names = Checkpoint.name_of
 

@@ -90,7 +90,7 @@ def test_it_is_what_the_page_of_mathematics_says(keras: Any, seed: int, tv_weigh
     """The step behind the smallest loss is kept, and last rows and columns are only stepped to."""
     import tensorflow as tf
 
-    from cnnvis.plugins.activation_max import _deprocessed, _noise
+    from cnnvis.plugins.techniques.activation_max import _deprocessed, _noise
 
     keras.utils.set_random_seed(2)
     inputs = keras.Input((8, 8, 2))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.registry import Registry, using
+from cnnvis.registry.discovery import Registry, using
 
 
 def _kinked(keras: Any, slope: float, place: float) -> Any:

@@ -9,9 +9,9 @@ import pytest
 from scipy import ndimage
 
 import cnnvis
-from cnnvis.explaining import Stream
-from cnnvis.options import checked
-from cnnvis.registry import registry
+from cnnvis.explain.task import Stream
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 12, 10, 2))

@@ -128,7 +128,7 @@ class _Counting:
 
 def test_a_store_of_many_small_pieces_is_not_gone_through_at_its_first_look() -> None:
     """One image a piece, and a file each, is how many are written: all of them would take minutes."""
-    from cnnvis.readers import stores
+    from cnnvis.plugins.readers import stores
 
     array = _Counting()
     stores._read(array, stores._READ)

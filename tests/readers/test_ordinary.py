@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.readers._unpickle import unpickle
+from cnnvis.plugins.readers._unpickle import unpickle
 
 WRITER = Path(__file__).with_name("ordinary.py")
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.readers import _picture_array
-from cnnvis.readers._preprocess import WAYS, Preprocess, pixels_of, prepared
+from cnnvis.plugins.readers import _picture_array
+from cnnvis.plugins.readers._preprocess import WAYS, Preprocess, pixels_of, prepared
 from cnnvis.reporting import notes_kept
 
 Typed = Callable[..., Any]

@@ -20,8 +20,8 @@ import pytest
 
 import cnnvis
 from cnnvis import UserError
-from cnnvis.readers import _unpickle
-from cnnvis.readers._unpickle import unpickle
+from cnnvis.plugins.readers import _unpickle
+from cnnvis.plugins.readers._unpickle import unpickle
 
 PROTOCOLS = range(6)
 
@@ -566,7 +566,7 @@ CRUSHING = {
 READ_STDIN = """
 import sys
 from cnnvis import UserError
-from cnnvis.readers._unpickle import unpickle
+from cnnvis.plugins.readers._unpickle import unpickle
 try:
     unpickle(sys.stdin.buffer.read())
 except UserError as refusal:
@@ -598,7 +598,7 @@ def test_survives(data: bytes, part: str) -> None:
 READ_WATCHED = """
 import sys
 from cnnvis import UserError
-from cnnvis.readers._unpickle import unpickle
+from cnnvis.plugins.readers._unpickle import unpickle
 seen = []
 sys.addaudithook(lambda event, details: seen.append(f"{event} {details}"))
 for data in sys.stdin.buffer.read().split(b"<next>"):

@@ -20,7 +20,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import cnnvis
-from cnnvis.registry import registry
+from cnnvis.registry.discovery import registry
 
 FACTS = {
     "technique": "saliency",
@@ -355,7 +355,7 @@ def test_long_titles_are_folded_and_whole(tmp_path: Path) -> None:
     ("renderer", "option"), [("png", "cmap"), ("png", "input_cmap"), ("terminal", "cmap")]
 )
 def test_colour_maps_that_are_not_there(renderer: str, option: str) -> None:
-    from cnnvis.options import checked
+    from cnnvis.registry.options import checked
 
     with pytest.raises(cnnvis.UserError, match=f"^{option} is .*no colour map 'htt'"):
         checked(registry().get("renderer", renderer), {option: "htt"})
@@ -573,7 +573,7 @@ def test_drawing_needs_neither_pyplot_nor_tensorflow(tmp_path: Path) -> None:
         "import sys, numpy, cnnvis, io\n"
         "from pathlib import Path\n"
         "from rich.console import Console\n"
-        "from cnnvis.registry import registry\n"
+        "from cnnvis.registry.discovery import registry\n"
         "it = cnnvis.Explanation(numpy.ones((1, 5, 5)))\n"
         "screen = Console(file=io.StringIO(), force_terminal=True, color_system='truecolor')\n"
         "registry().get('renderer', 'terminal').function(it, screen)\n"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.drawing import own_settings, settings
+from cnnvis.drawing.figure_settings import own_settings, settings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 STRANGE = """\

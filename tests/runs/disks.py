@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnvis.disk import Disk, Folder
+from cnnvis.files.writing import Disk, Folder
 
 
 class Crash(BaseException):

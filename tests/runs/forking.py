@@ -33,7 +33,7 @@ for line in sys.stdin:
             root, at, number, report = told["refusing"]
             ctypes.CDLL(None).refuse_at(root.encode(), at, number, report.encode())
         sys.argv = ["cnnvis", *told["words"]]
-        from cnnvis.cli import entry
+        from cnnvis.cli.main import entry
 
         entry()
     print(child, flush=True)

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from disks import Quick
 
-from cnnvis.disk import Disk
-from cnnvis.explaining import Subject
-from cnnvis.explanation import Explanation, Target
-from cnnvis.pieces import Failure, Piece, Read, finite
-from cnnvis.plugin import Plugin
+from cnnvis.data.batches import Failure, Piece, Read, finite
+from cnnvis.data.explanation import Explanation, Target
+from cnnvis.data.samples import Samples
+from cnnvis.explain.task import Subject
+from cnnvis.files.writing import Disk
+from cnnvis.registry.decorators import Plugin
 from cnnvis.runs import folder as folders
 from cnnvis.runs import merging
 from cnnvis.runs.folder import Into, kept_in
-from cnnvis.samples import Samples
 
 COUNT, SIZE = 14, 4
 

@@ -11,7 +11,7 @@ from disks import Counting, Crash, Full, Losing, Quick
 from quickruns import Runs, bytes_of
 
 import cnnvis
-from cnnvis.disk import Folder
+from cnnvis.files.writing import Folder
 from cnnvis.runs.merging import merge
 from cnnvis.runs.part import JOURNAL
 

@@ -12,7 +12,7 @@ import pytest
 from quickruns import SIZE, Runs, bytes_of
 
 import cnnvis
-from cnnvis.disk import DISK, Folder
+from cnnvis.files.writing import DISK, Folder
 from cnnvis.runs.folder import manifest_in, part_of
 
 

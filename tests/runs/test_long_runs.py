@@ -264,7 +264,7 @@ def test_many_images_are_kept_without_being_asked(
 def test_of_many_images_only_those_that_are_shown_come_into_memory(
     explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cnnvis.explaining import Stream
+    from cnnvis.explain.task import Stream
 
     def whole(stream: Stream) -> None:
         raise AssertionError("all maps at once")
@@ -334,14 +334,14 @@ def test_a_chain_keeps_what_its_techniques_compute(
         "1-saliency", "2-grad-cam",
     ]  # fmt: skip
     before = bytes_of(tmp_path / "kept")
-    from cnnvis import explaining
+    from cnnvis.explain import task
 
     def computed(*_: Any) -> None:
         raise AssertionError("computed again")
 
     other = ("grad-cam", "multiply", "average", "--by", "label", "numpy", *words[4:], "--resume")
     with monkeypatch.context() as patched:
-        patched.setattr(explaining, "_computed", computed)
+        patched.setattr(task, "_computed", computed)
         again = explain(*other, "-o", "again.npz", command="chain")
     assert again.returncode == 0, again.stderr
     assert bytes_of(tmp_path / "kept") == before
@@ -440,17 +440,17 @@ def test_a_damaged_piece_of_a_file_costs_only_its_image(classifier: Any, tmp_pat
 def test_data_that_are_gone_are_said_to_be(
     grey: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cnnvis import explaining
+    from cnnvis.explain import task
 
     samples = cnnvis.read_samples(pictures)
-    computed = explaining._computed
+    computed = task._computed
 
     def vanishing(*arguments: Any) -> Any:
         if (tmp_path / "pictures").exists():
             pictures.rename(tmp_path / "moved")
         return computed(*arguments)
 
-    monkeypatch.setattr(explaining, "_computed", vanishing)
+    monkeypatch.setattr(task, "_computed", vanishing)
     keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
     with pytest.raises(cnnvis.DiskError, match="cannot be read any more"):
         cnnvis.run("saliency", grey, data=samples, **keep)
@@ -481,8 +481,8 @@ def test_an_image_whose_gradient_overflows_is_found_among_others(
 
 
 def test_what_is_no_images_fault_is_said_at_once(classifier: Any) -> None:
-    from cnnvis.plugin import plugin_of
-    from cnnvis.registry import Registry, using
+    from cnnvis.registry.decorators import plugin_of
+    from cnnvis.registry.discovery import Registry, using
 
     asked: list[int] = []
 

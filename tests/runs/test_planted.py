@@ -39,14 +39,14 @@ class Fault:
 
 FAULTS = [
     Fault(
-        "a shard's files are not flushed", "disk.py",
+        "a shard's files are not flushed", "files/writing.py",
         "                self.flush(handle)\n            finally:\n                self.close(handle)\n"
         "            if place is None:\n",
         "                pass\n            finally:\n                self.close(handle)\n"
         "            if place is None:\n", CRASH,
     ),
     Fault(
-        "a file is renamed before it is flushed", "disk.py",
+        "a file is renamed before it is flushed", "files/writing.py",
         "                self.flush(handle)\n            finally:\n                self.close(handle)\n"
         "            if place is None:\n                self.rename(folder, temporary, name)\n",
         "                self.rename(folder, temporary, name)\n                self.flush(handle)\n"
@@ -54,22 +54,22 @@ FAULTS = [
         "            if place is None:\n                pass\n", CRASH,
     ),
     Fault(
-        "files are written under their own names", "disk.py",
+        "files are written under their own names", "files/writing.py",
         'temporary = f"{TEMPORARY}{os.urandom(6).hex()}-{stem[:40]}{suffix}"',
         "temporary = name\n        with suppress(OSError):\n            self.remove(folder, name)", CRASH,
     ),
     Fault(
-        "a renamed file's folder is not flushed", "disk.py",
+        "a renamed file's folder is not flushed", "files/writing.py",
         "                place(temporary)\n            self.flush_folder(folder)\n",
         "                place(temporary)\n", CRASH,
     ),
     Fault(
-        "a new folder's folder is not flushed", "disk.py",
+        "a new folder's folder is not flushed", "files/writing.py",
         "            self.make(folder, name)\n            self.flush_folder(folder)\n",
         "            self.make(folder, name)\n", CRASH,
     ),
     Fault(
-        "the journal is not flushed", "disk.py",
+        "the journal is not flushed", "files/writing.py",
         "            self.write(handle, data)\n            self.flush(handle)\n",
         "            self.write(handle, data)\n", CRASH,
     ),
@@ -78,12 +78,12 @@ FAULTS = [
         'return hashlib.file_digest(file, "sha256").hexdigest() == known', "return True", DAMAGE,
     ),
     Fault(
-        "a folder that is a link is followed", "disk.py",
+        "a folder that is a link is followed", "files/writing.py",
         "        flags = os.O_RDONLY | _FOLDER | _AS_IT_IS\n", "        flags = os.O_RDONLY | _FOLDER\n",
         f"{HOSTILE}::test_a_folder_that_becomes_a_link_is_not_followed",
     ),
     Fault(
-        "a file that is a link is followed", "disk.py",
+        "a file that is a link is followed", "files/writing.py",
         "flags | _AS_IT_IS | _AT_ONCE, 0o666", "flags | _AT_ONCE, 0o666",
         f"{HOSTILE}::test_a_file_that_becomes_a_link_is_not_followed",
     ),
@@ -127,17 +127,17 @@ FAULTS = [
         "test_long_runs.py::test_another_model_other_data_or_another_plugin_do_not_go_on_in_it",
     ),
     Fault(
-        "an image that failed is dropped in silence", "explaining.py",
+        "an image that failed is dropped in silence", "explain/task.py",
         "            failure_of_image(index, failure.reason)\n", "",
         "test_long_runs.py::test_exit_codes",
     ),
     Fault(
-        "batches are as large as those that were traced before", "compiling.py",
+        "batches are as large as those that were traced before", "network/compilation.py",
         "        if _now().is_settled:\n            return size\n", "",
         "../test_compiling.py::test_settled_batches_are_always_full",
     ),
     Fault(
-        "a signal ends at once, whatever is in hand", "stopping.py",
+        "a signal ends at once, whatever is in hand", "runs/interrupts.py",
         "    if not _gentle:\n        raise Stopped(number)\n", "    raise Stopped(number)\n",
         "test_processes.py::test_a_signal_ends_after_the_shard_in_hand_and_says_how_to_go_on",
     ),

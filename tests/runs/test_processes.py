@@ -20,8 +20,8 @@ import pytest
 from quickruns import bytes_of
 from servers import Server
 
-from cnnvis.disk import Folder
 from cnnvis.errors import UserError
+from cnnvis.files.writing import Folder
 from cnnvis.runs.locks import locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and POSIX signals")

@@ -27,7 +27,7 @@ import pytest
 from quickruns import Runs, bytes_of
 
 import cnnvis
-from cnnvis.disk import Folder, Strange
+from cnnvis.files.writing import Folder, Strange
 from cnnvis.runs.merging import merge
 from cnnvis.runs.seals import digest, sealed, unsealed
 
@@ -399,7 +399,7 @@ def test_a_run_folder_may_itself_be_a_link(
 def test_systems_without_handles_of_folders_look_before_they_open(
     tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnvis.disk.HAS_HANDLES", False)
+    monkeypatch.setattr("cnnvis.files.writing.HAS_HANDLES", False)
     for attack in STRANGE[::4]:
         tries.all_ways(attack)
     assert tries.refused > 10 and tries.repaired > 5

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis.plugin import KINDS
-from cnnvis.scaffold import new_plugin
+from cnnvis.registry.decorators import KINDS
+from cnnvis.registry.scaffold import new_plugin
 
 
 @pytest.mark.slow

@@ -1,0 +1,518 @@
+"""Chains: techniques push results on a stack, transforms change them, renderers show them.
+
+A result is a stream of batches that is computed while somebody goes through it, so that a million
+images take the memory of one batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cnnvis.api.run import (
+    RESULTS,
+    asked_into,
+    beside,
+    destination,
+    is_named,
+    require_writable,
+    write,
+)
+from cnnvis.data.class_names import ClassNames, names_in_order
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.image_selection import Images, selection_of
+from cnnvis.errors import PluginError, UserError, together
+from cnnvis.execution.isolation import isolates
+from cnnvis.explain.inputs import PathName, PluginOptions
+from cnnvis.explain.task import Keeper, Stream, Subject
+from cnnvis.network.model import Model
+from cnnvis.registry.decorators import Plugin, Result
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
+from cnnvis.reporting import note, notes_kept
+from cnnvis.runs.folder import Into, RunFolder, kept_in
+from cnnvis.runs.manifest import loading_of
+from cnnvis.settings.chain_files import MOST_STEPS
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a chain: a plugin with options, as they were given."""
+
+    plugin: Plugin
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All its options, checked."""
+        return checked(self.plugin, self.given)
+
+
+Keep = Callable[[str | None], Keeper]
+
+StepLike = str | tuple[str, Mapping[str, Any]] | Step
+
+
+@isolates
+def chain(
+    model: Model | PathName | Any,
+    steps: Sequence[StepLike],
+    *,
+    data: Any = None,
+    images: Images | None = None,
+    layer: str | None = None,
+    filter: int | str | Sequence[int | str] | None = None,
+    output: str | int | None = None,
+    region: Sequence[str | int | slice] | None = None,
+    input: str | int | Sequence[str | int] | None = None,
+    class_names: ClassNames | None = None,
+    custom: Sequence[str] = (),
+    lambdas: Sequence[str] = (),
+    input_shape: Sequence[int] | None = None,
+    architecture: PathName | None = None,
+    trust_model: bool = False,
+    axes: Mapping[str, Any] | None = None,
+    out: PathName | None = None,
+    into: PathName | Into | None = None,
+    resume: bool = False,
+    shard: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
+    plugin_options: PluginOptions | None = None,
+    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
+    wrote: Callable[[Any], None] | None = None,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
+) -> list[Explanation]:
+    """Run steps one after the other: techniques, transforms, renderers.
+
+    Parameters
+    ----------
+    steps
+        Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma": 1})]``.
+        A technique puts its result on a stack, a transform changes what is there, and a renderer
+        shows all that is there and leaves it. Of a network with several inputs a result holds maps
+        of each, and a transform changes all of them; one that takes two results takes those of the
+        same input.
+    model, data, images, layer, filter, output, region, input, class_names, axes
+        As in `cnnvis.run`; they hold for every technique of the chain.
+    custom, lambdas, input_shape, architecture, trust_model, plugin_options
+        As in `cnnvis.run`.
+    isolate, isolate_timeout, isolate_memory
+        As in `cnnvis.run`.
+    out
+        The file or folder that renderers write to.
+    into, resume, shard, shard_size, strict
+        As in `cnnvis.run`. The folder keeps the maps of techniques; transforms and renderers take
+        them from there. A share of the shards goes through none of these.
+    show
+        Called with renderers that print, and what they are to print; they are left out by default.
+    wrote
+        Told the path of every file that was written.
+
+    Returns
+    -------
+    list of Explanation
+        What is on the stack in the end, the latest result last.
+
+    Raises
+    ------
+    UserError
+        If a step cannot take what is there, before anything is loaded; or as in `cnnvis.run`.
+    PluginError
+        If a plugin fails; what can be done without it is done first: the results of others are
+        shown and written, and are the error's `found`.
+    """
+    chosen, selection = steps_of(steps), selection_of(images)
+    class_names = names_in_order(class_names)
+    require_fitting(chosen)
+    options = [step.options for step in chosen]
+    if any(step.plugin.suffixes for step in chosen):
+        require_writable(RESULTS if out is None else Path(out))
+    side = plugin_options or {}
+    keeping = asked_into(into, resume, shard, shard_size)
+    lacking = {
+        "custom": custom,
+        "lambdas": lambdas,
+        "input_shape": input_shape,
+        "architecture": architecture,
+        "trust_model": trust_model,
+    }
+    target = {"layer": layer, "filters": filter, "output": output, "region": region}
+    with notes_kept() as notes:
+        techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
+        subject = Subject.of(
+            model, data, selection, target, class_names, side, lacking, input, axes, techniques
+        )
+        subject = replace(subject, stops=strict, predicts=_groups_by_prediction(chosen))
+        if subject.predicts and subject.model is not None and not subject.model.tells_classes:
+            raise UserError(
+                "the network does not answer with one class for each image, so images have no "
+                "groups by prediction; group by label, by all, or by a file with a group for each "
+                "image"
+            )
+        kept = [
+            (step.plugin, given)
+            for step, given in zip(chosen, options, strict=True)
+            if step.plugin.gives_maps_of_images
+        ]
+        loading = loading_of(side, lacking)
+        failures = _Failures()
+        with kept_in(keeping, subject, kept, loading, class_names, beside(out)) as folder:
+            if folder is None or folder.into.share.is_whole:
+                stack = _run(chosen, options, subject, folder, failures, notes, out, show, wrote)
+            else:
+                results = _techniques(chosen, options, subject, folder)
+                streams = [one for each in results for one in each.of_inputs.values()]
+                return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
+            shown = None if folder is None else folder.into.shown
+            left = [
+                failures.result(
+                    stream, stream.whole if shown is None else partial(_first, stream, shown)
+                )
+                for of in stack
+                for stream in of.of_inputs.values()
+            ]
+            found = [_with_notes(one, notes) for one in left if one is not None]
+    failures.close(found)
+    return found
+
+
+def _groups_by_prediction(steps: Sequence[Step]) -> bool:
+    """Whether a transform of any package needs the classes that the network answers.
+
+    It says so by an option `by`, as those that come with cnnvis do.
+    """
+    return any(
+        step.plugin.kind == "transform" and step.options.get("by") == "prediction" for step in steps
+    )
+
+
+def _first(stream: Stream, count: int) -> Explanation:
+    return stream.first(count)[0]
+
+
+@dataclass
+class _Failures:
+    """What failed of a chain while the rest of it went on, and the results that cannot be had."""
+
+    errors: list[UserError | PluginError] = field(default_factory=list)
+    lost: list[Stream] = field(default_factory=list)
+
+    def result(self, stream: Stream, wanted: Callable[[], T]) -> T | None:
+        """A result, or what is made of one; None where a plugin fails at it, or did before."""
+        if any(one is stream for one in self.lost):
+            return None
+        try:
+            return wanted()
+        except PluginError as error:
+            self.lost.append(stream)
+            self.errors.append(error)
+            return None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What a renderer raises inside the block keeps no other from its work."""
+        try:
+            yield
+        except (UserError, PluginError) as error:
+            self.errors.append(error)
+
+    def close(self, found: list[Explanation]) -> None:
+        """Raise what there is to raise, now that all else is done."""
+        if not self.errors:
+            return
+        failure = together(self.errors)
+        if isinstance(failure, PluginError):
+            failure.found = found
+        raise failure
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a technique gave, or what a transform made of it.
+
+    Attributes
+    ----------
+    of_inputs
+        A result for each input of the network that gets one, by its name.
+    kind
+        What each of them is.
+    """
+
+    of_inputs: Mapping[str | None, Stream]
+    kind: Result
+
+
+def _techniques(
+    steps: Sequence[Step],
+    options: Sequence[Mapping[str, Any]],
+    subject: Subject,
+    folder: RunFolder,
+) -> Iterator[_Found]:
+    """The results of the techniques whose maps are kept."""
+    keepers = _keepers(steps, folder)
+    for step, given, keep in zip(steps, options, keepers, strict=True):
+        if keep is not None:
+            yield _explained(subject, step.plugin, given, keep)
+
+
+def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | None]:
+    """For each step what keeps its maps, None for those that have none to keep."""
+    if folder is None:
+        return [None] * len(steps)
+    numbers = itertools.count()
+    return [
+        partial(folder.part, next(numbers)) if step.plugin.gives_maps_of_images else None
+        for step in steps
+    ]
+
+
+def _run(
+    steps: Sequence[Step],
+    options: Sequence[Mapping[str, Any]],
+    subject: Subject,
+    folder: RunFolder | None,
+    failures: _Failures,
+    notes: Sequence[str],
+    out: PathName | None,
+    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None,
+    wrote: Callable[[Any], None] | None,
+) -> list[_Found]:
+    """Take all steps; what is on the stack in the end."""
+    stack: list[_Found] = []
+    shown: set[str] = set()
+    for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
+        match step.plugin.kind:
+            case "technique":
+                found = _explained(subject, step.plugin, given, keep)
+                if folder is not None and keep is not None:
+                    for stream in found.of_inputs.values():
+                        failures.result(stream, partial(folder.fill, stream))
+                stack.append(found)
+            case "transform":
+                needed = 2 if step.plugin.takes("explanations") else 1
+                stack[-needed:] = [_transformed(stack[-needed:], step, given)]
+            case _:
+                every = [(one, of.kind) for of in stack for one in of.of_inputs.values()]
+                for stream, kind in every:
+                    explanation = failures.result(
+                        stream, partial(_shown, stream, kind, step, given)
+                    )
+                    if explanation is None:
+                        continue
+                    explanation = _with_notes(explanation, notes)
+                    with failures.kept():
+                        if not step.plugin.suffixes:
+                            if show is not None:
+                                show(step.plugin, explanation, given)
+                            continue
+                        path = destination(explanation, step.plugin, out, taken=shown)
+                        placed = write(explanation, step.plugin, path, given, named=is_named(out))
+                        if wrote is not None:
+                            wrote(placed)
+    return stack
+
+
+def _explained(
+    subject: Subject, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None
+) -> _Found:
+    """A technique's result for each of the model's inputs that gets one."""
+    kind: Result = plugin.gives or "images"
+    # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
+    results = subject.explained(plugin, options, strict=False, kept=keep)
+    if subject.inputs is not None or len(results) == 1:
+        return _Found(subject.explained(plugin, options, kept=keep), kind)
+    # What an input cannot have is found out on a single image, before all others are computed.
+    fitting = {}
+    for name, stream in results.items():
+        try:
+            subject.tried(plugin, options, name)
+            fitting[name] = stream
+        except PluginError:
+            fitting[name] = stream  # which is told of when its result is wanted
+        except UserError as error:
+            note(f"the input {name!r} gets no map of {plugin.name}: {error}")
+    if not fitting:
+        raise UserError(f"no input of the network gets a map of {plugin.name}")
+    return _Found(fitting, kind)
+
+
+def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
+    """What a renderer is to show: all, or the first maps if it shows no more.
+
+    So the first pictures are there before the last image is read.
+    """
+    limit = options.get("limit")
+    if result != "images" or not isinstance(limit, int):
+        return stream.whole()
+    explanation, is_part = stream.first(limit)
+    if is_part:
+        note(f"{step.plugin.name} shows the first {limit} maps")
+    return explanation
+
+
+def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
+    every = dict.fromkeys((*explanation.notes, *notes))
+    return replace(explanation, notes=tuple(every))
+
+
+def steps_of(steps: Sequence[StepLike]) -> list[Step]:
+    """Return the steps with their plugins.
+
+    Raises
+    ------
+    UserError
+        If there is no such step, with the nearest name; or if there are none, or too many.
+    """
+    found = []
+    if not isinstance(steps, str) and len(steps) > MOST_STEPS:
+        raise UserError(f"a chain has at most {MOST_STEPS} steps, and this has {len(steps)}")
+    for one in [steps] if isinstance(steps, str) else steps:
+        if isinstance(one, Step):
+            found.append(one)
+            continue
+        name, given = (one, {}) if isinstance(one, str) else one
+        found.append(Step(registry().step(name), given))
+    if not found:
+        raise UserError("a chain needs steps, such as saliency or png")
+    return found
+
+
+_WORDS: dict[Result, str] = {
+    "images": "maps of single images",
+    "groups": "maps of groups of images",
+    "pictures": "pictures that belong to no image",
+    "table": "a table",
+}
+_GIVERS: dict[Result, str] = {
+    "images": "a technique such as saliency",
+    "groups": "average",
+    "pictures": "filter-weights or activation-max",
+    "table": "model-summary",
+}
+
+
+def require_fitting(steps: Sequence[Step]) -> None:
+    """Refuse a chain in which a step could not take what is there.
+
+    Raises
+    ------
+    UserError
+        Naming the step, what it takes, what it would get, and what to add.
+    """
+    stack: list[tuple[Result, str]] = []
+    for place, step in enumerate(steps, 1):
+        plugin = step.plugin
+        which = f"step {place}, {plugin.name},"
+        if plugin.kind == "technique":
+            stack.append((plugin.gives or "images", plugin.name))
+            continue
+        needed = 2 if plugin.takes("explanations") else 1
+        if len(stack) < needed:
+            there = f"there is only that of {stack[-1][1]}" if stack else "there is none yet"
+            what = "the two results before it" if needed == 2 else "a result"
+            raise UserError(
+                f"{which} takes {what}, and {there}: put a technique such as saliency before it"
+            )
+        if plugin.kind == "renderer":
+            continue
+        taken = stack[-needed:]
+        for result, giver in taken:
+            if result not in plugin.takes_results:
+                wanted = " or ".join(_WORDS[one] for one in plugin.takes_results)
+                add = " or ".join(_GIVERS[one] for one in plugin.takes_results[:1])
+                raise UserError(
+                    f"{which} takes {wanted}, and would get {_WORDS[result]} from {giver}: put "
+                    f"{add} before it"
+                )
+        if len({result for result, _ in taken}) > 1:
+            raise UserError(
+                f"{which} takes two results of one kind, and would get "
+                + " and ".join(f"{_WORDS[result]} from {giver}" for result, giver in taken)
+            )
+        stack[-needed:] = [(plugin.gives or taken[0][0], plugin.name)]
+
+
+def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]) -> _Found:
+    """What a transform makes of the results that it takes, for each input of the network."""
+    last = taken[-1]
+    kind = step.plugin.gives or last.kind
+    if len(taken) == 1:
+        streams = last.of_inputs.items()
+        return _Found({name: _after(step, options, one) for name, one in streams}, kind)
+    first = taken[0].of_inputs
+    if len(first) == len(last.of_inputs) == 1:  # of whatever input each of them is
+        pairs = {name: (*first.values(), one) for name, one in last.of_inputs.items()}
+    else:
+        pairs = {name: (first[name], one) for name, one in last.of_inputs.items() if name in first}
+        alone = [str(name) for name in {**first, **last.of_inputs} if name not in pairs]
+        if not pairs:
+            raise UserError(
+                f"{step.plugin.name} takes two results of one input, and those before it are of "
+                f"different ones: {', '.join(alone)}"
+            )
+        if alone:
+            note(
+                f"{step.plugin.name} takes two results of one input, and there are not two of "
+                f"{', '.join(map(repr, alone))}, which is left out"
+            )
+    return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
+
+
+def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, Explanation]]:
+    """Batches of two results; from where they are not of the same images on, all that is left."""
+    batches = itertools.zip_longest(first, second)
+    for one, other in batches:
+        if one is not None and other is not None and _are_of_same_images(one, other):
+            yield one, other
+            continue
+        left = [(one, other), *batches]
+        sides = [[part for part in side if part is not None] for side in zip(*left, strict=True)]
+        filled = [[part for part in side if len(part)] or side[:1] for side in sides]
+        if not all(filled):
+            raise UserError("one of two results has maps of images that the other lacks")
+        yield Explanation.joined(filled[0]), Explanation.joined(filled[1])
+        return
+
+
+def _are_of_same_images(one: Explanation, other: Explanation) -> bool:
+    if one.indices is None or other.indices is None:
+        return one.indices is other.indices
+    return bool(one.indices.tolist() == other.indices.tolist())
+
+
+def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
+    """The result of a transform of a result, or of two."""
+    function = step.plugin
+
+    def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
+        facts = dict(explanation.provenance)
+        what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
+        if other is not None:
+            known = ("technique", "options", "target", "transforms")
+            what["with"] = {key: other.provenance.get(key) for key in known}
+        facts["transforms"] = [*facts.get("transforms", []), what]
+        return replace(explanation, provenance=facts)
+
+    def batches() -> Iterator[Explanation]:
+        if len(before) == 2:
+            for pair in _side_by_side(*before):
+                yield told(function(list(pair), **options), pair[1])
+        elif step.plugin.takes("stream"):
+            answer = function(before[0], **options)
+            for one in [answer] if isinstance(answer, Explanation) else answer:
+                yield told(one)
+        else:
+            for one in before[0]:
+                yield told(function(one, **options))
+
+    return Stream(batches)

@@ -1,0 +1,338 @@
+"""How alike two explanations of the same images are, in numbers and side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis import demo
+from cnnvis.api.run import run
+from cnnvis.data.class_names import names_in_order
+from cnnvis.data.explanation import CHANNEL, Explanation
+from cnnvis.data.image_selection import selection_of
+from cnnvis.data.samples import Array
+from cnnvis.errors import UserError
+from cnnvis.execution.isolation import isolates
+from cnnvis.explain.inputs import LACKING, load_model
+from cnnvis.network.model import Model
+from cnnvis.reporting import progress
+
+Side = str | PathLike[str] | Explanation | tuple[str, Mapping[str, Any]]
+"""What can be compared: a technique's name, alone or with options; an explanation or its file."""
+
+MEASURES = {
+    "largest": "the largest difference of two values at one place",
+    "mean": "the mean size of the differences",
+    "share": "the largest difference as a share of the first map's largest size",
+    "pearson": "Pearson's correlation of the values",
+    "spearman": "Spearman's correlation of their ranks",
+    "overlap": "the share of the strongest places, none of them zero, that are the strongest of both",
+    "ssim": "the structural similarity index of Wang et al. 2004, doi:10.1109/TIP.2003.819861",
+}
+"""What is measured of each pair of maps. NaN where a map is the same everywhere, or too small."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two explanations of the same images, and how alike their maps are.
+
+    Attributes
+    ----------
+    names
+        What the two are called.
+    first, second
+        The explanations that were compared, scaled if they were compared so.
+    measures
+        The value of each of `MEASURES` for each pair of maps, (n,) float64 by name.
+    other_inputs
+        The same for the other inputs of a network that has several.
+    """
+
+    names: tuple[str, str]
+    first: Explanation
+    second: Explanation
+    measures: Mapping[str, Array]
+    other_inputs: tuple[Comparison, ...] = ()
+
+    @property
+    def in_all(self) -> dict[str, float]:
+        """One value of each measure for all images: the largest of `largest` and `share`, the mean
+        of all others, without images for which there is none.
+        """
+        found = {}
+        for name, values in self.measures.items():
+            known = values[~np.isnan(values)]
+            worst = name in ("largest", "share")
+            found[name] = float("nan") if not len(known) else float(
+                known.max() if worst else known.mean()
+            )  # fmt: skip
+        return found
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What each pair of maps shows: image, label and target."""
+        return tuple(" ".join(self.first.title(i).splitlines()[:2]) for i in range(len(self.first)))
+
+    def figure(self, limit: int = 8) -> Explanation:
+        """Three maps for each image: the first, the second, and their difference.
+
+        Where neither has signs, the size of the difference. `limit` says of how many images.
+        """
+        one, other = self.first.array[:limit], self.second.array[:limit]
+        signed = self.first.is_signed or self.second.is_signed
+        difference = one - other if signed else np.abs(one - other)
+        maps = np.stack([one, other, difference], axis=1)
+        names = (*self.names, "difference")
+        return Explanation(
+            maps.reshape(-1, *one.shape[1:]),
+            axes=self.first.axes,
+            titles=tuple(f"{title}\n{name}" for title in self.titles[:limit] for name in names),
+            signed=signed,
+            provenance={
+                "technique": " and ".join(self.names),
+                "options": {},
+                "first": dict(self.first.provenance),
+                "second": dict(self.second.provenance),
+            },
+            coordinates=self.first.coordinates,
+            input=self.first.input,
+        )
+
+
+@isolates
+def compare(
+    first: Side,
+    second: Side,
+    model: Model | str | PathLike[str] | Any = None,
+    *,
+    scaled: bool = False,
+    top: float = 10.0,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
+    **subject: Any,
+) -> Comparison:
+    """Compare two techniques, or one with two settings, or two saved explanations.
+
+    Parameters
+    ----------
+    first, second
+        A technique's name; a pair of a name and options, ``("saliency", {"backprop": None})``; an
+        `Explanation`, or the path of a saved one.
+    model
+        As in `cnnvis.run`; not needed for explanations.
+    scaled
+        Scale each map to [0, 1] before it is compared: for techniques whose values have other
+        units.
+    top
+        How many per cent of the places, by the size of their values, are its strongest: fewer
+        where fewer are not zero; those tied for the last of them count by the share that is left.
+    isolate, isolate_timeout, isolate_memory
+        As in `cnnvis.run`.
+    subject
+        What is explained: the arguments of `cnnvis.run` by name; ``data``, ``images``, ``layer``, ...
+
+    Raises
+    ------
+    UserError
+        If the two are not of the same images, or their maps are of different shapes; or as in
+        `cnnvis.run`.
+    """
+    if not 0 < top <= 100:
+        raise UserError(f"top is {top:g}, and must be above 0 and at most 100 per cent")
+    sides, selection = (first, second), selection_of(subject.get("images"))
+    subject["class_names"] = names_in_order(subject.get("class_names"))  # which is wanted twice
+    if model is None and any(not _is_saved(side) for side in sides):
+        raise UserError("techniques are compared on a model: name its file, or demo")
+    if isinstance(model, str | PathLike) and model != demo.NAME:
+        # Loaded once for both.
+        lacking = {name: subject.pop(name) for name in LACKING if subject.get(name)}
+        model = load_model(model, **lacking)
+    one = _explained(first, model, subject)
+    if selection.asks_network and not _is_saved(first) and one.indices is not None:
+        subject["images"] = one.indices.tolist()  # the network need not be asked again
+    both = (one, _explained(second, model, subject))
+    found = []
+    for pair in _inputs_of(*both):
+        one, other = _matched(*pair)
+        if scaled:
+            one, other = (
+                each.with_maps(_scaled(each.array), signed=False) for each in (one, other)
+            )
+        found.append(Comparison(_names(sides), one, other, _measured(one, other, top)))
+    return replace(found[0], other_inputs=tuple(found[1:]))
+
+
+def _scaled(maps: Array) -> Array:
+    """Each map from 0 to 1 by itself, however small its values are; zero where it is flat."""
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    spread = high - low
+    found: Array = np.divide(maps - low, spread, out=np.zeros_like(maps), where=spread > 0)
+    return found
+
+
+def _is_saved(side: Side) -> bool:
+    """Whether something is an explanation already, or the file of one."""
+    if isinstance(side, Explanation):
+        return True
+    return isinstance(side, str | PathLike) and Path(side).suffix == ".npz"
+
+
+def _explained(side: Side, model: Any, subject: Mapping[str, Any]) -> Explanation:
+    if isinstance(side, Explanation):
+        found = side
+    elif isinstance(side, str | PathLike) and _is_saved(side):
+        found = Explanation.load(side)
+    elif isinstance(side, tuple):
+        found = run(side[0], model, **subject, **side[1])
+    else:
+        found = run(str(side), model, **subject)
+    if found.maps is None:
+        raise UserError(f"{_name(side)} gives a table, and maps are compared")
+    return found
+
+
+def _name(side: Side) -> str:
+    if isinstance(side, Explanation):
+        return str(side.provenance.get("technique", "explanation"))
+    if isinstance(side, tuple):
+        return " ".join([side[0], *(f"{key}={value}" for key, value in side[1].items())])
+    return Path(side).name if _is_saved(side) else str(side)
+
+
+def _names(sides: Sequence[Side]) -> tuple[str, str]:
+    first, second = map(_name, sides)
+    return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
+
+
+def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, Explanation]]:
+    """The maps of each input of the network that both have."""
+    others = {each.input: each for each in (other, *other.other_inputs)}
+    pairs = [
+        (each, others[each.input]) for each in (one, *one.other_inputs) if each.input in others
+    ]
+    if not pairs:
+        raise UserError(f"one explains the input {one.input!r}, and the other {other.input!r}")
+    return pairs
+
+
+def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explanation]:
+    """The maps of the images, or groups, that both explain, in one order and of one shape."""
+    if one.groups and other.groups:
+        names = [name for name in one.groups if name in other.groups]
+        if not names:
+            raise UserError(
+                f"the two are of different groups, {', '.join(one.groups)} and "
+                f"{', '.join(other.groups)}, so there is nothing to compare"
+            )
+        one, other = (each[[each.groups.index(name) for name in names]] for each in (one, other))
+    if (one.indices is None) != (other.indices is None) or (
+        one.indices is None and len(one) != len(other)
+    ):
+        raise UserError(
+            f"{len(one)} maps and {len(other)} maps cannot be compared, since nothing says which of "
+            "them belong together"
+        )
+    if one.indices is not None and other.indices is not None:
+        places = {int(index): place for place, index in enumerate(other.indices)}
+        shared = [i for i, index in enumerate(one.indices) if int(index) in places]
+        if not shared:
+            raise UserError("the two explain different images, so there is nothing to compare")
+        other = other[[places[int(one.indices[i])] for i in shared]]
+        one = one[shared]
+    one, other = (_without_lone_channel(each) for each in (one, other))
+    if one.array.shape != other.array.shape:
+        raise UserError(
+            f"maps of shape {one.array.shape[1:]} ({', '.join(one.axes)}) and "
+            f"{other.array.shape[1:]} ({', '.join(other.axes)}) cannot be compared place by place"
+        )
+    return one, other
+
+
+def _without_lone_channel(found: Explanation) -> Explanation:
+    if CHANNEL not in found.axes:
+        return found
+    axis = found.axes.index(CHANNEL)
+    if found.array.shape[axis + 1] != 1:
+        return found
+    axes = tuple(name for name in found.axes if name != CHANNEL)
+    return replace(found, maps=found.array.squeeze(axis + 1), axes=axes)
+
+
+def _measured(one: Explanation, other: Explanation, top: float) -> dict[str, Array]:
+    channel = one.axes.index(CHANNEL) if CHANNEL in one.axes else None
+    rows = []
+    with progress("comparing", len(one)) as advance:
+        for a, b in zip(one.array, other.array, strict=True):
+            rows.append(_measures(a.astype(np.float64), b.astype(np.float64), top, channel))
+            advance(1)
+    return {name: np.array([row[name] for row in rows]) for name in MEASURES}
+
+
+def _measures(a: Array, b: Array, top: float, channel: int | None) -> dict[str, float]:
+    from scipy import stats
+
+    difference, size = np.abs(a - b), np.abs(a).max()
+    flat = np.ptp(a) == 0 or np.ptp(b) == 0
+    return {
+        "largest": float(difference.max()),
+        "mean": float(difference.mean()),
+        "share": float(difference.max() / size) if size else float("nan"),
+        "pearson": float("nan") if flat else float(stats.pearsonr(a.ravel(), b.ravel())[0]),
+        "spearman": float("nan") if flat else float(stats.spearmanr(a.ravel(), b.ravel())[0]),
+        "overlap": _overlap(a, b, top),
+        "ssim": _ssim(a, b, channel),
+    }
+
+
+def _overlap(a: Array, b: Array, top: float) -> float:
+    """How many of the strongest places are the strongest of both, as a share.
+
+    Of each place the smaller of its two weights counts, and all of that over the larger of what the
+    weights of either map add up to: 1 for a map and itself, and 0 for maps without a common place.
+    Products of weights would say how much is in common where ties are broken by lot; then a map
+    with ties would not be like itself.
+    """
+    count = max(1, round(a.size * top / 100))
+    if not a.any() or not b.any():
+        return float("nan")
+    first, second = _strength(a, count), _strength(b, count)
+    return float(np.minimum(first, second).sum() / max(first.sum(), second.sum()))
+
+
+def _strength(one: Array, count: int) -> Array:
+    """How much each place is one of the so many strongest: 1, or 0, or a share where sizes are tied.
+
+    A place without a value is none, so there may be fewer. Places that are tied for what is left
+    share it, whatever their order.
+    """
+    sizes = np.abs(one).ravel()
+    sizes = np.where(sizes > 0, sizes, 0)
+    weakest = np.partition(sizes, -count)[-count]
+    above, tied = sizes > weakest, (sizes == weakest) & (sizes > 0)
+    share = (count - above.sum()) / max(1, tied.sum())
+    found: Array = above + share * tied
+    return found
+
+
+def _ssim(a: Array, b: Array, channel: int | None) -> float:
+    from skimage import metrics
+
+    space = [size for axis, size in enumerate(a.shape) if axis != channel]
+    window = min(7, *(size - 1 + size % 2 for size in space)) if space else 0
+    low = min(a.min(), b.min())
+    spread = max(a.max(), b.max()) - low
+    if window < 3 or spread == 0:
+        return float("nan")
+    similarity: Any = metrics.structural_similarity
+    # The index is made for brightnesses: of values around zero, two wrong signs, one in the means
+    # and one in the structure, would make a right one.
+    return float(
+        similarity(a - low, b - low, win_size=window, data_range=spread, channel_axis=channel)
+    )

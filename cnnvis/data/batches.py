@@ -1,0 +1,212 @@
+"""A piece of a result: what came of some images, those that failed among them, each with its reason."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import Literal, overload
+
+import numpy as np
+
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.samples import Samples
+from cnnvis.errors import ChangedError, DiskError, UserError
+from cnnvis.files.snapshots import HeldFile
+
+Kind = Literal["unreadable", "not finite", "no map"]
+"""Why there is nothing of an image: it could not be read, it holds NaN or infinite values, or the
+technique made no map of it."""
+
+
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image of which nothing came, and why, in no more than so many letters."""
+
+    kind: Kind
+    reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", self.reason[:_LONGEST_REASON])
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What came of some images, one behind the other.
+
+    Attributes
+    ----------
+    places
+        Which they are, by their places in the samples.
+    found
+        What was found for those that did not fail; None if all did.
+    failed
+        Why others failed, by their places.
+    notes
+        What was said meanwhile.
+    blank
+        Why gradients are blank, where some are.
+    """
+
+    places: range
+    found: Explanation | None
+    failed: Mapping[int, Failure] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    blank: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Read:
+    """Images that were read: those that could be, by their places, and why others could not."""
+
+    places: range
+    samples: Samples | None
+    failed: dict[int, Failure] = field(default_factory=dict)
+
+    @property
+    def good(self) -> list[int]:
+        """The places of those that were read."""
+        return [place for place in self.places if place not in self.failed]
+
+
+def read_ahead(samples: Samples, pieces: Sequence[range]) -> Generator[Read, None, None]:
+    """The samples at these places, each piece read while the one before it is computed."""
+    with ThreadPoolExecutor(1, "reading") as reader:
+        coming: Future[Read] | None = None
+        for places in pieces:
+            before = coming
+            # In the reader's thread, too, notes go to whoever listens here.
+            coming = reader.submit(copy_context().run, _read, samples, places)
+            if before is not None:
+                yield before.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _read(samples: Samples, places: range) -> Read:
+    """The samples at these places; where that fails one by one, so that one costs no other.
+
+    Raises
+    ------
+    DiskError
+        If it is the disk's fault and not the image's.
+    ChangedError
+        If the file was changed since it was opened.
+    """
+    _require_unchanged(samples)
+    try:
+        read = _read_each(samples, places)
+    finally:  # also where it failed: a file that is written anew looks damaged meanwhile
+        _require_unchanged(samples)
+    return read
+
+
+def _require_unchanged(samples: Samples) -> None:
+    if samples.held is not None:
+        samples.held.require_unchanged()
+
+
+def _read_each(samples: Samples, places: range) -> Read:
+    read: list[Samples] = []
+    failed: dict[int, Failure] = {}
+    first = _read_halves(samples, places, read, failed)
+    if not read and first is not None and not isinstance(first, UserError | OSError | ValueError):
+        raise first  # no damage, but a mistake in whatever reads
+    if len(read) == 1 and not failed:
+        return Read(places, read[0])
+    return Read(places, Samples.joined(read) if read else None, failed)
+
+
+def _read_halves(
+    samples: Samples, places: range, read: list[Samples], failed: dict[int, Failure]
+) -> Exception | None:
+    """Read samples, or else each half of them: few that are damaged cost few further reads.
+
+    Gives what was raised for all of them together, if anything was.
+    """
+    try:
+        read.append(samples[places.start : places.stop])
+    except (MemoryError, ChangedError):
+        raise
+    except Exception as error:  # whatever a reader's library raises at damaged bytes
+        _require_there(samples, error)
+        if len(places) == 1:
+            # Some name an object by its address, which is another one in every process.
+            reason = re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", str(error)) or type(error).__name__
+            failed[places.start] = Failure("unreadable", reason)
+        else:
+            middle = len(places) // 2
+            for half in (places[:middle], places[middle:]):
+                _read_halves(samples, half, read, failed)
+        return error
+    return None
+
+
+_GONE = {
+    *(errno.ENOENT, errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ENXIO),
+    *(errno.EMFILE, errno.ENFILE),
+}
+"""What the system says where it is no single image's fault: files are gone, or the disk is."""
+
+
+def _require_there(samples: Samples, error: BaseException) -> None:
+    path = samples.path
+    cause: BaseException | None = error
+    # A file that is held open is read on without its name.
+    gone = path is not None and not isinstance(samples.held, HeldFile) and not path.exists()
+    while cause is not None and not gone:
+        gone = isinstance(cause, OSError) and cause.errno in _GONE
+        cause = cause.__cause__ or cause.__context__
+    if gone:
+        where = f"{str(path)!r}" if path is not None else "the data"
+        raise DiskError(f"{where} cannot be read any more: {error}") from error
+
+
+@dataclass(frozen=True)
+class Pieces(Sequence[range]):
+    """So many images in pieces of one size, the last one perhaps smaller; none is kept."""
+
+    total: int
+    size: int
+
+    def __len__(self) -> int:
+        return -(-self.total // self.size)
+
+    @overload
+    def __getitem__(self, which: int) -> range: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> list[range]: ...
+
+    def __getitem__(self, which: int | slice) -> range | list[range]:
+        starts = range(0, self.total, self.size)[which]
+        if isinstance(starts, int):
+            return range(starts, min(starts + self.size, self.total))
+        return [range(start, min(start + self.size, self.total)) for start in starts]
+
+
+def finite(read: Read) -> Read:
+    """The same without images that hold NaN or infinite values: one must not cost all others."""
+    if read.samples is None:
+        return read
+    x = read.samples.x
+    if not np.issubdtype(x.dtype, np.inexact):
+        return read
+    flat = x.reshape(len(x), -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(flat.sum(axis=1)).all():  # takes a fraction of the time
+            return read
+    good = np.isfinite(flat).all(axis=1)
+    if good.all():
+        return read
+    failed = dict(read.failed)
+    for row in np.flatnonzero(~good):
+        failed[read.good[row]] = Failure("not finite", "NaN or infinite values in it")
+    kept = np.flatnonzero(good).tolist()
+    return Read(read.places, read.samples[kept] if kept else None, failed)

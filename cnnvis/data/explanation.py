@@ -1,0 +1,434 @@
+"""Explanation: what a technique found, with all that is needed to show it and to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis.data.axes import Axis
+from cnnvis.data.completeness import within
+from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import UserError
+from cnnvis.text import printable
+
+CHANNEL = "channel"
+"""The name of the axis that holds channels; every other axis of a map is a spatial one."""
+
+_SPATIAL_NAMES: dict[int, tuple[str, ...]] = {
+    0: (),
+    1: ("position",),
+    2: ("row", "column"),
+    3: ("plane", "row", "column"),
+}
+
+
+def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
+    """The usual names of a map's axes: ``axis_names(3, -1)`` is ``("row", "column", "channel")``.
+
+    Parameters
+    ----------
+    count
+        How many axes one map has.
+    channel_axis
+        Which axis of the maps, counting the one of samples, holds channels; None if none does.
+    """
+    spatial = count - (channel_axis is not None)
+    names = list(_SPATIAL_NAMES.get(spatial, tuple(f"axis {i}" for i in range(spatial))))
+    if channel_axis is not None:
+        names.insert(channel_axis % (count + 1) - 1, CHANNEL)
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was explained of one map: an output of the network, or several added up.
+
+    Attributes
+    ----------
+    layer
+        The layer whose output it is.
+    filters
+        Which of its outputs: classes of the last layer, or filters of one in between. Empty where
+        the target is a sum or difference, which `layer` then holds as it was written.
+    class_names
+        The name of each of these, where classes have names.
+    score
+        The value that the gradient was taken of, for this map's input; None where there is none.
+    probability
+        The same after the softmax or sigmoid that was made linear, where there was one.
+    region
+        Over which positions the output was averaged, as it was asked for; None for all of them.
+    """
+
+    layer: str
+    filters: tuple[int, ...]
+    class_names: tuple[str, ...] | None = None
+    score: float | None = None
+    probability: float | None = None
+    region: str | None = None
+
+    @property
+    def score_text(self) -> str:
+        """The score, and the probability it stands for if there is one: ``4.21 (p 0.985)``."""
+        text = "" if self.score is None else f"{self.score:.3g}"
+        return text if self.probability is None else f"{text} (p {self.probability:.3f})"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The outputs in words: by the names of classes, where these have some, else by number."""
+        return self.class_names or tuple(map(str, self.filters))
+
+    def __str__(self) -> str:
+        text = "+".join(f"{self.layer}[{one}]" for one in self.units) or self.layer
+        return text if self.region is None else f"{text} at {self.region}"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Maps, or a table, that say something of why a network decides as it does.
+
+    A technique fills in `maps` (and `samples`, if the maps belong to some) or `table`; `cnnvis.run`
+    adds the targets and the provenance.
+
+    Attributes
+    ----------
+    maps
+        Raw values, (n, ...) float32: one map for each sample, filter or unit; None for a table.
+    samples
+        The inputs that the maps explain, one for each map, or None.
+    axes
+        What the axes of one map are: ``row``, ``column``, ``channel``, ... Worked out from the
+        shapes when left empty.
+    titles
+        What each map shows where that is not its sample: ``conv2d[3]``.
+    targets
+        What was explained, one for each map.
+    signed
+        Whether the sign of a value means anything. None: it does if there are negative ones.
+    are_inputs
+        Whether each map is itself an input of the network, to be drawn as one: in colours if it
+        has three channels.
+    table
+        Columns by name, each with as many entries as the others.
+    notes
+        Sentences that a person should read beside the result.
+    provenance
+        How it was made: plain JSON values by name.
+    coordinates
+        What the positions along an axis stand for, by the axis's name.
+    groups
+        The name of each map's group of images, where maps are of groups and not of single images.
+    input
+        Which input of the network the maps are of, by name, where it has several.
+    other_inputs
+        What was found for the same samples of the network's other inputs.
+    measures
+        Numbers that were measured of each map, (n,) each, by name: ``completeness_gap`` is how far
+        the sum of a map is off the change of the score that it is to add up to, as a share of it;
+        ``steps`` is how many steps a map took.
+    predictions
+        The class that the network answers for each sample, (n,) int64, whatever was explained; None
+        where that is not known, or no class. `cnnvis.run` and `cnnvis.chain` fill it in where the
+        target is the network's answer; see also `cnnvis.transform`.
+    """
+
+    maps: Array | None = None
+    samples: Samples | None = None
+    axes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
+    signed: bool | None = None
+    are_inputs: bool = False
+    table: Mapping[str, Sequence[Any]] | None = None
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    input: str | None = None
+    other_inputs: tuple[Explanation, ...] = ()
+    measures: Mapping[str, Array] = field(default_factory=dict)
+    predictions: Array | None = None
+
+    def __post_init__(self) -> None:
+        if (self.maps is None) == (self.table is None):
+            raise TypeError("an explanation holds either maps or a table")
+        if self.maps is None:
+            return
+        maps = np.asarray(self.maps)
+        if maps.dtype.kind in "cOSUMm" or maps.dtype.names:
+            raise TypeError(f"maps are real numbers, and these are of the type {maps.dtype}")
+        object.__setattr__(self, "maps", np.asarray(maps, np.float32))
+        object.__setattr__(self, "axes", self.axes or self._axes())
+        count = len(self)
+        object.__setattr__(self, "predictions", self._own_predictions(count))
+        for what in ("samples", "titles", "targets", "groups", "predictions"):
+            there = getattr(self, what)
+            if there is not None and len(there) and len(there) != count:
+                raise TypeError(f"there are {count} maps but {len(there)} {what}")
+        measures = {name: np.asarray(one, np.float64) for name, one in self.measures.items()}
+        for name, one in measures.items():
+            if one.shape != (count,):
+                raise TypeError(f"there are {count} maps but the measure {name} is {one.shape}")
+        object.__setattr__(self, "measures", measures)
+        if len(self.axes) != self.maps.ndim - 1:
+            raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
+
+    def _own_predictions(self, count: int) -> Array | None:
+        """Those of the maps' images; None for maps that were made of the images' maps."""
+        if self.predictions is None or self.groups:
+            return None
+        found = np.asarray(self.predictions, np.int64)
+        return None if self.samples is None and len(found) != count else found
+
+    def _axes(self) -> tuple[str, ...]:
+        assert self.maps is not None
+        # A map of its input's very shape still has the input's channels.
+        samples = self.samples
+        whole = samples is not None and self.maps.shape == tuple(samples.source.shape)
+        return axis_names(self.maps.ndim - 1, samples.channel_axis if samples and whole else None)
+
+    def __len__(self) -> int:
+        if self.maps is not None:
+            return len(self.maps)
+        assert self.table is not None
+        return max((len(column) for column in self.table.values()), default=0)
+
+    def described(self, axes: Mapping[str, Axis]) -> Explanation:
+        """The same with those of its axes described that are.
+
+        Raises
+        ------
+        UserError
+            If an axis has more or fewer values than positions.
+        """
+        if self.maps is None:
+            return self
+        own = {name: axis for name, axis in axes.items() if name in self.axes}
+        for name, axis in own.items():
+            size = self.maps.shape[self.axes.index(name) + 1]
+            if axis.values and len(axis.values) != size:
+                raise UserError(
+                    f"the axis {name} is described by {len(axis.values)} values, and has {size} "
+                    "positions"
+                )
+        return replace(self, coordinates=own)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the sign of a value means anything, judged by the maps where nobody said."""
+        if self.signed is not None or self.maps is None:
+            return bool(self.signed)
+        return bool(np.fmin.reduce(self.maps, axis=None, initial=np.inf) < 0)
+
+    @property
+    def inputs(self) -> Array | None:
+        """The inputs that the maps explain, (n, ...), or None."""
+        return None if self.samples is None else self.samples.x
+
+    @property
+    def labels(self) -> Array | None:
+        """The labels of the inputs as the data have them, (n, ...), or None; see `Samples`."""
+        return None if self.samples is None else self.samples.labels
+
+    @property
+    def indices(self) -> Array | None:
+        """The place of each input in the whole data set, (n,), or None."""
+        return None if self.samples is None else self.samples.indices
+
+    @property
+    def target(self) -> str | None:
+        """What was explained, in words; for several targets, all of them."""
+        return ", ".join(dict.fromkeys(map(str, self.targets))) or None
+
+    def title(self, position: int) -> str:
+        """What a map shows, in a line or two: image, label, target, score; nothing unseen in it."""
+        lines = []
+        if self.samples is not None:
+            words = [f"#{self.samples.indices[position]}"]
+            if self.input is not None:
+                words.append(f"input {self.input}")
+            if self.samples.names is not None:
+                words.append(self.samples.names[position])
+            label = self.samples.label_name(position)
+            if label is not None:
+                words.append(f"label {label}")
+            lines.append(printable(" ".join(words)))
+        if self.titles:
+            lines.append(printable(self.titles[position], lines=True))
+        elif self.groups:
+            lines.append(printable(self.groups[position]))
+        elif self.targets:
+            lines.append(printable(str(self.targets[position])))
+        if self.targets and self.targets[position].score is not None:
+            gap = self.measures.get("completeness_gap")
+            sums_up = "" if gap is None else f", adds up {within(gap[position])}"
+            lines.append(self.targets[position].score_text + sums_up)
+        return "\n".join(lines)
+
+    @property
+    def array(self) -> Array:
+        """The maps, (n, ...) float32, of an explanation that has some.
+
+        Raises
+        ------
+        UserError
+            If it is a table.
+        """
+        if self.maps is None:
+            raise UserError("a table has no maps")
+        return self.maps
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
+        """Some of the maps, with what belongs to them: by place, slice, places or mask.
+
+        A single place gives an explanation of one map.
+        """
+        every = np.arange(len(self.array))
+        index = list(index) if isinstance(index, tuple | range) else index
+        chosen = np.atleast_1d(every[index]).tolist()
+        return replace(
+            self,
+            maps=self.array[chosen],
+            samples=None if self.samples is None else self.samples[chosen],
+            titles=tuple(self.titles[i] for i in chosen) if self.titles else (),
+            targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
+            groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
+            measures={name: one[chosen] for name, one in self.measures.items()},
+            predictions=None if self.predictions is None else self.predictions[chosen],
+            other_inputs=tuple(
+                one[chosen] if one.maps is not None and len(one) == len(self) else one
+                for one in self.other_inputs
+            ),
+        )
+
+    def __repr__(self) -> str:
+        technique = self.provenance.get("technique", "maps")
+        if self.maps is None:
+            held = f"a table of {', '.join(map(str, self.table or ()))}"
+        else:
+            each = " x ".join(map(str, self.maps.shape[1:]))
+            held = f"{len(self.maps)} map{'' if len(self.maps) == 1 else 's'} of {each}"
+        of = "" if self.target is None else f" of {self.target}"
+        return f"<Explanation: {technique}{of[:80]}, {held}>"
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self[place] for place in range(len(self.array)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """The maps, for NumPy: ``numpy.asarray(explanation)``."""
+        return np.array(self.array, dtype, copy=copy)
+
+    def with_maps(self, maps: Any, **changes: Any) -> Explanation:
+        """The same with other maps, as many as before; axes are kept, unless given.
+
+        What was measured of the maps before does not hold of these, and is left out.
+
+        Parameters
+        ----------
+        maps
+            (n, ...) numbers.
+        changes
+            Other attributes, by name.
+        """
+        return replace(self, maps=maps, **{"measures": {}, **changes})
+
+    def space_axes(self) -> tuple[int, ...]:
+        """The axes of `maps` that are neither the one of images nor that of channels."""
+        return tuple(i + 1 for i, name in enumerate(self.axes) if name != CHANNEL)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Explanation], maps: Array | None = None) -> Explanation:
+        """Explanations of some images each as one of all of them.
+
+        Parameters
+        ----------
+        maps
+            The maps of all of them, where these are in one array already.
+        """
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        if first.maps is None:
+            raise TypeError("only maps can be joined, not tables")
+        if maps is None:
+            maps = np.concatenate([part.array for part in parts])
+        notes = dict.fromkeys(note for part in parts for note in part.notes)
+        samples = [part.samples for part in parts if part.samples is not None]
+        predictions = [part.predictions for part in parts if part.predictions is not None]
+        joined = replace(
+            first,
+            maps=maps,
+            samples=Samples.joined(samples) if samples else None,
+            titles=tuple(title for part in parts for title in part.titles),
+            targets=tuple(target for part in parts for target in part.targets),
+            groups=tuple(group for part in parts for group in part.groups),
+            notes=tuple(notes),
+            measures={
+                name: np.concatenate([part.measures[name] for part in parts])
+                for name in first.measures
+                if all(name in part.measures for part in parts)
+            },
+            predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
+        )
+        if "target" in first.provenance:
+            joined = joined.with_facts(first.provenance)
+        return joined
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Explanation:
+        """The same with facts of how it was made, and the targets and measures that belong to them."""
+        whole = {**self.provenance, **facts, "target": self.target}
+        if self.measures:
+            whole["measures"] = {
+                name: {"smallest": float(one.min()), "largest": float(one.max())}
+                for name, one in self.measures.items()
+            }
+        return replace(self, provenance=whole)
+
+    def save(self, path: str | PathLike[str], **options: Any) -> None:
+        """Write a file, whose ending says what: ``.npz`` for everything, ``.png`` for pictures, ...
+
+        An ``.npz`` file is read by `load`, and by `numpy.load` without pickle. Of a network with
+        several inputs, the maps of the others are written beside it: ``maps_right.npz`` for an
+        input of the name ``right``. What has these names is written over; `load` finds them there.
+
+        Parameters
+        ----------
+        path
+            The file; its ending is one that a renderer writes.
+        options
+            Options of that renderer.
+
+        Raises
+        ------
+        UserError
+            If no renderer writes such files, or the file cannot be written.
+        """
+        from cnnvis.api.run import save  # which draws, and so needs what this module must not
+
+        save(self, Path(path), options)
+
+    def write(self, path: Path) -> None:
+        """Write an ``.npz`` file without the care that `save` takes, for renderers, which get it."""
+        from cnnvis.data.saving import write
+
+        write(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Explanation:
+        """Read what `save` wrote, with the files beside it of a network's other inputs.
+
+        Where one of these is not there any more, a note of the explanation says so.
+
+        Raises
+        ------
+        UserError
+            If the file is not one.
+        """
+        from cnnvis.data.saving import read
+
+        return read(Path(path))

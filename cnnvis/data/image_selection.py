@@ -1,0 +1,298 @@
+"""Which images of a data set somebody means: by places, by a mask, by conditions.
+
+::
+
+    images    = image image ...
+    image     = place | range | slice | condition | "all"
+    place     = 3 | -1                    the last image is -1
+    range     = 0-5                       with 5
+    slice     = 20:40:2                   as in Python, without 40
+    condition = "label=" NAME | "predicted=" NAME | "right" | "wrong"
+
+Places are united in the order in which they stand. Conditions narrow down what the places are, or all
+images where there are no places. Of several conditions with one key, one must hold; of those with
+different keys, all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnvis.data.lazy import Array
+from cnnvis.errors import UserError, nearest, numbered, shown
+
+Images = int | float | str | slice | range | Sequence[Any] | Array
+"""How images are chosen in Python: a place or several, a mask, or text as it is typed."""
+
+Key = Literal["label", "predicted", "right", "wrong"]
+
+FORMS = (
+    "places (0, or -1 for the last), ranges (0-5, with 5), Python's slices (20:40:2, without 40), "
+    "label=NAME, predicted=NAME, right, wrong or all"
+)
+"""The forms in which images are chosen, for messages."""
+
+_ASKING: tuple[Key, ...] = ("predicted", "right", "wrong")
+"""Conditions on what the network answers."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must hold for an image: its label, or what the network answers."""
+
+    key: Key
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.name}" if self.name else self.key
+
+
+Place = int | slice | range | Array
+"""A whole number, a slice, a range or a mask, (n,) bool."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Which images are meant.
+
+    Attributes
+    ----------
+    places
+        Where they are; None for all of them.
+    conditions
+        What must hold for each.
+    """
+
+    places: tuple[Place, ...] | None = None
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def asks_network(self) -> bool:
+        """Whether it depends on what the network answers."""
+        return any(one.key in _ASKING for one in self.conditions)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it is all images, in their own order."""
+        return self.places is None and not self.conditions
+
+    def places_in(self, count: int) -> Array:
+        """The places of so many images, (m,) int64, conditions left aside.
+
+        Raises
+        ------
+        UserError
+            If there is no image at one of the places, or a mask is for more or fewer images.
+        """
+        if self.places is None:
+            return np.arange(count)
+        ends = [end for one in self.places for end in _ends(one)]
+        outside = [end for end in ends if not -count <= end < count]
+        if outside:
+            shown = ", ".join(map(str, list(dict.fromkeys(outside))[:8]))
+            raise UserError(f"there is no image {shown}: {_held(count)}")
+        found = [np.empty(0, np.int64)]
+        for is_place, some in itertools.groupby(self.places, lambda one: isinstance(one, int)):
+            together: list[Any] = list(some)  # of a hundred thousand places, one array
+            found += [np.array(together)] if is_place else [_placed(one, count) for one in together]
+        places = np.concatenate(found)
+        return np.where(places < 0, places + count, places)
+
+    def narrowed(self, places: Array, holds: Callable[[Condition, Array], Array]) -> Array:
+        """Those of the places at which the conditions hold, (m,) int64.
+
+        Conditions on labels come first, so that the network is asked only about what they leave.
+
+        Parameters
+        ----------
+        places
+            As `places_in` gives them.
+        holds
+            Tells for a condition and (m,) places at which of them it holds, (m,) bool.
+
+        Raises
+        ------
+        UserError
+            If no image is left.
+        """
+        looked_at = len(places)
+        by_key: dict[Key, list[Condition]] = {}
+        for one in self.conditions:
+            by_key.setdefault(one.key, []).append(one)
+        for key in sorted(by_key, key=lambda key: key in _ASKING):
+            if len(places):
+                held = [holds(one, places) for one in by_key[key]]
+                places = places[np.logical_or.reduce(held)]
+        if self.conditions and looked_at and not len(places):
+            said = " ".join(map(str, self.conditions))
+            raise UserError(
+                f"of the {numbered(looked_at, 'image')} looked at, none is left by {said}"
+            )
+        return places
+
+
+def selection_of(images: Images | Selection | None) -> Selection:
+    """What somebody means by images, in any of the forms there are.
+
+    Raises
+    ------
+    UserError
+        If it is none of these forms.
+    """
+    if isinstance(images, Selection):
+        return images
+    if images is None:
+        return Selection()
+    places: list[Place] = []
+    conditions: list[Condition] = []
+    for one in _parts(images):
+        (conditions if isinstance(one, Condition) else places).append(one)  # type: ignore[arg-type]
+    only_conditions = conditions and not places
+    return Selection(None if only_conditions else tuple(places), tuple(conditions))
+
+
+def _parts(images: Any) -> list[Place | Condition]:
+    if isinstance(images, bool):
+        raise _wrong(images)
+    if isinstance(images, str):
+        return _terms(images)
+    if isinstance(images, slice | range | numbers.Number):
+        return [_part(images)]
+    try:
+        array = np.asarray(images) if hasattr(images, "__array__") else None
+        items = list(images) if array is None else array.reshape(-1).tolist()
+    except (TypeError, ValueError):
+        raise _wrong(images) from None
+    if array is not None and array.ndim > 1:
+        raise UserError(
+            f"images are chosen by one row of places or one mask, and not by an array of shape "
+            f"{array.shape}"
+        )
+    if items and all(isinstance(one, bool | np.bool_) for one in items):
+        if array is not None and array.ndim == 0:
+            raise _wrong(images)
+        return [np.array(items, bool)]
+    return [
+        part for one in items for part in (_terms(one) if isinstance(one, str) else [_part(one)])
+    ]
+
+
+def _terms(text: str) -> list[Place | Condition]:
+    """What is typed as one word, whose name may hold blanks, or as several: ``"0-5 8"``."""
+    try:
+        return [term(text)]
+    except UserError:
+        words = text.split()
+        if len(words) < 2:
+            raise
+        try:
+            return [term(word) for word in words]
+        except UserError:
+            pass
+        raise
+
+
+def _part(one: Any) -> Place | Condition:
+    if isinstance(one, slice | range):
+        return one
+    if isinstance(one, bool | np.bool_):
+        raise UserError(
+            "images are chosen by places or by a mask that holds True or False for each image of "
+            "the data, and not by both in one list"
+        )
+    if isinstance(one, numbers.Integral):
+        return int(one)
+    if isinstance(one, numbers.Real) and float(one).is_integer():
+        return int(float(one))
+    raise _wrong(one)
+
+
+def _wrong(one: Any) -> UserError:
+    return UserError(f"images are chosen by {FORMS}, and not by {shown(one)}")
+
+
+_PLACE = re.compile(r"[+-]?\d{1,18}")  # no data set has more images
+_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
+_SLICE = re.compile(r"([+-]?\d{1,18})?:([+-]?\d{1,18})?(?::([+-]?\d{1,18})?)?")
+
+
+def term(text: str) -> Place | Condition:
+    """A place, a range, a slice or a condition, as it is typed.
+
+    Raises
+    ------
+    UserError
+        If it is none of these.
+    """
+    text = text.strip()
+    if _PLACE.fullmatch(text):
+        return int(text)
+    if found := _RANGE.fullmatch(text):
+        first, last = int(found[1]), int(found[2])
+        if first > last:
+            raise UserError(
+                f"the range of images {text!r} runs backwards; {last}-{first} has the same images"
+            )
+        return range(first, last + 1)
+    if found := _SLICE.fullmatch(text):
+        start, stop, step = (None if end is None else int(end) for end in found.groups())
+        if step == 0:
+            raise UserError(f"the slice of images {text!r} has the step 0, which leads nowhere")
+        return slice(start, stop, step)
+    if text == "all":
+        return slice(None)
+    key, equals, name = text.partition("=")
+    key, name = key.strip(), name.strip()
+    if not equals and key in ("right", "wrong"):
+        return Condition(key)  # type: ignore[arg-type]
+    if equals and name and key in ("label", "predicted"):
+        return Condition(key, name)  # type: ignore[arg-type]
+    hint = nearest(key, ("label", "predicted") if equals else ("right", "wrong", "all"))
+    raise UserError(f"{shown(text)} chooses no images.{hint} Images are chosen by {FORMS}.")
+
+
+def typed(text: str) -> int | str:
+    """The same as it is kept in files and passed on: a place as a number, all else as text."""
+    one = term(text)
+    return one if isinstance(one, int) else text.strip()
+
+
+def _ends(one: Place) -> list[int]:
+    """The places that must be there for all of these to be."""
+    if isinstance(one, int):
+        return [one]
+    return [one[0], one[-1]] if isinstance(one, range) and one else []
+
+
+def _placed(one: Any, count: int) -> Array:
+    if isinstance(one, range):
+        return np.asarray(one, np.int64)
+    if isinstance(one, slice):
+        places = range(count)[one]
+        if not places and count:
+            raise UserError(f"there is no image in {_sliced(one)}: {_held(count)}")
+        return np.asarray(places, np.int64)
+    if len(one) != count:
+        raise UserError(
+            f"the mask of images holds {numbered(len(one), 'value')}, and the data {numbered(count, 'image')}: it must "
+            "hold True or False for each of them"
+        )
+    return np.flatnonzero(one)
+
+
+def _held(count: int) -> str:
+    if count == 1:
+        return "the data hold 1 image, which is image 0"
+    return f"the data hold {count} images, 0 to {count - 1}" if count else "the data hold no images"
+
+
+def _sliced(one: slice) -> str:
+    ends = ["" if end is None else str(end) for end in (one.start, one.stop)]
+    return ":".join([*ends, *([] if one.step is None else [str(one.step)])])

@@ -1,0 +1,618 @@
+"""Samples: the inputs of a network, with what is known about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis.data import labels as labelling
+from cnnvis.data.class_names import ClassNames, names_in_order
+from cnnvis.data.image_selection import Images, Selection, selection_of
+from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
+from cnnvis.data.labels import class_name as class_name
+from cnnvis.data.lazy import Array as Array
+from cnnvis.data.lazy import ArrayLike as ArrayLike
+from cnnvis.data.lazy import Picked, Reshaped
+from cnnvis.errors import UserError, nearest, numbered, shown
+from cnnvis.files.snapshots import Held, sha256
+from cnnvis.reporting import note
+from cnnvis.text import words_of
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a reader turned a file into numbers, and how else it could have.
+
+    Attributes
+    ----------
+    remedy
+        Called with the shape of one input that a network wants; gives what to type so that the
+        data are read in that shape, in a sentence's end, or nothing.
+    others
+        Other ways to read the values, by what to type for them: functions of the values (n, ...)
+        as they were read, float32.
+    """
+
+    remedy: Callable[[tuple[int | None, ...]], str] | None = None
+    others: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs of a network: what a technique explains.
+
+    Attributes
+    ----------
+    source
+        The inputs, sample axis first: an array, or something that reads itself when it is indexed
+        (a memory map, a folder of pictures).
+    labels
+        What is known of each sample, or None: the number of its class, (n,) whole numbers, or
+        floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a
+        number or several, the answers of a regression, (n,) or (n, k) floats; or a label for each
+        of its positions, (n, ...), which may be something that reads itself when it is indexed. One
+        column may be given for (n,); one-hot rows, smoothed or not, for classes; words, or lists of
+        words, which then are `class_names`; a pandas frame of 0 and 1, whose columns then are
+        `class_names`.
+    names
+        A name for each sample, such as its file's, or None.
+    class_names
+        The name of class 0, class 1, ..., or None.
+    indices
+        The place of each sample in the whole data set, (n,) int64. By default 0, 1, 2, ...
+    channel_axis
+        Which axis of `source` holds channels, -1 or 1; None if none does.
+    path
+        The file or folder that the samples were read from, for the provenance.
+    held
+        The same as it is held open, where it is read by that; see `cnnvis.held`.
+    input
+        Which of a network's inputs `source` is, by name, where it has several.
+    others
+        The other inputs of the same samples, by name, each shaped as `source` is: (n, ...).
+    label_kind
+        Which of these the labels are: ``class``, ``several``, ``number`` or ``positions``; None
+        without labels. Worked out from the labels' form when not given: whole numbers are classes,
+        unless this says that they are numbers.
+    in_words
+        Whether the labels were given in words and stand for no class of a network yet: then
+        `class_names` is their vocabulary in alphabetical order, and a label's number is a place in
+        it.
+    total
+        How many samples the whole data set holds, of which these may be some; None where that is not
+        known.
+    reading
+        How a reader read the source, and how else it could have; None where that is not known.
+
+    Raises
+    ------
+    UserError
+        If the inputs are no numbers, the labels none of these, there are more or fewer inputs than
+        labels or names, or a label in words is none of the class names that were given with it.
+    """
+
+    source: ArrayLike
+    labels: Array | None = None
+    names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    indices: Array = field(default=None)  # type: ignore[arg-type]  # numbered when not given
+    channel_axis: int | None = -1
+    path: Path | None = None
+    input: str | None = None
+    others: Mapping[str, ArrayLike] = field(default_factory=dict)
+    label_kind: LabelKind | None = None
+    in_words: bool = False
+    reading: Reading | None = None
+    total: int | None = None
+    held: Held | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls, inputs: Any, labels: Any = None, *, several: int | None = None, **settings: Any
+    ) -> Samples:
+        """Samples of one input or of several.
+
+        Parameters
+        ----------
+        inputs
+            An array (n, ...); for a network with several inputs, one array for each, in a dict by
+            the inputs' names or in a list by their order.
+        labels
+            See `labels` above.
+        several
+            How many inputs the network takes, where that is known: a list of so many arrays is one
+            of inputs then, and not of images.
+        settings
+            Other attributes.
+
+        Raises
+        ------
+        UserError
+            If the inputs are no arrays, or do not all hold as many samples.
+        """
+        arrays = _several(inputs, labels, several)
+        if arrays is None:
+            return cls(_array(inputs), labels, **settings)
+        counts = {name: int(one.shape[0]) if one.shape else 0 for name, one in arrays.items()}
+        if len(set(counts.values())) > 1:
+            held = ", ".join(f"{count} of {name}" for name, count in counts.items())
+            raise UserError(f"the inputs of the samples must be as many of each, and are {held}")
+        (name, source), *others = arrays.items()
+        return cls(source, labels, **settings, input=name, others=dict(others))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """Samples of the same kind as one, in this order."""
+        first = parts[0]
+        names = None
+        if first.names is not None:
+            names = tuple(name for part in parts for name in part.names or ())
+        return replace(
+            first,
+            source=np.concatenate([part.x for part in parts]),
+            labels=None
+            if first.labels is None
+            else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
+            names=names,
+            indices=np.concatenate([part.indices for part in parts]),
+            others={
+                name: np.concatenate([np.asarray(part.others[name][:]) for part in parts])
+                for name in first.others
+            },
+        )
+
+    def batches(self, size: int) -> Iterator[Samples]:
+        """The samples in order, so many at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def __post_init__(self) -> None:
+        if len(self.source.shape) == 0:
+            raise UserError("the data are a single number, and a network needs at least an array")
+        if self.source.dtype.kind not in "biuf":
+            raise UserError(
+                f"the data hold inputs of the type {self.source.dtype}, and a network needs numbers"
+            )
+        if 0 in self.source.shape[1:]:
+            raise UserError(
+                f"the data hold inputs of the shape {_shape(self.source.shape[1:])}, in which there "
+                "are no numbers"
+            )
+        if self.indices is None:
+            object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
+            object.__setattr__(self, "total", len(self))
+        object.__setattr__(self, "class_names", names_in_order(self.class_names))
+        if self.labels is not None:
+            columns = column_names(self.labels)
+            self._understand(labels_of(self.labels, self.label_kind), columns)
+        for what, values in (("labels", self.labels), ("names", self.names)):
+            count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
+            if count not in (None, len(self)):
+                raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
+
+    def _understand(self, found: Labels, columns: tuple[str, ...] | None) -> None:
+        """Keep labels in the form that they have here, whatever form they were given in."""
+        names = self.class_names
+        if columns is not None and found.words is None and found.kind in ("class", "several"):
+            object.__setattr__(self, "class_names", columns)
+            object.__setattr__(self, "labels", found.values)
+            object.__setattr__(self, "label_kind", found.kind)
+            if names is not None:
+                object.__setattr__(self, "labels", self.named(names).labels)
+                object.__setattr__(self, "class_names", names)
+            return
+        values, words = found.values, found.words
+        if words is not None and self.class_names is None:
+            object.__setattr__(self, "class_names", words)
+            object.__setattr__(self, "in_words", True)
+        elif words is not None and self.class_names is not None:
+            values = labelling.renumbered(
+                np.asarray(values),
+                found.kind,
+                by_name(words, self.class_names),
+                len(self.class_names),
+            )
+        object.__setattr__(self, "labels", values)
+        object.__setattr__(self, "label_kind", found.kind)
+
+    def __len__(self) -> int:
+        return int(self.source.shape[0])
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Samples:
+        """Some of the samples, in the order given; they keep their places in the whole data set."""
+        chosen = np.atleast_1d(np.arange(len(self))[index])
+        return replace(
+            self,
+            source=self.source[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            names=None if self.names is None else tuple(self.names[i] for i in chosen),
+            indices=self.indices[chosen],
+            others={name: other[chosen] for name, other in self.others.items()},
+        )
+
+    def picked(self, places: Sequence[int] | Array) -> Samples:
+        """Some of the samples, in the order given, whose inputs are read when somebody looks at them."""
+        chosen = np.asarray(places, np.int64)
+        labels = self.labels
+        if labels is not None:
+            labels = labels[chosen] if isinstance(labels, np.ndarray) else Picked(labels, chosen)
+        return replace(
+            self,
+            source=Picked(self.source, chosen),
+            labels=labels,
+            names=None if self.names is None else tuple(self.names[i] for i in chosen),
+            indices=self.indices[chosen],
+            others={name: Picked(other, chosen) for name, other in self.others.items()},
+        )
+
+    def __iter__(self) -> Iterator[Samples]:
+        return (self[index] for index in range(len(self)))
+
+    @cached_property
+    def x(self) -> Array:
+        """All inputs as one array, (n, ...), read now if they were not yet."""
+        return np.asarray(self.source[:])
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The sizes of the spatial axes: those of one input, its channels left out."""
+        sizes = list(self.source.shape)
+        if self.channel_axis is not None:
+            del sizes[self.channel_axis]
+        return tuple(sizes[1:])
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 of the file or folder that is read, or None for samples that came from none.
+
+        Raises
+        ------
+        UserError
+            If it was changed since it was opened.
+        """
+        if self.held is not None:
+            return self.held.sha256()
+        return None if self.path is None else sha256(self.path)
+
+    def label_name(self, position: int) -> str | None:
+        """The label of the sample at this position, in words where classes have names.
+
+        ``cat``; of several labels ``cat + dog``, or ``none``; of numbers ``0.31, 2.4``. None where
+        there is none, or one for each position of the sample.
+        """
+        if self.labels is None or self.label_kind in (None, "positions"):
+            return None
+        return labelling.label_text(self.labels[position], self.label_kind, self.class_names)
+
+    def label_groups(self) -> list[tuple[Group, ...]]:
+        """The groups that each sample belongs to by its labels: what each is sorted by, and its name.
+
+        Several labels are as many groups; samples without any are a group of their own.
+
+        Raises
+        ------
+        UserError
+            If there are no labels, or one for each position of a sample.
+        """
+        if self.labels is None or self.label_kind is None:
+            raise UserError("the data hold no labels")
+        values = self.labels if self.label_kind != "positions" else [None] * len(self)
+        return [labelling.groups_of(one, self.label_kind, self.class_names) for one in values]
+
+    def labelled(self, name: str) -> Array:
+        """Which samples have the label of that name, among others perhaps, (n,) bool.
+
+        Parameters
+        ----------
+        name
+            The name or number of a class; ``none`` for samples without a label; of labels that are
+            numbers, the number.
+
+        Raises
+        ------
+        UserError
+            If there are no labels, or none of that name.
+        """
+        if self.labels is None or self.label_kind is None:
+            raise UserError(f"the data hold no labels, so no label {name!r} chooses images")
+        return labelling.labelled(
+            self.labels, self.label_kind, name, self.class_names, in_words=self.in_words
+        )
+
+    def named(self, class_names: ClassNames) -> Samples:
+        """The same samples with these names of a network's classes, labels matched to them by name.
+
+        Labels in words, and labels whose numbers have names, get the numbers that the classes have
+        here. Names that have nothing in common with those that the numbers had take their place.
+        Names that are numbers themselves are those of the labels, where these are no places among
+        them; see `cnnvis.data.labels.by_numbers`.
+
+        Raises
+        ------
+        UserError
+            If two classes have one name, or only some of the labels' names are names of classes.
+        """
+        names, own = names_in_order(class_names), self.class_names
+        if names is None:
+            return self
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise UserError(f"two classes have the name {shown(twice)}; each needs one of its own")
+        is_of_classes = self.labels is not None and self.label_kind != "number"
+        by_names = is_of_classes and own is not None and (self.in_words or set(own) & set(names))
+        if own is None or not by_names or own == names:
+            return replace(self, labels=self._places(names), class_names=names, in_words=False)
+        labels = self._renumbered(by_name(own, names), len(names))
+        return replace(self, labels=labels, class_names=names, in_words=False)
+
+    def _places(self, names: tuple[str, ...]) -> Array | None:
+        """The labels as places among these names, where they are numbers that are names themselves."""
+        if self.label_kind != "class" or self.labels is None or self.in_words:
+            return self.labels
+        # Labels that have names are places already, unless there is no such place.
+        if self.class_names is not None and self.are_places:
+            return self.labels
+        found = labelling.by_numbers(self.labels, names)
+        return self.labels if found is None else found
+
+    @property
+    def are_places(self) -> bool:
+        """Whether all labels of one class each are places among the names of classes."""
+        if self.label_kind != "class" or self.labels is None or self.class_names is None:
+            return True
+        there = labelling.known_numbers(self.labels)
+        return not there or (there[0] >= 0 and there[-1] < len(self.class_names))
+
+    def _renumbered(self, order: list[int], count: int) -> Any:
+        """The labels with the number of each class that stands at its own in `order`."""
+        labels, kind = self.labels, self.label_kind
+        assert labels is not None and kind is not None
+        if kind == "several":
+            return labelling.renumbered(labels, kind, order, count)
+        if order == list(range(len(order))):
+            return labels
+        some = labels[labelling.has_class(labels)] if kind == "class" else labels
+        known = kind == "class" and some.max(initial=0) < len(order)
+        if not known or some.min(initial=0) < 0:
+            raise UserError(
+                f"the labels' numbers stand for the classes {words_of(self.class_names or ())}, "
+                "the names are in another order, and "
+                + ("some labels have no name" if kind == "class" else "labels of positions stay")
+                + ": number the labels as the network numbers its classes"
+            )
+        return labelling.renumbered(labels, kind, order, count)
+
+    def chosen(self, images: Images | Selection | None) -> Samples:
+        """The samples that somebody chooses by their places, a mask or their labels.
+
+        Parameters
+        ----------
+        images
+            Places in these samples (whole numbers; negative ones count from the end), a mask that
+            holds True or False for each of them, a slice, a range; or text: ``"0-5"``,
+            ``"20:40:2"``, ``"label=cat"``; or several of these. All samples for None.
+
+        Raises
+        ------
+        UserError
+            If a place does not exist, a mask has another length, no sample is left, or the choice
+            depends on what a network answers.
+        """
+        if images is None:
+            return self
+        selection = selection_of(images)
+        if selection.asks_network:
+            raise UserError(
+                "right, wrong and predicted=NAME choose images by what a network answers, and "
+                "there is no network here"
+            )
+        places = selection.narrowed(
+            selection.places_in(len(self)), lambda one, places: self.labelled(one.name)[places]
+        )
+        # What is in memory is copied; of a file, nothing is read before it is wanted.
+        return self[places] if isinstance(self.source, np.ndarray) else self.picked(places)
+
+    @property
+    def inputs(self) -> dict[str, ArrayLike]:
+        """All inputs by name, the explained one among them; empty where there is but one."""
+        return {} if self.input is None else {self.input: self.source, **self.others}
+
+    def explaining(self, name: str) -> Samples:
+        """The same samples with another of their inputs as the one to explain."""
+        inputs = self.inputs
+        source = inputs.pop(name)
+        return replace(self, source=source, input=name, others=inputs)
+
+    def shaped_for_inputs(
+        self, wanted: Mapping[str, tuple[str, tuple[int | None, ...], int | None]]
+    ) -> dict[str, Samples]:
+        """For each input of a network the samples as it wants them, explaining that input.
+
+        Parameters
+        ----------
+        wanted
+            By the name of every input: which of the samples' arrays belongs to it, the shape and
+            the channel axis; see `cnnvis.network.input_names.matched` and `shaped_for`. For samples of one array
+            and a network of one input, the array's name does not count.
+
+        Raises
+        ------
+        UserError
+            If the shapes do not fit.
+        """
+        held = self.inputs
+        if not held:
+            ((name, (_, shape, axis)),) = wanted.items()
+            return {name: self.shaped_for(shape, axis)}
+        shaped = {}
+        for name, (array, shape, axis) in wanted.items():
+            alone = replace(self, source=held[array], input=None, others={})
+            try:
+                shaped[name] = alone.shaped_for(shape, axis)
+            except UserError as error:
+                if len(wanted) == 1:
+                    raise
+                raise UserError(f"input {name!r}: {error}") from error
+        if len(wanted) == 1:
+            return shaped
+        sources = {name: one.source for name, one in shaped.items()}
+        return {
+            name: replace(
+                one,
+                input=name,
+                others={other: sources[other] for other in sources if other != name},
+            )
+            for name, one in shaped.items()
+        }
+
+    def shaped_for(
+        self, input_shape: tuple[int | None, ...], channel_axis: int | None = -1
+    ) -> Samples:
+        """The samples as a network wants them, a missing channel or sample axis added.
+
+        Parameters
+        ----------
+        input_shape
+            The shape of one input, without the sample axis; None where any length will do.
+        channel_axis
+            Which axis of a batch of inputs holds channels, -1 or 1; None if none does.
+
+        Raises
+        ------
+        UserError
+            If the shapes do not fit, naming both.
+        """
+        found = tuple(self.source.shape)
+        samples = replace(self, channel_axis=channel_axis)
+        if _fits(found[1:], input_shape):
+            return samples
+        if channel_axis is not None:
+            axis = channel_axis % (len(input_shape) + 1)
+            with_channel = (*found[1:axis], 1, *found[axis:])
+            if _fits(with_channel, input_shape) and self._is_rather_one(input_shape, channel_axis):
+                note(
+                    f"the data of shape {_shape(found)} are taken for one image; {found[0]} images "
+                    f"of shape {_shape(found[1:])} would have the shape {_shape((*found, 1))}"
+                )
+                return samples._whole()
+            if _fits(with_channel, input_shape):
+                return samples._reshaped((len(self), *with_channel))
+        if self.labels is None and _fits(found, input_shape):
+            return samples._whole()
+        remedy = self.reading.remedy(input_shape) if self.reading and self.reading.remedy else ""
+        raise UserError(
+            f"the data do not fit the model: its input has the shape {_shape(input_shape)} "
+            f"for one image, and the data are {numbered(len(self), 'image')} of shape {_shape(found[1:])}"
+            f"{f'; {remedy}' if remedy else ''}"
+        )
+
+    def _is_rather_one(self, wanted: tuple[int | None, ...], channel_axis: int | None) -> bool:
+        """Whether inputs are one image with its channel, where they could be many without theirs.
+
+        As (7, 9, 1) is for a network of pictures of any size with one channel: pictures of one column
+        are rare.
+        """
+        if self.labels is not None or self.names is not None or channel_axis != -1:
+            return False
+        return None in wanted and wanted[-1] == 1 and _fits(tuple(self.source.shape), wanted)
+
+    def _whole(self) -> Samples:
+        """The one sample that all of the source is."""
+        whole = self._reshaped((1, *self.source.shape))
+        return replace(whole, names=None, indices=np.arange(1), total=1)
+
+    def _reshaped(self, shape: tuple[int, ...]) -> Samples:
+        source = self.source
+        if isinstance(source, np.ndarray):
+            return replace(self, source=source.reshape(shape))
+        if shape[0] != len(self):
+            return replace(self, source=np.asarray(source[:]).reshape(shape))
+        return replace(self, source=Reshaped(source, shape))
+
+    def require_finite(self) -> None:
+        """Refuse inputs with NaN or infinite values, for which no gradient means anything.
+
+        Raises
+        ------
+        UserError
+            If there are any, naming the images.
+        """
+        if not np.issubdtype(self.x.dtype, np.inexact):
+            return
+        bad = ~np.isfinite(self.x.reshape(len(self), -1))
+        if bad.any():
+            images = [int(index) for index in self.indices[bad.any(axis=1)]]
+            raise UserError(
+                f"image {_listed(images)} holds {int(bad.sum())} values that are NaN or infinite; "
+                "leave it out with --images, or put a number in their place"
+            )
+
+
+def _several(inputs: Any, labels: Any, wanted: int | None) -> dict[str, Any] | None:
+    """The arrays of several inputs by name, or by number where they have none; None for one."""
+    if isinstance(inputs, Mapping):
+        return {str(name): _array(one) for name, one in inputs.items()}
+    if not isinstance(inputs, list | tuple) or len(inputs) < 2:
+        return None
+    if not all(len(getattr(one, "shape", ())) > 0 for one in inputs):
+        return None
+    if wanted is not None:
+        images = len(inputs) != wanted
+        return None if images else {str(number): one for number, one in enumerate(inputs)}
+    # A list of images looks like a list of inputs; as many as labels, or all of one shape, are that.
+    images = len({tuple(one.shape) for one in inputs}) == 1
+    if labels is not None:
+        count = [*(labels.shape if hasattr(labels, "shape") else (len(labels),)), 1][0]
+        images = count == len(inputs) or count != inputs[0].shape[0]
+    return None if images else {str(number): one for number, one in enumerate(inputs)}
+
+
+def _array(values: Any) -> Any:
+    if isinstance(values, ArrayLike):
+        return values
+    try:
+        return np.asarray(values)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise UserError("the inputs do not all have one shape, or are no numbers") from error
+
+
+def by_name(words: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """The number of each word among the names of classes.
+
+    Raises
+    ------
+    UserError
+        If a word is no name, with all words and names.
+    """
+    place = {name: number for number, name in reversed([*enumerate(class_names)])}
+    strange = [word for word in words if word not in place]
+    if strange:
+        raise UserError(
+            f"the labels are the words {words_of(words)}, and the classes are called "
+            f"{words_of(class_names)}: {words_of(strange)} "
+            f"{'is' if len(strange) == 1 else 'are'} not among these."
+            f"{nearest(strange[0], class_names)} Give each class the name that the labels have for "
+            "it, in the network's order: --class-names NAME NAME ..."
+        )
+    return [place[word] for word in words]
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(found) == len(wanted) and all(
+        want is None or have == want for have, want in zip(found, wanted, strict=True)
+    )
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:8])
+    return shown if len(numbers) <= 8 else f"{shown} and {len(numbers) - 8} more"

@@ -1,0 +1,305 @@
+"""Explanations in ``.npz`` files: written as NumPy would, and read as the files of strangers."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
+
+from cnnvis.data.axes import axes_of
+from cnnvis.data.explanation import Explanation, Target
+from cnnvis.data.labels import LabelKind
+from cnnvis.data.samples import Array, ArrayLike, Samples
+from cnnvis.errors import UserError, shown
+from cnnvis.files.npy import StoredArray, stored_arrays
+from cnnvis.files.reading import is_deeper
+from cnnvis.text import file_name
+
+_MEASURE = "measure_"
+"""What the names of arrays begin with that were measured of the maps."""
+
+# Written
+
+
+def write(explanation: Explanation, path: Path) -> None:
+    """Write a file; see `Explanation.write`."""
+    samples = explanation.samples
+    arrays: dict[str, ArrayLike] = {}
+    if explanation.maps is not None:
+        arrays["maps"] = explanation.maps
+    if samples is not None:
+        arrays["inputs"] = samples.source
+        arrays["indices"] = np.asarray(samples.indices)
+        if samples.labels is not None:
+            arrays["labels"] = samples.labels
+    arrays |= {f"{_MEASURE}{name}": one for name, one in explanation.measures.items()}
+    if explanation.predictions is not None:
+        arrays["predictions"] = explanation.predictions
+    arrays["metadata"] = np.array(_text(_metadata(explanation)))
+    with ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            _write_array(archive, f"{name}.npy", array)
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    """JSON as legible as it can be: halves of characters, which are no text, are written out."""
+    text = json.dumps(facts, ensure_ascii=False)
+    return text if text.encode(errors="replace").decode() == text else json.dumps(facts)
+
+
+def _metadata(one: Explanation) -> dict[str, Any]:
+    samples = one.samples
+    return {
+        "axes": one.axes,
+        "titles": one.titles,
+        "targets": [vars(target) for target in one.targets],
+        "signed": one.signed,
+        "are_inputs": one.are_inputs,
+        "table": None if one.table is None else {k: list(v) for k, v in one.table.items()},
+        "notes": one.notes,
+        "names": samples.names if samples else None,
+        "channel_axis": samples.channel_axis if samples else None,
+        "class_names": samples.class_names if samples else None,
+        "label_kind": samples.label_kind if samples else None,
+        "in_words": samples.in_words if samples else False,
+        "provenance": dict(one.provenance),
+        "coordinates": {name: axis.as_dict() for name, axis in one.coordinates.items()},
+        "groups": one.groups,
+        "input": one.input,
+        "other_inputs": [other.input for other in one.other_inputs if other.input is not None],
+    }
+
+
+PIECE = 2**22
+"""How many bytes of an array are written at a time."""
+
+SHRINKS = 0.8
+"""What is not made smaller than this share is written as it is: packing it would only take time."""
+
+
+def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
+    """A member of an archive as NumPy would write it, piece by piece."""
+    shape = tuple(array.shape)
+    rows = max(PIECE // max(math.prod(shape[1:]) * array.dtype.itemsize, 1), 1)
+
+    def pieces() -> Iterator[bytes]:
+        if not shape:
+            yield np.asarray(array).tobytes()
+            return
+        for start in range(0, shape[0], rows):
+            some = np.asarray(array[np.arange(start, min(start + rows, shape[0]))])
+            yield some.astype(array.dtype, copy=False).tobytes()
+
+    info = ZipInfo(name)
+    first = next(pieces(), b"")
+    if len(zlib.compress(first, 1)) < SHRINKS * len(first):
+        info.compress_type = ZIP_DEFLATED
+    header = {"descr": dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
+    with archive.open(info, "w", force_zip64=True) as member:
+        write_array_header_1_0(member, header)
+        for piece in pieces():
+            member.write(piece)
+
+
+# Read
+
+# How long things can be: far longer than any that was written, and far from what could do harm.
+Few = Meta(max_length=2**10)
+_DEEPEST = 49
+_LONGEST, _LONGEST_EACH = 2**24, 2**12  # letters of metadata, and more of them for each map
+
+
+class _Target(msgspec.Struct, forbid_unknown_fields=True):
+    layer: str
+    filters: tuple[int, ...]
+    class_names: tuple[str, ...] | None = None
+    score: float | None = None
+    probability: float | None = None
+    region: str | None = None
+
+    def target(self) -> Target:
+        return Target(**msgspec.structs.asdict(self))
+
+
+class _Transform(msgspec.Struct):
+    transform: str
+
+
+class _Provenance(msgspec.Struct):
+    """What is looked at of how something was made; there may be anything else in it."""
+
+    technique: str = ""
+    target: str | None = None
+    options: dict[str, Any] = {}
+    model: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    transforms: Annotated[list[_Transform], Few] = []
+
+
+class _Facts(msgspec.Struct):
+    """What is saved beside the arrays."""
+
+    axes: Annotated[tuple[str, ...], Few]
+    titles: tuple[str, ...]
+    targets: tuple[_Target, ...]
+    signed: bool | None
+    are_inputs: bool
+    table: Annotated[dict[str, list[Any]], Few] | None
+    notes: tuple[str, ...]
+    names: tuple[str, ...] | None
+    channel_axis: Literal[-1, 1] | None
+    class_names: tuple[str, ...] | None
+    provenance: dict[str, Any]
+    label_kind: LabelKind | None = None
+    in_words: bool = False
+    coordinates: Annotated[dict[str, dict[str, Any]], Few] = {}
+    groups: tuple[str, ...] = ()
+    input: str | None = None
+    other_inputs: Annotated[tuple[str, ...], Few] = ()
+
+
+def read(path: Path) -> Explanation:
+    """An explanation from a file, with those of other inputs beside it; see `Explanation.load`.
+
+    Raises
+    ------
+    UserError
+        If it is none that was written here.
+    """
+    first, names = _read(path)
+    others, lacking = [], []
+    for name in dict.fromkeys(names):
+        places = _places_beside(path, first.input, name)
+        found = [
+            one for place in places if place.is_file() and (one := _read(place)[0]).input == name
+        ]
+        others += found[:1]
+        if not found:
+            lacking.append(
+                f"the maps of the input {name!r} were written beside these, as "
+                f"{places[0].name!r}, and are not there"
+            )
+    return replace(first, other_inputs=tuple(others), notes=(*first.notes, *lacking))
+
+
+def beside_path(path: Path, name: str | None) -> Path:
+    """Where the maps of another input are written beside those in a file: ``maps_right.npz``."""
+    return path.with_stem(f"{path.stem}_{file_name(str(name))}")
+
+
+def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
+    """Where the maps of another input may be, where those in a file are of the input `own`.
+
+    A run names every input in its file's name, `save` all but the first.
+    """
+    end = f"_{file_name(str(own))}"
+    stem = path.stem.removesuffix(end)
+    named = [beside_path(path.with_stem(stem), name)] if stem and stem != path.stem else []
+    return [*named, beside_path(path, name)]
+
+
+def _read(path: Path) -> tuple[Explanation, tuple[str, ...]]:
+    """What one file holds, and the names of the other inputs whose maps are beside it."""
+    try:
+        arrays = stored_arrays(path)
+        facts = _facts(arrays)
+        found = Explanation(
+            _array(arrays, "maps"),
+            _samples(arrays, facts),
+            facts.axes,
+            facts.titles,
+            tuple(one.target() for one in facts.targets),
+            facts.signed,
+            facts.are_inputs,
+            facts.table,
+            facts.notes,
+            facts.provenance,
+            groups=facts.groups,
+            input=facts.input,
+            measures={
+                name.removeprefix(_MEASURE): _numbers(stored, name)
+                for name, stored in arrays.items()
+                if name.startswith(_MEASURE)
+            },
+            predictions=_whole(arrays, "predictions"),
+        )
+        return found.described(axes_of(facts.coordinates)), facts.other_inputs
+    except (UserError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{str(path)!r} is not an explanation that cnnvis saved: {error}"
+        ) from error
+
+
+def _facts(arrays: Mapping[str, StoredArray]) -> _Facts:
+    stored = arrays.get("metadata")
+    if stored is None or stored.shape != () or stored.dtype.kind != "U":
+        raise UserError("it has no text with the name 'metadata'")
+    maps = arrays.get("maps")
+    most = _LONGEST + _LONGEST_EACH * (maps.shape[0] if maps is not None and maps.shape else 0)
+    if stored.dtype.itemsize // 4 > most:
+        raise UserError(f"its metadata have {stored.dtype.itemsize // 4} letters, far too many")
+    held = json.loads(str(stored[...]))
+    if is_deeper(held, _DEEPEST):
+        raise UserError(f"its metadata nest their values more than {_DEEPEST} deep")
+    facts = msgspec.convert(held, _Facts)
+    msgspec.convert(facts.provenance, _Provenance)
+    if len({len(column) for column in (facts.table or {}).values()}) > 1:
+        raise UserError("the columns of its table are not all as long as each other")
+    return facts
+
+
+def _array(arrays: Mapping[str, StoredArray], name: str) -> Array | None:
+    return None if name not in arrays else _numbers(arrays[name], name)
+
+
+def _numbers(stored: StoredArray, name: str) -> Array:
+    """An array of numbers with at least one axis and one value for each map."""
+    if stored.dtype.kind not in "biuf" or not stored.shape or 0 in stored.shape[1:]:
+        raise UserError(
+            f"its {name} are of the type {stored.dtype} and the shape {shown(stored.shape)}, and "
+            "there must be numbers for each image"
+        )
+    return stored[...]
+
+
+def _whole(arrays: Mapping[str, StoredArray], name: str) -> Array | None:
+    """An array of a whole number for each image; None without any."""
+    stored = arrays.get(name)
+    if stored is None:
+        return None
+    if stored.dtype.kind not in "iu" or len(stored.shape) != 1:
+        raise UserError(
+            f"its {name} are of the type {stored.dtype} and the shape {shown(stored.shape)}, and "
+            "there must be a whole number for each image"
+        )
+    return stored[...]
+
+
+def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None:
+    inputs, indices = _array(arrays, "inputs"), _whole(arrays, "indices")
+    if inputs is None:
+        return None
+    if indices is None or len(indices) != len(inputs):
+        count = "none" if indices is None else len(indices)
+        raise UserError(f"it has {len(inputs)} inputs, and places in the data for {count} of them")
+    labels = arrays.get("labels")
+    return Samples(
+        inputs,
+        None if labels is None else labels[...],
+        facts.names,
+        facts.class_names,
+        indices,
+        facts.channel_axis,
+        label_kind=facts.label_kind,
+        in_words=facts.in_words,
+    )

@@ -1,0 +1,1 @@
+"""What there is to draw of an explanation, whatever draws it, and the console."""

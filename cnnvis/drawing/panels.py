@@ -1,0 +1,232 @@
+"""What to draw of an explanation: pictures and profiles, whatever the number of axes.
+
+Renderers draw these and need not know of volumes, channels or mosaics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cnnvis.data.axes import Axis
+from cnnvis.data.explanation import CHANNEL, Explanation, axis_names
+from cnnvis.data.samples import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One thing to draw.
+
+    Attributes
+    ----------
+    values
+        (length,) for a profile; (rows, columns) for a picture; (rows, columns, 3 or 4) for one in
+        colours between 0 and 1. NaN where nothing is to be drawn.
+    axes
+        The names of the axes of `values`, that of colours left out; empty for a mosaic.
+    title
+        What it is, in a line or more.
+    tile
+        For a mosaic, the rows and columns of one of its tiles, which lie one row or column apart.
+    coordinates
+        What the positions along an axis stand for, by the axis's name, where that is known.
+    """
+
+    values: Array
+    axes: tuple[str, ...]
+    title: str = ""
+    tile: tuple[int, int] | None = None
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
+
+    @property
+    def is_profile(self) -> bool:
+        """Whether this is a curve over one axis rather than a picture."""
+        return self.values.ndim == 1
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether the values are colours rather than numbers to be given some."""
+        return self.values.ndim == 3
+
+    @property
+    def is_strips(self) -> bool:
+        """Whether this is a picture of the channels of a profile, a row for each."""
+        return len(self.axes) == 2 and self.axes[0] == CHANNEL
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """How many tiles there are down and across; one of each but for a mosaic."""
+        if self.tile is None:
+            return 1, 1
+        down, across = ((self.values.shape[i] + 1) // (self.tile[i] + 1) for i in (0, 1))
+        return down, across
+
+    def resized(self, resize: Callable[[Array], Array]) -> Array:
+        """The values with each tile of a mosaic, or else the whole picture, made larger or smaller.
+
+        Parameters
+        ----------
+        resize
+            Takes a picture and gives it in another size, the same for all.
+        """
+        if self.tile is None:
+            return resize(self.values)
+        (rows, columns), (down, across) = self.tile, self.grid
+        tiles = [
+            resize(self.values[top : top + rows, left : left + columns])
+            for top in range(0, down * (rows + 1), rows + 1)
+            for left in range(0, across * (columns + 1), columns + 1)
+        ]
+        return _mosaic(np.stack(tiles), across)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A map and the input that it explains, if it explains one."""
+
+    map: Panel
+    input: Panel | None
+
+
+def panels(
+    explanation: Explanation, *, limit: int | None = None, tiles: int = 16, alike: bool = False
+) -> list[Pair]:
+    """The maps of an explanation, and the inputs they belong to, ready to be drawn.
+
+    Parameters
+    ----------
+    limit
+        How many maps at most; None for all.
+    tiles
+        How many planes of a volume, or channels of a map, a mosaic shows at most. If there are
+        more, evenly spaced ones are shown, and the title says so.
+    alike
+        Give inputs the form of their maps, so that one can be laid over the other: a tile for each
+        channel where maps have channels, else colours or the mean of the channels.
+    """
+    assert explanation.maps is not None
+    samples, shown = explanation.samples, range(len(explanation))[:limit]
+    maps = explanation.maps[: len(shown)]
+    # Colours are made on one scale for all, like everything else that is to be compared.
+    spread = _spread(maps) if explanation.are_inputs else None
+    mapped = [
+        replace(
+            _panel(one, explanation.axes, explanation.title(number), tiles, spread),
+            coordinates=explanation.coordinates,
+        )
+        for number, one in zip(shown, maps, strict=True)
+    ]
+    if samples is None:
+        return [Pair(one, None) for one in mapped]
+    inputs = samples[: len(shown)].x  # no others are read
+    names = axis_names(inputs.ndim - 1, samples.channel_axis)
+    spread = None if alike and CHANNEL in explanation.axes else _spread(inputs)
+    if alike and CHANNEL in names and CHANNEL not in explanation.axes and len(names) > 2:
+        axis = names.index(CHANNEL) + 1
+        if not _are_colours(inputs.shape[axis], inputs.dtype):
+            inputs = inputs.mean(axis=axis, dtype=np.float64)
+            names = axis_names(inputs.ndim - 1, None)
+    return [
+        Pair(one, _panel(values, names, "", tiles, spread))
+        for one, values in zip(mapped, inputs, strict=True)
+    ]
+
+
+def _panel(
+    values: Array,
+    axes: Sequence[str],
+    title: str,
+    tiles: int,
+    spread: tuple[float, float] | None,
+) -> Panel:
+    """One thing to draw: in colours between the two values of `spread`, if these are given."""
+    values, names = _tidied(values, axes)
+    channels = names[-1] == CHANNEL
+    if values.ndim == 1:
+        return Panel(values, names, title)
+    if channels and spread and values.ndim > 2 and _are_colours(values.shape[-1], values.dtype):
+        values, names, channels = _colours(values, spread), names[:-1], False
+    if len(names) == 2:  # the channels of a profile are a strip each
+        return Panel(values.T, names[::-1], title) if channels else Panel(values, names, title)
+    # Whatever is left, volumes and many channels, becomes a mosaic of flat pictures.
+    if channels:
+        values, names = np.moveaxis(values, -1, 0), (CHANNEL, *names[:-1])
+    picture = values.shape[len(names) - 2 :]
+    rows, columns = picture[:2]
+    if channels and len(names) > 3:  # planes of channels: a line of the mosaic for each channel
+        stack = values.reshape(len(values), -1, *picture)
+        lines = min(len(stack), max(tiles // stack.shape[1], math.isqrt(tiles)))
+        down, about_down = _some(len(stack), lines, "channels")
+        across, about_across = _some(stack.shape[1], tiles // lines, "planes")
+        mosaic = _mosaic(stack[down][:, across].reshape(-1, *picture), len(across))
+        about = f"{about_down} down, {about_across} across"
+    else:
+        stack = values.reshape(-1, *picture)
+        chosen, about = _some(len(stack), tiles, "channels" if channels else "planes")
+        mosaic = _mosaic(stack[chosen], _across(len(chosen), rows, columns))
+    return Panel(mosaic, (), f"{title}\n{about}" if title else about, (rows, columns))
+
+
+def _tidied(values: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+    """The same with channels last, and without axes of length 1, which are none."""
+    names = tuple(axes) or ("",)
+    values = np.reshape(values, values.shape or (1,))
+    if CHANNEL in names:
+        values = np.moveaxis(values, names.index(CHANNEL), -1)
+        names = (*(name for name in names if name != CHANNEL), CHANNEL)
+    longer = [axis for axis, size in enumerate(values.shape) if size != 1] or [0]
+    return values.reshape([values.shape[axis] for axis in longer]), tuple(names[i] for i in longer)
+
+
+def _are_colours(channels: int, dtype: np.dtype[np.generic]) -> bool:
+    """Whether that many channels are red, green, blue and, in a picture file's bytes, opacity."""
+    return channels == 3 or (channels == 4 and dtype == np.uint8)
+
+
+def _spread(values: Array) -> tuple[float, float]:
+    """The values that stand for black and for full colour."""
+    if values.dtype == np.uint8:
+        return 0.0, 255.0
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def _colours(values: Array, spread: tuple[float, float]) -> Array:
+    low, high = spread
+    scaled = (values.astype(np.float64) - low) / ((high - low) or 1)
+    return np.asarray(np.nan_to_num(scaled).clip(0, 1), np.float32)
+
+
+def _some(count: int, limit: int, what: str) -> tuple[Array, str]:
+    """Evenly spaced ones of so many, and how many these are in words."""
+    limit = max(limit, 1)
+    if count <= limit:
+        return np.arange(count), f"{count} {what}"
+    return np.linspace(0, count - 1, limit).round().astype(int), f"{limit} of {count} {what}"
+
+
+def _across(count: int, rows: int, columns: int) -> int:
+    """How many of these pictures stand side by side in a mosaic: almost a square, hardly a gap."""
+
+    def cost(across: int) -> float:
+        down = math.ceil(count / across)
+        ratio = abs(math.log(down * rows / (across * columns)))
+        return ratio + 6 * (1 - count / (down * across))
+
+    return min(range(count, 0, -1), key=cost)
+
+
+def _mosaic(stack: Array, across: int) -> Array:
+    """Pictures (k, rows, columns[, colours]), so many side by side, with NaN between them."""
+    count, rows, columns, *colours = stack.shape
+    down = math.ceil(count / across)
+    shape = (down * (rows + 1) - 1, across * (columns + 1) - 1, *colours)
+    whole = np.full(shape, np.nan, np.float32)
+    for number, tile in enumerate(stack):
+        top, left = (number // across) * (rows + 1), (number % across) * (columns + 1)
+        whole[top : top + rows, left : left + columns] = tile
+    return whole

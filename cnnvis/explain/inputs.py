@@ -1,0 +1,171 @@
+"""Models and data from whatever stands for them: files, ``demo``, arrays, networks of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from cnnvis import demo
+from cnnvis.data.class_names import ClassNames
+from cnnvis.data.in_memory import samples_in
+from cnnvis.data.samples import Samples
+from cnnvis.errors import UserError
+from cnnvis.files.snapshots import holding
+from cnnvis.network.backend import keras
+from cnnvis.network.graph import Shape
+from cnnvis.network.model import Model
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked, options_of
+from cnnvis.reporting import progress
+
+PathName = str | PathLike[str]
+PluginOptions = Mapping[str, Mapping[str, Any]]
+
+LACKING = ("custom", "lambdas", "input_shape", "architecture", "trust_model")
+"""What a file may lack and a person can add, under the same names for every loader."""
+
+
+def load_model(
+    path: PathName | Any,
+    *,
+    layer: str | int | None = None,
+    filter: int | str | Sequence[int | str] | None = None,
+    class_names: ClassNames | None = None,
+    output: str | int | None = None,
+    region: Sequence[str | int | slice] | None = None,
+    **options: Any,
+) -> Model:
+    """Load a network from a file, repaired where it must be; nothing in the file is run.
+
+    Parameters
+    ----------
+    path
+        A file or folder that a loader plugin takes: ``.h5``, ``.hdf5``, ``.keras``, a SavedModel;
+        ``demo`` for the network that comes with cnnvis; or a live Keras network, or a `Model`.
+    layer, filter, class_names, output, region
+        The target; see `Model`.
+    options
+        Options of the loader. Those that come with cnnvis take what a file may lack: `custom`, the
+        classes of its own layers, each ``module:Class``; `lambdas`, functions in the place of its
+        Lambda layers, each ``NAME=module:function``; `input_shape`, the shape of one input;
+        `architecture`, the JSON file that goes with weights. With `trust_model` code in the file
+        may run, and what keeps a stranger's file from doing harm is left out.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, no loader takes it, or it holds what must not be run.
+    """
+    target: dict[str, Any] = {"layer": layer, "filters": filter, "output": output}
+    target |= {"region": region, "class_names": class_names}
+    return model_of(path, target, {}, options)
+
+
+def model_of(
+    model: Model | PathName | Any,
+    target: Mapping[str, Any],
+    options: PluginOptions,
+    lacking: Mapping[str, Any],
+) -> Model:
+    """The model that a file, a live network or a `Model` stands for, at a target.
+
+    Parameters
+    ----------
+    target
+        The arguments of `Model` that say what is explained: layer, filters, output, region.
+    options
+        Options of loaders, by their names.
+    lacking
+        What a file lacks, whatever loader takes it; see `load_model`.
+    """
+    if isinstance(model, str) and model == demo.NAME:
+        model = demo.MODEL
+    if isinstance(model, str | PathLike):
+        loader = registry().for_path("loader", Path(model))
+        given = {name: value for name, value in lacking.items() if value}
+        merged = {**options.get(loader.name, {}), **given}
+        return loaded_from(Path(model), merged, **target)
+    needless = [name for name, value in lacking.items() if value]
+    if needless:
+        raise UserError(f"{needless[0]} is for models that are loaded from a file")
+    if not isinstance(model, Model):
+        return Model(model, **target)
+    # A model that comes with a target keeps it, unless another is asked for.
+    if target.get("layer") is None and target.get("output") is None:
+        own = {
+            "layer": model.asked_layer,
+            "output": model.asked_output,
+            "region": model.asked_region,
+            "filters": model.asked_filters,
+        }
+        target = {name: own[name] if target.get(name) is None else target[name] for name in own}
+    return model.at(**target)
+
+
+def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
+    """The network in a file, with the loader's options and a target; see `load_model`."""
+    plugin = registry().for_path("loader", path)
+    # Nothing given is no option: a loader need not know of every thing that a file may lack.
+    given = {name: value for name, value in options.items() if value not in (None, (), [], False)}
+    known = {option.name for option in options_of(plugin)}
+    for name in given:
+        if name in LACKING and name not in known:
+            raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
+    with progress(f"loading {path.name}"), holding(path, is_copied=True) as held:
+        if plugin.begin is not None and not given.get("trust_model"):
+            plugin.begin(path)
+        keras()
+        loaded = plugin(path, **checked(plugin, given))
+        model = Model(loaded, path=path, sha256=held.sha256(), **target)
+    model.loading = given
+    return model
+
+
+def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:
+    """`Samples` from whatever stands for them: a file, or what a program has in hand.
+
+    Parameters
+    ----------
+    options
+        Options of readers, by their names.
+    inputs
+        The shapes of what the network takes, where they are known; see `cnnvis.data.in_memory.samples_in`.
+    """
+    if isinstance(data, str) and data == demo.NAME:
+        data = demo.DATA
+    if isinstance(data, str | PathLike):
+        reader = registry().for_path("reader", Path(data))
+        return read_samples(data, **options.get(reader.name, {}))
+    return samples_in(data, inputs)
+
+
+def read_samples(
+    path: PathName, *, class_names: ClassNames | None = None, **options: Any
+) -> Samples:
+    """Read data from a file or folder; nothing in it is run.
+
+    Parameters
+    ----------
+    path
+        What a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
+    class_names
+        The names of the classes in a network's order, where the file does not hold them. Labels in
+        words, such as folders' names, are matched to them by name.
+    options
+        Options of the reader.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, no reader takes it, or it holds something else.
+    """
+    path = Path(path)
+    plugin = registry().for_path("reader", path)
+    with progress(f"reading {path.name}"), holding(path) as held:
+        samples: Samples = plugin(path, **checked(plugin, options))
+        held.require_unchanged()
+    samples = replace(samples, path=path, held=held)
+    return samples if class_names is None else samples.named(class_names)

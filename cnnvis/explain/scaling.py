@@ -1,0 +1,189 @@
+"""Whether data look scaled in another way than those that a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import UserError
+from cnnvis.explain.class_orders import SURE, hits_of
+from cnnvis.network.agreement import agreement_of
+from cnnvis.network.model import Model
+
+SCALES: Mapping[str, Callable[[Array], Array]] = {
+    "divided by 255": lambda x: x / 255,
+    "times 255": lambda x: x * 255,
+    "scaled to -1 ... 1": lambda x: 2 * (x - x.min()) / (np.ptp(x) or 1) - 1,
+    "scaled to 0 ... 1": lambda x: (x - x.min()) / (np.ptp(x) or 1),
+    "with mean 0 and deviation 1": lambda x: (x - x.mean()) / (x.std() or 1),
+}
+"""What else data could have been before a network saw them."""
+
+SATURATED = 1e-3
+"""How near to 0 or 1 a probability is that may come from values out of all scale."""
+
+
+def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
+    """Why samples look scaled in another way than the network expects, in a sentence; None if not.
+
+    By labels, if there are some: another scale makes many more of them right. Else by what the
+    network's own first layers tell of the values that they were made for.
+
+    Parameters
+    ----------
+    samples
+        A few samples as the network wants them, without NaN.
+    ordered
+        How many labels another order of the classes makes right without another scale, where one
+        was found: then only a scale that makes more right is told.
+    """
+    x = samples.x.astype(np.float32)
+    by_labels = _by_labels(model, samples, x, ordered)
+    if by_labels is not None or ordered or not model.layers:
+        return by_labels
+    first = model.keras_layer(model.layers[0].name)
+    factor = getattr(first, "scale", None) if "Rescaling" in model.layers[0].kinds else None
+    if isinstance(factor, float) and 0 < factor < 0.1 and np.abs(x).max() * factor < 0.05:
+        return (
+            f"the network itself multiplies its input by {factor:.3g}, and the largest value of the "
+            f"data is only {np.abs(x).max():.3g}: they seem to be scaled down already"
+        )
+    found = _normalized(model, x)
+    if found is not None:
+        name, spread, shift = found
+        if not 0.2 <= spread <= 5 or shift > 5:
+            return (
+                "the data seem to be scaled in another way than the network expects: what reaches "
+                f"the normalization {name!r} varies {spread:.2g} times as much as what it was "
+                f"trained on, and lies {shift:.2g} deviations away from that"
+            )
+    return None
+
+
+def own_scaling(model: Model) -> str | None:
+    """Which of a network's first layers scale its input themselves, in a sentence; None if none do.
+
+    So whoever prepares the data must leave that to the network.
+    """
+    found = []
+    for layer in model.layers:
+        kinds = set(layer.kinds)
+        if "Rescaling" in kinds:
+            keras_layer = model.keras_layer(layer.name)
+            scale, offset = (getattr(keras_layer, name, None) for name in ("scale", "offset"))
+            found.append(f"{layer.name!r} (times {_short(scale)}, plus {_short(offset)})")
+        elif "Normalization" in kinds:
+            found.append(f"{layer.name!r} (by the mean and deviation that it has learned)")
+        elif layer.parameters or layer.spatial_axes < model.layers[0].spatial_axes:
+            break
+    if not found:
+        return None
+    return (
+        f"the network scales its input by itself, with {' and '.join(found)}: give it values that are "
+        "not scaled yet, such as pixels from 0 to 255"
+    )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, int | float):
+        return f"{value:.3g}"
+    return "a number for each channel" if value is not None else "0"
+
+
+def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | None:
+    """Which other scale makes far more labels right than the present one, and than chance would.
+
+    With the classes in their order, or else in any; and more than `ordered`, which another order
+    alone makes right.
+    """
+    others = samples.reading.others if samples.reading is not None else {}
+    ways = others or SCALES
+    now = model.predict(x)
+    answers = {name: model.predict(scale(x)) for name, scale in ways.items()}
+    right = _right(model, samples, now)
+    tried = {name: _right(model, samples, one) or 0 for name, one in answers.items()}
+    best = max(tried.values())
+    fitting = [name for name in tried if tried[name] == best]
+    margin = max(3, 0.1 * len(x))
+    with_ = "with " if others else ""
+    ordered = max(ordered, *_with_orders(model, samples, {"": now}).values(), 0)
+    orders = _with_orders(model, samples, answers)
+    most = max(orders.values(), default=0)
+    if most - max(best, right or 0, ordered) > margin:
+        which = " or ".join(name for name in orders if orders[name] == most)
+        found = "" if right is None else f"{right} of {len(x)} are right as they are, and "
+        return (
+            "the data seem to be scaled in another way than the network expects, and the classes to "
+            f"be in another order: {found}{most} of {len(x)} {with_}{which}, in the order that cnnvis "
+            f"doctor tells {'with that option' if others else 'of data scaled so'}"
+        )
+    if right is None or best - right <= margin or best <= ordered:
+        return None
+    if _is_by_chance(model, samples, answers[fitting[0]], len(ways)):
+        return None
+    return (
+        f"the data seem to be scaled in another way than the network expects: {right} of {len(x)} "
+        f"are right as they are, and {best} {with_}{' or '.join(fitting)}"
+    )
+
+
+def _right(model: Model, samples: Samples, answers: Array) -> int | None:
+    """For how many samples all labels are right; None where they cannot be counted."""
+    try:
+        return agreement_of(model, answers, samples).right
+    except UserError:
+        return None
+
+
+def _with_orders(model: Model, samples: Samples, answers: Mapping[str, Array]) -> dict[str, int]:
+    """How many labels each scale makes right with the classes in another order, where one is sure."""
+    if samples.label_kind != "class":
+        return {}
+    found = {}
+    for name, one in answers.items():
+        hits = hits_of(model, one, samples)
+        order = None if hits is None else hits.better_order(len(answers))
+        if hits is not None and order is not None:
+            found[name] = hits.right(order)
+    return found
+
+
+def _is_by_chance(model: Model, samples: Samples, answers: Array, tries: int) -> bool:
+    """Whether one of several scales may make as many labels right without any sense."""
+    hits = hits_of(model, answers, samples) if samples.label_kind == "class" else None
+    return hits is not None and hits.by_chance() * tries > SURE
+
+
+def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:
+    """The first normalization, and how its input compares with what it was trained on.
+
+    The name of the layer; how many times the trained deviation its input deviates; how far its mean
+    is from the trained one, in deviations. Both are medians over channels.
+    """
+    for layer in model.layers:
+        kinds = set(layer.kinds)
+        if {"BatchNormalization", "Normalization"}.isdisjoint(kinds):
+            continue
+        normalization = model.keras_layer(layer.name)
+        moving = "" if "Normalization" in kinds else "moving_"
+        mean, variance = (
+            np.asarray(getattr(normalization, f"{moving}{name}", np.nan), np.float64).ravel()
+            for name in ("mean", "variance")
+        )
+        axis = getattr(normalization, "axis", None)
+        axis = axis[0] if isinstance(axis, Sequence) and len(axis) == 1 else axis
+        if not isinstance(axis, int) or mean.size != variance.size or not np.isfinite(mean).all():
+            continue
+        channels = np.moveaxis(model.values_into(x, layer.name), axis, -1)
+        channels = channels.reshape(-1, channels.shape[-1])
+        # Channels that never varied in training say nothing.
+        varied = variance > 1e-3 * variance.max()
+        if channels.shape[-1] != mean.size or not varied.any():
+            continue
+        deviation = np.sqrt(variance[varied])
+        spread = channels.std(axis=0)[varied] / deviation
+        shift = np.abs(channels.mean(axis=0) - mean)[varied] / deviation
+        return layer.name, float(np.median(spread)), float(np.median(shift))
+    return None

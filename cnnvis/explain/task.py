@@ -1,0 +1,847 @@
+"""One technique on a model and samples: batch by batch, checked at the border, with provenance.
+
+A result is a stream of batches that is computed while somebody goes through it, so that a million
+images take the memory of one batch, or of their maps if all of these are wanted.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext as nothing
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cnnvis import demo
+from cnnvis.data.axes import Axis, axes_of
+from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
+from cnnvis.data.class_names import ClassNames
+from cnnvis.data.completeness import completeness_gap, within
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.image_selection import Condition, Images, Selection, selection_of
+from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
+from cnnvis.explain.class_matching import Matching, about_columns, matched
+from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
+from cnnvis.explain.predictions import Answers
+from cnnvis.explain.scaling import SATURATED, about_scale
+from cnnvis.network.compilation import BATCH, batch_size, is_mixed
+from cnnvis.network.model import Model, plain, units_kept
+from cnnvis.registry.decorators import BUILT_IN, Plugin
+from cnnvis.registry.discovery import registry
+from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quietly
+
+AT_ONCE, BYTES = 512, 2**26
+"""How many images a technique is given at a time, at most, and how many bytes of them."""
+
+
+class Stream:
+    """A result on its way: batches of explanations, computed whenever somebody goes through them.
+
+    Parameters
+    ----------
+    batches
+        Gives the batches; called anew for each time through.
+    samples
+        What the batches explain together, where that is known before; some may be left out.
+    """
+
+    def __init__(
+        self, batches: Callable[[], Iterable[Explanation]], samples: Samples | None = None
+    ) -> None:
+        self._batches = batches
+        self._samples = samples
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self._batches())
+
+    def first(self, count: int) -> tuple[Explanation, bool]:
+        """The first so many maps, and whether there may be more: later batches are not computed."""
+        parts: list[Explanation] = []
+        for batch in self:
+            parts.append(batch)
+            if sum(map(len, parts)) > count:
+                return Explanation.joined(parts)[range(count)], True
+        self._batches = lambda: parts
+        return self.whole(), False
+
+    def whole(self) -> Explanation:
+        """All batches as one explanation; from then on they are kept."""
+        # A batch of which nothing was selected is none.
+        filled = (batch for batch in self if len(batch))
+        joined = _joined(filled) if self._samples is None else _placed(filled, self._samples)
+        self._batches = lambda: [joined]
+        return joined
+
+
+def _joined(batches: Iterable[Explanation]) -> Explanation:
+    parts = list(batches)
+    if not parts:
+        raise UserError("nothing is left of the images to show")
+    return Explanation.joined(parts)
+
+
+def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
+    """Batches joined without a second copy of their maps, or one of the samples."""
+    parts: list[Explanation] = []
+    maps: Array | None = None
+    indices: list[int] = []
+    for batch in batches:
+        if len(batch) == len(samples) or batch.maps is None or batch.indices is None:
+            parts.append(batch)  # all in one, whatever it is
+            continue
+        if maps is None:
+            maps = np.empty((len(samples), *batch.maps.shape[1:]), np.float32)
+        place = slice(len(indices), len(indices) + len(batch))
+        maps[place] = batch.maps
+        parts.append(replace(batch, maps=maps[place], samples=None))
+        indices += batch.indices.tolist()
+    if maps is None:
+        return _joined(parts)
+    if len(indices) < len(samples):
+        samples = samples[np.flatnonzero(np.isin(samples.indices, indices)).tolist()]
+    return replace(Explanation.joined(parts, maps[: len(indices)]), samples=samples)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is explained: a model and images, and which of the model's inputs.
+
+    Attributes
+    ----------
+    model
+        The model at its target, if any technique takes one.
+    samples
+        By the names of the model's inputs, the samples shaped for the model and explaining that
+        input; under None where there is no model to shape them for; empty where there are none.
+    inputs
+        The inputs that a map was asked for; None for all that the target depends on.
+    axes
+        What positions along the maps' axes stand for.
+    stops
+        Whether the first image of which nothing comes ends it all.
+    predicts
+        Whether results need to say which class the network answers for each image, also where that
+        takes a pass of its own.
+    every
+        The whole data set that the samples are chosen from.
+    """
+
+    model: Model | None
+    samples: Mapping[str | None, Samples]
+    inputs: tuple[str, ...] | None
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    stops: bool = False
+    predicts: bool = False
+    every: Samples | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        data: Any,
+        images: Images | Selection | None,
+        target: dict[str, Any],
+        class_names: ClassNames | None,
+        options: PluginOptions,
+        lacking: Mapping[str, Any],
+        inputs: str | int | Sequence[str | int] | None,
+        axes: Mapping[str, Any] | None,
+        plugins: Sequence[Plugin],
+    ) -> Subject:
+        """What the arguments of `cnnvis.run` and `cnnvis.chain` stand for.
+
+        Parameters
+        ----------
+        options
+            Those of readers and loaders, by their names.
+        plugins
+            The techniques that will explain it; what none of them takes is not read.
+
+        Raises
+        ------
+        UserError
+            If anything is missing, cannot be read, or does not fit.
+        """
+        described, selection = axes_of(axes or {}), selection_of(images)
+        takes_model = any(plugin.takes("model") for plugin in plugins)
+        in_hand = data is not None and not isinstance(data, str | PathLike)
+        handle = _loaded(model, target, options, lacking) if takes_model and in_hand else None
+        every = _read(model, data, options, plugins, handle)
+        # What a place or a file's ending tells is said before a network is loaded.
+        places = None if every is None else selection.places_in(len(every))
+        needs_model = takes_model or (every is not None and selection.asks_network)
+        if handle is None and needs_model:
+            handle = _loaded(model, target, options, lacking)
+        matching = matched(every, class_names, handle)
+        said = matching.note or about_columns(matching.samples, handle)
+        if said:
+            note(said)
+        if handle is not None:
+            handle.class_names = matching.names
+            handle = handle.labelled(matching.samples)
+            if takes_model:
+                handle.say_defaults()
+            if matching.is_open:
+                _require_numbers(handle, matching)
+        asked = _asked_inputs(inputs, handle)
+        if matching.samples is None or places is None:
+            return cls(handle, {}, asked, described)
+        whole = None if handle is None or selection.is_all else _as_one(handle, matching.samples)
+        if whole is not None:  # then its rows are no images to choose from
+            matching, places = replace(matching, samples=whole), selection.places_in(1)
+        samples = _chosen(matching, selection, places, handle)
+        model = handle if takes_model else None
+        shaped: dict[str | None, Samples] = {None: samples}
+        if model is not None:
+            shaped = dict(_shaped(model, samples, asked).items())
+        return cls(model, shaped, asked, described, every=matching.samples)
+
+    @property
+    def explained_inputs(self) -> tuple[str, ...]:
+        """The inputs that are to get a map."""
+        return self.inputs or (() if self.model is None else self.model.explainable_inputs)
+
+    def explained(
+        self,
+        plugin: Plugin,
+        options: Mapping[str, Any],
+        *,
+        strict: bool = True,
+        kept: Callable[[str | None], Keeper] | None = None,
+    ) -> dict[str | None, Stream]:
+        """A technique's result for each of the inputs that are to get a map, by their names.
+
+        Parameters
+        ----------
+        strict
+            Raise if the maps of all images are blank, rather than say so.
+        kept
+            Gives what keeps the maps of an input, by its name.
+        """
+        model = self.model if plugin.takes("model") else None
+        samples = self.samples if plugin.takes("samples") else {}
+        if model is None or not samples:
+            only = next(iter(samples.values()), None)
+            return {None: Stream(lambda: [self._at_once(plugin, options, model, only)])}
+        results: dict[str | None, Stream] = {}
+        for name in self.explained_inputs:
+            of = samples[name]
+            if (plugin.gives or "images") == "images":
+                keeper = None if kept is None else kept(name)
+                results[name] = self._stream(plugin, options, model, of, keeper, strict=strict)
+            else:
+                one = functools.partial(self._at_once, plugin, options, model.on(of), of)
+                results[name] = Stream(lambda one=one: [one()])  # type: ignore[misc]
+        return results
+
+    def tried(self, plugin: Plugin, options: Mapping[str, Any], name: str | None) -> None:
+        """Run a technique for one of the inputs on a single image, whatever comes out.
+
+        Raises
+        ------
+        UserError
+            If that input cannot have what the technique gives.
+        """
+        assert self.model is not None
+        one = self.samples[name][:1]
+        with notes_kept(), quietly():
+            plugin(model=self.model.tallying([]).on(one), samples=one, **options)
+
+    def _at_once(
+        self,
+        plugin: Plugin,
+        options: Mapping[str, Any],
+        model: Model | None,
+        samples: Samples | None,
+    ) -> Explanation:
+        if model is not None and samples is not None:
+            samples.require_finite()
+        tally = _Tally(plugin)
+        with units_kept():
+            found = plugin(
+                **({"model": model} if plugin.takes("model") else {}),
+                **({"samples": samples} if plugin.takes("samples") else {}),
+                **options,
+            )
+            done = self._predicted(_completed(found, plugin, model, samples, options), model)
+            done = done.described(self.axes)
+        if done.maps is not None and done.samples is not None:
+            if not _finite_maps(done).all():
+                raise _no_numbers(plugin, model, done.samples)
+            tally.images = len(done)
+            tally.judge(done)
+            self._say_saturated(tally, model)
+        tally.close(strict=True)
+        return done.with_facts(_provenance(plugin, options, model, samples))
+
+    def _stream(
+        self,
+        plugin: Plugin,
+        options: Mapping[str, Any],
+        model: Model,
+        samples: Samples,
+        keeper: Keeper | None,
+        *,
+        strict: bool,
+    ) -> Stream:
+        facts = _provenance(plugin, options, model, samples)
+        size = batch_size(images_at_once(samples))
+        is_kept = keeper is not None or len(samples) > size
+
+        def explain(at: Model, batch: Samples) -> Explanation:
+            at = at.on(batch)
+            with units_kept():
+                found = plugin(model=at, samples=batch, **options)
+                found = _completed(found, plugin, at, batch, options)
+            if is_kept and (
+                found.maps is None or found.samples is None or len(found) != len(batch)
+            ):
+                raise plugin.failed("it gave no map for each of its samples")
+            return found
+
+        def batches() -> Iterator[Explanation]:
+            tally = _Tally(plugin, len(samples), stops=self.stops)
+            compute = functools.partial(_computed, plugin, explain, model, tally)
+            if keeper is not None:
+                pieces = keeper.pieces(samples, compute)
+            else:
+                pieces = map(compute, read_ahead(samples, Pieces(len(samples), size)))
+            bar = progress(plugin.name, len(samples)) if len(samples) > size else nothing()
+            with bar as done:
+                for piece in pieces:
+                    tally.add(piece, samples)
+                    if piece.found is not None:
+                        found = replace(piece.found, input=samples.input)
+                        found = self._predicted(found, model)
+                        yield found.described(self.axes).with_facts(facts)
+                    if done is not None:
+                        done(len(piece.places))
+            self._say_saturated(tally, model)
+            tally.close(strict=strict)
+
+        return Stream(batches, samples)
+
+    def _predicted(self, found: Explanation, model: Model | None) -> Explanation:
+        """A result with the classes that the network answers, where somebody asks for them."""
+        is_known = found.predictions is not None or found.maps is None or found.samples is None
+        if is_known or not self.predicts or model is None or found.samples is None:
+            return found
+        with quietly():
+            classes = model.on(found.samples).predicted_classes(found.samples.x)
+        return replace(found, predictions=classes)
+
+    def _say_saturated(self, tally: _Tally, model: Model | None) -> None:
+        """Say why all answers are as sure as can be, if the data look scaled in another way."""
+        if not tally.saturated or model is None or self.every is None:
+            return
+        with quietly(), notes_kept():
+            whole = next(iter(_shaped(model, self.every, None).values()))
+            places = np.linspace(0, len(whole) - 1, min(len(whole), LOOKED_AT)).astype(int)
+            (read,) = map(finite, read_ahead(whole.picked(places), [range(len(places))]))
+            good = read.samples
+            said = None if good is None else about_scale(model.on(good), good)
+        if said is not None:
+            note(f"every score is saturated, and {said}. cnnvis doctor says more")
+
+
+LOOKED_AT = 16
+"""How many images are looked at to see whether data are scaled in another way."""
+
+
+class Keeper(Protocol):
+    """What keeps pieces of a result, and gives those that it has in place of computing them."""
+
+    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]: ...
+
+
+def _read(
+    model: Any,
+    data: Any,
+    options: PluginOptions,
+    plugins: Sequence[Plugin],
+    handle: Model | None,
+) -> Samples | None:
+    """The whole data set; None where nobody takes one.
+
+    Raises
+    ------
+    UserError
+        If there is none and a technique needs one, or it cannot be read; also if no loader takes
+        the model, which is found out first.
+    """
+    is_demo = isinstance(model, str) and model == demo.NAME
+    takes_model = any(plugin.takes("model") for plugin in plugins)
+    if takes_model and isinstance(model, str | PathLike) and not is_demo:
+        registry().for_path("loader", Path(model))
+    data = demo.NAME if data is None and is_demo else data
+    if data is None:
+        for plugin in plugins:
+            if plugin.needs("samples"):
+                raise UserError(f"{plugin.name} explains images and needs some: add --data FILE")
+        return None
+    if not any(plugin.takes("samples") for plugin in plugins):
+        return None
+    shapes = None if handle is None else [one.shape for one in handle.inputs]
+    every = samples_of(data, options, shapes)
+    if len(every) == 0:
+        raise UserError("the data hold no images")
+    return every
+
+
+def _asked_inputs(
+    inputs: str | int | Sequence[str | int] | None, model: Model | None
+) -> tuple[str, ...] | None:
+    """The names of the inputs that were asked for, by name or by their place among the network's.
+
+    Raises
+    ------
+    UserError
+        If there is no input at such a place.
+    """
+    if inputs is None:
+        return None
+    every = [inputs] if isinstance(inputs, str) or np.ndim(inputs) == 0 else list(inputs)  # type: ignore[arg-type]
+    names = [] if model is None else [one.name for one in model.inputs]
+    found = []
+    for one in every:
+        if isinstance(one, str):
+            found.append(one)
+            continue
+        try:
+            found.append(names[operator.index(plain(one))])
+        except (TypeError, IndexError):
+            raise UserError(
+                f"there is no input {shown(one)}; an input is asked for by its name or by its place: "
+                f"{', '.join(f'{name} ({place})' for place, name in enumerate(names))}"
+            ) from None
+    return tuple(found)
+
+
+def _loaded(
+    model: Any, target: Mapping[str, Any], options: PluginOptions, lacking: Mapping[str, Any]
+) -> Model:
+    if model is None:
+        raise UserError("right, wrong and predicted=NAME ask a network: name its file, or demo")
+    return model_of(model, target, options, lacking)
+
+
+def _require_numbers(model: Model, matching: Matching) -> None:
+    """Refuse a target named by a word that is not known to stand for a class, and say why it is not.
+
+    Raises
+    ------
+    UserError
+        If an output was asked for by such a word.
+    """
+    try:
+        _ = model.filters
+    except UserError as error:
+        text = str(error).rstrip(".")
+        raise UserError(f"{text}. {matching.note}" if matching.note else text) from error
+
+
+def _chosen(
+    matching: Matching, selection: Selection, places: Array, model: Model | None
+) -> Samples:
+    """Those of a data set's images that are to be explained.
+
+    Raises
+    ------
+    UserError
+        If there are none, or a condition cannot be judged.
+    """
+    every = matching.samples
+    assert every is not None
+    answers: Answers | None = None
+
+    def holds(condition: Condition, places: Array) -> Array:
+        nonlocal answers
+        if condition.key == "label":
+            return every.labelled(condition.name)[places]
+        assert model is not None
+        if answers is None:
+            shaped = next(iter(_shaped(model, every, None).values()))
+            answers = Answers(model, shaped, matching.names)
+        return answers.holds(condition, places)
+
+    places = selection.narrowed(places, holds)
+    if not len(places):
+        raise UserError("there are no images to explain")
+    if selection.is_all:
+        return every
+    return every[places] if isinstance(every.source, np.ndarray) else every.picked(places)
+
+
+def _as_one(model: Model, samples: Samples) -> Samples | None:
+    """The one sample that all of an array is, by the shape that the network takes; None if it is not."""
+    if samples.labels is not None or samples.names is not None or len(samples) < 2:
+        return None
+    try:
+        shaped = next(iter(_shaped(model, samples, None).values()))
+    except UserError:  # which is said of those that are chosen
+        return None
+    return shaped if len(shaped) == 1 else None
+
+
+def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Mapping[str, Samples]:
+    """The samples for each input of the network, as it wants them.
+
+    Raises
+    ------
+    UserError
+        If they do not fit the network, or there is no input of a name that was asked for.
+    """
+    shaped = model.shaped(samples)
+    for name in wanted or ():
+        if name not in shaped:
+            raise UserError(
+                f"the network has no input {name!r}.{nearest(name, shaped)} "
+                f"It has: {', '.join(shaped)}."
+            )
+    return shaped
+
+
+def images_at_once(samples: Samples) -> int:
+    """How many images a technique is given at a time."""
+    sources = samples.inputs.values() or (samples.source,)
+    each = sum(4 * math.prod(source.shape[1:]) for source in sources)
+    size = min(max(BYTES // max(each, 1), 1), AT_ONCE)
+    return size - size % BATCH if size > BATCH else size
+
+
+def _computed(
+    plugin: Plugin,
+    explain: Callable[[Model, Samples], Explanation],
+    model: Model,
+    tally: _Tally,
+    read: Read,
+) -> Piece:
+    """What a technique makes of some images; one of which nothing comes costs no other.
+
+    Raises
+    ------
+    UserError
+        If it is no single image's fault.
+    """
+    read = finite(read)
+    failed, blank = dict(read.failed), list[str]()
+    parts: list[Explanation] = []
+
+    def attempt(batch: Samples, places: list[int]) -> None:
+        try:
+            found = explain(model.tallying(blank), batch)
+        except (DiskError, NothingUsable):
+            raise
+        except UserError as error:
+            if not tally.worked:
+                tally.require_single(error, functools.partial(alone, batch), len(batch))
+            if len(batch) == 1:
+                failed[places[0]] = Failure("no map", str(error))
+                return
+            half = len(batch) // 2
+            attempt(batch[:half], places[:half])
+            attempt(batch[half:], places[half:])
+            return
+        if found.maps is not None and found.samples is not None:
+            bad = np.flatnonzero(~_finite_maps(found)).tolist()
+            if bad:
+                why = _no_numbers(plugin, model.on(batch), batch)
+                is_first = len(bad) == len(found) and not tally.worked
+                if is_first and len(batch) >= min(PROBES, tally.of):
+                    raise why
+                failed.update({places[i]: Failure("no map", str(why)) for i in bad})
+                found = found[[i for i in range(len(found)) if i not in set(bad)]]
+        if len(found):
+            parts.append(found)
+            tally.worked = True
+
+    def alone(batch: Samples, place: int) -> None:
+        explain(model.tallying([]), batch[place : place + 1])
+
+    with notes_kept() as notes:
+        if read.samples is not None:
+            attempt(read.samples, read.good)
+    found = Explanation.joined(parts) if parts else None
+    return Piece(read.places, found, dict(sorted(failed.items())), tuple(notes), tuple(blank[:1]))
+
+
+def _completed(
+    found: Explanation,
+    plugin: Plugin,
+    model: Model | None,
+    samples: Samples | None,
+    options: Mapping[str, Any],
+) -> Explanation:
+    """A technique's result with the targets, and how complete it is where it is to be."""
+    if found.maps is not None and found.samples is not None and model is not None:
+        x, are_named = found.samples.x, bool(found.targets)
+        if not are_named:
+            found = replace(found, targets=model.targets(x))
+        if found.predictions is None and model.is_answer:  # which the units tell that named them
+            found = replace(found, predictions=model.predicted_classes(x))
+        claimed = plugin.claims.get("complete")
+        if not are_named and claimed is not None and claimed.items() <= dict(options).items():
+            found = _with_gap(found, model, options.get("baseline", 0.0))
+    if samples is not None:
+        found = replace(found, input=samples.input)
+    if model is not None and model.cut:
+        names = ", ".join(map(repr, model.cut))
+        note(f"{names} was cut off: {next(iter(model.cut.values()))}")
+    return found
+
+
+def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
+    """A result with how far its maps are off adding up, unless that was measured or is not known."""
+    assert found.samples is not None
+    is_number = isinstance(baseline, int | float)
+    if "completeness_gap" in found.measures or not is_number or not _finite_maps(found).all():
+        return found
+    x = np.asarray(found.samples.x, np.float32)
+    weights = model.target_weights(x)
+    at_baseline = model.scores(np.full_like(x, baseline), weights=weights)
+    flat = found.array.reshape(len(found), -1).astype(np.float64)
+    gap = completeness_gap(
+        flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline
+    )
+    return replace(found, measures={**found.measures, "completeness_gap": gap})
+
+
+def _finite_maps(found: Explanation) -> Array:
+    """Which maps hold nothing but numbers, (n,) bool."""
+    flat = found.array.reshape(len(found), -1)
+    # Where there is NaN, the least and the largest value are.
+    low, high = flat.min(axis=1, initial=0), flat.max(axis=1, initial=0)
+    good: Array = np.isfinite(low) & np.isfinite(high)
+    return good
+
+
+def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserError:
+    """Why maps are no numbers: by the network, whose answers are none either.
+
+    Raises
+    ------
+    PluginError
+        If the network's answers are finite, and the plugin is not built in.
+    """
+    built_in = plugin.distribution == BUILT_IN
+    if not built_in and model is not None and np.isfinite(model.predict(samples.x)).all():
+        raise plugin.failed(
+            "its maps hold NaN or infinite values, and what the network answers is finite"
+        )
+    return UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
+
+
+PROBES = 3
+"""How many single images must fail for the same reason, and none succeed, for all to be given up."""
+
+
+@dataclass
+class _Tally:
+    """What is to be said of many batches together: blank maps, sure answers, images left out."""
+
+    plugin: Plugin
+    of: int = 0
+    stops: bool = False
+    images: int = 0
+    worked: bool = False
+    blank: list[str] = field(default_factory=list)
+    zero: list[int] = field(default_factory=list)
+    alike: int = 0
+    measures: dict[str, list[Array]] = field(default_factory=dict)
+    saturated: bool = False
+    failed: dict[str, list[int]] = field(default_factory=dict)
+    refused: list[UserError] = field(default_factory=list)
+
+    def add(self, piece: Piece, samples: Samples) -> None:
+        """Count what came of some images, and say what was said of them.
+
+        Raises
+        ------
+        UserError
+            If nothing came of one, and that is to stop everything.
+        """
+        for sentence in piece.notes:
+            note(sentence)
+        self.blank += piece.blank
+        for place, failure in piece.failed.items():
+            index = int(samples.indices[place])
+            self.failed.setdefault(failure.reason, []).append(index)
+            failure_of_image(index, failure.reason)
+            if self.stops:
+                raise UserError(f"image {index} stopped the run, as strict asks: {failure.reason}")
+        if piece.found is not None:
+            self.worked = True
+            self.images += len(piece.found)
+            if piece.found.maps is not None and piece.found.samples is not None:
+                self.judge(piece.found)
+
+    def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
+        """Find out whether a mistake is a single image's, while nothing has come of any yet.
+
+        Raises
+        ------
+        UserError
+            If it is not: then there is no point in going on.
+        """
+        for place in dict.fromkeys((0, count // 2, count - 1)) if count > 1 else ():
+            try:
+                alone(place)
+            except UserError as one:
+                self.refused.append(one)
+            else:
+                self.worked = True
+                return
+        if count == 1:
+            self.refused.append(error)
+        first = [one for one in self.refused if str(one) == str(self.refused[0])]
+        if len(first) == len(self.refused) >= min(PROBES, self.of):
+            raise error
+
+    def judge(self, found: Explanation) -> None:
+        """Count the maps that show nothing."""
+        assert found.maps is not None and found.samples is not None
+        sure = [
+            target.probability is not None
+            and min(target.probability, 1 - target.probability) <= SATURATED
+            for target in found.targets
+        ]
+        is_first = self.images == len(found)
+        self.saturated = (is_first or self.saturated) and bool(sure) and all(sure)
+        flat = found.maps.reshape(len(found), -1)
+        low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
+        zero = (low == 0) & (high == 0)
+        self.zero += found.samples.indices[zero].tolist()
+        if flat.shape[1] > 1:
+            self.alike += int(((low == high) & ~zero).sum())
+        for name, one in found.measures.items():
+            self.measures.setdefault(name, []).append(one)
+
+    def close(self, *, strict: bool) -> None:
+        """Say what there is to say.
+
+        Raises
+        ------
+        UserError
+            If there is not one map that shows anything, and that is not to be a note.
+        """
+        for reason, images in list(self.failed.items())[:REASONS]:
+            note(f"image {_listed(images)} was left out: {reason}")
+        if len(self.failed) > REASONS:
+            rest = sum(map(len, list(self.failed.values())[REASONS:]))
+            note(f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons")
+        if self.failed and not self.images:
+            reason, images = next(iter(self.failed.items()))
+            raise NothingUsable(
+                f"not one image could be explained; image {_listed(images)}: {reason}"
+            )
+        if not self.images:
+            return
+        self._say_measures()
+        why = self.blank[0] if self.blank else "nothing in it speaks for this target"
+        about = f"{self.plugin.name} is zero everywhere in"
+        if len(self.zero) == self.images and strict:
+            raise UserError(
+                f"{about} every image: {why}. Another layer, filter or modifier may say more."
+            )
+        if self.zero:
+            note(
+                f"{about} {len(self.zero)} of {self.images} images ({_listed(self.zero)}), and a "
+                f"blank map is no finding: {why}"
+            )
+        if self.alike:
+            note(
+                f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
+                "images, so no place in them counts more than another"
+            )
+
+    def _say_measures(self) -> None:
+        measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
+        gap, steps = measured.get("completeness_gap"), measured.get("steps")
+        if gap is None:
+            return
+        took = "" if steps is None else f" with {_spread(steps)} steps an image"
+        note(
+            f"{self.plugin.name} adds up to the change of the score from the baseline, "
+            f"{within(gap.max())} of it{took}"
+            + (f"; half of the images {within(np.median(gap))}" if len(gap) > 1 else "")
+        )
+
+
+def _spread(values: Array) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+REASONS = 5
+"""How many reasons for leaving images out are told."""
+
+
+def _listed(images: Sequence[int]) -> str:
+    more = f" and {len(images) - 8} more" if len(images) > 8 else ""
+    return ", ".join(map(str, images[:8])) + more
+
+
+def _provenance(
+    plugin: Plugin, options: Mapping[str, Any], model: Model | None, samples: Samples | None
+) -> dict[str, Any]:
+    """How a technique's result is made: plain JSON values."""
+    return {
+        "technique": plugin.name,
+        "options": dict(options),
+        "plugin": {"distribution": plugin.distribution, "version": plugin.version},
+        "reference": plugin.reference,
+        "model": _model_facts(model),
+        "data": _data_facts(samples),
+        "versions": _versions(),
+        **({"mixed_precision": True} if is_mixed() else {}),
+    }
+
+
+def _model_facts(model: Model | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    return {
+        "file": None if model.path is None else model.path.name,
+        "sha256": model.sha256,
+        "layer": model.asked_layer,
+        "filters": model.asked_filters,
+        "output": model.asked_output,
+        "region": None if model.asked_region is None else [str(one) for one in model.asked_region],
+        "repairs": model.repairs,
+        "cut": dict(model.cut),
+    }
+
+
+def _data_facts(samples: Samples | None) -> dict[str, Any] | None:
+    if samples is None:
+        return None
+    return {
+        "file": None if samples.path is None else samples.path.name,
+        "sha256": samples.sha256,
+        "images": samples.indices.tolist(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("cnnvis", "tensorflow", "keras", "numpy"):
+        try:
+            # What was never imported had no part in the result.
+            if name == "cnnvis" or name in sys.modules:
+                versions[name] = _version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed as a package"
+    return versions
+
+
+_version = functools.cache(version)  # which reads the whole of a distribution's metadata

@@ -1,0 +1,250 @@
+"""Files that may be read, files written whole or not at all, and what identifies a file."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cnnvis.errors import UserError
+from cnnvis.files.writing import DISK, TEMPORARY, Folder, fault_of_disk, remove_empty, trouble_with
+
+_LONGEST_TEXT = 2**26  # Bytes; a network's description takes a hundredth of that.
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is no regular file: a pipe or a device may never end, a folder cannot be read.
+
+    Raises
+    ------
+    UserError
+        If there is nothing at the path, or no regular file, or it may not be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{str(path)!r} cannot be read: {reason}") from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise UserError(f"{str(path)!r} is {what}, not a file")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
+
+
+def read_text(path: Path, longest: int = _LONGEST_TEXT) -> str:
+    """The text of a file that a person wrote, in UTF-8 with or without a mark at its start.
+
+    Raises
+    ------
+    UserError
+        If it is no regular file, may not be read, is longer than so many bytes, or no such text.
+    """
+    require_regular(path)
+    try:
+        size = path.stat().st_size
+        if size > longest:
+            raise UserError(
+                f"{str(path)!r} is of {size} bytes, and a file of its kind has at most {longest}"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{str(path)!r} is no text in UTF-8: {error}") from error
+
+
+_LONGEST_SETTINGS = 2**20  # Bytes of a TOML file; it is read anew by every command.
+_DEEPEST_SETTINGS = 20
+_LONGEST_KEY = 100
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file that a person wrote holds.
+
+    Raises
+    ------
+    UserError
+        If it is no regular file, may not be read, is far too long or nested, or is no TOML.
+    """
+    import tomllib
+
+    text = read_text(path, _LONGEST_SETTINGS)
+    # The parser takes the square of a dotted key's length, and there are none of so many parts.
+    if max(part.count(".") for part in re.split(r"[,={\[\n]", text)) > _LONGEST_KEY:
+        raise UserError(f"{str(path)!r} has a key of more than {_LONGEST_KEY} parts")
+    try:
+        held = tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{str(path)!r} nests its values far too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
+    if is_deeper(held, _DEEPEST_SETTINGS):
+        raise UserError(f"{str(path)!r} nests its values more than {_DEEPEST_SETTINGS} deep")
+    return held
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and tables in a plain value lie in more than so many others."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
+
+
+def editable(path: Path) -> Any:
+    """A TOML file as a tomlkit document, whose comments stay; an empty one if there is none.
+
+    Raises
+    ------
+    UserError
+        As `read_toml` does.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    if not is_there(path):
+        return tomlkit.document()
+    read_toml(path)
+    try:
+        return tomlkit.parse(read_text(path))
+    except (TOMLKitError, ValueError, RecursionError) as error:  # as it is stricter in places
+        raise UserError(f"{str(path)!r} is not TOML: {error}") from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything but a folder at a path, as far as one may look."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
+
+
+@contextmanager
+def written_whole(
+    path: Path, place: Callable[[Folder, str], object] | None = None
+) -> Iterator[Path]:
+    """Have a file written whole or not at all: gives a temporary path beside it, to be written to.
+
+    The file gets its name once the block ends without an error, and is on the disk then. Where a link
+    has that name, the file takes the link's place, and what it leads to stays as it is.
+
+    Parameters
+    ----------
+    place
+        Gives what was written, a name in a folder, the name that it is to have. By default it takes
+        the place of what has that name.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be made or written to.
+    DiskError
+        If the disk is full, or broken.
+    """
+    with trouble_with(path), made_for(path) as folder:
+        how = None if place is None else functools.partial(place, folder)
+        with DISK.whole(folder, path.name, how) as (temporary, _):
+            yield folder.path / temporary
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and wait until it is on the disk.
+
+    Raises
+    ------
+    UserError, DiskError
+        As `written_whole` does.
+    """
+    with trouble_with(path), made_for(path) as folder:
+        DISK.put(folder, path.name, data)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Have a new folder written whole or not at all: gives a temporary one beside it, to be filled.
+
+    Raises
+    ------
+    UserError
+        If there is something of that name, or it cannot be made or written to.
+    DiskError
+        If the disk is full, or broken.
+    """
+    import shutil
+
+    with trouble_with(path), made_for(path) as above:
+        temporary = f"{TEMPORARY}{os.urandom(6).hex()}"
+        DISK.make(above, temporary)
+        try:
+            yield above.path / temporary
+            if above.kind(path.name) is not None:
+                raise UserError(f"{str(path)!r} is there already")
+            DISK.rename(above, temporary, path.name)
+            DISK.flush_folder(above)
+        except BaseException:
+            shutil.rmtree(above.path / temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def made_for(path: Path) -> Iterator[Folder]:
+    """Open the folder that a file is to lie in; where the block fails, none is left that was made."""
+    made = DISK.require_folder(path.parent)
+    try:
+        with Folder.opened(path.parent) as folder:
+            yield folder
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
+def put_beside(folder: Folder, temporary: str, name: str) -> str:
+    """Give a file a name, or the same with a number where another file has it: none is lost.
+
+    Returns
+    -------
+    str
+        The name; that of a file with the very same bytes, if there is one.
+    """
+    wanted, number = Path(name), 1
+    while True:
+        try:
+            DISK.link(folder, temporary, name)  # unlike a renaming, takes the place of nothing
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if fault_of_disk(error) is not None:
+                raise
+            if folder.kind(name) is None:  # a file system without links
+                DISK.rename(folder, temporary, name)
+                return name
+        else:
+            DISK.remove(folder, temporary)
+            return name
+        if _is_same(folder, temporary, name):
+            DISK.remove(folder, temporary)
+            return name
+        number += 1
+        name = wanted.with_stem(f"{wanted.stem}_{number}").name
+
+
+def _is_same(folder: Folder, one: str, other: str) -> bool:
+    """Whether two names are of files that hold the same bytes."""
+    import hashlib
+
+    def digest(name: str) -> bytes:
+        with os.fdopen(folder.open(name, os.O_RDONLY), "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    return folder.kind(other) == "a file" and digest(one) == digest(other)

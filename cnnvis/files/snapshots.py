@@ -1,0 +1,454 @@
+"""Files that stay what they were when they were looked at, or are said to have been changed.
+
+A file that is looked at, loaded and identified by its name is three files if something replaces it
+meanwhile, as a training job does with its checkpoint. Here it is opened once. What replaces it by name
+does not concern whoever reads it further; what is written into it is found out by its size and its
+times; and a model's file, of which each byte was looked at, is read from a copy of one's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from errno import EDQUOT, ENOSPC
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnvis.errors import ChangedError, DiskError, UserError
+from cnnvis.files.reading import require_regular
+
+_TICK, _COARSE_TICK = 2 * 10**7, 2 * 10**9
+"""Nanoseconds, longer than a file system's clock takes for a tick: the usual ones, and those that count
+in seconds."""
+
+_OPEN_FILES = Path("/proc/self/fd")
+_KEPT_SUMS = 1024
+
+
+class _State(NamedTuple):
+    """What tells a file from others, and from itself after something was written into it."""
+
+    content: int
+    noted: int  # when the system last noted a change of anything
+    rights: int  # what else but its bytes a change can be of
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> _State:
+        return cls(
+            hash((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)),
+            found.st_ctime_ns,
+            hash((found.st_nlink, found.st_mode, found.st_uid, found.st_gid)),
+        )
+
+    def is_same(self, other: _State) -> bool:
+        """Whether nothing was written in between; names and rights may have changed."""
+        is_noted = self.noted != other.noted and self.rights == other.rights
+        return self.content == other.content and not is_noted
+
+
+_sums: dict[_State, str] = {}
+
+
+class HeldFile:
+    """A file that is open, so that it can be read again whatever has its name by then.
+
+    Attributes
+    ----------
+    path
+        The file, as it was named.
+    is_used
+        Whether whoever reads it does so by `place` and `open`; others read what has its name.
+
+    Raises
+    ------
+    UserError
+        If there is no regular file, or it may not be read.
+    """
+
+    def __init__(self, path: Path, *, is_copied: bool = False) -> None:
+        require_regular(path)
+        self.path, self.is_used, self._is_copied = path, False, is_copied
+        try:
+            self._open = _opened(path)
+        except OSError as error:
+            raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+        self._close = weakref.finalize(self, os.close, self._open)
+        self._was = _settled(self._open, path)
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def place(self) -> Path:
+        """The name by which its bytes are read: of a copy, or of the file that is open.
+
+        Raises
+        ------
+        ChangedError
+            If something was written into it while it was copied.
+        DiskError
+            If there is no room for the copy.
+        """
+        return self._copied() if self._is_copied else self._own_place
+
+    @cached_property
+    def _own_place(self) -> Path:
+        own = _OPEN_FILES / str(self._open)
+        return own if own.exists() else self.path
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a process that is to read it by `place` has to be given."""
+        return (self._open,) if self.place.parent == _OPEN_FILES else ()
+
+    def _copied(self) -> Path:
+        self._copy = tempfile.TemporaryDirectory(prefix="cnnvis-", ignore_cleanup_errors=True)
+        copy = Path(self._copy.name) / f"copy{self.path.suffix}"
+        try:
+            shutil.copyfile(self._own_place, copy)
+        except OSError as error:
+            kind = DiskError if error.errno in (ENOSPC, EDQUOT) else UserError
+            raise kind(
+                f"{str(self.path)!r} cannot be copied to {self._copy.name!r}, from where it would be "
+                f"read: {error.strerror or error}. Another folder for such copies can be given by the "
+                "variable TMPDIR"
+            ) from error
+        self.require_unchanged()
+        return copy
+
+    @contextmanager
+    def open(self, file: Path | None = None) -> Iterator[io.BufferedReader]:
+        """Open it anew, to be read from its start.
+
+        Parameters
+        ----------
+        file
+            Given for a file of a folder; see `HeldFolder`.
+
+        Raises
+        ------
+        ChangedError
+            If something was written into it.
+        """
+        with self.place.open("rb") as opened:
+            try:
+                yield opened
+            finally:
+                if self._copy is None:
+                    self._require(_State.of(os.fstat(self._open)))
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the bytes that are read, in hexadecimal.
+
+        Raises
+        ------
+        ChangedError
+            If something was written into it.
+        """
+        if self._was not in _sums:
+            if len(_sums) >= _KEPT_SUMS:
+                del _sums[next(iter(_sums))]
+            with self.open() as opened:
+                found = hashlib.file_digest(opened, "sha256").hexdigest()
+            _sums[self._was] = found
+        self.require_unchanged()
+        return _sums[self._was]
+
+    def require_unchanged(self) -> None:
+        """Refuse a file into which something was written since it was opened.
+
+        Raises
+        ------
+        ChangedError
+            If so; or if another has its name now, and was perhaps read instead of it.
+        """
+        if "place" in vars(self) and self._copy is not None and self.is_used:
+            return
+        self._require(_State.of(os.fstat(self._open)))
+        if not self.is_used:
+            self.require_named()
+
+    def require_named(self) -> None:
+        """Refuse a file whose name another one has by now.
+
+        Raises
+        ------
+        ChangedError
+            If so, or if none has it.
+        """
+        try:
+            self._require(_State.of(self.path.stat()))
+        except OSError as error:
+            raise changed(self.path) from error
+
+    def _require(self, now: _State) -> None:
+        if not now.is_same(self._was):
+            raise changed(self.path)
+
+    def record(self) -> None:
+        """Do nothing: what it is was noted when it was opened."""
+
+    def end(self) -> None:
+        """Delete the copy, if there is one; nothing reads the file any more then."""
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._close()
+
+    def __deepcopy__(self, _: object) -> HeldFile:
+        return self
+
+
+class HeldFolder:
+    """A folder whose files are those that they were when each was first looked at.
+
+    Attributes
+    ----------
+    path, place
+        The folder.
+    is_used
+        As for `HeldFile`.
+    """
+
+    descriptors: tuple[int, ...] = ()
+
+    def __init__(self, path: Path) -> None:
+        self.path = self.place = path
+        self.is_used = False
+        self._known: dict[str, _State] = {}
+        self._sums: dict[str, str] = {}
+        self._is_recorded = False
+
+    @contextmanager
+    def open(self, file: Path) -> Iterator[io.BufferedReader]:
+        """Open one of its files.
+
+        Raises
+        ------
+        ChangedError
+            If it is not what it was, or is changed before it is closed.
+        """
+        key = os.fspath(file)
+        try:
+            descriptor = _opened(file)
+        except FileNotFoundError as error:
+            if key in self._known:  # the folder, or the file, is being replaced just now
+                raise changed(file) from error
+            raise
+        with os.fdopen(descriptor, "rb") as opened:
+            self._require(key, _settled(opened.fileno(), file, self._known.get(key)))
+            try:
+                yield opened
+            finally:
+                # Libraries close what they are given, and then its name says what it is.
+                now = file.stat() if opened.closed else os.fstat(opened.fileno())
+                self._require(key, _State.of(now))
+
+    def record(self) -> None:
+        """Note what all of its files are now, once, before they are looked at."""
+        if self._is_recorded:
+            return
+        self._is_recorded = True
+        for file in _files(self.path):
+            with suppress(OSError):  # which whoever reads it is told of
+                self._require(file, _settled(None, Path(file), self._known.get(file)))
+
+    def require_recorded(self, file: Path) -> None:
+        """Refuse a file that is not what it was when all were recorded, or was not there.
+
+        Raises
+        ------
+        ChangedError
+            If so.
+        """
+        key = os.fspath(file)
+        try:
+            now = _State.of(file.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            now = None
+        except OSError:  # of which whoever reads it is told
+            return
+        was = self._known.get(key)
+        is_file = now is not None and file.is_file()
+        if (was is None) == is_file or (was and now and not now.is_same(was)):
+            raise changed(file)
+
+    def _require(self, key: str, now: _State) -> None:
+        if not now.is_same(self._known.setdefault(key, now)):
+            raise changed(Path(key))
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of its files' names and sums, in hexadecimal.
+
+        Raises
+        ------
+        ChangedError
+            If one of those that were read is not what it was.
+        """
+        whole, seen = hashlib.sha256(), set()
+        start = len(os.fspath(self.path)) + 1
+        for name in sorted(_files(self.path), key=lambda name: Path(name).parts):
+            seen.add(name)
+            whole.update(f"{name[start:]} {self._sum(name)}\n".encode("utf-8", "surrogateescape"))
+        for name in self._known:
+            if name not in seen:
+                raise changed(Path(name))
+        return whole.hexdigest()
+
+    def _sum(self, name: str) -> str:
+        try:
+            with self.open(Path(name)) as opened:
+                if name not in self._sums:
+                    self._sums[name] = hashlib.file_digest(opened, "sha256").hexdigest()
+        except PermissionError:
+            return "unreadable"
+        except OSError as error:
+            raise UserError(f"{name!r} cannot be read: {error.strerror or error}") from error
+        return self._sums[name]
+
+    def require_unchanged(self) -> None:
+        """Do nothing: each file is held against what it was when it is opened."""
+
+    def end(self) -> None:
+        """Do nothing: there is no copy."""
+
+    def __deepcopy__(self, _: object) -> HeldFolder:
+        return self
+
+
+Held = HeldFile | HeldFolder
+
+_holding: ContextVar[Mapping[Path, Held]] = ContextVar("holding", default={})  # noqa: B039
+
+
+@contextmanager
+def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
+    """Hold a file or folder while a plugin reads it: `held` gives it to the plugin.
+
+    One that is held already stays what it is.
+
+    Parameters
+    ----------
+    is_copied
+        Whether a file is read from a copy, which is deleted at the end.
+    """
+    known = _holding.get().get(path)
+    if known is not None:
+        yield known
+        return
+    one: Held = HeldFolder(path) if path.is_dir() else HeldFile(path, is_copied=is_copied)
+    before = _holding.set({**_holding.get(), path: one})
+    try:
+        yield one
+    finally:
+        _holding.reset(before)
+        one.end()
+
+
+def held(path: Path) -> Held:
+    """Return the file or folder that is being read, held open; to be read by its `place` and `open`.
+
+    Parameters
+    ----------
+    path
+        What the reader or loader was called with.
+
+    Raises
+    ------
+    UserError
+        If there is no regular file and no folder, or it may not be read.
+    """
+    one = held_anyway(path)
+    one.is_used = True
+    return one
+
+
+def held_anyway(path: Path) -> Held:
+    """Return what `held` does, for whoever looks at it and does not read it."""
+    one = _holding.get().get(path)
+    if one is None:
+        one = HeldFolder(path) if path.is_dir() else HeldFile(path)
+    return one
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, or of a folder's files with their names, in hexadecimal.
+
+    Raises
+    ------
+    UserError
+        If there is none, it may not be read, or it is changed meanwhile.
+    """
+    return held_anyway(path).sha256()
+
+
+def changed(path: Path) -> ChangedError:
+    """Return the error of a file that is not what it was."""
+    return ChangedError(
+        f"{str(path)!r} was changed or replaced while it was being read, so there is no result that is "
+        "of one file; try again once nothing writes to it"
+    )
+
+
+def _opened(path: Path) -> int:
+    """A descriptor; of a pipe as well, without waiting for whoever writes to it."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+
+
+def _settled(descriptor: int | None, path: Path, known: _State | None = None) -> _State:
+    """The state of a file, once another change would get another time.
+
+    Parameters
+    ----------
+    descriptor
+        The file, where it is open.
+    known
+        What the state was, if it was asked for before.
+
+    Raises
+    ------
+    UserError
+        If it is no regular file.
+    """
+
+    def state() -> os.stat_result:
+        return path.stat() if descriptor is None else os.fstat(descriptor)
+
+    found = state()
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{str(path)!r} is no regular file any more")
+    last = max(found.st_mtime_ns, found.st_ctime_ns)
+    tick = _COARSE_TICK if found.st_ctime_ns % 10**9 == 0 else _TICK
+    left = tick - abs(time.time_ns() - last)
+    if left <= 0 or known is not None:
+        return _State.of(found)
+    time.sleep(left / 1e9)
+    return _State.of(state())
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """All files in a folder, also those of folders of classes that are links."""
+    folders = [(os.fspath(folder), True)]
+    while folders:
+        within, follows = folders.pop()
+        try:
+            entries = list(os.scandir(within))
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                is_folder = entry.is_dir(follow_symlinks=follows)
+                is_file = not is_folder and entry.is_file()
+            except OSError:  # of links that lead to each other
+                continue
+            if is_folder:
+                folders.append((entry.path, False))
+            elif is_file:
+                yield entry.path

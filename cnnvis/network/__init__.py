@@ -1,0 +1,1 @@
+"""The Keras side: a network as a graph, its gradients, targets, positions, and how it is computed."""

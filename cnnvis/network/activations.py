@@ -1,0 +1,248 @@
+"""Rectifiers, wherever they stand in a network, and how backpropagation modifiers change them.
+
+A rectifier lets what is above its threshold through and holds the rest back: ReLU and its
+descendants, leaky, learned, bounded or smooth. For a rectifier y = f(x) with threshold t (0 nearly
+always) and the gradient g of its output, a modifier passes back
+
+==========  =========================================================================
+guided      f'(x) g where x > t and g > 0, so g for ReLU, LeakyReLU, PReLU and ELU
+rectified   g where g > 0, whatever x is
+==========  =========================================================================
+
+which for ReLU are the definitions of the papers (see `cnnvis.Backprop`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.network.backend import tensorflow
+from cnnvis.network.graph import Call
+
+_FUNCTIONS = {
+    "celu": "CELU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "hard_silu": "hard SiLU",
+    "hard_swish": "hard SiLU",
+    "leaky_relu": "LeakyReLU",
+    "mish": "Mish",
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "selu": "SELU",
+    "silu": "SiLU",
+    "softplus": "softplus",
+    "sparse_plus": "sparse plus",
+    "squareplus": "squareplus",
+    "swish": "SiLU",
+    "threshold": "thresholded ReLU",
+}
+"""Activation functions that are rectifiers, and what people call them."""
+
+_LAYERS = {
+    "ELU": "ELU",
+    "LeakyReLU": "LeakyReLU",
+    "PReLU": "PReLU",
+    "ReLU": "ReLU",
+    "ThresholdedReLU": "thresholded ReLU",
+}
+"""Layers that are nothing but a rectifier."""
+
+_OPERATIONS = {name.replace("_", ""): kind for name, kind in _FUNCTIONS.items()}
+"""The same as operations: the class of ``keras.ops.leaky_relu`` is called LeakyRelu."""
+
+_OTHERS = {
+    *("linear", "sigmoid", "softmax", "softmax_v2", "tanh", "exponential", "softsign", "glu"),
+    *("hard_sigmoid", "hard_tanh", "log_sigmoid", "log_softmax", "sparse_sigmoid", "sparsemax"),
+    *("soft_shrink", "hard_shrink", "tanh_shrink", "hard_sigmoid_v2", "hard_sigmoid_of_keras_2"),
+}
+"""Activation functions that are known to be none."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a backpropagation modifier passes the gradient g of a rectifier f of x.
+
+    Attributes
+    ----------
+    said
+        What passes, in words.
+    back
+        Gives the answer of a rectifier, of x and of its threshold, whose gradient passes so.
+    of_relu
+        The same for the answer of a ReLU, where that is all that is needed.
+    """
+
+    said: str
+    back: Callable[[Callable[[Any], Any], Any, float], Any]
+    of_relu: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """One rectifier in a network.
+
+    Attributes
+    ----------
+    layer
+        The layer or operation that holds it.
+    attribute
+        What is to be replaced there: ``activation``, or ``call`` where the layer is nothing else.
+    kind
+        What people call it: ``LeakyReLU``.
+    inline_relu
+        Whether it is an activation given by the name relu, all that keras-vis knows.
+    """
+
+    layer: Any
+    attribute: str
+    kind: str
+    inline_relu: bool = False
+
+    def modified(self, rule: Rule) -> Callable[..., Any]:
+        """The same function forwards, and backwards the modifier's rule."""
+        rectifier = getattr(self.layer, self.attribute)
+        threshold = _threshold(self.layer if self.attribute == "call" else rectifier)
+        if self.inline_relu and rule.of_relu is not None:
+            of_relu = rule.of_relu
+            return lambda x, *_, **__: of_relu(rectifier(x))
+        return lambda x, *_, **__: rule.back(rectifier, x, threshold)
+
+
+def rectifiers(call: Call) -> Iterator[Rectifier]:
+    """Every rectifier in a call's layer, those of layers that it holds included."""
+    for layer in call.layers():
+        own = _LAYERS.get(type(layer).__name__) or next(
+            (_LAYERS[kind.__name__] for kind in type(layer).__mro__ if kind.__name__ in _LAYERS),
+            None,
+        )
+        own = own or _operation_kind(layer)
+        if own is not None:
+            yield Rectifier(layer, "call", own)
+        elif (kind := activation_kind(_activation(layer))) is not None:
+            inline = getattr(layer.activation, "__name__", "") == "relu"
+            yield Rectifier(layer, "activation", kind, inline)
+
+
+def unknown_activation(call: Call) -> str | None:
+    """The name of an activation that nobody here knows, and that might be a rectifier."""
+    for layer in call.layers():
+        activation = _activation(layer)
+        if activation is not None and activation_kind(activation) is None:
+            name = activation_name(activation)
+            if name not in _OTHERS and name not in ("Softmax", "Activation"):
+                return name
+    return None
+
+
+def activation_kind(activation: Any) -> str | None:
+    """What people call this activation if it is a rectifier: a function, or a layer used as one."""
+    if activation is None:
+        return None
+    named = _FUNCTIONS.get(getattr(activation, "__name__", ""))
+    return named or _LAYERS.get(type(activation).__name__)
+
+
+def activation_name(activation: Any) -> str:
+    """The name of an activation function, or of the layer used as one; empty for none."""
+    if activation is None:
+        return ""
+    return str(getattr(activation, "__name__", "") or type(activation).__name__)
+
+
+def counted(kinds: Sequence[str]) -> str:
+    """Kinds of rectifiers in words: ``3 ReLU and 1 PReLU``."""
+    parts = [f"{count} {kind}" for kind, count in Counter(kinds).items()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _activation(layer: Any) -> Any:
+    # A property stands for what another layer holds, such as the cell of a recurrent one.
+    return vars(layer).get("activation")
+
+
+def _operation_kind(layer: Any) -> str | None:
+    """The kind of an operation of Keras or of TensorFlow that is a rectifier."""
+    module = type(layer).__module__
+    if ".ops." in module:
+        return _OPERATIONS.get(type(layer).__name__.lower())
+    if type(layer).__name__ == "TFOpLambda":
+        package, _, function = str(getattr(layer, "symbol", "")).rpartition(".")
+        return _FUNCTIONS.get(function) if package in ("nn", "keras.activations") else None
+    return None
+
+
+def _threshold(holder: Any) -> float:
+    """From where on a rectifier lets its input through."""
+    for name in ("threshold", "theta"):
+        value = getattr(holder, name, None)
+        if isinstance(value, int | float | np.number | np.ndarray):
+            return float(value)
+    return 0.0
+
+
+def _guided(rectifier: Callable[[Any], Any], x: Any, threshold: float) -> Any:
+    tf = tensorflow()
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def only_on(x: Any) -> Any:
+        return tf.identity(x), lambda g: tf.where(x > threshold, g, tf.zeros_like(g))
+
+    # The rectifier's own derivative stands between the two.
+    return _only_positive(rectifier(only_on(x)))
+
+
+def _only_positive(y: Any) -> Any:
+    tf = tensorflow()
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def only_positive(y: Any) -> Any:
+        return tf.identity(y), tf.nn.relu
+
+    return only_positive(y)
+
+
+def _rectified(rectifier: Callable[[Any], Any], x: Any, threshold: float) -> Any:
+    tf = tensorflow()
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def past(x: Any, y: Any) -> Any:
+        return tf.identity(y), lambda g: (tf.nn.relu(g), None)
+
+    return past(x, tf.stop_gradient(rectifier(x)))
+
+
+_RECTIFIED = Rule("g passes where g > 0, whatever x is", _rectified)
+RULES: Mapping[str, Rule] = {
+    "guided": Rule(
+        "f'(x) g passes where x > 0 and g > 0, which is g alone for ReLU and leaky kinds",
+        _guided,
+        of_relu=_only_positive,  # a ReLU passes nothing back below zero as it is
+    ),
+    "rectified": _RECTIFIED,
+    "deconv": _RECTIFIED,
+    "relu": _RECTIFIED,
+}
+"""The rules of backpropagation modifiers, by name."""
+
+
+def rule_of(backprop: str) -> Rule:
+    """Return the rule of a modifier.
+
+    Raises
+    ------
+    UserError
+        If there is no modifier of that name.
+    """
+    if backprop not in RULES:
+        raise UserError(
+            f"there is no backpropagation modifier {shown(backprop)}."
+            f"{nearest(str(backprop), RULES)} There are: none, {', '.join(RULES)}."
+        )
+    return RULES[backprop]

@@ -1,0 +1,110 @@
+"""The one place where TensorFlow and Keras are imported, quietly."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cnnvis import host
+from cnnvis.errors import UserError
+
+
+def tensorflow() -> Any:
+    """TensorFlow, imported without the lines that it writes to stderr while it starts."""
+    return _imported("tensorflow")
+
+
+def keras() -> Any:
+    """Keras on TensorFlow.
+
+    Raises
+    ------
+    UserError
+        If this process already runs Keras on another backend.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    tensorflow()
+    module: Any = _imported("keras")
+    if module.backend.backend() != "tensorflow":
+        raise UserError(
+            f"Keras runs on {module.backend.backend()} in this process, and cnnvis needs "
+            "TensorFlow: set KERAS_BACKEND=tensorflow before keras is imported"
+        )
+    return module
+
+
+def _imported(name: str) -> ModuleType:
+    if name not in sys.modules:
+        _require_room()
+        _require_numbers()
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        # TensorFlow looks at the processors of the machine, and not at what a container may use.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(host.processors()))
+        with _stderr_closed():
+            module: Any = importlib.import_module(name)
+            if name == "tensorflow":
+                module.zeros(())  # the devices are looked for now, and missing ones complained of
+    return importlib.import_module(name)  # waits where another thread is not done importing it
+
+
+_ADDRESSES = 2.5 * 2**30  # Bytes that TensorFlow's libraries and threads map at least.
+_NUMBERS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+def _require_room() -> None:
+    """Refuse a limit under which TensorFlow would end the process where no error can be raised."""
+    if "tensorflow" in sys.modules:
+        return
+    if not host.can_start_threads():
+        raise UserError(
+            "TensorFlow cannot start its threads: ulimit -u, or the container, allows too few "
+            "processes and threads"
+        )
+    allowed = host.address_space()
+    if allowed is not None and allowed < _ADDRESSES:
+        raise UserError(
+            f"ulimit -v allows this process {allowed / 2**30:.1f} GiB of addresses, and TensorFlow "
+            f"alone needs more than {_ADDRESSES / 2**30}; allow more, or limit the memory by a "
+            "container"
+        )
+
+
+def _require_numbers() -> None:
+    """Refuse variables that say how many threads to take and are no numbers."""
+    for variable in _NUMBERS:
+        text = os.environ.get(variable, "1")
+        if not text.strip().isdecimal():
+            raise UserError(
+                f"the variable {variable} of the environment is {text!r}, and TensorFlow takes a "
+                f"whole number of threads: unset it, or set {variable}=1"
+            )
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Nothing written to stderr is seen, C++ code's lines included: no flag of TensorFlow's helps.
+
+    Who wants to write there meanwhile, such as a progress bar, needs a copy of the descriptor.
+    """
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # pytest, notebooks: no real file behind it
+        yield
+        return
+    sys.stderr.flush()
+    real = os.dup(descriptor)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(real, descriptor)
+        os.close(real)

@@ -1,0 +1,546 @@
+"""How networks are computed: compiled which way, in batches of what size, on how many threads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnvis import host
+from cnnvis.data.samples import Array
+from cnnvis.errors import UserError
+from cnnvis.files.reading import read_text, write_whole
+from cnnvis.network.backend import tensorflow
+from cnnvis.reporting import progress
+
+log = logging.getLogger("cnnvis")
+
+Compile = Literal["auto", "graph", "xla", "eager"]
+"""How a network is compiled: as TensorFlow's graph, by XLA, or anew for each batch (eager), so that
+the layers' own Python code runs each time. For auto the graph; or XLA, where a job is long enough to
+repay trying, if it is faster and its answers are the same."""
+
+BATCH = 32
+"""How many inputs are computed at a time at most, but for small networks."""
+
+FIRST = 2**30
+"""How many bytes a batch may take, by an estimate, before larger ones are known to be faster."""
+
+LARGEST, LIGHT = 256, 2**28
+"""How many at most, of a network so small that all of them take no more bytes than this."""
+
+TIMED = 2
+"""How many batches of one size are timed before another size is tried."""
+
+GAIN = 0.1
+"""The share of the time that a batch twice as large is expected to save: trying takes time, too."""
+
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""The variables of the environment by which TensorFlow is told, before it starts."""
+
+TELLING = 2**28
+"""How many bytes a batch must add to what the process held before, for its use to be measured by:
+tracing takes some, too."""
+
+CLEARLY = 0.95
+"""XLA must take at most this share of the graph's time to be preferred."""
+
+ALIKE = 1e-5
+"""How far XLA's answers may be off the graph's, as a share of the largest, for auto to take them. In
+deep networks with many ReLUs they are not so near: where a unit is all but zero, another order of
+additions turns it on or off, and gradients jump."""
+
+SAVING, COMPILING = 0.4, 0.2
+"""What is expected of XLA where it was not measured: the share of the graph's time that it saves, and
+the seconds a layer that it takes to compile."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    compile: Compile = "auto"
+    batch_size: int | None = None
+    mixed_precision: bool = False
+    is_settled: bool = False
+
+
+_settings: ContextVar[_Settings | None] = ContextVar("computing", default=None)
+
+
+def _now() -> _Settings:
+    return _settings.get() or _Settings()
+
+
+def computing_now() -> dict[str, Any]:
+    """The arguments of `computing_as` by which another process computes as this one does here."""
+    return asdict(_now())
+
+
+@contextmanager
+def computing_as(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Have networks computed as `computing_now` said in another process."""
+    token = _settings.set(_Settings(**settings))
+    if is_mixed():
+        _set_mixed(on=True)
+    try:
+        yield
+    finally:
+        if is_mixed():
+            _set_mixed(on=False)
+        _settings.reset(token)
+
+
+@contextmanager
+def computing(
+    *,
+    compile: Compile = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+    mixed_precision: bool = False,
+) -> Iterator[None]:
+    """Have networks computed in a certain way inside the block.
+
+    Parameters
+    ----------
+    compile
+        ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
+    batch_size
+        How many inputs are computed at a time. By default 32, up to 256 of a small network, and
+        fewer where memory is short.
+    threads
+        How many threads TensorFlow computes with; it must not have started yet. By default as many
+        as there are processors that this process may use.
+    mixed_precision
+        Have TensorFlow multiply in half precision where processor or GPU can: up to twice as fast,
+        and the maps are off by several per cent of their largest value.
+
+    Raises
+    ------
+    UserError
+        If a number is below one, or TensorFlow has started with other threads.
+    """
+    for what, number in (("batch_size", batch_size), ("threads", threads)):
+        if number is not None and number < 1:
+            raise UserError(f"{what} is {number}, and must be at least 1")
+    if threads is not None:
+        if "tensorflow" in sys.modules and os.environ.get(THREADS[0]) != str(threads):
+            raise UserError(
+                "TensorFlow has started, and takes no other number of threads any more: say "
+                "threads in the first call"
+            )
+        for name in THREADS:
+            os.environ[name] = str(threads)
+    with computing_as(
+        {"compile": compile, "batch_size": batch_size, "mixed_precision": mixed_precision}
+    ):
+        yield
+
+
+def _set_mixed(*, on: bool) -> None:
+    """Tell TensorFlow, for which this is a setting of the whole process."""
+    ways = ("auto_mixed_precision", "auto_mixed_precision_onednn_bfloat16")  # of GPUs, of others
+    tensorflow().config.optimizer.set_experimental_options(dict.fromkeys(ways, on))
+
+
+def is_mixed() -> bool:
+    """Whether networks are computed in mixed precision."""
+    return _now().mixed_precision
+
+
+@contextmanager
+def settled(compile: Compile, batch_size: int) -> Iterator[None]:
+    """Have networks computed in one and the same way inside the block, in full batches.
+
+    So the same images, taken together, have the same maps to the last digit, whatever was computed
+    before them and whatever memory and time there are.
+    """
+    token = _settings.set(replace(_now(), compile=compile, batch_size=batch_size, is_settled=True))
+    try:
+        yield
+    finally:
+        _settings.reset(token)
+
+
+def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Compile, int]:
+    """The way that is settled on where somebody needs one: what was asked for, or else the graph.
+
+    Parameters
+    ----------
+    each
+        How many bytes the network needs for one sample, about.
+    before
+        The way that was settled on before.
+    """
+    now = _now()
+    compile: Compile = now.compile
+    if compile == "auto":
+        compile = "graph" if before is None else before["compile"]
+    if now.batch_size is not None:
+        return compile, now.batch_size
+    return compile, _fitting(each) if before is None else before["batch_size"]
+
+
+def _fitting(each: int, measured: int = 0) -> int:
+    """How many samples of so many bytes go into a batch at first, by what they need.
+
+    Of a small network many at a time, since each batch has a price of its own; of a large one few,
+    since a processor computes no faster with more of them, and a GPU does. Powers of two: they fill
+    up other numbers of images, and do not change, and have to be traced anew, whenever there is a
+    little more or less memory.
+    """
+    first = BATCH if _has_gpu() else min(BATCH, _power(FIRST // each))
+    wanted = max(first, min(LARGEST, _power(LIGHT // each)))
+    return min(wanted, _most(each, measured))
+
+
+def _most(each: int, measured: int = 0) -> int:
+    """How many samples of so many bytes there is memory for."""
+    return _power(host.available_memory() // 2 // (measured or each))
+
+
+def _require_room(size: int, each: int) -> None:
+    """Refuse a batch that somebody asked for and that does not fit into memory by far.
+
+    Raises
+    ------
+    UserError
+        With the size of one that does.
+    """
+    there = host.available_memory()
+    # Of the values and their gradients that are counted, a third is kept at a time at least.
+    if size > 1 and size * each // 3 > there and not _has_gpu():
+        raise UserError(
+            f"a batch of {size} takes about {size * each / 3 / 2**30:.1f} GB of memory, and "
+            f"{there / 2**30:.1f} GB are free: --batch-size {_most(each)} fits, and so would {size} "
+            "on a machine with more memory"
+        )
+
+
+def _has_gpu() -> bool:
+    return bool(tensorflow().config.list_physical_devices("GPU"))
+
+
+def at_once(each: int) -> int:
+    """How many samples of so many bytes to compute at a time: what was asked for, or what fits."""
+    return _now().batch_size or _fitting(each)
+
+
+def _power(number: int) -> int:
+    """The largest power of two that is not above a number; at least 1."""
+    return 1 << (max(int(number), 1).bit_length() - 1)
+
+
+def batch_size(default: int = BATCH) -> int:
+    """How many images are taken at a time: what was asked for, or else the default."""
+    return _now().batch_size or default
+
+
+@dataclass
+class Compiled:
+    """A function of tensors, applied to arrays batch by batch, in the way that is the fastest.
+
+    Parameters
+    ----------
+    function
+        Of batches, (n, ...) each, gives tensors, (n, ...) each.
+    layers
+        How many layers it goes through, which compiling takes the longer for.
+    footprint
+        Says of the arrays how many bytes it needs for one of their samples, about.
+    identity
+        Says what it computes, the same in every process; nothing if that is not known.
+    each
+        How many samples it makes of each that it is given.
+    fixed
+        How many samples it makes at a time; None for any number.
+    """
+
+    function: Callable[..., Any]
+    layers: int = 1
+    footprint: Callable[[Sequence[Array]], int] = lambda arrays: 0
+    identity: Callable[[], str] = str
+    each: int = 1
+    fixed: int | None = None
+    _functions: dict[tuple[str, bool], Any] = field(default_factory=dict)
+    _traced: set[tuple[str, int]] = field(default_factory=set)
+    _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
+    _promise: tuple[float, float] | None = None  # what XLA saves, as a share, and what it costs
+    _cost: float = 0.0  # what it did cost
+    _spent: float = 0.0
+    _settled: str | None = None
+    _measured: int = 0  # bytes that one of what it is given takes, where that was seen
+    _times: dict[int, list[float]] = field(default_factory=dict)  # seconds a sample, by batch size
+    _traces: dict[int, float] = field(default_factory=dict)  # seconds that a first batch took
+    _best: int | None = None  # the size that was found to be the fastest
+
+    def __call__(self, *arrays: Array, shared: Sequence[Array] = ()) -> list[Array]:
+        """The function's answers for all samples, (n, ...) each.
+
+        Parameters
+        ----------
+        arrays
+            Its arguments that have an entry for each sample, (n, ...).
+        shared
+            Further arguments, which are the same for all samples.
+
+        Raises
+        ------
+        UserError
+            If there are no samples, or no memory for even one.
+        """
+        count = len(arrays[0])
+        if count == 0:
+            raise UserError("there are no inputs to compute anything of")
+        size, start = self._size(arrays), 0
+        always = [tensorflow().convert_to_tensor(one) for one in shared]
+        answers: list[Array] = []
+        with progress("computing", count) as advance:
+            while start < count:
+                part = [array[start : start + size] for array in arrays]
+                kept = len(part[0])
+                try:
+                    found = self._batch(part, always, size, count - start)
+                except (MemoryError, tensorflow().errors.ResourceExhaustedError) as error:
+                    if size == 1:
+                        raise UserError(
+                            "there is not enough memory to compute even one input"
+                        ) from error
+                    if _now().is_settled:
+                        raise UserError(
+                            f"there is not enough memory for the batches of {size} that this run "
+                            "was begun with: go on with --resume where there is more, or begin "
+                            f"anew with --batch-size {(size + 1) // 2}"
+                        ) from error
+                    size = (size + 1) // 2
+                    log.info("a batch did not fit into memory; going on with %d at a time", size)
+                    continue
+                if kept == count == size:
+                    advance(kept)
+                    return found  # all in one: there is nothing to put together
+                if not answers:
+                    answers = [np.empty((count, *one.shape[1:]), one.dtype) for one in found]
+                for answer, one in zip(answers, found, strict=True):
+                    answer[start : start + kept] = one[:kept]
+                start += kept
+                advance(kept)
+                size = self._next_size(size, count - start, self.footprint(arrays))
+        return answers
+
+    def _size(self, arrays: Sequence[Array]) -> int:
+        """How many samples go into a batch."""
+        if self.fixed is not None:
+            return max(self.fixed // self.each, 1)
+        count, asked = len(arrays[0]), _now().batch_size
+        size = asked or BATCH
+        bytes_each = self.footprint(arrays)
+        if asked is not None and not self._measured:
+            _require_room(min(asked, count) * self.each, bytes_each)
+        if asked is None and bytes_each:
+            size = self._best or _fitting(bytes_each, self._measured)
+            size = min(size, _most(bytes_each, self._measured))
+        size = max(size // self.each, 1)
+        if _now().is_settled:
+            return size
+        if count >= size:
+            if self.each == 1 or size in [one for _, one in self._traced]:
+                return size
+            # Where a batch is a few of them, filling up the last would be a large part of it all.
+            return -(-count // -(-count // size))
+        # Filling up a batch that was traced already takes less than tracing another.
+        traced = [one for _, one in self._traced if count <= one <= min(2 * count, size)]
+        return min(traced, default=count)
+
+    def _next_size(self, size: int, remaining: int, bytes_each: int) -> int:
+        """How many samples the next batch takes: twice as many, while that measures faster."""
+        now = _now()
+        if now.batch_size or self.fixed or self.each > 1 or self._best or not bytes_each:
+            return size
+        times, before = self._times.get(size, ()), self._times.get(size // 2, ())
+        if len(times) < TIMED:
+            return size
+        if before and min(times) > CLEARLY * min(before):
+            self._best = size // 2
+            log.info("%d at a time are no faster than %d", size, self._best)
+            return self._best
+        if 2 * size > min(BATCH, _most(bytes_each, self._measured)):
+            self._best = size
+            return size
+        worth = GAIN * min(times) * (remaining - 2 * size * TIMED) > self._traces.get(
+            size, math.inf
+        )
+        # What XLA compiled, or is to compile, would have to be compiled anew.
+        return 2 * size if worth and all(way == "graph" for way, _ in self._traced) else size
+
+    def _batch(
+        self, part: list[Array], shared: list[Any], size: int, remaining: int
+    ) -> list[Array]:
+        """One batch's answers; how long it took is kept in mind."""
+        tensors = [*(_padded(array, size) for array in part), *shared]
+        way = self._way(size, remaining)
+        is_new = (way, size) not in self._traced
+        held, began = host.peak_memory(), time.perf_counter()
+        try:
+            found = self._run(way, tensors)
+        except Exception as error:
+            if way != "xla" or not is_new or _passes(error):
+                raise
+            if _now().compile == "xla":
+                raise UserError(
+                    f"XLA cannot compile this network ({_first_line(error)}); --compile graph can"
+                ) from error
+            log.info("XLA cannot compile this network: %s", _first_line(error))
+            self._settled = "graph"
+            return self._batch(part, shared, size, remaining)
+        took = time.perf_counter() - began
+        self._traced.add((way, size))
+        added = host.peak_memory() - held
+        if added > TELLING:
+            self._measured = added // (size * self.each)
+        if is_new:
+            self._traces.setdefault(size, took)
+        else:
+            self._times.setdefault(size, []).append(took / size)
+            self._spent += took
+            self._pace[way] = min(took / size, self._pace.get(way, math.inf))
+        if is_new and way == "xla" and _now().compile == "auto":
+            self._cost = took
+            plain = self._run("graph", tensors)
+            if not all(map(_alike, found, plain)):
+                log.info("XLA is not exact enough for this network")
+                self._settled = "graph"
+                _remember(self.identity(), 1.0, 1.0, took)  # saves nothing, so is not tried again
+                return plain
+        return found
+
+    def _run(self, way: str, tensors: list[Any]) -> list[Array]:
+        if way == "eager":
+            # A graph for this batch alone: eager execution also computes the gradients by weights,
+            # which nobody asked for, and one of them makes TensorFlow 2.21 abort.
+            once = tensorflow().function(self.function, autograph=False)
+            answers = once.get_concrete_function(*tensors)(*tensors)
+        else:
+            key = way, is_mixed()
+            if key not in self._functions:
+                self._functions[key] = tensorflow().function(
+                    self.function, autograph=False, jit_compile=way == "xla"
+                )
+            # A concrete function, since TensorFlow warns of every new tf.function that is traced.
+            answers = self._functions[key].get_concrete_function(*tensors)(*tensors)
+        return [_plain(answer.numpy()) for answer in answers]
+
+    def _way(self, size: int, remaining: int) -> str:
+        """Which way the next batch is computed, with so many samples to come.
+
+        The graph, until the time that XLA might save is worth the time that it takes to compile.
+        """
+        asked = _now().compile
+        if asked != "auto":
+            return asked
+        if is_mixed():
+            return "graph"  # whose optimizer it is that TensorFlow does it with
+        if self._settled:
+            return self._settled
+        graph, xla = self._pace.get("graph"), self._pace.get("xla")
+        if graph is None:
+            return "graph"
+        if xla is not None:
+            self._settled = "xla" if xla < CLEARLY * graph else "graph"
+            log.info(
+                "graph %.4g s a sample, XLA %.4g s: going on with %s", graph, xla, self._settled
+            )
+            _remember(self.identity(), graph, xla, self._cost)
+            return self._settled
+        if ("xla", size) in self._traced:
+            return "xla"  # compiled, and not yet timed
+        if self._promise is None:
+            self._promise = _remembered(self.identity()) or (SAVING, COMPILING * self.layers)
+        saving, cost = self._promise
+        if saving <= 1 - CLEARLY:
+            self._settled = "graph"
+            return "graph"
+        # As when to buy what one might go on renting: once as much has been spent, or will be.
+        return "xla" if saving * (self._spent + graph * remaining) > cost else "graph"
+
+
+def _alike(one: Array, other: Array) -> bool:
+    size = np.abs(other).max(initial=0.0)
+    return bool(np.abs(one - other).max(initial=0.0) <= ALIKE * size)
+
+
+def _padded(batch: Array, size: int) -> Any:
+    """A batch as a tensor, filled up with its last sample to the size of the others."""
+    missing = size - len(batch)
+    if missing:
+        batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+    return tensorflow().convert_to_tensor(batch)
+
+
+def _plain(answer: Array) -> Array:
+    """An answer in a type that SciPy and others know, as those of half precision are not."""
+    if answer.dtype.kind in "cOSU":
+        raise UserError(
+            f"the network answers with values of the type {answer.dtype}, and only real numbers can "
+            "be shown"
+        )
+    return answer if answer.dtype == np.float64 else answer.astype(np.float32, copy=False)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error says nothing of the way in which it was computed."""
+    return isinstance(error, MemoryError | UserError | tensorflow().errors.ResourceExhaustedError)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+# What was measured, from one process to the next.
+
+LONGEST = 2**20
+"""How many bytes of what was measured are read; it begins anew where there are more."""
+
+
+def _memory_file() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cnnvis") / "compiling.json"
+
+
+def _key(identity: str) -> str:
+    return f"{identity} {host.name()} TensorFlow {tensorflow().__version__}"
+
+
+def _remembered(identity: str) -> tuple[float, float] | None:
+    """(which share of the graph's time XLA saves, what compiling costs in seconds), if known."""
+    if not identity:
+        return None
+    try:
+        kept = json.loads(read_text(_memory_file(), LONGEST))[_key(identity)]
+        graph, xla, cost = (float(kept[name]) for name in ("graph", "xla", "cost"))
+        return 1 - xla / graph, cost
+    except (UserError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
+        return None  # a memory that cannot be read is none
+
+
+def _remember(identity: str, graph: float, xla: float, cost: float) -> None:
+    if not identity:
+        return
+    path = _memory_file()
+    with suppress(UserError):  # whoever has no place for it measures again
+        try:
+            known = json.loads(read_text(path, LONGEST))
+        except (UserError, ValueError, RecursionError):
+            known = {}
+        known = known if isinstance(known, dict) else {}
+        known[_key(identity)] = {"graph": graph, "xla": xla, "cost": cost}
+        write_whole(path, json.dumps(known, indent=1).encode())

@@ -1,0 +1,573 @@
+"""The gradient engine: scores of a network and what they depend on, compiled and in batches.
+
+Every gradient technique comes down to one pass: run the network up to its target, take a weighted
+sum of the target's outputs, and differentiate it by the inputs or by the activations of a layer in
+between. Backpropagation modifiers change how that gradient passes a rectifier.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cnnvis.data.samples import Array
+from cnnvis.errors import UserError, complaint
+from cnnvis.network.backend import tensorflow
+from cnnvis.network.compilation import Compiled
+from cnnvis.network.graph import Call, Graph, Slot
+
+SHARES = {"softmax", "softmaxv2", "logsoftmax", "sparsemax"}
+"""Activations that divide one among the units of a layer, which are classes then."""
+
+SQUASHING = SHARES | {
+    *("sigmoid", "hardsigmoid", "hardsigmoidofkeras2", "sparsesigmoid", "logsigmoid")
+}
+"""Activations that are made linear on a target: saturated, they would hide what it depends on."""
+
+swapping = threading.RLock()
+"""Held while layers have replacements, and by whoever looks at what they are without them."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A layer's activation, its whole call or its name, to be replaced while a network is traced."""
+
+    layer: Any
+    attribute: str
+    replacement: Callable[..., Any] | str
+
+
+@contextmanager
+def swapped(swaps: Iterable[Swap]) -> Iterator[None]:
+    """The layers with their replacements, and afterwards just as they were.
+
+    Layers look these up at every call, so this takes effect at once and leaves nothing behind in
+    the network: what is traced inside keeps it, what runs later does not see it.
+    """
+    with swapping:
+        undo: list[Callable[[], None]] = []
+        try:
+            for swap in swaps:
+                undo.append(_put(swap))  # noqa: PERF401 (each must be undone if a later one fails)
+            yield
+        finally:
+            for put_back in reversed(undo):
+                put_back()
+
+
+def _put(swap: Swap) -> Callable[[], None]:
+    layer, name = swap.layer, swap.attribute
+    # `call` is the class's; shadow it on the instance, past Keras's tracking of attributes.
+    was_own = name in vars(layer)
+    before = vars(layer).get(name)
+    object.__setattr__(layer, name, swap.replacement)
+
+    def put_back() -> None:
+        if was_own:
+            object.__setattr__(layer, name, before)
+        else:
+            object.__delattr__(layer, name)
+
+    return put_back
+
+
+@dataclass(frozen=True)
+class Squashing:
+    """The softmax or sigmoid that a target ends in.
+
+    Attributes
+    ----------
+    call
+        The call that computes it: the target, or one before layers that do nothing to its answer.
+    swap
+        What leaves it out.
+    name
+        The function's name, in small letters: ``softmax``, ``logsoftmax``, ``sigmoid``, ...
+    function
+        The function.
+    passed
+        Calls behind it that leave its answers as they are, but not all numbers, such as a clip to
+        what lies between 0 and 1: they are left out with it.
+    """
+
+    call: Call
+    swap: Swap
+    name: str
+    function: Callable[[Any], Any]
+    passed: tuple[Call, ...] = ()
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it divides one among the units, which are classes then."""
+        return self.name in SHARES
+
+    @property
+    def swaps(self) -> Iterator[tuple[Call, Swap]]:
+        """What leaves it out, and what is left out with it, each with its call."""
+        yield self.call, self.swap
+        for call in self.passed:
+            yield call, _left_out(call.layer)
+
+    def probabilities(self, units: Any) -> Any:
+        """The probabilities that units (n, k) stand for, a tensor."""
+        answers = self.function(units)
+        return tensorflow().exp(answers) if self.name.startswith("log") else answers
+
+
+def squashing_of(graph: Graph, target: Call) -> Squashing | None:
+    """Find the softmax or sigmoid that a target ends in; None if it ends in none.
+
+    Layers between the two are looked through if they do nothing outside of training, or only give
+    the answer another shape: Dropout, Activation("linear"), Flatten; and if they do nothing to what
+    lies in the answer's range, such as a clip.
+    """
+    givers = {slot: call for call in graph.calls for slot in call.slots}
+    shapes = {one.slot: one.shape for one in graph.inputs}
+    for call in graph.calls:
+        shapes.update(zip(call.slots, call.shapes, strict=True))
+    behind: list[Call] = []
+    call = target
+    while (found := _own_squashing(call)) is None:
+        if len(call.inputs) != 1 or getattr(call.layer, "weights", None):
+            return None
+        if call.inputs[0] not in givers:
+            return None
+        behind.append(call)
+        call = givers[call.inputs[0]]
+    passed: list[Call] = []
+    for one in behind:
+        shape, batch = shapes[one.inputs[0]], graph.batch
+        if _hands_on(one, shape, ANY, batch):
+            if found.is_share and not _keeps_units(one, shape, batch):
+                return None
+        elif _hands_on(one, shape, _range_of(found.name), batch, in_place=True):
+            passed.append(one)
+        else:
+            return None
+    return replace(found, passed=tuple(passed))
+
+
+def is_answer(graph: Graph, call: Call) -> bool:
+    """Whether a call gives the network's answer, or what has its classes in the same order.
+
+    What is behind it has no weights, and of several units it leaves each as it is, or makes a single
+    number of all, as an argmax does.
+    """
+    behind = graph.reached(call.slots)
+    after = [one for one in graph.calls if one is not call and not behind.isdisjoint(one.slots)]
+    if any(getattr(one.layer, "weights", None) for one in after):
+        return False
+    shapes = {
+        slot: shape
+        for one in graph.calls
+        for slot, shape in zip(one.slots, one.shapes, strict=True)
+    }
+    single = ((), (1,))
+    return call.shapes[0] in single or all(
+        one.shapes[0] in single
+        or (
+            len(one.inputs) == 1
+            and _hands_on(
+                one, shapes[one.inputs[0]], _range_of("softmax"), graph.batch, in_place=True
+            )
+        )
+        for one in after
+    )
+
+
+def squashed_before(graph: Graph, target: Call) -> Call | None:
+    """Find a softmax or sigmoid that a target is made of without any weights; None if there is none."""
+    givers = {slot: call for call in graph.calls for slot in call.slots}
+    left, seen = [target], set[int]()
+    while left:
+        call = left.pop()
+        if "Softmax" in call.kinds or _own_squashing(call) is not None:
+            return call
+        if id(call) not in seen and not getattr(call.layer, "weights", None):
+            left += [givers[slot] for slot in call.inputs if slot in givers]
+        seen.add(id(call))
+    return None
+
+
+ANY = [
+    sign * whole * power for sign in (-1, 1) for whole in range(256) for power in (2**-8, 1, 2**6)
+]
+"""Numbers below and above zero, small and large, such as half precision holds exactly."""
+
+
+def _range_of(name: str) -> list[float]:
+    """Numbers such as that softmax or sigmoid gives, and half precision holds exactly."""
+    return [(-32 if name.startswith("log") else 1) * whole / 256 for whole in range(1, 256)]
+
+
+def _hands_on(
+    call: Call,
+    shape: Sequence[int | None],
+    numbers: Sequence[float],
+    batch: int | None,
+    *,
+    in_place: bool = False,
+) -> bool:
+    """Whether a call hands on the numbers that it is given, if perhaps in another shape.
+
+    Parameters
+    ----------
+    shape
+        Of one sample of what it is given.
+    numbers
+        The numbers: each of them is tried.
+    batch
+        How many samples it takes at a time; None for any number.
+    in_place
+        Each must stay in its place.
+    """
+    tf = tensorflow()
+    sizes = [3 if size is None else size for size in shape]
+    each = math.prod(sizes)
+    if each != math.prod(3 if size is None else size for size in call.shapes[0]):
+        return False
+    rows = -(-len(numbers) // max(each, 1))
+    rows = rows if batch is None else -(-rows // batch) * batch
+    # In no order that a layer could keep by chance.
+    mixed = np.random.default_rng(5).permutation(np.resize(numbers, rows * each))
+    given = mixed.reshape(rows, *sizes).astype(np.float32)
+    for start in range(0, rows, batch or rows):
+        part = tf.constant(given[start : start + (batch or rows)])
+        try:
+            (answer,) = call.answer({call.inputs[0]: part})
+        except Exception:  # whatever a layer makes of numbers that are not those it was made for
+            return False
+        before, after = part.numpy(), tf.cast(answer, tf.float32).numpy()
+        if not in_place:
+            before, after = np.sort(before, axis=None), np.sort(after, axis=None)
+        if not np.array_equal(before, after):
+            return False
+    return True
+
+
+def _keeps_units(call: Call, shape: Sequence[int | None], batch: int | None) -> bool:
+    """Whether units, which the last axis counts, stay units, if perhaps in another order."""
+    if not shape or call.shapes[0][-1:] != tuple(shape[-1:]):
+        return False
+    sizes = [3 if size is None else size for size in shape]
+    units = np.arange(1, sizes[-1] + 1, dtype=np.float32)
+    given = np.broadcast_to(units / 256, (batch or 2, *sizes))
+    (answer,) = call.answer({call.inputs[0]: tensorflow().constant(given)})
+    found = np.asarray(answer).reshape(-1, sizes[-1])
+    return bool((found == found[:1]).all())
+
+
+def _own_squashing(call: Call) -> Squashing | None:
+    """The softmax or sigmoid that a call itself computes, if any."""
+    layer = _computing(call.layer) if "TimeDistributed" in call.kinds else call.layer
+    kind, activation = type(layer).__name__, vars(layer).get("activation")
+    is_operation = ".ops." in type(layer).__module__
+    name = _plain(call.kind.rpartition(".")[2] if call.kind.startswith("tf.") else kind)
+    if kind == "Softmax" or (name in SQUASHING and (is_operation or call.kind.startswith("tf."))):
+        return Squashing(call, _left_out(layer), name, layer.call)
+    function = getattr(activation, "func", activation)  # of a partial
+    name = _plain(getattr(function, "__name__", "") or type(function).__name__)
+    if name in SQUASHING:
+        return Squashing(call, Swap(layer, "activation", lambda x: x), name, activation)
+    return None
+
+
+def _computing(wrapper: Any) -> Any:
+    """The layer that gives the answer of one that is called at each time: the last of a network."""
+    layer = wrapper.layer
+    while hasattr(layer, "layers") and len(layer.outputs or ()) == 1:
+        history = layer.outputs[0]._keras_history
+        layer = getattr(history, "operation", None) or history.layer
+    return layer
+
+
+def _left_out(layer: Any) -> Swap:
+    return Swap(layer, "call", lambda inputs, *_, **__: inputs)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def plain_names(call: Call) -> list[Swap]:
+    """What gives layers names that TensorFlow's graphs take: Keras's own may hold a blank or a dollar."""
+    swaps = []
+    for layer in call.layers():
+        plain = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", f"{layer.name}")
+        if not re.match(r"[A-Za-z0-9.]", plain):
+            plain = f"layer{plain}"
+        if plain != layer.name:
+            swaps.append(Swap(layer, "name", plain))
+    return swaps
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer's output as part of a target.
+
+    Attributes
+    ----------
+    slot
+        Where the output goes when the network runs.
+    channel_axis
+        Which axis of it counts its units: -1, or 1 for channels first.
+    region
+        Over which positions each unit is averaged, one index or slice for each spatial axis; all
+        of them for None.
+    """
+
+    slot: Slot
+    channel_axis: int
+    region: tuple[int | slice, ...] | None = None
+
+    def units(self, output: Any) -> Any:
+        """The output, (n, k): each unit's, averaged over the positions of the region.
+
+        Parameters
+        ----------
+        output
+            (n, ...), a tensor or an array.
+        """
+        tf = tensorflow()
+        kind = tf.as_dtype(output.dtype)
+        if not (kind.is_floating or kind.is_integer or kind.is_bool):
+            raise UserError(
+                f"the target gives values of the type {kind.name}, and those of real numbers are "
+                "explained; explain another layer, with --layer"
+            )
+        if kind.is_bool:
+            output = tf.cast(output, tf.float32)
+        rank = len(output.shape)
+        if rank == 1:
+            return output[:, None]
+        channel = self.channel_axis % rank
+        if self.region is not None:
+            # An index becomes a slice of one: no axis is lost before the mean is taken.
+            within = [one if isinstance(one, slice) else _only(one) for one in self.region]
+            within.insert(channel - 1, slice(None))
+            output = output[(slice(None), *within)]
+        space = [axis for axis in range(1, rank) if axis != channel]
+        return tf.reduce_mean(output, axis=space) if space else output
+
+
+def require_each(shape: Any, count: int | None) -> None:
+    """Refuse a target that does not have a value for each sample, as one that adds up all of them."""
+    if len(shape) == 0 or (count is not None and shape[0] not in (None, count)):
+        raise UserError(
+            f"the target gives values of the shape {tuple(shape)} for {count} images, and each image "
+            "needs its own; explain a layer before it, with --layer"
+        )
+
+
+def _only(position: int) -> slice:
+    return slice(position, position + 1 or None)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way of running a network: what is computed, and by which rules.
+
+    Attributes
+    ----------
+    graph
+        The network.
+    parts
+        The layers' outputs that make up the target; their units stand one behind the other.
+    swaps
+        What is replaced in its layers while it is traced, by the names of the calls.
+    activations
+        Values on the way that are wanted too.
+    explained
+        Which of the network's inputs gradients are taken by.
+    """
+
+    graph: Graph
+    parts: tuple[Part, ...]
+    swaps: Mapping[str, Sequence[Swap]] = field(default_factory=dict)
+    activations: tuple[Slot, ...] = ()
+    explained: int = 0
+
+    def outputs(
+        self, x: Sequence[Any], watch: Callable[[Any], None] = lambda value: None
+    ) -> list[Any]:
+        """The activations and then the target's outputs, as tensors; call it only while tracing."""
+        wanted = [*self.activations, *(part.slot for part in self.parts)]
+        return self.graph.run(
+            x,
+            wanted,
+            lambda call: swapped([*self.swaps.get(call.name, ()), *plain_names(call)]),
+            lambda slot, value: watch(value) if slot in self.activations else None,
+        )
+
+    def score(
+        self,
+        x: Sequence[Any],
+        weights: Any = None,
+        watch: Callable[[Any], None] = lambda value: None,
+    ) -> tuple[list[Any], Any, Any]:
+        """(activations, units (n, k), scores (n,)): outputs, averaged over space, weighted.
+
+        Parameters
+        ----------
+        x
+            A batch of each input, (n, ...).
+        weights
+            How much each output counts in each sample's score, (n, k); the largest alone for None.
+        watch
+            Told of each of the activations before anything is made of it.
+        """
+        tf = tensorflow()
+        answers = self.outputs(x, watch)
+        activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
+        for one in outputs:
+            require_each(one.shape, x[0].shape[0])
+        units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
+        exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
+        joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)
+        if weights is None:
+            weights = tf.one_hot(tf.argmax(joined, axis=-1), joined.shape[-1], dtype=exact)
+        return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+
+    @property
+    def layers(self) -> int:
+        """How many calls of layers it runs through."""
+        return len(self._calls)
+
+    def footprint(self, x: Sequence[Array]) -> int:
+        """How many bytes one of these inputs takes on its way, about, with the gradient's way back."""
+        # Where a length is not known before, it is hardly more than the input's.
+        longest = max((max(one.shape[1:], default=1) for one in x), default=1)
+        values = sum(one[0].size for one in x) + sum(
+            math.prod(longest if size is None else size for size in shape)
+            for call in self._calls
+            for shape in call.shapes
+        )
+        return 3 * 4 * int(values)
+
+    @property
+    def _calls(self) -> list[Call]:
+        return list(self.graph.needed([part.slot for part in self.parts]))
+
+
+def compiled_forward(run: Pass, identity: Callable[[], str]) -> Compiled:
+    """A function of the inputs, (n, ...) each, that gives the target's outputs, (n, ...) each."""
+    return _compiled(run, lambda *x: run.outputs(x), identity)
+
+
+def compiled_gradient(
+    run: Pass,
+    identity: Callable[[], str],
+    *,
+    predicted: bool = False,
+    reduced: Callable[..., Any] | None = None,
+) -> Compiled:
+    """A function of the inputs (n, ...) and weights (n, k): (units (n, k), sizes (n,), gradient).
+
+    The gradient is by the input, (n, ...), or, where the pass has activations, by the first of
+    these, which then stand behind it. Its sizes are the sums of its absolute values. If
+    `predicted`, it takes no weights: the largest unit of each sample is its score. With `reduced`,
+    what that makes of the gradient, or of activations and gradient, stands in their place.
+    """
+    tf = tensorflow()
+
+    def gradient(*arrays: Any) -> tuple[Any, ...]:
+        x, weights = (arrays, None) if predicted else (arrays[:-1], arrays[-1])
+        explained = x[run.explained]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            # Activations themselves, too: what is before them may have no gradient at all.
+            if not run.activations:
+                tape.watch(explained)
+            activations, units, scores = run.score(x, weights, tape.watch)
+        found = _gradient(tape, scores, activations[0] if activations else explained)
+        sizes = tf.reduce_sum(tf.abs(found), axis=range(1, len(found.shape)))
+        if reduced is not None:
+            return units, sizes, reduced(*activations[:1], found)
+        return units, sizes, found, *activations[:1]
+
+    return _compiled(run, gradient, identity)
+
+
+def compiled_mean(
+    run: Pass,
+    identity: Callable[[], str],
+    varied: Callable[..., Any],
+    beside: int,
+    parts: int,
+    moved: Sequence[int],
+) -> Compiled:
+    """A function that gives the means of the gradients by so many variations of inputs.
+
+    It takes the inputs (n, ...), weights (n, k), so many arrays `beside` with an entry for each
+    input, (n, ...); and then, of the variations and the same for all inputs: what `varied` is told
+    of each, (parts, ...), and how much each counts, (parts,). It gives a mean for each of the inputs
+    that are `moved`, by their numbers; the others are held.
+    """
+    tf = tensorflow()
+    inputs = len(run.graph.inputs)
+
+    def mean(*arrays: Any) -> tuple[Any, ...]:
+        x, weights = list(arrays[:inputs]), arrays[inputs]
+        others = arrays[inputs + 1 : inputs + 1 + beside]
+        told, counts = arrays[inputs + 1 + beside : -1], arrays[-1]
+
+        def spread(value: Any, axis: int, rank: int) -> Any:
+            value = tf.expand_dims(value, axis)
+            return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
+
+        def repeated(value: Any) -> Any:
+            return tf.repeat(value, parts, axis=0)
+
+        def variations(value: Any) -> Any:
+            rank = len(value.shape) + 1
+            rows = varied(
+                spread(value, 1, rank),
+                *(spread(one, 1, rank) for one in others),
+                *(spread(one, 0, rank) for one in told),
+            )
+            return tf.reshape(rows, [-1, *value.shape[1:]])
+
+        rows = {at: variations(x[at]) for at in moved}
+        feeds = [rows[at] if at in rows else repeated(one) for at, one in enumerate(x)]
+        # The score is linear in its weights, so that gradients come out weighted.
+        counted = repeated(weights) * tf.tile(counts, [x[0].shape[0]])[:, None]
+        with tf.GradientTape(persistent=len(moved) > 1, watch_accessed_variables=False) as tape:
+            tape.watch([*rows.values()])
+            _, _, scores = run.score(feeds, counted)
+        return tuple(
+            tf.reduce_sum(
+                tf.reshape(_gradient(tape, scores, rows[at]), [-1, parts, *x[at].shape[1:]]), axis=1
+            )
+            for at in moved
+        )
+
+    return _compiled(run, mean, identity, parts)
+
+
+def _compiled(
+    run: Pass, function: Callable[..., Any], identity: Callable[[], str], each: int = 1
+) -> Compiled:
+    return Compiled(function, run.layers, run.footprint, identity, each, run.graph.batch)
+
+
+def _gradient(tape: Any, scores: Any, source: Any) -> Any:
+    try:
+        found = tape.gradient(scores, source)
+    except (UserError, MemoryError, tensorflow().errors.ResourceExhaustedError):
+        raise
+    except Exception as error:  # whatever TensorFlow makes of a network on the way back
+        raise UserError(
+            f"TensorFlow has no gradient of a layer on the way to the target: {complaint(error)}; "
+            "explain one before it, with --layer"
+        ) from error
+    if found is None:
+        raise UserError(
+            "the target does not depend on the input through layers that have a gradient"
+        )
+    return tensorflow().convert_to_tensor(found)

@@ -1,0 +1,527 @@
+"""A network as a flat list of calls, with nested models opened up, so that any part of it can run.
+
+Keras describes a network as layers that hold layers. To cut it anywhere, to tell two calls of a
+shared layer apart and to change what one of them does, it is written out here: every call of every
+layer once, with the values that it takes and gives. Keras 3 and tf_keras networks look alike then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from cnnvis.errors import UserError, complaint
+from cnnvis.network.backend import keras, tensorflow
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value that is computed while the network runs."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the network.
+
+    Attributes
+    ----------
+    name
+        Its key in the dict that the network was built with, else the name of its InputLayer.
+    slot
+        Where its values go.
+    shape
+        The shape of one sample; None where any length will do.
+    dtype
+        What the network asks for.
+    place
+        Where it stands in the structure of the network's inputs: ``("image",)``, ``(0,)``, or
+        longer in a nested structure.
+    layer
+        The name of its InputLayer.
+    """
+
+    name: str
+    slot: Slot
+    shape: Shape
+    dtype: str
+    place: tuple[str | int, ...] = ()
+    layer: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer, or of an operation such as ``keras.ops.relu``.
+
+    Attributes
+    ----------
+    name
+        The path through nested models, ``backbone/block5_conv3``, with the number of the call
+        where a layer is called more than once: ``tower@1/conv``.
+    layer
+        The Keras layer or operation.
+    arguments
+        What it is called with, (args, kwargs), slots standing for values.
+    slots
+        Where its outputs go.
+    shapes
+        The shapes of its outputs for one sample; None where any length will do.
+    dtype
+        The type of its first output.
+    """
+
+    name: str
+    layer: Any
+    arguments: tuple[Any, Any]
+    slots: tuple[Slot, ...]
+    shapes: tuple[Shape, ...]
+    dtype: str
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The name of the layer's class, and of those that it is derived from."""
+        return tuple(kind.__name__ for kind in type(self.layer).__mro__)
+
+    @property
+    def kind(self) -> str:
+        """What a person would call it: the layer's class, or the name of the TensorFlow function."""
+        function = getattr(self.layer, "symbol", None) or getattr(self.layer, "function", None)
+        if self.kinds[0] in ("TFOpLambda", "SlicingOpLambda") and isinstance(function, str):
+            return f"tf.{function}"
+        inner = getattr(self.layer, "layer", None)  # of TimeDistributed and other wrappers
+        return self.kinds[0] if inner is None else f"{self.kinds[0]}({type(inner).__name__})"
+
+    @property
+    def inputs(self) -> tuple[Slot, ...]:
+        """The slots among the arguments."""
+        flat = tensorflow().nest.flatten(self.arguments)
+        return tuple(value for value in flat if isinstance(value, Slot))
+
+    def answer(self, values: Mapping[Slot, Any]) -> list[Any]:
+        """The layer's outputs as it computes them outside of training, for the values it takes."""
+        nest = tensorflow().nest
+        args, kwargs = nest.map_structure(
+            lambda value: values[value] if isinstance(value, Slot) else value, self.arguments
+        )
+        if _takes_training(self.layer):
+            kwargs = {**kwargs, "training": False}
+        try:
+            with _without_state(self.layers()):
+                found: list[Any] = nest.flatten(self.layer(*args, **kwargs))
+        except (UserError, MemoryError, tensorflow().errors.ResourceExhaustedError):
+            raise
+        except Exception as error:  # whatever a layer makes of what it is given
+            given = [_shape_of(values.get(slot)) for slot in dict.fromkeys(self.inputs)]
+            raise LayerError(self, given, error) from error
+        return found
+
+    def layers(self) -> Iterator[Any]:
+        """The layer and, where it holds others whose calls are not listed, those too."""
+        yield self.layer
+        if hasattr(self.layer, "_flatten_layers"):
+            for inner in self.layer._flatten_layers():
+                if inner is not self.layer:
+                    yield inner
+
+
+class LayerError(UserError):
+    """A layer cannot compute what it is given.
+
+    Attributes
+    ----------
+    call
+        Its call.
+    """
+
+    def __init__(self, call: Call, given: Sequence[str], error: Exception) -> None:
+        shapes = " and ".join(given)
+        super().__init__(
+            f"the layer {call.name!r} ({call.kind}) fails at values of the shape {shapes} for one "
+            f"sample: {complaint(error)}"
+        )
+        self.call = call
+
+
+Around = Callable[[Call], AbstractContextManager[Any]]
+"""What is to be in force while a call runs."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Every call of a network, in an order in which they can run.
+
+    Attributes
+    ----------
+    inputs, outputs
+        What it takes and gives.
+    calls
+        The calls.
+    output_keys
+        The key of each output in the dict that the network was built with; empty where it was none.
+    batch
+        How many samples it takes at a time; None for any number.
+    """
+
+    inputs: tuple[Input, ...]
+    calls: tuple[Call, ...]
+    outputs: tuple[Slot, ...]
+    output_keys: tuple[str, ...] = ()
+    batch: int | None = None
+
+    def needed(self, wanted: Collection[Slot]) -> tuple[Call, ...]:
+        """The calls that these values depend on, those that give them included."""
+        slots, calls = set(wanted), []
+        for call in reversed(self.calls):
+            if not slots.isdisjoint(call.slots):
+                slots.update(call.inputs)
+                calls.append(call)
+        return tuple(reversed(calls))
+
+    def reached(self, start: Iterable[Slot]) -> frozenset[Slot]:
+        """Every value that depends on these, themselves included."""
+        slots = set(start)
+        for call in self.calls:
+            if not slots.isdisjoint(call.inputs):
+                slots.update(call.slots)
+        return frozenset(slots)
+
+    def run(
+        self,
+        x: Sequence[Any],
+        wanted: Sequence[Slot],
+        around: Around = lambda call: nullcontext(),
+        met: Callable[[Slot, Any], None] = lambda slot, value: None,
+    ) -> list[Any]:
+        """The wanted values for a batch of inputs, as tensors; nothing else is computed.
+
+        A network that takes so many samples at a time is run as often as it must be, filled up with
+        copies of the last sample.
+
+        Parameters
+        ----------
+        x
+            A tensor for each input of the network, (n, ...).
+        wanted
+            What to give back.
+        around
+            Gives the context in which each call runs.
+        met
+            Told of each value as soon as it is there, before anything is made of it. Where the
+            network is run several times, it is told of parts.
+        """
+        count = x[0].shape[0]
+        if self.batch is None or count in (None, self.batch):
+            return self._run(x, wanted, around, met)
+        tf = tensorflow()
+        parts = []
+        for start in range(0, count, self.batch):
+            some = [one[start : start + self.batch] for one in x]
+            missing = self.batch - some[0].shape[0]
+            if missing:
+                some = [tf.concat([one, tf.repeat(one[-1:], missing, axis=0)], 0) for one in some]
+            parts.append(self._run(some, wanted, around, met))
+        return [tf.concat(answers, axis=0)[:count] for answers in zip(*parts, strict=True)]
+
+    def _run(
+        self,
+        x: Sequence[Any],
+        wanted: Sequence[Slot],
+        around: Around,
+        met: Callable[[Slot, Any], None],
+    ) -> list[Any]:
+        values = {one.slot: tensor for one, tensor in zip(self.inputs, x, strict=True)}
+        for call in self.needed(wanted):
+            with around(call):
+                answers = call.answer(values)
+            # A layer may give one tensor more than it said, or None; what it said comes first.
+            for slot, value in zip(call.slots, answers, strict=False):
+                values[slot] = value
+                met(slot, value)
+        for slot in wanted:
+            if not hasattr(values.get(slot), "shape"):
+                giver = next(call.name for call in self.calls if slot in call.slots)
+                raise UserError(
+                    f"the layer {giver!r} gives {type(values.get(slot)).__name__} where a tensor "
+                    "should be; explain a layer before it, with --layer"
+                )
+        return [values[slot] for slot in wanted]
+
+
+def _shape_of(value: Any) -> str:
+    """The shape of one sample of a tensor, as far as it is known."""
+    try:
+        return f"({', '.join(map(str, tuple(value.shape)[1:]))})"
+    except (AttributeError, TypeError, ValueError):  # no tensor, or one of any number of axes
+        return "unknown"
+
+
+def graph_of(network: Any) -> Graph:
+    """Write a network out.
+
+    Raises
+    ------
+    UserError
+        If it has no graph: its own code decides what is called, and cannot be followed. Or if there
+        are no values somewhere in it, with which a library that TensorFlow calls ends the process.
+    """
+    functional = _functional(network)
+    if isinstance(functional, str):
+        raise UserError(
+            f"this network ({type(network).__name__}) has no graph of layers to cut: {functional}"
+        )
+    writer = _Writer()
+    places = {id(tensor): place for tensor, place in _placed(_structure(functional, "inputs"))}
+    inputs = tuple(
+        _input(tensor, places.get(id(tensor), ()), writer) for tensor in functional.inputs
+    )
+    slots = {id(tensor): one.slot for tensor, one in zip(functional.inputs, inputs, strict=True)}
+    writer.write(functional, slots, "")
+    shapes = [(f"the input {one.name!r} has", one.shape) for one in inputs]
+    shapes += [
+        (f"the layer {one.name!r} gives", shape) for one in writer.calls for shape in one.shapes
+    ]
+    for which, shape in shapes:
+        if 0 in shape:
+            raise UserError(
+                f"{which} values of the shape {shape} for one sample, which are none, so there is "
+                "nothing that the network could answer"
+            )
+    keys = {
+        id(tensor): _keys(place) for tensor, place in _placed(_structure(functional, "outputs"))
+    }
+    return Graph(
+        inputs,
+        tuple(writer.calls),
+        tuple(slots[id(tensor)] for tensor in functional.outputs),
+        tuple(keys.get(id(tensor), "") for tensor in functional.outputs),
+        next((int(one.shape[0]) for one in functional.inputs if one.shape[0] is not None), None),
+    )
+
+
+def _input(tensor: Any, place: tuple[str | int, ...], writer: _Writer) -> Input:
+    name = _input_name(tensor)
+    shape, dtype = tuple(tensor.shape[1:]), _dtype(tensor)
+    return Input(_keys(place) or name, writer.slot(), shape, dtype, place, name)
+
+
+def _keys(place: tuple[str | int, ...]) -> str:
+    return "/".join(part for part in place if isinstance(part, str))
+
+
+def _structure(functional: Any, ends: str) -> Any:
+    """The inputs or outputs of a model as it was built: a tensor, or dicts and lists of tensors."""
+    held = getattr(functional, f"_{ends}_struct", None)  # of Keras 3
+    return (
+        getattr(functional, f"_nested_{ends}", getattr(functional, ends)) if held is None else held
+    )
+
+
+def _placed(
+    structure: Any, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
+    """Every tensor of a structure, with the keys and positions that lead to it."""
+    if isinstance(structure, Mapping):
+        parts: Iterable[tuple[str | int, Any]] = ((str(key), one) for key, one in structure.items())
+    elif isinstance(structure, list | tuple):
+        parts = enumerate(structure)
+    else:
+        yield structure, place
+        return
+    for key, one in parts:
+        yield from _placed(one, (*place, key))
+
+
+@dataclass
+class _Writer:
+    """Collects calls while a network and the models nested in it are walked."""
+
+    calls: list[Call] = field(default_factory=list)
+    slots: int = 0
+
+    def slot(self) -> Slot:
+        self.slots += 1
+        return Slot(self.slots)
+
+    def write(self, functional: Any, places: dict[int, Slot], prefix: str) -> None:
+        """Add the calls of a model; `places` says where its tensors are, and learns all others."""
+        nodes = [node for node in _nodes(functional) if not node.is_input]
+        times = Counter(_operation(node).name for node in nodes)
+        seen: Counter[str] = Counter()
+        for node in nodes:
+            layer = _operation(node)
+            name = prefix + layer.name
+            if times[layer.name] > 1:
+                name += f"@{seen[layer.name]}"
+                seen[layer.name] += 1
+            self._write_call(node, layer, name, places)
+
+    def _write_call(self, node: Any, layer: Any, name: str, places: dict[int, Slot]) -> None:
+        nest = tensorflow().nest
+        tensors = nest.flatten(node.outputs)
+        args, kwargs = _arguments(node)
+        inner: Any = _functional(layer) if _is_model(layer) else ""
+        given = None if isinstance(inner, str) else _matched(args, kwargs, inner)
+        if given is not None:
+            inside = {
+                id(tensor): places[id(one)] for tensor, one in zip(inner.inputs, given, strict=True)
+            }
+            self.write(inner, inside, f"{name}/")
+            for tensor, one in zip(tensors, inner.outputs, strict=True):
+                places[id(tensor)] = inside[id(one)]
+            return
+        arguments = nest.map_structure(lambda value: places.get(id(value), value), (args, kwargs))
+        slots = tuple(self.slot() for _ in tensors)
+        places.update(zip(map(id, tensors), slots, strict=True))
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in tensors)
+        self.calls.append(Call(name, layer, arguments, slots, shapes, _dtype(tensors[0])))
+
+
+def _is_model(layer: Any) -> bool:
+    return any(kind.__name__ == "Model" for kind in type(layer).__mro__)
+
+
+def _functional(network: Any) -> Any:
+    """The model with nodes that stands behind a network; a sentence where there is none."""
+    inner = getattr(network, "_functional", None)  # of a Keras 3 Sequential
+    if inner is not None:
+        return inner
+    if getattr(network, "_nodes_by_depth", None) and getattr(network, "inputs", None):
+        return network
+    if not _is_model(network):
+        return "it is no Keras model"
+    if any(kind.__name__ == "Sequential" for kind in type(network).__mro__):
+        return "its input shape is not known; build it, or call it once, before it is explained"
+    return _followed(network)
+
+
+def _followed(network: Any) -> Any:
+    """The graph of a subclassed model, found by calling it with symbolic inputs."""
+    home: Any = keras()
+    if not isinstance(network, home.Model):
+        home = importlib.import_module("tf_keras")
+    shapes = _built_shapes(network)
+    if not shapes:
+        return "its input shape is not known; call it once on data before it is explained"
+    parameters = inspect.signature(network.call).parameters
+    inputs: list[Any] = []
+
+    def symbolic(shape: Any, name: str) -> Any:
+        if isinstance(shape, Mapping):
+            return {key: symbolic(one, str(key)) for key, one in shape.items()}
+        if not _is_shape(shape):
+            return [symbolic(one, f"{name}_{number}") for number, one in enumerate(shape)]
+        inputs.append(home.Input(tuple(shape[1:]), name=name))
+        return inputs[-1]
+
+    given = {name: symbolic(shape, name) for name, shape in shapes.items()}
+    if "training" in parameters:
+        given["training"] = False
+    first = next(iter(parameters))
+    try:
+        outputs = network.call(given.pop(first, None), **given)
+        return home.Model(inputs, outputs)
+    except Exception as error:  # whatever a person's own code raises on symbolic inputs
+        reason = str(error).strip().splitlines()
+        return (
+            "its own code decides what is called, and could not be followed "
+            f"({type(error).__name__}{': ' + reason[0] if reason else ''}). Written with "
+            "keras.ops in place of functions of TensorFlow or NumPy it could be, and so could a "
+            "Functional model of the same layers"
+        )
+
+
+def _built_shapes(network: Any) -> dict[str, Any]:
+    """The shapes that a subclassed model was called with, by the names of its call's parameters."""
+    first = next(iter(inspect.signature(network.call).parameters), "inputs")
+    known = getattr(network, "_build_shapes_dict", None)
+    if known is None:  # tf_keras
+        shape = getattr(network, "_build_input_shape", None)
+        return {} if shape is None else {first: _plain_shape(shape)}
+    if len(known) == 1:
+        return {first: next(iter(known.values()))}
+    return {name.removesuffix("_shape"): shape for name, shape in known.items()}
+
+
+def _plain_shape(shape: Any) -> Any:
+    return tuple(shape.as_list()) if hasattr(shape, "as_list") else shape
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        size is None or isinstance(size, int) for size in value
+    )
+
+
+def _nodes(functional: Any) -> Iterator[Any]:
+    """A model's nodes in an order in which they can run."""
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        yield from functional._nodes_by_depth[depth]
+
+
+def _operation(node: Any) -> Any:
+    return node.layer if hasattr(node, "layer") else node.operation
+
+
+def _arguments(node: Any) -> tuple[Any, Any]:
+    held = getattr(node, "arguments", None)
+    if held is not None:
+        return tuple(held.args), dict(held.kwargs)
+    return tuple(node.call_args), dict(node.call_kwargs)
+
+
+def _matched(args: Any, kwargs: Any, functional: Any) -> list[Any] | None:
+    """What a nested model is called with, in the order of its inputs; None if that is not plain.
+
+    Keras maps a dict by the keys that the model's own inputs have, or else by their names.
+    """
+    nest = tensorflow().nest
+    if len(args) != 1 or any(hasattr(one, "shape") for one in nest.flatten(kwargs)):
+        return None
+    (given,) = args
+    if isinstance(given, Mapping):
+        held = {place: one for one, place in _placed(given)}
+        places = {id(tensor): place for tensor, place in _placed(_structure(functional, "inputs"))}
+        by_place = [places.get(id(tensor), ()) for tensor in functional.inputs]
+        by_name: list[tuple[str | int, ...]] = [(_input_name(one),) for one in functional.inputs]
+        for wanted in (by_place, by_name):
+            if set(wanted) <= set(held):
+                return [held[place] for place in wanted]
+    flat = nest.flatten(given)
+    return flat if len(flat) == len(functional.inputs) else None
+
+
+def _input_name(tensor: Any) -> str:
+    history = tensor._keras_history
+    layer = history.layer if hasattr(history, "layer") else history.operation
+    return str(layer.name)  # a Sequential gives its input tensor no name of its own
+
+
+def _dtype(tensor: Any) -> str:
+    return str(getattr(tensor.dtype, "name", tensor.dtype))
+
+
+@contextmanager
+def _without_state(layers: Iterable[Any]) -> Iterator[None]:
+    """Have recurrent layers begin anew: what they keep of earlier samples is no part of this one."""
+    stateful = [layer for layer in layers if getattr(layer, "stateful", False)]
+    for layer in stateful:
+        object.__setattr__(layer, "stateful", False)
+    try:
+        yield
+    finally:
+        for layer in stateful:
+            object.__setattr__(layer, "stateful", True)
+
+
+def _takes_training(layer: Any) -> bool:
+    if hasattr(layer, "_call_context_args"):
+        return "training" in layer._call_context_args
+    return bool(getattr(layer, "_expects_training_arg", False))

@@ -1,0 +1,74 @@
+"""Layers that look whole numbers up, and were given others than they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from cnnvis.errors import UserError
+from cnnvis.network.backend import tensorflow
+from cnnvis.network.graph import Call, Graph, Slot
+
+
+def require_known(graph: Graph, x: Sequence[Any]) -> None:
+    """Refuse inputs that an Embedding does not have: XLA, and graphics cards, take others for them.
+
+    Parameters
+    ----------
+    x
+        The inputs, (n, ...), of the whole network.
+
+    Raises
+    ------
+    UserError
+        If there are any, for Embeddings that look the inputs themselves up.
+    """
+    given = {one.slot: values for one, values in zip(graph.inputs, x, strict=True)}
+    for call in graph.calls:
+        if "Embedding" in call.kinds and not given.keys().isdisjoint(call.inputs):
+            said = _complained(call, given)
+            if said is not None:
+                raise UserError(said)
+
+
+def not_looked_up(graph: Graph, wanted: Sequence[Slot], x: Sequence[Any]) -> str | None:
+    """What is wrong with inputs of which TensorFlow could not compute something.
+
+    Parameters
+    ----------
+    wanted
+        What was to be computed.
+    x
+        The inputs, (n, ...).
+
+    Returns
+    -------
+    str or None
+        Which Embedding takes which numbers, and was given which; None if that is not it.
+    """
+    looking = [call for call in graph.needed(wanted) if "Embedding" in call.kinds]
+    if not looking:
+        return None
+    given = {one.slot: values for one, values in zip(graph.inputs, x, strict=True)}
+    tensors = [tensorflow().constant(values) for values in x]
+    with suppress(UserError, tensorflow().errors.OpError):  # what was not computed is not now
+        graph.run(tensors, wanted, met=given.__setitem__)
+    found = (_complained(call, given) for call in looking)
+    return next((sentence for sentence in found if sentence is not None), None)
+
+
+def _complained(call: Call, given: dict[Slot, Any]) -> str | None:
+    count = int(call.layer.input_dim)
+    for slot in call.inputs:
+        values = np.asarray(given.get(slot, ()), np.float64)
+        wrong = values[(values <= -1) | (values >= count) | np.isnan(values)]
+        if wrong.size:
+            most = max(wrong, key=abs)
+            return (
+                f"the layer {call.name!r} (Embedding) looks up whole numbers from 0 to {count - 1}, "
+                f"and was given {most:.10g}; give it data with the numbers that it was trained with"
+            )
+    return None

@@ -1,0 +1,1 @@
+"""Techniques of other libraries, in their own code."""

@@ -1,0 +1,269 @@
+"""tf-keras-vis, a library of its own, behind cnnvis's names: it computes, cnnvis shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+from cnnvis.plugins.adapters._libraries import batches, network_of, penultimate_of, seeded
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
+LIBRARY = "tf-keras-vis"
+NEEDS: dict[str, Any] = {"requires": ("tf_keras_vis",), "extra": "tf-keras-vis"}
+
+
+@cnnvis.technique(
+    "tf-keras-vis:saliency",
+    reference="arXiv:1312.6034, arXiv:1706.03825",
+    claims={"gradient": {"gradient": None}},
+    **NEEDS,
+)
+def saliency(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    *,
+    gradient: cnnvis.GradientModifier | None = "absolute",
+    smooth: int = 0,
+    noise: cnnvis.NotNegative = 0.2,
+    seed: int = 0,
+) -> cnnvis.Explanation:
+    """Saliency maps by tf-keras-vis; with noisy copies, SmoothGrad.
+
+    Parameters
+    ----------
+    gradient
+        What is made of the gradient before the maximum over channels is taken.
+    smooth
+        How many noisy copies of each image the gradient is averaged over; 0 for the image itself.
+    noise
+        The deviation of the noise, as a share of the image's range.
+    seed
+        Of the noise.
+    """
+    from tf_keras_vis.saliency import Saliency
+
+    library = Saliency(network_of(model, LIBRARY), clone=False)
+
+    def explain(x: Array, score: Any) -> Array:
+        with seeded(seed):
+            found: Array = library(
+                score, x, smooth_samples=smooth, smooth_noise=noise, keepdims=True,
+                gradient_modifier=lambda g: cnnvis.modify_gradient(g, gradient),
+                normalize_map=False,
+            )  # fmt: skip
+        return found
+
+    # Noise is drawn for a whole batch: an image by itself gets what it gets among others.
+    maps = _explained(model, samples, explain, 1 if smooth else 32)
+    if samples.channel_axis is not None:
+        maps = maps.max(axis=samples.channel_axis)
+    return cnnvis.Explanation(maps, samples)
+
+
+@cnnvis.technique("tf-keras-vis:grad-cam", reference="arXiv:1610.02391", **NEEDS)
+def grad_cam(
+    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
+) -> cnnvis.Explanation:
+    """Grad-CAM by tf-keras-vis.
+
+    Parameters
+    ----------
+    penultimate
+        The layer whose feature maps are weighted; by default the last before the target that has
+        the input's spatial axes.
+    """
+    return _activation_maps("gradcam", "Gradcam", model, samples, penultimate)
+
+
+@cnnvis.technique("tf-keras-vis:grad-cam-plus-plus", reference="arXiv:1710.11063", **NEEDS)
+def grad_cam_plus_plus(
+    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
+) -> cnnvis.Explanation:
+    """Grad-CAM++ by tf-keras-vis: weights from higher derivatives, for several objects of a class.
+
+    The library divides the weights of positions by their sum over each feature map, and keeps the
+    factor e to the power of the score: maps of several images, or of several targets, stand to each
+    other as these powers do. Scaled each by itself they can be compared.
+
+    Parameters
+    ----------
+    penultimate
+        The layer whose feature maps are weighted; by default the last before the target that has
+        the input's spatial axes.
+    """
+    return _activation_maps("gradcam_plus_plus", "GradcamPlusPlus", model, samples, penultimate)
+
+
+@cnnvis.technique("tf-keras-vis:score-cam", reference="arXiv:1910.01279", **NEEDS)
+def score_cam(
+    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
+) -> cnnvis.Explanation:
+    """Score-CAM by tf-keras-vis: feature maps weighted by the score of what they leave visible.
+
+    The library takes a softmax over the outputs of the network, and not over the feature maps as the
+    paper does: a weight is the target's share of all outputs. So there must be several.
+
+    Parameters
+    ----------
+    penultimate
+        The layer whose feature maps are weighted; by default the last before the target that has
+        the input's spatial axes.
+    """
+    _require_shares(model)
+    return _activation_maps("scorecam", "Scorecam", model, samples, penultimate)
+
+
+@cnnvis.technique("tf-keras-vis:layer-cam", reference="doi:10.1109/TIP.2021.3089943", **NEEDS)
+def layer_cam(
+    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
+) -> cnnvis.Explanation:
+    """LayerCAM by tf-keras-vis: every place of the feature maps has a weight of its own.
+
+    Parameters
+    ----------
+    penultimate
+        The layer whose feature maps are weighted; by default the last before the target that has
+        the input's spatial axes.
+    """
+    return _activation_maps("layercam", "Layercam", model, samples, penultimate)
+
+
+@cnnvis.technique(
+    "tf-keras-vis:activation-max",
+    reference="Erhan et al. 2009, Univ. de Montreal 1341",
+    gives="pictures",
+    **NEEDS,
+)
+def activation_max(
+    model: cnnvis.Model,
+    *,
+    iterations: cnnvis.Count = 200,
+    tv_weight: float = 1.0,
+    norm_weight: float = 0.3,
+    jitter: int = 4,
+    input_range: tuple[float, float] = (0.0, 255.0),
+    seed: int = 0,
+) -> cnnvis.Explanation:
+    """Activation maximization by tf-keras-vis; over two spatial axes only.
+
+    The library's own random rotation, which no seed holds, is left out.
+
+    Parameters
+    ----------
+    iterations
+        How many steps are taken.
+    tv_weight
+        How much total variation counts against an input.
+    norm_weight
+        How much the L-1 norm counts against an input.
+    jitter
+        By how many pixels the input is shifted at random before each step; 0 for none.
+    input_range
+        The smallest and largest value of the result.
+    seed
+        Of the noise that it begins with, and of the jitter.
+    """
+    import numpy as np
+    from tf_keras_vis import activation_maximization as library
+
+    network = network_of(model, LIBRARY)
+    if len(network.input_shape) != 4 or model.input_channel_axis != -1:
+        raise cnnvis.UserError(
+            "tf-keras-vis maximizes activations over two spatial axes with channels last; "
+            "activation-max does over any"
+        )
+    maximize = library.ActivationMaximization(network, clone=False)
+    weights = model.each_weights
+    found = []
+    with cnnvis.progress("maximizing with tf-keras-vis", len(weights)) as advance:
+        for row in weights:
+            with seeded(seed):
+                found.append(
+                    maximize(
+                        _score(row[None]),
+                        input_range=input_range,
+                        steps=iterations,
+                        input_modifiers=[library.Jitter(jitter=jitter)] if jitter else [],
+                        regularizers=[
+                            library.TotalVariation2D(weight=tv_weight),
+                            library.Norm(weight=norm_weight, p=1),
+                        ],
+                    )
+                )
+            advance(1)
+    maps = np.concatenate([np.asarray(one) for one in found])
+    return cnnvis.Explanation(
+        maps,
+        axes=cnnvis.axis_names(maps.ndim - 1, model.input_channel_axis),
+        targets=model.targets(maps, weights),
+        signed=False,
+        are_inputs=True,
+    )
+
+
+def _require_shares(model: cnnvis.Model) -> None:
+    """Refuse a single output; say it where a softmax over the outputs is not the network's own.
+
+    Raises
+    ------
+    UserError
+        If the target has one output, whose share of all is 1 whatever is visible.
+    """
+    if network_of(model, LIBRARY).output_shape[-1] == 1:
+        raise cnnvis.UserError(
+            f"tf-keras-vis's Score-CAM weights feature maps by a softmax over the outputs of "
+            f"{model.layer!r}, and a single one has the share 1 whatever is visible; grad-cam "
+            "explains it"
+        )
+    if not (model.has_classes and model.tells_classes):
+        cnnvis.note(
+            f"tf-keras-vis weighted feature maps by the target's share in a softmax over the outputs "
+            f"of {model.layer!r}, which are not known to be classes of which each image has one"
+        )
+
+
+def _activation_maps(
+    module: str, kind: str, model: cnnvis.Model, samples: cnnvis.Samples, penultimate: str | None
+) -> cnnvis.Explanation:
+    """What one of the library's class activation maps makes of the samples."""
+    from importlib import import_module
+
+    network = network_of(model, LIBRARY)
+    layer = penultimate_of(network, model, penultimate, samples)
+    if samples.channel_axis == 1 and len(samples.space) > 0:
+        raise cnnvis.UserError(
+            "tf-keras-vis weights feature maps with channels last, and this network has them first; "
+            "grad-cam takes either"
+        )
+    library = getattr(import_module(f"tf_keras_vis.{module}"), kind)(network, clone=False)
+
+    def explain(x: Array, score: Any) -> Array:
+        found: Array = library(
+            score, x, penultimate_layer=layer, seek_penultimate_conv_layer=False,
+            normalize_cam=False,
+        )  # fmt: skip
+        return found
+
+    return cnnvis.Explanation(_explained(model, samples, explain), samples, signed=False)
+
+
+def _explained(model: cnnvis.Model, samples: cnnvis.Samples, explain: Any, size: int = 32) -> Array:
+    import numpy as np
+
+    parts = [
+        np.asarray(explain(x, _score(weights)), np.float32)
+        for x, weights in batches(model, samples, size)
+    ]
+    return np.concatenate(parts)
+
+
+def _score(weights: Array) -> Any:
+    """The score of each image, as the library asks for it: a function of outputs (n, k)."""
+    import tensorflow as tf
+
+    return lambda outputs: tf.reduce_sum(outputs * weights, axis=-1)

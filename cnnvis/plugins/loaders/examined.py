@@ -1,0 +1,93 @@
+"""Model files looked through in a process of their own before this one opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ZIP = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a model's file holds, found without opening it in this process.
+
+    Attributes
+    ----------
+    is_archive
+        Whether it is one of Keras's ``.keras`` archives, and not HDF5.
+    config
+        The text that describes the network; None where the file holds weights alone.
+    version
+        The version of Keras that wrote it; None where it does not say.
+    training
+        The text that says how the network was trained; None where that stands in ``config``, or
+        nowhere.
+    is_by_layers
+        For HDF5: whether the weights lie there by the names of layers, as Keras 2 put them.
+    values
+        How many numbers the file holds.
+    """
+
+    is_archive: bool
+    config: str | None
+    version: str | None
+    training: str | None
+    is_by_layers: bool
+    values: int
+
+
+_begun: dict[Path, Callable[[], Any]] = {}
+
+
+def begin(path: Path) -> None:
+    """Begin to look through a file, while something else is done; `contents` waits for it."""
+    with suppress(cnnvis.UserError, OSError):  # of which `contents` speaks
+        if path.is_file() and kind_of(path) is not None:
+            _begun[cnnvis.held(path).place] = _begin(path)
+
+
+def kind_of(path: Path) -> str | None:
+    """What a file is by its first bytes: ``hdf5``, ``keras`` for a zip archive, or neither."""
+    with path.open("rb") as file:
+        start = file.read(len(HDF5))
+    return "hdf5" if start == HDF5 else "keras" if start[:4] == ZIP else None
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5, whatever it is called."""
+    return path.is_file() and kind_of(path) == "hdf5"
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive that seems to hold a network, whatever it is called."""
+    if not path.is_file() or kind_of(path) != "keras":
+        return False
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 2**16, 0))
+        return b"config.json" in file.read(2**16)
+
+
+def contents(path: Path) -> Contents:
+    """What a model's file holds, once a process of its own has gone through all of it.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, or holds what no model needs, or looking at it took too much; its `found`
+        holds what was found nevertheless: ``config`` and ``version``.
+    """
+    found = _begun.pop(cnnvis.held(path).place, None) or _begin(path)
+    return Contents(**found())
+
+
+def _begin(path: Path) -> Callable[[], Any]:
+    from cnnvis.plugins.loaders._examiner import look_at_model
+
+    return cnnvis.begin_look(look_at_model, path)

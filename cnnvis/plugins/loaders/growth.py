@@ -1,0 +1,237 @@
+"""Bounds on what a sample becomes on its way through a network, held before anything runs.
+
+An `UpSampling2D` by a thousand, or a `keras.ops.tile`, makes a large value of a small one, and some
+operations take much more memory on their way than what they give has: a blur makes a kernel, an
+attention a table of all pairs. Shapes tell how much, so every call is held against them: for one
+sample, with `LENGTH` where an axis may have any length. What all calls take together, and what a pass
+does, is added up meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cnnvis
+from cnnvis.plugins.loaders.calls import LENGTH, Call, calls_of, functional_of, traced
+from cnnvis.plugins.loaders.cost import Cost, Pass
+from cnnvis.plugins.loaders.obstacles import TRUST
+from cnnvis.plugins.loaders.operations import PARTS, TAKES_NO_MORE
+from cnnvis.plugins.loaders.windows import require_windows
+
+GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
+"""One sample may become so many times as large on its way; or so many values whatever its size is;
+but never more than so many."""
+
+KEPT, KEPT_BY_VALUE, KEPT_BY_WEIGHT = 2**30, 2**17, 2**8
+"""How many bytes a pass may take for one sample whatever the network is; or so many for each value of
+the sample; or for each weight."""
+
+DONE, DONE_BY_WEIGHT, MOST_DONE = 2**40, 2**5, 2**47
+"""How many multiplications and additions a pass may take whatever the network is; or so many for each
+weight at each value of the sample, which are more than any convolution's; but never more than so many:
+some hours."""
+
+STEPS = 2**20
+"""How many steps recurrent layers, and others that go along time, may take one after the other."""
+
+_NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
+"""Operations with which TensorFlow ends the process where there is nothing to transform."""
+
+_SEGMENTS = {"SegmentMax", "SegmentMin", "SegmentProd", "SegmentSum"}
+"""Operations that give as many values as the largest of the numbers that they are given says, unless
+they are told how many; sorted ones are not told."""
+
+_TAKE_MORE = {
+    *("AdditiveAttention", "Attention", "GroupedQueryAttention", "MultiHeadAttention"),
+    "ContrastLimitedAdaptiveHistogramEqualization",
+}
+"""Layers that take more memory on their way than what they are given and give."""
+
+
+def require_growth(network: Any) -> Cost:
+    """Refuse a network in which a sample becomes absurdly large on its way.
+
+    Returns
+    -------
+    Cost
+        What a pass through it takes for one sample.
+
+    Raises
+    ------
+    UserError
+        Naming the layer.
+    """
+    model = cnnvis.Model(network)
+    bound = _Bound(sum(_values(one.shape) for one in model.inputs))
+    for layer in model.layers:
+        bound.require(layer.name, layer.output_shape)
+    bound = _Bound(sum(_values(one.shape, LENGTH) for one in model.inputs))
+    counted = Pass()
+    for call in (
+        calls_of(network) if functional_of(network) is not None else [_whole(network, model)]
+    ):
+        _require_call(call, bound)
+        counted.add(call)
+    if not _is_keras_3(network) and any(None in layer.output_shape for layer in model.layers):
+        _require_traced(network, model, bound)
+    return counted.cost
+
+
+def _whole(network: Any, model: cnnvis.Model) -> Call:
+    """A network whose own code decides what is called, as one call."""
+    import keras
+
+    given = tuple(
+        keras.KerasTensor((1, *(LENGTH if n is None else n for n in one.shape)), one.dtype)
+        for one in model.inputs
+    )
+    return Call(network, (given if len(given) > 1 else given[0],), {}, given, ())
+
+
+def require_cost(cost: Cost, network: Any) -> None:
+    """Refuse a network of which a pass takes more than there is, or than its file accounts for.
+
+    Parameters
+    ----------
+    cost
+        What a pass takes for one sample, from `require_growth`.
+    network
+        The network, with its weights.
+
+    Raises
+    ------
+    UserError
+        With what it takes.
+    """
+    taken = sum(_values(one.shape, LENGTH) for one in cnnvis.Model(network).inputs)
+    weights = network.count_params()
+    of = f"one sample of {taken:,} values"
+    accounted = f"than its {weights:,} weights and that sample account for; {TRUST}"
+    if cost.memory > max(KEPT, KEPT_BY_VALUE * taken, KEPT_BY_WEIGHT * weights):
+        raise cnnvis.UserError(
+            f"the file is not loaded: {of} takes about {_gb(cost.memory)} on its way through the "
+            f"network and back, far more {accounted}"
+        )
+    if cost.operations > min(max(DONE, DONE_BY_WEIGHT * weights * taken), MOST_DONE):
+        raise cnnvis.UserError(
+            f"the file is not loaded: {of} takes about {cost.operations:.1e} multiplications and "
+            f"additions, far more {accounted}"
+        )
+    if cost.steps > STEPS:
+        raise cnnvis.UserError(
+            f"the file is not loaded: its layers take {cost.steps:,} steps, one after the "
+            f"other, with {of}; {TRUST}"
+        )
+    there = cnnvis.available_memory()
+    if cost.memory > there:
+        raise cnnvis.UserError(
+            f"the file is not loaded: {of} takes about {_gb(cost.memory)} on its way through the "
+            f"network and back, and {_gb(there)} of memory are free here; a machine with more memory "
+            "can explain it, and --trust-model tries it here all the same"
+        )
+
+
+def _gb(size: int) -> str:
+    return f"{size / 2**30:.1f} GB"
+
+
+def _is_keras_3(network: Any) -> bool:
+    import keras
+
+    return isinstance(network, keras.Model)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """Bound on the size of values in a network that takes samples of so many values."""
+
+    taken: int
+
+    def require(self, name: str, shape: Iterable[int | None], what: str = "") -> None:
+        if _values(shape) > min(max(ALWAYS, GROWTH * self.taken), MOST):
+            sizes = " x ".join("any" if n is None else str(n) for n in shape)
+            raise cnnvis.UserError(
+                f"the file is not loaded: its layer {name!r} makes {sizes} values{what} of one "
+                f"sample of {self.taken:,}; {TRUST}"
+            )
+
+
+def _values(shape: Iterable[int | None], length: int = 1) -> int:
+    return math.prod(length if size is None else max(size, 1) for size in shape)
+
+
+def _require_call(call: Call, bound: _Bound) -> None:
+    """Hold a call against the bounds."""
+    require_windows(call)
+    if call.kind in _NEVER_EMPTY:
+        _require_values(call)
+    if call.kind in _SEGMENTS and (call.layer.num_segments is None or call.layer.sorted):
+        raise cnnvis.UserError(
+            f"the file is not loaded: its layer {call.layer.name!r} makes as many values as its data "
+            f"say: it needs num_segments, and sorted=False; {TRUST}"
+        )
+    for one in call.made:
+        bound.require(call.layer.name, one.shape)
+    if _takes_more(call):
+        for _, shape in _made_in(call.graph):
+            bound.require(call.layer.name, shape, " on its way")
+
+
+def _require_values(call: Call) -> None:
+    layer = call.layer
+    lengths = [getattr(layer, "fft_length", None), getattr(layer, "sequence_length", None)]
+    sizes = [size for one in call.given for size in one.shape]
+    if any(size is not None and size < 1 for size in (*lengths, *sizes)):
+        raise cnnvis.UserError(
+            f"the file is not loaded: its layer {layer.name!r} transforms nothing at all, which "
+            "ends the process"
+        )
+
+
+def _require_traced(network: Any, model: cnnvis.Model, bound: _Bound) -> None:
+    """Hold all values that TensorFlow would make in a network of tf_keras against a bound."""
+    import tensorflow as tf
+
+    given = [
+        tf.TensorSpec((1, *(LENGTH if size is None else size for size in one.shape)), one.dtype)
+        for one in model.inputs
+    ]
+    for name, shape in _made_in(traced(lambda *x: network(x if len(x) > 1 else x[0]), given)):
+        bound.require(name, shape)
+
+
+def _made_in(graph: Any) -> Iterator[tuple[str, list[int]]]:
+    """The name and the shape of each value in a graph, those of the functions in it included."""
+    if graph is None:
+        return
+    described = graph.as_graph_def(add_shapes=True)
+    functions = described.library.function
+    for node in (*described.node, *(node for one in functions for node in one.node_def)):
+        for shape in node.attr["_output_shapes"].list.shape:
+            yield node.name, [max(axis.size, 1) for axis in shape.dim]
+
+
+def _takes_more(call: Call) -> bool:
+    return call.kind not in TAKES_NO_MORE if call.is_operation else call.kind in _TAKE_MORE
+
+
+def bounded_operations() -> dict[str, Any]:
+    """Operations that would give values without end while a network is built, bounded, by name."""
+    from keras.src.ops.core import Unstack
+
+    given = 0
+
+    class Bounded(Unstack):  # type: ignore[misc]
+        def compute_output_spec(self, x: Any) -> Any:
+            nonlocal given
+            given += self.num or x.shape[self.axis] or 0
+            if given > PARTS:
+                raise ValueError(f"it takes values apart into more than {PARTS:,}")
+            return super().compute_output_spec(x)
+
+    Bounded.__name__ = Bounded.__qualname__ = "Unstack"
+    Bounded.__module__ = Unstack.__module__
+    return {"Unstack": Bounded}

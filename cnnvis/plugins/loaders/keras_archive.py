@@ -1,0 +1,37 @@
+"""Loads networks in Keras's own ``.keras`` format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cnnvis
+from cnnvis.plugins.loaders.examined import begin, is_archive
+
+
+@cnnvis.loader("keras", suffixes=(".keras",), accepts=is_archive, begin=begin)
+def keras_archive(
+    path: Path,
+    *,
+    custom: cnnvis.Granting[tuple[str, ...]] = (),
+    lambdas: cnnvis.Granting[tuple[str, ...]] = (),
+    trust_model: cnnvis.Granting[bool] = False,
+) -> cnnvis.LoadedNetwork:
+    """Load a .keras file; those of Keras 2 need the package tf_keras.
+
+    Code in the file is never run: a Lambda layer is cut off, with all that comes after it.
+
+    Parameters
+    ----------
+    custom
+        Classes of your own that the file names, each module:Class, or NAME=module:Class for a
+        layer's kind or name. The module is imported, and so runs.
+    lambdas
+        Functions in the place of Lambda layers, each NAME=module:function, where NAME is the
+        layer's. The module is imported, and so runs.
+    trust_model
+        Let code in the file run, and leave out what keeps a stranger's file from doing harm.
+    """
+    from cnnvis.plugins.loaders.building import Asked
+    from cnnvis.plugins.loaders.reading import network_in
+
+    return network_in(path, Asked(custom, lambdas, None, trust_model))

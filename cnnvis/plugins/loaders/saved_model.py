@@ -1,0 +1,93 @@
+"""Loads networks that Keras 2 saved as TensorFlow SavedModels, with their real layers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cnnvis
+from cnnvis.plugins.loaders.config import MODELS
+from cnnvis.plugins.loaders.findings import findings
+from cnnvis.plugins.loaders.training import TRAINING
+
+ORIGIN = "SavedModel, written by Keras 2"
+
+
+def _is_saved_model(path: Path) -> bool:
+    return (path / "saved_model.pb").is_file()
+
+
+@cnnvis.loader("saved-model", accepts=_is_saved_model)
+def saved_model(
+    path: Path,
+    *,
+    custom: cnnvis.Granting[tuple[str, ...]] = (),
+    lambdas: cnnvis.Granting[tuple[str, ...]] = (),
+    input_shape: tuple[int, ...] | None = None,
+    trust_model: cnnvis.Granting[bool] = False,
+) -> cnnvis.LoadedNetwork:
+    """Load a SavedModel folder that Keras 2 wrote, by building its layers anew.
+
+    The graph in it is never run, and its weights are read without TensorFlow. Folders without a
+    description of layers are refused.
+
+    Parameters
+    ----------
+    custom
+        Classes of your own that the file names, each module:Class, or NAME=module:Class for a
+        layer's kind or name. The module is imported, and so runs.
+    lambdas
+        Functions in the place of Lambda layers, each NAME=module:function, where NAME is the
+        layer's. The module is imported, and so runs.
+    input_shape
+        The shape of one input, for a file that lost it; 0 for an axis of any length.
+    trust_model
+        Let code in the file run, and leave out what keeps a stranger's file from doing harm.
+    """
+    known: dict[str, Any] = {"origin": "SavedModel"}
+    try:
+        return _network_in(path, custom, lambdas, input_shape, trust_model, known)
+    except cnnvis.UserError as error:
+        error.found = findings(known)
+        raise
+
+
+def _network_in(
+    path: Path,
+    custom: tuple[str, ...],
+    lambdas: tuple[str, ...],
+    input_shape: tuple[int, ...] | None,
+    trust_model: bool,
+    known: dict[str, Any],
+) -> cnnvis.LoadedNetwork:
+    from cnnvis.plugins.loaders.building import Asked, network_of
+    from cnnvis.plugins.loaders.checkpoint import Checkpoint
+    from cnnvis.plugins.loaders.saved_objects import described_objects
+    from cnnvis.plugins.loaders.saved_weights import CheckpointWeights
+
+    held = cnnvis.held(path)
+    nodes = described_objects(path, held)
+    if not nodes:
+        raise cnnvis.UserError(
+            f"{str(path)!r} is a SavedModel without Keras layers: only its graph could be run, "
+            "unseen, and no layer of it explained; save the model as .keras or .h5 where it was made"
+        )
+    root = nodes.get("root", {})
+    if not {"class_name", "config"} <= set(root):
+        raise cnnvis.UserError(f"{str(path)!r} does not describe a Keras model")
+    config = {"class_name": root["class_name"], "config": root["config"]}
+    known.update({"origin": ORIGIN, "text": json.dumps(config)})
+    if config["class_name"] not in MODELS:
+        raise cnnvis.UserError(
+            f"{str(path)!r} holds a model of the class {str(config['class_name'])[:80]!r}, whose "
+            "code is not in the file; only Functional and Sequential models can be built from a "
+            "SavedModel"
+        )
+    if root.get("training_config"):
+        config[TRAINING] = root["training_config"]
+    stored = Checkpoint(path / "variables" / "variables", held)
+    known["parameters"] = stored.values
+    asked = Asked(custom, lambdas, input_shape, trust_model)
+    weights = CheckpointWeights(stored, nodes)
+    return network_of(config, path, ORIGIN, weights, asked, is_older=True)

@@ -1,0 +1,79 @@
+"""Reads picture files, one or a folder of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import cnnvis
+from cnnvis.plugins.readers._picture_array import Pictures
+from cnnvis.plugins.readers._picture_files import SUFFIXES, Found, pictures_in
+from cnnvis.plugins.readers._preprocess import COLOURED, WAYS, Preprocess
+
+
+@cnnvis.reader("pictures", suffixes=SUFFIXES, accepts=Path.is_dir)
+def pictures(
+    path: Path,
+    *,
+    mode: Literal["L", "RGB", "RGBA"] | None = None,
+    size: tuple[cnnvis.Count, cnnvis.Count] | None = None,
+    scale: float = 1.0,
+    offset: float = 0.0,
+    preprocess: Preprocess | None = None,
+) -> cnnvis.Samples:
+    """Read a picture, or all pictures in a folder; folders in it are classes, by their names.
+
+    Pictures of a folder are read when they are needed, not before. Hidden files are left out. Of
+    pictures with several frames the first is read. Pixels are taken as they are stored, without
+    turning them as an EXIF orientation asks, as Keras's image_dataset_from_directory takes them.
+
+    Parameters
+    ----------
+    mode
+        Turn pictures into grey (L), colour (RGB) or colour with transparency (RGBA). By default
+        colour if any of the first and of others evenly spread through the folder is in colour.
+    size
+        Resize pictures to this many rows and columns. By default those of the size that most have
+        are read.
+    scale
+        Multiply values, 0 to 255, by this: 0.00392157 for a network trained on 0 to 1.
+    offset
+        Add this to each value, once it is multiplied: scale 0.00784314 and offset -1 for a network
+        trained on -1 to 1.
+    preprocess
+        Instead of scale and offset, what preprocess_input of that module of keras.applications
+        does: mobilenet_v2, resnet50, ...; or one of Keras's three ways, tf, torch and caffe. Those of
+        convnext, efficientnet and mobilenet_v3 do nothing, since their networks scale by themselves.
+        For torch and caffe all pictures are read in colour.
+    """
+    import numpy as np
+
+    way = None if preprocess is None else WAYS[preprocess]
+    if way is not None and (scale != 1 or offset != 0):
+        raise cnnvis.UserError(
+            "pictures are read either with --pictures.preprocess or with --pictures.scale and "
+            "--pictures.offset, and not with both"
+        )
+    if way in COLOURED:
+        if mode not in (None, "RGB"):
+            raise cnnvis.UserError(
+                f"--pictures.preprocess {preprocess} has a number for each of red, green and blue, "
+                f"and --pictures.mode {mode} gives other channels: use --pictures.mode RGB"
+            )
+        mode = "RGB"
+    found = pictures_in(path) if path.is_dir() else Found([path])
+    read = Pictures(cnnvis.held(path), found.files, mode, size, scale, offset, way)
+    return cnnvis.Samples(
+        read,
+        None if found.labels is None else np.array(found.labels),
+        names=tuple(_text(file.name) for file in found.files),
+        class_names=None if found.classes is None else tuple(map(_text, found.classes)),
+        in_words=found.classes is not None,
+        reading=cnnvis.Reading(read.remedy, read.others()),
+    )
+
+
+def _text(name: str) -> str:
+    """A file's name with what is no text in it written out, so that no two are the same."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

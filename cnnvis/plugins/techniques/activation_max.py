@@ -1,0 +1,368 @@
+"""Activation maximization: the input that a filter or class answers to most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import cnnvis
+from cnnvis.plugins.techniques._ascent import Ascent, Terms
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+
+EPSILON = 1e-7
+
+
+def _check(
+    *,
+    lp_norm: float,
+    input_range: tuple[float, float] | None,
+    jitter: tuple[float, ...],
+    seed: int,
+    **_: object,
+) -> None:
+    if seed < 0:
+        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
+    if any(abs(value) > 1e9 or value != value for value in (*(input_range or ()), *jitter)):
+        raise cnnvis.UserError("input_range and jitter take ordinary numbers, not NaN or infinity")
+    if lp_norm < 1:
+        raise cnnvis.UserError(f"lp_norm is {lp_norm:g}, and a norm's p is at least 1")
+    if input_range is not None and input_range[0] >= input_range[1]:
+        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
+
+
+@cnnvis.technique(
+    "activation-max",
+    reference="Erhan et al. 2009, Univ. de Montreal 1341",
+    gives="pictures",
+    check=_check,
+)
+def activation_max(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples | None = None,
+    *,
+    backprop: cnnvis.Backprop | None = "guided",
+    gradient: cnnvis.GradientModifier | None = None,
+    iterations: cnnvis.Count = 200,
+    activation_weight: float = 1.0,
+    tv_weight: float = 1e-5,
+    lp_norm_weight: float = 0.0,
+    lp_norm: float = 6.0,
+    jitter: tuple[cnnvis.NotNegative, ...] = (16.0,),
+    input_range: tuple[float, float] | None = None,
+    start: Literal["noise", "data"] = "noise",
+    together: bool = False,
+    fall_back: bool = True,
+    seed: int = 0,
+) -> cnnvis.Explanation:
+    """Which input a filter or class answers to most, found by gradient ascent.
+
+    Minimizes -w_a S(x) + w_tv TV(x) + w_p |x|_p, for the score S, by RMSprop from noise: Erhan et
+    al. 2009; the total variation TV as in Mahendran and Vedaldi 2016, arXiv:1512.02017, section
+    3.2.2. The defaults are those of CNN-vis. Without a layer, every convolution and dense layer is
+    shown. What was found is drawn with its values about the middle of the input's range, a tenth of
+    it as their deviation, as keras-vis does; scores are those of the picture so drawn, and a note
+    says the one that the ascent reached.
+
+    Parameters
+    ----------
+    backprop
+        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
+        ReLU is on), rectified (only positive ones; also called deconv and relu).
+    fall_back
+        Take the plain gradient where that of a modifier does not raise the score, and say so.
+    gradient
+        What is made of the gradient before each step.
+    iterations
+        How many steps are taken. What the step from the input with the smallest loss led to is
+        kept, as in keras-vis.
+    activation_weight
+        How much the score counts.
+    tv_weight
+        How much total variation counts against an input: more gives smoother ones.
+    lp_norm_weight
+        How much the L-p norm counts against an input: more keeps values small.
+    lp_norm
+        The p of that norm, at least 1; inf for the largest value.
+    jitter
+        By how much the input is shifted at random before each step, around its edges: pixels, or
+        the share of an axis where below 1; one number for all spatial axes or one for each.
+    input_range
+        The smallest and largest value of the result, and what the noise is drawn for. By default
+        those of the data, where there are some; else what the network's first layer expects, where
+        it rescales or normalizes; else 0 to 255, which is a guess.
+    start
+        What the ascent begins from: noise, or the images given as data, one result for each.
+    together
+        Maximize the sum of the filters asked for in one input, instead of one input for each.
+    seed
+        Of the noise and the jitter; the same seed gives the same result.
+    """
+    if start == "noise" and len(model.inputs) > 1:
+        raise cnnvis.UserError(
+            f"the network takes {len(model.inputs)} inputs, and noise in one of them means nothing "
+            "without the others; give these, and start from them too: --start data --data FILE"
+        )
+    if start == "data" and samples is None:
+        raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    bounds = input_range or _range(model, samples)
+    if start == "data" and samples is not None:
+        starts = samples.x
+    else:
+        starts = _noise(_fixed(model.input_shape), bounds, rng)[None]
+    space = [axis for axis in range(1, starts.ndim) if axis != _channel(model, starts)]
+    pixels = _pixels(jitter, [starts.shape[axis] for axis in space])
+    shifts = np.stack([rng.integers(-p, p + 1, iterations) for p in pixels], axis=1)
+    terms = Terms(activation_weight, tv_weight, lp_norm_weight, lp_norm, gradient, tuple(space))
+
+    found = _Found(bounds, None if start == "noise" or samples is None else samples.indices)
+    for at in _targets(model):
+        weights = _weights(at, together)
+        each = len(weights)
+        ascent = Ascent(
+            at,
+            terms,
+            shifts,
+            x=np.repeat(starts.astype(np.float32), each, axis=0),
+            weights=np.tile(weights, (len(starts), 1)),
+            of=np.repeat(np.arange(len(starts)), each),
+            is_held=start == "data",
+            is_one_of_many=model.asked_layer is None and at.layer != model.layer,
+        )
+        found.add(ascent, *ascent.raised(backprop, fall_back=fall_back))
+    found.say(backprop)
+    return cnnvis.Explanation(
+        np.concatenate(found.pictures),
+        axes=cnnvis.axis_names(starts.ndim - 1, model.input_channel_axis),
+        titles=tuple(found.titles),
+        targets=tuple(found.targets),
+        signed=False,
+        are_inputs=True,
+        measures={
+            "score_at_start": np.array([target.score for target in found.before]),
+            "score_reached": np.array([target.score for target in found.reached]),
+        },
+    )
+
+
+@dataclass
+class _Found:
+    """The results of all targets, and what is to be said of them.
+
+    Attributes
+    ----------
+    bounds
+        The smallest and largest value of a picture.
+    images
+        The places of the images that were begun with in the data; None for noise.
+    names
+        What each picture is of.
+    pictures
+        What is drawn.
+    targets, reached, before
+        The targets with the score of the picture, of what the ascent found, and of its start.
+    plain
+        Whether the plain gradient was taken instead of a modifier's.
+    """
+
+    bounds: tuple[float, float]
+    images: npt.NDArray[np.int64] | None
+    names: list[str] = field(default_factory=list)
+    pictures: list[Array] = field(default_factory=list)
+    targets: list[cnnvis.Target] = field(default_factory=list)
+    reached: list[cnnvis.Target] = field(default_factory=list)
+    before: list[cnnvis.Target] = field(default_factory=list)
+    plain: list[bool] = field(default_factory=list)
+
+    def add(self, ascent: Ascent, best: Array, plain: npt.NDArray[np.bool_]) -> None:
+        """Take the results of one target."""
+        model, weights, of = ascent.model, ascent.weights, ascent.of.tolist()
+        picture = _deprocessed(best, self.bounds)
+        self.pictures.append(picture)
+        self.targets += model.targets(picture, weights=weights, of=of)
+        self.reached += model.targets(best, weights=weights, of=of)
+        self.before += model.targets(ascent.x, weights=weights, of=of)
+        self.plain += plain.tolist()
+        begun = [""] * len(of)
+        if self.images is not None:
+            begun = [f" from image {self.images[place]}" for place in of]
+        targets = self.targets[-len(of) :]
+        self.names += [f"{one}{start}" for one, start in zip(targets, begun, strict=True)]
+
+    @property
+    def titles(self) -> list[str]:
+        """What each picture shows, where its target does not say all of it."""
+        if not any(self.plain) and self.images is None:
+            return []
+        return [
+            f"{name}, plain gradient" if is_plain else name
+            for name, is_plain in zip(self.names, self.plain, strict=True)
+        ]
+
+    def say(self, backprop: cnnvis.Backprop | None) -> None:
+        """Note what became of the scores.
+
+        Raises
+        ------
+        UserError
+            If no step changed any of them, or one of them is no number.
+        """
+        ways = list(zip(self.names, self.before, self.reached, self.targets, strict=True))
+        broken = [
+            name for name, was, now, _ in ways
+            if not all(math.isfinite(one.score or 0) for one in (was, now))
+        ]  # fmt: skip
+        if broken:
+            raise cnnvis.UserError(
+                f"the score of {_listed(broken)} is NaN or infinite, so nothing leads up from there; "
+                "cnnvis doctor says whether the network's weights are numbers"
+            )
+        unmoved = [name for name, was, now, _ in ways if was.score == now.score]
+        if len(unmoved) == len(ways):
+            raise cnnvis.UserError(
+                f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so what came "
+                "out says nothing of it; try another seed or start"
+            )
+        scores = [
+            f"{name}: from {was.score:.3g} to {now.score:.3g} (the picture's: {drawn.score:.3g})"
+            for name, was, now, drawn in ways
+        ]
+        cnnvis.note(f"activation-max took the score of {_listed(scores)}")
+        lost = [name for name, is_plain in zip(self.names, self.plain, strict=True) if is_plain]
+        if lost:
+            cnnvis.note(
+                f"the {backprop} gradient does not raise the score of {_listed(lost)}, so the plain "
+                "gradient was taken; --no-fall-back keeps to the modifier"
+            )
+        if unmoved:
+            cnnvis.note(
+                f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so its picture "
+                "shows smoothed noise"
+            )
+        low, high = self.bounds
+        flat = [
+            name for name, was, now, drawn in ways if _is_less(drawn, was) and _is_less(was, now)
+        ]
+        if flat:
+            cnnvis.note(
+                f"the score of {_listed(flat)} rose, but not that of its picture, whose values are "
+                f"brought into {low:.3g} to {high:.3g}; with another --input-range LOW HIGH it may"
+            )
+        fell = [name for name, was, now, _ in ways if _is_less(now, was)]
+        if fell:
+            cnnvis.note(
+                f"the score of {_listed(fell)} did not rise, so the picture does not show what the "
+                "network answers to most; more --iterations, another --seed, or less --tv-weight may"
+            )
+
+
+def _is_less(one: cnnvis.Target, other: cnnvis.Target) -> bool:
+    return (one.score or 0) < (other.score or 0)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _range(model: cnnvis.Model, samples: cnnvis.Samples | None) -> tuple[float, float]:
+    """The values that an input may have: those of the data, else as the network expects them."""
+    if samples is not None and len(samples) and samples.x.size:
+        low, high = float(samples.x.min()), float(samples.x.max())
+        if low < high:
+            cnnvis.note(f"the input is drawn from {low:g} to {high:g}, the range of the data")
+            return low, high
+    expected = model.expected_range
+    if expected is not None:
+        (low, high), layer = expected
+        cnnvis.note(
+            f"the input is drawn from {low:.3g} to {high:.3g}, as the layer {layer!r} expects"
+        )
+        return low, high
+    cnnvis.note(
+        "the input is drawn from 0 to 255, which is a guess: give data, or --input-range LOW HIGH"
+    )
+    return 0.0, 255.0
+
+
+def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    if None in shape:
+        raise cnnvis.UserError(
+            f"the model takes inputs of any size {shape}, so there is no telling how large the "
+            "result should be; start from data of the wanted size: --start data --data FILE"
+        )
+    return tuple(size for size in shape if size is not None)
+
+
+def _noise(shape: tuple[int, ...], input_range: tuple[float, float], rng: Any) -> Array:
+    """Uniform noise about the middle of the range, its deviation a twentieth of it."""
+    low, high = input_range
+    noise: Array = rng.random(shape)
+    noise = (noise - noise.mean()) / (noise.std() + EPSILON)
+    return noise * 0.05 * (high - low) + (low + high) / 2
+
+
+def _channel(model: cnnvis.Model, x: Array) -> int | None:
+    axis = model.input_channel_axis
+    return None if axis is None else axis % x.ndim
+
+
+def _pixels(jitter: Sequence[float], space: Sequence[int]) -> list[int]:
+    """The largest shift along each spatial axis, for axes of these lengths."""
+    amounts = list(jitter) * len(space) if len(jitter) == 1 else list(jitter)
+    if len(amounts) != len(space):
+        raise cnnvis.UserError(
+            f"jitter is {tuple(jitter)}, and it must be one number, or one for each of the "
+            f"{len(space)} spatial axes"
+        )
+    return [
+        int(size * amount if amount < 1 else amount)
+        for amount, size in zip(amounts, space, strict=True)
+    ]
+
+
+def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
+    """The model at the layer asked for, or at every convolution and dense layer."""
+    if model.asked_layer is not None:
+        return [model]
+    names = [
+        layer.name
+        for layer in model.layers
+        if "Conv" in layer.kind or layer.kind == "Dense" or layer.name == model.layer
+    ]
+    fitting = []
+    for name in names:
+        try:
+            at = model.at(name, model.asked_filters)
+            _ = at.filters  # looked up now, to leave out a layer that has no such filter
+            if at.depends_on_input:
+                fitting.append(at)
+        except cnnvis.UserError as error:
+            cnnvis.note(f"{name} was left out: {error}")
+    if not fitting:
+        raise cnnvis.UserError(f"no layer has the output {model.asked_filters}")
+    return fitting
+
+
+def _weights(model: cnnvis.Model, together: bool) -> Array:
+    """What each result maximizes, (results, k): one filter each, or all of them added up."""
+    each: Array = model.each_weights
+    return each.sum(axis=0, keepdims=True) if together else each
+
+
+def _deprocessed(x: Array, input_range: tuple[float, float]) -> Array:
+    """Each input about the middle of the range, its deviation a tenth of it, clipped to it."""
+    axes = tuple(range(1, x.ndim))
+    x = x - x.mean(axis=axes, keepdims=True)
+    x = x / (x.std(axis=axes, keepdims=True) + EPSILON) * 0.1
+    low, high = input_range
+    return (x + 0.5).clip(0, 1) * (high - low) + low

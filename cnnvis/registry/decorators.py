@@ -1,0 +1,352 @@
+"""The decorators that turn a typed function into a plugin.
+
+A plugin *is* its function: the keyword-only parameters are its options, their annotations and
+defaults the types and defaults of those options, the docstring its help. Nothing is said twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from cnnvis.errors import PluginError, UserError
+
+Kind = Literal["technique", "transform", "renderer", "reader", "loader"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Result = Literal["images", "groups", "pictures", "table"]
+"""What a step of a chain gives: a map for each image, a map for each group of images, pictures that
+belong to no image (filters, maximizing inputs), or a table."""
+
+MAPS: tuple[Result, ...] = ("images", "groups", "pictures")
+
+Claim = Literal["gradient", "integrated-gradients", "complete"]
+"""What a technique promises of its maps M for the score S and the input x, so that it can be held
+to it: see `cnnvis.testing`.
+
+====================  ============================================================
+gradient              M = dS/dx; for a linear score S = w x + b, M = w
+integrated-gradients  for a linear score, M = w (x - x') with the baseline x' = 0
+complete              the sum of M is S(x) - S(x') with the baseline x' = 0, or
+                      with that of an option called baseline
+====================  ============================================================
+
+How far the maps of a technique that claims to be complete are off that is measured for each image,
+and said: by the technique itself, as the measure ``completeness_gap`` of its explanation, or else by
+cnnvis.
+"""
+
+BUILT_IN = "cnnvis"
+"""The package whose plugins are held to the border by tests, and not watched at every call."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_MARK = "__cnnvis_plugin__"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A function with what its decorator says of it.
+
+    Attributes
+    ----------
+    kind
+        What the plugin does; see the decorator of that name.
+    name
+        What a person types: ``saliency``, ``png``.
+    function
+        The function itself, unchanged.
+    reference
+        The paper behind a technique, for example ``arXiv:1312.6034``.
+    suffixes
+        Endings of the files that a renderer writes (the first is its default) or that a reader or
+        loader takes, with the dot: ``(".h5", ".hdf5")``.
+    accepts
+        For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
+        It must be quick and import nothing heavy.
+    begin
+        For a loader: called with the path before TensorFlow is imported, to begin what can be done
+        in the meantime. It must return at once.
+    takes_results
+        For a transform: which results it takes.
+    gives
+        For a technique or transform: what result it gives; None for the kind that it took.
+    check
+        Called with all options, by name, before anything heavy starts: raises `UserError` for
+        values that their types allow and the function does not.
+    requires, extra
+        The modules that the plugin cannot do without, and the extra of its package that installs
+        them: where one is missing, the plugin is listed, and says so when it is called.
+    claims
+        What a technique promises of its maps, each with the options under which it holds.
+    distribution, version
+        The installed package that the plugin came from, filled in by the registry; for a plugin
+        that is a single file, the file's name and nothing.
+    """
+
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+    reference: str | None = None
+    suffixes: tuple[str, ...] = ()
+    accepts: Callable[[Path], bool] | None = None
+    begin: Callable[[Path], None] | None = None
+    check: Callable[..., None] | None = None
+    takes_results: tuple[Result, ...] = ()
+    gives: Result | None = None
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
+    distribution: str = ""
+    version: str = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function across the border that `cnnvis.execution.calls` is.
+
+        What it is given it may read and not change. What it does to the process is put back and
+        told of in a note: global random numbers, the working directory, the environment, standard
+        streams, signal handlers, matplotlib's settings.
+
+        Raises
+        ------
+        UserError
+            As the function does; or if a module that it requires is missing.
+        PluginError
+            If the function raises anything else, `SystemExit` included, or gives what it must not:
+            something of another type, not a map for each sample, the input itself. Only
+            `KeyboardInterrupt` passes, and a renderer's `OSError`.
+        """
+        if self.missing:
+            raise UserError(f"{self.name} cannot run: {self.missing}")
+        from cnnvis.execution.calls import crossed  # which needs what a list of plugins does not
+
+        return crossed(self, args, kwargs)
+
+    def failed(self, what: str) -> PluginError:
+        """The error that says what this plugin did wrong, and where to report it."""
+        return PluginError(
+            f"the {self.kind} {self.name} of {self.origin} failed: {what}. {self.report_to}"
+        )
+
+    @property
+    def report_to(self) -> str:
+        """A sentence that says where a failure of it is to be reported."""
+        return report_to(self.distribution)
+
+    @property
+    def origin(self) -> str:
+        """The package that it is from, and its version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def missing(self) -> str:
+        """What is not installed that it requires, in a sentence with what would; else empty."""
+        absent = [name for name in self.requires if not _is_installed(name)]
+        if not absent:
+            return ""
+        package = f"{self.distribution or 'cnnvis'}[{self.extra}]" if self.extra else absent[0]
+        return f"it needs {' and '.join(absent)}, which pip install '{package}' installs"
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        lines = (inspect.getdoc(self.function) or "").splitlines()
+        return lines[0] if lines else ""
+
+    @property
+    def description(self) -> str:
+        """The docstring up to its sections (parameters, ...), one line a paragraph."""
+        body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
+        return "\n\n".join(" ".join(part.split()) for part in body.strip().split("\n\n"))
+
+    @property
+    def gives_maps_of_images(self) -> bool:
+        """Whether it is a technique that takes a model and samples and gives a map for each sample."""
+        is_of_images = (self.gives or "images") == "images" and self.kind == "technique"
+        return is_of_images and self.takes("model") and self.takes("samples")
+
+    def takes(self, parameter: str) -> bool:
+        """Whether the function has a positional parameter of that name: `model`, `samples`, ..."""
+        return parameter in _positional(self.function)
+
+    def needs(self, parameter: str) -> bool:
+        """Whether it has that positional parameter and no default for it."""
+        found = _positional(self.function).get(parameter)
+        return found is not None and found.default is inspect.Parameter.empty
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # of a module whose package is missing or broken
+        return False
+
+
+def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(function).parameters
+    return {
+        name: parameter
+        for name, parameter in parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    }
+
+
+def technique(
+    name: str,
+    *,
+    reference: str | None = None,
+    gives: Result = "images",
+    check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+    claims: Mapping[Claim, Mapping[str, Any]] | None = None,
+) -> Callable[[Function], Function]:
+    """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
+
+    For `check`, `requires` and `extra`, here and below, see `Plugin`; for `gives`,
+    `cnnvis.registry.decorators.Result`; for `claims`, `cnnvis.registry.decorators.Claim`.
+
+    The function takes those of `model` and `samples` that it needs, by these names; a default of
+    None for `samples` says that data are welcome but not needed.
+    """
+    return _mark(
+        "technique", name, reference=reference, gives=gives, check=check,
+        requires=tuple(requires), extra=extra, claims=dict(claims or {}),
+    )  # fmt: skip
+
+
+def transform(
+    name: str,
+    *,
+    reference: str | None = None,
+    takes: Sequence[Result] = MAPS,
+    gives: Result | None = None,
+    check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a transform of explanations; its parameter says how it takes them.
+
+    ``function(explanation, *, options) -> Explanation``
+        Is called with a batch of images at a time, each map to be treated by itself.
+    ``function(stream, *, options) -> Explanation``
+        Goes through all batches, as often as it needs to, and keeps no more of them than it must.
+        A generator gives a batch for each that it takes.
+    ``function(explanations, *, options) -> Explanation``
+        Is called with a batch of the last two results, of the same images.
+
+    `takes` says which kinds of results it can do with, `gives` what it makes of them if that is
+    another kind; see `cnnvis.registry.decorators.Result`. One with the option ``by``, where its value is
+    ``prediction``, is given explanations with `predictions`, whatever was explained.
+    """
+    return _mark(
+        "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
+        requires=tuple(requires), extra=extra,
+    )  # fmt: skip
+
+
+def renderer(
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a renderer: ``function(explanation, path or console, *, options)``.
+
+    With `suffixes` it writes one file: its second parameter, `path`, is a temporary name that
+    becomes the real one once the function returns, so that no half-written file is ever seen.
+    Without, it prints: its second parameter, `console`, is a `rich.console.Console`.
+    """
+    return _mark(
+        "renderer",
+        name,
+        suffixes=tuple(suffixes),
+        check=check,
+        requires=tuple(requires),
+        extra=extra,
+    )
+
+
+def reader(
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    accepts: Callable[[Path], bool] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a reader of data: ``function(path, *, options) -> Samples``."""
+    return _mark(
+        "reader",
+        name,
+        suffixes=tuple(suffixes),
+        accepts=accepts,
+        requires=tuple(requires),
+        extra=extra,
+    )
+
+
+def loader(
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    accepts: Callable[[Path], bool] | None = None,
+    begin: Callable[[Path], None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a loader of networks: ``function(path, *, options) -> LoadedNetwork``."""
+    return _mark(
+        "loader",
+        name,
+        suffixes=tuple(suffixes),
+        accepts=accepts,
+        begin=begin,
+        requires=tuple(requires),
+        extra=extra,
+    )
+
+
+def _mark(kind: Kind, name: str, **facts: Any) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        setattr(function, _MARK, Plugin(kind, name, function, **facts))
+        return function
+
+    return decorate
+
+
+def plugin_of(function: object) -> Plugin | None:
+    """What a decorator said of this function, or None if it is no plugin."""
+    found = getattr(function, _MARK, None)
+    return found if isinstance(found, Plugin) else None
+
+
+@functools.cache
+def report_to(distribution: str) -> str:
+    """A sentence that says where a failure of this package's plugins is to be reported."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    if distribution.endswith(".py"):
+        return f"Whoever wrote {distribution} can mend that."
+    try:
+        known = metadata(distribution)
+    except (PackageNotFoundError, ValueError):  # a package without metadata, or no package
+        return f"Please report it to the authors of {distribution or 'the plugin'}."
+    addresses = {
+        label.strip().lower(): url.strip()
+        for label, _, url in (one.partition(",") for one in known.get_all("Project-URL") or ())
+    }
+    wanted = ("issues", "bug tracker", "bugs", "tracker", "repository", "source", "homepage")
+    places = [addresses[name] for name in wanted if name in addresses]
+    places += [known["Home-page"]] if known["Home-page"] else []
+    return f"Please report it to the authors of {distribution}{': ' if places else '.'}" + (
+        places[0] if places else ""
+    )

@@ -1,0 +1,495 @@
+"""Finds plugins by entry point, and keeps a broken one from breaking the rest."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from cnnvis.errors import PluginError, UserError, nearest
+from cnnvis.registry import flags
+from cnnvis.registry.decorators import BUILT_IN, KINDS, Kind, Plugin, plugin_of, report_to
+from cnnvis.registry.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
+from cnnvis.registry.options import options_of
+from cnnvis.reporting import note
+from cnnvis.text import printable
+
+STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
+SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
+
+COMMANDS: dict[Kind, tuple[flags.Command, ...]] = {
+    "technique": ("run", "chain", "compare"),
+    "transform": ("chain",),
+    "renderer": ("chain",),
+}
+"""Where options of a kind of plugin are typed without the plugin's name before them."""
+
+PARAMETERS = {"axes", "model", "plugin_options", "samples", "technique"}
+"""What `cnnvis.run` and techniques are given, and no flag is for."""
+
+WORDS = ("axes", "chains", "class_names", "demo", "plugins", "trusted")
+"""Words with a meaning of their own in settings or on the command line."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be used, or a module of plugins, and why."""
+
+    name: str
+    distribution: str
+    version: str
+    reason: str
+    error: BaseException | None = None
+
+    @property
+    def origin(self) -> str:
+        """The package that it is from, and its version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    def failed(self) -> PluginError:
+        """The error for whoever calls it, with the exception that broke it as its cause."""
+        failure = PluginError(
+            f"the plugin {self.name} of {self.origin} could not be loaded: {self.reason}. "
+            f"{report_to(self.distribution)}"
+        )
+        failure.__cause__ = self.error
+        return failure
+
+
+class _Decorated:
+    """Answers the hook for a module that only decorated its functions."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    @hookimpl
+    def cnnvis_plugins(self) -> list[Plugin]:
+        # Only what the module or its submodules define: an imported plugin belongs to its owner.
+        home = self._module.__name__
+        return [
+            plugin
+            for value in vars(self._module).values()
+            if (plugin := plugin_of(value)) is not None
+            and f"{plugin.function.__module__}.".startswith(f"{home}.")
+        ]
+
+
+class Registry:
+    """Every plugin that the installed packages offer.
+
+    Parameters
+    ----------
+    points
+        The entry points to load; those of all installed packages by default.
+    only
+        Load, beside the built-in ones, only the plugins of these packages or entry points.
+    hooks
+        What a plugin module may answer to.
+
+    Attributes
+    ----------
+    broken
+        Plugins that cannot be used.
+    remarks
+        What is to be said of plugins that can be used all the same, each with the plugin's name:
+        that another has its name, or that they follow an old version of the interface.
+    files
+        The single files that plugins were taken from.
+    only
+        As it was given.
+    """
+
+    def __init__(
+        self,
+        points: Iterable[EntryPoint] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        hooks: type = Hooks,
+    ) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hooks)
+        self._plugins: dict[tuple[Kind, str], Plugin] = {}
+        self.broken: list[Broken] = []
+        self.remarks: list[tuple[str, str]] = []
+        self.files: list[Path] = []
+        self.only = None if only is None else frozenset(only)
+        if points is None:
+            points = entry_points(group=GROUP)
+        # Our own package first, so that no other one takes a built-in name by coming earlier.
+        for point in sorted(points, key=lambda p: (_origin(p)[0] != BUILT_IN, _origin(p), p.name)):
+            if only is None or not {BUILT_IN, *only}.isdisjoint({_origin(point)[0], point.name}):
+                self._load(point.name, *_origin(point), point.load)
+
+    def add_file(self, path: Path, objection: str | None = None) -> None:
+        """Take the plugins of a single Python file, which is run unless there is an objection."""
+        if objection is None and (not _exists(path) or not path.is_file() or path.suffix != ".py"):
+            objection = f"there is no file of plugins {str(path)!r}; it is a .py file"
+        if objection is not None:
+            self.broken.append(Broken(path.name, path.name, "", objection))
+            return
+        self.files.append(path)
+        self._load(path.name, path.name, "", lambda: _imported(path))
+
+    def _load(
+        self, name: str, distribution: str, version: str, load: Callable[[], ModuleType]
+    ) -> None:
+        def broken(name: str, error: BaseException, reason: str = "") -> None:
+            reason = reason or f"{type(error).__name__}: {error}"
+            self.broken.append(Broken(name, distribution, version, reason, error))
+
+        try:
+            offered = self._offered(load(), name, distribution)
+        except KeyboardInterrupt:
+            raise
+        # A module may raise anything at import, SystemExit included; the others must still load.
+        except BaseException as error:
+            broken(name, error)
+            return
+        for plugin in offered:
+            try:
+                _require_usable(plugin)
+            except Exception as error:  # whatever the evaluation of a stranger's annotations raises
+                broken(getattr(plugin, "name", name), error)
+            else:
+                self.add(replace(plugin, distribution=distribution, version=version))
+
+    def _offered(self, module: ModuleType, name: str, distribution: str) -> list[Plugin]:
+        """The plugins of a module."""
+        written_for = getattr(module, "CNNVIS_API", API_VERSION)
+        if written_for != API_VERSION:
+            is_older = isinstance(written_for, int) and written_for < API_VERSION
+            raise TypeError(
+                f"it is written for version {written_for!r} of the plugin interface, and this "
+                f"cnnvis has version {API_VERSION}; {'an older' if is_older else 'a newer'} cnnvis "
+                "may run it"
+            )
+        holder = module if hasattr(module, "cnnvis_plugins") else _Decorated(module)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            registered = self._manager.register(holder, f"{distribution}:{name}")
+        self.remarks += [(name, str(one.message)) for one in warned]
+        if registered is None:
+            return []
+        implementation = self._manager.subset_hook_caller(
+            "cnnvis_plugins",
+            [other for other in self._manager.get_plugins() if other is not holder],
+        )
+        offered = [plugin for answer in implementation() for plugin in answer]
+        if not offered:
+            raise TypeError("the module decorates no function as a plugin")
+        return offered
+
+    def add(self, plugin: Plugin) -> Plugin:
+        """Take one plugin, under its full name if its own is taken; gives it as it is listed."""
+        # Steps of chains share one name space, and those with options --NAME.OPTION another.
+        rivals = {kind for space in (STEPS, SIDE) if plugin.kind in space for kind in space}
+        holders = [
+            self._plugins[kind, plugin.name]
+            for kind in rivals
+            if (kind, plugin.name) in self._plugins
+        ]
+        if not holders:
+            self._plugins[plugin.kind, plugin.name] = plugin
+            return plugin
+        full = f"{plugin.distribution}:{plugin.name}"
+        if (plugin.kind, full) in self._plugins:
+            reason = f"it offers two plugins named {plugin.name}"
+            self.broken.append(Broken(plugin.name, plugin.distribution, plugin.version, reason))
+            return plugin
+        self._plugins[plugin.kind, full] = replace(plugin, name=full)
+        self.remarks.append((full, f"{plugin.name} alone is that of {holders[0].origin}"))
+        return self._plugins[plugin.kind, full]
+
+    def __iter__(self) -> Iterator[Plugin]:
+        order = {kind: position for position, kind in enumerate(KINDS)}
+        return iter(sorted(self._plugins.values(), key=lambda p: (order[p.kind], p.name)))
+
+    def of(self, kind: Kind) -> list[Plugin]:
+        """All plugins of one kind, by name."""
+        return [plugin for plugin in self if plugin.kind == kind]
+
+    def get(self, kind: Kind, name: str) -> Plugin:
+        """The plugin of that kind and name; also as ``distribution:name``.
+
+        Raises
+        ------
+        UserError
+            If there is none, with the nearest name and the ones there are.
+        PluginError
+            If there is one that could not be loaded.
+        """
+        found = self._plugins.get((kind, name))
+        if found is None and ":" in name:
+            distribution, short = name.rsplit(":", 1)
+            short_named = self._plugins.get((kind, short))
+            if short_named is not None and short_named.distribution == distribution:
+                found = short_named
+        if found is not None:
+            return found
+        self.require_unbroken(name)
+        raise self.nothing_named(kind, name, [plugin.name for plugin in self.of(kind)])
+
+    def step(self, name: str) -> Plugin:
+        """The technique, transform or renderer of that name.
+
+        Raises
+        ------
+        UserError
+            If there is none, with the nearest name and the ones there are.
+        PluginError
+            If there is one that could not be loaded.
+        """
+        for kind in STEPS:
+            with suppress(UserError, PluginError):
+                return self.get(kind, name)
+        self.require_unbroken(name)
+        names = [plugin.name for plugin in self if plugin.kind in STEPS]
+        raise self.nothing_named("step", name, names)
+
+    def nothing_named(self, what: str, name: str, names: Sequence[str]) -> UserError:
+        """That there is nothing of that name, with the nearest and the ones there are."""
+        # One that could not be loaded may hold it: nobody knows what is in there.
+        unread = "".join(
+            f" {one.name} could not be loaded: {one.reason}" for one in self.broken[:3]
+        )
+        return UserError(
+            f"there is no {what} named {name!r}.{nearest(name, names)} There are: "
+            f"{', '.join(names)}.{unread}"
+        )
+
+    def require_unbroken(self, name: str) -> None:
+        """Say why a plugin of that name, or ``distribution:name``, is not there.
+
+        Raises
+        ------
+        PluginError
+            If there is one that could not be loaded.
+        """
+        for broken in self.broken:
+            if name in (broken.name, f"{broken.distribution}:{broken.name}"):
+                raise broken.failed()
+
+    def for_path(self, kind: Kind, path: Path) -> Plugin:
+        """The reader or loader that takes this file or folder; a note says whose it is, if others would.
+
+        By its ending a built-in one takes it before others.
+
+        Raises
+        ------
+        UserError
+            If nothing is there, or nothing takes it.
+        """
+        what = {"reader": "data", "loader": "model"}[kind]
+        if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not _exists(path):
+            raise UserError(
+                f"{str(path)!r} is an address, and only files of this machine are read; get it first"
+            )
+        if not _exists(path):
+            raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
+        if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end
+            raise UserError(f"{str(path)!r} is neither a file nor a folder")
+        if not os.access(path, os.R_OK):
+            raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
+        plugins = self.of(kind)
+        takers = [  # a folder may have an ending, too: data.zarr
+            plugin
+            for plugin in sorted(plugins, key=lambda plugin: plugin.distribution != BUILT_IN)
+            if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts)
+        ] or [plugin for plugin in plugins if plugin.accepts is not None and _accepts(plugin, path)]
+        if takers:
+            _say_rivals(path, *takers)
+            return takers[0]
+        known = ", ".join(
+            f"{plugin.name} ({' '.join(plugin.suffixes) or 'folders'})" for plugin in plugins
+        )
+        found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
+        raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+
+def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
+    """Say which plugin takes a file that one of another package would take as well."""
+    rivals = [one for one in others if one.distribution != plugin.distribution]
+    if rivals:
+        named = ", ".join(f"{one.name} of {one.origin}" for one in rivals)
+        are = (
+            "takes such files, too, and is" if len(rivals) == 1 else "take such files, too, and are"
+        )
+        note(
+            f"{path.name!r} is read by the {plugin.kind} {plugin.name} of {plugin.origin}; "
+            f"{named} {are} not used"
+        )
+
+
+def _accepts(plugin: Plugin, path: Path) -> bool:
+    """Whether a plugin takes a path; one that cannot tell must not keep it from the others."""
+    assert plugin.accepts is not None
+    try:
+        return bool(plugin.accepts(path))
+    except Exception as error:
+        what = f"could not tell whether it takes {path.name!r}: {type(error).__name__}: {error}"
+        note(f"the {plugin.kind} {plugin.name} of {plugin.origin} {what}. {plugin.report_to}")
+        return False
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    if not point.dist:
+        return "", ""
+    name, version = _name_and_version(point.dist)
+    home = point.value.partition(":")[0].partition(".")[0]
+    # A package may call itself cnnvis, and is not.
+    return (home if name == BUILT_IN != home else name), version
+
+
+@functools.cache  # the metadata are parsed anew at each look, and a distribution has many points
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    return distribution.name, distribution.version
+
+
+def _beside(path: Path) -> str:
+    """The name beside a missing path that it may have been meant to be."""
+    try:
+        return nearest(path.name, (other.name for other in path.parent.iterdir()))
+    except (OSError, ValueError):
+        return ""
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something at a path; a name that no file can have is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _require_usable(plugin: Any) -> None:
+    """Raise what is wrong with something that a module offers as a plugin."""
+    if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
+        raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
+    if not _is_name(plugin.name):
+        raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
+    if plugin.name in WORDS:
+        raise TypeError(f"{plugin.name!r} is a word of cnnvis's own, and cannot name a plugin")
+    if plugin.kind == "reader" and f"--trust-{plugin.name}" in flags.taken("run"):
+        raise TypeError(f"a reader cannot be named {plugin.name!r}: --trust-{plugin.name} is taken")
+    _require_flags(plugin)
+
+
+def _require_flags(plugin: Plugin) -> None:
+    """Raise that an option cannot be typed, since something else has its flag or its name."""
+    owner = dict.fromkeys(flags.FOR_ALL, "every command")
+    for command in COMMANDS.get(plugin.kind, ()):
+        owner = dict.fromkeys(flags.taken(command), f"cnnvis {command}") | owner
+    names = PARAMETERS | flags.names("run") if plugin.kind == "technique" else set()
+    for option in options_of(plugin):
+        for flag in option.flags:
+            if flag in owner:
+                raise TypeError(
+                    f"its option {option.name!r} would be typed {flag}, which {owner[flag]} has: "
+                    "give it another name"
+                )
+            owner[flag] = f"its option {option.name!r}"
+        if option.name in names:
+            raise TypeError(
+                f"its option {option.name!r} has the name of a parameter of cnnvis.run: give it "
+                "another name"
+            )
+
+
+def _is_name(name: object) -> bool:
+    """Whether it is a word that a person can type, read and find in a file's name."""
+    return (
+        isinstance(name, str)
+        and not name.startswith("-")
+        and re.fullmatch(r"[^\s/\\]+", name) is not None
+        and printable(name) == name
+    )
+
+
+def _imported(path: Path) -> ModuleType:
+    """A Python file as a module, under a name of its own."""
+    name = f"cnnvis_plugin_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # it ends in .py
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # options look their annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+CHOICE = "CNNVIS_PLUGINS"
+"""The variable of the environment that says which packages' plugins load."""
+
+
+_in_use: list[Registry] = []
+
+
+def registry() -> Registry:
+    """The plugins of this Python's installed packages, found once a process.
+
+    ``CNNVIS_PLUGINS`` names the packages, or entry points, whose plugins are loaded beside the
+    built-in ones, with commas between them; ``none`` for none. Without it all are.
+    """
+    return _in_use[-1] if _in_use else _installed(os.environ.get(CHOICE))
+
+
+@functools.cache
+def _installed(choice: str | None) -> Registry:
+    only = None if choice is None else set(choice.replace(",", " ").split()) - {"none"}
+    return Registry(only=only)
+
+
+@contextmanager
+def using(chosen: Registry) -> Iterator[None]:
+    """Have `registry` give this one inside the block."""
+    _in_use.append(chosen)
+    try:
+        yield
+    finally:
+        _in_use.pop()
+
+
+def load_plugin(path: str | os.PathLike[str]) -> None:
+    """Take the plugins of a single Python file, for this process; the file is run.
+
+    Raises
+    ------
+    UserError
+        If there is no such file.
+    PluginError
+        If it, or a plugin in it, cannot be used.
+    """
+    path = Path(path)
+    require_file(path)
+    known = registry()
+    before = len(known.broken)
+    known.add_file(path)
+    for broken in known.broken[before:]:
+        raise broken.failed()
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no Python file.
+
+    Raises
+    ------
+    UserError
+        If there is no such file.
+    """
+    if not _exists(path) or not path.is_file() or path.suffix != ".py":
+        raise UserError(f"there is no file of plugins {str(path)!r}; it is a .py file")

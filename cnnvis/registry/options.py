@@ -1,0 +1,292 @@
+"""A plugin's keyword-only parameters as typed options, for help, the command line and Python alike."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import GenericAlias, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.registry.bounds import Bound, Grant
+from cnnvis.registry.decorators import Plugin
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a plugin.
+
+    Attributes
+    ----------
+    name
+        Of the parameter.
+    annotation
+        Its type, without the mark of one that lets code run.
+    default
+        Its value where nobody gives one.
+    docstring
+        The function's.
+    grants
+        Whether it lets code run: no file and no variable may give it.
+    """
+
+    name: str
+    annotation: Any
+    default: Any
+    docstring: str
+    grants: bool = False
+
+    @property
+    def help(self) -> str:
+        """What the function's docstring says of it, in one line."""
+        return _parameter_texts(self.docstring).get(self.name, "")
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed: ``grad_modifier`` is ``--grad-modifier``."""
+        return "--" + self.name.strip("_").replace("_", "-")
+
+    @property
+    def is_on_by_default(self) -> bool:
+        """Whether it is on unless somebody types ``--no-`` and its name."""
+        return self.annotation is bool and bool(self.default)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All the ways to type it."""
+        off = f"--no-{self.flag.removeprefix('--')}"
+        return (self.flag, off) if self.is_on_by_default else (self.flag,)
+
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """The values that a Literal allows, None among them if it may be left open; else empty."""
+        return _choices(self.annotation)
+
+    @property
+    def words(self) -> int | str | None:
+        """How many words its value takes when it is typed: one (None), that many, or ``+``."""
+        for member in _members(self.annotation):
+            if get_origin(member) is tuple:
+                members = get_args(member)
+                return "+" if Ellipsis in members else len(members)
+        return None
+
+    @property
+    def default_text(self) -> str:
+        """The default as it would be typed."""
+        if isinstance(self.default, tuple):
+            return " ".join(map(str, self.default))
+        return "none" if self.default is None else str(self.default)
+
+    @property
+    def type(self) -> str:
+        """The type in words: ``int``, ``int >= 1``, ``float float``, ``guided | none``."""
+        return _type_name(self.annotation)
+
+
+def options_of(plugin: Plugin) -> tuple[Option, ...]:
+    """The options of a plugin, read from its function.
+
+    Raises
+    ------
+    TypeError
+        If a keyword-only parameter has no annotation or no default, or one of a type that nobody
+        can type: the plugin's author must mend that, since neither help nor checks could be made
+        for it.
+    """
+    return _options_of(plugin.function)
+
+
+def flag_of(plugin: Plugin, option: Option) -> str:
+    """The flag as ``cnnvis run`` takes it: a technique's own, or behind the plugin's name."""
+    if plugin.kind in ("technique", "transform"):
+        return option.flag
+    return f"--{plugin.name}.{option.flag.removeprefix('--')}"
+
+
+@functools.cache
+def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
+    docstring = inspect.getdoc(function) or ""
+    options = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        annotation, default = _evaluated(function, parameter), parameter.default
+        annotation, grants = _unmarked(annotation)
+        if annotation is inspect.Parameter.empty or default is inspect.Parameter.empty:
+            raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
+        if not _is_typable(annotation):
+            raise TypeError(
+                f"option {name!r} has the type {_type_name(annotation)}, "
+                "and an option is a bool, int, float or str, a Literal of such, a tuple of such, "
+                "or one of these or None"
+            )
+        options.append(Option(name, annotation, default, docstring, grants))
+    return tuple(options)
+
+
+def _unmarked(annotation: Any) -> tuple[Any, bool]:
+    """A type without the mark of an option that lets code run, and whether it had it."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, False
+    base, *marks = get_args(annotation)
+    left = [mark for mark in marks if not isinstance(mark, Grant)]
+    bare = Annotated.__class_getitem__((base, *left)) if left else base
+    return bare, len(left) < len(marks)
+
+
+def _is_typable(annotation: Any) -> bool:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _is_typable(parts[0])
+    if origin is Literal:
+        return all(isinstance(value, str | int | float) for value in parts)
+    if origin is tuple:
+        return all(part is ... or _is_typable(part) for part in parts)
+    if origin in (Union, UnionType):
+        return all(_is_typable(part) for part in parts)
+    return annotation in (bool, int, float, str, NoneType)
+
+
+def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """A parameter's annotation, also where ``from __future__ import annotations`` made it text.
+
+    Only options are evaluated: the other annotations may name what is imported for types alone.
+    """
+    annotation = parameter.annotation
+    if isinstance(annotation, str):
+        names = vars(sys.modules[function.__module__])
+        annotation = eval(annotation, dict(names))  # the plugin's own source text, nothing else's
+    return annotation
+
+
+@functools.cache  # read only when help is wanted: the parser takes its time to import
+def _parameter_texts(docstring: str) -> dict[str, str]:
+    """What a NumPy-style docstring says of each parameter, in one line each."""
+    from docstring_parser import DocstringStyle, parse
+
+    texts: dict[str, str] = {}
+    for entry in parse(docstring, DocstringStyle.NUMPYDOC).params:
+        text = " ".join((entry.description or "").split())
+        for name in entry.arg_name.split(","):
+            texts[name.strip()] = text
+    return texts
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _choices(annotation: Any) -> tuple[object, ...]:
+    members = _members(annotation)
+    found: list[object] = []
+    for member in members:
+        if get_origin(member) is Literal:
+            found.extend(get_args(member))
+    return (*found, None) if found and NoneType in members else tuple(found)
+
+
+def _type_name(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        base, *bounds = get_args(annotation)
+        signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+        within = [
+            f"{sign} {getattr(bound, name):g}"
+            for bound in bounds
+            for name, sign in signs
+            if getattr(bound, name, None) is not None
+        ]
+        return " ".join([_type_name(base), " and ".join(within)]).strip()
+    if annotation is NoneType:
+        return "none"
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(value) for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        members = get_args(annotation)
+        if members[-1] is Ellipsis:
+            return f"{_type_name(members[0])} ..."
+        return " ".join(_type_name(member) for member in members)
+    members = _members(annotation)
+    if len(members) > 1:
+        return " | ".join(_type_name(member) for member in members)
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a plugin: the given values, checked and converted, and defaults for the rest.
+
+    Values may be text, as they are typed or stand in a variable: ``"3"`` for 3, ``"none"`` for None.
+
+    Raises
+    ------
+    UserError
+        If there is no such option, a value is not of its type, or the plugin's own check refuses.
+    """
+    import msgspec
+
+    options = {option.name: option for option in options_of(plugin)}
+    for name in values:
+        if name not in options:
+            there = ", ".join(options) or "none"
+            raise UserError(
+                f"{plugin.name} has no option {name!r}.{nearest(name, options)} It has: {there}."
+            )
+    result = {name: option.default for name, option in options.items()}
+    for name, value in values.items():
+        option = options[name]
+        try:
+            kind = checkable(option.annotation)
+            result[name] = msgspec.convert(_plain(value, option), kind, strict=False)
+        except msgspec.ValidationError as error:
+            hint = nearest(
+                str(value), ["none" if one is None else str(one) for one in option.choices]
+            )
+            raise UserError(
+                f"option {name} of {plugin.name} cannot be {shown(value)}: it takes {option.type}.{hint}"
+            ) from error
+    if plugin.check is not None:
+        from cnnvis.execution.calls import blamed
+
+        with blamed(plugin):
+            plugin.check(**result)
+    return result
+
+
+def checkable(annotation: Any) -> Any:
+    """A type as msgspec checks it: with its bounds for ours, which are there without importing it."""
+    import msgspec
+
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        metas = [
+            msgspec.Meta(**{key: value for key, value in vars(one).items() if value is not None})
+            if isinstance(one, Bound)
+            else one
+            for one in parts[1:]
+        ]
+        return Annotated.__class_getitem__((checkable(parts[0]), *metas))
+    if origin in (Union, UnionType):
+        return Union[tuple(checkable(part) for part in parts)]  # noqa: UP007
+    if origin is tuple:
+        return GenericAlias(
+            tuple, tuple(part if part is ... else checkable(part) for part in parts)
+        )
+    return annotation
+
+
+def _plain(value: Any, option: Option) -> Any:
+    """A value as types are written: NumPy's as plain numbers and lists, the word none as None."""
+    if (
+        isinstance(value, str)
+        and value.lower() == "none"
+        and NoneType in _members(option.annotation)
+    ):
+        return None
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item, option) for item in value]
+    return value

@@ -1,0 +1,318 @@
+"""A chain as it is written down: in a TOML file, on a command line, in Python."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import options_of
+from cnnvis.settings.defaults import settings_in
+from cnnvis.text import escaped, printable, words_of
+
+Form = Literal["toml", "python", "shell"]
+
+PATHS = ("model", "data", "out", "architecture")
+"""What in a chain's subject is a path; in a file it is meant from that file's folder."""
+
+MOST_STEPS = 200
+"""How many a chain may have: a batch goes through them one inside the other, as deep as Python calls."""
+
+LISTS = ("images", "filter", "region", "input", "class_names", "input_shape")
+WORDS = ("layer", "output")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A chain with all that it needs, as somebody wrote it.
+
+    Attributes
+    ----------
+    name
+        What it is called in a file.
+    subject
+        The model, the data and the target: arguments of `cnnvis.chain` by name.
+    steps
+        The steps' names and options.
+    """
+
+    name: str
+    subject: Mapping[str, Any]
+    steps: Sequence[tuple[str, Mapping[str, Any]]]
+
+    def written(self, form: Form) -> str:
+        """The chain in one of its forms."""
+        return {"toml": _toml, "python": _python, "shell": _shell}[form](self)
+
+
+def _toml(recipe: Recipe) -> str:
+    import tomlkit
+
+    document = tomlkit.document()
+    chains = tomlkit.table(is_super_table=True)
+    chains[recipe.name] = _table(recipe)
+    document["chains"] = chains
+    return escaped(tomlkit.dumps(document))
+
+
+def _table(recipe: Recipe) -> Any:
+    import tomlkit
+
+    table, granting = tomlkit.table(), _granting()
+    for key, value in recipe.subject.items():
+        if key not in granting:  # said anew by whoever runs it: no file may say so
+            table[key] = _plain(value)
+    steps = tomlkit.aot()
+    for name, options in recipe.steps:
+        step = tomlkit.table()
+        step["step"] = name
+        for key, value in options.items():
+            # TOML has no word for nothing; options take this one.
+            step[key] = "none" if value is None else _plain(value)
+        steps.append(step)
+    table["steps"] = steps
+    return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _python(recipe: Recipe) -> str:
+    steps = [
+        repr(name) if not options else f"({name!r}, {_plain_options(options)!r})"
+        for name, options in recipe.steps
+    ]
+    subject = {key: _plain(value) for key, value in recipe.subject.items()}
+    model = subject.pop("model", "model.h5")
+    lines = ["import cnnvis", "", "cnnvis.chain(", f"    {model!r},", "    ["]
+    lines += [f"        {step}," for step in steps]
+    lines += ["    ],", *(f"    {key}={value!r}," for key, value in subject.items()), ")"]
+    return escaped("\n".join(lines)) + "\n"
+
+
+def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in options.items()}
+
+
+def _shell(recipe: Recipe) -> str:
+    subject = dict(recipe.subject)
+    words = ["cnnvis", "chain", str(subject.pop("model", "MODEL"))]
+    for key, value in subject.items():
+        words += _flags(key, value)
+    lines = [_joined(words)]
+    for name, options in recipe.steps:
+        step = [name]
+        for key, value in options.items():
+            step += _flags(key, value)
+        lines.append("    " + _joined(step))
+    return " \\\n".join(lines) + "\n"
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Words as a shell takes them; what is unseen as $'...' writes it."""
+    return " ".join(
+        shlex.quote(word) if printable(word) == word else _written_out(word) for word in words
+    )
+
+
+def _written_out(word: str) -> str:
+    quoted = word.replace("\\", r"\\").replace("'", r"\'").replace("\n", r"\n").replace("\t", r"\t")
+    return f"$'{escaped(quoted)}'"
+
+
+def _flags(key: str, value: Any) -> list[str]:
+    flag = "--lambda" if key == "lambdas" else "--" + key.strip("_").replace("_", "-")
+    if value is True:
+        return [flag]
+    if value is False:
+        return [f"--no-{flag.removeprefix('--')}"]
+    if isinstance(value, list | tuple):
+        return [flag, *map(str, value)]
+    # A value that begins with a sign would be taken for an option of its own.
+    text = "none" if value is None else str(value)
+    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+
+
+def read_recipe(path: Path, name: str | None = None) -> Recipe:
+    """A chain from a file.
+
+    Parameters
+    ----------
+    path
+        The TOML file.
+    name
+        Which chain; not needed where there is but one.
+
+    Raises
+    ------
+    UserError
+        If there is no such file or chain, or it is not written as one.
+    """
+    return recipe_of(settings_in(path)[0].get("chains", {}), path, name)
+
+
+def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
+    """A chain out of a file's tables; see `read_recipe`."""
+    if not isinstance(chains, dict) or not chains:
+        raise UserError(
+            f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "
+            "data, ..., and a table [[chains.NAME.steps]] for each step"
+        )
+    if name is None and len(chains) > 1:
+        raise UserError(
+            f"{str(path)!r} holds {len(chains)} chains; say which with --name: {words_of(chains)}"
+        )
+    name = next(iter(chains)) if name is None else name
+    if name not in chains:
+        raise UserError(
+            f"{str(path)!r} holds no chain {name!r}.{nearest(name, chains)} "
+            f"There are: {words_of(chains)}."
+        )
+    return _recipe(name, chains[name], path)
+
+
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys((*PATHS, *WORDS), str),
+    "images": int | str | list[int | str],
+    "filter": int | str | list[int | str],
+    "region": list[int | str],
+    "input_shape": list[int],
+}
+"""What the keys of a chain's subject are in a file; a word or several where nothing is said."""
+
+
+def _recipe(name: str, held: Any, path: Path) -> Recipe:
+    import msgspec
+
+    steps = held.get("steps") if isinstance(held, dict) else None
+    if not isinstance(steps, list) or not steps:
+        raise UserError(
+            f"the chain {name!r} in {str(path)!r} has no steps: it needs a table "
+            f"[[chains.{name}.steps]] for each step"
+        )
+    if len(steps) > MOST_STEPS:
+        raise UserError(
+            f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and one has at most {MOST_STEPS}"
+        )
+    found = []
+    for place, step in enumerate(steps, 1):
+        if not isinstance(step, dict) or not isinstance(step.get("step"), str):
+            raise UserError(
+                f"step {place} of the chain {name!r} in {str(path)!r} does not say what it is: it "
+                'needs step = "saliency", or another plugin\'s name'
+            )
+        options = {key.replace("-", "_"): value for key, value in step.items() if key != "step"}
+        found.append((step["step"], options))
+    known = (*PATHS, *LISTS, *WORDS)
+    _require_no_grant(name, [*held, *(key for _, options in found for key in options)], path)
+    subject: dict[str, Any] = {}
+    for key, value in held.items():
+        key = key.replace("-", "_")
+        if key == "steps":
+            continue
+        if key not in known:
+            raise UserError(
+                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which is none."
+                f"{nearest(key, known)} It can have: {', '.join(known)}."
+            )
+        try:
+            value = msgspec.convert(value, _TYPES.get(key, str | list[str]))
+        except msgspec.ValidationError as error:
+            raise UserError(
+                f"{key} of the chain {name!r} in {str(path)!r} cannot be {shown(value)}: {error}"
+            ) from error
+        if key == "images":
+            _require_images(value, f"{key} of the chain {name!r} in {str(path)!r}")
+        subject[key] = _from_file(path, value) if key in PATHS else value
+    return Recipe(name, subject, found)
+
+
+def _granting() -> frozenset[str]:
+    """The names of options that let code run."""
+    return frozenset(
+        option.name for plugin in registry() for option in options_of(plugin) if option.grants
+    )
+
+
+def _require_no_grant(name: str, keys: Sequence[str], path: Path) -> None:
+    granting = _granting()
+    for key in keys:
+        if key.replace("-", "_") in granting:
+            raise UserError(
+                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which lets code run and so "
+                "is typed each time, and never kept in a file"
+            )
+
+
+def _require_images(value: Any, what: str) -> None:
+    from cnnvis.data.image_selection import selection_of
+
+    try:
+        selection_of(value)
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from error
+
+
+def _from_file(path: Path, text: str) -> str:
+    if "\0" in text:
+        raise UserError(f"{shown(text)} in {str(path)!r} is no path")
+    # A slash at the end says that a folder is meant, whether it is there or not.
+    end = "/" if text.endswith("/") else ""
+    return text if text == "demo" else os.path.normpath(path.parent / text) + end
+
+
+def require_near(recipe: Recipe, path: Path) -> None:
+    """Refuse a chain in a file that would be written anywhere but below the file or where one is.
+
+    Raises
+    ------
+    UserError
+        If it would, also by a link.
+    """
+    out = recipe.subject.get("out")
+    if out is None:
+        return
+    place = Path(os.path.realpath(out))
+    near = [Path(os.path.realpath(one)) for one in (path.parent, os.curdir)]
+    if not any(place.is_relative_to(one) for one in near):
+        raise UserError(
+            f"the chain {recipe.name!r} in {str(path)!r} would be written to {shown(out)}, which is "
+            "neither below the folder of that file nor below this one; if you want it there, say so: "
+            f"--out {shlex.quote(str(out))}"
+        )
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Put a chain into a file, in the place of one of that name; all else there stays as it was.
+
+    Raises
+    ------
+    UserError
+        If the file is no TOML or cannot be written.
+    """
+    import tomlkit
+
+    from cnnvis.files.reading import editable, write_whole
+
+    document = editable(path)
+    subject = dict(recipe.subject)
+    for key in PATHS:
+        if key in subject and subject[key] != "demo":
+            end = "/" if str(subject[key]).endswith("/") else ""
+            subject[key] = os.path.relpath(subject[key], path.parent) + end
+    chains = document.get("chains")
+    if chains is None:
+        chains = tomlkit.table(is_super_table=True)
+        document["chains"] = chains
+    if not isinstance(chains, dict):
+        raise UserError(f"chains in {str(path)!r} is no table but {shown(chains)}")
+    chains[recipe.name] = _table(Recipe(recipe.name, subject, recipe.steps))
+    write_whole(path, tomlkit.dumps(document).encode())

@@ -1,0 +1,529 @@
+"""Defaults that a person keeps: in the project's ``cnnvis.toml``, in their own, in the environment.
+
+::
+
+    class_names = ["neutral", "sweep"]
+
+    [saliency]
+    backprop = "rectified"
+
+    [chains.means]
+    ...
+
+What is typed goes before the environment (``CNNVIS_SALIENCY_BACKPROP``), that before the project's
+file, that before the user's, and that before a plugin's own default. Only the command line reads
+these: a script means what it says.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnvis.data.axes import NAMES, axes_of
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.files.reading import is_there, read_text, read_toml
+from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.discovery import CHOICE, Registry, registry
+from cnnvis.registry.options import checkable, checked, options_of
+
+FILE = "cnnvis.toml"
+PREFIX = "CNNVIS_"
+
+TRUSTED = "trusted"
+"""The key of the user's own file that lists folders whose settings may name code to be run."""
+
+GENERAL = ("class_names", "plugins", TRUSTED)
+"""Keys that belong to no plugin: lists of names."""
+
+TABLES = ("chains", "axes")
+"""Tables that belong to no plugin."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that settings come from.
+
+    Attributes
+    ----------
+    name
+        What a person would call it: a file, or a variable of the environment.
+    settings
+        The keys and tables in it.
+    path
+        The file, if it is one.
+    table
+        The table of the file that they stand in: ``tool.cnnvis`` of a pyproject.toml.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    path: Path | None = None
+    table: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting, and where it comes from."""
+
+    value: Any
+    origin: str
+
+
+def sources() -> tuple[Source, ...]:
+    """Where settings come from, what counts most first.
+
+    Raises
+    ------
+    UserError
+        If a file is no TOML, or holds keys or values that nothing knows.
+    """
+    files = [one for one in (project_file(), user_file()) if one and is_there(one)]
+    times = tuple((one, one.stat().st_mtime_ns) for one in dict.fromkeys(files))
+    return _sources(times, tuple(sorted(_variables())), registry())
+
+
+@functools.cache  # a command asks for every plugin's options, and the files are read but once
+def _sources(
+    files: tuple[tuple[Path, int], ...],
+    variables: tuple[tuple[str, str], ...],
+    known: Registry,  # what keys there are depends on it
+) -> tuple[Source, ...]:
+    return (_environment(dict(variables)), *(read(path) for path, _ in files))
+
+
+def plugin_files() -> list[tuple[Path, str | None]]:
+    """The files of plugins that settings name, each with what stands against running it, if any.
+
+    They are Python code that runs with every command. So a settings file that belongs to somebody
+    else, such as one left in a shared folder above this one, is not followed; nor is a project's
+    before its user has said that the folder is to be trusted, as it may have come from anywhere.
+
+    Raises
+    ------
+    UserError
+        If a settings file is no TOML.
+    """
+    found: list[tuple[Path, str | None]] = []
+    for path in (user_file(), project_file()):
+        if path is None or not is_there(path):
+            continue
+        names = _names(path, "plugins")
+        may_run = path == user_file() or not names or _is_trusted(path.parent)
+        for name in names:
+            file = path.parent / Path(name).expanduser()
+            stranger = next((one for one in (path, file) if not _is_ours(one)), None)
+            objection = None
+            if stranger is not None:
+                objection = f"{str(stranger)!r} belongs to another user, so it is not run"
+            elif not may_run:
+                objection = (
+                    f"{str(path)!r} names it, and what is in that folder has not been trusted to run. "
+                    "If it is yours, or you have read it, say so once there: cnnvis config trust"
+                )
+            found.append((file, objection))
+    return found
+
+
+def _names(path: Path, key: str) -> list[str]:
+    """A list of names in a file, as far as it is one; whoever reads all of it says what is wrong."""
+    held = settings_in(path)[0].get(key, []) if is_there(path) else []
+    return [str(one) for one in held] if isinstance(held, list) else []
+
+
+def _is_trusted(folder: Path) -> bool:
+    return str(folder.resolve()) in _names(user_file(), TRUSTED)
+
+
+def trust(folder: Path) -> Path:
+    """Let the files of plugins run that the settings of a folder name; the file that says so now.
+
+    Raises
+    ------
+    UserError
+        If the user's file is no TOML, or cannot be written.
+    """
+    if not _is_trusted(folder):
+        change(user_file(), TRUSTED, [*_names(user_file(), TRUSTED), str(folder.resolve())])
+    return user_file()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file, and a link to it, belongs to whoever runs this or to the administrator."""
+    if not (hasattr(os, "getuid") and path.is_file()):
+        return True
+    return {path.stat().st_uid, path.lstat().st_uid} <= {0, os.getuid()}
+
+
+def project_file(folder: Path | None = None) -> Path | None:
+    """The nearest ``cnnvis.toml``, or pyproject.toml with our table, in a folder or above it.
+
+    By default the folder that the program runs in; if that is gone, there is none. A file that
+    belongs to another user, who could have left it in a shared folder, is passed over.
+    """
+    return next((path for path in _project_files(folder) if _is_ours(path)), None)
+
+
+def strangers_files() -> list[Path]:
+    """The settings files of other users that are passed over, here and above."""
+    ours = project_file()
+    found = itertools.takewhile(lambda path: path != ours, _project_files())
+    return [path for path in found if not _is_ours(path)]
+
+
+def _project_files(folder: Path | None = None) -> Iterator[Path]:
+    try:
+        folder = Path.cwd() if folder is None else folder
+    except OSError:
+        return
+    for one in (folder, *folder.parents):
+        if is_there(one / FILE):
+            yield one / FILE
+        pyproject = one / "pyproject.toml"
+        # Another user's is not even read.
+        if is_there(pyproject) and (not _is_ours(pyproject) or settings_in(pyproject)[0]):
+            yield pyproject
+
+
+def user_file() -> Path:
+    """The user's own file, whether it is there or not."""
+    import platformdirs
+
+    return platformdirs.user_config_path("cnnvis") / FILE
+
+
+def read(path: Path) -> Source:
+    """The settings of a file, checked.
+
+    Raises
+    ------
+    UserError
+        If it is no TOML, or holds keys or values that nothing knows; with the line.
+    """
+    held, table = settings_in(path)
+    _require_place(held, path)
+    source = Source(str(path), held, path, table)
+    for key, value in held.items():
+        try:
+            _check(key, value)
+        except _Wrong as wrong:
+            line = _line(path, table, wrong.table, wrong.key)
+            where = f"{str(path)!r}, line {line}" if line else repr(str(path))
+            raise UserError(f"{where}: {wrong}") from None
+    return source
+
+
+def _require_place(keys: Collection[str], path: Path) -> None:
+    if TRUSTED in keys and path != user_file():
+        raise UserError(
+            f"{TRUSTED!r} is a key that only the user's own file may have, and {str(path)!r} is "
+            "another; cnnvis config trust writes it there"
+        )
+
+
+def settings_in(path: Path) -> tuple[dict[str, Any], str]:
+    """The settings of a file, not yet checked, and the table of it that they stand in.
+
+    Raises
+    ------
+    UserError
+        If it is no TOML, or has something else where its table should be.
+    """
+    held, table = read_toml(path), ""
+    if path.name == "pyproject.toml":
+        table = "tool.cnnvis"
+        for part in table.split("."):
+            held = held.get(part, {})
+            if not isinstance(held, dict):
+                raise UserError(f"{str(path)!r} has no table [{table}] but {shown(held)}")
+    return held, table
+
+
+class _Wrong(Exception):
+    def __init__(self, table: str, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.table, self.key = table, key
+
+
+def _check(key: str, value: Any) -> None:
+    if key in GENERAL:
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise _Wrong("", key, f"{key} must be a list of names, and is {shown(value)}")
+        return
+    if key in TABLES:
+        if not isinstance(value, dict):
+            raise _Wrong("", key, f"{key} is a table, [{key}.NAME], and here it is {shown(value)}")
+        for name, table in value.items() if key == "axes" else ():
+            _check_axis(name, table)
+        return
+    plugins = plugins_of(key)
+    if not plugins and (
+        registry().only is not None
+        or key in {one.name for one in registry().broken}
+        or any(objection for _, objection in plugin_files())
+    ):
+        return  # settings of a plugin that is there, but was not loaded
+    if not plugins:
+        known = [*GENERAL, *TABLES, *sorted({plugin.name for plugin in registry()})]
+        place = (key, "") if isinstance(value, dict) else ("", key)
+        raise _Wrong(*place, f"there is no setting and no plugin {key!r}.{nearest(key, known)}")
+    if not isinstance(value, dict):
+        raise _Wrong("", key, f"{key} is a plugin, so its options stand in a table [{key}]")
+    for name, one in value.items():
+        option = name.replace("-", "_")
+        known = sorted({o.name for plugin in plugins for o in options_of(plugin)})
+        if any(
+            one.grants for plugin in plugins for one in options_of(plugin) if one.name == option
+        ):
+            raise _Wrong(
+                key, name, f"{name} of {key} lets code run, so it is typed each time, and never kept "
+                "in settings"
+            )  # fmt: skip
+        if option not in known:
+            raise _Wrong(
+                key, name, f"{key} has no option {name!r}.{nearest(option, known)} "
+                f"It has: {', '.join(known) or 'none'}.",
+            )  # fmt: skip
+        for plugin in plugins:
+            if option in {o.name for o in options_of(plugin)}:
+                _checked_one(plugin, key, option, one)
+
+
+def _check_axis(name: str, table: Any) -> None:
+    try:
+        axes_of({name: {}})
+    except UserError as error:
+        raise _Wrong(f"axes.{name}", "", str(error)) from None
+    for key, value in table.items() if isinstance(table, dict) else [("", table)]:
+        try:
+            axes_of({name: {key: value} if key else table})
+        except UserError as error:
+            raise _Wrong(f"axes.{name}", key, str(error)) from None
+
+
+def _checked_one(plugin: Plugin, table: str, option: str, value: Any) -> None:
+    try:
+        checked(plugin, {option: value})
+    except UserError as error:
+        raise _Wrong(table, option, str(error)) from None
+
+
+def plugins_of(name: str) -> list[Plugin]:
+    """Every plugin of that name, of whatever kind."""
+    return [plugin for plugin in registry() if plugin.name == name]
+
+
+def _line(path: Path, root: str, table: str, key: str) -> int | None:
+    """The line of a key, or of a table's heading; the parser keeps none."""
+    wanted = ".".join(part for part in (root, table) if part)
+    current = ""
+    for number, text in enumerate(read_text(path).splitlines(), 1):
+        bare = text.strip()
+        if bare.startswith("[") and not bare.startswith("[["):
+            current = bare.split("]")[0].strip("[ ").replace('"', "")
+            if not key and current == wanted:
+                return number
+        elif (
+            current == wanted
+            and key
+            and bare.replace('"', "").split("=")[0].strip()
+            in (
+                key,
+                key.replace("_", "-"),
+            )
+        ):
+            return number
+    return None
+
+
+def _variables() -> Iterator[tuple[str, str]]:
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX) and name != CHOICE:
+            yield name, value
+
+
+def _environment(variables: Mapping[str, str]) -> Source:
+    """Options of plugins from variables: ``CNNVIS_GRAD_CAM_BACKPROP``."""
+    found: dict[str, dict[str, Any]] = {}
+    places = {
+        f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
+        for plugin in registry()
+        for option in options_of(plugin)
+    }
+    for name, text in variables.items():
+        if name not in places:
+            raise UserError(
+                f"the variable {name} is no setting.{nearest(name, places)} They are called "
+                f"{PREFIX}PLUGIN_OPTION"
+            )
+        plugin, option = places[name]
+        if option.grants:
+            raise UserError(
+                f"the variable {name} would let code run, which is typed each time, and never taken "
+                "from the environment"
+            )
+        value: Any = text.split() if option.words is not None else text
+        try:
+            checked(plugin, {option.name: value})
+        except UserError as error:
+            raise UserError(f"the variable {name}: {error}") from None
+        found.setdefault(plugin.name, {})[option.name] = value
+    return Source("the environment", found)
+
+
+def options_for(plugin: Plugin) -> dict[str, Value]:
+    """What is set of a plugin's options, by name, and where."""
+    known = {option.name for option in options_of(plugin)}
+    found: dict[str, Value] = {}
+    for source in sources():
+        table = source.settings.get(plugin.name, {})
+        for name, value in table.items() if isinstance(table, Mapping) else ():
+            option = name.replace("-", "_")
+            if option in known:
+                found.setdefault(option, Value(value, source.name))
+    return found
+
+
+def general(key: str) -> Value | None:
+    """A setting that belongs to no plugin, or a table."""
+    for source in sources():
+        if key in source.settings:
+            return Value(source.settings[key], source.name)
+    return None
+
+
+def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, and what is set of the others."""
+    return {**{name: one.value for name, one in options_for(plugin).items()}, **given}
+
+
+def change(path: Path, key: str, value: Any) -> None:
+    """Put a setting into a file, or take it out for None; all else there stays, comments too.
+
+    Raises
+    ------
+    UserError
+        If nothing knows the key, the value is not of its type, or the file cannot be written.
+    """
+    import tomlkit
+
+    from cnnvis.files.reading import editable, write_whole
+
+    table, _, option = key.rpartition(".")
+    _require_place([key], path)
+    document = editable(path)
+    holder: Any = document
+    for part in [
+        *(["tool", "cnnvis"] if path.name == "pyproject.toml" else []),
+        *filter(None, [table]),
+    ]:
+        if part not in holder:
+            if value is None:
+                raise UserError(f"{key} is not set in {str(path)!r}")
+            holder[part] = tomlkit.table()
+        holder = holder[part]
+        if not isinstance(holder, dict):
+            raise UserError(f"{part} in {str(path)!r} is no table but {shown(holder)}")
+    plain = option.replace("-", "_")
+    name = next((one for one in (option, plain, plain.replace("_", "-")) if one in holder), plain)
+    if value is None:
+        if name not in holder:
+            raise UserError(f"{key} is not set in {str(path)!r}")
+        del holder[name]
+    else:
+        try:
+            _check(table or option, {option: value} if table else value)
+        except _Wrong as wrong:
+            raise UserError(str(wrong)) from None
+        holder[name] = value
+    write_whole(path, tomlkit.dumps(document).encode())
+
+
+def typed_value(key: str, words: list[str]) -> Any:
+    """What was typed for a setting, as TOML would have it: numbers and switches as such.
+
+    Raises
+    ------
+    UserError
+        If nothing knows the key, or the words are not of its type.
+    """
+    table, _, name = key.rpartition(".")
+    if not table:
+        if name not in GENERAL:
+            raise UserError(
+                f"there is no setting {key!r}; options of plugins are set as PLUGIN.OPTION, such as "
+                "saliency.backprop"
+            )
+        return list(words)
+    try:
+        for plugin in plugins_of(table):
+            for option in options_of(plugin):
+                if option.name == name.replace("-", "_"):
+                    value: Any = words if option.words is not None else " ".join(words)
+                    plain = checked(plugin, {option.name: value})[option.name]
+                    plain = list(plain) if isinstance(plain, tuple) else plain
+                    return "none" if plain is None else plain
+        _check(table, {name: None})
+    except _Wrong as wrong:
+        raise UserError(str(wrong)) from None
+    raise UserError(f"{key} cannot be set")
+
+
+_AXIS = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "unit": {"type": "string"},
+        "start": {"type": "number"},
+        "step": {"type": "number"},
+        "values": {"type": "array", "items": {"type": ["string", "number"]}},
+    },
+    "additionalProperties": False,
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of ``cnnvis.toml``, every plugin's options included."""
+    import msgspec
+
+    properties: dict[str, Any] = {
+        "class_names": {"type": "array", "items": {"type": "string"}},
+        "plugins": {"type": "array", "items": {"type": "string"}},
+        TRUSTED: {"type": "array", "items": {"type": "string"}},
+        "chains": {"type": "object", "additionalProperties": {"type": "object"}},
+        "axes": {"type": "object", "properties": dict.fromkeys(NAMES, _AXIS)},
+    }
+    for plugin in registry():
+        known = properties.setdefault(
+            plugin.name,
+            {
+                "type": "object",
+                "description": plugin.summary,
+                "properties": {},
+                "additionalProperties": False,
+            },
+        )
+        for option in options_of(plugin):
+            if option.grants:
+                continue
+            kind = msgspec.json.schema(checkable(option.annotation))
+            kind = {"anyOf": [kind, {"const": "none"}]} if None in option.choices else kind
+            default = "none" if option.default is None else option.default
+            default = list(default) if isinstance(default, tuple) else default
+            known["properties"][option.name] = {
+                **kind,
+                "description": option.help,
+                "default": default,
+            }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cnnvis.toml",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }

@@ -1,0 +1,5 @@
+"""What every plugin must hold to, as checks that run against anybody's: see `conformance` and `checks`."""
+
+from cnnvis.testing.conformance import Check, NotApplicable, Violation, checks, conformance
+
+__all__ = ["Check", "NotApplicable", "Violation", "checks", "conformance"]
