@@ -239,7 +239,8 @@ class HeldFolder:
         try:
             descriptor = _opened(file)
         except FileNotFoundError as error:
-            if key in self._known:  # the folder, or the file, is being replaced just now
+            # Where the whole folder is gone, so is the disk that it was on, or somebody moved it.
+            if key in self._known and self.path.exists():  # the file is being replaced just now
                 raise changed(file) from error
             raise
         with os.fdopen(descriptor, "rb") as opened:

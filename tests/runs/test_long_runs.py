@@ -177,7 +177,7 @@ def test_what_is_there_is_not_written_over(explain: Typed, tmp_path: Path) -> No
         (("--compile", "eager"), "compile of the computation was graph and is now eager"),
         (("--mixed-precision",), "mixed_precision of the computation was false and is now true"),
         (("--shard-size", 5), "shard_size of the computation was 4 and is now 5"),
-        (("--class-names", "a", "b", "c"), "class_names was null"),
+        (("--class-names", "a", "b", "c"), "class_names was none"),
         (("--shard", "1/2"), "part was 1/1 and is now 1/2"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
@@ -207,10 +207,10 @@ def test_another_model_other_data_or_another_plugin_do_not_go_on_in_it(
     assert typed(*words).returncode == 0
     assert typed(*words, "--resume").returncode == 0
     Path("mine.py").write_text(plugin.format(3))
-    assert "source of techniques was" in typed(*words, "--resume").stderr
+    assert "source of the technique was" in typed(*words, "--resume").stderr
     Path("mine.py").write_text(plugin.format(2))
     np.savez("data.npz", X=X + 1, y=Y)
-    assert "sha256 of data was" in typed(*words, "--resume").stderr
+    assert "sha256 of the data was" in typed(*words, "--resume").stderr
     shutil.copy(files / "data.npz", "data.npz")
     weights = classifier.get_weights()
     try:
@@ -219,7 +219,7 @@ def test_another_model_other_data_or_another_plugin_do_not_go_on_in_it(
     finally:
         classifier.set_weights(weights)
     refused = typed(*words, "--resume")
-    assert refused.returncode == 2 and "sha256 of model was" in refused.stderr
+    assert refused.returncode == 2 and "sha256 of the model was" in refused.stderr
     shutil.copy(files / "model.keras", "model.keras")
     assert typed(*words, "--resume").returncode == 0
 
@@ -228,12 +228,12 @@ def test_networks_and_arrays_of_this_process_are_told_apart(
     classifier: Any, tmp_path: Path
 ) -> None:
     cnnvis.run("saliency", classifier, data=X, into=tmp_path / "kept")
-    with pytest.raises(cnnvis.UserError, match="sha256 of data was"):
+    with pytest.raises(cnnvis.UserError, match="sha256 of the data was"):
         cnnvis.run("saliency", classifier, data=X * 2, into=tmp_path / "kept", resume=True)
     weights = classifier.get_weights()
     try:
         classifier.set_weights([weight * 2 for weight in weights])
-        with pytest.raises(cnnvis.UserError, match="sha256 of model was"):
+        with pytest.raises(cnnvis.UserError, match="sha256 of the model was"):
             cnnvis.run("saliency", classifier, data=X, into=tmp_path / "kept", resume=True)
     finally:
         classifier.set_weights(weights)
@@ -314,7 +314,7 @@ def test_shares_of_two_runs_are_not_put_together(
             "--into", f"s{number}", "--shard-size", 4, "--shard", f"{number}/2", "-bm", backprop
         )
     done = typed("merge", "out", "s1", "s2")
-    assert done.returncode == 2 and "are not of one run: backprop of options" in done.stderr
+    assert done.returncode == 2 and "are not of one run: backprop of the options" in done.stderr
     assert "no run folder" in typed("merge", "out", "s1", "nowhere").stderr
     damaged = tmp_path / "s1" / "1-saliency" / "maps" / "c.0.0.0"
     damaged.write_bytes(damaged.read_bytes()[:-1])

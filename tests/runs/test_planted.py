@@ -122,8 +122,8 @@ FAULTS = [
     ),
     Fault(
         "another model goes on", "runs/manifest.py",
-        '_UNIMPORTANT = {"file of model", "file of data"}',
-        '_UNIMPORTANT = {"file of model", "file of data", "sha256 of model"}',
+        '_UNIMPORTANT = {"file of the model", "file of the data"}',
+        '_UNIMPORTANT = {"file of the model", "file of the data", "sha256 of the model"}',
         "test_long_runs.py::test_another_model_other_data_or_another_plugin_do_not_go_on_in_it",
     ),
     Fault(
