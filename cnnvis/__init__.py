@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from cnnvis.data.axes import Axis as Axis
     from cnnvis.data.completeness import completeness_gap as completeness_gap
     from cnnvis.data.explanation import Explanation as Explanation
-    from cnnvis.data.explanation import Target as Target
     from cnnvis.data.explanation import axis_names as axis_names
     from cnnvis.data.samples import Reading as Reading
     from cnnvis.data.samples import Samples as Samples
+    from cnnvis.data.stream import Stream as Stream
+    from cnnvis.data.target import Target as Target
     from cnnvis.drawing.panels import Panel as Panel
     from cnnvis.drawing.panels import panels as panels
     from cnnvis.errors import DiskError as DiskError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from cnnvis.errors import complaint as complaint
     from cnnvis.explain.inputs import load_model as load_model
     from cnnvis.explain.inputs import read_samples as read_samples
-    from cnnvis.explain.task import Stream as Stream
     from cnnvis.files.child_process import child_process as child_process
     from cnnvis.files.npy import StoredArray as StoredArray
     from cnnvis.files.npy import stored_arrays as stored_arrays
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from cnnvis.files.snapshots import held as held
     from cnnvis.host import available_memory as available_memory
     from cnnvis.network.compilation import computing as computing
-    from cnnvis.network.model import LoadedNetwork as LoadedNetwork
+    from cnnvis.network.loaded import LoadedNetwork as LoadedNetwork
     from cnnvis.network.model import Model as Model
     from cnnvis.network.modifiers import Backprop as Backprop
     from cnnvis.network.modifiers import GradientModifier as GradientModifier
@@ -80,8 +80,9 @@ _HOMES = {
     "data.axes": ("Axis",),
     "errors": ("DiskError", "NothingUsable", "PluginError", "UserError", "complaint"),
     "api.doctor": ("doctor",),
-    "explain.task": ("Stream",),
-    "data.explanation": ("Explanation", "Target", "axis_names"),
+    "data.stream": ("Stream",),
+    "data.explanation": ("Explanation", "axis_names"),
+    "data.target": ("Target",),
     "network.modifiers": (
         "Backprop",
         "GradientModifier",
@@ -100,7 +101,8 @@ _HOMES = {
         "sound_objects",
     ),
     "host": ("available_memory",),
-    "network.model": ("LoadedNetwork", "Model"),
+    "network.loaded": ("LoadedNetwork",),
+    "network.model": ("Model",),
     "text": ("printable",),
     "drawing.panels": ("Panel", "panels"),
     "registry.decorators": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.network.agreement import agreement_of, classes_of
+from cnnvis.explain.agreement import agreement_of, classes_of
 
 Typed = Callable[..., Any]
 

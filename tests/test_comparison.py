@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import cnnvis
-from cnnvis.data.explanation import Target
+from cnnvis.data.target import Target
 
 
 def _explanation(maps: Any, indices: Any = None, **settings: Any) -> cnnvis.Explanation:

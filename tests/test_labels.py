@@ -10,8 +10,8 @@ import pytest
 
 import cnnvis
 from cnnvis.data.labels import labels_of
+from cnnvis.data.stream import Stream
 from cnnvis.execution.transfer import pack_samples, unpack_samples
-from cnnvis.explain.task import Stream
 from cnnvis.registry.discovery import registry
 
 SMOOTHED = np.eye(3)[[2, 0, 1]] * 0.9 + 0.1 / 3

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import cnnvis
+from cnnvis.execution.calls import call_plugin
 from cnnvis.registry import flags
 from cnnvis.registry.decorators import report_to
 from cnnvis.registry.discovery import COMMANDS, PARAMETERS, Registry, registry, using
@@ -25,6 +26,7 @@ from cnnvis.reporting import notes_kept
 
 GOOD = '''
 import cnnvis
+from cnnvis.execution.calls import call_plugin
 
 @cnnvis.technique("good")
 def good(model, *, size: int = 3):
@@ -105,6 +107,7 @@ def test_a_broken_module_is_kept_with_its_reason(package: Path, text: str, reaso
 def test_a_module_may_make_its_plugins_itself(package: Path) -> None:
     text = '''
 import cnnvis
+from cnnvis.execution.calls import call_plugin
 
 def make(name):
     @cnnvis.technique(name)
@@ -297,7 +300,7 @@ def test_what_is_missing_is_said_when_it_is_called(package: Path) -> None:
     plugin = _registry(package, good=text).get("technique", "good")
     assert "needs no_such_module" in plugin.missing
     with pytest.raises(cnnvis.UserError, match=r"good cannot run: .*\[more\]"):
-        plugin(model=None)
+        call_plugin(plugin, model=None)
 
 
 def test_a_failure_names_the_plugin_and_where_to_report_it(tmp_path: Path) -> None:
@@ -463,6 +466,7 @@ def _installed(folder: Path, name: str, module: str, text: str) -> None:
 
 SHADOW = '''
 import cnnvis
+from cnnvis.execution.calls import call_plugin
 from pathlib import Path
 
 @cnnvis.technique("saliency")

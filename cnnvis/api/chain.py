@@ -26,10 +26,12 @@ from cnnvis.api.run import (
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
+from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, together
+from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.inputs import PathName, PluginOptions
-from cnnvis.explain.task import Keeper, Stream, Subject
+from cnnvis.explain.task import Keeper, Subject
 from cnnvis.network.model import Model
 from cnnvis.registry.decorators import Plugin, Result
 from cnnvis.registry.discovery import registry
@@ -492,7 +494,7 @@ def _are_of_same_images(one: Explanation, other: Explanation) -> bool:
 
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     """The result of a transform of a result, or of two."""
-    function = step.plugin
+    function = partial(call_plugin, step.plugin)
 
     def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
         facts = dict(explanation.provenance)

@@ -18,7 +18,8 @@ from cnnvis.data.image_selection import selection_of
 from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.execution.isolation import isolates
-from cnnvis.explain.inputs import LACKING, load_model
+from cnnvis.execution.loading import LACKING
+from cnnvis.explain.inputs import load_model
 from cnnvis.network.model import Model
 from cnnvis.reporting import progress
 

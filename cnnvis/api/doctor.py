@@ -16,11 +16,11 @@ from cnnvis.data.batches import Pieces, read_ahead
 from cnnvis.data.class_names import ClassNames
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
+from cnnvis.explain.agreement import Agreement, agreement_of
 from cnnvis.explain.class_matching import FEW, Matching, matched, numerical_order, typed_names
 from cnnvis.explain.class_orders import SURE, Hits, hits_of
 from cnnvis.explain.inputs import model_of, samples_of
 from cnnvis.explain.scaling import about_scale, own_scaling
-from cnnvis.network.agreement import Agreement, agreement_of
 from cnnvis.network.model import Layer, Model
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept, progress

@@ -16,6 +16,7 @@ from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.saving import beside_path
 from cnnvis.errors import DiskError, PluginError, UserError, together
+from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.inputs import PathName
 from cnnvis.explain.task import Subject
@@ -349,7 +350,7 @@ def write(
         written_whole(path, None if named else place) as temporary,
         progress(f"drawing {path.name}"),
     ):
-        renderer(explanation, temporary, **options)
+        call_plugin(renderer, explanation, temporary, **options)
     if placed != path:
         note(f"{str(path)!r} holds another result, so this one is in {str(placed)!r}")
     return placed

@@ -14,6 +14,7 @@ from cnnvis.cli.progress import Bars
 from cnnvis.cli.run import SOME_FAILED, kept
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError
+from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import failures_kept, reported_to
@@ -60,7 +61,7 @@ def run_chain(
     failure: PluginError | None = None
 
     def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
-        renderer(explanation, results, **options)
+        call_plugin(renderer, explanation, results, **options)
 
     def wrote(path: Path) -> None:
         console.line(path)

@@ -15,6 +15,7 @@ from cnnvis.cli.packages import FAILED
 from cnnvis.cli.progress import Bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, together
+from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept, reported_to
 from cnnvis.settings.defaults import with_settings
@@ -62,7 +63,9 @@ def compared(
         console.whole(json_text(facts[0] if len(facts) == 1 else facts) + "\n")
     for found, where in () if json else zip(every, placed, strict=True):
         results.print(console.words((found.names[0], "bold"), " and ", (found.names[1], "bold")))
-        registry().get("renderer", "terminal")(Explanation(table=_table(found)), results)
+        call_plugin(
+            registry().get("renderer", "terminal"), Explanation(table=_table(found)), results
+        )
         if where is not None:
             console.line(where)
     if failed:

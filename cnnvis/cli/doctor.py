@@ -14,6 +14,7 @@ from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import UserError, numbered
+from cnnvis.execution.calls import call_plugin
 from cnnvis.files.snapshots import holding
 from cnnvis.network.activations import counted
 from cnnvis.registry.discovery import registry
@@ -83,7 +84,7 @@ def _print(screen: console.Screen, report: Report) -> None:
     screen.print(_facts(report))
     screen.print()
     if report.layers:
-        registry().get("renderer", "terminal")(_layers(report), screen)
+        call_plugin(registry().get("renderer", "terminal"), _layers(report), screen)
         screen.print()
     obstacles = {layer.name: layer.obstacle for layer in report.layers if layer.obstacle}
     for name, why in obstacles.items():

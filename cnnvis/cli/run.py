@@ -13,6 +13,7 @@ from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError, together
+from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
@@ -75,7 +76,7 @@ def explain(
             chosen = checked(renderer, plugin_options.get(renderer.name, {}))
             try:
                 for one in (explanation, *explanation.other_inputs):
-                    renderer(one, results, **chosen)
+                    call_plugin(renderer, one, results, **chosen)
             except (UserError, PluginError) as error:
                 failures.append(error)
     for path in paths:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from cnnvis.data import saving
 from cnnvis.data.axes import Axis
 from cnnvis.data.completeness import within
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.target import Target
 from cnnvis.errors import UserError
 from cnnvis.text import printable
 
@@ -42,50 +44,6 @@ def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
     if channel_axis is not None:
         names.insert(channel_axis % (count + 1) - 1, CHANNEL)
     return tuple(names)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What was explained of one map: an output of the network, or several added up.
-
-    Attributes
-    ----------
-    layer
-        The layer whose output it is.
-    filters
-        Which of its outputs: classes of the last layer, or filters of one in between. Empty where
-        the target is a sum or difference, which `layer` then holds as it was written.
-    class_names
-        The name of each of these, where classes have names.
-    score
-        The value that the gradient was taken of, for this map's input; None where there is none.
-    probability
-        The same after the softmax or sigmoid that was made linear, where there was one.
-    region
-        Over which positions the output was averaged, as it was asked for; None for all of them.
-    """
-
-    layer: str
-    filters: tuple[int, ...]
-    class_names: tuple[str, ...] | None = None
-    score: float | None = None
-    probability: float | None = None
-    region: str | None = None
-
-    @property
-    def score_text(self) -> str:
-        """The score, and the probability it stands for if there is one: ``4.21 (p 0.985)``."""
-        text = "" if self.score is None else f"{self.score:.3g}"
-        return text if self.probability is None else f"{text} (p {self.probability:.3f})"
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """The outputs in words: by the names of classes, where these have some, else by number."""
-        return self.class_names or tuple(map(str, self.filters))
-
-    def __str__(self) -> str:
-        text = "+".join(f"{self.layer}[{one}]" for one in self.units) or self.layer
-        return text if self.region is None else f"{text} at {self.region}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -414,9 +372,7 @@ class Explanation:
 
     def write(self, path: Path) -> None:
         """Write an ``.npz`` file without the care that `save` takes, for renderers, which get it."""
-        from cnnvis.data.saving import write
-
-        write(self, path)
+        saving.write(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
@@ -429,6 +385,4 @@ class Explanation:
         UserError
             If the file is not one.
         """
-        from cnnvis.data.saving import read
-
-        return read(Path(path))
+        return saving.read(Path(path), cls)

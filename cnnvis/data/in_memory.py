@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis.data.labels import column_names
+from cnnvis.data.lazy import Shape
 from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError, shown
-from cnnvis.network.graph import Shape
 from cnnvis.reporting import progress
 
 

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+Shape = tuple[int | None, ...]
+"""The shape of one sample; None where any length will do."""
+
 
 @runtime_checkable
 class ArrayLike(Protocol):

@@ -1,14 +1,17 @@
-"""Explanations in ``.npz`` files: written as NumPy would, and read as the files of strangers."""
+"""Explanations in ``.npz`` files: written as NumPy would, and read as the files of strangers.
+
+`cnnvis.Explanation` itself is in none of the imports, since it offers these functions as methods.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import msgspec
@@ -17,13 +20,15 @@ from msgspec import Meta
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.data.axes import axes_of
-from cnnvis.data.explanation import Explanation, Target
 from cnnvis.data.labels import LabelKind
 from cnnvis.data.samples import Array, ArrayLike, Samples
+from cnnvis.data.target import Target
 from cnnvis.errors import UserError, shown
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import is_deeper
 from cnnvis.text import file_name
+
+T = TypeVar("T")
 
 _MEASURE = "measure_"
 """What the names of arrays begin with that were measured of the maps."""
@@ -31,7 +36,7 @@ _MEASURE = "measure_"
 # Written
 
 
-def write(explanation: Explanation, path: Path) -> None:
+def write(explanation: Any, path: Path) -> None:
     """Write a file; see `Explanation.write`."""
     samples = explanation.samples
     arrays: dict[str, ArrayLike] = {}
@@ -57,7 +62,7 @@ def _text(facts: Mapping[str, Any]) -> str:
     return text if text.encode(errors="replace").decode() == text else json.dumps(facts)
 
 
-def _metadata(one: Explanation) -> dict[str, Any]:
+def _metadata(one: Any) -> dict[str, Any]:
     samples = one.samples
     return {
         "axes": one.axes,
@@ -168,20 +173,27 @@ class _Facts(msgspec.Struct):
     other_inputs: Annotated[tuple[str, ...], Few] = ()
 
 
-def read(path: Path) -> Explanation:
-    """An explanation from a file, with those of other inputs beside it; see `Explanation.load`.
+def read(path: Path, explanation: Callable[..., T]) -> T:
+    """Read a file, and those of other inputs beside it; see `Explanation.load`.
+
+    Parameters
+    ----------
+    explanation
+        Makes an explanation of its attributes: the class `Explanation`.
 
     Raises
     ------
     UserError
         If it is none that was written here.
     """
-    first, names = _read(path)
+    first, names = _read(path, explanation)
     others, lacking = [], []
     for name in dict.fromkeys(names):
         places = _places_beside(path, first.input, name)
         found = [
-            one for place in places if place.is_file() and (one := _read(place)[0]).input == name
+            one
+            for place in places
+            if place.is_file() and (one := _read(place, explanation)[0]).input == name
         ]
         others += found[:1]
         if not found:
@@ -189,7 +201,8 @@ def read(path: Path) -> Explanation:
                 f"the maps of the input {name!r} were written beside these, as "
                 f"{places[0].name!r}, and are not there"
             )
-    return replace(first, other_inputs=tuple(others), notes=(*first.notes, *lacking))
+    made: T = replace(first, other_inputs=tuple(others), notes=(*first.notes, *lacking))
+    return made
 
 
 def beside_path(path: Path, name: str | None) -> Path:
@@ -208,12 +221,12 @@ def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
     return [*named, beside_path(path, name)]
 
 
-def _read(path: Path) -> tuple[Explanation, tuple[str, ...]]:
+def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, ...]]:
     """What one file holds, and the names of the other inputs whose maps are beside it."""
     try:
         arrays = stored_arrays(path)
         facts = _facts(arrays)
-        found = Explanation(
+        found = explanation(
             _array(arrays, "maps"),
             _samples(arrays, facts),
             facts.axes,

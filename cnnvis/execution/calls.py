@@ -20,32 +20,45 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis import host
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, ArrayLike, Samples
+from cnnvis.data.stream import Stream
 from cnnvis.drawing.figure_settings import own_settings, settings
-from cnnvis.errors import DiskError, PluginError, UserError, complaint
+from cnnvis.errors import UserError
 from cnnvis.execution import isolation
-from cnnvis.explain.task import Stream
-from cnnvis.files.writing import fault_of_disk
-from cnnvis.network.model import LoadedNetwork
+from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.registry.decorators import BUILT_IN, Plugin
+from cnnvis.registry.failures import as_plugin_error
 from cnnvis.reporting import note
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGPIPE", "SIGCHLD", "SIGUSR1", "SIGUSR2")
 RANDOM = "Python's global random numbers"
-LONGEST = 500
-"""How many letters of an exception's text are told."""
 
 
-def crossed(plugin: Plugin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a plugin's function gives, called as `cnnvis.registry.decorators.Plugin` says."""
+def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a plugin's function, with what it is given and what it gives checked.
+
+    What it is given it may read and not change. What it does to the process is put back, and a note
+    says so: global random numbers, the working directory, the environment, standard streams, signal
+    handlers, matplotlib's settings.
+
+    Raises
+    ------
+    UserError
+        As the function does; or if a module that it requires is missing.
+    PluginError
+        If the function raises anything else, `SystemExit` included, or gives what it must not:
+        something of another type, not a map for each sample, the input itself. Only
+        `KeyboardInterrupt` passes, and a renderer's `OSError`.
+    """
+    if plugin.missing:
+        raise UserError(f"{plugin.name} cannot run: {plugin.missing}")
     if isolation.applies(plugin):
         return isolation.called(plugin, args, kwargs)
-    given = [_sealed(one) for one in args]
-    named = {name: _sealed(one) for name, one in kwargs.items()}
+    given = [_protected(one) for one in args]
+    named = {name: _protected(one) for name, one in kwargs.items()}
     drawing = own_settings() if plugin.kind == "renderer" else nullcontext()
-    with drawing, _watched(plugin), blamed(plugin):
+    with drawing, _watched(plugin), as_plugin_error(plugin):
         answer = plugin.function(*given, **named)
     if plugin.kind == "transform" and not isinstance(answer, Explanation):
         return _each(plugin, answer)
@@ -61,7 +74,7 @@ def _each(plugin: Plugin, answers: Any) -> Iterator[Explanation]:
         left = iter(answers)
         try:
             while True:
-                with _watched(plugin), blamed(plugin):
+                with _watched(plugin), as_plugin_error(plugin):
                     one = next(left, None)
                 if one is None:
                     return
@@ -73,70 +86,23 @@ def _each(plugin: Plugin, answers: Any) -> Iterator[Explanation]:
     return each()
 
 
-# Exceptions
-
-
-@contextmanager
-def blamed(plugin: Plugin) -> Iterator[None]:
-    """Have whatever a plugin raises say whose it is; see `cnnvis.registry.decorators.Plugin`."""
-    try:
-        yield
-    except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:
-        fault = fault_of_disk(error)
-        # What a renderer writes to is not its own: the disk's and the pipe's errors have their words.
-        if plugin.kind == "renderer" and (isinstance(error, OSError) or fault is not None):
-            raise
-        if fault is not None and plugin.distribution == BUILT_IN:
-            what = f"what the {plugin.kind} {plugin.name} keeps on a disk cannot be read or written"
-            raise DiskError(f"{what}: {fault}") from error
-        if isinstance(error, UserError):
-            raise
-        # What the plugins that come with cnnvis run there is the network, which may be a stranger's.
-        if plugin.distribution == BUILT_IN and _is_of_tensorflow(error):
-            raise UserError(f"the network cannot be computed: {complaint(error)}") from error
-        if plugin.distribution == BUILT_IN and isinstance(error, MemoryError):
-            raise UserError(
-                f"there is not enough memory for what is asked of {plugin.name}: {complaint(error)}"
-            ) from error
-        if plugin.distribution == BUILT_IN and (short := host.shortage(error)):
-            raise UserError(f"{plugin.name} cannot go on: {short}") from error
-        raise plugin.failed(_said(error)) from error
-
-
-def _is_of_tensorflow(error: BaseException) -> bool:
-    """Whether it was TensorFlow that could not compute something."""
-    module = sys.modules.get("tensorflow")
-    return module is not None and isinstance(error, module.errors.OpError)
-
-
-def _said(error: BaseException) -> str:
-    text = ""
-    with suppress(Exception):  # whose own text may be what is wrong
-        text = str(error)[:LONGEST]
-    if isinstance(error, ValueError) and "read-only" in text:
-        text += " (what a plugin is given is not its own to change: work on a copy)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
 # What is handed over
 
 
-def _sealed(one: Any) -> Any:
+def _protected(one: Any) -> Any:
     """The same to be read and not to be changed; the caller's own stays as it is."""
     if isinstance(one, Samples):
-        return _sealed_samples(one)
+        return _protected_samples(one)
     if isinstance(one, Explanation):
-        return _sealed_explanation(one)
+        return _protected_explanation(one)
     if isinstance(one, Stream):
-        return Stream(lambda: map(_sealed_explanation, one))
+        return Stream(lambda: map(_protected_explanation, one))
     if isinstance(one, list) and one and isinstance(one[0], Explanation):
-        return [_sealed_explanation(part) for part in one]
+        return [_protected_explanation(part) for part in one]
     return one
 
 
-def _sealed_samples(samples: Samples) -> Samples:
+def _protected_samples(samples: Samples) -> Samples:
     # Copied attribute by attribute, since nothing in them needs to be worked out again.
     other = copy.copy(samples)
     held = vars(other)
@@ -149,18 +115,18 @@ def _sealed_samples(samples: Samples) -> Samples:
     return other
 
 
-def _sealed_explanation(explanation: Explanation) -> Explanation:
+def _protected_explanation(explanation: Explanation) -> Explanation:
     other = copy.copy(explanation)
     held = vars(other)
     for name in ("maps", "predictions"):
         if held[name] is not None:
             held[name] = _read_only(held[name])
     if explanation.samples is not None:
-        held["samples"] = _sealed_samples(explanation.samples)
+        held["samples"] = _protected_samples(explanation.samples)
     if explanation.table is not None:
         held["table"] = {name: list(column) for name, column in explanation.table.items()}
     held["provenance"] = dict(explanation.provenance)
-    held["other_inputs"] = tuple(map(_sealed_explanation, explanation.other_inputs))
+    held["other_inputs"] = tuple(map(_protected_explanation, explanation.other_inputs))
     held["_original"] = explanation
     return other
 
@@ -185,22 +151,22 @@ class _ReadOnly:
         return found
 
 
-def _unsealed(found: Explanation) -> Explanation:
+def _unprotected(found: Explanation) -> Explanation:
     """A result as its receiver's own, with the very samples that were handed over."""
     original = vars(found).get("_original")
     if isinstance(original, Explanation):
         return original
     held = vars(found)
     if found.samples is not None:
-        held["samples"] = _unsealed_samples(found.samples)
+        held["samples"] = _unprotected_samples(found.samples)
     for name in ("maps", "predictions"):
         if held[name] is not None and not held[name].flags.writeable:
             held[name] = held[name].copy()
-    held["other_inputs"] = tuple(map(_unsealed, found.other_inputs))
+    held["other_inputs"] = tuple(map(_unprotected, found.other_inputs))
     return found
 
 
-def _unsealed_samples(samples: Samples) -> Samples:
+def _unprotected_samples(samples: Samples) -> Samples:
     original = vars(samples).get("_original")
     if not isinstance(original, Samples):
         return samples
@@ -221,11 +187,11 @@ def _received(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[
             samples = kwargs.get("samples")
             if samples is not None:
                 _require_maps(plugin, found, samples)
-            return _unsealed(found)
+            return _unprotected(found)
         case "transform":
             found = _explanation(plugin, answer)
             _require_finite(plugin, found, args)
-            return _unsealed(found)
+            return _unprotected(found)
         case "renderer" if plugin.suffixes and len(args) > 1:
             path = Path(args[1])
             if not path.is_file() or path.stat().st_size == 0:
@@ -312,7 +278,7 @@ class _Blaming:
         self.shape, self.dtype = tuple(source.shape), source.dtype
 
     def __getitem__(self, index: Any) -> Array:
-        with blamed(self._plugin):
+        with as_plugin_error(self._plugin):
             found = np.asarray(self._source[index])
         if found.shape[1:] != self.shape[1:]:
             raise self._plugin.failed(

@@ -107,6 +107,11 @@ class _Place:
         self._plugin = known.get(request["kind"], request["name"])
         return {}
 
+    def _called(self, *args: Any, **kwargs: Any) -> Any:
+        from cnnvis.execution.calls import call_plugin
+
+        return call_plugin(self._plugin, *args, **kwargs)
+
     def _technique(
         self, options: dict[str, Any], *, model: Any, samples: str | None, out: str
     ) -> dict[str, Any]:
@@ -120,12 +125,12 @@ class _Place:
             at = self._model(model)
             at = at.on(given["samples"]) if samples is not None else at
             given["model"] = at.tallying(blank) if model["tallying"] else at
-        pack_explanation(self._plugin(**given, **options), Path(out))
+        pack_explanation(self._called(**given, **options), Path(out))
         return {"blank": blank}
 
     def _model(self, facts: dict[str, Any]) -> Any:
         """The network, loaded once, at a target."""
-        from cnnvis.explain.inputs import loaded_from
+        from cnnvis.execution.loading import loaded_from
         from cnnvis.files.snapshots import changed
 
         key = json.dumps([facts["path"], facts["loading"], facts["sha256"]])
@@ -146,8 +151,8 @@ class _Place:
         self, options: dict[str, Any], *, folder: str, count: int, kind: str
     ) -> dict[str, Any]:
         from cnnvis.data.explanation import Explanation
+        from cnnvis.data.stream import Stream
         from cnnvis.execution.transfer import pack_explanation, unpack_explanation
-        from cnnvis.explain.task import Stream
 
         place = Path(folder)
 
@@ -155,7 +160,7 @@ class _Place:
             return (unpack_explanation(place / f"in-{number}") for number in range(1, count + 1))
 
         given: Any = Stream(parts) if kind == "stream" else list(parts())
-        found = self._plugin(given[0] if kind == "one" else given, **options)
+        found = self._called(given[0] if kind == "one" else given, **options)
         if isinstance(found, Explanation):
             pack_explanation(found, place / "out-0")
             return {}
@@ -176,18 +181,18 @@ class _Place:
 
         shown = unpack_explanation(Path(explanation))
         if path is not None:
-            self._plugin(shown, Path(path), **options)
+            self._called(shown, Path(path), **options)
             return {}
         from cnnvis.drawing.console import Screen
 
         file = io.StringIO()
-        self._plugin(shown, Screen(file=file, **(console or {})), **options)
+        self._called(shown, Screen(file=file, **(console or {})), **options)
         return {"text": file.getvalue()}
 
     def _reader(self, options: dict[str, Any], *, path: str, out: str) -> dict[str, Any]:
         from cnnvis.execution.transfer import pack_samples
 
-        pack_samples(self._plugin(Path(path), **options), Path(out))
+        pack_samples(self._called(Path(path), **options), Path(out))
         return {}
 
     def _loader(self, options: dict[str, Any], *, path: str, out: str) -> dict[str, Any]:
@@ -195,7 +200,7 @@ class _Place:
         from cnnvis.network.losses import losses_of
 
         keras()
-        loaded = self._plugin(Path(path), **options)
+        loaded = self._called(Path(path), **options)
         try:
             loaded.network.save(out)
         except Exception as error:

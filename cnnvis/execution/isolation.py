@@ -26,6 +26,7 @@ from typing import Any, ParamSpec, TypeVar
 from cnnvis import host
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
+from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.execution.transfer import (
     pack_explanation,
@@ -33,10 +34,10 @@ from cnnvis.execution.transfer import (
     unpack_explanation,
     unpack_samples,
 )
-from cnnvis.explain.task import Stream
 from cnnvis.files.child_process import child_process
 from cnnvis.network.compilation import computing_now
-from cnnvis.network.model import LoadedNetwork, Model
+from cnnvis.network.loaded import LoadedNetwork
+from cnnvis.network.model import Model
 from cnnvis.network.targets import as_word, region_of
 from cnnvis.registry.decorators import BUILT_IN, Plugin
 from cnnvis.registry.discovery import registry
@@ -278,7 +279,7 @@ def _loader(worker: Worker, path: Any, options: Mapping[str, Any]) -> LoadedNetw
     folder = worker.folder()
     place = folder / "network.keras"
     answer = worker.asked(options=dict(options), path=str(path), out=str(place))
-    loaded: LoadedNetwork = registry().for_path("loader", place)(place)
+    loaded: LoadedNetwork = registry().for_path("loader", place).function(place)
     return replace(
         loaded,
         repairs=tuple(map(str, answer.get("repairs", ()))),

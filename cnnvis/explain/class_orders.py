@@ -10,8 +10,8 @@ import numpy as np
 
 from cnnvis.data.lazy import Array
 from cnnvis.data.samples import Samples
+from cnnvis.explain.agreement import answered_classes, has_label, said_yes
 from cnnvis.explain.class_matching import class_count
-from cnnvis.network.agreement import answered_classes, has_label, said_yes
 from cnnvis.network.model import Model
 
 LEAST, MOST_OF = 10, 0.6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,15 @@ from typing import Any
 from cnnvis import demo
 from cnnvis.data.class_names import ClassNames
 from cnnvis.data.in_memory import samples_in
+from cnnvis.data.lazy import Shape
 from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError
-from cnnvis.files.snapshots import holding
-from cnnvis.network.backend import keras
-from cnnvis.network.graph import Shape
+from cnnvis.execution.loading import loaded_from, read_from
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import checked, options_of
-from cnnvis.reporting import progress
 
 PathName = str | PathLike[str]
 PluginOptions = Mapping[str, Mapping[str, Any]]
-
-LACKING = ("custom", "lambdas", "input_shape", "architecture", "trust_model")
-"""What a file may lack and a person can add, under the same names for every loader."""
 
 
 def load_model(
@@ -105,25 +98,6 @@ def model_of(
     return model.at(**target)
 
 
-def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
-    """The network in a file, with the loader's options and a target; see `load_model`."""
-    plugin = registry().for_path("loader", path)
-    # Nothing given is no option: a loader need not know of every thing that a file may lack.
-    given = {name: value for name, value in options.items() if value not in (None, (), [], False)}
-    known = {option.name for option in options_of(plugin)}
-    for name in given:
-        if name in LACKING and name not in known:
-            raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
-    with progress(f"loading {path.name}"), holding(path, is_copied=True) as held:
-        if plugin.begin is not None and not given.get("trust_model"):
-            plugin.begin(path)
-        keras()
-        loaded = plugin(path, **checked(plugin, given))
-        model = Model(loaded, path=path, sha256=held.sha256(), **target)
-    model.loading = given
-    return model
-
-
 def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:
     """`Samples` from whatever stands for them: a file, or what a program has in hand.
 
@@ -162,10 +136,5 @@ def read_samples(
     UserError
         If there is no such file, no reader takes it, or it holds something else.
     """
-    path = Path(path)
-    plugin = registry().for_path("reader", path)
-    with progress(f"reading {path.name}"), holding(path) as held:
-        samples: Samples = plugin(path, **checked(plugin, options))
-        held.require_unchanged()
-    samples = replace(samples, path=path, held=held)
+    samples = read_from(Path(path), options)
     return samples if class_names is None else samples.named(class_names)

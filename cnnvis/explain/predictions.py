@@ -13,7 +13,7 @@ from cnnvis.data.image_selection import Condition
 from cnnvis.data.labels import class_number
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
-from cnnvis.network.agreement import answered_numbers, has_label, right_labels, said_yes
+from cnnvis.explain.agreement import answered_numbers, has_label, right_labels, said_yes
 from cnnvis.network.compilation import BATCH
 from cnnvis.network.model import Model
 from cnnvis.reporting import failure_of_image, note, progress, quietly

@@ -8,8 +8,8 @@ import numpy as np
 
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
+from cnnvis.explain.agreement import agreement_of
 from cnnvis.explain.class_orders import SURE, hits_of
-from cnnvis.network.agreement import agreement_of
 from cnnvis.network.model import Model
 
 SCALES: Mapping[str, Callable[[Array], Array]] = {

@@ -11,7 +11,7 @@ import math
 import operator
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext as nothing
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +29,9 @@ from cnnvis.data.completeness import completeness_gap, within
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
+from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
 from cnnvis.explain.predictions import Answers
@@ -42,74 +44,6 @@ from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quiet
 
 AT_ONCE, BYTES = 512, 2**26
 """How many images a technique is given at a time, at most, and how many bytes of them."""
-
-
-class Stream:
-    """A result on its way: batches of explanations, computed whenever somebody goes through them.
-
-    Parameters
-    ----------
-    batches
-        Gives the batches; called anew for each time through.
-    samples
-        What the batches explain together, where that is known before; some may be left out.
-    """
-
-    def __init__(
-        self, batches: Callable[[], Iterable[Explanation]], samples: Samples | None = None
-    ) -> None:
-        self._batches = batches
-        self._samples = samples
-
-    def __iter__(self) -> Iterator[Explanation]:
-        return iter(self._batches())
-
-    def first(self, count: int) -> tuple[Explanation, bool]:
-        """The first so many maps, and whether there may be more: later batches are not computed."""
-        parts: list[Explanation] = []
-        for batch in self:
-            parts.append(batch)
-            if sum(map(len, parts)) > count:
-                return Explanation.joined(parts)[range(count)], True
-        self._batches = lambda: parts
-        return self.whole(), False
-
-    def whole(self) -> Explanation:
-        """All batches as one explanation; from then on they are kept."""
-        # A batch of which nothing was selected is none.
-        filled = (batch for batch in self if len(batch))
-        joined = _joined(filled) if self._samples is None else _placed(filled, self._samples)
-        self._batches = lambda: [joined]
-        return joined
-
-
-def _joined(batches: Iterable[Explanation]) -> Explanation:
-    parts = list(batches)
-    if not parts:
-        raise UserError("nothing is left of the images to show")
-    return Explanation.joined(parts)
-
-
-def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
-    """Batches joined without a second copy of their maps, or one of the samples."""
-    parts: list[Explanation] = []
-    maps: Array | None = None
-    indices: list[int] = []
-    for batch in batches:
-        if len(batch) == len(samples) or batch.maps is None or batch.indices is None:
-            parts.append(batch)  # all in one, whatever it is
-            continue
-        if maps is None:
-            maps = np.empty((len(samples), *batch.maps.shape[1:]), np.float32)
-        place = slice(len(indices), len(indices) + len(batch))
-        maps[place] = batch.maps
-        parts.append(replace(batch, maps=maps[place], samples=None))
-        indices += batch.indices.tolist()
-    if maps is None:
-        return _joined(parts)
-    if len(indices) < len(samples):
-        samples = samples[np.flatnonzero(np.isin(samples.indices, indices)).tolist()]
-    return replace(Explanation.joined(parts, maps[: len(indices)]), samples=samples)
 
 
 @dataclass(frozen=True)
@@ -255,7 +189,7 @@ class Subject:
         assert self.model is not None
         one = self.samples[name][:1]
         with notes_kept(), quietly():
-            plugin(model=self.model.tallying([]).on(one), samples=one, **options)
+            call_plugin(plugin, model=self.model.tallying([]).on(one), samples=one, **options)
 
     def _at_once(
         self,
@@ -268,7 +202,8 @@ class Subject:
             samples.require_finite()
         tally = _Tally(plugin)
         with units_kept():
-            found = plugin(
+            found = call_plugin(
+                plugin,
                 **({"model": model} if plugin.takes("model") else {}),
                 **({"samples": samples} if plugin.takes("samples") else {}),
                 **options,
@@ -301,7 +236,7 @@ class Subject:
         def explain(at: Model, batch: Samples) -> Explanation:
             at = at.on(batch)
             with units_kept():
-                found = plugin(model=at, samples=batch, **options)
+                found = call_plugin(plugin, model=at, samples=batch, **options)
                 found = _completed(found, plugin, at, batch, options)
             if is_kept and (
                 found.maps is None or found.samples is None or len(found) != len(batch)

@@ -15,10 +15,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from cnnvis.data.lazy import Shape
 from cnnvis.errors import UserError, complaint
 from cnnvis.network.backend import keras, tensorflow
-
-Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnnvis.data.class_names import ClassNames, names_in_order
-from cnnvis.data.explanation import Target, axis_names
+from cnnvis.data.explanation import axis_names
 from cnnvis.data.labels import has_class
+from cnnvis.data.lazy import Shape
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.target import Target
 from cnnvis.errors import UserError, complaint, nearest, numbered, shown
 from cnnvis.files.snapshots import sha256
 from cnnvis.network import diagnosis, gradients
@@ -33,17 +35,18 @@ from cnnvis.network.activations import (
     rule_of,
     unknown_activation,
 )
-from cnnvis.network.agreement import classes_of
 from cnnvis.network.backend import keras, tensorflow
 from cnnvis.network.channels import channel_axes, input_channel_axis
+from cnnvis.network.classes import classes_of
 from cnnvis.network.compilation import Compiled, at_once
 from cnnvis.network.export import rebuilt
 from cnnvis.network.geometry.following import followed
 from cnnvis.network.geometry.origin import Origin
 from cnnvis.network.geometry.smallest import enough
 from cnnvis.network.geometry.upsampling import upsampled
-from cnnvis.network.graph import Call, Graph, Input, LayerError, Shape, Slot, graph_of
+from cnnvis.network.graph import Call, Graph, Input, LayerError, Slot, graph_of
 from cnnvis.network.input_names import matched
+from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.lookups import not_looked_up, require_known
 from cnnvis.network.losses import is_of_classes, losses_of
 from cnnvis.network.modifiers import Backprop
@@ -54,36 +57,6 @@ T = TypeVar("T")
 
 OUTPUT = "output"
 """The layer that is the target when nobody names one, if the network has it."""
-
-
-@dataclass(frozen=True)
-class LoadedNetwork:
-    """What a loader gives.
-
-    Attributes
-    ----------
-    network
-        A Keras network with its weights.
-    repairs
-        What had to be changed to read it, in sentences.
-    cut
-        Layers that were left out, by name, each with the reason.
-    cut_learned
-        Whether some of these may have weights: then the last layer left is not the network's
-        answer, and a person must name the target.
-    origin
-        What the file is and what wrote it, in a phrase: ``HDF5, written by Keras 2.3.1``.
-    loss
-        The loss that it was trained with, as ``compile`` takes it or as Keras describes it in files;
-        by default that with which the network is compiled.
-    """
-
-    network: Any
-    repairs: tuple[str, ...] = ()
-    cut: Mapping[str, str] = field(default_factory=dict)
-    cut_learned: bool = False
-    origin: str = ""
-    loss: Any = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from cnnvis.errors import PluginError, UserError
+from cnnvis.errors import PluginError
 
 Kind = Literal["technique", "transform", "renderer", "reader", "loader"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -105,28 +105,6 @@ class Plugin:
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
     distribution: str = ""
     version: str = ""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function across the border that `cnnvis.execution.calls` is.
-
-        What it is given it may read and not change. What it does to the process is put back and
-        told of in a note: global random numbers, the working directory, the environment, standard
-        streams, signal handlers, matplotlib's settings.
-
-        Raises
-        ------
-        UserError
-            As the function does; or if a module that it requires is missing.
-        PluginError
-            If the function raises anything else, `SystemExit` included, or gives what it must not:
-            something of another type, not a map for each sample, the input itself. Only
-            `KeyboardInterrupt` passes, and a renderer's `OSError`.
-        """
-        if self.missing:
-            raise UserError(f"{self.name} cannot run: {self.missing}")
-        from cnnvis.execution.calls import crossed  # which needs what a list of plugins does not
-
-        return crossed(self, args, kwargs)
 
     def failed(self, what: str) -> PluginError:
         """The error that says what this plugin did wrong, and where to report it."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.registry.bounds import Bound, Grant
 from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.failures import as_plugin_error
 
 
 @dataclass(frozen=True)
@@ -248,9 +249,7 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
                 f"option {name} of {plugin.name} cannot be {shown(value)}: it takes {option.type}.{hint}"
             ) from error
     if plugin.check is not None:
-        from cnnvis.execution.calls import blamed
-
-        with blamed(plugin):
+        with as_plugin_error(plugin):
             plugin.check(**result)
     return result
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cnnvis.data.samples import Array
-
-if TYPE_CHECKING:
-    from cnnvis.runs.schema import LabelArray, ShardFacts
+from cnnvis.runs.schema import LabelArray, ShardFacts
 
 STATUS = ("done", "unreadable", "not finite", "no map")
 """What the numbers in the array of states mean."""
-
-NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
 
 
 def _created(

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.stream import Stream
 from cnnvis.errors import UserError, shown
 from cnnvis.explain.inputs import PathName
-from cnnvis.explain.task import Stream, Subject
+from cnnvis.explain.task import Subject
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
 from cnnvis.network import compilation
 from cnnvis.registry.decorators import Plugin

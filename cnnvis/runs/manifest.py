@@ -18,10 +18,10 @@ import numpy as np
 from cnnvis.data.batches import Pieces
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
+from cnnvis.explain.agreement import has_label
 from cnnvis.explain.inputs import PluginOptions
 from cnnvis.explain.task import images_at_once
 from cnnvis.files.snapshots import sha256
-from cnnvis.network.agreement import has_label
 from cnnvis.network.compilation import THREADS, is_mixed, settled_way
 from cnnvis.network.model import Model
 from cnnvis.registry.decorators import Plugin

@@ -37,6 +37,7 @@ from cnnvis.runs import arrays, interrupts
 from cnnvis.runs.schema import (
     LARGEST_ARRAY,
     LONGEST_LINE,
+    NAMES,
     End,
     Line,
     ShardFacts,
@@ -291,7 +292,7 @@ class Part:
         """Remove what is left of shards that did not get whole, and of files that did not."""
         others = [name for name in own.entries() if name.startswith(TEMPORARY)]
         self._drop(own, [*others, *{"zarr.json"}.difference(names)])
-        for inner in ("shards", *arrays.NAMES):
+        for inner in ("shards", *NAMES):
             if own.kind(inner) is not None:
                 with own.inner(inner) as folder:
                     strays = [one for one in folder.entries() if f"{inner}/{one}" not in names]

@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from cnnvis.data.batches import Kind
-from cnnvis.data.explanation import Target
+from cnnvis.data.target import Target
 from cnnvis.errors import UserError
 from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
-from cnnvis.runs import arrays
+
+NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
+"""The arrays of a part's Zarr group."""
 
 MOST_SHARDS = 10**6
 MOST_IN_A_SHARD = 10**6
@@ -34,7 +36,7 @@ Word = Annotated[str, Meta(max_length=10_000)]
 Shape = Annotated[list[Length], Meta(max_length=32)]
 
 FileName = Annotated[
-    str, Meta(max_length=100, pattern=rf"^(zarr\.json|(shards|{'|'.join(arrays.NAMES)})/[a-z0-9][a-z0-9.]*)$")
+    str, Meta(max_length=100, pattern=rf"^(zarr\.json|(shards|{'|'.join(NAMES)})/[a-z0-9][a-z0-9.]*)$")
 ]  # fmt: skip
 
 

@@ -29,11 +29,13 @@ import numpy as np
 from cnnvis.api.run import run
 from cnnvis.data.explanation import Explanation, axis_names
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError
-from cnnvis.explain.task import Stream
+from cnnvis.execution.calls import call_plugin
 from cnnvis.files.reading import require_regular
 from cnnvis.network.backend import keras
-from cnnvis.network.model import LoadedNetwork, Model
+from cnnvis.network.loaded import LoadedNetwork
+from cnnvis.network.model import Model
 from cnnvis.registry.decorators import BUILT_IN, Plugin, plugin_of
 from cnnvis.registry.discovery import Registry, registry, using
 from cnnvis.registry.options import checked, options_of
@@ -174,7 +176,7 @@ class _Subject:
         (shaped,) = model.shaped(samples).values()
         subject = {"model": model, "samples": shaped}
         given = {name: one for name, one in subject.items() if self.plugin.takes(name)}
-        found: Explanation = self.plugin(**given, **checked(self.plugin, self.options))
+        found: Explanation = call_plugin(self.plugin, **given, **checked(self.plugin, self.options))
         return found
 
     def maps(self, network: Any, data: Any, **more: Any) -> Array:
@@ -637,10 +639,12 @@ def _checks_of_transforms(subject: _Subject) -> dict[str, Callable[[], None]]:
 
     def transformed(*given: Explanation, plugin: Plugin = plugin) -> Explanation:
         if plugin.takes("explanations"):
-            return _one_explanation(plugin(list(given), **subject.options))
+            return _one_explanation(call_plugin(plugin, list(given), **subject.options))
         if plugin.takes("stream"):
-            return _one_explanation(plugin(Stream(lambda: given[:1]), **subject.options))
-        return _one_explanation(plugin(given[0], **subject.options))
+            return _one_explanation(
+                call_plugin(plugin, Stream(lambda: given[:1]), **subject.options)
+            )
+        return _one_explanation(call_plugin(plugin, given[0], **subject.options))
 
     def works(axes: int) -> Callable[[], None]:
         def function() -> None:
@@ -709,7 +713,7 @@ def _checks_of_renderers(subject: _Subject) -> dict[str, Callable[[], None]]:
             if plugin.suffixes:
                 with tempfile.TemporaryDirectory() as folder:
                     path = Path(folder) / f"drawn{plugin.suffixes[0]}"
-                    plugin(explanation, path, **options)
+                    call_plugin(plugin, explanation, path, **options)
                     if not path.is_file() or path.stat().st_size == 0:
                         raise Violation(
                             f"it wrote nothing to the path that it was given, {path.name}"
@@ -721,7 +725,7 @@ def _checks_of_renderers(subject: _Subject) -> dict[str, Callable[[], None]]:
                 from rich.console import Console
 
                 console = Console(record=True, file=tempfile.TemporaryFile("w"), width=100)  # noqa: SIM115
-                plugin(explanation, console, **options)
+                call_plugin(plugin, explanation, console, **options)
                 if not console.export_text().strip():
                     raise Violation("it printed nothing to the console that it was given")
         if before is not None and not np.array_equal(before, explanation.array):
@@ -748,7 +752,7 @@ def _checks_of_renderers(subject: _Subject) -> dict[str, Callable[[], None]]:
 def _checks_of_readers(subject: _Subject, file: Path | None) -> dict[str, Callable[[], None]]:
     def reads() -> None:
         path = _given(file)
-        found = subject.plugin(path, **checked(subject.plugin, subject.options))
+        found = call_plugin(subject.plugin, path, **checked(subject.plugin, subject.options))
         if not isinstance(found, Samples):
             raise Violation(f"it gave {type(found).__name__}, not cnnvis.Samples")
         whole = found.x
@@ -760,7 +764,9 @@ def _checks_of_readers(subject: _Subject, file: Path | None) -> dict[str, Callab
 
     def leaves() -> None:
         path, closely = _given(file), subject.watched.plugin
-        _process_unchanged(lambda: closely(path, **checked(closely, subject.options)).x)
+        _process_unchanged(
+            lambda: call_plugin(closely, path, **checked(closely, subject.options)).x
+        )
 
     return {"it reads its file, whole and in parts": reads, PROCESS: leaves}
 
@@ -768,14 +774,14 @@ def _checks_of_readers(subject: _Subject, file: Path | None) -> dict[str, Callab
 def _checks_of_loaders(subject: _Subject, file: Path | None) -> dict[str, Callable[[], None]]:
     def loads() -> None:
         path = _given(file)
-        found = subject.plugin(path, **checked(subject.plugin, subject.options))
+        found = call_plugin(subject.plugin, path, **checked(subject.plugin, subject.options))
         if not isinstance(found, LoadedNetwork):
             raise Violation(f"it gave {type(found).__name__}, not cnnvis.LoadedNetwork")
         _ = Model(found).layers
 
     def leaves() -> None:
         path, closely = _given(file), subject.watched.plugin
-        _process_unchanged(lambda: closely(path, **checked(closely, subject.options)))
+        _process_unchanged(lambda: call_plugin(closely, path, **checked(closely, subject.options)))
 
     return {"it loads its file as a network": loads, PROCESS: leaves}
 

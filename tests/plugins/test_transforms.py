@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 import cnnvis
-from cnnvis.explain.task import Stream
+from cnnvis.data.stream import Stream
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 

@@ -13,8 +13,9 @@ import pytest
 from disks import Quick
 
 from cnnvis.data.batches import Failure, Piece, Read, finite
-from cnnvis.data.explanation import Explanation, Target
+from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
+from cnnvis.data.target import Target
 from cnnvis.explain.task import Subject
 from cnnvis.files.writing import Disk
 from cnnvis.registry.decorators import Plugin

@@ -264,7 +264,7 @@ def test_many_images_are_kept_without_being_asked(
 def test_of_many_images_only_those_that_are_shown_come_into_memory(
     explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cnnvis.explain.task import Stream
+    from cnnvis.data.stream import Stream
 
     def whole(stream: Stream) -> None:
         raise AssertionError("all maps at once")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.plugins.loaders.examined import kind_of
+from cnnvis.plugins.loaders.file_kinds import kind_of
 
 RATIO, SLACK = 100, 2**20
 """Compressed data may become so many times as large, and so many bytes more."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cnnvis.plugins.loaders.config import Config
+from typing import Any
 
 PLACES = {
     "CustomScaleLayer": "inception_resnet_v2",
@@ -28,7 +25,7 @@ _REGISTERED = "Custom>"
 _MODULE = re.compile(r"(tf_)?keras(\.src)?\.applications\.\w+")
 
 
-def application_layer(layer: Config) -> str | None:
+def application_layer(layer: dict[str, Any]) -> str | None:
     """The class of such a layer that a piece of configuration describes; None for all others.
 
     HDF5 files say nothing of modules: there it has the options of that class and no others.
@@ -46,7 +43,7 @@ def application_layer(layer: Config) -> str | None:
     return kind if is_one else None
 
 
-def make_plain_application_layer(layer: Config, kind: str) -> None:
+def make_plain_application_layer(layer: dict[str, Any], kind: str) -> None:
     """Describe such a layer as Keras 3 does, whichever version wrote it."""
     module = f"keras.src.applications.{PLACES[kind]}"
     layer.update(module=module, class_name=kind, registered_name=kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from cnnvis.plugins.loaders.config import (
     naming,
     obstacle,
 )
-from cnnvis.plugins.loaders.custom import given, given_lambdas, placed
+from cnnvis.plugins.loaders.custom import placed
 from cnnvis.plugins.loaders.growth import bounded_operations, require_cost, require_growth
 from cnnvis.plugins.loaders.keras_2 import keras_2_network, why_keras_2
 from cnnvis.plugins.loaders.legacy import repaired
+from cnnvis.plugins.loaders.load_options import LoadOptions
 from cnnvis.plugins.loaders.obstacles import Obstacle
 from cnnvis.plugins.loaders.older import older_functions
 from cnnvis.plugins.loaders.operations import REFUSED_OPERATIONS, operation
@@ -44,27 +45,12 @@ _FUNCTIONAL = "keras.src.models.functional"
 """The module of Keras 3's class Functional, which has no public place."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a person says about a file beside its name; see the loaders."""
-
-    custom: tuple[str, ...] = ()
-    lambdas: tuple[str, ...] = ()
-    input_shape: tuple[int, ...] | None = None
-    trust_model: bool = False
-    architecture: str | None = None
-
-    def given(self, config: Config) -> dict[str, Any]:
-        """The classes and functions that are given, by the kinds or layers they stand for."""
-        return {**given(self.custom), **given_lambdas(self.lambdas, config)}
-
-
 def network_of(
     config: Config,
     path: Path,
     origin: str,
     weights: Weights,
-    asked: Asked,
+    asked: LoadOptions,
     *,
     is_older: bool,
     is_keras_2: bool = False,
@@ -110,7 +96,7 @@ def _network_of(
     path: Path,
     origin: str,
     weights: Weights,
-    asked: Asked,
+    asked: LoadOptions,
     is_older: bool,
     is_keras_2: bool,
 ) -> cnnvis.LoadedNetwork:
@@ -147,7 +133,7 @@ def _network_of(
 
 
 def prepared(
-    config: Config, own: dict[str, Any], asked: Asked, *, is_older: bool
+    config: Config, own: dict[str, Any], asked: LoadOptions, *, is_older: bool
 ) -> tuple[dict[str, Any], tuple[str, ...], Cut]:
     """Make a configuration one that Keras 3 builds: classes of a person's own, repairs, the cut.
 
@@ -225,7 +211,7 @@ def built(
         ) from error
 
 
-def require_model(config: Any, path: Path, asked: Asked) -> dict[str, Any]:
+def require_model(config: Any, path: Path, asked: LoadOptions) -> dict[str, Any]:
     """The classes that a person gave for a model, once it is known to be one.
 
     Raises

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import cnnvis
-from cnnvis.plugins.loaders.examined import begin, is_hdf5
+from cnnvis.plugins.loaders.examined import begin
+from cnnvis.plugins.loaders.file_kinds import is_hdf5
 
 
 @cnnvis.loader("h5", suffixes=(".h5", ".hdf5"), accepts=is_hdf5, begin=begin)
@@ -38,7 +39,7 @@ def h5(
     trust_model
         Let code in the file run, and leave out what keeps a stranger's file from doing harm.
     """
-    from cnnvis.plugins.loaders.building import Asked
+    from cnnvis.plugins.loaders.load_options import LoadOptions
     from cnnvis.plugins.loaders.reading import network_in
 
-    return network_in(path, Asked(custom, lambdas, input_shape, trust_model, architecture))
+    return network_in(path, LoadOptions(custom, lambdas, input_shape, trust_model, architecture))

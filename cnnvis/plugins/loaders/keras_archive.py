@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import cnnvis
-from cnnvis.plugins.loaders.examined import begin, is_archive
+from cnnvis.plugins.loaders.examined import begin
+from cnnvis.plugins.loaders.file_kinds import is_archive
 
 
 @cnnvis.loader("keras", suffixes=(".keras",), accepts=is_archive, begin=begin)
@@ -31,7 +32,7 @@ def keras_archive(
     trust_model
         Let code in the file run, and leave out what keeps a stranger's file from doing harm.
     """
-    from cnnvis.plugins.loaders.building import Asked
+    from cnnvis.plugins.loaders.load_options import LoadOptions
     from cnnvis.plugins.loaders.reading import network_in
 
-    return network_in(path, Asked(custom, lambdas, None, trust_model))
+    return network_in(path, LoadOptions(custom, lambdas, None, trust_model))

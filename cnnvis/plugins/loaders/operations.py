@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cnnvis.plugins.loaders.config import Config
+from typing import Any
 
 
 def _words(text: str) -> frozenset[str]:
@@ -171,7 +168,7 @@ _AXES = {
 _LAST_AXIS = 100
 
 
-def operation(layer: Config) -> str | None:
+def operation(layer: dict[str, Any]) -> str | None:
     """The class of the operation that stands in the place of a layer; None if it is a layer."""
     kind, module = layer.get("class_name"), layer.get("module")
     if not isinstance(kind, str) or _OLD_NAMES.get(kind, kind) not in NAMES:
@@ -192,7 +189,7 @@ def operation(layer: Config) -> str | None:
     return _OLD_NAMES.get(kind, kind) if is_one else None
 
 
-def parts_of(layer: Config) -> int:
+def parts_of(layer: dict[str, Any]) -> int:
     """Count the outputs of an operation, as far as its description says: at least 1."""
     config = layer.get("config")
     option = _PART_COUNTS.get(str(layer.get("class_name")))
@@ -202,7 +199,7 @@ def parts_of(layer: Config) -> int:
     return given if isinstance(given, int) and given > 0 else 1
 
 
-def absurd(layer: Config, kind: str) -> Iterator[str]:
+def absurd(layer: dict[str, Any], kind: str) -> Iterator[str]:
     """The options of an operation that would take absurd time or memory, to be read after "asks for"."""
     config = layer.get("config")
     for option, given in config.items() if isinstance(config, dict) else ():
@@ -222,7 +219,7 @@ def _numbers(value: Any) -> Iterator[float]:
         yield value
 
 
-def make_plain_operation(layer: Config, kind: str) -> None:
+def make_plain_operation(layer: dict[str, Any], kind: str) -> None:
     """Describe an operation as the installed Keras does, whichever version wrote it."""
     if kind in REFUSED_OPERATIONS:
         return
@@ -243,7 +240,7 @@ def make_plain_operation(layer: Config, kind: str) -> None:
     layer.update(module=HOMES[kind], class_name=kind, registered_name=kind)
 
 
-def _take_options(node: Config, called: tuple[str, ...], config: Config) -> None:
+def _take_options(node: dict[str, Any], called: tuple[str, ...], config: dict[str, Any]) -> None:
     """Move from the call of an operation to its options what earlier versions called it with."""
     args, kwargs = node["args"], node["kwargs"]
     options = {one[1:] for one in called if one.startswith("*")}

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.plugins.loaders.building import Asked, network_of
+from cnnvis.plugins.loaders.building import network_of
 from cnnvis.plugins.loaders.config import TEXT, read_json
-from cnnvis.plugins.loaders.examined import Contents, contents, kind_of
+from cnnvis.plugins.loaders.examined import Contents, contents
+from cnnvis.plugins.loaders.file_kinds import kind_of
 from cnnvis.plugins.loaders.findings import findings
+from cnnvis.plugins.loaders.load_options import LoadOptions
 from cnnvis.plugins.loaders.training import TRAINING
 from cnnvis.plugins.loaders.trial import require_running
 from cnnvis.plugins.loaders.weights import FileWeights
 
 
-def network_in(path: Path, asked: Asked) -> cnnvis.LoadedNetwork:
+def network_in(path: Path, asked: LoadOptions) -> cnnvis.LoadedNetwork:
     """The network in a file that Keras wrote, of either format.
 
     Parameters
@@ -47,7 +49,7 @@ def network_in(path: Path, asked: Asked) -> cnnvis.LoadedNetwork:
         raise
 
 
-def _network_in(path: Path, asked: Asked, known: dict[str, Any]) -> cnnvis.LoadedNetwork:
+def _network_in(path: Path, asked: LoadOptions, known: dict[str, Any]) -> cnnvis.LoadedNetwork:
     architecture = asked.architecture
     source = cnnvis.held(path)  # which is open as long as this runs
     _require_file(path, source.place)

@@ -61,8 +61,9 @@ def _network_in(
     trust_model: bool,
     known: dict[str, Any],
 ) -> cnnvis.LoadedNetwork:
-    from cnnvis.plugins.loaders.building import Asked, network_of
+    from cnnvis.plugins.loaders.building import network_of
     from cnnvis.plugins.loaders.checkpoint import Checkpoint
+    from cnnvis.plugins.loaders.load_options import LoadOptions
     from cnnvis.plugins.loaders.saved_objects import described_objects
     from cnnvis.plugins.loaders.saved_weights import CheckpointWeights
 
@@ -88,6 +89,6 @@ def _network_in(
         config[TRAINING] = root["training_config"]
     stored = Checkpoint(path / "variables" / "variables", held)
     known["parameters"] = stored.values
-    asked = Asked(custom, lambdas, input_shape, trust_model)
+    asked = LoadOptions(custom, lambdas, input_shape, trust_model)
     weights = CheckpointWeights(stored, nodes)
     return network_of(config, path, ORIGIN, weights, asked, is_older=True)

@@ -17,15 +17,13 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cnnvis
 from cnnvis.plugins.loaders.arithmetic import known
 from cnnvis.plugins.loaders.config import every_layer, name_of
+from cnnvis.plugins.loaders.load_options import LoadOptions
 from cnnvis.plugins.loaders.obstacles import TRUST
-
-if TYPE_CHECKING:
-    from cnnvis.plugins.loaders.building import Asked
 
 SECONDS = 300
 TRYING = "CNNVIS_TRYING_A_MODEL"
@@ -37,7 +35,7 @@ MEMORY, PROCESSOR_SECONDS = 2**32, 100
 of a network may take, where its shapes do not say what it does."""
 
 
-def require_running(path: Path, asked: Asked, config: Any) -> None:
+def require_running(path: Path, asked: LoadOptions, config: Any) -> None:
     """Refuse a file whose Lambdas do not run with this Python; one without any is not tried.
 
     Raises
@@ -66,7 +64,7 @@ def require_running(path: Path, asked: Asked, config: Any) -> None:
     )
 
 
-def require_bounded_pass(path: Path, asked: Asked, layer: str) -> None:
+def require_bounded_pass(path: Path, asked: LoadOptions, layer: str) -> None:
     """Refuse a file of which one pass takes too much memory or time, or ends its process.
 
     Parameters
@@ -91,7 +89,7 @@ def require_bounded_pass(path: Path, asked: Asked, layer: str) -> None:
         )
 
 
-def _became(path: Path, asked: Asked, memory: int, seconds: int) -> str | None:
+def _became(path: Path, asked: LoadOptions, memory: int, seconds: int) -> str | None:
     """What trying a file leads to, to be read behind "trying it"; None if it runs.
 
     Parameters

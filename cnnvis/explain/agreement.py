@@ -4,36 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnvis.data.labels import has_class
+from cnnvis.data.labels import LabelKind, has_class
 from cnnvis.data.lazy import Array
+from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError
+from cnnvis.network.classes import classes_of
+from cnnvis.network.model import Model
 from cnnvis.text import words_of
-
-if TYPE_CHECKING:
-    from cnnvis.data.labels import LabelKind
-    from cnnvis.data.samples import Samples
-    from cnnvis.network.model import Model
-
-
-def classes_of(answers: Array, *, logits: bool = False) -> Array:
-    """The class that is meant by each of a network's answers (..., k), (...) int64.
-
-    The largest; of a single unit, which stands for two classes, 1 above a probability of 0.5.
-
-    Parameters
-    ----------
-    logits
-        Whether answers are what a sigmoid or softmax would make probabilities of.
-    """
-    if answers.shape[-1] == 1:
-        found: Array = (answers[..., 0] > (0 if logits else 0.5)).astype(np.int64)
-    else:
-        found = answers.argmax(axis=-1)
-    return found
 
 
 def answered_classes(model: Model, answers: Array) -> Array:

@@ -1,0 +1,80 @@
+"""Stream: a result on its way, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import UserError
+
+
+class Stream:
+    """A result on its way: batches of explanations, computed whenever somebody goes through them.
+
+    Parameters
+    ----------
+    batches
+        Gives the batches; called anew for each time through.
+    samples
+        What the batches explain together, where that is known before; some may be left out.
+    """
+
+    def __init__(
+        self, batches: Callable[[], Iterable[Explanation]], samples: Samples | None = None
+    ) -> None:
+        self._batches = batches
+        self._samples = samples
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self._batches())
+
+    def first(self, count: int) -> tuple[Explanation, bool]:
+        """The first so many maps, and whether there may be more: later batches are not computed."""
+        parts: list[Explanation] = []
+        for batch in self:
+            parts.append(batch)
+            if sum(map(len, parts)) > count:
+                return Explanation.joined(parts)[range(count)], True
+        self._batches = lambda: parts
+        return self.whole(), False
+
+    def whole(self) -> Explanation:
+        """All batches as one explanation; from then on they are kept."""
+        # A batch of which nothing was selected is none.
+        filled = (batch for batch in self if len(batch))
+        joined = _joined(filled) if self._samples is None else _placed(filled, self._samples)
+        self._batches = lambda: [joined]
+        return joined
+
+
+def _joined(batches: Iterable[Explanation]) -> Explanation:
+    parts = list(batches)
+    if not parts:
+        raise UserError("nothing is left of the images to show")
+    return Explanation.joined(parts)
+
+
+def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
+    """Batches joined without a second copy of their maps, or one of the samples."""
+    parts: list[Explanation] = []
+    maps: Array | None = None
+    indices: list[int] = []
+    for batch in batches:
+        if len(batch) == len(samples) or batch.maps is None or batch.indices is None:
+            parts.append(batch)  # all in one, whatever it is
+            continue
+        if maps is None:
+            maps = np.empty((len(samples), *batch.maps.shape[1:]), np.float32)
+        place = slice(len(indices), len(indices) + len(batch))
+        maps[place] = batch.maps
+        parts.append(replace(batch, maps=maps[place], samples=None))
+        indices += batch.indices.tolist()
+    if maps is None:
+        return _joined(parts)
+    if len(indices) < len(samples):
+        samples = samples[np.flatnonzero(np.isin(samples.indices, indices)).tolist()]
+    return replace(Explanation.joined(parts, maps[: len(indices)]), samples=samples)

@@ -1,0 +1,24 @@
+"""Classes that a network answers, from the values of its last layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnnvis.data.lazy import Array
+
+
+def classes_of(answers: Array, *, logits: bool = False) -> Array:
+    """The class that is meant by each of a network's answers (..., k), (...) int64.
+
+    The largest; of a single unit, which stands for two classes, 1 above a probability of 0.5.
+
+    Parameters
+    ----------
+    logits
+        Whether answers are what a sigmoid or softmax would make probabilities of.
+    """
+    if answers.shape[-1] == 1:
+        found: Array = (answers[..., 0] > (0 if logits else 0.5)).astype(np.int64)
+    else:
+        found = answers.argmax(axis=-1)
+    return found

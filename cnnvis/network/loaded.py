@@ -1,0 +1,37 @@
+"""A network as a loader gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """What a loader gives.
+
+    Attributes
+    ----------
+    network
+        A Keras network with its weights.
+    repairs
+        What had to be changed to read it, in sentences.
+    cut
+        Layers that were left out, by name, each with the reason.
+    cut_learned
+        Whether some of these may have weights: then the last layer left is not the network's
+        answer, and a person must name the target.
+    origin
+        What the file is and what wrote it, in a phrase: ``HDF5, written by Keras 2.3.1``.
+    loss
+        The loss that it was trained with, as ``compile`` takes it or as Keras describes it in files;
+        by default that with which the network is compiled.
+    """
+
+    network: Any
+    repairs: tuple[str, ...] = ()
+    cut: Mapping[str, str] = field(default_factory=dict)
+    cut_learned: bool = False
+    origin: str = ""
+    loss: Any = None
