@@ -50,10 +50,11 @@ def explanation(files: Path) -> cnnvis.Explanation:
 
 def _turned(explanation: cnnvis.Explanation, how: str, **limits: Any) -> Any:
     """A transform called in a process of its own."""
+    from cnnvis.execution.calls import call_plugin
     from cnnvis.registry.discovery import registry
 
     with isolation.isolating(True, **limits):
-        return registry().get("transform", "turns")(explanation, how=how, what="same")
+        return call_plugin(registry().get("transform", "turns"), explanation, how=how, what="same")
 
 
 @pytest.mark.parametrize(
@@ -114,18 +115,19 @@ def test_an_interrupt_ends_the_process_too(
 
 
 def test_after_a_crash_there_is_a_new_process(explanation: cnnvis.Explanation) -> None:
+    from cnnvis.execution.calls import call_plugin
     from cnnvis.registry.discovery import registry
 
     turns = registry().get("transform", "turns")
     with isolation.isolating("turns"):
         with pytest.raises(cnnvis.PluginError, match="SIGABRT"):
-            turns(explanation, how="abort", what="same")
-        found = turns(explanation, how="nothing", what="same")
+            call_plugin(turns, explanation, how="abort", what="same")
+        found = call_plugin(turns, explanation, how="nothing", what="same")
         assert found.samples is explanation.samples
         worker = isolation._current.get().worker(turns)  # type: ignore[union-attr]
         process, place = worker._process, Path(worker._place.name)
         assert process is not None and place.is_dir()
-        assert turns(explanation, how="nothing", what="same") is not None
+        assert call_plugin(turns, explanation, how="nothing", what="same") is not None
         assert worker._process is process
         # It ends with its input, also where nobody ends it.
         assert process.stdin is not None

@@ -70,7 +70,7 @@ def new_plugin(name: str, kind: Kind = "technique", folder: Path | None = None) 
         f"{values['module']}.py": f"{kind}.py",
         f"tests/test_{plain}.py": f"test_{kind}.py",
     }
-    templates = resources.files("cnnvis") / "templates"
+    templates = resources.files("cnnvis.registry") / "templates"
     with folder_written_whole(package) as whole:
         for path, template in files.items():
             text = Template((templates / f"{template}.txt").read_text(encoding="utf-8"))

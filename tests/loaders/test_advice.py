@@ -359,7 +359,7 @@ def test_an_architecture_that_is_needed_and_one_that_is_not(
 
 def test_everything_that_is_advised_is_tried_here() -> None:
     """An error of the loaders that names an option is one of those above, or in test_trust.py."""
-    folder = Path(cnnvis.__file__).parent / "loaders"
+    folder = Path(cnnvis.__file__).parent / "plugins" / "loaders"
     found: dict[str, set[str]] = {}
     for file in folder.glob("*.py"):
         texts = [line for line in file.read_text().splitlines() if '"' in line]
