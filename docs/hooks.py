@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from latex2mathml import converter
@@ -17,6 +18,9 @@ from cnnvis.cli.parser import COMMANDS
 from cnnvis.registry.decorators import KINDS, Plugin
 from cnnvis.registry.discovery import Registry
 from cnnvis.registry.options import flag_of, options_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+import rooms  # noqa: E402 (which stands beside this file)
 
 ABOUT = {
     "technique": "What explains a network.",
@@ -57,7 +61,13 @@ def on_files(files: Files, config: Any) -> Files:
     made |= {f"plugins/{address(plugin)}": plugin_page(plugin) for plugin in plugins()}
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))
+    files.append(File.generated(config, "images/rooms.svg", content=rooms.drawn()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the table of the rooms where the page about them wants it."""
+    return markdown.replace("<!-- table of rooms -->", rooms.table())
 
 
 def on_page_content(text: str, **_: Any) -> str:

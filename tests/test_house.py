@@ -13,20 +13,23 @@ import pytest
 import cnnvis
 
 ROOT = Path(cnnvis.__file__).parent
-PLUGIN_ROOMS = ("plugins", "renderers", "readers", "loaders")
-PLUGIN_FILES = sorted(file for room in PLUGIN_ROOMS for file in (ROOT / room).rglob("*.py"))
-CORE_FILES = sorted(ROOT.glob("*.py"))
+PLUGIN_FILES = sorted(
+    file for room in ("plugins", "renderers") for file in (ROOT / room).rglob("*.py")
+)
 HEAVY = {"tensorflow", "keras", "matplotlib", "scipy", "h5py", "PIL", "numpy"}
 
+DOCS = Path(__file__).parents[1] / "docs"
+sys.path.insert(0, str(DOCS))
+import rooms  # noqa: E402 (the figure of the documentation is drawn from the same imports)
 
-def _imports(file: Path, *, at_import_time: bool) -> Iterator[str]:
-    """The modules that a file imports; those inside functions and for types only if wanted."""
+
+def _imports(file: Path) -> Iterator[str]:
+    """Give the modules that are imported with a file: not inside functions, nor for types alone."""
     nodes: list[ast.AST] = [ast.parse(file.read_text())]
     while nodes:
         node = nodes.pop()
-        if at_import_time and (
-            isinstance(node, ast.FunctionDef)
-            or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        if isinstance(node, ast.FunctionDef) or (
+            isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         ):
             continue
         if isinstance(node, ast.Import):
@@ -36,25 +39,67 @@ def _imports(file: Path, *, at_import_time: bool) -> Iterator[str]:
         nodes += ast.iter_child_nodes(node)
 
 
-@pytest.mark.parametrize("file", PLUGIN_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
-def test_plugins_know_only_the_public_names(file: Path) -> None:
-    for module in _imports(file, at_import_time=False):
-        if module.startswith("cnnvis."):  # the helpers of their own room, as any package has
-            room = ".".join(("cnnvis", *file.relative_to(ROOT).parent.parts))
-            assert module.startswith(f"{room}."), f"{file.name}: {module}"
+def test_every_room_has_its_level() -> None:
+    known = {room for level in rooms.LEVELS for room in level} | {"__main__"}
+    assert {rooms.room_of(module) for module in rooms.modules()} == known
+
+
+def test_rooms_import_lower_ones_alone() -> None:
+    level = {room: number for number, rooms_ in enumerate(rooms.LEVELS) for room in rooms_}
+    level["__main__"] = len(rooms.LEVELS)
+    back = {
+        (module, other)
+        for module, others in rooms.imports().items()
+        for other in others
+        if rooms.room_of(module) != rooms.room_of(other)
+        and level[rooms.room_of(module)] <= level[rooms.room_of(other)]
+    }
+    assert back == rooms.SHORT_FOR_A_VERB
+
+
+def test_no_modules_import_each_other() -> None:
+    forwards = {
+        module: {other for other in others if (module, other) not in rooms.SHORT_FOR_A_VERB}
+        for module, others in rooms.imports().items()
+    }
+    assert rooms.circles(forwards) == []
+
+
+def test_plugins_and_renderers_import_the_public_names_alone() -> None:
+    for module, others in rooms.imports().items():
+        room = rooms.room_of(module)
+        if room in ("plugins", "renderers"):
+            home = (
+                module if rooms.modules()[module].stem == "__init__" else module.rpartition(".")[0]
+            )
+            for other in others - {"cnnvis"}:  # and the helpers beside them, as any package has
+                assert f"{other}.".startswith(f"{home}."), f"{module}: {other}"
+        else:
+            assert not {rooms.room_of(other) for other in others} & {"plugins", "renderers"}, module
+
+
+def test_the_modules_of_rooms_hold_nothing_but_what_they_are() -> None:
+    """So that whoever imports one module of a room imports no other."""
+    for module, file in rooms.modules().items():
+        if file.stem == "__init__" and module not in ("cnnvis", "cnnvis.testing", "cnnvis.demo"):
+            tree = ast.parse(file.read_text())
+            room = module.rpartition(".")[2]
+            assert ast.get_docstring(tree), module
+            assert len(tree.body) == 1 or room == "keras_vis", module
+
+
+def test_the_figure_of_the_rooms_is_drawn(tmp_path: Path) -> None:
+    rooms.draw(tmp_path / "rooms.svg")
+    assert (tmp_path / "rooms.svg").read_text().count("<path") > 20
+    for level in rooms.LEVELS:
+        for room in level:
+            assert f"| `{room}` |" in rooms.table()
 
 
 @pytest.mark.parametrize("file", PLUGIN_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_plugins_import_nothing_heavy_before_they_run(file: Path) -> None:
-    heavy = {module.split(".")[0] for module in _imports(file, at_import_time=True)} & HEAVY
+    heavy = {module.split(".")[0] for module in _imports(file)} & HEAVY
     assert not heavy
-
-
-@pytest.mark.parametrize("file", CORE_FILES, ids=lambda file: file.name)
-def test_the_core_names_no_plugin(file: Path) -> None:
-    for module in _imports(file, at_import_time=False):
-        assert not module.startswith(tuple(f"cnnvis.{room}" for room in PLUGIN_ROOMS))
-        assert not module.startswith("cnnvis.cli") or file.name == "__main__.py"
 
 
 def test_every_public_name_is_there() -> None:
