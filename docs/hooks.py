@@ -20,7 +20,7 @@ from cnnvis.registry.discovery import Registry
 from cnnvis.registry.options import flag_of, options_of
 
 sys.path.insert(0, str(Path(__file__).parent))
-import rooms  # noqa: E402 (which stands beside this file)
+import rooms
 
 ABOUT = {
     "technique": "What explains a network.",

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.execution import isolation, transfer
+from cnnvis.execution import isolation, transfer, worker
 from cnnvis.explain import task
 
 WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
@@ -100,7 +100,7 @@ def test_an_interrupt_ends_the_process_too(
     explanation: cnnvis.Explanation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[subprocess.Popen[bytes]] = []
-    awaited = isolation.Worker._awaited
+    awaited = worker.Worker._awaited
 
     def noted(self: Any, process: Any, timeout: float) -> bytes:
         begun.append(process)
@@ -108,7 +108,7 @@ def test_an_interrupt_ends_the_process_too(
             threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         return awaited(self, process, timeout)
 
-    monkeypatch.setattr(isolation.Worker, "_awaited", noted)
+    monkeypatch.setattr(worker.Worker, "_awaited", noted)
     with pytest.raises(KeyboardInterrupt):
         _turned(explanation, "hang")
     assert begun[0].returncode == -signal.SIGKILL
@@ -124,11 +124,11 @@ def test_after_a_crash_there_is_a_new_process(explanation: cnnvis.Explanation) -
             call_plugin(turns, explanation, how="abort", what="same")
         found = call_plugin(turns, explanation, how="nothing", what="same")
         assert found.samples is explanation.samples
-        worker = isolation._current.get().worker(turns)  # type: ignore[union-attr]
-        process, place = worker._process, Path(worker._place.name)
+        apart = isolation._current.get().worker(turns)  # type: ignore[union-attr]
+        process, place = apart._process, Path(apart._place.name)
         assert process is not None and place.is_dir()
         assert call_plugin(turns, explanation, how="nothing", what="same") is not None
-        assert worker._process is process
+        assert apart._process is process
         # It ends with its input, also where nobody ends it.
         assert process.stdin is not None
         process.stdin.close()
@@ -139,15 +139,15 @@ def test_after_a_crash_there_is_a_new_process(explanation: cnnvis.Explanation) -
 def test_files_that_are_no_good_are_told_of(
     explanation: cnnvis.Explanation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = isolation.Worker._exchanged
+    real = worker.Worker._exchanged
 
     def spoiled(self: Any, process: Any, request: Any, timeout: float) -> Any:
         answer = real(self, process, request, timeout)
-        for file in Path(self._place.name).rglob("out*/explanation.npz"):
+        for file in Path(self._place.name).rglob("out/*/explanation.npz"):
             file.write_bytes(b"PK no archive")
         return answer
 
-    monkeypatch.setattr(isolation.Worker, "_exchanged", spoiled)
+    monkeypatch.setattr(worker.Worker, "_exchanged", spoiled)
     with pytest.raises(cnnvis.PluginError, match=r"turns .* what its process left cannot be read"):
         _turned(explanation, "nothing")
 

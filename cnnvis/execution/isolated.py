@@ -85,12 +85,22 @@ class _Place:
     def _done(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._plugin is None:
             return self._found(request)
-        from cnnvis.registry.options import checked
+        from cnnvis.execution.calls import call_plugin
+        from cnnvis.network.backend import keras
+        from cnnvis.registry.options import checked, options_of
 
-        kind = self._plugin.kind
-        options = checked(self._plugin, request.pop("options"))
-        answer: dict[str, Any] = getattr(self, f"_{kind}")(options, **request)
-        return answer
+        self._blank: list[str] = []
+        self._printed = io.StringIO()
+        args = [self._unpacked(one) for one in request["args"]]
+        kwargs = {name: self._unpacked(one) for name, one in request["kwargs"].items()}
+        options = {one.name for one in options_of(self._plugin)} & kwargs.keys()
+        kwargs |= checked(self._plugin, {name: kwargs[name] for name in options})
+        if "model" in kwargs and kwargs.get("samples") is not None:
+            kwargs["model"] = kwargs["model"].on(kwargs["samples"])
+        if self._plugin.kind == "loader":
+            keras()
+        answer = self._packed(call_plugin(self._plugin, *args, **kwargs), Path(request["out"]))
+        return {"value": answer, "blank": self._blank, "printed": self._printed.getvalue()}
 
     def _found(self, request: dict[str, Any]) -> dict[str, Any]:
         """Find the plugin as the other process did."""
@@ -107,26 +117,74 @@ class _Place:
         self._plugin = known.get(request["kind"], request["name"])
         return {}
 
-    def _called(self, *args: Any, **kwargs: Any) -> Any:
-        from cnnvis.execution.calls import call_plugin
+    def _unpacked(self, value: dict[str, Any]) -> Any:
+        """Return an argument from what the other process made of it."""
+        from cnnvis.data.stream import Stream
+        from cnnvis.execution.transfer import unpack_explanation, unpack_samples
 
-        return call_plugin(self._plugin, *args, **kwargs)
+        ((kind, held),) = value.items()
+        match kind:
+            case "model":
+                model = self._model(held)
+                return model.tallying(self._blank) if held["tallying"] else model
+            case "console":
+                from cnnvis.drawing.console import Screen
 
-    def _technique(
-        self, options: dict[str, Any], *, model: Any, samples: str | None, out: str
-    ) -> dict[str, Any]:
-        from cnnvis.execution.transfer import pack_explanation, unpack_samples
+                return Screen(file=self._printed, **held)
+            case "stream":
+                return Stream(lambda: (unpack_explanation(Path(one)) for one in held))
+            case "list":
+                return [unpack_explanation(Path(one)) for one in held]
+            case "explanation":
+                return unpack_explanation(Path(held))
+            case "samples":
+                return unpack_samples(Path(held))
+            case "path":
+                return Path(held)
+        return held
 
-        given: dict[str, Any] = {}
-        if samples is not None:
-            given["samples"] = unpack_samples(Path(samples))
-        blank: list[str] = []
-        if model is not None:
-            at = self._model(model)
-            at = at.on(given["samples"]) if samples is not None else at
-            given["model"] = at.tallying(blank) if model["tallying"] else at
-        pack_explanation(self._called(**given, **options), Path(out))
-        return {"blank": blank}
+    def _packed(self, answer: Any, out: Path) -> dict[str, Any]:
+        """Return what the plugin gave as JSON, its arrays put into a folder."""
+        from cnnvis.data.explanation import Explanation
+        from cnnvis.data.samples import Samples
+        from cnnvis.execution.transfer import pack_explanation, pack_samples
+        from cnnvis.network.loaded import LoadedNetwork
+
+        out.mkdir()
+        if isinstance(answer, Explanation):
+            pack_explanation(answer, out / "explanation")
+            return {"explanation": str(out / "explanation")}
+        if isinstance(answer, Samples):
+            pack_samples(answer, out / "samples")
+            return {"samples": str(out / "samples")}
+        if isinstance(answer, LoadedNetwork):
+            return {"network": self._saved(answer, out / "network.keras")}
+        if isinstance(answer, Iterator):
+            folders = []
+            for number, one in enumerate(answer):
+                pack_explanation(one, out / str(number))
+                folders.append(str(out / str(number)))
+            return {"explanations": folders}
+        return {"plain": answer.tolist() if hasattr(answer, "tolist") else answer}
+
+    def _saved(self, loaded: Any, path: Path) -> dict[str, Any]:
+        from cnnvis.network.losses import losses_of
+
+        try:
+            loaded.network.save(path)
+        except Exception as error:
+            raise UserError(
+                f"what {self._plugin.name} loads cannot be handed over by a process of its own "
+                f"({type(error).__name__}: {str(error)[:200]}); load it without --isolate"
+            ) from error
+        return {
+            "path": str(path),
+            "repairs": list(loaded.repairs),
+            "cut": dict(loaded.cut),
+            "cut_learned": loaded.cut_learned,
+            "origin": loaded.origin,
+            "losses": losses_of(loaded.network, loaded.loss),
+        }
 
     def _model(self, facts: dict[str, Any]) -> Any:
         """The network, loaded once, at a target."""
@@ -146,75 +204,6 @@ class _Place:
             at = self._models[key].at(**target, class_names=names)
             self._models[where] = at.told(facts["has_classes"])
         return self._models[where]
-
-    def _transform(
-        self, options: dict[str, Any], *, folder: str, count: int, kind: str
-    ) -> dict[str, Any]:
-        from cnnvis.data.explanation import Explanation
-        from cnnvis.data.stream import Stream
-        from cnnvis.execution.transfer import pack_explanation, unpack_explanation
-
-        place = Path(folder)
-
-        def parts() -> Iterator[Explanation]:
-            return (unpack_explanation(place / f"in-{number}") for number in range(1, count + 1))
-
-        given: Any = Stream(parts) if kind == "stream" else list(parts())
-        found = self._called(given[0] if kind == "one" else given, **options)
-        if isinstance(found, Explanation):
-            pack_explanation(found, place / "out-0")
-            return {}
-        made = 0
-        for made, one in enumerate(found, 1):
-            pack_explanation(one, place / f"out-{made - 1}")
-        return {"count": made}
-
-    def _renderer(
-        self,
-        options: dict[str, Any],
-        *,
-        explanation: str,
-        path: str | None = None,
-        console: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        from cnnvis.execution.transfer import unpack_explanation
-
-        shown = unpack_explanation(Path(explanation))
-        if path is not None:
-            self._called(shown, Path(path), **options)
-            return {}
-        from cnnvis.drawing.console import Screen
-
-        file = io.StringIO()
-        self._called(shown, Screen(file=file, **(console or {})), **options)
-        return {"text": file.getvalue()}
-
-    def _reader(self, options: dict[str, Any], *, path: str, out: str) -> dict[str, Any]:
-        from cnnvis.execution.transfer import pack_samples
-
-        pack_samples(self._called(Path(path), **options), Path(out))
-        return {}
-
-    def _loader(self, options: dict[str, Any], *, path: str, out: str) -> dict[str, Any]:
-        from cnnvis.network.backend import keras
-        from cnnvis.network.losses import losses_of
-
-        keras()
-        loaded = self._called(Path(path), **options)
-        try:
-            loaded.network.save(out)
-        except Exception as error:
-            raise UserError(
-                f"what {self._plugin.name} loads cannot be handed over by a process of its own "
-                f"({type(error).__name__}: {str(error)[:200]}); load it without --isolate"
-            ) from error
-        return {
-            "repairs": list(loaded.repairs),
-            "cut": dict(loaded.cut),
-            "cut_learned": loaded.cut_learned,
-            "origin": loaded.origin,
-            "losses": losses_of(loaded.network, loaded.loss),
-        }
 
 
 if __name__ == "__main__":
