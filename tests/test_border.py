@@ -17,6 +17,8 @@ import pytest
 
 import cnnvis
 from cnnvis.execution import calls as border
+from cnnvis.execution.process_state import ProcessState
+from cnnvis.execution.read_only import read_only
 from cnnvis.explain import task
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept
@@ -325,7 +327,7 @@ def test_in_another_thread_nothing_is_touched_that_others_may_use(classifier: An
 
 
 def test_what_libraries_set_while_they_are_imported_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = border.Surroundings()
+    before = ProcessState()
     monkeypatch.setitem(sys.modules, "imported_meanwhile", os)
     monkeypatch.setenv("CNNVIS_NEW", "1")
     assert before.put_back() == []
@@ -448,7 +450,7 @@ def test_the_border_costs_next_to_nothing(classifier: Any) -> None:
     times = []
     for _ in range(200):
         start = time.perf_counter()
-        border._protected(explanation)
+        read_only(explanation)
         border._received(plugin, explanation, (), {})
         times.append(time.perf_counter() - start)
     assert sorted(times)[100] < 0.5e-3

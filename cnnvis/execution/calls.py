@@ -6,15 +6,10 @@ is looked at; what a plugin must leave alone, in the whole process, is put back 
 
 from __future__ import annotations
 
-import copy
 import inspect
-import os
-import random
-import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +17,15 @@ import numpy as np
 
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, ArrayLike, Samples
-from cnnvis.data.stream import Stream
-from cnnvis.drawing.figure_settings import own_settings, settings
+from cnnvis.drawing.figure_settings import own_settings
 from cnnvis.errors import UserError
 from cnnvis.execution import isolation
+from cnnvis.execution.process_state import RANDOM, ProcessState
+from cnnvis.execution.read_only import own_again, read_only
 from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.registry.decorators import BUILT_IN, Plugin
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.reporting import note
-
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGPIPE", "SIGCHLD", "SIGUSR1", "SIGUSR2")
-RANDOM = "Python's global random numbers"
 
 
 def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
@@ -55,8 +48,8 @@ def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
         raise UserError(f"{plugin.name} cannot run: {plugin.missing}")
     if isolation.applies(plugin):
         return isolation.called(plugin, args, kwargs)
-    given = [_protected(one) for one in args]
-    named = {name: _protected(one) for name, one in kwargs.items()}
+    given = [read_only(one) for one in args]
+    named = {name: read_only(one) for name, one in kwargs.items()}
     drawing = own_settings() if plugin.kind == "renderer" else nullcontext()
     with drawing, _watched(plugin), as_plugin_error(plugin):
         answer = plugin.function(*given, **named)
@@ -86,96 +79,6 @@ def _each(plugin: Plugin, answers: Any) -> Iterator[Explanation]:
     return each()
 
 
-# What is handed over
-
-
-def _protected(one: Any) -> Any:
-    """The same to be read and not to be changed; the caller's own stays as it is."""
-    if isinstance(one, Samples):
-        return _protected_samples(one)
-    if isinstance(one, Explanation):
-        return _protected_explanation(one)
-    if isinstance(one, Stream):
-        return Stream(lambda: map(_protected_explanation, one))
-    if isinstance(one, list) and one and isinstance(one[0], Explanation):
-        return [_protected_explanation(part) for part in one]
-    return one
-
-
-def _protected_samples(samples: Samples) -> Samples:
-    # Copied attribute by attribute, since nothing in them needs to be worked out again.
-    other = copy.copy(samples)
-    held = vars(other)
-    held["source"] = _read_only(samples.source)
-    held["others"] = {name: _read_only(one) for name, one in samples.others.items()}
-    for name in ("labels", "indices", "x"):
-        if held.get(name) is not None:
-            held[name] = _read_only(held[name])
-    held["_original"] = samples
-    return other
-
-
-def _protected_explanation(explanation: Explanation) -> Explanation:
-    other = copy.copy(explanation)
-    held = vars(other)
-    for name in ("maps", "predictions"):
-        if held[name] is not None:
-            held[name] = _read_only(held[name])
-    if explanation.samples is not None:
-        held["samples"] = _protected_samples(explanation.samples)
-    if explanation.table is not None:
-        held["table"] = {name: list(column) for name, column in explanation.table.items()}
-    held["provenance"] = dict(explanation.provenance)
-    held["other_inputs"] = tuple(map(_protected_explanation, explanation.other_inputs))
-    held["_original"] = explanation
-    return other
-
-
-def _read_only(array: Any) -> Any:
-    if not isinstance(array, np.ndarray):
-        return _ReadOnly(array)
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-class _ReadOnly:
-    """What reads itself when it is indexed, giving what cannot be changed."""
-
-    def __init__(self, source: ArrayLike) -> None:
-        self._source = source
-        self.shape, self.dtype = tuple(source.shape), source.dtype
-
-    def __getitem__(self, index: Any) -> Array:
-        found: Array = _read_only(np.asarray(self._source[index]))
-        return found
-
-
-def _unprotected(found: Explanation) -> Explanation:
-    """A result as its receiver's own, with the very samples that were handed over."""
-    original = vars(found).get("_original")
-    if isinstance(original, Explanation):
-        return original
-    held = vars(found)
-    if found.samples is not None:
-        held["samples"] = _unprotected_samples(found.samples)
-    for name in ("maps", "predictions"):
-        if held[name] is not None and not held[name].flags.writeable:
-            held[name] = held[name].copy()
-    held["other_inputs"] = tuple(map(_unprotected, found.other_inputs))
-    return found
-
-
-def _unprotected_samples(samples: Samples) -> Samples:
-    original = vars(samples).get("_original")
-    if not isinstance(original, Samples):
-        return samples
-    read = vars(samples).get("x")
-    if read is not None and not isinstance(original.source, np.ndarray):
-        vars(original).setdefault("x", read)  # what was read once is not read again
-    return original
-
-
 # What comes back
 
 
@@ -187,11 +90,11 @@ def _received(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[
             samples = kwargs.get("samples")
             if samples is not None:
                 _require_maps(plugin, found, samples)
-            return _unprotected(found)
+            return own_again(found)
         case "transform":
             found = _explanation(plugin, answer)
             _require_finite(plugin, found, args)
-            return _unprotected(found)
+            return own_again(found)
         case "renderer" if plugin.suffixes and len(args) > 1:
             path = Path(args[1])
             if not path.is_file() or path.stat().st_size == 0:
@@ -297,7 +200,7 @@ def _watched(plugin: Plugin) -> Iterator[None]:
     if plugin.distribution == BUILT_IN or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = Surroundings(pictures=plugin.kind == "renderer")
+    before = ProcessState(pictures=plugin.kind == "renderer")
     try:
         yield
     finally:
@@ -310,159 +213,3 @@ def _watched(plugin: Plugin) -> Iterator[None]:
                 f"the {plugin.kind} {plugin.name} of {plugin.origin} changed "
                 f"{' and '.join(changed)}, which was put back as it was. {plugin.report_to}"
             )
-
-
-class Surroundings:
-    """What of a process a plugin has no business with, as it is when this is made.
-
-    Parameters
-    ----------
-    pictures
-        Look at matplotlib's settings, too.
-    """
-
-    def __init__(self, *, pictures: bool = False) -> None:
-        self._random = random.getstate()
-        self._numpy = np.random.get_state(legacy=False)
-        self._tensorflow = _tensorflow_seed()
-        self._folder = _folder()
-        self._variables = _variables()
-        self._modules = len(sys.modules)
-        self._streams = (sys.stdin, sys.stdout, sys.stderr)
-        self._handlers = {name: signal.getsignal(getattr(signal, name)) for name in _signals()}
-        self._pictures = _picture_settings() if pictures else None
-        self._looks_at_pictures = pictures
-
-    def put_back(self) -> list[str]:
-        """Make all as it was; what had been changed, in words."""
-        return [
-            what
-            for what, put_back in (
-                (RANDOM, self._put_back_random),
-                ("NumPy's global random numbers", self._put_back_numpy),
-                ("TensorFlow's global seed", self._put_back_tensorflow),
-                ("the working directory", self._put_back_folder),
-                ("variables of the environment", self._put_back_variables),
-                ("sys.stdin, stdout or stderr", self._put_back_streams),
-                ("signal handlers", self._put_back_handlers),
-                ("matplotlib's settings", self._put_back_pictures),
-            )
-            if put_back()
-        ]
-
-    def _put_back_random(self) -> bool:
-        if random.getstate() == self._random:
-            return False
-        random.setstate(self._random)
-        return True
-
-    def _put_back_numpy(self) -> bool:
-        now, before = np.random.get_state(legacy=False), self._numpy
-        if _are_equal(now, before):
-            return False
-        np.random.set_state(before)
-        return True
-
-    def _put_back_tensorflow(self) -> bool:
-        if self._tensorflow is None:
-            return False
-        context, seed, numbers = self._tensorflow
-        if context._seed == seed:
-            return False
-        context._seed, context._rng = seed, numbers
-        return True
-
-    def _put_back_folder(self) -> bool:
-        if self._folder is None or _folder() == self._folder:
-            return False
-        with suppress(OSError):  # it may be gone
-            os.chdir(self._folder)
-        return True
-
-    def _put_back_variables(self) -> bool:
-        now, before = _variables(), self._variables
-        if now == before:
-            return False
-        changed = False
-        for name, value in before.items():
-            if now.get(name) != value:
-                os.environ[name] = value
-                changed = True
-        # Libraries set variables of their own while they are imported, and look for them later.
-        if len(sys.modules) == self._modules:
-            for name in now.keys() - before.keys():
-                del os.environ[name]
-                changed = True
-        return changed
-
-    def _put_back_streams(self) -> bool:
-        now = (sys.stdin, sys.stdout, sys.stderr)
-        if all(one is other for one, other in zip(now, self._streams, strict=True)):
-            return False
-        sys.stdin, sys.stdout, sys.stderr = self._streams
-        return True
-
-    def _put_back_handlers(self) -> bool:
-        changed = False
-        for name, handler in self._handlers.items():
-            number = getattr(signal, name)
-            if signal.getsignal(number) is not handler and handler is not None:
-                signal.signal(number, handler)
-                changed = True
-        return changed
-
-    def _put_back_pictures(self) -> bool:
-        if not self._looks_at_pictures:
-            return False
-        now = _picture_settings()
-        if now is None:
-            return False
-        matplotlib = sys.modules["matplotlib"]
-        before = self._pictures
-        if before is None:  # it was imported meanwhile, under these
-            before = settings()
-        changed = [name for name, value in before.items() if now.get(name) != value]
-        for name in changed:
-            dict.__setitem__(matplotlib.rcParams, name, before[name])
-        return bool(changed)
-
-
-def _signals() -> list[str]:
-    return [name for name in SIGNALS if hasattr(signal, name)]
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109 (as text, to be compared)
-    except OSError:  # somebody removed it
-        return None
-
-
-def _variables() -> dict[str, str]:
-    return dict(os.environ)
-
-
-def _tensorflow_seed() -> tuple[Any, Any, Any] | None:
-    """TensorFlow's context, with its global seed and the numbers drawn from it, if it is there."""
-    module = sys.modules.get("tensorflow.python.eager.context")
-    if module is None:
-        return None
-    context = module.context()
-    if not hasattr(context, "_seed") or not hasattr(context, "_rng"):
-        return None
-    return context, context._seed, context._rng
-
-
-def _picture_settings() -> dict[str, Any] | None:
-    """Matplotlib's settings, if it is there; without the backend, which it finds when it is asked."""
-    matplotlib = sys.modules.get("matplotlib")
-    if matplotlib is None or not hasattr(matplotlib, "rcParams"):
-        return None
-    held = dict.items(matplotlib.rcParams)
-    return {name: value for name, value in held if not name.startswith("backend")}
-
-
-def _are_equal(one: Any, other: Any) -> bool:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_are_equal(one[key], other[key]) for key in one)
-    return bool(np.array_equal(one, other))
