@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnvis.data.completeness import completeness_gap as completeness_gap
     from cnnvis.data.explanation import Explanation as Explanation
     from cnnvis.data.explanation import axis_names as axis_names
+    from cnnvis.data.loaded_network import LoadedNetwork as LoadedNetwork
     from cnnvis.data.samples import Reading as Reading
     from cnnvis.data.samples import Samples as Samples
     from cnnvis.data.stream import Stream as Stream
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from cnnvis.files.snapshots import held as held
     from cnnvis.host import available_memory as available_memory
     from cnnvis.network.compilation import computing as computing
-    from cnnvis.network.loaded import LoadedNetwork as LoadedNetwork
     from cnnvis.network.model import Model as Model
     from cnnvis.network.modifiers import Backprop as Backprop
     from cnnvis.network.modifiers import GradientModifier as GradientModifier
@@ -57,14 +57,15 @@ if TYPE_CHECKING:
     from cnnvis.registry.bounds import Percent as Percent
     from cnnvis.registry.bounds import Positive as Positive
     from cnnvis.registry.bounds import Share as Share
-    from cnnvis.registry.decorators import loader as loader
-    from cnnvis.registry.decorators import plugin_of as plugin_of
-    from cnnvis.registry.decorators import reader as reader
-    from cnnvis.registry.decorators import renderer as renderer
-    from cnnvis.registry.decorators import technique as technique
-    from cnnvis.registry.decorators import transform as transform
     from cnnvis.registry.discovery import load_plugin as load_plugin
     from cnnvis.registry.hookspecs import hookimpl as hookimpl
+    from cnnvis.registry.kinds.loader import loader as loader
+    from cnnvis.registry.kinds.metric import metric as metric
+    from cnnvis.registry.kinds.reader import reader as reader
+    from cnnvis.registry.kinds.renderer import renderer as renderer
+    from cnnvis.registry.kinds.technique import technique as technique
+    from cnnvis.registry.kinds.transform import transform as transform
+    from cnnvis.registry.plugin import plugin_of as plugin_of
     from cnnvis.reporting import note as note
     from cnnvis.reporting import progress as progress
     from cnnvis.runs.merging import merge as merge
@@ -101,11 +102,17 @@ _HOMES = {
         "sound_objects",
     ),
     "host": ("available_memory",),
-    "network.loaded": ("LoadedNetwork",),
+    "data.loaded_network": ("LoadedNetwork",),
     "network.model": ("Model",),
     "text": ("printable",),
     "drawing.panels": ("Panel", "panels"),
-    "registry.decorators": ("loader", "plugin_of", "reader", "renderer", "technique", "transform"),
+    "registry.kinds.loader": ("loader",),
+    "registry.kinds.metric": ("metric",),
+    "registry.kinds.reader": ("reader",),
+    "registry.kinds.renderer": ("renderer",),
+    "registry.kinds.technique": ("technique",),
+    "registry.kinds.transform": ("transform",),
+    "registry.plugin": ("plugin_of",),
     "registry.discovery": ("load_plugin",),
     "reporting": ("note", "progress"),
     "api.run": ("run",),

@@ -15,20 +15,13 @@ from latex2mathml import converter
 from mkdocs.structure.files import File, Files
 
 from cnnvis.cli.parser import COMMANDS
-from cnnvis.registry.decorators import KINDS, Plugin
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import Registry
 from cnnvis.registry.options import flag_of, options_of
+from cnnvis.registry.plugin import Plugin
 
 sys.path.insert(0, str(Path(__file__).parent))
 import rooms
-
-ABOUT = {
-    "technique": "What explains a network.",
-    "transform": "What a chain does to results.",
-    "renderer": "What shows results, or writes them.",
-    "reader": "What reads data.",
-    "loader": "What loads networks.",
-}
 
 
 def plugins() -> list[Plugin]:
@@ -92,7 +85,7 @@ def index_page() -> str:
         "too. These pages are made from the functions themselves.",
     ]
     for kind in KINDS:
-        lines += ["", f"## {kind}s".title(), "", ABOUT[kind], "", "| | |", "|---|---|"]
+        lines += ["", f"## {kind}s".title(), "", KINDS[kind].about, "", "| | |", "|---|---|"]
         for plugin in plugins():
             if plugin.kind == kind:
                 lines.append(f"| [`{plugin.name}`]({address(plugin)}) | {text(plugin.summary)} |")

@@ -11,8 +11,8 @@ import pytest
 
 import cnnvis
 from cnnvis.explain import task
-from cnnvis.registry.decorators import plugin_of
 from cnnvis.registry.discovery import Registry, using
+from cnnvis.registry.plugin import plugin_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(7, 12, 10, 2)).astype(np.float32)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import options_of
+from cnnvis.registry.plugin import Plugin
 from cnnvis.settings import defaults
 
 Typed = Callable[..., Any]

@@ -14,8 +14,8 @@ import cnnvis
 from cnnvis.execution.transfer import pack_explanation, unpack_explanation
 from cnnvis.explain import task
 from cnnvis.network.compilation import Compiled
-from cnnvis.registry.decorators import plugin_of
 from cnnvis.registry.discovery import Registry, using
+from cnnvis.registry.plugin import plugin_of
 
 Typed = Callable[..., Any]
 ANSWERS = np.array([0, 1, 2, 1, 1, 2, 2])

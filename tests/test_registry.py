@@ -19,14 +19,14 @@ import pytest
 import cnnvis
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry import flags
-from cnnvis.registry.decorators import report_to
-from cnnvis.registry.discovery import COMMANDS, PARAMETERS, Registry, registry, using
+from cnnvis.registry.all_kinds import KINDS
+from cnnvis.registry.discovery import PARAMETERS, Registry, registry, using
 from cnnvis.registry.hookspecs import hookspec
+from cnnvis.registry.plugin import report_to
 from cnnvis.reporting import notes_kept
 
 GOOD = '''
 import cnnvis
-from cnnvis.execution.calls import call_plugin
 
 @cnnvis.technique("good")
 def good(model, *, size: int = 3):
@@ -182,7 +182,9 @@ def test_options_that_would_clash_with_cnnvis_own(package: Path) -> None:
     assert "needs a type and a default" in untyped.broken[0].reason
 
 
-@pytest.mark.parametrize("kind, commands", COMMANDS.items())
+@pytest.mark.parametrize(
+    "kind, commands", [(kind.name, kind.commands) for kind in KINDS.values() if kind.commands]
+)
 def test_no_option_takes_a_flag_of_a_command(
     kind: str, commands: Sequence[flags.Command], package: Path
 ) -> None:
@@ -508,3 +510,38 @@ def test_no_package_takes_the_place_of_a_built_in_plugin(
     with notes_kept() as notes:  # what knows of its files more than their ending goes first
         assert known.for_path("reader", package).distribution == whose
     assert f"is read by the reader a-reader of {whose} 0.0; pictures of cnnvis" in notes[0]
+
+
+def test_the_longest_ending_decides(package: Path) -> None:
+    readers = """
+import cnnvis
+
+@cnnvis.reader("volumes", suffixes=(".nii.gz", ".nii"))
+def volumes(path) -> cnnvis.Samples:
+    \"\"\"Volumes.\"\"\"
+
+@cnnvis.reader("packed", suffixes=(".gz",))
+def packed(path) -> cnnvis.Samples:
+    \"\"\"Packed.\"\"\"
+"""
+    known = _registry(package, readers=readers)
+    for name, reader in {
+        "Brain.NII.gz": "volumes", "brain.nii": "volumes", "nii.gz": "packed", "a.b.gz": "packed",
+    }.items():  # fmt: skip
+        (package / name).touch()
+        assert known.for_path("reader", package / name).name == reader
+
+
+def test_a_renderer_with_an_ending_of_two_parts_is_named_by_it(tmp_path: Path) -> None:
+    @cnnvis.renderer("zipped", suffixes=(".maps.txt",))
+    def zipped(explanation: cnnvis.Explanation, path: Path) -> None:
+        """Write a word."""
+        path.write_text("maps")
+
+    known = Registry()
+    marked = cnnvis.plugin_of(zipped)
+    assert marked is not None
+    known.add(marked)
+    with using(known):
+        cnnvis.run("saliency", "demo", images=[0], out=tmp_path / "a.maps.txt")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.maps.txt"]

@@ -31,11 +31,12 @@ from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.inputs import PathName, PluginOptions
+from cnnvis.explain.measuring import measured
 from cnnvis.explain.task import Keeper, Subject
 from cnnvis.network.model import Model
-from cnnvis.registry.decorators import Plugin, Result
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
+from cnnvis.registry.plugin import Plugin, Result
 from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import Into, RunFolder, kept_in
 from cnnvis.runs.manifest import loading_of
@@ -100,8 +101,8 @@ def chain(
     ----------
     steps
         Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma": 1})]``.
-        A technique puts its result on a stack, a transform changes what is there, and a renderer
-        shows all that is there and leaves it. Of a network with several inputs a result holds maps
+        A technique puts its result on a stack, a transform changes what is there, a metric puts its
+        numbers beside it, and a renderer shows all that is there and leaves it. Of a network with several inputs a result holds maps
         of each, and a transform changes all of them; one that takes two results takes those of the
         same input.
     model, data, images, layer, filter, output, region, input, class_names, axes
@@ -300,6 +301,8 @@ def _run(
                     for stream in found.of_inputs.values():
                         failures.result(stream, partial(folder.fill, stream))
                 stack.append(found)
+            case "metric":
+                stack[-1] = _measured(stack[-1], step, given, subject.model)
             case "transform":
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
@@ -441,7 +444,8 @@ def require_fitting(steps: Sequence[Step]) -> None:
                 f"{which} takes two results of one kind, and would get "
                 + " and ".join(f"{_WORDS[result]} from {giver}" for result, giver in taken)
             )
-        stack[-needed:] = [(plugin.gives or taken[0][0], plugin.name)]
+        if plugin.kind != "metric":
+            stack[-needed:] = [(plugin.gives or taken[0][0], plugin.name)]
 
 
 def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]) -> _Found:
@@ -468,6 +472,18 @@ def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]
                 f"{', '.join(map(repr, alone))}, which is left out"
             )
     return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
+
+
+def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Model | None) -> _Found:
+    """What a metric says of a result, beside it."""
+
+    def batches(before: Stream) -> Iterator[Explanation]:
+        for one in before:
+            yield measured(one, [(step.plugin, options)], model)
+
+    return _Found(
+        {name: Stream(partial(batches, one)) for name, one in taken.of_inputs.items()}, taken.kind
+    )
 
 
 def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, Explanation]]:

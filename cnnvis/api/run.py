@@ -19,13 +19,14 @@ from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.inputs import PathName
+from cnnvis.explain.measuring import Metrics, measured
 from cnnvis.explain.task import Subject
 from cnnvis.files.reading import put_beside, written_whole
 from cnnvis.files.writing import Folder
 from cnnvis.network.model import Model
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import SIDE, registry
 from cnnvis.registry.options import checked
+from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, notes_kept, progress
 from cnnvis.runs.folder import Into, asked_for, kept_in, read_manifest
 from cnnvis.runs.manifest import loading_of
@@ -56,6 +57,7 @@ def run(
     architecture: PathName | None = None,
     trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
+    metrics: str | Sequence[str] = (),
     render: str | Sequence[str] = (),
     out: PathName | None = None,
     into: PathName | Into | None = None,
@@ -114,6 +116,9 @@ def run(
     axes
         What positions along the axes stand for: ``{"column": {"name": "position", "unit": "bp",
         "step": 250}}``; see `cnnvis.Axis`.
+    metrics
+        Metrics that measure each map: ``("sparseness",)``. Their numbers are the explanation's
+        `measures`, and stand in the titles of its maps.
     render
         Renderers that write a file each: ``("png", "numpy")``. None by default.
     out
@@ -132,7 +137,7 @@ def run(
     strict
         Raise at the first image that cannot be read or explained.
     plugin_options
-        Options of readers, loaders and renderers: ``{"png": {"cmap": "hot"}}``.
+        Options of readers, loaders, metrics and renderers: ``{"png": {"cmap": "hot"}}``.
     isolate
         Run plugins that are not built in (True), or those of some names, in processes of their own,
         where a crash, a hang or a hunger for memory is caught.
@@ -164,6 +169,7 @@ def run(
         name: checked(_side_plugin(name), given) for name, given in (plugin_options or {}).items()
     }
     renderers = writers([render] if isinstance(render, str) else render, out)
+    measuring = _asked_metrics(metrics, side)
     keeping = asked_into(into, resume, shard, shard_size)
     lacking = {
         "custom": custom,
@@ -197,6 +203,8 @@ def run(
                 del notes[kept:]
                 try:
                     explanation = stream.whole() if folder is None else folder.shown(stream)
+                    if explanation.maps is not None or not shard:
+                        explanation = measured(explanation, measuring, subject.model)
                 except DiskError:
                     raise
                 except (UserError, PluginError) as error:
@@ -223,6 +231,13 @@ def run(
             failure.found = explanation
         raise failure
     return explanation
+
+
+def _asked_metrics(names: str | Sequence[str], options: Mapping[str, Any]) -> Metrics:
+    """Return the metrics of these names, each with all of its options."""
+    asked = [names] if isinstance(names, str) else names
+    plugins = [registry().get("metric", name) for name in asked]
+    return [(plugin, checked(plugin, options.get(plugin.name, {}))) for plugin in plugins]
 
 
 def beside(output: PathName | None) -> Path:
@@ -274,9 +289,9 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
             _require_ending(found[0], path)
         return found
     every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
-    for renderer in every:
-        if path.suffix.lower() in renderer.suffixes:
-            return [renderer]
+    best = max(every, key=lambda renderer: len(renderer.ending_of(path)), default=None)
+    if best is not None and best.ending_of(path):
+        return [best]
     known = ", ".join(f"{r.name} ({' '.join(r.suffixes)})" for r in every)
     raise UserError(
         f"no renderer writes {path.suffix or 'such'} files, as {str(output)!r} asks; "
@@ -398,7 +413,7 @@ def _wanted(
     if output is None or _is_folder(output):
         return Path(output or RESULTS) / (_file_stem(explanation) + renderer.suffixes[0])
     path = Path(output)
-    if path.suffix.lower() in renderer.suffixes:
+    if renderer.ending_of(path):
         return path
     if alone:
         _require_ending(renderer, path)
@@ -406,7 +421,7 @@ def _wanted(
 
 
 def _require_ending(renderer: Plugin, path: Path) -> None:
-    if path.suffix and path.suffix.lower() not in renderer.suffixes:
+    if path.suffix and not renderer.ending_of(path):
         raise UserError(
             f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, "
             f"and the output is to be {str(path)!r}"

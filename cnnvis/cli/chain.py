@@ -15,8 +15,8 @@ from cnnvis.cli.run import SOME_FAILED, kept
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, reported_to
 from cnnvis.settings.chain_files import Form, Recipe, read_recipe, require_near, save_recipe
 from cnnvis.settings.defaults import sources, with_settings

@@ -7,9 +7,10 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from cnnvis.errors import PluginError, UserError
-from cnnvis.registry.decorators import KINDS, Kind, Plugin
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import SIDE, registry
 from cnnvis.registry.options import flag_of, options_of
+from cnnvis.registry.plugin import Plugin
 from cnnvis.settings.defaults import general, options_for, with_settings
 
 COMPUTING = ("compile", "batch_size", "threads", "mixed_precision")
@@ -55,10 +56,12 @@ def _save(
 
     from cnnvis.settings.chain_files import Recipe, save_recipe
 
-    aside = ("render", "quiet", "verbose", *COMPUTING, *ISOLATING, *KEEPING)
+    aside = ("metrics", "render", "quiet", "verbose", *COMPUTING, *ISOLATING, *KEEPING)
     subject = {"model": model} | {key: values[key] for key in values if key not in aside}
     shown = [(name, others.get(name, {})) for name in values.get("render", ["png"])]
-    save_recipe(Recipe(technique, subject, [(technique, options), *shown]), Path(path))
+    measured = [(name, others.get(name, {})) for name in values.get("metrics", [])]
+    steps = [(technique, options), *measured, *shown]
+    save_recipe(Recipe(technique, subject, steps), Path(path))
 
 
 def chain(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> int:
@@ -205,7 +208,7 @@ def _of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def list_plugins(kind: Kind | None = None, json: bool = False) -> None:
+def list_plugins(kind: str | None = None, json: bool = False) -> None:
     """List every plugin there is, built in or installed, and those that cannot be used."""
     known = registry()
     plugins = list(known) if kind is None else known.of(kind)

@@ -8,7 +8,6 @@ from typing import Any
 
 from cnnvis.cli import console
 from cnnvis.cli.progress import Bars
-from cnnvis.registry.decorators import Kind
 from cnnvis.registry.scaffold import new_plugin
 from cnnvis.reporting import progress, quietly, reported_to
 
@@ -16,7 +15,7 @@ FAILED = 3
 """Exit code: all was done, and something did not hold."""
 
 
-def write_package(name: str, kind: Kind = "technique", folder: str | None = None) -> None:
+def write_package(name: str, kind: str = "technique", folder: str | None = None) -> None:
     """Write a package with a plugin and say what to do with it."""
     package = new_plugin(name, kind, None if folder is None else Path(folder))
     for path in sorted(path for path in package.rglob("*") if path.is_file()):

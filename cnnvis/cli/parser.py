@@ -14,9 +14,10 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from cnnvis.cli import commands
 from cnnvis.errors import UserError, nearest
 from cnnvis.registry import flags
-from cnnvis.registry.decorators import KINDS, Kind, Plugin
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import STEPS, registry
 from cnnvis.registry.options import Option, options_of
+from cnnvis.registry.plugin import Plugin
 from cnnvis.text import printable
 
 SHORT = {"backprop": "-bm"}
@@ -175,7 +176,7 @@ def _comparison_parser() -> _Parser:
     flags.add_subject(parser)
     flags.add_model(parser)
     flags.add_comparison(parser)
-    _add_side_flags(parser, "renderer", "loader", "reader")
+    _add_side_flags(parser, "metric", "renderer", "loader", "reader")
     return parser
 
 
@@ -466,7 +467,7 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
     _add_side_flags(parser, "renderer", "loader", "reader")
 
 
-def _add_side_flags(parser: _Parser, *kinds: Kind) -> None:
+def _add_side_flags(parser: _Parser, *kinds: str) -> None:
     """Options of plugins that a command may use on the way: ``--png.cmap``."""
     for other in registry():
         if other.kind in kinds:

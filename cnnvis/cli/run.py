@@ -14,9 +14,9 @@ from cnnvis.cli.progress import Bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
+from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, notes_kept, reported_to
 from cnnvis.runs.folder import Into, asked_for
 from cnnvis.text import json_text

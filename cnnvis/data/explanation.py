@@ -226,7 +226,20 @@ class Explanation:
             gap = self.measures.get("completeness_gap")
             sums_up = "" if gap is None else f", adds up {within(gap[position])}"
             lines.append(self.targets[position].score_text + sums_up)
+        if self.metrics:
+            lines.append(
+                ", ".join(
+                    f"{printable(name)} {self.measures[name][position]:.3g}"
+                    for name in self.metrics
+                )
+            )
         return "\n".join(lines)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those of its `measures` that metrics were asked for, by name."""
+        asked = (one["metric"] for one in self.provenance.get("metrics", ()))
+        return tuple(name for name in dict.fromkeys(asked) if name in self.measures)
 
     @property
     def array(self) -> Array:
@@ -342,8 +355,9 @@ class Explanation:
         whole = {**self.provenance, **facts, "target": self.target}
         if self.measures:
             whole["measures"] = {
-                name: {"smallest": float(one.min()), "largest": float(one.max())}
+                name: {"smallest": float(known.min()), "largest": float(known.max())}
                 for name, one in self.measures.items()
+                if (known := one[~np.isnan(one)]).size
             }
         return replace(self, provenance=whole)
 

@@ -95,8 +95,9 @@ class _Place:
         kwargs = {name: self._unpacked(one) for name, one in request["kwargs"].items()}
         options = {one.name for one in options_of(self._plugin)} & kwargs.keys()
         kwargs |= checked(self._plugin, {name: kwargs[name] for name in options})
-        if "model" in kwargs and kwargs.get("samples") is not None:
-            kwargs["model"] = kwargs["model"].on(kwargs["samples"])
+        of = kwargs.get("samples", getattr(args[0], "samples", None) if args else None)
+        if "model" in kwargs and of is not None:
+            kwargs["model"] = kwargs["model"].on(of)
         if self._plugin.kind == "loader":
             keras()
         answer = self._packed(call_plugin(self._plugin, *args, **kwargs), Path(request["out"]))
@@ -146,9 +147,9 @@ class _Place:
     def _packed(self, answer: Any, out: Path) -> dict[str, Any]:
         """Return what the plugin gave as JSON, its arrays put into a folder."""
         from cnnvis.data.explanation import Explanation
+        from cnnvis.data.loaded_network import LoadedNetwork
         from cnnvis.data.samples import Samples
         from cnnvis.execution.transfer import pack_explanation, pack_samples
-        from cnnvis.network.loaded import LoadedNetwork
 
         out.mkdir()
         if isinstance(answer, Explanation):

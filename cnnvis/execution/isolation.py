@@ -15,8 +15,8 @@ from typing import Any, ParamSpec, TypeVar
 from cnnvis import host
 from cnnvis.errors import UserError, nearest
 from cnnvis.execution.worker import GB, Worker
-from cnnvis.registry.decorators import BUILT_IN, Plugin
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import progress
 
 TIMEOUT = 600.0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.data.samples import Samples
 from cnnvis.data.stream import Stream
 from cnnvis.execution.transfer import (
@@ -21,7 +22,6 @@ from cnnvis.execution.transfer import (
     unpack_explanation,
     unpack_samples,
 )
-from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.model import Model
 from cnnvis.network.targets import as_word, region_of
 from cnnvis.registry.discovery import registry

@@ -24,8 +24,8 @@ from cnnvis.execution.sending import Sender
 from cnnvis.files.child_process import child_process
 from cnnvis.network.compilation import computing_now
 from cnnvis.network.model import Model
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note
 
 START, LOOK = 300.0, 0.05

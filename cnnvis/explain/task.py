@@ -38,8 +38,8 @@ from cnnvis.explain.predictions import Answers
 from cnnvis.explain.scaling import SATURATED, about_scale
 from cnnvis.network.compilation import BATCH, batch_size, is_mixed
 from cnnvis.network.model import Model, plain, units_kept
-from cnnvis.registry.decorators import BUILT_IN, Plugin
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quietly
 
 AT_ONCE, BYTES = 512, 2**26

@@ -111,7 +111,7 @@ class HeldFile:
 
     def _copied(self) -> Path:
         self._copy = tempfile.TemporaryDirectory(prefix="cnnvis-", ignore_cleanup_errors=True)
-        copy = Path(self._copy.name) / f"copy{self.path.suffix}"
+        copy = Path(self._copy.name) / f"copy{''.join(self.path.suffixes[-2:])}"
         try:
             shutil.copyfile(self._own_place, copy)
         except OSError as error:

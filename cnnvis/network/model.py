@@ -22,6 +22,7 @@ from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import axis_names
 from cnnvis.data.labels import has_class
 from cnnvis.data.lazy import Shape
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.target import Target
 from cnnvis.errors import UserError, complaint, nearest, numbered, shown
@@ -46,7 +47,6 @@ from cnnvis.network.geometry.smallest import enough
 from cnnvis.network.geometry.upsampling import upsampled
 from cnnvis.network.graph import Call, Graph, Input, LayerError, Slot, graph_of
 from cnnvis.network.input_names import matched
-from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.lookups import not_looked_up, require_known
 from cnnvis.network.losses import is_of_classes, losses_of
 from cnnvis.network.modifiers import Backprop

@@ -20,21 +20,15 @@ import pluggy
 
 from cnnvis.errors import PluginError, UserError, nearest
 from cnnvis.registry import flags
-from cnnvis.registry.decorators import BUILT_IN, KINDS, Kind, Plugin, plugin_of, report_to
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
 from cnnvis.registry.options import options_of
+from cnnvis.registry.plugin import BUILT_IN, Plugin, plugin_of, report_to
 from cnnvis.reporting import note
 from cnnvis.text import printable
 
-STEPS: tuple[Kind, ...] = ("technique", "transform", "renderer")
-SIDE: tuple[Kind, ...] = ("renderer", "reader", "loader")
-
-COMMANDS: dict[Kind, tuple[flags.Command, ...]] = {
-    "technique": ("run", "chain", "compare"),
-    "transform": ("chain",),
-    "renderer": ("chain",),
-}
-"""Where options of a kind of plugin are typed without the plugin's name before them."""
+STEPS = tuple(kind.name for kind in KINDS.values() if kind.is_step)
+SIDE = tuple(kind.name for kind in KINDS.values() if kind.is_beside)
 
 PARAMETERS = {"axes", "model", "plugin_options", "samples", "technique"}
 """What `cnnvis.run` and techniques are given, and no flag is for."""
@@ -120,7 +114,7 @@ class Registry:
     ) -> None:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hooks)
-        self._plugins: dict[tuple[Kind, str], Plugin] = {}
+        self._plugins: dict[tuple[str, str], Plugin] = {}
         self.broken: list[Broken] = []
         self.remarks: list[tuple[str, str]] = []
         self.files: list[Path] = []
@@ -216,11 +210,11 @@ class Registry:
         order = {kind: position for position, kind in enumerate(KINDS)}
         return iter(sorted(self._plugins.values(), key=lambda p: (order[p.kind], p.name)))
 
-    def of(self, kind: Kind) -> list[Plugin]:
+    def of(self, kind: str) -> list[Plugin]:
         """All plugins of one kind, by name."""
         return [plugin for plugin in self if plugin.kind == kind]
 
-    def get(self, kind: Kind, name: str) -> Plugin:
+    def get(self, kind: str, name: str) -> Plugin:
         """The plugin of that kind and name; also as ``distribution:name``.
 
         Raises
@@ -281,7 +275,7 @@ class Registry:
             if name in (broken.name, f"{broken.distribution}:{broken.name}"):
                 raise broken.failed()
 
-    def for_path(self, kind: Kind, path: Path) -> Plugin:
+    def for_path(self, kind: str, path: Path) -> Plugin:
         """The reader or loader that takes this file or folder; a note says whose it is, if others would.
 
         By its ending a built-in one takes it before others.
@@ -291,7 +285,7 @@ class Registry:
         UserError
             If nothing is there, or nothing takes it.
         """
-        what = {"reader": "data", "loader": "model"}[kind]
+        what = KINDS[kind].file
         if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not _exists(path):
             raise UserError(
                 f"{str(path)!r} is an address, and only files of this machine are read; get it first"
@@ -303,10 +297,12 @@ class Registry:
         if not os.access(path, os.R_OK):
             raise UserError(f"{str(path)!r} may not be read: its permissions do not allow it")
         plugins = self.of(kind)
+        endings = {plugin.name: plugin.ending_of(path) for plugin in plugins}
+        longest = max(map(len, endings.values()), default=0)
         takers = [  # a folder may have an ending, too: data.zarr
             plugin
             for plugin in sorted(plugins, key=lambda plugin: plugin.distribution != BUILT_IN)
-            if path.suffix.lower() in plugin.suffixes and (path.is_file() or plugin.accepts)
+            if 0 < longest == len(endings[plugin.name]) and (path.is_file() or plugin.accepts)
         ] or [plugin for plugin in plugins if plugin.accepts is not None and _accepts(plugin, path)]
         if takers:
             _say_rivals(path, *takers)
@@ -389,7 +385,7 @@ def _require_usable(plugin: Any) -> None:
 def _require_flags(plugin: Plugin) -> None:
     """Raise that an option cannot be typed, since something else has its flag or its name."""
     owner = dict.fromkeys(flags.FOR_ALL, "every command")
-    for command in COMMANDS.get(plugin.kind, ()):
+    for command in KINDS[plugin.kind].commands:
         owner = dict.fromkeys(flags.taken(command), f"cnnvis {command}") | owner
     names = PARAMETERS | flags.names("run") if plugin.kind == "technique" else set()
     for option in options_of(plugin):

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from cnnvis import host
 from cnnvis.errors import DiskError, PluginError, UserError, complaint
 from cnnvis.files.writing import fault_of_disk
-from cnnvis.registry.decorators import BUILT_IN, Plugin
+from cnnvis.registry.plugin import BUILT_IN, Plugin
 
 LONGEST = 500
 """How many letters of an exception's text an error repeats."""
@@ -17,7 +17,7 @@ LONGEST = 500
 
 @contextmanager
 def as_plugin_error(plugin: Plugin) -> Iterator[None]:
-    """Have whatever a plugin raises say whose it is; see `cnnvis.registry.decorators.Plugin`."""
+    """Have whatever a plugin raises say whose it is; see `cnnvis.registry.plugin.Plugin`."""
     try:
         yield
     except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):

@@ -163,6 +163,9 @@ def _number(text: str) -> float:
 def add_output_of_run(parser: ArgumentParser) -> None:
     """Add what `cnnvis run` does with a result."""
     out = adder(parser, "what to do with it")
+    out("--metrics", nargs="+", action="extend", metavar="NAME",
+        help="metrics that measure each map, such as sparseness. Their options go by their names; "
+        "cnnvis list-plugins --kind metric lists them")  # fmt: skip
     out("--render", "-r", nargs="+", action="extend", metavar="NAME",
         help="renderers (default: png, and terminal in a terminal). Their options go by their "
         "names: --png.cmap hot; see cnnvis show png")  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from cnnvis.registry.decorators import Plugin
+    from cnnvis.registry.plugin import Plugin
 
 API_VERSION = 1
 """Grows by one whenever a plugin that follows the present hooks would no longer work."""

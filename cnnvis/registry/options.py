@@ -11,9 +11,10 @@ from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cnnvis.errors import UserError, nearest, shown
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.bounds import Bound, Grant
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.failures import as_plugin_error
+from cnnvis.registry.plugin import Plugin
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def options_of(plugin: Plugin) -> tuple[Option, ...]:
 
 def flag_of(plugin: Plugin, option: Option) -> str:
     """The flag as ``cnnvis run`` takes it: a technique's own, or behind the plugin's name."""
-    if plugin.kind in ("technique", "transform"):
+    if not KINDS[plugin.kind].is_beside:
         return option.flag
     return f"--{plugin.name}.{option.flag.removeprefix('--')}"
 

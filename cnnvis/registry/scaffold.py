@@ -10,20 +10,12 @@ from string import Template
 
 from cnnvis.errors import UserError
 from cnnvis.files.reading import folder_written_whole, write_whole
-from cnnvis.registry.decorators import Kind
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.hookspecs import API_VERSION
 
-EXAMPLES: dict[Kind, str] = {
-    "technique": "cnnvis run $name demo",
-    "transform": "cnnvis chain demo saliency $name png",
-    "renderer": "cnnvis run saliency demo -r $name",
-    "reader": "cnnvis run saliency model.h5 --data table.csv",
-    "loader": "cnnvis doctor network.linear",
-}
 
-
-def new_plugin(name: str, kind: Kind = "technique", folder: Path | None = None) -> Path:
+def new_plugin(name: str, kind: str = "technique", folder: Path | None = None) -> Path:
     """Write a package with a plugin of that name, its tests and README; the package's folder.
 
     Parameters
@@ -59,7 +51,7 @@ def new_plugin(name: str, kind: Kind = "technique", folder: Path | None = None) 
         "module": f"cnnvis_{plain}",
         "function": f"{plain}_{kind}",
         "api": str(API_VERSION),
-        "example": Template(EXAMPLES[kind]).substitute(name=name),
+        "example": Template(KINDS[kind].example).substitute(name=name),
     }
     package = (folder or Path()) / values["distribution"]
     if os.path.lexists(package):

@@ -111,6 +111,8 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
             table["p"] = ["" if t.probability is None else f"{t.probability:.3f}" for t in targets]
     if not table:
         table["map"] = [str(place) for place in everyone]
+    for name in explanation.metrics:
+        table[name] = [f"{value:.3g}" for value in explanation.measures[name]]
     table["least"] = [number(one.min(), one.max()) for one in maps]
     table["most"] = [number(one.max(), one.min()) for one in maps]
     peaks = [np.unravel_index(int(np.abs(one).argmax()), one.shape) for one in maps]

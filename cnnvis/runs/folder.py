@@ -23,7 +23,7 @@ from cnnvis.explain.inputs import PathName
 from cnnvis.explain.task import Subject
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
 from cnnvis.network import compilation
-from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note
 from cnnvis.runs import interrupts, manifest
 from cnnvis.runs.locks import NAME as LOCK

@@ -24,9 +24,9 @@ from cnnvis.explain.task import images_at_once
 from cnnvis.files.snapshots import sha256
 from cnnvis.network.compilation import THREADS, is_mixed, settled_way
 from cnnvis.network.model import Model
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
+from cnnvis.registry.plugin import Plugin
 from cnnvis.runs.seals import digest, plain
 
 FORMAT = 1

@@ -28,9 +28,9 @@ from typing import Any
 from cnnvis.data.axes import NAMES, axes_of
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.files.reading import is_there, read_text, read_toml
-from cnnvis.registry.decorators import Plugin
 from cnnvis.registry.discovery import CHOICE, Registry, registry
 from cnnvis.registry.options import checkable, checked, options_of
+from cnnvis.registry.plugin import Plugin
 
 FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"

@@ -8,7 +8,7 @@ From a terminal, ``cnnvis test-plugin my-method``; in a package's tests::
 
 A technique is run on small networks over one, two and three axes, with channels first and last, with
 several inputs; on one sample and on many, in another order, twice; on networks of other weights and
-other targets; on what it must refuse. What it claims (`cnnvis.registry.decorators.Claim`) is held against closed
+other targets; on what it must refuse. What it claims (`cnnvis.registry.plugin.Claim`) is held against closed
 forms. The other kinds of plugins are held to what their decorators promise.
 """
 
@@ -28,17 +28,17 @@ import numpy as np
 
 from cnnvis.api.run import run
 from cnnvis.data.explanation import Explanation, axis_names
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.reading import require_regular
 from cnnvis.network.backend import keras
-from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.model import Model
-from cnnvis.registry.decorators import BUILT_IN, Plugin, plugin_of
 from cnnvis.registry.discovery import Registry, registry, using
 from cnnvis.registry.options import checked, options_of
+from cnnvis.registry.plugin import BUILT_IN, Plugin, plugin_of
 from cnnvis.reporting import notes_kept
 
 HEAVY = (

@@ -250,10 +250,10 @@ def test_a_dead_target_is_no_blank_picture(
 
 def test_a_bug_is_said_to_be_one(tmp_path: Path) -> None:
     program = (
-        "import sys, cnnvis.cli, cnnvis.cli.commands as commands\n"
+        "import sys, cnnvis.cli.main, cnnvis.cli.commands as commands\n"
         "def broken(**_): raise ZeroDivisionError('by nothing')\n"
         "commands.list_plugins = broken\n"
-        "cnnvis.cli.main(sys.argv[1:])"
+        "cnnvis.cli.main.main(sys.argv[1:])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "list-plugins"], capture_output=True, text=True
@@ -399,7 +399,7 @@ def test_completion(command: Command, tmp_path: Path) -> None:
 def test_the_process_ends_with_the_code_and_all_that_was_said(words: list[str], code: int) -> None:
     # What is registered later is done before, and printed before the output is closed.
     program = (
-        "import atexit, cnnvis.cli as cli; main = cli.main\n"
+        "import atexit, cnnvis.cli.main as cli; main = cli.main\n"
         "cli.main = lambda: (atexit.register(print, 'cleared up'), main())\n"
         "cli.entry()"
     )

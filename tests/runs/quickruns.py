@@ -18,7 +18,7 @@ from cnnvis.data.samples import Samples
 from cnnvis.data.target import Target
 from cnnvis.explain.task import Subject
 from cnnvis.files.writing import Disk
-from cnnvis.registry.decorators import Plugin
+from cnnvis.registry.plugin import Plugin
 from cnnvis.runs import folder as folders
 from cnnvis.runs import merging
 from cnnvis.runs.folder import Into, kept_in

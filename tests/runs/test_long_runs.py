@@ -481,8 +481,8 @@ def test_an_image_whose_gradient_overflows_is_found_among_others(
 
 
 def test_what_is_no_images_fault_is_said_at_once(classifier: Any) -> None:
-    from cnnvis.registry.decorators import plugin_of
     from cnnvis.registry.discovery import Registry, using
+    from cnnvis.registry.plugin import plugin_of
 
     asked: list[int] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cnnvis
-from cnnvis.registry.decorators import KINDS
+from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.scaffold import new_plugin
 
 

@@ -1,4 +1,4 @@
-"""The decorators that turn a typed function into a plugin.
+"""Plugin: a typed function, and what its decorator says of it.
 
 A plugin *is* its function: the keyword-only parameters are its options, their annotations and
 defaults the types and defaults of those options, the docstring its help. Nothing is said twice.
@@ -10,15 +10,12 @@ import functools
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from cnnvis.errors import PluginError
-
-Kind = Literal["technique", "transform", "renderer", "reader", "loader"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Result = Literal["images", "groups", "pictures", "table"]
 """What a step of a chain gives: a map for each image, a map for each group of images, pictures that
@@ -90,7 +87,7 @@ class Plugin:
         that is a single file, the file's name and nothing.
     """
 
-    kind: Kind
+    kind: str
     name: str
     function: Callable[..., Any]
     reference: str | None = None
@@ -110,6 +107,13 @@ class Plugin:
         """The error that says what this plugin did wrong, and where to report it."""
         return PluginError(
             f"the {self.kind} {self.name} of {self.origin} failed: {what}. {self.report_to}"
+        )
+
+    def ending_of(self, path: Path) -> str:
+        """Return the longest of its suffixes that a file's name ends in, else an empty text."""
+        name = path.name.lower()
+        return max(
+            (one for one in self.suffixes if name.endswith(one.lower())), key=len, default=""
         )
 
     @property
@@ -175,125 +179,9 @@ def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
-def technique(
-    name: str,
-    *,
-    reference: str | None = None,
-    gives: Result = "images",
-    check: Callable[..., None] | None = None,
-    requires: Sequence[str] = (),
-    extra: str = "",
-    claims: Mapping[Claim, Mapping[str, Any]] | None = None,
-) -> Callable[[Function], Function]:
-    """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
+def mark(kind: str, name: str, **facts: Any) -> Callable[[Function], Function]:
+    """Return a decorator that makes a function a plugin; the decorator of every kind is one."""
 
-    For `check`, `requires` and `extra`, here and below, see `Plugin`; for `gives`,
-    `cnnvis.registry.decorators.Result`; for `claims`, `cnnvis.registry.decorators.Claim`.
-
-    The function takes those of `model` and `samples` that it needs, by these names; a default of
-    None for `samples` says that data are welcome but not needed.
-    """
-    return _mark(
-        "technique", name, reference=reference, gives=gives, check=check,
-        requires=tuple(requires), extra=extra, claims=dict(claims or {}),
-    )  # fmt: skip
-
-
-def transform(
-    name: str,
-    *,
-    reference: str | None = None,
-    takes: Sequence[Result] = MAPS,
-    gives: Result | None = None,
-    check: Callable[..., None] | None = None,
-    requires: Sequence[str] = (),
-    extra: str = "",
-) -> Callable[[Function], Function]:
-    """Mark a function as a transform of explanations; its parameter says how it takes them.
-
-    ``function(explanation, *, options) -> Explanation``
-        Is called with a batch of images at a time, each map to be treated by itself.
-    ``function(stream, *, options) -> Explanation``
-        Goes through all batches, as often as it needs to, and keeps no more of them than it must.
-        A generator gives a batch for each that it takes.
-    ``function(explanations, *, options) -> Explanation``
-        Is called with a batch of the last two results, of the same images.
-
-    `takes` says which kinds of results it can do with, `gives` what it makes of them if that is
-    another kind; see `cnnvis.registry.decorators.Result`. One with the option ``by``, where its value is
-    ``prediction``, is given explanations with `predictions`, whatever was explained.
-    """
-    return _mark(
-        "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
-        requires=tuple(requires), extra=extra,
-    )  # fmt: skip
-
-
-def renderer(
-    name: str,
-    *,
-    suffixes: Sequence[str] = (),
-    check: Callable[..., None] | None = None,
-    requires: Sequence[str] = (),
-    extra: str = "",
-) -> Callable[[Function], Function]:
-    """Mark a function as a renderer: ``function(explanation, path or console, *, options)``.
-
-    With `suffixes` it writes one file: its second parameter, `path`, is a temporary name that
-    becomes the real one once the function returns, so that no half-written file is ever seen.
-    Without, it prints: its second parameter, `console`, is a `rich.console.Console`.
-    """
-    return _mark(
-        "renderer",
-        name,
-        suffixes=tuple(suffixes),
-        check=check,
-        requires=tuple(requires),
-        extra=extra,
-    )
-
-
-def reader(
-    name: str,
-    *,
-    suffixes: Sequence[str] = (),
-    accepts: Callable[[Path], bool] | None = None,
-    requires: Sequence[str] = (),
-    extra: str = "",
-) -> Callable[[Function], Function]:
-    """Mark a function as a reader of data: ``function(path, *, options) -> Samples``."""
-    return _mark(
-        "reader",
-        name,
-        suffixes=tuple(suffixes),
-        accepts=accepts,
-        requires=tuple(requires),
-        extra=extra,
-    )
-
-
-def loader(
-    name: str,
-    *,
-    suffixes: Sequence[str] = (),
-    accepts: Callable[[Path], bool] | None = None,
-    begin: Callable[[Path], None] | None = None,
-    requires: Sequence[str] = (),
-    extra: str = "",
-) -> Callable[[Function], Function]:
-    """Mark a function as a loader of networks: ``function(path, *, options) -> LoadedNetwork``."""
-    return _mark(
-        "loader",
-        name,
-        suffixes=tuple(suffixes),
-        accepts=accepts,
-        begin=begin,
-        requires=tuple(requires),
-        extra=extra,
-    )
-
-
-def _mark(kind: Kind, name: str, **facts: Any) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         setattr(function, _MARK, Plugin(kind, name, function, **facts))
         return function

@@ -1,0 +1,1 @@
+"""Metrics of maps, one module each."""

@@ -1,0 +1,49 @@
+"""Maps as a table of what is known of each."""
+
+from __future__ import annotations
+
+import cnnvis
+
+
+@cnnvis.transform("table", takes=("images", "groups", "pictures"), gives="table")
+def table(stream: cnnvis.Stream) -> cnnvis.Explanation:
+    """A table with a row for each map: image, label, target, score, and what was measured of it."""
+    columns: dict[str, list[object]] = {}
+    count = 0
+    first = None
+    for batch in stream:
+        first = batch if first is None else first
+        for place in range(len(batch)):
+            row = _row(batch, place)
+            for name in row:
+                columns.setdefault(name, [None] * count)
+            for name, column in columns.items():
+                column.append(row.get(name))
+            count += 1
+    if first is None:
+        raise cnnvis.UserError("there is no map to make a table of")
+    return cnnvis.Explanation(
+        table=columns, notes=first.notes, provenance=first.provenance, input=first.input
+    )
+
+
+def _row(explanation: cnnvis.Explanation, place: int) -> dict[str, object]:
+    samples, row = explanation.samples, dict[str, object]()
+    if samples is not None:
+        row["image"] = int(samples.indices[place])
+        label = samples.label_name(place)
+        if label is not None:
+            row["label"] = label
+    for name, words in (("group", explanation.groups), ("title", explanation.titles)):
+        if words:
+            row[name] = words[place]
+    if explanation.targets:
+        target = explanation.targets[place]
+        row["target"] = str(target)
+        if target.score is not None:
+            row["score"] = target.score
+        if target.probability is not None:
+            row["probability"] = target.probability
+    for name, values in explanation.measures.items():
+        row[name.replace("_", " ")] = float(values[place])
+    return row

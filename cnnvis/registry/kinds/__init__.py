@@ -1,0 +1,1 @@
+"""The kinds of plugins, a module each: its decorator, and what a plugin of it must give."""

@@ -1,0 +1,77 @@
+"""Readers: plugins that read data from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnvis.registry.failures import as_plugin_error
+from cnnvis.registry.kinds.answers import of_type
+from cnnvis.registry.kinds.kind import Kind
+from cnnvis.registry.plugin import BUILT_IN, Function, Plugin, mark
+
+
+def reader(
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    accepts: Callable[[Path], bool] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a reader of data: ``function(path, *, options) -> Samples``."""
+    return mark(
+        "reader",
+        name,
+        suffixes=tuple(suffixes),
+        accepts=accepts,
+        requires=tuple(requires),
+        extra=extra,
+    )
+
+
+def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    from cnnvis.data.samples import Samples
+
+    samples = of_type(plugin, answer, Samples, "Samples")
+    if plugin.distribution != BUILT_IN:
+        held = vars(samples)
+        held["source"] = _watched(plugin, samples.source)
+        held["others"] = {name: _watched(plugin, one) for name, one in samples.others.items()}
+    return samples
+
+
+def _watched(plugin: Plugin, source: Any) -> Any:
+    import numpy as np
+
+    return source if isinstance(source, np.ndarray) else _Watched(plugin, source)
+
+
+class _Watched:
+    """Samples that are read when they are indexed: what fails then is the reader's failure, too."""
+
+    def __init__(self, plugin: Plugin, source: Any) -> None:
+        self._plugin, self._source = plugin, source
+        self.shape, self.dtype = tuple(source.shape), source.dtype
+
+    def __getitem__(self, index: Any) -> Any:
+        import numpy as np
+
+        with as_plugin_error(self._plugin):
+            found = np.asarray(self._source[index])
+        if found.shape[1:] != self.shape[1:]:
+            raise self._plugin.failed(
+                f"it read samples of shape {found.shape[1:]}, and said {self.shape[1:]}"
+            )
+        return found
+
+
+READER = Kind(
+    "reader",
+    about="What reads data.",
+    example="cnnvis run saliency model.h5 --data table.csv",
+    accept=_accept,
+    is_beside=True,
+    file="data",
+)

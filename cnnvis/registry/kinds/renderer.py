@@ -1,0 +1,53 @@
+"""Renderers: plugins that show results, or write them into files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnvis.registry.kinds.kind import Kind
+from cnnvis.registry.plugin import Function, Plugin, mark
+
+
+def renderer(
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a renderer: ``function(explanation, path or console, *, options)``.
+
+    With `suffixes` it writes one file: its second parameter, `path`, is a temporary name that
+    becomes the real one once the function returns, so that no half-written file is ever seen.
+    Without, it prints: its second parameter, `console`, is a `rich.console.Console`.
+    """
+    return mark(
+        "renderer",
+        name,
+        suffixes=tuple(suffixes),
+        check=check,
+        requires=tuple(requires),
+        extra=extra,
+    )
+
+
+def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if plugin.suffixes and len(args) > 1:
+        path = Path(args[1])
+        if not path.is_file() or path.stat().st_size == 0:
+            raise plugin.failed("it wrote nothing to the path that it was given")
+
+
+RENDERER = Kind(
+    "renderer",
+    about="What shows results, or writes them.",
+    example="cnnvis run saliency demo -r $name",
+    accept=_accept,
+    commands=("chain",),
+    is_step=True,
+    is_beside=True,
+    draws=True,
+)

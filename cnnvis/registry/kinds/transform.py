@@ -1,0 +1,64 @@
+"""Transforms: plugins that change results, in chains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cnnvis.registry.kinds.answers import explanation
+from cnnvis.registry.kinds.kind import Kind
+from cnnvis.registry.plugin import MAPS, Function, Plugin, Result, mark
+
+
+def transform(
+    name: str,
+    *,
+    reference: str | None = None,
+    takes: Sequence[Result] = MAPS,
+    gives: Result | None = None,
+    check: Callable[..., None] | None = None,
+    requires: Sequence[str] = (),
+    extra: str = "",
+) -> Callable[[Function], Function]:
+    """Mark a function as a transform of explanations; its parameter says how it takes them.
+
+    ``function(explanation, *, options) -> Explanation``
+        Is called with a batch of images at a time, each map to be treated by itself.
+    ``function(stream, *, options) -> Explanation``
+        Goes through all batches, as often as it needs to, and keeps no more of them than it must.
+        A generator gives a batch for each that it takes.
+    ``function(explanations, *, options) -> Explanation``
+        Is called with a batch of the last two results, of the same images.
+
+    `takes` says which kinds of results it can do with, `gives` what it makes of them if that is
+    another kind; see `cnnvis.registry.plugin.Result`. One with the option ``by``, where its value is
+    ``prediction``, is given explanations with `predictions`, whatever was explained.
+    """
+    return mark(
+        "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
+        requires=tuple(requires), extra=extra,
+    )  # fmt: skip
+
+
+def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    import numpy as np
+
+    found = explanation(plugin, answer, plugin.gives)
+    if found.maps is None or np.isfinite(found.maps).all():
+        return found
+    given = [one for arg in args for one in (arg if isinstance(arg, list) else [arg])]
+    for one in given:
+        maps = getattr(one, "maps", None)
+        if maps is not None and not np.isfinite(maps).all():
+            return found
+    raise plugin.failed("its maps hold NaN or infinite values, and those that it was given do not")
+
+
+TRANSFORM = Kind(
+    "transform",
+    about="What a chain does to results.",
+    example="cnnvis chain demo saliency $name png",
+    accept=_accept,
+    commands=("chain",),
+    is_step=True,
+)
