@@ -30,8 +30,10 @@ from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
+from cnnvis.execution.loading import LoadOptions
 from cnnvis.explain.inputs import PathName, PluginOptions
 from cnnvis.explain.measuring import measured
+from cnnvis.explain.request import Request, TargetRequest
 from cnnvis.explain.task import Keeper, Subject
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
@@ -142,19 +144,12 @@ def chain(
         require_writable(RESULTS if out is None else Path(out))
     side = plugin_options or {}
     keeping = asked_into(into, resume, shard, shard_size)
-    lacking = {
-        "custom": custom,
-        "lambdas": lambdas,
-        "input_shape": input_shape,
-        "architecture": architecture,
-        "trust_model": trust_model,
-    }
-    target = {"layer": layer, "filters": filter, "output": output, "region": region}
+    lacking = LoadOptions(custom, lambdas, input_shape, architecture, trust_model)
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
-        subject = Subject.of(
-            model, data, selection, target, class_names, side, lacking, input, axes, techniques
-        )
+        target = TargetRequest(layer, filter, output, region)
+        request = Request(model, data, selection, target, class_names, lacking, side, input, axes)
+        subject = Subject.of(request, techniques)
         subject = replace(subject, stops=strict, predicts=_groups_by_prediction(chosen))
         if subject.predicts and subject.model is not None and not subject.model.tells_classes:
             raise UserError(
@@ -167,11 +162,13 @@ def chain(
             for step, given in zip(chosen, options, strict=True)
             if step.plugin.gives_maps_of_images
         ]
-        loading = loading_of(side, lacking)
+        loading = loading_of(side, lacking.given())
         failures = _Failures()
         with kept_in(keeping, subject, kept, loading, class_names, beside(out)) as folder:
             if folder is None or folder.into.share.is_whole:
-                stack = _run(chosen, options, subject, folder, failures, notes, out, show, wrote)
+                stack = _run(
+                    chosen, options, subject, folder, failures, notes, _Shown(out, show, wrote)
+                )
             else:
                 results = _techniques(chosen, options, subject, folder)
                 streams = [one for each in results for one in each.of_inputs.values()]
@@ -239,6 +236,37 @@ class _Failures:
         raise failure
 
 
+@dataclass
+class _Shown:
+    """Where results go, and the names of those that went there.
+
+    Attributes
+    ----------
+    out
+        The file or folder that renderers write to.
+    show, wrote
+        As `chain` takes them.
+    taken
+        The files that were written.
+    """
+
+    out: PathName | None
+    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None
+    wrote: Callable[[Any], None] | None
+    taken: set[str] = field(default_factory=set)
+
+    def by(self, renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+        """Show a result by a renderer, in a file of its own or where `show` does."""
+        if not renderer.suffixes:
+            if self.show is not None:
+                self.show(renderer, explanation, options)
+            return
+        path = destination(explanation, renderer, self.out, taken=self.taken)
+        placed = write(explanation, renderer, path, options, named=is_named(self.out))
+        if self.wrote is not None:
+            self.wrote(placed)
+
+
 @dataclass(frozen=True)
 class _Found:
     """What a technique gave, or what a transform made of it.
@@ -286,13 +314,10 @@ def _run(
     folder: RunFolder | None,
     failures: _Failures,
     notes: Sequence[str],
-    out: PathName | None,
-    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None,
-    wrote: Callable[[Any], None] | None,
+    shown: _Shown,
 ) -> list[_Found]:
     """Take all steps; what is on the stack in the end."""
     stack: list[_Found] = []
-    shown: set[str] = set()
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
             case "technique":
@@ -316,14 +341,7 @@ def _run(
                         continue
                     explanation = _with_notes(explanation, notes)
                     with failures.kept():
-                        if not step.plugin.suffixes:
-                            if show is not None:
-                                show(step.plugin, explanation, given)
-                            continue
-                        path = destination(explanation, step.plugin, out, taken=shown)
-                        placed = write(explanation, step.plugin, path, given, named=is_named(out))
-                        if wrote is not None:
-                            wrote(placed)
+                        shown.by(step.plugin, explanation, given)
     return stack
 
 

@@ -18,8 +18,10 @@ from cnnvis.data.saving import beside_path
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
+from cnnvis.execution.loading import LoadOptions
 from cnnvis.explain.inputs import PathName
 from cnnvis.explain.measuring import Metrics, measured
+from cnnvis.explain.request import Request, TargetRequest
 from cnnvis.explain.task import Subject
 from cnnvis.files.reading import put_beside, written_whole
 from cnnvis.files.writing import Folder
@@ -171,25 +173,18 @@ def run(
     renderers = writers([render] if isinstance(render, str) else render, out)
     measuring = _asked_metrics(metrics, side)
     keeping = asked_into(into, resume, shard, shard_size)
-    lacking = {
-        "custom": custom,
-        "lambdas": lambdas,
-        "input_shape": input_shape,
-        "architecture": architecture,
-        "trust_model": trust_model,
-    }
-    target = {"layer": layer, "filters": filter, "output": output, "region": region}
+    lacking = LoadOptions(custom, lambdas, input_shape, architecture, trust_model)
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
     if selection is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
         selection = selection_of(demo.IMAGES)
     with notes_kept() as notes:
-        subject = Subject.of(
-            model, data, selection, target, class_names, side, lacking, input, axes, [plugin]
-        )
+        target = TargetRequest(layer, filter, output, region)
+        request = Request(model, data, selection, target, class_names, lacking, side, input, axes)
+        subject = Subject.of(request, [plugin])
         subject = replace(subject, stops=strict)
         techniques = [(plugin, chosen)] if plugin.gives_maps_of_images else []
-        loading = loading_of(side, lacking)
+        loading = loading_of(side, lacking.given())
         failures: list[UserError | PluginError] = []
         with kept_in(keeping, subject, techniques, loading, class_names, beside(out)) as folder:
             keep = None if folder is None else functools.partial(folder.part, 0)

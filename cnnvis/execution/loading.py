@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,37 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked, options_of
 from cnnvis.reporting import progress
 
-LACKING = ("custom", "lambdas", "input_shape", "architecture", "trust_model")
-"""What a file may lack and a person can add, under the same names for every loader."""
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Additions of a person to what a model's file lacks, under the same names for every loader.
+
+    Attributes
+    ----------
+    custom
+        The classes of the file's own layers, each ``module:Class``.
+    lambdas
+        Functions in the place of its Lambda layers, each ``NAME=module:function``.
+    input_shape
+        The shape of one input.
+    architecture
+        The JSON file that goes with weights.
+    trust_model
+        Whether code in the file may run.
+    """
+
+    custom: Sequence[str] = ()
+    lambdas: Sequence[str] = ()
+    input_shape: Sequence[int] | None = None
+    architecture: str | PathLike[str] | None = None
+    trust_model: bool = False
+
+    def given(self) -> dict[str, Any]:
+        """Return those that are given, by name."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+LACKING = tuple(one.name for one in fields(LoadOptions))
 
 
 def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:

@@ -9,12 +9,9 @@ from __future__ import annotations
 import functools
 import math
 import operator
-import platform
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext as nothing
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,10 +21,9 @@ import numpy as np
 from cnnvis import demo
 from cnnvis.data.axes import Axis, axes_of
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
-from cnnvis.data.class_names import ClassNames
-from cnnvis.data.completeness import completeness_gap, within
+from cnnvis.data.completeness import completeness_gap
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.image_selection import Condition, Images, Selection, selection_of
+from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
@@ -35,12 +31,15 @@ from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
 from cnnvis.explain.predictions import Answers
-from cnnvis.explain.scaling import SATURATED, about_scale
-from cnnvis.network.compilation import BATCH, batch_size, is_mixed
+from cnnvis.explain.provenance import provenance_of
+from cnnvis.explain.request import Request
+from cnnvis.explain.scaling import about_scale
+from cnnvis.explain.tally import PROBES, Tally, finite_maps
+from cnnvis.network.compilation import BATCH, batch_size
 from cnnvis.network.model import Model, plain, units_kept
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import BUILT_IN, Plugin
-from cnnvis.reporting import failure_of_image, note, notes_kept, progress, quietly
+from cnnvis.reporting import note, notes_kept, progress, quietly
 
 AT_ONCE, BYTES = 512, 2**26
 """How many images a technique is given at a time, at most, and how many bytes of them."""
@@ -79,25 +78,11 @@ class Subject:
     every: Samples | None = None
 
     @classmethod
-    def of(
-        cls,
-        model: Any,
-        data: Any,
-        images: Images | Selection | None,
-        target: dict[str, Any],
-        class_names: ClassNames | None,
-        options: PluginOptions,
-        lacking: Mapping[str, Any],
-        inputs: str | int | Sequence[str | int] | None,
-        axes: Mapping[str, Any] | None,
-        plugins: Sequence[Plugin],
-    ) -> Subject:
-        """What the arguments of `cnnvis.run` and `cnnvis.chain` stand for.
+    def of(cls, request: Request, plugins: Sequence[Plugin]) -> Subject:
+        """Read what a request asks for, and shape it for the network.
 
         Parameters
         ----------
-        options
-            Those of readers and loaders, by their names.
         plugins
             The techniques that will explain it; what none of them takes is not read.
 
@@ -106,17 +91,18 @@ class Subject:
         UserError
             If anything is missing, cannot be read, or does not fit.
         """
-        described, selection = axes_of(axes or {}), selection_of(images)
+        data, options = request.data, request.plugin_options
+        described, selection = axes_of(request.axes or {}), selection_of(request.images)
         takes_model = any(plugin.takes("model") for plugin in plugins)
         in_hand = data is not None and not isinstance(data, str | PathLike)
-        handle = _loaded(model, target, options, lacking) if takes_model and in_hand else None
-        every = _read(model, data, options, plugins, handle)
+        handle = _loaded(request) if takes_model and in_hand else None
+        every = _read(request.model, data, options, plugins, handle)
         # What a place or a file's ending tells is said before a network is loaded.
         places = None if every is None else selection.places_in(len(every))
         needs_model = takes_model or (every is not None and selection.asks_network)
         if handle is None and needs_model:
-            handle = _loaded(model, target, options, lacking)
-        matching = matched(every, class_names, handle)
+            handle = _loaded(request)
+        matching = matched(every, request.class_names, handle)
         said = matching.note or about_columns(matching.samples, handle)
         if said:
             note(said)
@@ -127,7 +113,7 @@ class Subject:
                 handle.say_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
-        asked = _asked_inputs(inputs, handle)
+        asked = _asked_inputs(request.inputs, handle)
         if matching.samples is None or places is None:
             return cls(handle, {}, asked, described)
         whole = None if handle is None or selection.is_all else _as_one(handle, matching.samples)
@@ -200,7 +186,7 @@ class Subject:
     ) -> Explanation:
         if model is not None and samples is not None:
             samples.require_finite()
-        tally = _Tally(plugin)
+        tally = Tally(plugin)
         with units_kept():
             found = call_plugin(
                 plugin,
@@ -211,13 +197,13 @@ class Subject:
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
             done = done.described(self.axes)
         if done.maps is not None and done.samples is not None:
-            if not _finite_maps(done).all():
+            if not finite_maps(done).all():
                 raise _no_numbers(plugin, model, done.samples)
             tally.images = len(done)
             tally.judge(done)
             self._say_saturated(tally, model)
         tally.close(strict=True)
-        return done.with_facts(_provenance(plugin, options, model, samples))
+        return done.with_facts(provenance_of(plugin, options, model, samples))
 
     def _stream(
         self,
@@ -229,7 +215,7 @@ class Subject:
         *,
         strict: bool,
     ) -> Stream:
-        facts = _provenance(plugin, options, model, samples)
+        facts = provenance_of(plugin, options, model, samples)
         size = batch_size(images_at_once(samples))
         is_kept = keeper is not None or len(samples) > size
 
@@ -245,7 +231,7 @@ class Subject:
             return found
 
         def batches() -> Iterator[Explanation]:
-            tally = _Tally(plugin, len(samples), stops=self.stops)
+            tally = Tally(plugin, len(samples), stops=self.stops)
             compute = functools.partial(_computed, plugin, explain, model, tally)
             if keeper is not None:
                 pieces = keeper.pieces(samples, compute)
@@ -275,7 +261,7 @@ class Subject:
             classes = model.on(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
 
-    def _say_saturated(self, tally: _Tally, model: Model | None) -> None:
+    def _say_saturated(self, tally: Tally, model: Model | None) -> None:
         """Say why all answers are as sure as can be, if the data look scaled in another way."""
         if not tally.saturated or model is None or self.every is None:
             return
@@ -362,12 +348,11 @@ def _asked_inputs(
     return tuple(found)
 
 
-def _loaded(
-    model: Any, target: Mapping[str, Any], options: PluginOptions, lacking: Mapping[str, Any]
-) -> Model:
-    if model is None:
+def _loaded(request: Request) -> Model:
+    if request.model is None:
         raise UserError("right, wrong and predicted=NAME ask a network: name its file, or demo")
-    return model_of(model, target, options, lacking)
+    target, lacking = vars(request.target), vars(request.loading)
+    return model_of(request.model, target, request.plugin_options, lacking)
 
 
 def _require_numbers(model: Model, matching: Matching) -> None:
@@ -458,7 +443,7 @@ def _computed(
     plugin: Plugin,
     explain: Callable[[Model, Samples], Explanation],
     model: Model,
-    tally: _Tally,
+    tally: Tally,
     read: Read,
 ) -> Piece:
     """What a technique makes of some images; one of which nothing comes costs no other.
@@ -488,7 +473,7 @@ def _computed(
             attempt(batch[half:], places[half:])
             return
         if found.maps is not None and found.samples is not None:
-            bad = np.flatnonzero(~_finite_maps(found)).tolist()
+            bad = np.flatnonzero(~finite_maps(found)).tolist()
             if bad:
                 why = _no_numbers(plugin, model.on(batch), batch)
                 is_first = len(bad) == len(found) and not tally.worked
@@ -539,7 +524,7 @@ def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
     """A result with how far its maps are off adding up, unless that was measured or is not known."""
     assert found.samples is not None
     is_number = isinstance(baseline, int | float)
-    if "completeness_gap" in found.measures or not is_number or not _finite_maps(found).all():
+    if "completeness_gap" in found.measures or not is_number or not finite_maps(found).all():
         return found
     x = np.asarray(found.samples.x, np.float32)
     weights = model.target_weights(x)
@@ -549,15 +534,6 @@ def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
         flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline
     )
     return replace(found, measures={**found.measures, "completeness_gap": gap})
-
-
-def _finite_maps(found: Explanation) -> Array:
-    """Which maps hold nothing but numbers, (n,) bool."""
-    flat = found.array.reshape(len(found), -1)
-    # Where there is NaN, the least and the largest value are.
-    low, high = flat.min(axis=1, initial=0), flat.max(axis=1, initial=0)
-    good: Array = np.isfinite(low) & np.isfinite(high)
-    return good
 
 
 def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserError:
@@ -574,209 +550,3 @@ def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserEr
             "its maps hold NaN or infinite values, and what the network answers is finite"
         )
     return UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
-
-
-PROBES = 3
-"""How many single images must fail for the same reason, and none succeed, for all to be given up."""
-
-
-@dataclass
-class _Tally:
-    """What is to be said of many batches together: blank maps, sure answers, images left out."""
-
-    plugin: Plugin
-    of: int = 0
-    stops: bool = False
-    images: int = 0
-    worked: bool = False
-    blank: list[str] = field(default_factory=list)
-    zero: list[int] = field(default_factory=list)
-    alike: int = 0
-    measures: dict[str, list[Array]] = field(default_factory=dict)
-    saturated: bool = False
-    failed: dict[str, list[int]] = field(default_factory=dict)
-    refused: list[UserError] = field(default_factory=list)
-
-    def add(self, piece: Piece, samples: Samples) -> None:
-        """Count what came of some images, and say what was said of them.
-
-        Raises
-        ------
-        UserError
-            If nothing came of one, and that is to stop everything.
-        """
-        for sentence in piece.notes:
-            note(sentence)
-        self.blank += piece.blank
-        for place, failure in piece.failed.items():
-            index = int(samples.indices[place])
-            self.failed.setdefault(failure.reason, []).append(index)
-            failure_of_image(index, failure.reason)
-            if self.stops:
-                raise UserError(f"image {index} stopped the run, as strict asks: {failure.reason}")
-        if piece.found is not None:
-            self.worked = True
-            self.images += len(piece.found)
-            if piece.found.maps is not None and piece.found.samples is not None:
-                self.judge(piece.found)
-
-    def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
-        """Find out whether a mistake is a single image's, while nothing has come of any yet.
-
-        Raises
-        ------
-        UserError
-            If it is not: then there is no point in going on.
-        """
-        for place in dict.fromkeys((0, count // 2, count - 1)) if count > 1 else ():
-            try:
-                alone(place)
-            except UserError as one:
-                self.refused.append(one)
-            else:
-                self.worked = True
-                return
-        if count == 1:
-            self.refused.append(error)
-        first = [one for one in self.refused if str(one) == str(self.refused[0])]
-        if len(first) == len(self.refused) >= min(PROBES, self.of):
-            raise error
-
-    def judge(self, found: Explanation) -> None:
-        """Count the maps that show nothing."""
-        assert found.maps is not None and found.samples is not None
-        sure = [
-            target.probability is not None
-            and min(target.probability, 1 - target.probability) <= SATURATED
-            for target in found.targets
-        ]
-        is_first = self.images == len(found)
-        self.saturated = (is_first or self.saturated) and bool(sure) and all(sure)
-        flat = found.maps.reshape(len(found), -1)
-        low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
-        zero = (low == 0) & (high == 0)
-        self.zero += found.samples.indices[zero].tolist()
-        if flat.shape[1] > 1:
-            self.alike += int(((low == high) & ~zero).sum())
-        for name, one in found.measures.items():
-            self.measures.setdefault(name, []).append(one)
-
-    def close(self, *, strict: bool) -> None:
-        """Say what there is to say.
-
-        Raises
-        ------
-        UserError
-            If there is not one map that shows anything, and that is not to be a note.
-        """
-        for reason, images in list(self.failed.items())[:REASONS]:
-            note(f"image {_listed(images)} was left out: {reason}")
-        if len(self.failed) > REASONS:
-            rest = sum(map(len, list(self.failed.values())[REASONS:]))
-            note(f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons")
-        if self.failed and not self.images:
-            reason, images = next(iter(self.failed.items()))
-            raise NothingUsable(
-                f"not one image could be explained; image {_listed(images)}: {reason}"
-            )
-        if not self.images:
-            return
-        self._say_measures()
-        why = self.blank[0] if self.blank else "nothing in it speaks for this target"
-        about = f"{self.plugin.name} is zero everywhere in"
-        if len(self.zero) == self.images and strict:
-            raise UserError(
-                f"{about} every image: {why}. Another layer, filter or modifier may say more."
-            )
-        if self.zero:
-            note(
-                f"{about} {len(self.zero)} of {self.images} images ({_listed(self.zero)}), and a "
-                f"blank map is no finding: {why}"
-            )
-        if self.alike:
-            note(
-                f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
-                "images, so no place in them counts more than another"
-            )
-
-    def _say_measures(self) -> None:
-        measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
-        gap, steps = measured.get("completeness_gap"), measured.get("steps")
-        if gap is None:
-            return
-        took = "" if steps is None else f" with {_spread(steps)} steps an image"
-        note(
-            f"{self.plugin.name} adds up to the change of the score from the baseline, "
-            f"{within(gap.max())} of it{took}"
-            + (f"; half of the images {within(np.median(gap))}" if len(gap) > 1 else "")
-        )
-
-
-def _spread(values: Array) -> str:
-    low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else f"{low} to {high}"
-
-
-REASONS = 5
-"""How many reasons for leaving images out are told."""
-
-
-def _listed(images: Sequence[int]) -> str:
-    more = f" and {len(images) - 8} more" if len(images) > 8 else ""
-    return ", ".join(map(str, images[:8])) + more
-
-
-def _provenance(
-    plugin: Plugin, options: Mapping[str, Any], model: Model | None, samples: Samples | None
-) -> dict[str, Any]:
-    """How a technique's result is made: plain JSON values."""
-    return {
-        "technique": plugin.name,
-        "options": dict(options),
-        "plugin": {"distribution": plugin.distribution, "version": plugin.version},
-        "reference": plugin.reference,
-        "model": _model_facts(model),
-        "data": _data_facts(samples),
-        "versions": _versions(),
-        **({"mixed_precision": True} if is_mixed() else {}),
-    }
-
-
-def _model_facts(model: Model | None) -> dict[str, Any] | None:
-    if model is None:
-        return None
-    return {
-        "file": None if model.path is None else model.path.name,
-        "sha256": model.sha256,
-        "layer": model.asked_layer,
-        "filters": model.asked_filters,
-        "output": model.asked_output,
-        "region": None if model.asked_region is None else [str(one) for one in model.asked_region],
-        "repairs": model.repairs,
-        "cut": dict(model.cut),
-    }
-
-
-def _data_facts(samples: Samples | None) -> dict[str, Any] | None:
-    if samples is None:
-        return None
-    return {
-        "file": None if samples.path is None else samples.path.name,
-        "sha256": samples.sha256,
-        "images": samples.indices.tolist(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in ("cnnvis", "tensorflow", "keras", "numpy"):
-        try:
-            # What was never imported had no part in the result.
-            if name == "cnnvis" or name in sys.modules:
-                versions[name] = _version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed as a package"
-    return versions
-
-
-_version = functools.cache(version)  # which reads the whole of a distribution's metadata

@@ -1,0 +1,175 @@
+"""Tally: what is to be said of many batches together, once they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cnnvis.data.batches import Piece
+from cnnvis.data.completeness import within
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import NothingUsable, UserError
+from cnnvis.explain.scaling import SATURATED
+from cnnvis.registry.plugin import Plugin
+from cnnvis.reporting import failure_of_image, note
+
+PROBES = 3
+"""How many single images must fail for the same reason, and none succeed, for all to be given up."""
+
+
+@dataclass
+class Tally:
+    """What is to be said of many batches together: blank maps, sure answers, images left out."""
+
+    plugin: Plugin
+    of: int = 0
+    stops: bool = False
+    images: int = 0
+    worked: bool = False
+    blank: list[str] = field(default_factory=list)
+    zero: list[int] = field(default_factory=list)
+    alike: int = 0
+    measures: dict[str, list[Array]] = field(default_factory=dict)
+    saturated: bool = False
+    failed: dict[str, list[int]] = field(default_factory=dict)
+    refused: list[UserError] = field(default_factory=list)
+
+    def add(self, piece: Piece, samples: Samples) -> None:
+        """Count what came of some images, and say what was said of them.
+
+        Raises
+        ------
+        UserError
+            If nothing came of one, and that is to stop everything.
+        """
+        for sentence in piece.notes:
+            note(sentence)
+        self.blank += piece.blank
+        for place, failure in piece.failed.items():
+            index = int(samples.indices[place])
+            self.failed.setdefault(failure.reason, []).append(index)
+            failure_of_image(index, failure.reason)
+            if self.stops:
+                raise UserError(f"image {index} stopped the run, as strict asks: {failure.reason}")
+        if piece.found is not None:
+            self.worked = True
+            self.images += len(piece.found)
+            if piece.found.maps is not None and piece.found.samples is not None:
+                self.judge(piece.found)
+
+    def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
+        """Find out whether a mistake is a single image's, while nothing has come of any yet.
+
+        Raises
+        ------
+        UserError
+            If it is not: then there is no point in going on.
+        """
+        for place in dict.fromkeys((0, count // 2, count - 1)) if count > 1 else ():
+            try:
+                alone(place)
+            except UserError as one:
+                self.refused.append(one)
+            else:
+                self.worked = True
+                return
+        if count == 1:
+            self.refused.append(error)
+        first = [one for one in self.refused if str(one) == str(self.refused[0])]
+        if len(first) == len(self.refused) >= min(PROBES, self.of):
+            raise error
+
+    def judge(self, found: Explanation) -> None:
+        """Count the maps that show nothing."""
+        assert found.maps is not None and found.samples is not None
+        sure = [
+            target.probability is not None
+            and min(target.probability, 1 - target.probability) <= SATURATED
+            for target in found.targets
+        ]
+        is_first = self.images == len(found)
+        self.saturated = (is_first or self.saturated) and bool(sure) and all(sure)
+        flat = found.maps.reshape(len(found), -1)
+        low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
+        zero = (low == 0) & (high == 0)
+        self.zero += found.samples.indices[zero].tolist()
+        if flat.shape[1] > 1:
+            self.alike += int(((low == high) & ~zero).sum())
+        for name, one in found.measures.items():
+            self.measures.setdefault(name, []).append(one)
+
+    def close(self, *, strict: bool) -> None:
+        """Say what there is to say.
+
+        Raises
+        ------
+        UserError
+            If there is not one map that shows anything, and that is not to be a note.
+        """
+        for reason, images in list(self.failed.items())[:REASONS]:
+            note(f"image {_listed(images)} was left out: {reason}")
+        if len(self.failed) > REASONS:
+            rest = sum(map(len, list(self.failed.values())[REASONS:]))
+            note(f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons")
+        if self.failed and not self.images:
+            reason, images = next(iter(self.failed.items()))
+            raise NothingUsable(
+                f"not one image could be explained; image {_listed(images)}: {reason}"
+            )
+        if not self.images:
+            return
+        self._say_measures()
+        why = self.blank[0] if self.blank else "nothing in it speaks for this target"
+        about = f"{self.plugin.name} is zero everywhere in"
+        if len(self.zero) == self.images and strict:
+            raise UserError(
+                f"{about} every image: {why}. Another layer, filter or modifier may say more."
+            )
+        if self.zero:
+            note(
+                f"{about} {len(self.zero)} of {self.images} images ({_listed(self.zero)}), and a "
+                f"blank map is no finding: {why}"
+            )
+        if self.alike:
+            note(
+                f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
+                "images, so no place in them counts more than another"
+            )
+
+    def _say_measures(self) -> None:
+        measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
+        gap, steps = measured.get("completeness_gap"), measured.get("steps")
+        if gap is None:
+            return
+        took = "" if steps is None else f" with {_spread(steps)} steps an image"
+        note(
+            f"{self.plugin.name} adds up to the change of the score from the baseline, "
+            f"{within(gap.max())} of it{took}"
+            + (f"; half of the images {within(np.median(gap))}" if len(gap) > 1 else "")
+        )
+
+
+def _spread(values: Array) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+REASONS = 5
+"""How many reasons for leaving images out are told."""
+
+
+def _listed(images: Sequence[int]) -> str:
+    more = f" and {len(images) - 8} more" if len(images) > 8 else ""
+    return ", ".join(map(str, images[:8])) + more
+
+
+def finite_maps(found: Explanation) -> Array:
+    """Which maps hold nothing but numbers, (n,) bool."""
+    flat = found.array.reshape(len(found), -1)
+    # Where there is NaN, the least and the largest value are.
+    low, high = flat.min(axis=1, initial=0), flat.max(axis=1, initial=0)
+    good: Array = np.isfinite(low) & np.isfinite(high)
+    return good
