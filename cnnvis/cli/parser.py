@@ -313,6 +313,25 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     below = parser.add_subparsers(
         title="commands", metavar="COMMAND", prog="cnnvis", parser_class=_Parser
     )
+    _add_run(below, words)
+    _add_comparison(below, words)
+    chain = _command(below, "chain", commands.chain.__doc__ or "")
+    if words is None:  # for completion; what is typed is read step by step, by other parsers
+        _add_chain_words(chain)
+    _add_merge(below)
+    _add_doctor(below, words)
+    _add_config(below)
+    _add_plugins(below)
+    _add_packages(below, words)
+    completion = _command(
+        below, "completion", "Print completion of commands and flags for a shell."
+    )
+    completion.set_defaults(command=print_completion, parser=completion)
+    completion.add_argument("shell", choices=SHELLS, help='use: eval "$(cnnvis completion bash)"')
+    return parser
+
+
+def _add_run(below: Any, words: Sequence[str] | None) -> None:
     run = _command(below, "run", "Explain a model with one technique.")
     run.usage = "cnnvis run TECHNIQUE MODEL [options]"
     techniques = run.add_subparsers(
@@ -327,20 +346,27 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     named = words[1] if words and len(words) > 1 and words[0] == "run" else ""
     if ":" in named and named not in techniques.choices:
         _add_run_flags(techniques.add_parser(named), registry().get("technique", named))
+
+
+def _add_comparison(below: Any, words: Sequence[str] | None) -> None:
     comparing = _command(below, "compare", commands.compare.__doc__ or "")
     comparing.set_defaults(command=commands.compare, parser=comparing)
     if words is None:
-        comparing.add_argument("sides", nargs="*", choices=list(techniques.choices))
+        sides = [plugin.name for plugin in registry().of("technique")]
+        comparing.add_argument("sides", nargs="*", choices=sides)
         flags.add_subject(comparing)
-    chain = _command(below, "chain", commands.chain.__doc__ or "")
-    if words is None:  # for completion; what is typed is read step by step, by other parsers
-        _add_chain_words(chain)
+
+
+def _add_merge(below: Any) -> None:
     merging = _command(below, "merge", commands.merge.__doc__ or "")
     merging.set_defaults(command=commands.merge, parser=merging)
     merging.add_argument("out", metavar="OUT", help="the run folder that is to hold the whole run")
     merging.add_argument("folders", metavar="FOLDER", nargs="+", help="those that hold its shares")
     merging.add_argument("--quiet", "-q", action="store_true", default=argparse.SUPPRESS,
                          help="no notes and no bars")  # fmt: skip
+
+
+def _add_doctor(below: Any, words: Sequence[str] | None) -> None:
     doctor = _command(below, "doctor", "Examine a model: what it is, its layers, whether data fit.")
     doctor.usage = "cnnvis doctor MODEL [-d DATA] [options]"
     doctor.set_defaults(command=commands.doctor, parser=doctor)
@@ -351,13 +377,25 @@ def _parser(words: Sequence[str] | None) -> _Parser:
     flags.add_model(doctor)
     if words is None or words[:1] == ["doctor"]:
         _add_side_flags(doctor, "loader", "reader")
-    _add_config(below)
+    _add_json(doctor)
+
+
+def _add_plugins(below: Any) -> None:
     listing = _command(below, "list-plugins", "List every plugin there is, built in or installed.")
     listing.set_defaults(command=commands.list_plugins, parser=listing)
     listing.add_argument("--kind", choices=KINDS, help="only plugins of this kind")
+    _add_json(listing)
     show = _command(below, "show", "Show what a plugin does, where it is from and its options.")
     show.set_defaults(command=commands.show, parser=show)
     show.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
+    _add_json(show)
+
+
+def _add_json(parser: _Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def _add_packages(below: Any, words: Sequence[str] | None) -> None:
     new = _command(below, "new-plugin", commands.new_plugin.__doc__ or "")
     new.set_defaults(command=commands.new_plugin, parser=new)
     new.add_argument("name", metavar="NAME", help="what to call the plugin: my-method")
@@ -381,14 +419,6 @@ def _parser(words: Sequence[str] | None) -> _Parser:
                 if option.flag not in seen | {"--file", "--quiet"}:
                     seen.add(option.flag)
                     _add_option(own, option, f"option {option.name}", [option.flag], shown=True)
-    for one in (doctor, listing, show):
-        one.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    completion = _command(
-        below, "completion", "Print completion of commands and flags for a shell."
-    )
-    completion.set_defaults(command=print_completion, parser=completion)
-    completion.add_argument("shell", choices=SHELLS, help='use: eval "$(cnnvis completion bash)"')
-    return parser
 
 
 def _add_chain_words(parser: _Parser) -> None:
