@@ -238,6 +238,15 @@ def test_copies_of_values_are_not_made_one_by_one(
     assert machine.peak_memory() - before < 2**27
 
 
+def test_a_layer_that_gives_less_than_it_says(keras: Any) -> None:
+    ones = np.ones(2, np.float32)
+    inputs = keras.layers.Input((8, 8, 4))
+    made = keras.ops.image.scale_and_translate(inputs, (1, 4, 4, 5), ones, ones, (1, 2), "linear")
+    model = cnnvis.Model(keras.Model(inputs, made), filters=0)
+    with pytest.raises(cnnvis.UserError, match="gives 4 values, and 5 by its description"):
+        model.input_gradient(np.ones((1, 8, 8, 4), np.float32))
+
+
 # What shapes do not say
 
 
