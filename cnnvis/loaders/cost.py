@@ -213,6 +213,8 @@ class Pass:
         elif kind == "Embedding":
             pass
         elif _is_by_values(call):
+            if kind == "BatchNormalization" and type(call.layer).__module__.startswith("tf_keras"):
+                self._keep(call.given, times)  # which the way back of its fused operation asks for
             self._add_activation(kind, call, times, call.given)
         else:
             self._add_traced(call, times)
