@@ -24,7 +24,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 SIZES = {"InceptionResNetV2": 299, "InceptionV3": 299, "Xception": 299, "NASNetLarge": 331}
 HELD = 2**27
-"""How many bytes the smaller pass is to take: what the process takes itself does not count then."""
+"""How many bytes the smaller pass is to take, or twice the network's weights if these are more: what
+the process takes itself, and while the network is built, does not count then."""
 
 
 def names() -> Iterator[str]:
@@ -69,7 +70,8 @@ def measured(name: str) -> dict[str, Any]:
     require_cost(cost, network)
     given = cnnvis.Model(network).inputs
     shapes = [[64 if size is None else size for size in one.shape] for one in given]
-    many = max(1, min(HELD // max(cost.memory, 1), 2**14))
+    held = max(HELD, 8 * network.count_params())
+    many = max(1, min(-(-held // max(cost.memory, 1)), 2**14))
     first = next((one for one in network.layers if type(one).__name__ == "Embedding"), None)
 
     def gradient(*given: Any) -> Any:

@@ -433,6 +433,11 @@ class Pass:
         joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)
         if weights is None:
             weights = tf.one_hot(tf.argmax(joined, axis=-1), joined.shape[-1], dtype=exact)
+        if joined.shape[-1] != weights.shape[-1]:
+            raise UserError(
+                f"the target gives {joined.shape[-1]} values, and {weights.shape[-1]} by its "
+                "description; explain a layer before it, with --layer"
+            )
         return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
 
     @property

@@ -243,7 +243,19 @@ def chains(keras: Any) -> Iterator[tuple[str, Any]]:
         value = ops.matmul(value, value)
     yield "products of matrices", keras.Model(inputs, value)
     steps = k.UpSampling1D(2**17)
+    half = k.UpSampling2D(512)  # whose pools do less than 2^40 operations, and take hours
+    smooth = k.MaxPooling2D(255, 1, padding="same")
+    yield "windows on the way back", chain((8, 8, 1), half, smooth)
+    yield (
+        "pools of an operation",
+        chain((8, 8, 1), half, lambda x: ops.average_pool(x, 255, 1, "same")),
+    )
+    narrow = k.DepthwiseConv2D(63, padding="same")
+    yield "kernels of one channel", chain((8, 8, 1), wide, narrow)
     yield "steps without end", chain((16, 1), steps, k.LSTM(1))
+    yield "one loop of many steps", chain((16, 1), k.UpSampling1D(2**12), k.LSTM(1))
+    cells = k.RNN([k.LSTMCell(1) for _ in range(40)])
+    yield "many cells at each step", chain((16, 1), k.UpSampling1D(2**9), cells)
     yield "steps both ways", chain((16, 1), steps, k.Bidirectional(k.SimpleRNN(1)))
     yield (
         "layers at each time",

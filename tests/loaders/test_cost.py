@@ -133,6 +133,21 @@ def test_what_adds_up_is_refused(keras: Any) -> None:
         assert host.peak_memory() - before < 2**28, what
 
 
+def test_long_loops_and_windows_of_ordinary_networks_are_not_refused(keras: Any) -> None:
+    layers = keras.layers
+    for shape, made in (
+        ((10_000, 4), layers.Bidirectional(layers.LSTM(8))),
+        ((10_000, 4), layers.GRU(64)),
+        ((4_000, 4), layers.TimeDistributed(layers.Dense(1))),
+        ((1_000_000, 4), layers.MaxPooling1D(1_000_000)),
+        ((512, 512, 3), layers.AveragePooling2D(31, 1, padding="same")),
+        ((1024, 1024, 3), layers.DepthwiseConv2D(31, padding="same")),
+        ((128, 128, 128, 4), layers.MaxPooling3D(5, 1, padding="same")),
+    ):
+        network = keras.Sequential([layers.Input(shape), made])
+        growth.require_cost(growth.require_growth(network), network)
+
+
 def test_a_network_that_is_merely_large(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     layers = keras.layers
     x = inputs = layers.Input((64, 64, 64, 1))
@@ -188,6 +203,48 @@ def _changed(path: Path, config: str, suffix: str) -> Path:
     from hostile.models import write_h5, write_keras
 
     return (write_h5 if suffix == "h5" else write_keras)(path, config, [])
+
+
+def test_copies_of_values_are_not_made_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tf_keras makes them, while it builds a network, before anybody can look at it."""
+    import tensorflow as tf
+    import tf_keras
+
+    layers = tf_keras.layers
+    rng = np.random.default_rng(0)
+    for shape, made in (
+        ((None, 3), layers.UpSampling1D(3)),
+        ((4, 2, 3, 1), layers.UpSampling3D((1, 3, 2))),
+        ((2, 4, 3), layers.TimeDistributed(layers.UpSampling1D(3))),
+        ((2, 4, 2, 3), layers.UpSampling3D((1, 3, 2), data_format="channels_first")),
+        ((16, 1), layers.UpSampling1D(2)),
+    ):
+        given = layers.Input(shape)
+        network = tf_keras.Model(given, tf.math.add(made(given), 1.0))
+        network.save(tmp_path / "model.h5")
+        x = rng.normal(size=(2, *(size or 5 for size in shape))).astype(np.float32)
+        expected = network.predict(x, verbose=0)
+        monkeypatch.delattr("tf_keras.src.backend.repeat_elements")  # which copies one by one
+        model = cnnvis.load_model(tmp_path / "model.h5")
+        np.testing.assert_array_equal(model.predict(x), expected)
+        assert type(made).__name__ in model.layers[0].kind
+        monkeypatch.undo()
+    config = network.to_json().replace('"size": 2', '"size": 16384')
+    assert config != network.to_json()
+    before = held_anew()
+    cnnvis.load_model(_changed(tmp_path / "model.h5", config, "h5"))
+    assert machine.peak_memory() - before < 2**27
+
+
+def test_a_layer_that_gives_less_than_it_says(keras: Any) -> None:
+    ones = np.ones(2, np.float32)
+    inputs = keras.layers.Input((8, 8, 4))
+    made = keras.ops.image.scale_and_translate(inputs, (1, 4, 4, 5), ones, ones, (1, 2), "linear")
+    model = cnnvis.Model(keras.Model(inputs, made), filters=0)
+    with pytest.raises(cnnvis.UserError, match="gives 4 values, and 5 by its description"):
+        model.input_gradient(np.ones((1, 8, 8, 4), np.float32))
 
 
 # What shapes do not say

@@ -72,6 +72,10 @@ GATES, TRACED = 16, 2**6
 """How many values a recurrent layer keeps of each unit and step; and as how many of its steps a layer
 counts that Keras calls anew for each step."""
 
+LOOP = 2**13
+"""How many steps of a loop take equally long: at each, TensorFlow copies a list of all of them, which
+is most of what a longer loop does."""
+
 _ALIASES = _words(
     """
     Const ExpandDims Identity IdentityN NoOp Placeholder PlaceholderWithDefault ReadVariableOp Reshape
@@ -130,8 +134,12 @@ class Cost:
     ----------
     operations
         Multiplications and additions on the way there.
+    looked
+        Values that windows look at one by one, again at each position, which a processor does some
+        hundred times as slowly as other operations, above all on the way back.
     steps
-        Calls that come after each other, such as those of a recurrent layer's cell.
+        Calls that come after each other, such as those of a recurrent layer's cell, by how long they
+        take: as so many of a short loop.
     kept
         Bytes of values that are kept for the way back.
     largest
@@ -141,6 +149,7 @@ class Cost:
     """
 
     operations: int = 0
+    looked: int = 0
     steps: int = 0
     kept: int = 0
     largest: int = 0
@@ -183,12 +192,20 @@ class Pass:
         if kind in _RECURRENT:
             self._add_recurrent(call, times)
         elif kind in _WEIGHTED:
-            self.cost.operations += times * _products(call)
+            kernels = _kernels(call.layer)
+            products = [2 * _positions(call, kernels) * math.prod(one) for one in kernels]
+            biases = _count(call.given if "Transpose" in kind else call.made)
+            self.cost.operations += times * (sum(products) + biases)
+            if kind.startswith(("Depthwise", "Separable")):
+                self.cost.looked += times * sum(products[:1])
             self._add_activation(_activation(call.layer), call, times, call.made)
         elif kind in _MOVING:
             pass
         elif kind in _POOLS or kind.startswith(("GlobalAverage", "GlobalMax")):
-            self.cost.operations += times * _pooled(call)
+            looked = _pooled(call)
+            self.cost.operations += times * looked
+            if kind in _POOLS:
+                self.cost.looked += times * looked
             if "Max" in kind:
                 self._keep((*call.given, *call.made), times)
         elif kind == "Activation":
@@ -196,6 +213,8 @@ class Pass:
         elif kind == "Embedding":
             pass
         elif _is_by_values(call):
+            if kind == "BatchNormalization" and type(call.layer).__module__.startswith("tf_keras"):
+                self._keep(call.given, times)  # which the way back of its fused operation asks for
             self._add_activation(kind, call, times, call.given)
         else:
             self._add_traced(call, times)
@@ -224,11 +243,12 @@ class Pass:
 
     def _add_recurrent(self, call: Call, times: int) -> None:
         steps = call.given[0].shape[1]
-        cells = getattr(call.layer, "cell", call.layer)
+        cell = getattr(call.layer, "cell", call.layer)
+        cells = getattr(cell, "cells", [cell])
         positions = math.prod(call.given[0].shape[2:-1])
-        units = sum(_units(one) for one in getattr(cells, "cells", [cells]))
+        units = sum(map(_units, cells))
         self.cost.operations += times * steps * 2 * positions * _weights(call.layer)
-        self.cost.steps += times * steps
+        self.cost.steps += times * steps * len(cells) * max(steps // LOOP, 1)
         self.cost.kept += times * steps * positions * units * 4 * GATES
 
     def _add_wrapped(self, call: Call, times: int) -> None:
@@ -255,6 +275,7 @@ class Pass:
         self._keep(call.made, times)
         if found is not None:
             self.cost.operations += times * found.operations
+            self.cost.looked += times * found.looked
             self.cost.kept += times * found.kept
             self.cost.largest = max(self.cost.largest, found.largest)
 
@@ -275,19 +296,22 @@ _VALUES = _words(
 )
 
 
-def _products(call: Call) -> int:
-    """The multiplications and additions of a layer that uses each weight once at each position."""
-    kernels: list[tuple[int, ...]] = [
+def _kernels(layer: Any) -> list[tuple[int, ...]]:
+    """The shapes of a layer's kernels, in the order in which it uses them."""
+    return [
         tuple(int(size) for size in weight.shape)
-        for weight in call.layer.weights
+        for weight in layer.weights
         if len(weight.shape) > 1
     ]
-    transposed = "Transpose" in call.kind
-    values = _count(call.given if transposed else call.made)
-    channels: int = max(kernels[-1][-1], 1) if kernels else 1
+
+
+def _positions(call: Call, kernels: Sequence[tuple[int, ...]]) -> int:
+    """How often a layer uses each number of its kernels."""
+    values = _count(call.given if "Transpose" in call.kind else call.made)
+    channels = kernels[-1][-1] if kernels else 1
     if call.kind.startswith("Depthwise"):
         channels *= kernels[-1][-2]
-    return 2 * (values // channels) * sum(math.prod(one) for one in kernels) + values
+    return values // max(channels, 1)
 
 
 def _pooled(call: Call) -> int:
@@ -357,7 +381,10 @@ def _traced_cost(call: Call) -> Cost | None:
             if not _keeps_nothing(operation) or any(map(_needs_given, _takers(operation))):
                 cost.kept += held
             cost.largest = max(cost.largest, held + sum(4 * math.prod(one) for one in taken))
-            cost.operations += _done(operation, taken, made)
+            done = _done(operation, taken, made)
+            cost.operations += done
+            if operation.type.startswith(("AvgPool", "DepthwiseConv", "Dilation", "MaxPool")):
+                cost.looked += done
     return cost
 
 
@@ -403,12 +430,10 @@ def _done(operation: Any, taken: list[list[int]], made: list[list[int]]) -> int:
             for letter, size in zip(word.replace("...", ""), sizes[-len(word) :], strict=False)
         }
         return max(2 * math.prod(lengths.values()), values)
-    if kind in ("Conv2D", "Conv3D", "DepthwiseConv2dNative"):
-        kernel = taken[1]
-        products = (
-            math.prod(kernel[:-1]) if kind != "DepthwiseConv2dNative" else math.prod(kernel[:2])
-        )
-        return 2 * values * products
+    if kind in ("Conv2D", "Conv3D"):
+        return 2 * values * math.prod(taken[1][:-1])
+    if kind in ("DepthwiseConv2dNative", "Dilation2D"):
+        return 2 * values * math.prod(taken[1][:2])
     if kind.startswith(("AvgPool", "MaxPool")):
         window: int = math.prod(operation.get_attr("ksize"))
         return values * min(window, max(map(math.prod, taken)))

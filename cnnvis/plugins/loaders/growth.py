@@ -34,8 +34,13 @@ DONE, DONE_BY_WEIGHT, MOST_DONE = 2**40, 2**5, 2**47
 weight at each value of the sample, which are more than any convolution's; but never more than so many:
 some hours."""
 
-STEPS = 2**20
-"""How many steps recurrent layers, and others that go along time, may take one after the other."""
+LOOKED, LOOKED_BY_VALUE = 2**34, 2**13
+"""How many values the windows of pools, and kernels of single channels, may look at whatever the network
+is: a minute; or so many for each value of the sample."""
+
+STEPS = 2**18
+"""How many steps recurrent layers, and others that go along time, may take one after the other: two
+minutes."""
 
 _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
 """Operations with which TensorFlow ends the process where there is nothing to transform."""
@@ -120,10 +125,15 @@ def require_cost(cost: Cost, network: Any) -> None:
             f"the file is not loaded: {of} takes about {cost.operations:.1e} multiplications and "
             f"additions, far more {accounted}"
         )
+    if cost.looked > max(LOOKED, LOOKED_BY_VALUE * taken):
+        raise cnnvis.UserError(
+            f"the file is not loaded: with {of}, the windows of its layers look at about "
+            f"{cost.looked:.1e} values one by one, far more than that sample accounts for; {TRUST}"
+        )
     if cost.steps > STEPS:
         raise cnnvis.UserError(
-            f"the file is not loaded: its layers take {cost.steps:,} steps, one after the "
-            f"other, with {of}; {TRUST}"
+            f"the file is not loaded: its layers take as long as {cost.steps:,} steps, one "
+            f"after the other, with {of}; {TRUST}"
         )
     there = cnnvis.available_memory()
     if cost.memory > there:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import re
+from collections.abc import Collection
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -170,9 +171,13 @@ def keras_2_network(
         cut = cut_unreadable(config, lambda layer: _unreadable(layer, kinds, trusted=trusted))
         if not trusted:
             _require_plain(config, kinds, path)
+        copying = _upsampling()
+        _register(config, copying)
         with (
             nullcontext() if trusted else counting(weights.values),
-            tf_keras.utils.custom_object_scope({**application_classes_of_keras_2(), **kinds}),
+            tf_keras.utils.custom_object_scope(
+                {**application_classes_of_keras_2(), **copying, **kinds}
+            ),
         ):
             if "module" in config:
                 network = tf_keras.saving.deserialize_keras_object(config, safe_mode=not trusted)
@@ -188,6 +193,43 @@ def keras_2_network(
     return cnnvis.LoadedNetwork(
         network, (f"used tf_keras, since {why}",), cut.reasons, cut.learned, origin
     )
+
+
+def _upsampling() -> dict[str, Any]:
+    """Classes of tf_keras that copy each value, by their names, which do so in one operation.
+
+    Its own take the values apart and put each copy into a list: a layer that copies sixteen of them a
+    thousand times holds sixteen thousand tensors, long before anybody knows what it makes.
+    """
+    import tensorflow as tf
+    from tf_keras import layers
+
+    class Copying:
+        def call(self, inputs: Any) -> Any:
+            made = inputs
+            sizes = self.size if isinstance(self.size, tuple) else (self.size,)  # type: ignore[attr-defined]
+            first = 2 if getattr(self, "data_format", None) == "channels_first" else 1
+            for axis, size in enumerate(sizes, first):
+                made = tf.repeat(made, size, axis=axis)
+            made.set_shape(self.compute_output_shape(inputs.shape))  # type: ignore[attr-defined]
+            return made
+
+    return {
+        kind.__name__: type(kind.__name__, (Copying, kind), {"__module__": kind.__module__})
+        for kind in (layers.UpSampling1D, layers.UpSampling3D)
+    }
+
+
+def _register(value: Any, kinds: Collection[str]) -> None:
+    """Have layers of these kinds looked for by name, where their module alone would be heeded."""
+    if isinstance(value, list):
+        for item in value:
+            _register(item, kinds)
+    elif isinstance(value, dict):
+        if str(value.get("class_name")) in kinds and "module" in value:
+            value["registered_name"] = value["class_name"]
+        for item in value.values():
+            _register(item, kinds)
 
 
 def _decoded(value: Any) -> Any:
