@@ -235,7 +235,7 @@ def test_copies_of_values_are_not_made_one_by_one(
     assert config != network.to_json()
     before = held_anew()
     cnnvis.load_model(_changed(tmp_path / "model.h5", config, "h5"))
-    assert machine.peak_memory() - before < 2**27
+    assert host.peak_memory() - before < 2**27
 
 
 def test_a_layer_that_gives_less_than_it_says(keras: Any) -> None:
