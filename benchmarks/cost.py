@@ -181,7 +181,6 @@ def row(name: str) -> str:
 HEAD = """# What a pass takes: the estimate and the truth
 
 Written by `python benchmarks/cost.py`. A pass is the answer for one sample and its gradient by the input.
-Networks that are not here were not measured.
 
 | network | MiB, estimated | MiB | ratio | million operations, estimated | counted by TensorFlow | ratio |
 |---|---|---|---|---|---|---|
