@@ -1,0 +1,382 @@
+"""The resolution of a target: what a request means in a network.
+
+A request may leave almost everything open. The resolution says which layers and units are
+explained, what they are called, and how they add up to a score.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cnnvis.data.lazy import Array
+from cnnvis.data.target import Target
+from cnnvis.errors import UserError, nearest
+from cnnvis.network.backend import keras
+from cnnvis.network.class_evidence import ClassEvidence
+from cnnvis.network.gradients import Part, Squashing
+from cnnvis.network.graph import Call, Slot
+from cnnvis.network.layer_names import every_name, find_call, require_not_cut
+from cnnvis.network.layers import Layer, names_between
+from cnnvis.network.loaded import LoadedNetwork
+from cnnvis.network.output_classes import OutputClasses
+from cnnvis.network.region import part_of, region_text
+from cnnvis.network.request import TargetRequest
+from cnnvis.network.targets import Term, parsed
+from cnnvis.network.traced import OUTPUT, TracedNetwork
+from cnnvis.network.unit_choice import WeightedUnit, asked_units, compound_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Resolution:
+    """A target that was looked up in a network; `resolve` makes it.
+
+    Attributes
+    ----------
+    traced
+        The network.
+    loaded
+        The network as a loader gave it.
+    request
+        What was asked for; outputs that stood behind a layer's name stand in its `filters`.
+    evidence
+        What tells that outputs are classes, other than the network.
+    terms
+        The terms of the target, a single one for a layer; none if the network's end was cut off
+        and nobody named a layer.
+    calls
+        The call that each term means.
+    """
+
+    traced: TracedNetwork
+    loaded: LoadedNetwork
+    request: TargetRequest
+    evidence: ClassEvidence
+    terms: tuple[Term, ...]
+    calls: tuple[Call, ...]
+
+    # Where the target is
+
+    @functools.cached_property
+    def targets(self) -> tuple[Call, ...]:
+        """The calls whose outputs make up the target, each of them once.
+
+        Raises
+        ------
+        UserError
+            If the network computes nothing, or its end was cut off and nobody named a layer.
+        """
+        if not self.traced.calls:
+            raise UserError(
+                "the network has no layer that computes anything, so none can be explained"
+            )
+        if not self.calls:
+            raise UserError(
+                f"the network's end was cut off, since {next(iter(self.loaded.cut.values()))}; name "
+                f"the layer to explain with --layer, one of: {', '.join(self.traced.calls)}"
+            )
+        return tuple(dict.fromkeys(self.calls))
+
+    @property
+    def target(self) -> Call:
+        """The call whose outputs are the target; of a sum or difference, the first one."""
+        return self.targets[0]
+
+    @property
+    def ends(self) -> list[Slot]:
+        """The values that make up the target."""
+        return [call.slots[0] for call in self.targets]
+
+    @property
+    def layer(self) -> str:
+        """The name of the target's layer; for a sum or difference, the target as it was written."""
+        return str(self.request.layer) if self.is_compound else self.target.name
+
+    @property
+    def is_compound(self) -> bool:
+        """Whether the target is a sum, a difference or a multiple rather than a layer's outputs."""
+        return len(self.terms) > 1 or any(term.factor != 1 for term in self.terms)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the target is the layer that is explained if nobody names one."""
+        return self.request.layer in (None, default_layer(self.traced, self.loaded, self.request))
+
+    def depends_on(self, source: Slot) -> bool:
+        """Tell whether the target depends on an input."""
+        return not self.traced.graph.reached([source]).isdisjoint(self.ends)
+
+    @property
+    def explainable_inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that the target depends on; of all, if it depends on none."""
+        graph = self.traced.graph
+        needed = {slot for call in graph.needed(self.ends) for slot in call.inputs}
+        fitting = [one.name for one in graph.inputs if one.slot in needed]
+        return tuple(fitting or [one.name for one in graph.inputs])
+
+    def layers_behind(self, source: Slot) -> tuple[Layer, ...]:
+        """List the layers between an input and the target, the target left out, as they run."""
+        names = names_between(self.traced.graph, source, self.ends)
+        return tuple(layer for layer in self.traced.layers if layer.name in names)
+
+    @functools.cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The outputs that make up the target, with the positions over which they are averaged.
+
+        Raises
+        ------
+        UserError
+            If the region does not fit a layer.
+        """
+        axis = self.traced.channel_axis
+        return tuple(part_of(call, axis(call), self.request.region) for call in self.targets)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """A text that tells apart the values that make up targets, for what is cached of them."""
+        return str([(part.slot, part.region) for part in self.parts])
+
+    # The network's answer
+
+    @property
+    def answering(self) -> Slot:
+        """The value that is the network's answer, behind all its layers."""
+        slots = {name: call.slots[0] for name, call in self.traced.outputs.items()}
+        return slots.get(self.request.output or "", self.traced.graph.outputs[0])
+
+    @functools.cached_property
+    def answer(self) -> Resolution | None:
+        """The network's answer as a target; None if it was cut off.
+
+        Of several outputs, the one that is the target, else the one that was asked for, else the
+        first.
+        """
+        ends = [
+            name for name, call in self.classes.trained_outputs.items() if {call} == {*self.calls}
+        ]
+        output = ends[0] if ends else self.request.output
+        if output is None and default_layer(self.traced, self.loaded, self.request) is None:
+            return None
+        # What was decided of the target need not be so of the answer.
+        evidence = replace(self.evidence, decided=None)
+        return resolve(self.traced, self.loaded, TargetRequest(output=output), evidence)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the target's outputs are the network's answer."""
+        answer = self.answer
+        if answer is None or self.is_compound or self.request.region is not None:
+            return False
+        return self.ends == answer.ends == [answer.answering]
+
+    @property
+    def answers_with_one_class(self) -> bool:
+        """Whether the network answers with one class for each input.
+
+        It does not where the data have several labels for each sample, and a sigmoid says yes or no
+        to each of them.
+        """
+        answer = self.answer
+        if answer is None or len(answer.target.shapes[0]) != 1:
+            return False
+        if answer.traced.channels(answer.target) is None or not answer.has_classes:
+            return False
+        squashing = answer.squashing
+        is_share = squashing is not None and squashing.is_share
+        return is_share or not self.evidence.labels_are_several
+
+    # Units and classes
+
+    @functools.cached_property
+    def classes(self) -> OutputClasses:
+        """Which outputs are classes, and what these are called."""
+        default = default_layer(self.traced, self.loaded, self.request)
+        return OutputClasses(
+            traced=self.traced,
+            loaded=self.loaded,
+            evidence=self.evidence,
+            answer=None if default is None else self.traced.calls[default],
+            targets=tuple(dict.fromkeys(self.calls)),
+            is_compound=self.is_compound,
+        )
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the target's outputs are known to be classes; never those of a sum."""
+        return not self.is_compound and self.classes.are_classes(self.target)
+
+    @property
+    def units(self) -> int:
+        """How many outputs, classes or filters, the target has; all terms' of a sum together."""
+        return sum(self.traced.units(call) for call in self.targets)
+
+    @functools.cached_property
+    def chosen(self) -> tuple[WeightedUnit, ...] | None:
+        """The units that were asked for; None for a sum or difference, or if nobody asked.
+
+        Raises
+        ------
+        UserError
+            If the target has no such unit.
+        """
+        if self.is_compound:
+            return None
+        return asked_units(self.request.filters, self.target, self.classes)
+
+    @property
+    def explains_predicted(self) -> bool:
+        """Whether each input is explained by the class predicted for it."""
+        if self.is_compound or not self.is_default or self.request.filters is not None:
+            return False
+        return self.units > 1 and self.has_classes
+
+    @property
+    def squashing(self) -> Squashing | None:
+        """The softmax or sigmoid that the target ends in; None if it ends in none."""
+        return self.traced.squashing(self.target)
+
+    # Scores
+
+    def weights(self, count: int, units: Array | None) -> Array:
+        """Compute how much each unit counts in the score of each input, (n, k) float32.
+
+        Parameters
+        ----------
+        count
+            How many inputs there are.
+        units
+            The units of each input, (n, k), where predicted classes are explained.
+
+        Raises
+        ------
+        UserError
+            If the target has no such units, or they add up to nothing.
+        """
+        weights = np.zeros((count, self.units), np.float32)
+        if self.is_compound:
+            weights[:] = compound_weights(self.terms, self.calls, self.classes, self.layer)
+        elif self.chosen is not None:
+            for unit in self.chosen:
+                weights[:, unit.number] += unit.weight
+        elif self.explains_predicted and units is not None:
+            weights[np.arange(count), units.argmax(axis=-1)] = 1
+        else:
+            weights[:, 0] = 1
+        if count and not weights.any():
+            filters = self.request.filters
+            asked = "" if filters is None else f" and its outputs {filters}"
+            raise UserError(
+                f"the target {self.layer!r}{asked} adds up to nothing, since what speaks for one of "
+                "its outputs speaks against another; name one of them"
+            )
+        return weights
+
+    @property
+    def weights_of_each(self) -> Array:
+        """A row of weights for every unit asked for by itself, (m, k) float32; unit 0 if none.
+
+        A sum or difference is one row.
+        """
+        if self.is_compound:
+            return self.weights(1, None)
+        chosen = self.chosen or (WeightedUnit(0, 1.0),)
+        each = np.zeros((len(chosen), self.units), np.float32)
+        for row, unit in zip(each, chosen, strict=True):
+            row[unit.number] = unit.weight
+        return each
+
+    def probabilities(self, units: Array) -> Array | None:
+        """Compute the probabilities that units (n, k) stand for; None if they stand for none."""
+        squashing = None if self.is_compound else self.squashing
+        if squashing is None or len(self.target.shapes[0]) != 1:
+            return None
+        return np.asarray(squashing.probabilities(keras().ops.convert_to_tensor(units)))
+
+    def described(self, units: Array, weights: Array) -> tuple[Target, ...]:
+        """Describe what is explained of each input, with its score.
+
+        Parameters
+        ----------
+        units, weights
+            The target's units for each input, and how much each counts, both (n, k).
+        """
+        region = region_text(self.request.region)
+        scores = [float(row @ weight) for row, weight in zip(units, weights, strict=True)]
+        if self.is_compound:
+            return tuple(Target(self.layer, (), None, score, None, region) for score in scores)
+        probabilities = self.probabilities(units)
+        known: dict[bytes, tuple[tuple[int, ...], tuple[str, ...] | None]] = {}
+        found = []
+        for i, (score, weight) in enumerate(zip(scores, weights, strict=True)):
+            row = weight.tobytes()
+            if row not in known:  # of a million images, most have a class that another had
+                known[row] = self._filters(weight)
+            filters, names = known[row]
+            probability = None
+            if probabilities is not None and len(filters) == 1:
+                (unit,) = np.flatnonzero(weight)
+                probability = float(probabilities[i, unit])
+                probability = 1 - probability if weight[unit] < 0 else probability
+            found.append(Target(self.layer, filters, names, score, probability, region))
+        return tuple(found)
+
+    def _filters(self, weight: Array) -> tuple[tuple[int, ...], tuple[str, ...] | None]:
+        """Return the numbers and names of the classes, or else filters, that count at all."""
+        classes, call = self.classes, self.target
+        units: Sequence[int] = np.flatnonzero(weight).tolist()
+        filters = tuple(classes.number(call, unit, float(weight[unit])) for unit in units)
+        names = classes.names(call)
+        return filters, names and tuple(names[number] for number in filters)
+
+
+def resolve(
+    traced: TracedNetwork, loaded: LoadedNetwork, request: TargetRequest, evidence: ClassEvidence
+) -> Resolution:
+    """Look a target up in a network.
+
+    Raises
+    ------
+    UserError
+        If the network has no such layer or output.
+    """
+    default = default_layer(traced, loaded, request)
+    text = request.layer or default
+    terms: tuple[Term, ...] = ()
+    if text is not None:
+        require_not_cut(text, loaded.cut)
+        terms = parsed(text, every_name(traced.calls), tuple(traced.calls))
+    if any(term.unit is not None for term in terms) or len(terms) > 1:
+        if request.filters is not None:
+            raise UserError(f"the target {text!r} names its outputs, so filter must not")
+        if len(terms) == 1 and terms[0].factor == 1:
+            request = replace(request, layer=terms[0].layer, filters=terms[0].unit)
+    calls = tuple(find_call(traced.calls, term.layer, loaded.cut) for term in terms)
+    return Resolution(traced, loaded, request, evidence, terms, calls)
+
+
+def default_layer(
+    traced: TracedNetwork, loaded: LoadedNetwork, request: TargetRequest
+) -> str | None:
+    """Name the layer that holds the network's answer; None if that was cut off.
+
+    Raises
+    ------
+    UserError
+        If the network has no output of the name that was asked for.
+    """
+    outputs = traced.outputs
+    if request.output is not None:
+        if request.output not in outputs:
+            raise UserError(
+                f"the network has no output {request.output!r}."
+                f"{nearest(request.output, outputs)} It has: {', '.join(outputs)}."
+            )
+        return outputs[request.output].name
+    if traced.has_answer_named_output:
+        return OUTPUT
+    if loaded.cut_learned or not outputs:
+        return None
+    return next(iter(outputs.values())).name
