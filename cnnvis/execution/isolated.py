@@ -123,8 +123,8 @@ class _Place:
         blank: list[str] = []
         if model is not None:
             at = self._model(model)
-            at = at.on(given["samples"]) if samples is not None else at
-            given["model"] = at.tallying(blank) if model["tallying"] else at
+            at = at.with_inputs_held(given["samples"]) if samples is not None else at
+            given["model"] = at.with_blank_reasons(blank) if model["tallying"] else at
         pack_explanation(self._called(**given, **options), Path(out))
         return {"blank": blank}
 
@@ -143,8 +143,8 @@ class _Place:
         where = f"{key} {json.dumps([target, facts['class_names'], facts['has_classes']])}"
         if where not in self._models:
             names = facts["class_names"]
-            at = self._models[key].at(**target, class_names=names)
-            self._models[where] = at.told(facts["has_classes"])
+            at = self._models[key].with_target(**target, class_names=names)
+            self._models[where] = at.with_classes_decided(facts["has_classes"])
         return self._models[where]
 
     def _transform(

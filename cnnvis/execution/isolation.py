@@ -193,8 +193,8 @@ def _technique(worker: Worker, given: dict[str, Any]) -> Explanation:
         out=str(folder / "out"),
     )
     blank = answer.get("blank") or []
-    if model is not None and model._blank is not None:
-        model._blank.extend(map(str, blank))
+    if model is not None and model.blank_reasons is not None:
+        model.blank_reasons.extend(map(str, blank))
     found = worker.read(lambda: unpack_explanation(folder / "out", known))
     # What is mapped from a file that is gone stays there for as long as it is used.
     shutil.rmtree(folder, ignore_errors=True)
@@ -214,7 +214,7 @@ def _facts(worker: Worker, model: Model) -> dict[str, Any]:
         "output": model.asked_output,
         "region": None if region is None else list(map(as_word, region_of(region))),
         "has_classes": model.has_classes,
-        "tallying": model._blank is not None,
+        "tallying": model.blank_reasons is not None,
     }
 
 

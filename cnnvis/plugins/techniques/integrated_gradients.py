@@ -110,7 +110,7 @@ def _score_of_baseline(
             for one in model.inputs
             if one.name in samples.others and one.dtype.startswith("float")
         }
-        model = model.on(replace(samples, others={**samples.others, **moved}))
+        model = model.with_inputs_held(replace(samples, others={**samples.others, **moved}))
     return model.scores(np.full_like(x, baseline), weights=weights)
 
 

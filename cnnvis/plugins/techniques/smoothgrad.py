@@ -60,7 +60,7 @@ def smoothgrad(
         return [np.stack([one.standard_normal(x.shape[1:], np.float32) for one in drawn])]
 
     maps = model.mean_gradient(
-        x, _noisy, told, [1 / copies] * copies, beside=[deviation], backprop=backprop
+        x, _noisy, told, [1 / copies] * copies, per_sample_args=[deviation], backprop=backprop
     )
     maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
     return cnnvis.Explanation(maps, samples)
