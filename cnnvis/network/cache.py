@@ -19,7 +19,7 @@ import numpy as np
 from cnnvis.network.traced import TracedNetwork
 
 SIZE = 4
-"""How many networks are remembered: they keep what was compiled, and their layers."""
+"""The number of networks that are remembered: each keeps what was compiled, and its layers."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What tells that a network's outputs are classes, other than the network itself."""
+"""Evidence that a network's outputs are classes, other than the network itself."""
 
 from __future__ import annotations
 

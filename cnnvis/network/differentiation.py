@@ -18,13 +18,14 @@ from cnnvis.network.compilation import Compiled, at_once
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.graph import Call
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.scores import score_weights
 from cnnvis.network.unit_cache import remember_units
 from cnnvis.reporting import note, progress, quietly
 
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """How a gradient is computed, and of what; see `Model.input_gradient`.
+    """Options of a gradient; see `Model.input_gradient`.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Perturbations:
 
 @dataclass(frozen=True, eq=False)
 class Differentiation:
-    """What computes gradients of a target's score.
+    """A network at a target, ready to be differentiated.
 
     Attributes
     ----------
@@ -113,7 +114,7 @@ class Differentiation:
         # The pass itself finds the class that is predicted.
         predicted = weights is None and resolution.explains_predicted
         if weights is None and not predicted:
-            weights = resolution.weights(len(x), None)
+            weights = score_weights(resolution, len(x))
         names = [call.name for call in layers]
         reduced = options.reduced
         run = evaluation.compiled(

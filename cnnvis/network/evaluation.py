@@ -22,12 +22,13 @@ from cnnvis.network.graph import Call, Graph, LayerError
 from cnnvis.network.lookups import not_looked_up, require_known
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.resolution import Resolution
+from cnnvis.network.scores import probabilities, score_weights
 from cnnvis.network.unit_cache import cached_units, remember_units
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What computes a network up to a target.
+    """A network at a target, ready to be computed.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class Evaluation:
         answers = None
         if self.resolution.is_answer:  # then its units are known if its gradient was just computed
             units = self.units(x)
-            answers = units if is_logits else self.resolution.probabilities(units)
+            answers = units if is_logits else probabilities(self.resolution, units)
         if answers is None:
             answers = replace(self, resolution=answer).predict(x)
         if answers.shape[1:] != (answer.units,):
@@ -122,7 +123,7 @@ class Evaluation:
     def weights(self, x: Array, of: Sequence[int] | None = None) -> Array:
         """Compute how much each unit counts in the score of each input, (n, k) float32."""
         units = self.units(x, of) if self.resolution.explains_predicted else None
-        return self.resolution.weights(len(x), units)
+        return score_weights(self.resolution, len(x), units)
 
     def units_and_weights(
         self, x: Array, weights: Array | None, of: Sequence[int] | None
@@ -130,7 +131,7 @@ class Evaluation:
         """Compute the units, and their weights where nobody gave these, both (n, k)."""
         units = self.units(x, of)
         if weights is None:
-            weights = self.resolution.weights(len(x), units)
+            weights = score_weights(self.resolution, len(x), units)
         return units, weights
 
     # Passes

@@ -25,6 +25,7 @@ from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import resolve
+from cnnvis.network.scores import described_targets
 from cnnvis.network.targeted import TargetedNetwork
 
 T = TypeVar("T")
@@ -257,7 +258,9 @@ class Model(TargetedNetwork):
 
         For `weights` and `of`, see `input_gradient`.
         """
-        return self._resolution.described(*self._evaluation.units_and_weights(x, weights, of))
+        return described_targets(
+            self._resolution, *self._evaluation.units_and_weights(x, weights, of)
+        )
 
     def footprint(self, samples: Samples) -> int:
         """Estimate how many bytes one sample needs on its way to the target and back."""

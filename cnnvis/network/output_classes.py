@@ -1,4 +1,4 @@
-"""Which outputs of a network are classes, and what these are called."""
+"""Classes among the outputs of a network, and their names."""
 
 from __future__ import annotations
 

@@ -1,21 +1,15 @@
 """The resolution of a target: what a request means in a network.
 
 A request may leave almost everything open. The resolution says which layers and units are
-explained, what they are called, and how they add up to a score.
+explained; `cnnvis.network.scores` computes from it how these add up to a score.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from cnnvis.data.lazy import Array
-from cnnvis.data.target import Target
 from cnnvis.errors import UserError, nearest
-from cnnvis.network.backend import keras
 from cnnvis.network.class_evidence import ClassEvidence
 from cnnvis.network.gradients import Part, Squashing
 from cnnvis.network.graph import Call, Slot
@@ -23,16 +17,16 @@ from cnnvis.network.layer_names import every_name, find_call, require_not_cut
 from cnnvis.network.layers import Layer, names_between
 from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.output_classes import OutputClasses
-from cnnvis.network.region import part_of, region_text
+from cnnvis.network.region import part_of
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.targets import Term, parsed
 from cnnvis.network.traced import OUTPUT, TracedNetwork
-from cnnvis.network.unit_choice import WeightedUnit, asked_units, compound_weights
+from cnnvis.network.unit_choice import WeightedUnit, asked_units
 
 
 @dataclass(frozen=True, eq=False)
 class Resolution:
-    """A target that was looked up in a network; `resolve` makes it.
+    """A target, looked up in a network by `resolve`.
 
     Attributes
     ----------
@@ -97,12 +91,12 @@ class Resolution:
 
     @property
     def is_compound(self) -> bool:
-        """Whether the target is a sum, a difference or a multiple rather than a layer's outputs."""
+        """True if the target is a sum, difference or multiple rather than the outputs of a layer."""
         return len(self.terms) > 1 or any(term.factor != 1 for term in self.terms)
 
     @property
     def is_default(self) -> bool:
-        """Whether the target is the layer that is explained if nobody names one."""
+        """True if the target is the layer that is explained when nobody names one."""
         return self.request.layer in (None, default_layer(self.traced, self.loaded, self.request))
 
     def depends_on(self, source: Slot) -> bool:
@@ -166,7 +160,7 @@ class Resolution:
 
     @property
     def is_answer(self) -> bool:
-        """Whether the target's outputs are the network's answer."""
+        """True if the target's outputs are the network's answer."""
         answer = self.answer
         if answer is None or self.is_compound or self.request.region is not None:
             return False
@@ -174,7 +168,7 @@ class Resolution:
 
     @property
     def answers_with_one_class(self) -> bool:
-        """Whether the network answers with one class for each input.
+        """True if the network answers with one class for each input.
 
         It does not where the data have several labels for each sample, and a sigmoid says yes or no
         to each of them.
@@ -192,7 +186,7 @@ class Resolution:
 
     @functools.cached_property
     def classes(self) -> OutputClasses:
-        """Which outputs are classes, and what these are called."""
+        """The classes of the network's outputs, and their names."""
         default = default_layer(self.traced, self.loaded, self.request)
         return OutputClasses(
             traced=self.traced,
@@ -205,12 +199,12 @@ class Resolution:
 
     @property
     def has_classes(self) -> bool:
-        """Whether the target's outputs are known to be classes; never those of a sum."""
+        """True if the target's outputs are known to be classes; never for a sum."""
         return not self.is_compound and self.classes.are_classes(self.target)
 
     @property
     def units(self) -> int:
-        """How many outputs, classes or filters, the target has; all terms' of a sum together."""
+        """The number of outputs of the target; for a sum, those of all its terms together."""
         return sum(self.traced.units(call) for call in self.targets)
 
     @functools.cached_property
@@ -228,7 +222,7 @@ class Resolution:
 
     @property
     def explains_predicted(self) -> bool:
-        """Whether each input is explained by the class predicted for it."""
+        """True if each input is explained by the class that is predicted for it."""
         if self.is_compound or not self.is_default or self.request.filters is not None:
             return False
         return self.units > 1 and self.has_classes
@@ -237,99 +231,6 @@ class Resolution:
     def squashing(self) -> Squashing | None:
         """The softmax or sigmoid that the target ends in; None if it ends in none."""
         return self.traced.squashing(self.target)
-
-    # Scores
-
-    def weights(self, count: int, units: Array | None) -> Array:
-        """Compute how much each unit counts in the score of each input, (n, k) float32.
-
-        Parameters
-        ----------
-        count
-            How many inputs there are.
-        units
-            The units of each input, (n, k), where predicted classes are explained.
-
-        Raises
-        ------
-        UserError
-            If the target has no such units, or they add up to nothing.
-        """
-        weights = np.zeros((count, self.units), np.float32)
-        if self.is_compound:
-            weights[:] = compound_weights(self.terms, self.calls, self.classes, self.layer)
-        elif self.chosen is not None:
-            for unit in self.chosen:
-                weights[:, unit.number] += unit.weight
-        elif self.explains_predicted and units is not None:
-            weights[np.arange(count), units.argmax(axis=-1)] = 1
-        else:
-            weights[:, 0] = 1
-        if count and not weights.any():
-            filters = self.request.filters
-            asked = "" if filters is None else f" and its outputs {filters}"
-            raise UserError(
-                f"the target {self.layer!r}{asked} adds up to nothing, since what speaks for one of "
-                "its outputs speaks against another; name one of them"
-            )
-        return weights
-
-    @property
-    def weights_of_each(self) -> Array:
-        """A row of weights for every unit asked for by itself, (m, k) float32; unit 0 if none.
-
-        A sum or difference is one row.
-        """
-        if self.is_compound:
-            return self.weights(1, None)
-        chosen = self.chosen or (WeightedUnit(0, 1.0),)
-        each = np.zeros((len(chosen), self.units), np.float32)
-        for row, unit in zip(each, chosen, strict=True):
-            row[unit.number] = unit.weight
-        return each
-
-    def probabilities(self, units: Array) -> Array | None:
-        """Compute the probabilities that units (n, k) stand for; None if they stand for none."""
-        squashing = None if self.is_compound else self.squashing
-        if squashing is None or len(self.target.shapes[0]) != 1:
-            return None
-        return np.asarray(squashing.probabilities(keras().ops.convert_to_tensor(units)))
-
-    def described(self, units: Array, weights: Array) -> tuple[Target, ...]:
-        """Describe what is explained of each input, with its score.
-
-        Parameters
-        ----------
-        units, weights
-            The target's units for each input, and how much each counts, both (n, k).
-        """
-        region = region_text(self.request.region)
-        scores = [float(row @ weight) for row, weight in zip(units, weights, strict=True)]
-        if self.is_compound:
-            return tuple(Target(self.layer, (), None, score, None, region) for score in scores)
-        probabilities = self.probabilities(units)
-        known: dict[bytes, tuple[tuple[int, ...], tuple[str, ...] | None]] = {}
-        found = []
-        for i, (score, weight) in enumerate(zip(scores, weights, strict=True)):
-            row = weight.tobytes()
-            if row not in known:  # of a million images, most have a class that another had
-                known[row] = self._filters(weight)
-            filters, names = known[row]
-            probability = None
-            if probabilities is not None and len(filters) == 1:
-                (unit,) = np.flatnonzero(weight)
-                probability = float(probabilities[i, unit])
-                probability = 1 - probability if weight[unit] < 0 else probability
-            found.append(Target(self.layer, filters, names, score, probability, region))
-        return tuple(found)
-
-    def _filters(self, weight: Array) -> tuple[tuple[int, ...], tuple[str, ...] | None]:
-        """Return the numbers and names of the classes, or else filters, that count at all."""
-        classes, call = self.classes, self.target
-        units: Sequence[int] = np.flatnonzero(weight).tolist()
-        filters = tuple(classes.number(call, unit, float(weight[unit])) for unit in units)
-        names = classes.names(call)
-        return filters, names and tuple(names[number] for number in filters)
 
 
 def resolve(

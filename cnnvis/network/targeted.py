@@ -21,6 +21,7 @@ from cnnvis.network.layer_names import find_call
 from cnnvis.network.layers import Layer
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.sample_shaping import shaped_samples
+from cnnvis.network.scores import weights_of_each
 from cnnvis.reporting import note
 
 
@@ -62,12 +63,12 @@ class TargetedNetwork:
 
     @property
     def target_units(self) -> int:
-        """How many outputs, classes or filters, the target has; all terms' of a sum together."""
+        """The number of outputs, classes or filters, of the target; for a sum, of all its terms."""
         return self._resolution.units
 
     @property
     def filters(self) -> tuple[int, ...] | None:
-        """Which outputs of the target are explained, by number; None if nobody said.
+        """The numbers of the outputs that are explained; None if nobody said.
 
         Of a single sigmoid, which stands for two classes, that is always output 0.
 
@@ -106,7 +107,7 @@ class TargetedNetwork:
 
     @property
     def has_classes(self) -> bool:
-        """Whether the target's outputs are known to be classes.
+        """True if the target's outputs are known to be classes.
 
         Those of a softmax are; a single sigmoid stands for two. Other outputs are classes if the
         loss that the network was trained with says so, if the labels of the data are such classes,
@@ -116,26 +117,26 @@ class TargetedNetwork:
 
     @property
     def is_logits(self) -> bool:
-        """Whether no softmax or sigmoid follows the target's outputs, or makes them."""
+        """True if no softmax or sigmoid makes the target's outputs, or follows them."""
         return self._resolution.squashing is None
 
     @property
     def is_answer(self) -> bool:
-        """Whether the target's outputs are what the network answers, so that its classes are known."""
+        """True if the target's outputs are the network's answer, so that its classes are known."""
         return self._resolution.is_answer
 
     @property
     def tells_classes(self) -> bool:
-        """Whether the network answers with one class for each input."""
+        """True if the network answers with one class for each input."""
         return self._resolution.answers_with_one_class
 
     @property
     def each_weights(self) -> Array:
-        """A row of weights for every output asked for by itself, (m, k) float32; output 0 if none.
+        """A row of weights for every output asked for, (m, k) float32; for output 0 if none was.
 
         A sum or difference is one row.
         """
-        return self._resolution.weights_of_each
+        return weights_of_each(self._resolution)
 
     def note_defaults(self) -> None:
         """Note what was taken where several things could have been meant."""
@@ -161,12 +162,12 @@ class TargetedNetwork:
 
     @property
     def repairs(self) -> tuple[str, ...]:
-        """What had to be changed to read the file, in sentences."""
+        """Sentences on what had to be changed to read the file."""
         return self._file.repairs
 
     @property
     def origin(self) -> str:
-        """What the file is and what wrote it, in a phrase; empty for a network of this process."""
+        """The format of the file and what wrote it, in a phrase; empty for a network of this process."""
         return self._file.origin
 
     @property
@@ -188,7 +189,7 @@ class TargetedNetwork:
 
     @property
     def depends_on_input(self) -> bool:
-        """Whether the target depends on the input that is explained; with one input it does."""
+        """True if the target depends on the input that is explained; with one input it does."""
         return self._resolution.depends_on(self._feeds.explained.slot)
 
     @property
@@ -208,7 +209,7 @@ class TargetedNetwork:
 
     @property
     def input_channel_axis(self) -> int | None:
-        """Which axis of a batch of inputs holds channels: -1 or 1; None if none does.
+        """The axis of a batch of inputs that holds channels: -1 or 1; None if none does.
 
         The first layer with spatial axes tells: a Conv2D whose input has but two axes left gets its
         channels from a layer in between.

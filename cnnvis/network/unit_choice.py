@@ -1,4 +1,4 @@
-"""Which units of a target are explained, and how much each of them counts in the score."""
+"""The choice of units: which of a layer's outputs a person means, by number or by name."""
 
 from __future__ import annotations
 
