@@ -57,7 +57,7 @@ def _models(name: str) -> list[tuple[Any, Any]]:
     settings["filters"] = settings.pop("filter", None)
     model = cnnvis.Model(architecture.network(), **settings)
     shaped = model.shaped(cnnvis.Samples.of(architecture.data()))
-    return [(model.on(samples), samples) for samples in shaped.values()]
+    return [(model.with_inputs_held(samples), samples) for samples in shaped.values()]
 
 
 @pytest.mark.usefixtures("doubles")
@@ -104,7 +104,7 @@ def test_gradients_by_feature_maps_are_central_differences(name: str) -> None:
         x = samples.x.astype(np.float64)
         weights = model.target_weights(x)
         activations, gradient = model.activation_gradient(x, with_bias[-1], weights=weights)
-        axis = 1 if model.channels_first(with_bias[-1]) else activations.ndim - 1
+        axis = 1 if model.has_channels_first(with_bias[-1]) else activations.ndim - 1
         space = tuple(a for a in range(activations.ndim) if a not in (0, axis))
         found = gradient.sum(axis=space)
         bias = np.array(layer.bias)
@@ -123,7 +123,7 @@ def test_gradients_by_feature_maps_are_central_differences(name: str) -> None:
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_the_network_written_out_answers_as_the_network(name: str) -> None:
     model, samples = _models(name)[0]
-    x = model._feeds(samples.x) if len(model.inputs) > 1 else [samples.x.astype(np.float32)]
+    x = model._feeds.arrays(samples.x) if len(model.inputs) > 1 else [samples.x.astype(np.float32)]
     expected = model.network(x if len(x) > 1 else x[0], training=False)
     expected = expected[0] if isinstance(expected, list | tuple) else expected
     np.testing.assert_allclose(model.predict(samples.x), expected, rtol=1e-5, atol=1e-7)

@@ -13,15 +13,15 @@ import pytest
 
 import cnnvis
 from cnnvis import host
-from cnnvis.network import compilation
+from cnnvis.network import cache, compilation
 from cnnvis.network.compilation import Compiled, computing, settled
-from cnnvis.network.model import _seen, units_kept
+from cnnvis.network.unit_cache import units_cached
 
 
 @pytest.fixture(autouse=True)
 def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compilation, "_memory_file", lambda: tmp_path / "compiling.json")
-    _seen.clear()  # networks that other tests looked at
+    cache.entries.clear()  # networks that other tests looked at
 
 
 @pytest.mark.parametrize("way", ["graph", "xla", "eager", "auto"])
@@ -39,17 +39,17 @@ def test_every_way_gives_the_same(classifier: Any, images: Any, technique: str, 
 def test_one_pass_gives_the_map_the_class_and_the_score(classifier: Any, images: Any) -> None:
     model = cnnvis.Model(classifier)
     cnnvis.run("saliency", model, data=images)
-    assert len(model._shared.compiled) == 1
+    assert len(model._resolution.traced.compiled) == 1
 
 
 def test_what_is_known_of_inputs_is_forgotten_when_they_change(
     classifier: Any, images: Any
 ) -> None:
     model = cnnvis.Model(classifier)
-    with units_kept():
+    with units_cached():
         model.input_gradient(images)
         before = model.scores(images)
-        assert len(model._shared.compiled) == 1
+        assert len(model._resolution.traced.compiled) == 1
         images *= 2  # in place: the same array with other values
         after = model.scores(images)
     assert abs(after - before).max() > 0.01
@@ -80,11 +80,11 @@ def test_a_live_network_is_traced_once(keras: Any, images: Any) -> None:
     )
     first = cnnvis.Model(network)
     network.predict(images, verbose=0)  # as between two looks at it
-    assert cnnvis.Model(network, layer="conv")._shared is first._shared
+    assert cnnvis.Model(network, layer="conv")._resolution.traced is first._resolution.traced
     before = cnnvis.run("saliency", network, data=images, backprop=None)
     network.get_layer("conv").activation = keras.activations.elu
     after = cnnvis.run("saliency", network, data=images, backprop=None)
-    assert cnnvis.Model(network)._shared is not first._shared
+    assert cnnvis.Model(network)._resolution.traced is not first._resolution.traced
     assert abs(after.array - before.array).max() > 1e-3
     network.add(layers.Dense(3, name="more"))
     assert [layer.name for layer in cnnvis.Model(network).layers][-1] == "more"
@@ -217,11 +217,11 @@ def test_networks_that_are_gone_are_forgotten(home: str) -> None:
     network = keras.Model(inputs, keras.layers.Dense(2)(inputs))
     network.predict(np.ones((1, 4)), verbose=0)
     model = cnnvis.Model(network)
-    assert any(known() is network for known, _, _ in _seen)
-    shared = model._shared
+    assert any(entry.network() is network for entry in cache.entries)
+    shared = model._resolution.traced
     del network, inputs, model
     gc.collect()
-    assert all(entry[2] is not shared for entry in _seen)
+    assert all(entry.traced is not shared for entry in cache.entries)
 
 
 class _Doubler:
@@ -312,7 +312,7 @@ def test_such_names_within_other_layers(keras: Any) -> None:
 
 
 def test_footprints_grow_with_the_network(classifier: Any, images: Any) -> None:
-    run = cnnvis.Model(classifier)._pass(None)
+    run = cnnvis.Model(classifier)._evaluation.target_pass()
     values = 12 * 10 * 2 + 10 * 8 * 4 + 5 * 4 * 4 + 3 * 2 * 5 + 30 + 3
     assert run.footprint([images]) == pytest.approx(3 * 4 * values, rel=0.2)
 

@@ -226,7 +226,7 @@ def test_what_is_wanted_of_gradients_is_computed_with_them(classifier: Any, imag
         rtol=1e-4, atol=1e-6,
     )  # fmt: skip
     # The same function of the same arguments is traced once, and another argument tells.
-    before = len(model._shared.compiled)
+    before = len(model._resolution.traced.compiled)
     for axis in (-1, -1, 1):
         reduced = functools.partial(_sum_over, axis)
         np.testing.assert_allclose(
@@ -235,7 +235,7 @@ def test_what_is_wanted_of_gradients_is_computed_with_them(classifier: Any, imag
             rtol=1e-3,
             atol=1e-5,
         )
-    assert len(model._shared.compiled) == before + 2
+    assert len(model._resolution.traced.compiled) == before + 2
 
 
 def _sum_over(axis: int, gradient: Any) -> Any:
@@ -256,7 +256,7 @@ def test_a_mean_gradient_is_the_mean_of_gradients(classifier: Any, images: Any, 
     def told(some: range) -> list[Any]:
         return [factors[some.start : some.stop], noise[some.start : some.stop]]
 
-    found = model.mean_gradient(images, _varied, told, shares.tolist(), beside=[widths])
+    found = model.mean_gradient(images, _varied, told, shares.tolist(), per_sample_args=[widths])
     expected = np.zeros_like(images)
     weights = model.target_weights(images)
     for factor, one, share in zip(factors, noise, shares, strict=True):

@@ -65,7 +65,8 @@ def test_a_map_for_each_input(network: Any) -> None:
     model = cnnvis.Model(network)
     for name, samples in model.shaped(cnnvis.Samples.of(DATA)).items():
         slopes = [
-            cnnvis.Model(network, filters=k).on(samples).input_gradient(samples.x) for k in range(3)
+            cnnvis.Model(network, filters=k).with_inputs_held(samples).input_gradient(samples.x)
+            for k in range(3)
         ]
         ones = (1,) * (slopes[0].ndim - 1)
         expected = slopes[1] - sum(p[:, k].reshape(-1, *ones) * slopes[k] for k in range(3))
@@ -151,7 +152,7 @@ def test_data_that_do_not_fit(network: Any, classifier: Any) -> None:
 def test_techniques_that_change_their_inputs_say_whose_they_are(network: Any) -> None:
     model = cnnvis.Model(network, filters=0)
     samples = model.shaped(cnnvis.Samples.of(DATA))["left"]
-    at = model.on(samples)
+    at = model.with_inputs_held(samples)
     twice = np.concatenate([samples.x, samples.x])
     with pytest.raises(ValueError, match="say with `of` which sample each belongs to"):
         at.input_gradient(twice)

@@ -111,7 +111,7 @@ def gives_the_samples(samples: Any) -> cnnvis.Explanation:
 @cnnvis.technique("ignores-the-class")
 def ignores_the_class(model: Any, samples: Any) -> cnnvis.Explanation:
     """Explains output 0 whatever is asked."""
-    return cnnvis.Explanation(model.at(model.layer, 0).input_gradient(samples.x), samples)
+    return cnnvis.Explanation(model.with_target(model.layer, 0).input_gradient(samples.x), samples)
 
 
 @cnnvis.technique("flat-only")

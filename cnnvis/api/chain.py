@@ -33,7 +33,7 @@ from cnnvis.execution.isolation import isolates
 from cnnvis.execution.loading import LoadOptions
 from cnnvis.explain.inputs import PathName, PluginOptions
 from cnnvis.explain.measuring import measured
-from cnnvis.explain.request import Request, TargetRequest
+from cnnvis.explain.request import Request, TargetArguments
 from cnnvis.explain.task import Keeper, Subject
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
@@ -147,7 +147,7 @@ def chain(
     lacking = LoadOptions(custom, lambdas, input_shape, architecture, trust_model)
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
-        target = TargetRequest(layer, filter, output, region)
+        target = TargetArguments(layer, filter, output, region)
         request = Request(model, data, selection, target, class_names, lacking, side, input, axes)
         subject = Subject.of(request, techniques)
         subject = replace(subject, stops=strict, predicts=_groups_by_prediction(chosen))

@@ -21,7 +21,8 @@ from cnnvis.explain.class_matching import FEW, Matching, matched, numerical_orde
 from cnnvis.explain.class_orders import SURE, Hits, hits_of
 from cnnvis.explain.inputs import model_of, samples_of
 from cnnvis.explain.scaling import about_scale, own_scaling
-from cnnvis.network.model import Layer, Model
+from cnnvis.network.layers import Layer
+from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept, progress
 
@@ -81,7 +82,7 @@ class Report:
     inputs, outputs
         Name, shape and type of the network's inputs; name and shape of its outputs.
     layers
-        Its layers; see `cnnvis.network.model.Layer`.
+        Its layers; see `cnnvis.network.layers.Layer`.
     parameters
         How many numbers it has learned.
     fit
@@ -147,8 +148,7 @@ def doctor(
             samples = samples_of(data, plugin_options or {}, shapes)
             matching = matched(samples, class_names, handle)
             assert matching.samples is not None
-            handle.class_names = matching.names
-            handle = handle.labelled(matching.samples)
+            handle = handle.with_labels(matching.samples, matching.names)
             fit, more, notes = _fit(handle, matching)
         warnings += more
         notes = [note for note in (*said, matching.note, *notes) if note]
@@ -218,7 +218,7 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
         problem = problem or str(error)
     if problem is not None:
         return Fit(**facts, problem=problem), warnings, []
-    at = model.on(shaped)
+    at = model.with_inputs_held(shaped)
     try:
         answers = at.predict(shaped.x)
     except UserError as error:  # too short for a layer, for one

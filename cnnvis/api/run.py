@@ -21,7 +21,7 @@ from cnnvis.execution.isolation import isolates
 from cnnvis.execution.loading import LoadOptions
 from cnnvis.explain.inputs import PathName
 from cnnvis.explain.measuring import Metrics, measured
-from cnnvis.explain.request import Request, TargetRequest
+from cnnvis.explain.request import Request, TargetArguments
 from cnnvis.explain.task import Subject
 from cnnvis.files.reading import put_beside, written_whole
 from cnnvis.files.writing import Folder
@@ -179,7 +179,7 @@ def run(
     if selection is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
         selection = selection_of(demo.IMAGES)
     with notes_kept() as notes:
-        target = TargetRequest(layer, filter, output, region)
+        target = TargetArguments(layer, filter, output, region)
         request = Request(model, data, selection, target, class_names, lacking, side, input, axes)
         subject = Subject.of(request, [plugin])
         subject = replace(subject, stops=strict)

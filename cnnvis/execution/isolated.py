@@ -97,7 +97,7 @@ class _Place:
         kwargs |= checked(self._plugin, {name: kwargs[name] for name in options})
         of = kwargs.get("samples", getattr(args[0], "samples", None) if args else None)
         if "model" in kwargs and of is not None:
-            kwargs["model"] = kwargs["model"].on(of)
+            kwargs["model"] = kwargs["model"].with_inputs_held(of)
         if self._plugin.kind == "loader":
             keras()
         answer = self._packed(call_plugin(self._plugin, *args, **kwargs), Path(request["out"]))
@@ -127,7 +127,7 @@ class _Place:
         match kind:
             case "model":
                 model = self._model(held)
-                return model.tallying(self._blank) if held["tallying"] else model
+                return model.with_blank_reasons(self._blank) if held["tallying"] else model
             case "console":
                 from cnnvis.drawing.console import Screen
 
@@ -202,8 +202,8 @@ class _Place:
         where = f"{key} {json.dumps([target, facts['class_names'], facts['has_classes']])}"
         if where not in self._models:
             names = facts["class_names"]
-            at = self._models[key].at(**target, class_names=names)
-            self._models[where] = at.told(facts["has_classes"])
+            at = self._models[key].with_target(**target, class_names=names)
+            self._models[where] = at.with_classes_decided(facts["has_classes"])
         return self._models[where]
 
 

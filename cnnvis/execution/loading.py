@@ -65,9 +65,7 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
             plugin.begin(path)
         keras()
         loaded = call_plugin(plugin, path, **checked(plugin, given))
-        model = Model(loaded, path=path, sha256=held.sha256(), **target)
-    model.loading = given
-    return model
+        return Model(loaded, path=path, sha256=held.sha256(), loading=given, **target)
 
 
 def read_from(path: Path, options: Mapping[str, Any]) -> Samples:

@@ -101,13 +101,13 @@ class Sender:
             "output": model.asked_output,
             "region": None if region is None else list(map(as_word, region_of(region))),
             "has_classes": model.has_classes,
-            "tallying": model._blank is not None,
+            "tallying": model.blank_reasons is not None,
         }
 
     def take(self, answer: Mapping[str, Any]) -> None:
         """Take what the call did beside its answer: blank maps counted, text printed."""
-        if self._model is not None and self._model._blank is not None:
-            self._model._blank.extend(map(str, answer.get("blank") or ()))
+        if self._model is not None and self._model.blank_reasons is not None:
+            self._model.blank_reasons.extend(map(str, answer.get("blank") or ()))
         if self._console is not None:
             from rich.text import Text
 

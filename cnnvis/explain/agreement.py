@@ -266,7 +266,7 @@ def said_yes(answer: Model, answers: Array) -> Array:
 def _of_positions(answer: Model, answers: Array, labels: Array) -> Array:
     if labels.ndim == answers.ndim and labels.shape[-1] == 1:
         labels = labels[..., 0]
-    if answer.channels_first(answer.layer):
+    if answer.has_channels_first(answer.layer):
         answers = np.moveaxis(answers, 1, -1)
     if answers.shape[-1] > 1 and labels.shape == answers.shape:  # one-hot at each position
         labels = labels.argmax(axis=-1)

@@ -95,7 +95,7 @@ def model_of(
             "filters": model.asked_filters,
         }
         target = {name: own[name] if target.get(name) is None else target[name] for name in own}
-    return model.at(**target)
+    return model.with_target(**target)
 
 
 def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:

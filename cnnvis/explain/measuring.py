@@ -45,7 +45,7 @@ def measured(explanation: Explanation, metrics: Metrics, model: Model | None) ->
             if model is None:
                 raise UserError(f"{metric.name} asks the network, and nothing here has one")
             of = explanation.samples
-            given["model"] = model if of is None else model.on(of)
+            given["model"] = model if of is None else model.with_inputs_held(of)
         numbers = call_plugin(metric, explanation, **given)
         told = [*explanation.provenance.get("metrics", ()), _facts(metric, options)]
         explanation = replace(

@@ -96,7 +96,7 @@ class Answers:
 
     def _predicted(self, samples: Samples) -> list[set[int]]:
         """The classes that the network answers: one for each image, or all that it says yes to."""
-        model = self.model.on(samples)
+        model = self.model.with_inputs_held(samples)
         classes = model.predicted_classes(samples.x)
         if classes is not None:
             return [{int(one)} for one in classes]
@@ -115,7 +115,7 @@ class Answers:
 
     def _judged(self, samples: Samples) -> list[bool | None]:
         """Whether each label is right; None for images that have none, which is neither."""
-        model = self.model.on(samples)
+        model = self.model.with_inputs_held(samples)
         try:
             if model.answer is None:
                 raise UserError("the network's answer was cut off")

@@ -13,7 +13,7 @@ from cnnvis.explain.inputs import PluginOptions
 
 
 @dataclass(frozen=True)
-class TargetRequest:
+class TargetArguments:
     """The target as somebody asks for it; see `cnnvis.Model`."""
 
     layer: str | None = None
@@ -49,7 +49,7 @@ class Request:
     model: Any
     data: Any = None
     images: Images | Selection | None = None
-    target: TargetRequest = field(default_factory=TargetRequest)
+    target: TargetArguments = field(default_factory=TargetArguments)
     class_names: ClassNames | None = None
     loading: LoadOptions = field(default_factory=LoadOptions)
     plugin_options: PluginOptions = field(default_factory=dict)

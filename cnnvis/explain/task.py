@@ -36,7 +36,9 @@ from cnnvis.explain.request import Request
 from cnnvis.explain.scaling import about_scale
 from cnnvis.explain.tally import PROBES, Tally, finite_maps
 from cnnvis.network.compilation import BATCH, batch_size
-from cnnvis.network.model import Model, plain, units_kept
+from cnnvis.network.model import Model
+from cnnvis.network.plain_values import plain
+from cnnvis.network.unit_cache import units_cached
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
@@ -107,10 +109,9 @@ class Subject:
         if said:
             note(said)
         if handle is not None:
-            handle.class_names = matching.names
-            handle = handle.labelled(matching.samples)
+            handle = handle.with_labels(matching.samples, matching.names)
             if takes_model:
-                handle.say_defaults()
+                handle.note_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
         asked = _asked_inputs(request.inputs, handle)
@@ -160,7 +161,9 @@ class Subject:
                 keeper = None if kept is None else kept(name)
                 results[name] = self._stream(plugin, options, model, of, keeper, strict=strict)
             else:
-                one = functools.partial(self._at_once, plugin, options, model.on(of), of)
+                one = functools.partial(
+                    self._at_once, plugin, options, model.with_inputs_held(of), of
+                )
                 results[name] = Stream(lambda one=one: [one()])  # type: ignore[misc]
         return results
 
@@ -175,7 +178,12 @@ class Subject:
         assert self.model is not None
         one = self.samples[name][:1]
         with notes_kept(), quietly():
-            call_plugin(plugin, model=self.model.tallying([]).on(one), samples=one, **options)
+            call_plugin(
+                plugin,
+                model=self.model.with_blank_reasons([]).with_inputs_held(one),
+                samples=one,
+                **options,
+            )
 
     def _at_once(
         self,
@@ -187,7 +195,7 @@ class Subject:
         if model is not None and samples is not None:
             samples.require_finite()
         tally = Tally(plugin)
-        with units_kept():
+        with units_cached():
             found = call_plugin(
                 plugin,
                 **({"model": model} if plugin.takes("model") else {}),
@@ -220,8 +228,8 @@ class Subject:
         is_kept = keeper is not None or len(samples) > size
 
         def explain(at: Model, batch: Samples) -> Explanation:
-            at = at.on(batch)
-            with units_kept():
+            at = at.with_inputs_held(batch)
+            with units_cached():
                 found = call_plugin(plugin, model=at, samples=batch, **options)
                 found = _completed(found, plugin, at, batch, options)
             if is_kept and (
@@ -258,7 +266,7 @@ class Subject:
         if is_known or not self.predicts or model is None or found.samples is None:
             return found
         with quietly():
-            classes = model.on(found.samples).predicted_classes(found.samples.x)
+            classes = model.with_inputs_held(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
@@ -270,7 +278,7 @@ class Subject:
             places = np.linspace(0, len(whole) - 1, min(len(whole), LOOKED_AT)).astype(int)
             (read,) = map(finite, read_ahead(whole.picked(places), [range(len(places))]))
             good = read.samples
-            said = None if good is None else about_scale(model.on(good), good)
+            said = None if good is None else about_scale(model.with_inputs_held(good), good)
         if said is not None:
             note(f"every score is saturated, and {said}. cnnvis doctor says more")
 
@@ -459,7 +467,7 @@ def _computed(
 
     def attempt(batch: Samples, places: list[int]) -> None:
         try:
-            found = explain(model.tallying(blank), batch)
+            found = explain(model.with_blank_reasons(blank), batch)
         except (DiskError, NothingUsable):
             raise
         except UserError as error:
@@ -475,7 +483,7 @@ def _computed(
         if found.maps is not None and found.samples is not None:
             bad = np.flatnonzero(~finite_maps(found)).tolist()
             if bad:
-                why = _no_numbers(plugin, model.on(batch), batch)
+                why = _no_numbers(plugin, model.with_inputs_held(batch), batch)
                 is_first = len(bad) == len(found) and not tally.worked
                 if is_first and len(batch) >= min(PROBES, tally.of):
                     raise why
@@ -486,7 +494,7 @@ def _computed(
             tally.worked = True
 
     def alone(batch: Samples, place: int) -> None:
-        explain(model.tallying([]), batch[place : place + 1])
+        explain(model.with_blank_reasons([]), batch[place : place + 1])
 
     with notes_kept() as notes:
         if read.samples is not None:

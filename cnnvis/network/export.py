@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,10 +11,43 @@ from typing import Any
 from cnnvis.errors import UserError
 from cnnvis.network.gradients import squashing_of, swapping
 from cnnvis.network.graph import Call, Graph
+from cnnvis.network.resolution import Resolution
+
+
+def exported(resolution: Resolution, *, several_inputs: bool) -> Any:
+    """Build a Keras network that ends in a target; see `Model.keras_model`.
+
+    Parameters
+    ----------
+    several_inputs
+        Whether the other library takes a network of several inputs.
+
+    Raises
+    ------
+    UserError
+        If the target is a sum or difference or has a region, a layer cannot be copied, or the
+        network has more inputs than it may.
+    """
+    if resolution.is_compound or resolution.request.region is not None:
+        what = "a sum or difference" if resolution.is_compound else "a region"
+        raise UserError(
+            f"the target is {what} of outputs, and this technique explains outputs of one layer"
+        )
+    inputs = resolution.traced.graph.inputs
+    if len(inputs) > 1 and not several_inputs:
+        raise UserError(
+            f"this technique explains networks with one input, and this one has "
+            f"{len(inputs)}: {', '.join(one.name for one in inputs)}"
+        )
+    before = random.getstate()  # Keras draws the seeds of new layers from it
+    try:
+        return rebuilt(resolution.traced.graph, resolution.target)
+    finally:
+        random.setstate(before)
 
 
 def rebuilt(graph: Graph, target: Call) -> Any:
-    """A flat Functional network of copies of the layers that a target depends on.
+    """Build a flat Functional network of copies of the layers that a target depends on.
 
     A softmax or sigmoid on the target is left out. Nested models are opened up; a layer is called
     as its path with ``_`` for ``/``. The layers' weights are copied, and nothing of the original
@@ -64,7 +98,7 @@ def rebuilt(graph: Graph, target: Call) -> Any:
 
 
 def _home(calls: tuple[Call, ...]) -> Any:
-    """The Keras that the layers are of: Keras 3, or tf_keras."""
+    """Return the Keras that the layers are of: Keras 3, or tf_keras."""
     modules = {
         kind.__module__.partition(".")[0] for call in calls for kind in type(call.layer).__mro__
     }
@@ -72,7 +106,7 @@ def _home(calls: tuple[Call, ...]) -> Any:
 
 
 def _copy(call: Call, home: Any, *, squashes: bool) -> Any:
-    """A layer of the same kind and configuration; without its softmax or sigmoid, if it squashes."""
+    """Make a layer of the same kind and settings; without its softmax or sigmoid, if it squashes."""
     layer = call.layer
     if not hasattr(layer, "get_weights"):  # an operation, which has no state to share
         return home.layers.Activation("linear", name=_plain(call.name)) if squashes else layer
@@ -91,5 +125,5 @@ def _copy(call: Call, home: Any, *, squashes: bool) -> Any:
 
 
 def _plain(name: str) -> str:
-    """A layer's path as a name without the numbers of calls, which are all of one layer."""
+    """Write a layer's path as a name, without the numbers of calls, which are all of one layer."""
     return "_".join(part.partition("@")[0] for part in name.split("/"))

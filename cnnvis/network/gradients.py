@@ -502,57 +502,58 @@ def compiled_gradient(
 def compiled_mean(
     run: Pass,
     identity: Callable[[], str],
-    varied: Callable[..., Any],
-    beside: int,
-    parts: int,
+    perturb: Callable[..., Any],
+    per_sample: int,
+    count: int,
     moved: Sequence[int],
 ) -> Compiled:
-    """A function that gives the means of the gradients by so many variations of inputs.
+    """Compile the means of the gradients over perturbations of inputs.
 
-    It takes the inputs (n, ...), weights (n, k), so many arrays `beside` with an entry for each
-    input, (n, ...); and then, of the variations and the same for all inputs: what `varied` is told
-    of each, (parts, ...), and how much each counts, (parts,). It gives a mean for each of the inputs
-    that are `moved`, by their numbers; the others are held.
+    The function takes the inputs (n, ...), weights (n, k), and as many arrays with an entry for each
+    input, (n, ...), as `per_sample` says. Behind these it takes the arguments of the perturbations,
+    which are the same for all inputs, (count, ...), and the factors by which their gradients count,
+    (count,). It gives a mean for each of the inputs whose numbers are in `moved`; the others are
+    held.
     """
     tf = tensorflow()
     inputs = len(run.graph.inputs)
 
     def mean(*arrays: Any) -> tuple[Any, ...]:
         x, weights = list(arrays[:inputs]), arrays[inputs]
-        others = arrays[inputs + 1 : inputs + 1 + beside]
-        told, counts = arrays[inputs + 1 + beside : -1], arrays[-1]
+        own_args = arrays[inputs + 1 : inputs + 1 + per_sample]
+        args, factors = arrays[inputs + 1 + per_sample : -1], arrays[-1]
 
         def spread(value: Any, axis: int, rank: int) -> Any:
             value = tf.expand_dims(value, axis)
             return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
 
         def repeated(value: Any) -> Any:
-            return tf.repeat(value, parts, axis=0)
+            return tf.repeat(value, count, axis=0)
 
-        def variations(value: Any) -> Any:
+        def perturbed(value: Any) -> Any:
             rank = len(value.shape) + 1
-            rows = varied(
+            rows = perturb(
                 spread(value, 1, rank),
-                *(spread(one, 1, rank) for one in others),
-                *(spread(one, 0, rank) for one in told),
+                *(spread(one, 1, rank) for one in own_args),
+                *(spread(one, 0, rank) for one in args),
             )
             return tf.reshape(rows, [-1, *value.shape[1:]])
 
-        rows = {at: variations(x[at]) for at in moved}
+        rows = {at: perturbed(x[at]) for at in moved}
         feeds = [rows[at] if at in rows else repeated(one) for at, one in enumerate(x)]
         # The score is linear in its weights, so that gradients come out weighted.
-        counted = repeated(weights) * tf.tile(counts, [x[0].shape[0]])[:, None]
+        weighted = repeated(weights) * tf.tile(factors, [x[0].shape[0]])[:, None]
         with tf.GradientTape(persistent=len(moved) > 1, watch_accessed_variables=False) as tape:
             tape.watch([*rows.values()])
-            _, _, scores = run.score(feeds, counted)
+            _, _, scores = run.score(feeds, weighted)
         return tuple(
             tf.reduce_sum(
-                tf.reshape(_gradient(tape, scores, rows[at]), [-1, parts, *x[at].shape[1:]]), axis=1
+                tf.reshape(_gradient(tape, scores, rows[at]), [-1, count, *x[at].shape[1:]]), axis=1
             )
             for at in moved
         )
 
-    return _compiled(run, mean, identity, parts)
+    return _compiled(run, mean, identity, count)
 
 
 def _compiled(

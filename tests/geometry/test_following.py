@@ -12,13 +12,17 @@ import cnnvis
 from cnnvis.network.geometry.origin import Origin, Positions, Run
 from cnnvis.network.geometry.probing import Probe
 from cnnvis.network.geometry.windows import windows_of
+from cnnvis.network.layer_names import find_call
+from cnnvis.network.positions import origin_of
+from cnnvis.network.traced import TracedNetwork
 
 Network = Callable[[Any], Any]
 
 
 def origin(network: Any, layer: str, shape: tuple[int, ...] | None = None) -> Origin:
-    model = cnnvis.Model(network)
-    found = model._origin(model._call(layer), shape or model.input_shape)
+    traced = TracedNetwork.of(network)
+    call, source = find_call(traced.calls, layer, {}), traced.graph.inputs[0]
+    found = origin_of(traced, call, source, shape or source.shape)
     assert found is not None
     return found
 
@@ -57,7 +61,7 @@ def _sliding(layers: Any) -> dict[str, Any]:
 def test_windows_are_what_layers_depend_on(keras: Any, of: tuple[int, int]) -> None:
     for name, layer in _sliding(keras.layers).items():
         network = built(keras, (*of, 2), layer)
-        call = cnnvis.Model(network)._shared.graph.calls[0]
+        call = TracedNetwork.of(network).graph.calls[0]
         (source,), (output,) = call.inputs, call.slots
         sizes = {source: (*of, 2), output: call.shapes[0]}
         weights = [np.abs(one) + 0.1 for one in layer.get_weights()]  # none cancels another

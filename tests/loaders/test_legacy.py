@@ -61,7 +61,7 @@ def test_files_answer_as_what_wrote_them(legacy: Path, name: str) -> None:
     model = cnnvis.load_model(legacy / name, **options)
     if name == "tfk_siamese.h5":
         samples = cnnvis.Samples.of({"input_4": x, "input_5": x[::-1]})
-        model = model.on(model.shaped(samples)["input_4"])
+        model = model.with_inputs_held(model.shaped(samples)["input_4"])
     np.testing.assert_allclose(model.predict(x), expected[f"y|{name}"], atol=1e-5)
     assert "Keras 2" in model.origin
     assert (legacy / name).read_bytes() == before

@@ -114,7 +114,7 @@ def test_a_lambda_behind_everything_is_cut_off(keras: Any, tmp_path: Path, suffi
     np.testing.assert_allclose(model.predict(x), expected, 1e-6)
     assert ran == []
     with pytest.raises(cnnvis.UserError, match=r"layer 'code' cannot be explained: the Lambda"):
-        model.at("code")
+        model.with_target("code")
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

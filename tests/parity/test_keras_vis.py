@@ -95,7 +95,7 @@ def test_raw_maps_differ_from_scaled_ones_by_their_scale_alone(
 
 
 def test_logits(model: cnnvis.Model, data: cnnvis.Samples, answers: Mapping[str, Any]) -> None:
-    outputs = model.at("output").outputs(data[list(IMAGES)].x)
+    outputs = model.with_target("output").outputs(data[list(IMAGES)].x)
     np.testing.assert_allclose(outputs, answers["pred_linear"], rtol=0, atol=1e-5)
     explanation = cnnvis.run("saliency", model, data=data, images=IMAGES)
     scores = [target.score for target in explanation.targets]

@@ -45,7 +45,7 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
     averaged = getattr(keras.layers, f"GlobalAveragePooling{space}D", None)
     if averaged is None:
         raise cnnvis.UserError(f"{library} cannot explain a layer with {space} spatial axes")
-    form = "channels_first" if model.channels_first(model.layer) else "channels_last"
+    form = "channels_first" if model.has_channels_first(model.layer) else "channels_last"
     return keras.Model(network.inputs, averaged(data_format=form)(network.output))
 
 

@@ -140,7 +140,7 @@ class Ascent:
         looking = self._looking
         if self.is_held and len(self.model.inputs) > 1:
             return _steps(score, self.terms, looking)
-        return self.model.kept(
+        return self.model.cached(
             ("activation-max", backprop, self.terms), lambda: _steps(score, self.terms, looking)
         )
 

@@ -342,7 +342,7 @@ def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
     fitting = []
     for name in names:
         try:
-            at = model.at(name, model.asked_filters)
+            at = model.with_target(name, model.asked_filters)
             _ = at.filters  # looked up now, to leave out a layer that has no such filter
             if at.depends_on_input:
                 fitting.append(at)

@@ -20,7 +20,7 @@ def filter_weights(model: cnnvis.Model) -> cnnvis.Explanation:
     name = model.asked_layer or _first_convolution(model)
     layer = model.keras_layer(name)
     maps, channels = _filters(layer, name)
-    numbers = model.at(name, model.asked_filters).filters
+    numbers = model.with_target(name, model.asked_filters).filters
     chosen = range(len(maps)) if numbers is None else numbers
     if max(chosen) >= len(maps):
         raise cnnvis.UserError(

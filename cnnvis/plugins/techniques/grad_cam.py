@@ -56,7 +56,7 @@ def grad_cam(
         backprop=backprop,
         keras_vis=keras_vis,
         reduced=functools.partial(
-            _weighted, model.channels_first(layer), gradient=gradient, keras_vis=keras_vis
+            _weighted, model.has_channels_first(layer), gradient=gradient, keras_vis=keras_vis
         ),
     )
     if summed.ndim == 1:

@@ -110,7 +110,7 @@ def _score_of_baseline(
             for one in model.inputs
             if one.name in samples.others and one.dtype.startswith("float")
         }
-        model = model.on(replace(samples, others={**samples.others, **moved}))
+        model = model.with_inputs_held(replace(samples, others={**samples.others, **moved}))
     return model.scores(np.full_like(x, baseline), weights=weights)
 
 
@@ -129,12 +129,12 @@ def _integrated(
     way, shares = quadrature
     start = np.float32(baseline)
 
-    def told(some: range) -> list[Array]:
+    def perturbation_args(some: range) -> list[Array]:
         return [way[some.start : some.stop], (1 - way[some.start : some.stop]) * start]
 
     x, of = np.asarray(samples.x[rows], np.float32), rows.tolist()
     if moving == "all":
-        means = model.mean_gradients(x, _between, told, shares, weights=weights, of=of)
+        means = model.mean_gradients(x, _between, perturbation_args, shares, weights=weights, of=of)
         own = samples.input or model.inputs[0].name
         moved = {
             name: (np.asarray(samples.inputs[name][rows] if name != own else x) - start) * mean
@@ -143,7 +143,7 @@ def _integrated(
         maps = moved.pop(own)
         every = [maps, *moved.values()]
     else:
-        mean = model.mean_gradient(x, _between, told, shares, weights=weights, of=of)
+        mean = model.mean_gradient(x, _between, perturbation_args, shares, weights=weights, of=of)
         maps = (x - start) * mean
         every = [maps]
     flat = [one.reshape(len(rows), -1).astype(np.float64) for one in every]

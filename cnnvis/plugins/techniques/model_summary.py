@@ -14,7 +14,7 @@ def model_summary(model: cnnvis.Model) -> cnnvis.Explanation:
     rows = model.layers
     total = sum(row.parameters for row in rows)
     try:
-        target = f"the default target is {model.at().layer!r}"
+        target = f"the default target is {model.with_target().layer!r}"
     except cnnvis.UserError as error:  # the summary is where to find a layer's name
         target = f"there is no default target: {error}"
     cnnvis.note(f"{len(rows)} layers, {total:,} parameters; {target}")

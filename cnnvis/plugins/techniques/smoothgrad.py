@@ -54,13 +54,18 @@ def smoothgrad(
     x = np.asarray(samples.x, np.float32)
     deviation = noise * np.ptp(x.reshape(len(x), -1), axis=1)
 
-    def told(some: range) -> list[Array]:
+    def perturbation_args(some: range) -> list[Array]:
         """The noise of these copies: the same for every image, so that none depends on its place."""
         drawn = (np.random.default_rng((seed, copy)) for copy in some)
         return [np.stack([one.standard_normal(x.shape[1:], np.float32) for one in drawn])]
 
     maps = model.mean_gradient(
-        x, _noisy, told, [1 / copies] * copies, beside=[deviation], backprop=backprop
+        x,
+        _noisy,
+        perturbation_args,
+        [1 / copies] * copies,
+        per_sample_args=[deviation],
+        backprop=backprop,
     )
     maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
     return cnnvis.Explanation(maps, samples)

@@ -1,0 +1,68 @@
+"""Notes on what was taken by default, where a target leaves several things open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cnnvis.network.gradients import squashed_before, swapping
+from cnnvis.network.resolution import Resolution
+
+
+def notes_on_defaults(resolution: Resolution) -> Iterator[str]:
+    """Say what was taken where a person may have meant something else, in sentences."""
+    yield from _on_outputs(resolution)
+    yield from _on_states(resolution)
+    yield from _on_squashed_scores(resolution)
+    yield from _on_units(resolution)
+
+
+def _on_outputs(resolution: Resolution) -> Iterator[str]:
+    request, outputs = resolution.request, resolution.traced.outputs
+    if request.layer is None and request.output is None and len(outputs) > 1:
+        yield (
+            f"the network has the outputs {', '.join(outputs)}; {resolution.layer!r} is explained, "
+            "and --output names another"
+        )
+
+
+def _on_states(resolution: Resolution) -> Iterator[str]:
+    stateful = [
+        call.name
+        for call in resolution.traced.graph.calls
+        if any(getattr(layer, "stateful", False) for layer in call.layers())
+    ]
+    if stateful:
+        yield (
+            f"{', '.join(map(repr, stateful))} keeps states from one batch to the next; each "
+            "image is explained without them, as the first of a sequence"
+        )
+
+
+def _on_squashed_scores(resolution: Resolution) -> Iterator[str]:
+    traced = resolution.traced
+    for call in resolution.calls:
+        if not resolution.classes.is_output(call) or traced.squashing(call) is not None:
+            continue
+        with swapping:
+            squashed = squashed_before(traced.graph, call)
+        if squashed is not None:
+            yield (
+                f"the score of {call.name!r} is taken behind a softmax or sigmoid, that of "
+                f"{squashed.name!r}: where it is sure, its gradient is small. --layer "
+                f"{squashed.name} explains what goes into it"
+            )
+
+
+def _on_units(resolution: Resolution) -> Iterator[str]:
+    if resolution.is_compound or not resolution.is_default:
+        return
+    if resolution.request.filters is not None:
+        return
+    if not resolution.calls:  # the end was cut off: nothing is explained until a layer is named
+        return
+    if resolution.units > 1 and not resolution.has_classes:
+        yield (
+            f"the {resolution.units} outputs of {resolution.layer!r} are not known to be classes, "
+            "so output 0 is explained for every image. --filter names another; if the outputs are "
+            "classes, --class-names, or labels of the data, say so"
+        )

@@ -1,0 +1,310 @@
+"""Differentiation of a target's score by an input or by the activations of a layer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cnnvis.data.samples import Array
+from cnnvis.errors import UserError
+from cnnvis.network import diagnosis, gradients
+from cnnvis.network.backprop import notes_on_modifier
+from cnnvis.network.compilation import Compiled, at_once
+from cnnvis.network.evaluation import Evaluation
+from cnnvis.network.graph import Call
+from cnnvis.network.modifiers import Backprop
+from cnnvis.network.scores import score_weights
+from cnnvis.network.unit_cache import remember_units
+from cnnvis.reporting import note, progress, quietly
+
+
+@dataclass(frozen=True)
+class GradientOptions:
+    """Options of a gradient; see `Model.input_gradient`.
+
+    Attributes
+    ----------
+    backprop
+        How gradients pass rectifiers; None for the plain gradient.
+    weights
+        How much each unit counts in the score, (n, k); None for the target's own weights.
+    of
+        Which sample each row belongs to.
+    keras_vis
+        Change only the rectifiers that keras-vis knows.
+    reduced
+        Computes what is wanted of the gradient.
+    """
+
+    backprop: Backprop | None = None
+    weights: Array | None = None
+    of: Sequence[int] | None = None
+    keras_vis: bool = False
+    reduced: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class Perturbations:
+    """Several perturbations of each input, whose gradients are averaged; see `Model.mean_gradient`.
+
+    Attributes
+    ----------
+    perturb
+        Makes the perturbed inputs, of tensors.
+    args
+        Gives the arguments of some of the perturbations, arrays (k, ...).
+    factors
+        How much the gradient of each perturbation counts in the mean.
+    per_sample_args
+        Arguments that each input has for itself, arrays (n, ...).
+    """
+
+    perturb: Callable[..., Any]
+    args: Callable[[range], Sequence[Array]]
+    factors: Sequence[float]
+    per_sample_args: Sequence[Array] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Differentiation:
+    """A network at a target, ready to be differentiated.
+
+    Attributes
+    ----------
+    evaluation
+        What computes the network up to the target.
+    blank_reasons
+        A list that collects why gradients are zero everywhere; None to raise an error for it.
+    """
+
+    evaluation: Evaluation
+    blank_reasons: list[str] | None = None
+
+    def gradient(self, x: Array, options: GradientOptions, *layers: Call) -> list[Array]:
+        """Compute the gradient of each input's score, float32.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        layers
+            A call whose activations the score is differentiated by; without it, by the input.
+
+        Returns
+        -------
+        list of ndarray
+            The gradient and, if it is by the activations of a layer, the activations; or what
+            `options.reduced` makes of them.
+
+        Raises
+        ------
+        UserError
+            If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
+        """
+        evaluation, backprop, keras_vis = self.evaluation, options.backprop, options.keras_vis
+        self._prepare(backprop, keras_vis=keras_vis, by_input=not layers)
+        resolution, number = evaluation.resolution, evaluation.feeds.number
+        arrays = evaluation.feeds.arrays(x, options.of)
+        weights = options.weights
+        # The pass itself finds the class that is predicted.
+        predicted = weights is None and resolution.explains_predicted
+        if weights is None and not predicted:
+            weights = score_weights(resolution, len(x))
+        names = [call.name for call in layers]
+        reduced = options.reduced
+        run = evaluation.compiled(
+            ("gradient", resolution.key, backprop, keras_vis, number, *names, predicted,
+             _identity_of(reduced)),
+            lambda: evaluation.target_pass(backprop, *layers, keras_vis=keras_vis),
+            functools.partial(gradients.compiled_gradient, predicted=predicted, reduced=reduced),
+        )  # fmt: skip
+        given = arrays if weights is None else [*arrays, weights]
+        units, sizes, *found = evaluation.run(run, given)
+        # The targets of these very inputs are described next.
+        remember_units(resolution, arrays, units)
+        self._require_gradient(sizes, x, options)
+        return found
+
+    def means(
+        self,
+        x: Array,
+        perturbations: Perturbations,
+        options: GradientOptions,
+        moved: tuple[int, ...],
+    ) -> list[Array]:
+        """Compute the mean gradients over perturbations, (n, ...) float32 for each moved input.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        moved
+            The numbers of the inputs that are perturbed and that the score is differentiated by.
+
+        Raises
+        ------
+        UserError
+            As for `gradient`.
+        """
+        evaluation, weights = self.evaluation, options.weights
+        self._prepare(options.backprop, keras_vis=False, by_input=True)
+        if weights is None:
+            weights = evaluation.weights(x, options.of)
+        feeds = evaluation.feeds.arrays(x, options.of)
+        arrays = [*feeds, weights, *perturbations.per_sample_args]
+        factors = np.asarray(perturbations.factors, np.float32)
+        # As many perturbations at a time as fit into a batch, and equal numbers each time.
+        fixed = evaluation.graph.batch
+        rows = fixed or at_once(evaluation.target_pass().footprint(feeds))
+        times = -(-len(factors) // rows)
+        size = -(-len(factors) // times)
+        found: list[Array] = []
+        with progress("computing", times) if times > 1 else nullcontext() as advance:
+            for start in range(0, len(factors), size):
+                some = range(start, min(start + size, len(factors)))
+                run = self._compiled_mean(perturbations, options.backprop, moved, len(some))
+                with quietly() if times > 1 else nullcontext():
+                    shared = [*perturbations.args(some), factors[some.start : some.stop]]
+                    part = evaluation.run(run, arrays, shared=shared)
+                found = part if not found else [a + b for a, b in zip(found, part, strict=True)]
+                if advance is not None:
+                    advance(1)
+        sizes = sum(np.abs(one).sum(axis=tuple(range(1, one.ndim))) for one in found)
+        self._require_gradient(np.asarray(sizes), x, options)
+        return found
+
+    def _compiled_mean(
+        self,
+        perturbations: Perturbations,
+        backprop: Backprop | None,
+        moved: tuple[int, ...],
+        count: int,
+    ) -> Compiled:
+        """Compile the mean gradients over that many perturbations."""
+        evaluation, perturb = self.evaluation, perturbations.perturb
+        return evaluation.compiled(
+            ("mean", evaluation.resolution.key, backprop, moved, perturb, count),
+            lambda: evaluation.target_pass(backprop),
+            functools.partial(
+                gradients.compiled_mean,
+                perturb=perturb,
+                per_sample=len(perturbations.per_sample_args),
+                count=count,
+                moved=moved,
+            ),
+        )
+
+    def scorer(
+        self, backprop: Backprop | None, of: Sequence[int] | None
+    ) -> Callable[[Any, Any], Any]:
+        """Make a function of tensors x (n, ...) and weights (n, k) that computes scores (n,)."""
+        feeds = self.evaluation.feeds
+        self._note_modifier(backprop, keras_vis=False)
+        run = self.evaluation.target_pass(backprop)
+
+        def score(x: Any, weights: Any) -> Any:
+            arrays = feeds.others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
+            arrays.insert(feeds.number, x)
+            return run.score(arrays, weights)[2]
+
+        return score
+
+    # What is refused
+
+    def _prepare(self, backprop: Backprop | None, *, keras_vis: bool, by_input: bool) -> None:
+        """Note what a modifier changes, and refuse a target that has no such gradient."""
+        self._note_modifier(backprop, keras_vis=keras_vis)
+        resolution, source = self.evaluation.resolution, self.evaluation.feeds.explained
+        if not resolution.depends_on(source.slot):
+            raise UserError(
+                f"the target {resolution.layer!r} does not depend on the input {source.name!r}; "
+                "explain another input with --input, or another layer"
+            )
+        lookups = (
+            call
+            for call in self.evaluation.graph.calls
+            if "Embedding" in call.kinds and source.slot in call.inputs
+        )
+        lookup = next(lookups, None)
+        if lookup is not None and by_input:
+            raise UserError(
+                f"the input {source.name!r} goes through {lookup.name!r} (Embedding), which looks "
+                "whole numbers up and has no gradient by them; grad-cam explains the layers behind "
+                "it"
+            )
+
+    def _note_modifier(self, backprop: Backprop | None, *, keras_vis: bool) -> None:
+        resolution = self.evaluation.resolution
+        for sentence in notes_on_modifier(resolution, backprop, keras_vis=keras_vis):
+            note(sentence)
+
+    def _require_gradient(self, sizes: Array, x: Array, options: GradientOptions) -> None:
+        """Refuse gradients that say nothing, and say why they do not.
+
+        Parameters
+        ----------
+        sizes
+            The sum of each gradient's absolute values, (n,).
+        """
+        layer = self.evaluation.resolution.layer
+        broken = np.flatnonzero(~np.isfinite(sizes))
+        if broken.size:
+            why = self._why_not_finite(x, int(broken[0]), options)
+            raise UserError(f"the gradient of {layer!r} is NaN or infinite: {why}")
+        blank = np.flatnonzero(sizes == 0)
+        if not blank.size or self.blank_reasons:  # one reason is enough
+            return
+        why = self._why_zero(x, int(blank[0]), options)
+        if self.blank_reasons is not None:
+            self.blank_reasons.append(why)
+            return
+        about = f"the gradient of {layer!r} is zero everywhere: {why}"
+        if blank.size == len(sizes):
+            raise UserError(f"{about}. Another layer, filter or modifier may say more.")
+        note(f"for {blank.size} of {len(sizes)} images {about}")
+
+    def _why_zero(self, x: Array, row: int, options: GradientOptions) -> str:
+        """Say why the gradient of one row is zero everywhere, as the end of a sentence."""
+        evaluation, one = self._at_row(x, row, options.of)
+        resolution, traced = evaluation.resolution, evaluation.resolution.traced
+        on_the_way = resolution.layers_behind(evaluation.feeds.explained.slot)
+        layers = [layer for layer in on_the_way if layer.rectifiers or layer.activation]
+        layers += [
+            layer for layer in traced.layers if layer.name == resolution.layer and layer.rectifiers
+        ]
+        values = evaluation.values(one, [traced.calls[layer.name] for layer in layers])
+        why = diagnosis.blocking_layer(layers, values)
+        if why is not None:
+            return why
+        if options.backprop is not None:
+            alone = Differentiation(evaluation, blank_reasons=[])
+            if alone.gradient(one, GradientOptions())[0].any():
+                return diagnosis.stopped_by_modifier(options.backprop)
+        return diagnosis.no_small_change(has_activations=bool(layers))
+
+    def _why_not_finite(self, x: Array, row: int, options: GradientOptions) -> str:
+        """Say where NaN or infinite values of one row come from, as the end of a sentence."""
+        evaluation, one = self._at_row(x, row, options.of)
+        resolution = evaluation.resolution
+        on_the_way = resolution.layers_behind(evaluation.feeds.explained.slot)
+        calls = [resolution.traced.calls[layer.name] for layer in on_the_way]
+        calls += resolution.targets
+        return diagnosis.why_not_finite(calls, evaluation.values(one, calls))
+
+    def _at_row(self, x: Array, row: int, of: Sequence[int] | None) -> tuple[Evaluation, Array]:
+        """Return the evaluation with other inputs held at the sample of one row, and that row."""
+        sample = row if of is None else of[row]
+        feeds = self.evaluation.feeds.held_at(sample)
+        return replace(self.evaluation, feeds=feeds), x[[row]]
+
+
+def _identity_of(function: Callable[..., Any] | None) -> Any:
+    """Return what is equal for equal functions, and for partial ones with equal arguments."""
+    if isinstance(function, functools.partial):
+        return function.func, function.args, tuple(sorted(function.keywords.items()))
+    return function

@@ -1,0 +1,67 @@
+"""The target that somebody asked for, before it is looked up in a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnnvis.network.layer_names import layer_name, output_name
+from cnnvis.network.plain_values import plain
+
+
+@dataclass(frozen=True)
+class TargetRequest:
+    """The target as somebody asked for it. None stands for what nobody said.
+
+    Attributes
+    ----------
+    layer
+        A layer, one of its outputs, or a sum or difference, as text.
+    filters
+        Which outputs of the layer, by number or name. It goes into files as JSON, so its numbers
+        are Python's own.
+    output
+        The name of one of the network's outputs.
+    region
+        Over which positions outputs are averaged: one position or range for each spatial axis.
+    """
+
+    layer: str | None = None
+    filters: Any = None
+    output: str | None = None
+    region: tuple[str | int | slice, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        network: Any,
+        outputs: Sequence[str],
+        *,
+        layer: Any = None,
+        filters: Any = None,
+        output: Any = None,
+        region: str | int | slice | Sequence[str | int | slice] | None = None,
+    ) -> TargetRequest:
+        """Bring the arguments of `Model` into one form.
+
+        Parameters
+        ----------
+        network
+            The Keras network, for layers that are asked for by their place or as objects.
+        outputs
+            The names of the network's outputs.
+
+        Raises
+        ------
+        UserError
+            If there is no layer or output at that place.
+        """
+        if isinstance(region, str | int | slice):
+            region = (region,)
+        return cls(
+            layer=None if layer is None else layer_name(network, layer),
+            filters=plain(filters),
+            output=None if output is None else output_name(outputs, output),
+            region=None if region is None else tuple(region),
+        )

@@ -1,0 +1,337 @@
+"""A network with a target in it: what can be said of both before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnvis.data.lazy import Shape
+from cnnvis.data.samples import Array, Samples
+from cnnvis.network import positions
+from cnnvis.network.channels import input_channel_axis
+from cnnvis.network.defaults import notes_on_defaults
+from cnnvis.network.deprecation import deprecated_alias
+from cnnvis.network.export import exported
+from cnnvis.network.feeds import Feeds
+from cnnvis.network.file import NetworkFile
+from cnnvis.network.graph import Call, Input
+from cnnvis.network.input_range import expected_of_input
+from cnnvis.network.layer_names import find_call
+from cnnvis.network.layers import Layer
+from cnnvis.network.resolution import Resolution
+from cnnvis.network.sample_shaping import shaped_samples
+from cnnvis.network.scores import weights_of_each
+from cnnvis.reporting import note
+
+
+class TargetedNetwork:
+    """A network, its file, and the target that is explained.
+
+    Parameters
+    ----------
+    resolution
+        The target in the network.
+    feeds
+        The inputs of the network, one of which is explained.
+    file
+        The file that the network was loaded from.
+
+    Attributes
+    ----------
+    network
+        The Keras network, whole.
+    """
+
+    def __init__(self, resolution: Resolution, feeds: Feeds, file: NetworkFile) -> None:
+        self.network: Any = resolution.loaded.network
+        self._resolution = resolution
+        self._feeds = feeds
+        self._file = file
+
+    # The target
+
+    @property
+    def layer(self) -> str:
+        """The target layer's name; for a sum or difference, the whole target as it was written."""
+        return self._resolution.layer
+
+    @property
+    def target_layers(self) -> tuple[str, ...]:
+        """The names of the layers whose outputs make up the target."""
+        return tuple(call.name for call in self._resolution.targets)
+
+    @property
+    def target_units(self) -> int:
+        """The number of outputs, classes or filters, of the target; for a sum, of all its terms."""
+        return self._resolution.units
+
+    @property
+    def filters(self) -> tuple[int, ...] | None:
+        """The numbers of the outputs that are explained; None if nobody said.
+
+        Of a single sigmoid, which stands for two classes, that is always output 0.
+
+        Raises
+        ------
+        UserError
+            If the target has no such output.
+        """
+        chosen = self._resolution.chosen
+        return None if chosen is None else tuple(unit.number for unit in chosen)
+
+    @property
+    def asked_layer(self) -> str | None:
+        """The layer, or sum of outputs, that somebody asked for; None if nobody did."""
+        return self._resolution.request.layer
+
+    @property
+    def asked_filters(self) -> Any:
+        """The outputs of the layer that somebody asked for; None if nobody did."""
+        return self._resolution.request.filters
+
+    @property
+    def asked_output(self) -> str | None:
+        """The output of the network that somebody asked for; None if nobody did."""
+        return self._resolution.request.output
+
+    @property
+    def asked_region(self) -> tuple[str | int | slice, ...] | None:
+        """The region that somebody asked for; None if nobody did."""
+        return self._resolution.request.region
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the network's classes; None where they have none."""
+        return self._resolution.evidence.names
+
+    @property
+    def has_classes(self) -> bool:
+        """True if the target's outputs are known to be classes.
+
+        Those of a softmax are; a single sigmoid stands for two. Other outputs are classes if the
+        loss that the network was trained with says so, if the labels of the data are such classes,
+        or if they were given names. A loss of a regression says that they are none.
+        """
+        return self._resolution.has_classes
+
+    @property
+    def is_logits(self) -> bool:
+        """True if no softmax or sigmoid makes the target's outputs, or follows them."""
+        return self._resolution.squashing is None
+
+    @property
+    def is_answer(self) -> bool:
+        """True if the target's outputs are the network's answer, so that its classes are known."""
+        return self._resolution.is_answer
+
+    @property
+    def tells_classes(self) -> bool:
+        """True if the network answers with one class for each input."""
+        return self._resolution.answers_with_one_class
+
+    @property
+    def each_weights(self) -> Array:
+        """A row of weights for every output asked for, (m, k) float32; for output 0 if none was.
+
+        A sum or difference is one row.
+        """
+        return weights_of_each(self._resolution)
+
+    def note_defaults(self) -> None:
+        """Note what was taken where several things could have been meant."""
+        for sentence in notes_on_defaults(self._resolution):
+            note(sentence)
+
+    # The file
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it was loaded from; None for a network of this process."""
+        return self._file.path
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 of the file that was loaded, or None for a network that came from none."""
+        return self._file.sha256
+
+    @property
+    def loading(self) -> Mapping[str, Any]:
+        """The loader's options that it was loaded with."""
+        return self._file.loading
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """Sentences on what had to be changed to read the file."""
+        return self._file.repairs
+
+    @property
+    def origin(self) -> str:
+        """The format of the file and what wrote it, in a phrase; empty for a network of this process."""
+        return self._file.origin
+
+    @property
+    def cut(self) -> Mapping[str, str]:
+        """Layers of the file that were left out, each with the reason."""
+        return self._file.cut
+
+    # Inputs, outputs and layers
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The network's inputs: their names, shapes and types."""
+        return self._feeds.inputs
+
+    @property
+    def explainable_inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that the target depends on, the others having no map."""
+        return self._resolution.explainable_inputs
+
+    @property
+    def depends_on_input(self) -> bool:
+        """True if the target depends on the input that is explained; with one input it does."""
+        return self._resolution.depends_on(self._feeds.explained.slot)
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one input, without the sample axis; None where any length will do."""
+        return self._feeds.explained.shape
+
+    @property
+    def expected_range(self) -> tuple[tuple[float, float], str] | None:
+        """The values that the network's first layer expects, and the layer; None if none says it.
+
+        A Rescaling expects what it makes 0 to 1 or -1 to 1 of; a normalization what lies within
+        three deviations of the mean of what it was trained on.
+        """
+        graph = self._resolution.traced.graph
+        return expected_of_input(graph, self._feeds.explained.slot)
+
+    @property
+    def input_channel_axis(self) -> int | None:
+        """The axis of a batch of inputs that holds channels: -1 or 1; None if none does.
+
+        The first layer with spatial axes tells: a Conv2D whose input has but two axes left gets its
+        channels from a layer in between.
+        """
+        return self.channel_axis_of(self._feeds.explained.name)
+
+    def channel_axis_of(self, name: str) -> int | None:
+        """Return which axis of a batch of the input of that name holds channels: -1, 1 or None."""
+        one = next(one for one in self.inputs if one.name == name)
+        return input_channel_axis(self._resolution.traced.graph, one.slot, one.shape)
+
+    def shaped(self, samples: Samples) -> Mapping[str, Samples]:
+        """Shape samples for each of the network's inputs, as that input takes them.
+
+        Raises
+        ------
+        UserError
+            If the samples' arrays are not those that the network takes, or have other shapes.
+        """
+        return shaped_samples(self._resolution.traced.graph, samples)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the network's outputs, as `output` takes them."""
+        return tuple(self._resolution.traced.outputs)
+
+    @property
+    def output_layers(self) -> dict[str, str]:
+        """The layer that gives each of the network's outputs, by the output's name."""
+        return {name: call.name for name, call in self._resolution.traced.outputs.items()}
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's layers, in the order in which they run, nested models opened up."""
+        return self._resolution.traced.layers
+
+    def before_target(self) -> tuple[Layer, ...]:
+        """List the layers between the input and the target, the latter excluded, as they run."""
+        return self._resolution.layers_behind(self._feeds.explained.slot)
+
+    def has_channels_first(self, layer: str) -> bool:
+        """Tell whether a layer's output has its channels right behind the sample axis."""
+        return self._resolution.traced.channel_axis(self._call(layer)) == 1
+
+    channels_first = deprecated_alias("channels_first", has_channels_first)
+
+    def keras_layer(self, name: str) -> Any:
+        """Return the Keras layer of that name; UserError with the names there are if there is none."""
+        return self._call(name).layer
+
+    def keras_model(self, *, several_inputs: bool = True) -> Any:
+        """Build a Keras network of its own that ends in the target, without its softmax or sigmoid.
+
+        For techniques that hand a model to another library: a flat Functional network of copies of
+        the layers that the target depends on, their weights included, of Keras 3 or tf_keras as
+        the network is. A layer inside nested models is called as its path, with ``_`` for ``/``.
+
+        Parameters
+        ----------
+        several_inputs
+            Whether the other library can do with a network of several inputs.
+
+        Raises
+        ------
+        UserError
+            If the target is a sum or difference or has a region, a layer cannot be copied, or the
+            network has more inputs than it may.
+        """
+        return exported(self._resolution, several_inputs=several_inputs)
+
+    def followed_axes(self, layer: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """List the spatial axes of the input along which a layer's output has positions.
+
+        Parameters
+        ----------
+        layer
+            A layer that depends on the explained input.
+        shape
+            The shape of one sample of that input.
+
+        Returns
+        -------
+        tuple of int
+            Axes of the input, that of samples being 0, in the order of the layer's own: (1, 2) for
+            a plain layer over rows and columns, (2, 1) behind a transposition. A layer may have more
+            axes than these: the frequencies of a spectrogram are none of the input's.
+        """
+        traced, source = self._resolution.traced, self._feeds.explained
+        origin = positions.origin_of(traced, self._call(layer), source, tuple(shape))
+        return () if origin is None else origin.followed
+
+    def upsample(self, maps: Array, layer: str, shape: Sequence[int]) -> Array:
+        """Lay maps over the positions of a layer over the spatial axes of the explained input.
+
+        Each position is put where its receptive field is centred, by the strides and the padding of
+        the layers before it; between positions, maps are linear, and beyond the outermost they keep
+        their values. Positions without a counterpart in the input, such as frequencies of a
+        spectrogram, are averaged over, and a note says so.
+
+        Parameters
+        ----------
+        maps
+            (n, ...): a value for each position of the layer's output, whose axis of channels is
+            left out.
+        layer
+            The layer.
+        shape
+            The shape of one sample of the input.
+
+        Returns
+        -------
+        ndarray
+            (n, ...) float32, over the spatial axes of the input.
+
+        Raises
+        ------
+        UserError
+            If no axis of the layer's output is one of the input's.
+        """
+        traced, source = self._resolution.traced, self._feeds.explained
+        return positions.laid_over_input(traced, maps, self._call(layer), source, shape)
+
+    def _call(self, name: str) -> Call:
+        resolution = self._resolution
+        return find_call(resolution.traced.calls, name, resolution.loaded.cut)
