@@ -147,10 +147,16 @@ class Model(TargetedNetwork):
         """
         return self._changed(_feeds=self._feeds.holding(samples))
 
-    def with_labels(
-        self, samples: Samples | None, class_names: tuple[str, ...] | None = None
-    ) -> Model:
-        """Return a model whose outputs are classes if the labels or class names say so."""
+    def with_labels(self, samples: Samples | None, class_names: tuple[str, ...] | None) -> Model:
+        """Return a model whose outputs are classes if labels or class names say so.
+
+        Parameters
+        ----------
+        samples
+            The data with their labels; None if there are no data.
+        class_names
+            The names of the classes; None if they have none.
+        """
         evidence = replace(self._resolution.evidence, names=class_names)
         answer = replace(self._resolution, evidence=evidence).answer
         units = None if answer is None else answer.traced.channels(answer.target)

@@ -1,0 +1,47 @@
+"""Maps over a layer's positions are laid over the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis.network.positions import laid_over_input, origin_of, spatial_axes
+from cnnvis.network.traced import TracedNetwork
+
+
+def test_spatial_axes_are_those_without_channels(keras: Any, three_heads: Any) -> None:
+    traced = TracedNetwork.of(three_heads)
+    assert spatial_axes(traced, traced.graph.inputs[0]) == (1, 2)
+    x = keras.Input((2, 6, 5))
+    first = keras.layers.Conv2D(3, 3, data_format="channels_first")(x)
+    traced = TracedNetwork.of(keras.Model(x, first))
+    assert spatial_axes(traced, traced.graph.inputs[0]) == (2, 3)
+
+
+def test_positions_are_followed_once(three_heads: Any) -> None:
+    traced = TracedNetwork.of(three_heads)
+    source, conv = traced.graph.inputs[0], traced.calls["conv"]
+    found = origin_of(traced, conv, source, (6, 5, 1))
+    assert found is not None and found.followed == (1, 2)
+    assert origin_of(traced, conv, source, (6, 5, 1)) is found
+
+
+def test_a_map_is_drawn_where_receptive_fields_are_centred(three_heads: Any) -> None:
+    traced = TracedNetwork.of(three_heads)
+    maps = np.zeros((1, 4, 3), np.float32)
+    maps[0, 1, 2] = 1
+    found = laid_over_input(traced, maps, traced.calls["conv"], traced.graph.inputs[0], (6, 5, 1))
+    assert found.shape == (1, 6, 5)
+    # A window of 3 is centred one position behind its start; outermost values go on to the edge.
+    assert np.argwhere(found[0] == 1).tolist() == [[2, 3], [2, 4]]
+
+
+def test_a_layer_without_positions_is_refused(three_heads: Any) -> None:
+    traced = TracedNetwork.of(three_heads)
+    with pytest.raises(cnnvis.UserError, match="no axis of the output of 'kind' is one of the"):
+        laid_over_input(
+            traced, np.zeros(1), traced.calls["kind"], traced.graph.inputs[0], (6, 5, 1)
+        )

@@ -1,0 +1,40 @@
+"""Units are remembered for the inputs that they belong to, inside a block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnvis.network.unit_cache import cached_units, remember_units, units_cached
+
+UNITS = np.ones((2, 3), np.float32)
+
+
+def test_units_are_remembered_inside_a_block_only(three_heads: Any, resolved: Any) -> None:
+    target, x = resolved(three_heads), np.zeros((2, 4))
+    remember_units(target, [x], UNITS)
+    assert cached_units(target, [x]) is None
+    with units_cached():
+        assert cached_units(target, [x]) is None
+        remember_units(target, [x], UNITS)
+        assert cached_units(target, [x.copy()]) is UNITS
+        assert cached_units(target, [x + 1]) is None
+        with units_cached():
+            assert cached_units(target, [x]) is None
+    assert cached_units(target, [x]) is None
+
+
+def test_inputs_that_change_in_place_are_others(three_heads: Any, resolved: Any) -> None:
+    target, x = resolved(three_heads), np.zeros((2, 4))
+    with units_cached():
+        remember_units(target, [x], UNITS)
+        x[0] = 1
+        assert cached_units(target, [x]) is None
+
+
+def test_another_target_has_other_units(three_heads: Any, resolved: Any) -> None:
+    target, x = resolved(three_heads), np.zeros((2, 4))
+    with units_cached():
+        remember_units(target, [x], UNITS)
+        assert cached_units(resolved(three_heads), [x]) is None  # another trace of the network
