@@ -83,11 +83,11 @@ def _gradient(subject: Subject, options: Options) -> None:
         {},
     )
     network = dense_network(1)
-    if subject.noise(network, data, **options):
+    found = subject.spatial(network, data, **options)
+    if subject.noise(found, network, data, **options):
         return  # a mean over noisy copies, which turns units on and off
-    gradient = _dense_gradient(network, data)
     _require(
-        subject.spatial(network, data, **options), gradient[..., 0],
+        found, _dense_gradient(network, data)[..., 0],
         "for a dense layer with ReLU and one behind it, its maps are not dS/dx",
         {
             "the gradient at half the input": _dense_gradient(network, data / 2)[..., 0],

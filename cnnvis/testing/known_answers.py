@@ -64,7 +64,7 @@ def checks_of_known_answers(subject: Subject) -> dict[str, Callable[[], None]]:
 def _shines(subject: Subject, axes: int, *, size: int = 1) -> None:
     looking = looking_network(axes, size=size)
     maps = _visible(subject, looking)
-    noise = subject.noise(looking.network, looking.data)
+    noise = subject.noise(maps, looking.network, looking.data)
     _require_bright(maps, looking, noise)
     for axis in range(1, maps.ndim):
         _require_right_side(maps, looking, axis, noise)
@@ -102,7 +102,10 @@ def _require_bright(maps: Array, looking: Looking, noise: float) -> None:
     for what, places, beside in _mistakes(looking):
         if _shine(maps, looking, places, noise, beside):
             raise Violation(f"{_found(one, looking, number)}: {what}")
-    if maps.max() <= 0 < -maps.min() or _shine(-maps, looking, looking.places, noise):
+    if all(
+        one[looking.block(k)].min() < 0 and one[looking.block(k)].min() <= one.min() * (1 - CLOSE)
+        for k, one in enumerate(maps)
+    ):
         said = _found(one, looking, number)
         raise Violation(f"{said}: its sign is turned, or what speaks for the class is left out")
     if not one.any():
@@ -159,7 +162,7 @@ def _blur(one: Array, size: int) -> list[int]:
     lines = [
         bright.any(axis=tuple(a for a in range(one.ndim) if a != axis)) for axis in range(one.ndim)
     ]
-    return [max(int(line.sum()) - size, 0) // 2 for line in lines]
+    return [max(int(line.sum()) - size + 1, 0) // 2 for line in lines]
 
 
 def _mistakes(looking: Looking) -> Iterator[tuple[str, Sequence[Place], int]]:
@@ -233,7 +236,7 @@ def _like_its_twin(subject: Subject) -> None:
     with may_refuse():
         expected = subject.spatial(last, data)
         found = subject.spatial(first, moved)
-        noise = subject.noise(last, data)
+        noise = subject.noise(expected, last, data)
     require_close(
         found, expected,
         "a network with channels first gives another map than the same network with channels last: "
@@ -248,7 +251,7 @@ def _scaled(subject: Subject) -> None:
         raise NotApplicable("its baseline is not zero, and does not grow with the values")
     network, data = small_network(2), data_of(shape_of(2))
     expected = subject.spatial(network, data, filter=0)
-    noise = subject.noise(network, data, filter=0)
+    noise = subject.noise(expected, network, data, filter=0)
     kernel, *others = network.get_weights()
     network.set_weights([kernel / 2, *others])
     found = subject.spatial(network, 2 * data, filter=0)
@@ -288,7 +291,7 @@ def _moved(subject: Subject) -> None:
     data[1, 4 + STEP : 7 + STEP, 3 + STEP : 6 + STEP] = spot
     with may_refuse():
         maps = subject.spatial(network, data, filter=0)
-        noise = subject.noise(network, data, filter=0)
+        noise = subject.noise(maps, network, data, filter=0)
     before = maps[0, 2:9, 2:6]
     after = maps[1, 2 + STEP : 9 + STEP, 2 + STEP : 6 + STEP]
     if is_close(before, after, beyond=2 * noise):
@@ -317,7 +320,7 @@ def _mirrored(subject: Subject) -> None:
     network, data = pooled_network(2), data_of((*EVEN[2], 2))
     with may_refuse():
         expected = subject.spatial(network, data, filter=0)
-        if subject.noise(network, data, filter=0):
+        if subject.noise(expected, network, data, filter=0):
             raise NotApplicable("what it draws is not mirrored")
     names = axis_names(2, None)
     for axis in (1, 2):

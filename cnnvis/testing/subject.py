@@ -50,16 +50,12 @@ class Subject:
         """Its maps over the spatial axes alone, (n, ...), with what channels they have added up."""
         return without_channels(self.explained(network, data, **more))
 
-    def noise(self, network: Any, data: Any, **more: Any) -> float:
-        """By how much its maps differ from seed to seed: 0 for a method that draws nothing."""
-        seeds = [option.default for option in options_of(self.plugin) if option.name == "seed"]
-        if not seeds:
+    def noise(self, found: Array, network: Any, data: Any, **more: Any) -> float:
+        """By how much maps that it gave differ from another seed's: 0 for what draws nothing."""
+        if not any(option.name == "seed" for option in options_of(self.plugin)):
             return 0.0
-        seed = self.options.get("seed", more.get("seed", seeds[0])) or 0
-        one, other = (
-            self.spatial(network, data, **{**more, "seed": int(seed) + step}) for step in (0, 1)
-        )
-        return off(one, other)
+        seed = more.get("seed", self.default("seed")) or 0
+        return off(found, self.spatial(network, data, **{**more, "seed": int(seed) + 1}))
 
     def default(self, option: str) -> Any:
         """The value with which it is run of an option; None where it has none of that name."""
