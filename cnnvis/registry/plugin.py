@@ -23,21 +23,62 @@ belong to no image (filters, maximizing inputs), or a table."""
 
 MAPS: tuple[Result, ...] = ("images", "groups", "pictures")
 
-Claim = Literal["gradient", "integrated-gradients", "complete"]
+Claim = Literal[
+    "gradient",
+    "gradient-times-input",
+    "integrated-gradients",
+    "complete",
+    "occlusion",
+    "grad-cam",
+    "layer-cam",
+    "hires-cam",
+    "equals",
+]
 """What a technique promises of its maps M for the score S and the input x, so that it can be held
 to it: see `cnnvis.testing`.
 
 ====================  ============================================================
 gradient              M = dS/dx; for a linear score S = w x + b, M = w
+gradient-times-input  M = x dS/dx
 integrated-gradients  for a linear score, M = w (x - x') with the baseline x' = 0
 complete              the sum of M is S(x) - S(x') with the baseline x' = 0, or
                       with that of an option called baseline
+occlusion             M(p) = S(x) - S(x with 0 at the position p)
+grad-cam              M = max(0, sum over k of a_k A_k), with a_k the mean over
+                      positions of g_k = dS/dA_k, for feature maps A_k as large
+                      as the input
+layer-cam             M = sum over k of max(0, g_k) A_k, for the same
+hires-cam             M = sum over k of g_k A_k, for the same
+equals                M is that of another technique
 ====================  ============================================================
+
+Each claim comes with the options of the technique under which it holds. Where an option called
+baseline takes a number, what is said of x' is held to with another than 0 as well. ``equals`` comes
+with
+
+technique
+    The name of the other.
+options, theirs
+    Options of this technique and of the other.
+where
+    On which networks they are equal; see `PLACES`.
+scaled
+    Whether they are equal but for a factor of each map.
+within
+    How far values may be off, as a share of the largest; 0.001 by default.
 
 How far the maps of a technique that claims to be complete are off that is measured for each image,
 and said: by the technique itself, as the measure ``completeness_gap`` of its explanation, or else by
 cnnvis.
 """
+
+PLACES = {
+    "anywhere": "on networks of any kind",
+    "features": "where the last feature maps are as large as the input, with a dense layer on them",
+    "pooled": "where a dense layer takes the mean of each of them",
+    "pooled-positive": "where it does, with no weight that is negative",
+}
+"""Where a technique may claim to equal another."""
 
 BUILT_IN = "cnnvis"
 """The package whose plugins are held to the border by tests, and not watched at every call."""

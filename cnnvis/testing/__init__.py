@@ -1,5 +1,6 @@
 """What every plugin must hold to, as checks that run against anybody's: see `conformance` and `checks`."""
 
-from cnnvis.testing.conformance import Check, NotApplicable, Violation, checks, conformance
+from cnnvis.testing.conformance import Check, checks, conformance
+from cnnvis.testing.judging import NotApplicable, Violation
 
 __all__ = ["Check", "NotApplicable", "Violation", "checks", "conformance"]

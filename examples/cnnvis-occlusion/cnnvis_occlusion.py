@@ -25,7 +25,10 @@ BATCH = 64
 @cnnvis.technique(
     "occlusion",
     reference="arXiv:1311.2901",
-    claims={"integrated-gradients": {"size": (1,), "stride": (1,)}},
+    claims={
+        "integrated-gradients": {"size": (1,), "stride": (1,)},
+        "occlusion": {"size": (1,), "stride": (1,)},
+    },
 )
 def occlusion(
     model: cnnvis.Model,

@@ -104,6 +104,18 @@ def test_the_same_seed_gives_the_same_and_leaves_numpy_alone() -> None:
     assert not np.allclose(one, other)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("xplique:smoothgrad", {"copies": 3}), ("xplique:rise", {"masks": 20})]
+)
+def test_another_seed_draws_other_numbers(name: str, options: dict[str, Any]) -> None:
+    _or_skip(name)
+    one, other, again = (
+        cnnvis.run(name, "demo", images=[0], seed=seed, **options).array for seed in (1, 2, 1)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert not np.allclose(one, other)
+
+
 def test_several_outputs_count_together() -> None:
     for name in ("tf-keras-vis:saliency", "xplique:saliency"):
         _or_skip(name)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.network.class_evidence import ClassEvidence
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
-from cnnvis.network.loaded import LoadedNetwork
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import Resolution, resolve
 from cnnvis.network.traced import TracedNetwork

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.network.class_evidence import ClassEvidence
 from cnnvis.network.defaults import notes_on_defaults
-from cnnvis.network.loaded import LoadedNetwork
 
 
 @pytest.mark.parametrize(

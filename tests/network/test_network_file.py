@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.network.file import NetworkFile
-from cnnvis.network.loaded import LoadedNetwork
 
 LOADED = LoadedNetwork(None, repairs=("a name was shortened",), cut={"end": "lost"}, origin="HDF5")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.network.class_evidence import ClassEvidence
-from cnnvis.network.loaded import LoadedNetwork
 
 
 def test_softmaxes_and_sigmoids_of_outputs_are_classes(three_heads: Any, resolved: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import cnnvis
+from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.network.class_evidence import ClassEvidence
-from cnnvis.network.loaded import LoadedNetwork
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,14 @@ def saliency(
     """
     from tf_keras_vis.saliency import Saliency
 
-    library = Saliency(network_of(model, LIBRARY), clone=False)
+    network = network_of(model, LIBRARY)
+    if samples.channel_axis == 1:
+        # Run operation by operation, as the library does, TensorFlow 2.21 takes wrong gradients of
+        # a convolution behind pooling with channels first on a CPU; compiled, it takes right ones.
+        import tensorflow as tf
+
+        network.call = tf.function(network.call)
+    library = Saliency(network, clone=False)
 
     def explain(x: Array, score: Any) -> Array:
         with seeded(seed):
@@ -65,7 +72,12 @@ def saliency(
     return cnnvis.Explanation(maps, samples)
 
 
-@cnnvis.technique("tf-keras-vis:grad-cam", reference="arXiv:1610.02391", **NEEDS)
+@cnnvis.technique(
+    "tf-keras-vis:grad-cam",
+    reference="arXiv:1610.02391",
+    claims={"grad-cam": {}},
+    **NEEDS,
+)
 def grad_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
 ) -> cnnvis.Explanation:
@@ -118,7 +130,19 @@ def score_cam(
     return _activation_maps("scorecam", "Scorecam", model, samples, penultimate)
 
 
-@cnnvis.technique("tf-keras-vis:layer-cam", reference="doi:10.1109/TIP.2021.3089943", **NEEDS)
+@cnnvis.technique(
+    "tf-keras-vis:layer-cam",
+    reference="doi:10.1109/TIP.2021.3089943",
+    claims={
+        "layer-cam": {},
+        "equals": {
+            "technique": "grad-cam",
+            "theirs": {"backprop": None},
+            "where": "pooled-positive",
+        },
+    },
+    **NEEDS,
+)
 def layer_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
 ) -> cnnvis.Explanation:

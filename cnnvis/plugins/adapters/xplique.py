@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
@@ -24,7 +26,12 @@ LIBRARY = "Xplique"
 NEEDS: dict[str, Any] = {"requires": ("xplique",), "extra": "xplique"}
 
 
-@cnnvis.technique("xplique:saliency", reference="arXiv:1312.6034", **NEEDS)
+@cnnvis.technique(
+    "xplique:saliency",
+    reference="arXiv:1312.6034",
+    claims={"equals": {"technique": "saliency", "theirs": {"backprop": None}}},
+    **NEEDS,
+)
 def saliency(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
     """The size of the gradient, by Xplique: the maximum over channels."""
     return _explained("Saliency", model, samples)
@@ -98,7 +105,9 @@ def smoothgrad(
     return _explained("SmoothGrad", model, samples, seed=seed, **given)
 
 
-@cnnvis.technique("xplique:grad-cam", reference="arXiv:1610.02391", **NEEDS)
+@cnnvis.technique(
+    "xplique:grad-cam", reference="arXiv:1610.02391", claims={"grad-cam": {}}, **NEEDS
+)
 def grad_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
 ) -> cnnvis.Explanation:
@@ -185,6 +194,26 @@ def sobol(
     return _explained("SobolAttributionMethod", model, samples, flat=True, seed=seed, **given)
 
 
+@contextmanager
+def drawing_anew() -> Iterator[None]:
+    """Let the library draw from the seed that is set now.
+
+    It draws in functions that TensorFlow compiles once, with the seed of that time.
+    """
+    from xplique.attributions import Rise
+    from xplique.attributions.gradient_statistics.gradient_statistic import GradientStatistic
+
+    compiled = [(Rise, "_get_masks"), (GradientStatistic, "_perturb_samples")]
+    before = [vars(where)[name] for where, name in compiled]
+    for (where, name), one in zip(compiled, before, strict=True):
+        setattr(where, name, staticmethod(one.__func__.python_function))
+    try:
+        yield
+    finally:
+        for (where, name), one in zip(compiled, before, strict=True):
+            setattr(where, name, one)
+
+
 def _explained(
     kind: str,
     model: cnnvis.Model,
@@ -224,7 +253,7 @@ def _explained(
         if seed is None:
             parts.append(np.asarray(library(x, weights), np.float32))
         else:
-            with seeded(seed):
+            with seeded(seed), drawing_anew():
                 parts.append(np.asarray(library(x, weights), np.float32))
     maps = np.concatenate(parts)
     # What the library reduces keeps a last axis of length one.

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 
-@cnnvis.technique("grad-cam", reference="arXiv:1610.02391")
+@cnnvis.technique(
+    "grad-cam",
+    reference="arXiv:1610.02391",
+    claims={"grad-cam": {"backprop": None}},
+)
 def grad_cam(
     model: cnnvis.Model,
     samples: cnnvis.Samples,

@@ -1,0 +1,103 @@
+"""A plugin under test: how it is called, and whether it leaves things as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cnnvis.api.run import run
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.samples import Array, Samples
+from cnnvis.execution.calls import call_plugin
+from cnnvis.network.model import Model
+from cnnvis.registry.discovery import Registry
+from cnnvis.registry.options import checked, options_of
+from cnnvis.registry.plugin import BUILT_IN, Plugin
+from cnnvis.reporting import notes_kept
+from cnnvis.testing.judging import Violation, may_refuse, off, without_channels
+from cnnvis.testing.networks import data_of, shape_of, small_network
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A plugin under test, and how it is called."""
+
+    known: Registry
+    plugin: Plugin
+    options: Mapping[str, Any]
+
+    def explained(self, network: Any, data: Any, **more: Any) -> Explanation:
+        """What a technique makes of a network, run as a person would run it."""
+        return run(self.plugin.name, network, data=data, **{**self.options, **more})
+
+    def called(self, network: Any, samples: Samples) -> Explanation:
+        """What a technique makes of these very samples, with nothing around it."""
+        model = Model(network)
+        (shaped,) = model.shaped(samples).values()
+        subject = {"model": model, "samples": shaped}
+        given = {name: one for name, one in subject.items() if self.plugin.takes(name)}
+        found: Explanation = call_plugin(self.plugin, **given, **checked(self.plugin, self.options))
+        return found
+
+    def maps(self, network: Any, data: Any, **more: Any) -> Array:
+        """Its maps, (n, ...)."""
+        return self.explained(network, data, **more).array
+
+    def spatial(self, network: Any, data: Any, **more: Any) -> Array:
+        """Its maps over the spatial axes alone, (n, ...), with what channels they have added up."""
+        return without_channels(self.explained(network, data, **more))
+
+    def noise(self, found: Array, network: Any, data: Any, **more: Any) -> float:
+        """By how much maps that it gave differ from another seed's: 0 for what draws nothing."""
+        if not any(option.name == "seed" for option in options_of(self.plugin)):
+            return 0.0
+        seed = more.get("seed", self.default("seed")) or 0
+        return off(found, self.spatial(network, data, **{**more, "seed": int(seed) + 1}))
+
+    def default(self, option: str) -> Any:
+        """The value with which it is run of an option; None where it has none of that name."""
+        values = {one.name: one.default for one in options_of(self.plugin)} | dict(self.options)
+        return values.get(option)
+
+    @property
+    def watched(self) -> Subject:
+        """The same, looked at more closely: as no built-in plugin is at every call."""
+        plugin = self.plugin
+        if plugin.distribution == BUILT_IN:
+            plugin = replace(plugin, distribution=f"{BUILT_IN} itself")
+        return replace(self, plugin=plugin)
+
+
+PROCESS = "the rest of the process stays as it is"
+
+
+def process_unchanged(called: Callable[[], Any]) -> None:
+    """Held against the border, which puts back what a plugin changes, and says so."""
+    called()  # what is imported now and here may set up what it likes
+    with notes_kept() as notes:
+        called()
+    for note in notes:
+        if "which was put back" in note:
+            raise Violation(note)
+
+
+def technique_changes_nothing(subject: Subject) -> None:
+    """The same of a technique at work on an ordinary network."""
+    network, samples = small_network(2), Samples.of(data_of(shape_of(2)), np.array([0, 1, 2, 0]))
+    with may_refuse():
+        process_unchanged(lambda: subject.watched.called(network, samples))
+
+
+def model_unchanged(explained: Callable[[Any], Any]) -> None:
+    """A network that is explained keeps its weights and its answers."""
+    network, data = small_network(2), data_of(shape_of(2))
+    before, answers = network.get_weights(), network.predict_on_batch(data)
+    explained(network)
+    after = network.get_weights()
+    if any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
+        raise Violation("it changed the weights of the network")
+    if not np.array_equal(answers, network.predict_on_batch(data)):
+        raise Violation("it changed what the network answers")
