@@ -28,6 +28,7 @@ from cnnvis.registry.options import checked, options_of
 from cnnvis.registry.plugin import Plugin, plugin_of
 from cnnvis.testing.judging import NotApplicable, Violation
 from cnnvis.testing.maps import checks_of_maps
+from cnnvis.testing.metrics import checks_of_metrics
 from cnnvis.testing.other_kinds import (
     checks_of_loaders,
     checks_of_others,
@@ -109,6 +110,8 @@ def checks(
             every |= checks_of_others(subject)
         case "transform":
             every |= checks_of_transforms(subject)
+        case "metric":
+            every |= checks_of_metrics(subject)
         case "renderer":
             every |= checks_of_renderers(subject)
         case "reader":

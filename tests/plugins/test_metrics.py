@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+import cnnvis.testing
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.discovery import Registry, registry, using
 
@@ -148,3 +149,28 @@ def test_a_metric_may_ask_the_model() -> None:
         )
         scores = [target.score for target in found.targets]
         np.testing.assert_allclose(found.measures["asks"], 2 * np.array(scores), rtol=1e-5)
+
+
+test_it_is_a_metric_like_any_other = cnnvis.testing.conformance("sparseness")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [
+        (lambda one: one.array.reshape(len(one), -1).max(axis=1)[::-1], "in whatever order"),
+        (lambda one: one.array.reshape(len(one), -1).max(axis=1) / one.array.max(), "among others"),
+        (lambda one: np.random.default_rng().normal(size=len(one)), "twice the same"),
+    ],
+)
+def test_the_kit_finds_a_metric_that_is_wrong(wrong: Any, check: str) -> None:
+    known = _own(wrong)
+    with using(known):
+        failed = []
+        for one in cnnvis.testing.checks("mine"):
+            try:
+                one()
+            except cnnvis.testing.Violation:
+                failed.append(one.name)
+            except cnnvis.testing.NotApplicable:
+                pass
+    assert any(check in name for name in failed), failed
