@@ -252,7 +252,7 @@ class Part:
         return lambda kept: is_ours_alone and whole.hexdigest() == digest(kept)
 
     def _is_whole(self, line: Line) -> bool:
-        """Tell whether a line of the journal is of a shard of this run, and describes it rightly."""
+        """Tell whether a line of the journal is of a shard of this run, and is correct."""
         if line.run != self._run or line.shard not in self.own:
             return False
         places, name = self.places[line.shard], _facts_name(line.shard)
