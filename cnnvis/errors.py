@@ -1,4 +1,4 @@
-"""What cnnvis raises when a person can mend what went wrong."""
+"""Errors of cnnvis that a person can correct."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UserError(Exception):
 
 
 class NothingUsable(UserError):
-    """There is not one image of which anything came out; exit code 4."""
+    """Error when no image gave any result; exit code 4."""
 
     code = 4
 
@@ -76,7 +76,7 @@ class PluginError(Exception):
 
 
 def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginError:
-    """Failures of parts of a run as one, to be raised when all else is done."""
+    """Return failures of parts of a run as one error, to be raised when all else is done."""
     if len(failures) == 1:
         return failures[0]
     of_plugins = [one for one in failures if isinstance(one, PluginError)]
@@ -119,11 +119,11 @@ def complaint(error: BaseException) -> str:
 
 
 LONGEST = 300
-"""How many letters of an exception's line are kept."""
+"""Maximum number of letters of an exception's line."""
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, shortened to what a sentence can hold."""
+    """Return a value as Python writes it, shortened to a length that fits into a sentence."""
     try:
         text = repr(value) if isinstance(value, bool | int | float) else reprlib.repr(value)
     except ValueError:  # of whole numbers of thousands of digits, which Python does not write out
@@ -136,11 +136,11 @@ def shown(value: object) -> str:
 
 
 def numbered(count: int, what: str) -> str:
-    """``1 image``, ``2 images``."""
+    """Return a number with its noun: ``1 image``, ``2 images``."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'saliency'?`` for the known name closest to a mistyped one, else nothing."""
+    """Return `` Did you mean 'saliency'?`` for the known name closest to a name, or nothing."""
     found = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {found[0]!r}?" if found else ""

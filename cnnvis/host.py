@@ -1,4 +1,4 @@
-"""What this process may use of the machine: processors and memory."""
+"""Resources of the machine for this process: processors and memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-"""Where Linux says what a container may use."""
+"""Folder with the limits that Linux sets for a container."""
 
 
 def processors() -> int:
-    """How many processors this process may use at a time: by its affinity and its container."""
+    """Return the number of processors for this process, by its affinity and its container."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     share = _numbers("cpu.max")
     if len(share) == 2 and share[1]:
@@ -40,7 +40,7 @@ def available_memory() -> int:
 
 
 def _below_the_limit(otherwise: int) -> int:
-    """How many bytes of addresses this process may still take (``ulimit -v``)."""
+    """Return the number of bytes of addresses that this process may still use (``ulimit -v``)."""
     import psutil
 
     try:
@@ -54,7 +54,7 @@ def _below_the_limit(otherwise: int) -> int:
 
 
 def peak_memory() -> int:
-    """How many bytes this process has held at most so far; 0 where the system does not say."""
+    """Return the peak memory of this process in bytes; 0 where the system does not report it."""
     try:
         # What getrusage says begins with what the process held that started this one.
         for line in Path("/proc/self/status").read_text().splitlines():
@@ -136,7 +136,7 @@ def can_start_threads() -> bool:
 
 
 def name() -> str:
-    """What tells machines apart that compute at different speeds."""
+    """Return a name that tells apart machines of different speed."""
     import platform
 
     model = platform.processor()
@@ -151,7 +151,7 @@ def name() -> str:
 
 
 def _numbers(file: str) -> list[int]:
-    """The numbers in one of the container's files; none where there is no limit."""
+    """Return the numbers in a file of the container's limits; none without a limit."""
     try:
         words = (CGROUP / file).read_text().split()
         return [int(word) for word in words]

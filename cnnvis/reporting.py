@@ -1,7 +1,7 @@
-"""How a long task tells how far it is, and how code deep down says something to a person.
+"""Progress bars of long tasks, and notes to a person from deep inside the code.
 
-Both do nothing unless someone listens: the command line shows bars and prints notes, `cnnvis.run`
-keeps the notes in the explanation, and a library call stays silent.
+Both do nothing without a listener: the command line shows bars and prints notes, `cnnvis.run` keeps
+the notes in the explanation, and a library call stays silent.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def note(sentence: str) -> None:
 
 @contextmanager
 def notes_kept() -> Iterator[list[str]]:
-    """The notes made inside the block, in a list that grows as they are made."""
+    """Collect the notes made inside the block, in a list that grows as they are made."""
     notes: list[str] = []
     token = _notes.set(notes)
     try:
@@ -74,7 +74,7 @@ def failure_of_image(image: int, reason: str) -> None:
 
 @contextmanager
 def failures_kept() -> Iterator[dict[int, str]]:
-    """The images of which nothing came inside the block, and why, in a dict that grows."""
+    """Collect images without a result inside the block, and the reasons, in a growing dict."""
     failures: dict[int, str] = {}
     token = _failures.set(failures)
     try:

@@ -13,8 +13,11 @@ from typing import Any
 from cnnvis.errors import shown
 
 LONGEST = 120
-"""How many bytes a name made for a file has at most: with an ending, a number and what temporary
-names add to it, fewer than any file system takes."""
+"""Maximum number of bytes of a name made for a file.
+
+Together with a suffix, a number and the additions of temporary names, the name stays below the
+limits of all file systems.
+"""
 
 # What Unicode calls printable and nobody sees: joiners, fillers, selectors of variants.
 _UNSEEN = re.compile(
@@ -28,11 +31,11 @@ _RESERVED = re.compile(
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""The same with all that is not to be seen, or would do something to a terminal, written out.
+    r"""Return the text with all characters escaped that are invisible or would control a terminal.
 
     Control characters, those that turn the direction of text, those of no width, line separators
-    and halves of characters become ``\x1b``, ``\u202e``, ... Letters of any script, their accents
-    and pictographs stay; blanks of any width become one.
+    and surrogates become ``\x1b``, ``\u202e``, ... Letters of any script, their accents and
+    pictographs stay; blanks of any width become a space.
 
     Parameters
     ----------
@@ -58,7 +61,7 @@ def _written_out(letter: str) -> str:
 
 
 def json_text(value: Any, **settings: Any) -> str:
-    """JSON for people and scripts: legible in any script, and what is unseen escaped.
+    """Return JSON for people and scripts: legible in any script, invisible characters escaped.
 
     Parameters
     ----------
@@ -69,12 +72,12 @@ def json_text(value: Any, **settings: Any) -> str:
 
 
 def escaped(text: str, *, pairs: bool = False) -> str:
-    r"""The same with what is unseen as ``\u202e``, as TOML, Python and JSON take it inside strings.
+    r"""Return the text with invisible characters as ``\u202e``, as in TOML, Python and JSON.
 
     Parameters
     ----------
     pairs
-        Write the rarer characters as JSON does, in two halves, and not as ``\U000e0041``.
+        Write the rarer characters as JSON does, as surrogate pairs, and not as ``\U000e0041``.
     """
 
     def one(found: re.Match[str]) -> str:
@@ -90,10 +93,10 @@ def escaped(text: str, *, pairs: bool = False) -> str:
 
 
 def file_name(text: str) -> str:
-    """A name for a file, made of any text: of a layer called block1/conv, or worse.
+    """Return a name for a file, made from any text, such as a layer's name block1/conv.
 
-    It holds letters, digits and ``_ . + = -``, begins with none of the last four, is not too long,
-    and is none that a system keeps for itself. Other texts may give the same name: see `unused`.
+    The name holds letters, digits and ``_ . + = -``, begins with none of the last four, is not too
+    long, and is not reserved by any system. Other texts may give the same name: see `unused`.
     """
     plain = "".join(_of_file(letter) for letter in unicodedata.normalize("NFC", text))
     plain = re.sub("-{2,}", "-", plain).strip("-.+=") or "unnamed"
@@ -115,7 +118,7 @@ def _of_file(letter: str) -> str:
 
 
 def unused(path: Path, taken: set[str]) -> Path:
-    """The path, or the same with a number where an earlier one has its name; it is taken now.
+    """Return the path, or the path with a number if its name is taken, and add it to `taken`.
 
     Two names that differ in case alone are one name to many file systems.
     """
@@ -128,6 +131,6 @@ def unused(path: Path, taken: set[str]) -> Path:
 
 
 def words_of(names: Iterable[str]) -> str:
-    """Names in quotation marks, one behind the other; of many, the first and the last."""
+    """Return names in quotation marks, one after the other; of many, only the first and last."""
     every = [shown(name) for name in names]
     return ", ".join(every) if len(every) <= 12 else f"{', '.join(every[:10])}, ... {every[-1]}"

@@ -49,14 +49,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a chain: a plugin with options, as they were given."""
+    """Step of a chain: a plugin with the options that were given."""
 
     plugin: Plugin
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
-        """All its options, checked."""
+        """All options of the plugin, checked."""
         return checked(self.plugin, self.given)
 
 
@@ -187,7 +187,9 @@ def chain(
 
 
 def _groups_by_prediction(steps: Sequence[Step]) -> bool:
-    """Whether a transform of any package needs the classes that the network answers.
+    """Tell whether a transform of any package needs the classes that the network answers.
+
+    Such a transform has an option `by` with the value "prediction", as those of cnnvis do.
 
     It says so by an option `by`, as those that come with cnnvis do.
     """
@@ -202,13 +204,13 @@ def _first(stream: Stream, count: int) -> Explanation:
 
 @dataclass
 class _Failures:
-    """What failed of a chain while the rest of it went on, and the results that cannot be had."""
+    """Failures in a chain that continued after them, and the results that were lost."""
 
     errors: list[UserError | PluginError] = field(default_factory=list)
     lost: list[Stream] = field(default_factory=list)
 
     def result(self, stream: Stream, wanted: Callable[[], T]) -> T | None:
-        """A result, or what is made of one; None where a plugin fails at it, or did before."""
+        """Return what `wanted` makes of a result; None if a plugin fails now or failed before."""
         if any(one is stream for one in self.lost):
             return None
         try:
@@ -220,7 +222,7 @@ class _Failures:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """What a renderer raises inside the block keeps no other from its work."""
+        """Record an error of a renderer inside the block, so that other renderers still run."""
         try:
             yield
         except (UserError, PluginError) as error:
@@ -238,14 +240,14 @@ class _Failures:
 
 @dataclass
 class _Shown:
-    """Where results go, and the names of those that went there.
+    """Destination of results, and the names of the results written there.
 
     Attributes
     ----------
     out
         The file or folder that renderers write to.
     show, wrote
-        As `chain` takes them.
+        See `chain`.
     taken
         The files that were written.
     """
@@ -269,14 +271,14 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a technique gave, or what a transform made of it.
+    """Results of a technique, or results of a transform.
 
     Attributes
     ----------
     of_inputs
         A result for each input of the network that gets one, by its name.
     kind
-        What each of them is.
+        The kind of each result.
     """
 
     of_inputs: Mapping[str | None, Stream]
@@ -289,7 +291,7 @@ def _techniques(
     subject: Subject,
     folder: RunFolder,
 ) -> Iterator[_Found]:
-    """The results of the techniques whose maps are kept."""
+    """Yield the results of the techniques whose maps are kept."""
     keepers = _keepers(steps, folder)
     for step, given, keep in zip(steps, options, keepers, strict=True):
         if keep is not None:
@@ -297,7 +299,7 @@ def _techniques(
 
 
 def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | None]:
-    """For each step what keeps its maps, None for those that have none to keep."""
+    """Return for each step the object that keeps its maps, None for steps without maps to keep."""
     if folder is None:
         return [None] * len(steps)
     numbers = itertools.count()
@@ -348,7 +350,7 @@ def _run(
 def _explained(
     subject: Subject, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None
 ) -> _Found:
-    """A technique's result for each of the model's inputs that gets one."""
+    """Return a technique's result for each of the model's inputs that gets a map."""
     kind: Result = plugin.gives or "images"
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
     results = subject.explained(plugin, options, strict=False, kept=keep)
@@ -370,7 +372,9 @@ def _explained(
 
 
 def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
-    """What a renderer is to show: all, or the first maps if it shows no more.
+    """Return the maps for a renderer: all, or the first ones if the renderer shows no more.
+
+    So the first pictures exist before the last image is read.
 
     So the first pictures are there before the last image is read.
     """
@@ -467,7 +471,7 @@ def require_fitting(steps: Sequence[Step]) -> None:
 
 
 def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]) -> _Found:
-    """What a transform makes of the results that it takes, for each input of the network."""
+    """Return the result of a transform of results, for each input of the network."""
     last = taken[-1]
     kind = step.plugin.gives or last.kind
     if len(taken) == 1:
@@ -493,7 +497,7 @@ def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]
 
 
 def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Model | None) -> _Found:
-    """What a metric says of a result, beside it."""
+    """Return the result of a metric, beside the result that was measured."""
 
     def batches(before: Stream) -> Iterator[Explanation]:
         for one in before:
@@ -505,7 +509,7 @@ def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Mode
 
 
 def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, Explanation]]:
-    """Batches of two results; from where they are not of the same images on, all that is left."""
+    """Yield batches of two results; where their images begin to differ, all that is left."""
     batches = itertools.zip_longest(first, second)
     for one, other in batches:
         if one is not None and other is not None and _are_of_same_images(one, other):
@@ -527,7 +531,7 @@ def _are_of_same_images(one: Explanation, other: Explanation) -> bool:
 
 
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
-    """The result of a transform of a result, or of two."""
+    """Return the result of a transform of one result or of two."""
     function = partial(call_plugin, step.plugin)
 
     def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:

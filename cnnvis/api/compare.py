@@ -1,4 +1,4 @@
-"""How alike two explanations of the same images are, in numbers and side by side."""
+"""Similarity of two explanations of the same images, in numbers and side by side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cnnvis.network.model import Model
 from cnnvis.reporting import progress
 
 Side = str | PathLike[str] | Explanation | tuple[str, Mapping[str, Any]]
-"""What can be compared: a technique's name, alone or with options; an explanation or its file."""
+"""Side of a comparison: a technique's name, alone or with options; an explanation or its file."""
 
 MEASURES = {
     "largest": "the largest difference of two values at one place",
@@ -35,7 +35,7 @@ MEASURES = {
     "overlap": "the share of the strongest places, none of them zero, that are the strongest of both",
     "ssim": "the structural similarity index of Wang et al. 2004, doi:10.1109/TIP.2003.819861",
 }
-"""What is measured of each pair of maps. NaN where a map is the same everywhere, or too small."""
+"""Measures of each pair of maps. NaN where a map is constant or too small."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ class Comparison:
 
     @property
     def in_all(self) -> dict[str, float]:
-        """One value of each measure for all images: the largest of `largest` and `share`, the mean
-        of all others, without images for which there is none.
+        """Value of each measure for all images together.
+
+        The largest value of `largest` and `share`, the mean of all other measures; images without a
+        value are left out.
         """
         found = {}
         for name, values in self.measures.items():
@@ -76,11 +78,14 @@ class Comparison:
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """What each pair of maps shows: image, label and target."""
+        """Titles of the pairs of maps: image, label and target."""
         return tuple(" ".join(self.first.title(i).splitlines()[:2]) for i in range(len(self.first)))
 
     def figure(self, limit: int = 8) -> Explanation:
-        """Three maps for each image: the first, the second, and their difference.
+        """Return three maps for each image: the first, the second, and their difference.
+
+        Where neither map has signs, the third is the absolute difference. `limit` is the number of
+        images.
 
         Where neither has signs, the size of the difference. `limit` says of how many images.
         """
@@ -170,7 +175,7 @@ def compare(
 
 
 def _scaled(maps: Array) -> Array:
-    """Each map from 0 to 1 by itself, however small its values are; zero where it is flat."""
+    """Scale each map to 0 to 1 by itself, however small its values; constant maps become 0."""
     axes = tuple(range(1, maps.ndim))
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
     spread = high - low
@@ -179,7 +184,7 @@ def _scaled(maps: Array) -> Array:
 
 
 def _is_saved(side: Side) -> bool:
-    """Whether something is an explanation already, or the file of one."""
+    """Tell whether a side is an explanation or the file of an explanation."""
     if isinstance(side, Explanation):
         return True
     return isinstance(side, str | PathLike) and Path(side).suffix == ".npz"
@@ -213,7 +218,7 @@ def _names(sides: Sequence[Side]) -> tuple[str, str]:
 
 
 def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, Explanation]]:
-    """The maps of each input of the network that both have."""
+    """Return the pairs of maps for each input of the network that both explanations have."""
     others = {each.input: each for each in (other, *other.other_inputs)}
     pairs = [
         (each, others[each.input]) for each in (one, *one.other_inputs) if each.input in others
@@ -224,7 +229,7 @@ def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, 
 
 
 def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explanation]:
-    """The maps of the images, or groups, that both explain, in one order and of one shape."""
+    """Return the maps of the images, or groups, that both explain, in the same order and shape."""
     if one.groups and other.groups:
         names = [name for name in one.groups if name in other.groups]
         if not names:
@@ -293,12 +298,12 @@ def _measures(a: Array, b: Array, top: float, channel: int | None) -> dict[str, 
 
 
 def _overlap(a: Array, b: Array, top: float) -> float:
-    """How many of the strongest places are the strongest of both, as a share.
+    """Return the overlap of the strongest places of two maps, as a share.
 
-    Of each place the smaller of its two weights counts, and all of that over the larger of what the
-    weights of either map add up to: 1 for a map and itself, and 0 for maps without a common place.
-    Products of weights would say how much is in common where ties are broken by lot; then a map
-    with ties would not be like itself.
+    The overlap is the sum over places of the smaller of the two weights, divided by the larger of
+    the two sums of weights: 1 for a map and itself, and 0 for maps without a common place. Products
+    of weights would measure how much is in common where ties are broken at random; then a map with
+    ties would not be equal to itself.
     """
     count = max(1, round(a.size * top / 100))
     if not a.any() or not b.any():
@@ -308,10 +313,10 @@ def _overlap(a: Array, b: Array, top: float) -> float:
 
 
 def _strength(one: Array, count: int) -> Array:
-    """How much each place is one of the so many strongest: 1, or 0, or a share where sizes are tied.
+    """Return the weight of each place among the `count` strongest: 1, 0, or a share for ties.
 
-    A place without a value is none, so there may be fewer. Places that are tied for what is left
-    share it, whatever their order.
+    A place without a value has the weight 0, so the weights may add up to less than `count`. Places
+    of equal size share the remaining weight, whatever their order.
     """
     sizes = np.abs(one).ravel()
     sizes = np.where(sizes > 0, sizes, 0)

@@ -27,34 +27,32 @@ from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept, progress
 
 ENOUGH, LEAST, BYTES = 1000, 32, 2**28
-"""How many samples are looked at, evenly spaced, where there are more; how many of large ones, and how
-many bytes all may take."""
+"""Maximum number of examined samples, evenly spaced; of large samples; and of their bytes."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How data and a model go together.
+    """Compatibility of data with a model.
 
     Attributes
     ----------
     samples
-        How many samples the data hold.
+        The number of samples in the data.
     examined
-        How many of them were looked at.
+        The number of samples that were examined.
     shape
-        The shape of one sample, as the data have it.
+        The shape of one sample in the data.
     smallest, largest
         The smallest and largest value.
     others
         Of a network with several inputs the name, shape, smallest and largest value of each but the
         first.
     problem
-        Why the data do not fit the model; None if they do.
+        The reason why the data do not fit the model; None if the data fit.
     right
-        For how many of the samples examined all labels are right; None where that cannot be
-        counted.
+        The number of examined samples whose labels are all right; None where it cannot be counted.
     agreement
-        How far the network's answers agree with the labels, in numbers; None where there are none.
+        The agreement of the network's answers with the labels; None without labels.
     """
 
     samples: int
@@ -70,27 +68,28 @@ class Fit:
 
 @dataclass(frozen=True)
 class Report:
-    """What `doctor` found.
+    """Findings of `doctor`.
 
     Attributes
     ----------
     file, origin, sha256
-        The file, what it is and what wrote it, and its SHA-256; None and empty for a network of
-        this process.
+        The file, its format and the program that wrote it, and its SHA-256; None and empty for a
+        network of this process.
     repairs, cut
-        What had to be changed to read it, and the layers that were left out, each with why.
+        The changes needed to read the file, and the layers that were left out, each with the
+        reason.
     inputs, outputs
         Name, shape and type of the network's inputs; name and shape of its outputs.
     layers
         Its layers; see `cnnvis.network.layers.Layer`.
     parameters
-        How many numbers it has learned.
+        The number of learned parameters.
     fit
-        How the data fit; None if none were given.
+        The compatibility of the data; None if no data were given.
     warnings
-        What seems to be wrong, in sentences.
+        Likely errors, in sentences.
     notes
-        What else a person should know.
+        Other remarks for the user, in sentences.
     """
 
     file: str | None
@@ -107,7 +106,7 @@ class Report:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
+        """Return the report as plain values, for JSON."""
         return asdict(self)
 
 
@@ -185,7 +184,7 @@ def _about_network(model: Model) -> Iterator[str]:
 
 
 def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
-    """How data fit, and warnings and notes about that."""
+    """Return the compatibility of data, with warnings and notes about the data."""
     assert matching.samples is not None
     data = matching.samples
     whole, problem = data, None
@@ -246,19 +245,19 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
 
 
 def _ends(values: Array) -> tuple[float, float]:
-    """The smallest and the largest value, NaN where there are none."""
+    """Return the smallest and the largest value, NaN for an empty array."""
     known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
 def _enough(data: Samples) -> int:
-    """How many samples are looked at: no more than memory holds several times."""
+    """Return the number of samples to examine, so few that memory holds them several times."""
     each = 4 * math.prod(data.source.shape[1:])
     return min(ENOUGH, max(LEAST, BYTES // max(each, 1)))
 
 
 def _read(some: Samples) -> tuple[Samples | None, dict[int, str]]:
-    """The samples that can be read, and why others cannot, by their places."""
+    """Return the samples that can be read, and the reasons for all others, by their places."""
     good: list[Samples] = []
     failed: dict[int, str] = {}
     with progress("reading", len(some)) as advance:
@@ -285,11 +284,12 @@ def _about_order(
     *,
     by_name: bool,
 ) -> tuple[str | None, int]:
-    """Which order of the classes fits far better than the one that labels are taken in, if one does.
+    """Return a sentence about an order of the classes that fits far better than the present order.
 
-    In a sentence, with how many labels it makes right.
+    The sentence comes with the number of labels that are right in that order; it is None if no
+    order fits far better.
 
-    Labels that have no names of their own stay what they are, whatever the classes are called.
+    Labels without names keep their numbers, whatever the names of the classes are.
     """
     hits, names = hits_of(model, answers, samples), samples.class_names
     if hits is None:
@@ -326,7 +326,7 @@ def _about_order(
 
 
 def _of_both_orders(hits: Hits, words: Sequence[str]) -> list[int] | None:
-    """The order of words that are numbers, by the alphabet or by size, that fits better; if one does."""
+    """Return the order of words that are numbers, alphabetical or numerical, if it fits better."""
     by_size = numerical_order(words)
     if by_size is None:
         return None
@@ -340,7 +340,7 @@ def _of_both_orders(hits: Hits, words: Sequence[str]) -> list[int] | None:
 def _about_guessing(
     model: Model, answers: Array, samples: Samples, agreement: Agreement | None
 ) -> str | None:
-    """Whether no more labels are right than by guessing."""
+    """Return a warning if no more labels are right than by guessing."""
     hits = hits_of(model, answers, samples)
     if agreement is None or agreement.kind != "class" or hits is None or not hits.is_guess():
         return None

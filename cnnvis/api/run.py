@@ -35,7 +35,7 @@ from cnnvis.runs.manifest import loading_of
 from cnnvis.text import file_name, unused
 
 RESULTS = Path("results")
-"""Where files go when nobody says."""
+"""Default folder for output files."""
 
 Filters = int | str | Sequence[int | str]
 
@@ -236,7 +236,7 @@ def _asked_metrics(names: str | Sequence[str], options: Mapping[str, Any]) -> Me
 
 
 def beside(output: PathName | None) -> Path:
-    """The folder in which what is written is written."""
+    """Return the folder for output files."""
     if output is None or _is_folder(output):
         return Path(output or RESULTS)
     return Path(output).parent
@@ -245,12 +245,12 @@ def beside(output: PathName | None) -> Path:
 def asked_into(
     into: PathName | Into | None, resume: bool, shard: str | None, shard_size: int | None
 ) -> Into | None:
-    """Where maps are to be kept, checked as far as that costs nothing.
+    """Return the destination of maps that are to be kept, checked as far as that costs nothing.
 
     Raises
     ------
     UserError
-        If nothing can be written there.
+        If nothing can be written to it.
     """
     if into is None:
         if resume or shard is not None or shard_size is not None:
@@ -268,12 +268,12 @@ def asked_into(
 
 
 def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
-    """The renderers asked for that write files; without any, the one for the output's ending.
+    """Return the requested renderers that write files, or else the one for the output's suffix.
 
     Raises
     ------
     UserError
-        If there is no such renderer, none writes such files, or the output cannot be written to.
+        If a renderer does not exist, none writes such files, or the output cannot be written to.
     """
     asked = [registry().get("renderer", name) for name in render]
     path = Path(RESULTS if output is None else output)
@@ -380,7 +380,7 @@ def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> No
 
 
 def is_named(output: PathName | None) -> bool:
-    """Whether an output is the name of a file, and not a folder or left open."""
+    """Tell whether an output is the name of a file, and not a folder or unset."""
     return output is not None and not _is_folder(output)
 
 
@@ -392,10 +392,10 @@ def destination(
     alone: bool = False,
     taken: set[str] | None = None,
 ) -> Path:
-    """``results/TECHNIQUE_TARGET_MODIFIER.png`` unless told otherwise.
+    """Return the path of an output file, by default ``results/TECHNIQUE_TARGET_MODIFIER.png``.
 
-    With several renderers, a file name's ending is each one's own. A name that is `taken` by an
-    earlier result gets a number, and is added to these.
+    With several renderers, each has its own suffix. A name that is in `taken`, the names of earlier
+    results, gets a number, and is added to `taken`.
     """
     return unused(
         _wanted(explanation, renderer, output, alone=alone), set() if taken is None else taken
@@ -464,7 +464,7 @@ def require_writable(path: Path) -> None:
 
 
 def _side_plugin(name: str) -> Plugin:
-    """The reader, loader or renderer of that name."""
+    """Return the reader, loader or renderer of that name."""
     found = [plugin for plugin in registry() if plugin.kind in SIDE and plugin.name == name]
     if not found:
         registry().get("renderer", name)

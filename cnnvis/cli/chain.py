@@ -88,7 +88,7 @@ def run_chain(
 
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
-    """The notes that a person should read; with `verbose`, also how the results were made."""
+    """Print the notes that a person should read; with `verbose`, also how the results were made."""
     for note in dict.fromkeys(note for one in found for note in one.notes):
         messages.print(console.sentence("note", "bold", note))
     if verbose:
@@ -122,7 +122,7 @@ def _recipe(
 
 
 def _with_renderer(steps: list[Step]) -> list[Step]:
-    """The steps, and where nothing shows the result, what a person would expect to."""
+    """Return the steps, with a default renderer added where no step shows the result."""
     if any(step.plugin.kind == "renderer" for step in steps):
         return steps
     is_table = (steps[-1].plugin.gives or "") == "table"

@@ -14,10 +14,10 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.settings.defaults import general, options_for, with_settings
 
 COMPUTING = ("compile", "batch_size", "threads", "mixed_precision")
-"""What says how networks are computed, and nothing of what is explained."""
+"""Options that say how networks are computed, and nothing about the explanation."""
 
 ISOLATING = ("isolate", "isolate_only", "isolate_timeout", "isolate_memory")
-"""What says where plugins run."""
+"""Options that say in which process plugins run."""
 
 
 def run(technique: str, model: str, **values: Any) -> int:
@@ -114,7 +114,7 @@ def _computing(values: dict[str, Any]) -> ExitStack:
 
 
 def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The options of readers, loaders and renderers that were typed, and what is set of others."""
+    """Return the typed options of readers, loaders and renderers, with settings for all others."""
     found = {
         plugin.name: with_settings(plugin, typed.get(plugin.name, {}))
         for plugin in registry()
@@ -124,7 +124,7 @@ def _with_settings(typed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]
 
 
 def _set_general(values: dict[str, Any], keys: Sequence[str] = ("class_names", "axes")) -> None:
-    """What is set for all plugins, where nothing else was typed."""
+    """Fill in the settings for all plugins, where nothing else was typed."""
     for key in keys:
         found = general(key)
         if key not in values and found is not None:
@@ -141,7 +141,7 @@ CONFIG = {
     "path": "Print the files that settings are read from.",
     "schema": "Print the JSON schema of cnnvis.toml, for editors.",
 }
-"""What can be done with settings."""
+"""Subcommands of ``config``, with their help."""
 
 
 def config(action: str, **values: Any) -> None:

@@ -22,7 +22,7 @@ from cnnvis.settings.defaults import with_settings
 from cnnvis.text import file_name, json_text, unused
 
 SHOWN = 20
-"""How many images' numbers are printed; those of all are in the JSON."""
+"""Maximum number of images whose numbers are printed; the JSON has the numbers of all images."""
 
 
 def compared(
@@ -82,7 +82,7 @@ def compared(
 
 
 def _path(found: Comparison, out: str | None, suffix: str) -> Path:
-    """Where a figure goes: one for each input of the network."""
+    """Return the path of a figure: one figure for each input of the network."""
     name = file_name("_".join(["compare", *found.names]))
     path = Path(out) if out and Path(out).suffix else Path(out or RESULTS) / (name + suffix)
     one = found.first.input
@@ -115,7 +115,7 @@ def _facts(found: Comparison) -> dict[str, Any]:
 
 
 def _table(found: Comparison) -> dict[str, list[Any]]:
-    """A line an image, and one for all; no more than a person reads."""
+    """Return a table with a line for each image and one for all, cut to a readable length."""
     count = min(len(found.titles), SHOWN)
     lines = [found.first.title(i).partition("\n")[0] for i in range(count)]
     rest = len(found.titles) - count

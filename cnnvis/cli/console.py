@@ -1,4 +1,4 @@
-"""Where the command line writes: the one place that sends anything to a terminal or a file."""
+"""Output of the command line: the only module that writes to a terminal or a file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from cnnvis.text import printable
 
 
 def results() -> Screen:
-    """Where results go: stdout."""
+    """Return the screen for results: stdout."""
     return Screen()
 
 
 def messages() -> Screen:
-    """Where notes and bars go: a copy of stderr, since TensorFlow is kept from writing to that."""
+    """Return the screen for notes and bars: a copy of stderr, to which TensorFlow cannot write."""
     return Screen(file=open_text(os.dup(sys.stderr.fileno()), sys.stderr), soft_wrap=True)
 
 
 def errors() -> Screen:
-    """Where the last sentence of a command that failed goes: stderr."""
+    """Return the screen for the last sentence of a command that failed: stderr."""
     return Screen(stderr=True, soft_wrap=True)
 
 
 def words(*parts: str | tuple[str, str], lines: bool = False) -> Text:
-    """Text of parts, plain or with a style, to be laid out as wide as it will be shown.
+    """Return text made of parts, plain or with a style, to be laid out in the width of the screen.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def words(*parts: str | tuple[str, str], lines: bool = False) -> Text:
 
 
 def sentence(label: str, style: str, text: str) -> Text:
-    """``error: what was wrong``, on one line however many an exception's text has."""
+    """Return ``error: what was wrong`` on one line, even if an exception's text has more."""
     return words((f"{label}: ", style), " ".join(text.split("\n")))
 
 

@@ -54,7 +54,7 @@ def examine(
 
 
 def _print_found(model: str, error: UserError, sha256: str, *, json: bool) -> None:
-    """What is known of a file that is not loaded; nothing of it was run."""
+    """Print the findings about a file that is not loaded; nothing of the file was run."""
     facts = {"file": model, "sha256": sha256, **error.found}
     if json:
         facts["problem"] = str(error)
@@ -124,7 +124,7 @@ def _facts(report: Report) -> Table:
 
 
 def _layers(report: Report) -> Explanation:
-    """The layers as a table, in as few columns as will do."""
+    """Return the layers as a table, in as few columns as possible."""
     columns: dict[str, list[Any]] = {
         "layer": [layer.name for layer in report.layers],
         "kind": [layer.kind for layer in report.layers],

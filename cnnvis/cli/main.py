@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 
 def entry() -> None:
-    """The command as a process: `main`, without the second that TensorFlow takes to be cleared up."""
+    """Run `main` as a process, without the second that TensorFlow needs for its clean-up."""
     codes = [1]
     out = streams.make_lasting()
     if not host.can_start_threads():
@@ -117,7 +117,7 @@ def _refused(error: Exception) -> str | None:
 
 
 def _resuming(words: Sequence[str]) -> str:
-    """The command that goes on with what these words began."""
+    """Return the command that continues the work of the command of these words."""
     return shlex.join(["cnnvis", *words, *([] if "--resume" in words else ["--resume"])])
 
 

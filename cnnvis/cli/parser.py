@@ -1,4 +1,4 @@
-"""What can be typed: the commands and their flags, read from the plugins' signatures."""
+"""Parser of the command line: the commands and their flags, from the plugins' signatures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHORT = {"backprop": "-bm"}
 SHELLS = ("bash", "zsh", "tcsh")
 
 _NEGATIVE = re.compile(r"-\d+$|-\d*\.\d+$|-\d+:")
-"""What begins with a sign and is a value, no option: -1, -0.5, and the slice -3: as well."""
+"""Pattern of values that begin with a sign and are no options: -1, -0.5, and also the slice -3:."""
 
 
 class _Formatter(RawDescriptionRichHelpFormatter):
@@ -42,7 +42,7 @@ class _Formatter(RawDescriptionRichHelpFormatter):
         self._action_max_length = 18
 
     def format_help(self) -> str:
-        """The help, laid out where nothing in plugins' texts can do anything."""
+        """Return the help, laid out so that no text of a plugin can control the layout."""
         from cnnvis.cli.console import results
 
         self.console = results()  # not before: rich is imported when there is some
@@ -61,12 +61,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parsed(words: Sequence[str]) -> dict[str, Any]:
-    """The function that a command line asks for, under ``command``, and its arguments.
+    """Return the function of the command, under ``command``, and its arguments.
 
     Raises
     ------
     UserError
-        If the words are not a command, with the nearest that would be.
+        If the words are not a command, with the nearest command.
     """
     if words[:1] == ["chain"]:
         return _parsed_chain(words[1:])
@@ -94,7 +94,7 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
-    """The same for ``cnnvis chain``: what comes before the first step, and each step."""
+    """Parse ``cnnvis chain``: the words before the first step, and each step."""
     steps_known = [plugin for plugin in registry() if plugin.kind in STEPS]
     names = [plugin.name for plugin in steps_known]
     names += [f"{plugin.distribution}:{plugin.name}" for plugin in steps_known]
@@ -116,7 +116,7 @@ def _parsed_chain(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _parsed_comparison(words: Sequence[str]) -> dict[str, Any]:
-    """The same for ``cnnvis compare``: the two sides with their options, and all that is for both."""
+    """Parse ``cnnvis compare``: the two sides with their options, and the options of both."""
     parser = _comparison_parser()
     if len(words) < 2 or words[0].startswith("-"):
         parser.parse_args([*words, "--help"])
@@ -155,7 +155,7 @@ def _parsed_comparison(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_side(words: Sequence[str], place: int, known: Sequence[str]) -> bool:
-    """Whether a word is a technique or a saved explanation, and no value of an option."""
+    """Tell whether a word is a technique or a saved explanation, and not the value of an option."""
     word = words[place]
     if place and words[place - 1] in ("-d", "--data", "-o", "--out", "-l", "--layer"):
         return False
@@ -188,10 +188,10 @@ _COMPARE_EXAMPLES = """Examples:
 
 
 def _segments(words: Sequence[str], names: Sequence[str], whole: _Parser) -> list[list[str]]:
-    """The words before the first step, and then each step's name and words.
+    """Return the words before the first step, and then each step's name and words.
 
-    The word right behind a flag that takes a value is its value, whatever it is called. What is for
-    the whole chain may also stand at its end, where a person thinks of it.
+    The word after a flag that takes a value is the value, whatever the word is. Options of the
+    whole chain may also come at its end, where people tend to add them.
     """
     segments: list[list[str]] = [[]]
     switches = {
@@ -237,7 +237,7 @@ def _values(parser: _Parser, words: Sequence[str], names: Sequence[str]) -> dict
 
 
 def _chain_parser(names: Sequence[str]) -> _Parser:
-    """What comes before the first step of a chain."""
+    """Return the parser of the words before the first step of a chain."""
     parser = _Parser(
         prog="cnnvis chain",
         usage="cnnvis chain MODEL [options] STEP [its options] STEP ...",
@@ -289,7 +289,10 @@ COMMANDS = (
 
 
 def _parser(words: Sequence[str] | None) -> _Parser:
-    """The whole command line. Techniques that no word names get no options: None builds all."""
+    """Return the parser of the command line.
+
+    Techniques that are not among the words get no options; for None, all techniques get theirs.
+    """
     parser = _Parser(
         prog="cnnvis",
         usage="cnnvis COMMAND ...",
@@ -422,7 +425,7 @@ def _add_packages(below: Any, words: Sequence[str] | None) -> None:
 
 
 def _add_chain_words(parser: _Parser) -> None:
-    """Every word that a chain may hold."""
+    """Add all arguments that a chain may have."""
     steps = [plugin for plugin in registry() if plugin.kind in STEPS]
     parser.add_argument("steps", nargs="*", choices=[plugin.name for plugin in steps])
     flags.add_subject(parser)
@@ -498,7 +501,7 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
 
 
 def _add_side_flags(parser: _Parser, *kinds: str) -> None:
-    """Options of plugins that a command may use on the way: ``--png.cmap``."""
+    """Add options of plugins that a command uses besides its own: ``--png.cmap``."""
     for other in registry():
         if other.kind in kinds:
             for option in options_of(other):
@@ -512,7 +515,7 @@ def _add_side_flags(parser: _Parser, *kinds: str) -> None:
 def _add_option(
     add: Callable[..., Any], option: Option, place: str, typed: list[str], *, shown: bool
 ) -> None:
-    """One option of a plugin as a flag; its value stays text, for `options.checked` to judge."""
+    """Add an option of a plugin as a flag; its value stays text, for `options.checked` to check."""
     settings: dict[str, Any] = {"dest": place, "default": argparse.SUPPRESS}
     about = ""
     help_text = option.help if shown else ""  # docstrings are parsed for what is shown alone

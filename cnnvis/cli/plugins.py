@@ -1,4 +1,4 @@
-"""Which plugins load: what is typed before a command, and what settings say."""
+"""Choice of the plugins to load: from the words before a command, and from settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def chosen_plugins(words: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _parsed(words: Sequence[str]) -> tuple[list[str], list[str], bool]:
-    """The files of plugins, the other words, and whether no installed plugins are wanted."""
+    """Return the files of plugins, the other words, and whether installed plugins are unwanted."""
     files, others, left = [], [], list(words)
     while left:
         word = left.pop(0)

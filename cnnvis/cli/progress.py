@@ -21,7 +21,7 @@ PATIENCE, BLINK = 1.0, 0.2
 
 
 class Bars:
-    """One bar for each task under way, below that of the task it belongs to; none for no terminal."""
+    """Progress bars, one for each task, below that of its parent task; none without a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -32,7 +32,7 @@ class Bars:
 
     @contextmanager
     def __call__(self, what: str, total: int | None) -> Iterator[Advance]:
-        """A bar for one task, gone when the task is done."""
+        """Show a bar for one task, and remove it when the task is done."""
         if not self._console.is_terminal:
             yield lambda steps: None
             return

@@ -96,12 +96,12 @@ def kept(
     out: str | None,
     renderers: Sequence[Mapping[str, Any]],
 ) -> Into | None:
-    """Where maps are to be kept, as it was typed.
+    """Return the destination of kept maps from what was typed.
 
     Parameters
     ----------
     renderers
-        The options of all renderers: where each shows no more than so many maps, nobody needs more.
+        The options of all renderers: where each shows at most so many maps, no more are needed.
     """
     if into == "none":
         return None
@@ -112,7 +112,7 @@ def kept(
 
 
 def _found(failures: list[UserError | PluginError], *given: Any, **settings: Any) -> Explanation:
-    """What a technique gives; also where it does not for each of the network's inputs."""
+    """Return a technique's result, also where it fails for some of the network's inputs."""
     try:
         return run(*given, **settings)
     except PluginError as error:
@@ -127,7 +127,7 @@ def _renderer(name: str) -> Plugin:
 
 
 def _tell(explanation: Explanation, messages: console.Screen, verbose: bool) -> None:
-    """The notes that a person should read; with `verbose`, also how the result was made."""
+    """Print the notes that a person should read; with `verbose`, also how the result was made."""
     every = (explanation, *explanation.other_inputs)
     for note in dict.fromkeys(note for one in every for note in one.notes):
         messages.print(console.sentence("note", "bold", note))

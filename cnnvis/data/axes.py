@@ -1,4 +1,4 @@
-"""What the positions along an axis stand for: populations, base pairs, seconds, millimetres."""
+"""Meaning of the positions along an axis: populations, base pairs, seconds, millimetres."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NAMES = ("row", "column", "plane", "position", "channel")
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of maps, described.
+    """Description of one axis of maps.
 
     Attributes
     ----------
     name
-        What it is, ``position``; its usual name if empty.
+        The name of the axis, ``position``; the usual name if empty.
     unit
         The unit of its coordinates, ``bp``.
     start, step
-        The coordinate of the first position, and from one to the next.
+        The coordinate of the first position, and the step from one position to the next.
     values
-        Instead of these, a word or number for every position: its population, its time.
+        Instead of start and step, a word or number for every position: its population, its time.
     """
 
     name: str = ""
@@ -35,19 +35,19 @@ class Axis:
     values: tuple[str | float, ...] = ()
 
     def label(self, usual: str) -> str:
-        """What stands beside the axis: ``position (bp)``."""
+        """Return the label of the axis: ``position (bp)``."""
         name = self.name or usual
         return f"{name} ({self.unit})" if self.unit else name
 
     def at(self, position: float) -> str:
-        """What stands at a position."""
+        """Return the coordinate or word at a position, as text."""
         place = round(position)
         if self.values:
             return str(self.values[place]) if 0 <= place < len(self.values) else ""
         return f"{self.start + self.step * position:,.6g}"
 
     def runs(self) -> list[tuple[float, str]]:
-        """The middle of each run of equal words, with the word; empty for numbers."""
+        """Return the middle of each run of equal words, with the word; empty for numbers."""
         found: list[tuple[float, str]] = []
         start = 0
         for place in range(1, len(self.values) + 1):
@@ -58,13 +58,13 @@ class Axis:
         return found if is_words else []
 
     def piece(self, kept: range) -> Axis:
-        """The axis of some of its positions."""
+        """Return the axis of some of the positions."""
         if self.values:
             return replace(self, values=tuple(self.values[place] for place in kept))
         return replace(self, start=self.start + self.step * kept.start)
 
     def resized(self, before: int, after: int) -> Axis | None:
-        """The axis with another number of positions over the same length; None if it has words."""
+        """Return the axis with another number of positions over its length; None for words."""
         if before == after:
             return self
         if self.values:
@@ -73,12 +73,12 @@ class Axis:
         return replace(self, start=self.start + (step - self.step) / 2, step=step)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
+        """Return the axis as plain values, for JSON."""
         return asdict(self)
 
 
 def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
-    """Axes from tables, as they stand in a ``cnnvis.toml``.
+    """Return axes from tables, as a ``cnnvis.toml`` has them.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
     Raises
     ------
     UserError
-        If there is no such axis or attribute, or a value is not of its type.
+        If an axis or attribute does not exist, or a value is not of its type.
     """
     known = [one.name for one in fields(Axis)]
     found = {}

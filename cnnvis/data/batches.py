@@ -18,8 +18,7 @@ from cnnvis.errors import ChangedError, DiskError, UserError
 from cnnvis.files.snapshots import HeldFile
 
 Kind = Literal["unreadable", "not finite", "no map"]
-"""Why there is nothing of an image: it could not be read, it holds NaN or infinite values, or the
-technique made no map of it."""
+"""Kind of failure of an image: it is unreadable, holds NaN or infinite values, or gets no map."""
 
 
 _LONGEST_REASON = 1000
@@ -38,20 +37,20 @@ class Failure:
 
 @dataclass(frozen=True)
 class Piece:
-    """What came of some images, one behind the other.
+    """Results for some images, one after the other.
 
     Attributes
     ----------
     places
-        Which they are, by their places in the samples.
+        The places of the images in the samples.
     found
-        What was found for those that did not fail; None if all did.
+        The results of the images that did not fail; None if all failed.
     failed
-        Why others failed, by their places.
+        The failures of all other images, by their places.
     notes
-        What was said meanwhile.
+        The notes made meanwhile.
     blank
-        Why gradients are blank, where some are.
+        The reason for blank gradients, where some are blank.
     """
 
     places: range
@@ -76,7 +75,7 @@ class Read:
 
 
 def read_ahead(samples: Samples, pieces: Sequence[range]) -> Generator[Read, None, None]:
-    """The samples at these places, each piece read while the one before it is computed."""
+    """Yield the samples at these places, each piece read while the piece before it is computed."""
     with ThreadPoolExecutor(1, "reading") as reader:
         coming: Future[Read] | None = None
         for places in pieces:
@@ -90,12 +89,14 @@ def read_ahead(samples: Samples, pieces: Sequence[range]) -> Generator[Read, Non
 
 
 def _read(samples: Samples, places: range) -> Read:
-    """The samples at these places; where that fails one by one, so that one costs no other.
+    """Read the samples at these places.
+
+    If that fails, the samples are read one by one, so that an unreadable sample costs no other.
 
     Raises
     ------
     DiskError
-        If it is the disk's fault and not the image's.
+        If the disk is at fault and not the image.
     ChangedError
         If the file was changed since it was opened.
     """
@@ -152,7 +153,7 @@ _GONE = {
     *(errno.ENOENT, errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ENXIO),
     *(errno.EMFILE, errno.ENFILE),
 }
-"""What the system says where it is no single image's fault: files are gone, or the disk is."""
+"""Error numbers of the system that are no single image's fault: lost files, or a lost disk."""
 
 
 def _require_there(samples: Samples, error: BaseException) -> None:
@@ -170,7 +171,10 @@ def _require_there(samples: Samples, error: BaseException) -> None:
 
 @dataclass(frozen=True)
 class Pieces(Sequence[range]):
-    """So many images in pieces of one size, the last one perhaps smaller; none is kept."""
+    """Division of a number of images into pieces of one size, the last piece perhaps smaller.
+
+    No piece is kept in memory.
+    """
 
     total: int
     size: int
@@ -192,7 +196,10 @@ class Pieces(Sequence[range]):
 
 
 def finite(read: Read) -> Read:
-    """The same without images that hold NaN or infinite values: one must not cost all others."""
+    """Return the samples without images that hold NaN or infinite values.
+
+    Such an image fails alone, without the other images.
+    """
     if read.samples is None:
         return read
     x = read.samples.x

@@ -14,7 +14,7 @@ ClassNames = Iterable[Any] | Mapping[Any, Any]
 
 
 def names_in_order(given: Any) -> tuple[str, ...] | None:
-    """The names of classes in the order of their numbers; None where there are none.
+    """Return the names of classes in the order of their numbers; None without names.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def names_in_order(given: Any) -> tuple[str, ...] | None:
     Raises
     ------
     UserError
-        If it has no order, is a single word, or does not name every class in text.
+        If `given` has no order, is a single word, or does not name every class in text.
     """
     if given is None:
         return None
@@ -56,7 +56,7 @@ def _listed(given: Any) -> list[Any]:
 
 
 def _numbered(given: Mapping[Any, Any]) -> list[Any]:
-    """The names of a dict in the order of their numbers, which are its keys or its values."""
+    """Return the names of a dict in the order of their numbers, its keys or its values."""
     for pairs in (list(given.items()), [(number, name) for name, number in given.items()]):
         numbers = [_number(number) for number, _ in pairs]
         if sorted(one for one in numbers if one is not None) == list(range(len(given))):
@@ -87,17 +87,17 @@ def _name(name: Any) -> str:
 
 
 def text_of(word: bytes, what: str) -> str:
-    """The text that bytes are in UTF-8.
+    """Decode bytes as UTF-8 text.
 
     Parameters
     ----------
     what
-        The beginning of the sentence that says that they are none.
+        The beginning of the error's sentence, which names the bytes.
 
     Raises
     ------
     UserError
-        If they are none: two words could become one if what is no text were replaced.
+        If the bytes are no UTF-8: with replaced bytes, two words could become equal.
     """
     try:
         return word.decode("utf-8")

@@ -1,4 +1,4 @@
-"""How far maps are off what they are to add up to."""
+"""Difference of the sum of maps from the sum that theory gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 CANCELLED = 0.01
-"""Where contributions all but cancel out, a gap is measured by this share of their sizes."""
+"""Share of the sizes of contributions by which a gap is measured where they almost cancel out."""
 
 
 def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:

@@ -30,14 +30,16 @@ _SPATIAL_NAMES: dict[int, tuple[str, ...]] = {
 
 
 def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
-    """The usual names of a map's axes: ``axis_names(3, -1)`` is ``("row", "column", "channel")``.
+    """Return the usual names of a map's axes.
+
+    ``axis_names(3, -1)`` is ``("row", "column", "channel")``.
 
     Parameters
     ----------
     count
-        How many axes one map has.
+        The number of axes of one map.
     channel_axis
-        Which axis of the maps, counting the one of samples, holds channels; None if none does.
+        The axis of channels in the maps, counting the sample axis; None without channels.
     """
     spatial = count - (channel_axis is not None)
     names = list(_SPATIAL_NAMES.get(spatial, tuple(f"axis {i}" for i in range(spatial))))
@@ -137,7 +139,7 @@ class Explanation:
             raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
 
     def _own_predictions(self, count: int) -> Array | None:
-        """Those of the maps' images; None for maps that were made of the images' maps."""
+        """Return the predictions for the maps' images; None for maps made of other maps."""
         if self.predictions is None or self.groups:
             return None
         found = np.asarray(self.predictions, np.int64)
@@ -157,7 +159,7 @@ class Explanation:
         return max((len(column) for column in self.table.values()), default=0)
 
     def described(self, axes: Mapping[str, Axis]) -> Explanation:
-        """The same with those of its axes described that are.
+        """Return the explanation with descriptions of some of its axes.
 
         Raises
         ------
@@ -178,7 +180,7 @@ class Explanation:
 
     @property
     def is_signed(self) -> bool:
-        """Whether the sign of a value means anything, judged by the maps where nobody said."""
+        """True where the sign of a value means anything; by default judged by the maps."""
         if self.signed is not None or self.maps is None:
             return bool(self.signed)
         return bool(np.fmin.reduce(self.maps, axis=None, initial=np.inf) < 0)
@@ -200,11 +202,11 @@ class Explanation:
 
     @property
     def target(self) -> str | None:
-        """What was explained, in words; for several targets, all of them."""
+        """Target that was explained, in words; for several targets, all of them."""
         return ", ".join(dict.fromkeys(map(str, self.targets))) or None
 
     def title(self, position: int) -> str:
-        """What a map shows, in a line or two: image, label, target, score; nothing unseen in it."""
+        """Return the title of a map in a line or two: image, label, target, score; printable."""
         lines = []
         if self.samples is not None:
             words = [f"#{self.samples.indices[position]}"]
@@ -237,7 +239,7 @@ class Explanation:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Those of its `measures` that metrics were asked for, by name."""
+        """Measures of metrics that were asked for, by name."""
         asked = (one["metric"] for one in self.provenance.get("metrics", ()))
         return tuple(name for name in dict.fromkeys(asked) if name in self.measures)
 
@@ -255,7 +257,7 @@ class Explanation:
         return self.maps
 
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
-        """Some of the maps, with what belongs to them: by place, slice, places or mask.
+        """Return some of the maps, with all that belongs to them: by place, slice, places or mask.
 
         A single place gives an explanation of one map.
         """
@@ -291,13 +293,13 @@ class Explanation:
         return (self[place] for place in range(len(self.array)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """The maps, for NumPy: ``numpy.asarray(explanation)``."""
+        """Return the maps, for NumPy: ``numpy.asarray(explanation)``."""
         return np.array(self.array, dtype, copy=copy)
 
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
-        """The same with other maps, as many as before; axes are kept, unless given.
+        """Return the explanation with other maps, as many as before; axes are kept, unless given.
 
-        What was measured of the maps before does not hold of these, and is left out.
+        Measures of the previous maps do not hold for the new maps, and are left out.
 
         Parameters
         ----------
@@ -309,17 +311,17 @@ class Explanation:
         return replace(self, maps=maps, **{"measures": {}, **changes})
 
     def space_axes(self) -> tuple[int, ...]:
-        """The axes of `maps` that are neither the one of images nor that of channels."""
+        """Return the axes of `maps` that are neither the sample axis nor the channel axis."""
         return tuple(i + 1 for i, name in enumerate(self.axes) if name != CHANNEL)
 
     @classmethod
     def joined(cls, parts: Sequence[Explanation], maps: Array | None = None) -> Explanation:
-        """Explanations of some images each as one of all of them.
+        """Join explanations of some images each to one explanation of all images.
 
         Parameters
         ----------
         maps
-            The maps of all of them, where these are in one array already.
+            The maps of all images, where they are in one array already.
         """
         first = parts[0]
         if len(parts) == 1:
@@ -351,7 +353,7 @@ class Explanation:
         return joined
 
     def with_facts(self, facts: Mapping[str, Any]) -> Explanation:
-        """The same with facts of how it was made, and the targets and measures that belong to them."""
+        """Return the explanation with facts of its origin, targets and measures included."""
         whole = {**self.provenance, **facts, "target": self.target}
         if self.measures:
             whole["measures"] = {

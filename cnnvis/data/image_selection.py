@@ -1,4 +1,4 @@
-"""Which images of a data set somebody means: by places, by a mask, by conditions.
+"""Selection of images of a data set: by places, by a mask, by conditions.
 
 ::
 
@@ -29,7 +29,7 @@ from cnnvis.data.lazy import Array
 from cnnvis.errors import UserError, nearest, numbered, shown
 
 Images = int | float | str | slice | range | Sequence[Any] | Array
-"""How images are chosen in Python: a place or several, a mask, or text as it is typed."""
+"""Forms of a selection of images in Python: a place or several, a mask, or text as it is typed."""
 
 Key = Literal["label", "predicted", "right", "wrong"]
 
@@ -45,7 +45,7 @@ _ASKING: tuple[Key, ...] = ("predicted", "right", "wrong")
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold for an image: its label, or what the network answers."""
+    """Condition on an image: on its label, or on the network's answer."""
 
     key: Key
     name: str = ""
@@ -60,14 +60,14 @@ Place = int | slice | range | Array
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Which images are meant.
+    """Selection of images.
 
     Attributes
     ----------
     places
-        Where they are; None for all of them.
+        The places of the images; None for all images.
     conditions
-        What must hold for each.
+        The conditions that each image must fulfil.
     """
 
     places: tuple[Place, ...] | None = None
@@ -75,21 +75,21 @@ class Selection:
 
     @property
     def asks_network(self) -> bool:
-        """Whether it depends on what the network answers."""
+        """True where the selection depends on the network's answers."""
         return any(one.key in _ASKING for one in self.conditions)
 
     @property
     def is_all(self) -> bool:
-        """Whether it is all images, in their own order."""
+        """True where the selection is all images, in their own order."""
         return self.places is None and not self.conditions
 
     def places_in(self, count: int) -> Array:
-        """The places of so many images, (m,) int64, conditions left aside.
+        """Return the places among `count` images, (m,) int64, conditions left aside.
 
         Raises
         ------
         UserError
-            If there is no image at one of the places, or a mask is for more or fewer images.
+            If a place has no image, or a mask is for more or fewer images.
         """
         if self.places is None:
             return np.arange(count)
@@ -106,14 +106,15 @@ class Selection:
         return np.where(places < 0, places + count, places)
 
     def narrowed(self, places: Array, holds: Callable[[Condition, Array], Array]) -> Array:
-        """Those of the places at which the conditions hold, (m,) int64.
+        """Return the places at which the conditions hold, (m,) int64.
 
-        Conditions on labels come first, so that the network is asked only about what they leave.
+        Conditions on labels come first, so that the network answers only for the images that they
+        leave.
 
         Parameters
         ----------
         places
-            As `places_in` gives them.
+            See `places_in`.
         holds
             Tells for a condition and (m,) places at which of them it holds, (m,) bool.
 
@@ -139,12 +140,12 @@ class Selection:
 
 
 def selection_of(images: Images | Selection | None) -> Selection:
-    """What somebody means by images, in any of the forms there are.
+    """Return the selection for images in any of the forms of `Images`.
 
     Raises
     ------
     UserError
-        If it is none of these forms.
+        If `images` has none of these forms.
     """
     if isinstance(images, Selection):
         return images
@@ -185,7 +186,7 @@ def _parts(images: Any) -> list[Place | Condition]:
 
 
 def _terms(text: str) -> list[Place | Condition]:
-    """What is typed as one word, whose name may hold blanks, or as several: ``"0-5 8"``."""
+    """Split text into terms: one word, whose name may hold blanks, or several: ``"0-5 8"``."""
     try:
         return [term(text)]
     except UserError:
@@ -224,12 +225,12 @@ _SLICE = re.compile(r"([+-]?\d{1,18})?:([+-]?\d{1,18})?(?::([+-]?\d{1,18})?)?")
 
 
 def term(text: str) -> Place | Condition:
-    """A place, a range, a slice or a condition, as it is typed.
+    """Parse a place, a range, a slice or a condition, as it is typed.
 
     Raises
     ------
     UserError
-        If it is none of these.
+        If the text is none of them.
     """
     text = text.strip()
     if _PLACE.fullmatch(text):
@@ -259,13 +260,13 @@ def term(text: str) -> Place | Condition:
 
 
 def typed(text: str) -> int | str:
-    """The same as it is kept in files and passed on: a place as a number, all else as text."""
+    """Return a term as it is stored in files: a place as a number, all else as text."""
     one = term(text)
     return one if isinstance(one, int) else text.strip()
 
 
 def _ends(one: Place) -> list[int]:
-    """The places that must be there for all of these to be."""
+    """Return the places that must exist for all places of a term to exist."""
     if isinstance(one, int):
         return [one]
     return [one[0], one[-1]] if isinstance(one, range) and one else []

@@ -70,7 +70,7 @@ def samples_in(data: Any, inputs: Sequence[Shape] | None = None) -> Samples:
 
 
 def _are(data: Any, inputs: Sequence[Shape] | None) -> bool:
-    """Whether two of a tuple are inputs of a network that takes several, and not inputs and labels."""
+    """Tell whether a pair holds two of a network's inputs, and not inputs and labels."""
     arrays = _leaves(data)
     if inputs is None or len(arrays) != len(inputs) or len(_leaves(data[0])) == len(inputs):
         return False
@@ -80,7 +80,7 @@ def _are(data: Any, inputs: Sequence[Shape] | None) -> bool:
 
 
 def _may_be(array: Any, wanted: Shape) -> bool:
-    """Whether an array holds inputs of a shape, but for a channel axis that is missing."""
+    """Tell whether an array may hold inputs of a shape, perhaps without a channel axis."""
     found = tuple(getattr(array, "shape", ()))[1:]
     return any(
         len(one) == len(wanted)
@@ -90,7 +90,7 @@ def _may_be(array: Any, wanted: Shape) -> bool:
 
 
 def _leaves(value: Any) -> list[Any]:
-    """The arrays of a nested structure, in its order; what holds no arrays is one itself."""
+    """Return the arrays of a nested structure, in order; a value without arrays counts as one."""
     if isinstance(value, Mapping):
         return [leaf for one in value.values() for leaf in _leaves(one)]
     if _holds_arrays(value):
@@ -99,7 +99,7 @@ def _leaves(value: Any) -> list[Any]:
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Whether a list or tuple is one of arrays, or of dicts or lists of such."""
+    """Tell whether a list or tuple holds arrays, or dicts or lists of arrays."""
     if not isinstance(value, list | tuple) or not value:
         return False
     first = value[0]
@@ -149,7 +149,7 @@ _NO_ARRAYS = {
 
 
 def _plain(value: Any) -> Any:
-    """Arrays of NumPy in the place of tensors and frames, in dicts and lists as well."""
+    """Replace tensors and frames by NumPy arrays, also inside dicts and lists."""
     kind = type(value).__name__
     if kind in _NO_ARRAYS:
         raise UserError(f"the data are a {kind}, {_NO_ARRAYS[kind]}")
@@ -165,7 +165,7 @@ def _plain(value: Any) -> Any:
 
 
 def _flat(value: Any, count: int | None) -> Any:
-    """A nested structure of inputs as one dict, whose keys are the paths: ``left/image``, ``0/image``.
+    """Flatten nested inputs to a dict with paths as keys: ``left/image``, ``0/image``.
 
     Lists in lists are such a structure only if they hold an array for each input; else each is an
     image.
@@ -186,7 +186,7 @@ def _flattened(value: Any, *, of_lists: bool) -> Any:
 
 
 def _parts(value: Any, *, of_lists: bool) -> dict[str, Any]:
-    """The members of a dict, or of a list of arrays by their numbers; none of anything else."""
+    """Return the members of a dict, or of a list of arrays by number; none for any other value."""
     if isinstance(value, Mapping):
         return {str(key): one for key, one in value.items()}
     is_list = isinstance(value, list | tuple) and all(
@@ -206,7 +206,7 @@ def _elements(dataset: Any) -> Iterator[Any]:
 
 
 def _is_batched(dataset: Any, inputs: Sequence[Shape] | None) -> bool:
-    """Whether elements of a tf.data.Dataset are batches, by what it says of their shapes."""
+    """Tell whether elements of a tf.data.Dataset are batches, by their declared shapes."""
     spec = dataset.element_spec
     x, y = (spec[0], spec[1]) if isinstance(spec, tuple) and len(spec) > 1 else (spec, None)
     every = _specs(x)
@@ -226,7 +226,7 @@ def _is_batched(dataset: Any, inputs: Sequence[Shape] | None) -> bool:
 
 
 def _specs(spec: Any) -> list[Any]:
-    """What a data set says of each array of an element, however nested these are."""
+    """Return the declared spec of each array in an element, however nested."""
     if not isinstance(spec, Mapping | list | tuple):
         return [spec]
     parts = spec.values() if isinstance(spec, Mapping) else spec
@@ -234,7 +234,7 @@ def _specs(spec: Any) -> list[Any]:
 
 
 def _are_single(every: Sequence[Any], inputs: Sequence[Shape]) -> bool:
-    """Whether an element's arrays are one of each input by their shapes, in whatever order."""
+    """Tell whether an element's arrays have the shapes of single inputs, in any order."""
     known = all(hasattr(one, "shape") and one.shape.rank is not None for one in every)
     return (
         known
@@ -244,7 +244,7 @@ def _are_single(every: Sequence[Any], inputs: Sequence[Shape]) -> bool:
 
 
 def _is_one(shape: Any, wanted: Shape) -> bool:
-    """Whether an element is one input by its shape, perhaps without a channel axis."""
+    """Tell whether an element has the shape of one input, perhaps without a channel axis."""
     if len(shape) != len(wanted):
         return len(shape) < len(wanted)
     # What is of open length where an input is not is a batch.
@@ -255,7 +255,7 @@ def _is_one(shape: Any, wanted: Shape) -> bool:
 
 
 def _gathered(elements: Iterable[Any], *, is_batched: bool) -> Any:
-    """All elements as inputs, or as inputs and labels; weights of samples are left out."""
+    """Return all elements as inputs, or as inputs and labels; sample weights are left out."""
     found: list[Any] = []
     with progress("reading the data set") as advance:
         for element in elements:

@@ -15,17 +15,20 @@ from cnnvis.data.lazy import Array, ArrayLike, Reshaped, is_lazy
 from cnnvis.errors import UserError, nearest, shown
 
 LabelKind = Literal["class", "several", "number", "positions"]
-"""What the label of one sample is: the number of a class; several labels or none, a 0 or 1 for each
-that there is; a number, or several; or a label for each position of the sample."""
+"""Kind of the label of one sample.
+
+The number of a class; several labels or none, a 0 or 1 for each existing label; a number, or
+several numbers; or a label for each position of the sample.
+"""
 
 SHOWN = 4
-"""How many numbers of one sample are shown."""
+"""Maximum number of values of one sample that are shown."""
 
 SMALL, SPARSE = 2**28, 1000
-"""How many entries a table of several labels each may have, or for each label that there is."""
+"""Maximum number of entries in a table of several labels: in total, and for each existing label."""
 
 NONE = "none"
-"""How the label of a sample without any is called."""
+"""Name of the label of a sample without labels."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +53,23 @@ class Labels:
 
 
 def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
-    """Labels from any form that people keep them in.
+    """Return labels from any usual form.
 
     Parameters
     ----------
     given
         One entry for each sample: whole numbers or words; rows of 0 and 1; floats; lists or sets of
-        words; arrays over positions. Rows that are all one-hot, smoothed or not, are one class each.
-        Whole floats are numbers of classes. Among classes, None, NaN and pandas's NA and NaT are
-        missing labels. What reads itself when it is indexed and has an entry
-        for each position is not read.
+        words; arrays over positions. Rows that are all one-hot, smoothed or not, are one class
+        each. Whole floats are numbers of classes. Among classes, None, NaN and pandas's NA and NaT
+        are missing labels. Arrays that are read when indexed and have an entry for each position
+        are not read.
     kind
-        What they are, where the form does not say it.
+        The kind of the labels, where the form does not tell it.
 
     Raises
     ------
     UserError
-        If they are no labels, or none of that kind.
+        If the values are no labels, or no labels of that kind.
     """
     if is_lazy(given) and len(given.shape) > 2:
         if kind not in (None, "positions"):
@@ -105,7 +108,7 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
 
 
 def column_names(given: Any) -> tuple[str, ...] | None:
-    """The names of the columns of a frame with several, if they are text; else None."""
+    """Return the names of the columns of a frame with several, if the names are text; else None."""
     columns = getattr(given, "columns", None)
     names = [] if columns is None else list(columns)
     return tuple(names) if len(names) > 1 and all(isinstance(one, str) for one in names) else None
@@ -156,7 +159,7 @@ def _numbers(array: Array, kind: LabelKind | None) -> Labels:
 
 
 def _whole(array: Array) -> Array | None:
-    """Booleans and whole floats as whole numbers, but for NaN among them; None for fractions."""
+    """Return booleans and whole floats, NaN aside, as whole numbers; None for fractions."""
     known = has_class(array)
     some = array[known]
     if not known.all() and not known.any():
@@ -170,13 +173,13 @@ def _whole(array: Array) -> Array | None:
 
 
 def has_class(labels: Array) -> Array:
-    """Which labels of one class each are there, (n,) bool: those that are not NaN."""
+    """Tell for each label of one class whether it exists, (n,) bool: labels that are not NaN."""
     found: Array = ~np.isnan(labels) if labels.dtype.kind == "f" else np.ones(len(labels), bool)
     return found
 
 
 def _one_hot(rows: Array) -> Array | None:
-    """The class of each row if all rows are one-hot, smoothed or not; NaN for rows of NaN.
+    """Return the class of each row if all rows are one-hot, smoothed or not; NaN for rows of NaN.
 
     Smoothed labels have one high value in each row and one low value everywhere else, the same two
     in all rows, from 0 to 1.
@@ -211,7 +214,7 @@ def _near(rows: Array, value: Any) -> Array:
 
 
 def _without_objects(array: Array) -> Array:
-    """Numbers as numbers and arrays of one shape as one array; what else there is, as it was."""
+    """Convert objects to numbers and to arrays of one shape; leave all other objects unchanged."""
     items = array.ravel().tolist()
     missing = [_is_missing(item) for item in items]
     known = [item for item, is_none in zip(items, missing, strict=True) if not is_none]
@@ -229,12 +232,12 @@ def _without_objects(array: Array) -> Array:
 
 
 def _number(item: Any) -> Any:
-    """A number as one that arrays hold.
+    """Return a number in a type that arrays can hold.
 
     Raises
     ------
     UserError
-        If it is too large for that.
+        If the number is too large.
     """
     try:
         if isinstance(item, int | np.number | np.bool_):
@@ -262,14 +265,14 @@ def _words(array: Array) -> Labels:
 
 
 def _is_missing(item: object) -> bool:
-    """Whether there is nothing: None, or NaN, NA or NaT, by which pandas says so."""
+    """Tell whether a value is missing: None, NaN, or pandas's NA or NaT."""
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(item, float | np.floating) and math.isnan(item)
 
 
 def _is_nothing(item: object) -> bool:
-    """Whether a label in words is missing, or has no letter."""
+    """Tell whether a label in words is missing, or has no letter."""
     return (isinstance(item, str | bytes) and not item) or _is_missing(item)
 
 
@@ -278,12 +281,12 @@ def _is_collection(item: object) -> bool:
 
 
 def _members(item: Any) -> list[Any]:
-    """The labels of one sample: words, or whole numbers of classes.
+    """Return the labels of one sample: words, or whole numbers of classes.
 
     Raises
     ------
     UserError
-        If they are anything else.
+        If the labels are anything else.
     """
     listed = item if _is_collection(item) else [item]
     members = listed.ravel().tolist() if isinstance(listed, np.ndarray) else list(listed)
@@ -305,12 +308,12 @@ def _is_class(value: object) -> bool:
 
 
 def _word(item: Any) -> str:
-    """A label in words, also where others of them are numbers.
+    """Return a label in words, also where others of the labels are numbers.
 
     Raises
     ------
     UserError
-        If it is no word and no number, or its bytes are no text.
+        If the label is no word and no number, or its bytes are no text.
     """
     if isinstance(item, bytes):
         return text_of(item, "the labels hold")
@@ -326,7 +329,7 @@ def _is_short(item: object) -> bool:
 
 
 def _classes(each: Sequence[str | None]) -> Labels:
-    """One word for each sample, or none."""
+    """Return labels from one word, or none, for each sample."""
     # Not as an array, in which every word would take as much as the longest.
     words = sorted({one for one in each if one is not None})
     place: dict[str | None, float] = {word: number for number, word in enumerate(words)}
@@ -336,7 +339,7 @@ def _classes(each: Sequence[str | None]) -> Labels:
 
 
 def _several(rows: Sequence[Sequence[Any]]) -> Labels:
-    """Any number of words, or of classes by number, for each sample."""
+    """Return labels from any number of words, or of classes by number, for each sample."""
     every = {one for row in rows for one in row}
     are_words = all(isinstance(one, str) for one in every)
     if not are_words and any(isinstance(one, str) for one in every):
@@ -361,16 +364,16 @@ def _several(rows: Sequence[Sequence[Any]]) -> Labels:
 
 
 def class_name(class_names: Sequence[str] | None, index: int) -> str:
-    """The name of a class, or its number where it has none."""
+    """Return the name of a class, or its number if it has no name."""
     if class_names is not None and 0 <= index < len(class_names):
         return class_names[index]
     return str(index)
 
 
 def label_text(value: Any, kind: LabelKind, class_names: Sequence[str] | None) -> str | None:
-    """The label of one sample in words: ``cat``, ``cat + dog``, ``none``, ``0.31, 2.4``.
+    """Return the label of one sample in words: ``cat``, ``cat + dog``, ``none``, ``0.31, 2.4``.
 
-    None for labels of positions, of which there are too many to be said.
+    None for labels of positions, which are too many for a text.
     """
     match kind:
         case "class":
@@ -390,11 +393,11 @@ def label_text(value: Any, kind: LabelKind, class_names: Sequence[str] | None) -
 
 
 Group = tuple[tuple[Any, ...], str]
-"""What a group is sorted by, and its name."""
+"""Group of samples: the key that groups are sorted by, and the group's name."""
 
 
 def groups_of(value: Any, kind: LabelKind, class_names: Sequence[str] | None) -> tuple[Group, ...]:
-    """The groups that one sample belongs to by its labels; one for those without a label.
+    """Return the groups of one sample by its labels; one group for a sample without a label.
 
     Raises
     ------
@@ -426,7 +429,7 @@ def groups_of(value: Any, kind: LabelKind, class_names: Sequence[str] | None) ->
 
 
 def _exact(value: Any) -> str:
-    """A number with as many digits as tell it from all others of its type."""
+    """Return a number with as many digits as tell it from all other numbers of its type."""
     size = abs(float(value))
     if size and not 1e-4 <= size < 1e12:
         return str(np.format_float_scientific(value, trim="-"))
@@ -434,24 +437,24 @@ def _exact(value: Any) -> str:
 
 
 def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool = False) -> int:
-    """The number of the class that somebody names, by its name or its number.
+    """Return the number of the class that a text names, by its name or its number.
 
-    A number is a number only where no class has a number for its name: "5" of the classes "3", "5"
-    and "8" is the second.
+    A number in the text is a class's number only where no class has a number for its name: "5" of
+    the classes "3", "5" and "8" is the second.
 
     Parameters
     ----------
     text
-        What was written.
+        The text to look up.
     class_names
         The names of the classes.
     in_words
-        Whether the names are words that stand for no number of the network's.
+        True where the names are words that stand for no numbers of the network's classes.
 
     Raises
     ------
     UserError
-        If there is no such class, with those that there are.
+        If no class has that name or number, with all classes.
     """
     names = list(class_names or ())
     if text in names:
@@ -479,12 +482,12 @@ def labelled(
     *,
     in_words: bool,
 ) -> Array:
-    """Which samples have a label that somebody names, (n,) bool; of several labels, among others.
+    """Tell for each sample whether it has a label, perhaps among several, (n,) bool.
 
     Raises
     ------
     UserError
-        If there is no such label, or labels are not named one by one.
+        If the label does not exist, or labels have no names one by one.
     """
     if kind == "class":
         if text == NONE and text not in (class_names or ()):
@@ -523,16 +526,16 @@ def _equal(values: Array, text: str) -> Array:
 
 
 def renumbered(labels: Array, kind: LabelKind, numbers: Sequence[int], count: int) -> Array:
-    """Labels of classes with other numbers.
+    """Return labels of classes with other numbers.
 
     Parameters
     ----------
     labels
-        (n,) numbers of classes or (n, k) labels, 0 or 1; of another kind, they stay as they are.
+        (n,) numbers of classes or (n, k) labels, 0 or 1; labels of another kind stay unchanged.
     numbers
         The new number of each class.
     count
-        How many classes there are then.
+        The number of classes after that.
     """
     order = np.asarray(numbers, np.int64)
     if kind == "class":
@@ -550,16 +553,16 @@ def renumbered(labels: Array, kind: LabelKind, numbers: Sequence[int], count: in
 
 
 def known_numbers(labels: Array) -> list[int]:
-    """The numbers of classes that there are among labels of one class each, in order."""
+    """Return the existing numbers of classes among labels of one class each, in order."""
     return [int(one) for one in np.unique(labels[has_class(labels)])]
 
 
 def by_numbers(labels: Array, class_names: Sequence[str]) -> Array | None:
-    """Labels of one class each that are the names of classes, as the places of these; None if not.
+    """Return labels that are names of classes as the places of these names; None if they are not.
 
-    As labels 7, 9 and 10 of the classes "7", "9" and "10" are. Labels from 0 on that are places among
-    the names are taken for these; so are all where neither a label nor a name is 0, as of the labels
-    1 and 2 of the classes "1", "2" and "3".
+    Labels 7, 9 and 10 of the classes "7", "9" and "10" are such labels. Labels from 0 on that are
+    places among the names are taken for places; so are all where neither a label nor a name is 0,
+    as with the labels 1 and 2 of the classes "1", "2" and "3".
 
     Parameters
     ----------
@@ -582,7 +585,7 @@ def by_numbers(labels: Array, class_names: Sequence[str]) -> Array | None:
 
 
 def _whole_number_in(text: str) -> int | None:
-    """The whole number that a name is, also as a float: of "7" and "7.0"."""
+    """Return the whole number that a name is, also as a float: of "7" and "7.0"."""
     try:
         number = float(text)
     except ValueError:

@@ -16,7 +16,7 @@ Shape = tuple[int | None, ...]
 
 @runtime_checkable
 class ArrayLike(Protocol):
-    """What a reader may hand over instead of an array: read piece by piece, when indexed.
+    """Array of a reader that is read piece by piece, when it is indexed.
 
     ``shape`` starts with the number of samples; indexing with a list of whole numbers gives a
     NumPy array of those samples.
@@ -46,7 +46,7 @@ class Reshaped:
 
 @dataclass(frozen=True)
 class Picked:
-    """Some of the samples, read when they are indexed."""
+    """Selection of samples that are read when they are indexed."""
 
     source: ArrayLike
     places: Array
@@ -64,6 +64,6 @@ class Picked:
 
 
 def is_lazy(value: object) -> bool:
-    """Whether something stands for an array and is not read before it is indexed."""
+    """Tell whether a value stands for an array and is not read before it is indexed."""
     # What can be turned into an array, such as a column of pandas, is meant as one.
     return isinstance(value, ArrayLike) and not hasattr(value, "__array__")

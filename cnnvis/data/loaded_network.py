@@ -9,24 +9,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """What a loader gives.
+    """Network that a loader returns, with the history of its loading.
 
     Attributes
     ----------
     network
         A Keras network with its weights.
     repairs
-        What had to be changed to read it, in sentences.
+        The changes needed to read the network, in sentences.
     cut
         Layers that were left out, by name, each with the reason.
     cut_learned
-        Whether some of these may have weights: then the last layer left is not the network's
-        answer, and a person must name the target.
+        True where some of the cut layers may have weights: then the last remaining layer is not the
+        network's answer, and a person must name the target.
     origin
-        What the file is and what wrote it, in a phrase: ``HDF5, written by Keras 2.3.1``.
+        The format of the file and the program that wrote it, in a phrase: ``HDF5, written by Keras
+        2.3.1``.
     loss
-        The loss that it was trained with, as ``compile`` takes it or as Keras describes it in files;
-        by default that with which the network is compiled.
+        The loss that the network was trained with, as ``compile`` takes it or as Keras describes it
+        in files; by default that with which the network is compiled.
     """
 
     network: Any

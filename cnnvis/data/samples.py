@@ -27,16 +27,16 @@ from cnnvis.text import words_of
 
 @dataclass(frozen=True)
 class Reading:
-    """How a reader turned a file into numbers, and how else it could have.
+    """Description of how a reader turned a file into numbers, and of other ways to do it.
 
     Attributes
     ----------
     remedy
-        Called with the shape of one input that a network wants; gives what to type so that the
-        data are read in that shape, in a sentence's end, or nothing.
+        Function of the shape of one input that a network wants; returns the end of a sentence with
+        the words to type so that the data are read in that shape, or nothing.
     others
-        Other ways to read the values, by what to type for them: functions of the values (n, ...)
-        as they were read, float32.
+        Other ways to read the values, by the words to type for them: functions of the values (n,
+        ...) as they were read, float32.
     """
 
     remedy: Callable[[tuple[int | None, ...]], str] | None = None
@@ -116,7 +116,7 @@ class Samples:
     def of(
         cls, inputs: Any, labels: Any = None, *, several: int | None = None, **settings: Any
     ) -> Samples:
-        """Samples of one input or of several.
+        """Return samples of one input or of several.
 
         Parameters
         ----------
@@ -126,8 +126,8 @@ class Samples:
         labels
             See `labels` above.
         several
-            How many inputs the network takes, where that is known: a list of so many arrays is one
-            of inputs then, and not of images.
+            The number of the network's inputs, where it is known: then a list of so many arrays
+            holds inputs, and not images.
         settings
             Other attributes.
 
@@ -148,7 +148,7 @@ class Samples:
 
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
-        """Samples of the same kind as one, in this order."""
+        """Join samples of the same kind, in this order."""
         first = parts[0]
         names = None
         if first.names is not None:
@@ -168,7 +168,7 @@ class Samples:
         )
 
     def batches(self, size: int) -> Iterator[Samples]:
-        """The samples in order, so many at a time."""
+        """Yield the samples in order, `size` at a time."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
@@ -225,7 +225,7 @@ class Samples:
         return int(self.source.shape[0])
 
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Samples:
-        """Some of the samples, in the order given; they keep their places in the whole data set."""
+        """Return some of the samples, in the order given, with their places in the data set."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
         return replace(
             self,
@@ -237,7 +237,7 @@ class Samples:
         )
 
     def picked(self, places: Sequence[int] | Array) -> Samples:
-        """Some of the samples, in the order given, whose inputs are read when somebody looks at them."""
+        """Return some of the samples, in the order given, whose inputs are read at first use."""
         chosen = np.asarray(places, np.int64)
         labels = self.labels
         if labels is not None:
@@ -256,7 +256,7 @@ class Samples:
 
     @cached_property
     def x(self) -> Array:
-        """All inputs as one array, (n, ...), read now if they were not yet."""
+        """All inputs as one array, (n, ...), read at the first use."""
         return np.asarray(self.source[:])
 
     @property
@@ -281,24 +281,24 @@ class Samples:
         return None if self.path is None else sha256(self.path)
 
     def label_name(self, position: int) -> str | None:
-        """The label of the sample at this position, in words where classes have names.
+        """Return the label of the sample at this position, in words where classes have names.
 
-        ``cat``; of several labels ``cat + dog``, or ``none``; of numbers ``0.31, 2.4``. None where
-        there is none, or one for each position of the sample.
+        ``cat``; of several labels ``cat + dog``, or ``none``; of numbers ``0.31, 2.4``. None
+        without labels, or with a label for each position of the sample.
         """
         if self.labels is None or self.label_kind in (None, "positions"):
             return None
         return labelling.label_text(self.labels[position], self.label_kind, self.class_names)
 
     def label_groups(self) -> list[tuple[Group, ...]]:
-        """The groups that each sample belongs to by its labels: what each is sorted by, and its name.
+        """Return the groups of each sample by its labels: the key for sorting, and the name.
 
-        Several labels are as many groups; samples without any are a group of their own.
+        Several labels are as many groups; samples without labels are a group of their own.
 
         Raises
         ------
         UserError
-            If there are no labels, or one for each position of a sample.
+            If the samples have no labels, or a label for each position of a sample.
         """
         if self.labels is None or self.label_kind is None:
             raise UserError("the data hold no labels")
@@ -306,7 +306,7 @@ class Samples:
         return [labelling.groups_of(one, self.label_kind, self.class_names) for one in values]
 
     def labelled(self, name: str) -> Array:
-        """Which samples have the label of that name, among others perhaps, (n,) bool.
+        """Tell which samples have the label of that name, perhaps among others, (n,) bool.
 
         Parameters
         ----------
@@ -317,7 +317,7 @@ class Samples:
         Raises
         ------
         UserError
-            If there are no labels, or none of that name.
+            If the samples have no labels, or no label of that name.
         """
         if self.labels is None or self.label_kind is None:
             raise UserError(f"the data hold no labels, so no label {name!r} chooses images")
@@ -326,7 +326,7 @@ class Samples:
         )
 
     def named(self, class_names: ClassNames) -> Samples:
-        """The same samples with these names of a network's classes, labels matched to them by name.
+        """Return the samples with a network's class names, and labels matched to them by name.
 
         Labels in words, and labels whose numbers have names, get the numbers that the classes have
         here. Names that have nothing in common with those that the numbers had take their place.
@@ -352,7 +352,7 @@ class Samples:
         return replace(self, labels=labels, class_names=names, in_words=False)
 
     def _places(self, names: tuple[str, ...]) -> Array | None:
-        """The labels as places among these names, where they are numbers that are names themselves."""
+        """Return the labels as places among these names, where labels are numeric names."""
         if self.label_kind != "class" or self.labels is None or self.in_words:
             return self.labels
         # Labels that have names are places already, unless there is no such place.
@@ -363,14 +363,14 @@ class Samples:
 
     @property
     def are_places(self) -> bool:
-        """Whether all labels of one class each are places among the names of classes."""
+        """True where all labels of one class each are places among the names of classes."""
         if self.label_kind != "class" or self.labels is None or self.class_names is None:
             return True
         there = labelling.known_numbers(self.labels)
         return not there or (there[0] >= 0 and there[-1] < len(self.class_names))
 
     def _renumbered(self, order: list[int], count: int) -> Any:
-        """The labels with the number of each class that stands at its own in `order`."""
+        """Replace the number of each label by the entry of `order` at that number."""
         labels, kind = self.labels, self.label_kind
         assert labels is not None and kind is not None
         if kind == "several":
@@ -389,7 +389,7 @@ class Samples:
         return labelling.renumbered(labels, kind, order, count)
 
     def chosen(self, images: Images | Selection | None) -> Samples:
-        """The samples that somebody chooses by their places, a mask or their labels.
+        """Return the samples chosen by their places, a mask or their labels.
 
         Parameters
         ----------
@@ -420,11 +420,11 @@ class Samples:
 
     @property
     def inputs(self) -> dict[str, ArrayLike]:
-        """All inputs by name, the explained one among them; empty where there is but one."""
+        """All inputs by name, the explained input among them; empty for samples of one input."""
         return {} if self.input is None else {self.input: self.source, **self.others}
 
     def explaining(self, name: str) -> Samples:
-        """The same samples with another of their inputs as the one to explain."""
+        """Return the samples with another of their inputs as the input to explain."""
         inputs = self.inputs
         source = inputs.pop(name)
         return replace(self, source=source, input=name, others=inputs)
@@ -432,14 +432,14 @@ class Samples:
     def shaped_for_inputs(
         self, wanted: Mapping[str, tuple[str, tuple[int | None, ...], int | None]]
     ) -> dict[str, Samples]:
-        """For each input of a network the samples as it wants them, explaining that input.
+        """Return for each input of a network the samples in its shapes, explaining that input.
 
         Parameters
         ----------
         wanted
-            By the name of every input: which of the samples' arrays belongs to it, the shape and
-            the channel axis; see `cnnvis.network.input_names.matched` and `shaped_for`. For samples of one array
-            and a network of one input, the array's name does not count.
+            By the name of every input: the samples' array that belongs to the input, the shape and
+            the channel axis; see `cnnvis.network.input_names.matched` and `shaped_for`. For samples
+            of one array and a network of one input, the array's name does not count.
 
         Raises
         ------
@@ -474,14 +474,14 @@ class Samples:
     def shaped_for(
         self, input_shape: tuple[int | None, ...], channel_axis: int | None = -1
     ) -> Samples:
-        """The samples as a network wants them, a missing channel or sample axis added.
+        """Return the samples in the shape of a network's input, missing axes of length 1 added.
 
         Parameters
         ----------
         input_shape
-            The shape of one input, without the sample axis; None where any length will do.
+            The shape of one input, without the sample axis; None for an axis of any length.
         channel_axis
-            Which axis of a batch of inputs holds channels, -1 or 1; None if none does.
+            The channel axis of a batch of inputs, -1 or 1; None without channels.
 
         Raises
         ------
@@ -513,17 +513,17 @@ class Samples:
         )
 
     def _is_rather_one(self, wanted: tuple[int | None, ...], channel_axis: int | None) -> bool:
-        """Whether inputs are one image with its channel, where they could be many without theirs.
+        """Tell whether inputs are one image with channels rather than many images without channels.
 
-        As (7, 9, 1) is for a network of pictures of any size with one channel: pictures of one column
-        are rare.
+        An example is (7, 9, 1) for a network of pictures of any size with one channel: pictures of
+        one column are rare.
         """
         if self.labels is not None or self.names is not None or channel_axis != -1:
             return False
         return None in wanted and wanted[-1] == 1 and _fits(tuple(self.source.shape), wanted)
 
     def _whole(self) -> Samples:
-        """The one sample that all of the source is."""
+        """Return all of the source as one sample."""
         whole = self._reshaped((1, *self.source.shape))
         return replace(whole, names=None, indices=np.arange(1), total=1)
 
@@ -555,7 +555,7 @@ class Samples:
 
 
 def _several(inputs: Any, labels: Any, wanted: int | None) -> dict[str, Any] | None:
-    """The arrays of several inputs by name, or by number where they have none; None for one."""
+    """Return the arrays of several inputs by name, or else by number; None for one input."""
     if isinstance(inputs, Mapping):
         return {str(name): _array(one) for name, one in inputs.items()}
     if not isinstance(inputs, list | tuple) or len(inputs) < 2:
@@ -583,12 +583,12 @@ def _array(values: Any) -> Any:
 
 
 def by_name(words: Sequence[str], class_names: Sequence[str]) -> list[int]:
-    """The number of each word among the names of classes.
+    """Return the place of each word among the names of classes.
 
     Raises
     ------
     UserError
-        If a word is no name, with all words and names.
+        If a word is no name of a class, with all words and names.
     """
     place = {name: number for number, name in reversed([*enumerate(class_names)])}
     strange = [word for word in words if word not in place]

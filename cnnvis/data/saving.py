@@ -31,7 +31,7 @@ from cnnvis.text import file_name
 T = TypeVar("T")
 
 _MEASURE = "measure_"
-"""What the names of arrays begin with that were measured of the maps."""
+"""Prefix of the names of arrays with measures of the maps."""
 
 # Written
 
@@ -57,7 +57,7 @@ def write(explanation: Any, path: Path) -> None:
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    """JSON as legible as it can be: halves of characters, which are no text, are written out."""
+    """Return legible JSON; surrogates, which are no text, are escaped."""
     text = json.dumps(facts, ensure_ascii=False)
     return text if text.encode(errors="replace").decode() == text else json.dumps(facts)
 
@@ -86,14 +86,14 @@ def _metadata(one: Any) -> dict[str, Any]:
 
 
 PIECE = 2**22
-"""How many bytes of an array are written at a time."""
+"""Maximum number of bytes of an array that are written at a time."""
 
 SHRINKS = 0.8
-"""What is not made smaller than this share is written as it is: packing it would only take time."""
+"""Ratio of sizes above which an array is stored unpacked: packing would only take time."""
 
 
 def _write_array(archive: ZipFile, name: str, array: ArrayLike) -> None:
-    """A member of an archive as NumPy would write it, piece by piece."""
+    """Write a member of an archive as NumPy would write it, piece by piece."""
     shape = tuple(array.shape)
     rows = max(PIECE // max(math.prod(shape[1:]) * array.dtype.itemsize, 1), 1)
 
@@ -141,7 +141,7 @@ class _Transform(msgspec.Struct):
 
 
 class _Provenance(msgspec.Struct):
-    """What is looked at of how something was made; there may be anything else in it."""
+    """Fields of the provenance that are read; other fields may exist."""
 
     technique: str = ""
     target: str | None = None
@@ -152,7 +152,7 @@ class _Provenance(msgspec.Struct):
 
 
 class _Facts(msgspec.Struct):
-    """What is saved beside the arrays."""
+    """Facts that are saved beside the arrays."""
 
     axes: Annotated[tuple[str, ...], Few]
     titles: tuple[str, ...]
@@ -206,14 +206,14 @@ def read(path: Path, explanation: Callable[..., T]) -> T:
 
 
 def beside_path(path: Path, name: str | None) -> Path:
-    """Where the maps of another input are written beside those in a file: ``maps_right.npz``."""
+    """Return the path for the maps of another input beside those in a file: ``maps_right.npz``."""
     return path.with_stem(f"{path.stem}_{file_name(str(name))}")
 
 
 def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
-    """Where the maps of another input may be, where those in a file are of the input `own`.
+    """Return the possible paths of the maps of another input beside a file with those of `own`.
 
-    A run names every input in its file's name, `save` all but the first.
+    A run puts every input into its file's name, `save` all but the first.
     """
     end = f"_{file_name(str(own))}"
     stem = path.stem.removesuffix(end)
@@ -222,7 +222,7 @@ def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
 
 
 def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, ...]]:
-    """What one file holds, and the names of the other inputs whose maps are beside it."""
+    """Return the content of one file, and the names of the inputs whose maps are beside it."""
     try:
         arrays = stored_arrays(path)
         facts = _facts(arrays)
@@ -276,7 +276,7 @@ def _array(arrays: Mapping[str, StoredArray], name: str) -> Array | None:
 
 
 def _numbers(stored: StoredArray, name: str) -> Array:
-    """An array of numbers with at least one axis and one value for each map."""
+    """Return an array of numbers with at least one axis and one value for each map."""
     if stored.dtype.kind not in "biuf" or not stored.shape or 0 in stored.shape[1:]:
         raise UserError(
             f"its {name} are of the type {stored.dtype} and the shape {shown(stored.shape)}, and "
@@ -286,7 +286,7 @@ def _numbers(stored: StoredArray, name: str) -> Array:
 
 
 def _whole(arrays: Mapping[str, StoredArray], name: str) -> Array | None:
-    """An array of a whole number for each image; None without any."""
+    """Return an array with a whole number for each image; None without such an array."""
     stored = arrays.get(name)
     if stored is None:
         return None

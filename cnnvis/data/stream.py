@@ -33,7 +33,7 @@ class Stream:
         return iter(self._batches())
 
     def first(self, count: int) -> tuple[Explanation, bool]:
-        """The first so many maps, and whether there may be more: later batches are not computed."""
+        """Return the first `count` maps, and whether more may follow; compute no later batch."""
         parts: list[Explanation] = []
         for batch in self:
             parts.append(batch)
@@ -43,7 +43,7 @@ class Stream:
         return self.whole(), False
 
     def whole(self) -> Explanation:
-        """All batches as one explanation; from then on they are kept."""
+        """Return all batches as one explanation, and keep it from then on."""
         # A batch of which nothing was selected is none.
         filled = (batch for batch in self if len(batch))
         joined = _joined(filled) if self._samples is None else _placed(filled, self._samples)
@@ -59,7 +59,7 @@ def _joined(batches: Iterable[Explanation]) -> Explanation:
 
 
 def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
-    """Batches joined without a second copy of their maps, or one of the samples."""
+    """Join batches without a second copy of their maps, or a first copy of the samples."""
     parts: list[Explanation] = []
     maps: Array | None = None
     indices: list[int] = []

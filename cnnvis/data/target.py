@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """What was explained of one map: an output of the network, or several added up.
+    """Target of one map: an output of the network, or several outputs added up.
 
     Attributes
     ----------
     layer
-        The layer whose output it is.
+        The layer of the output.
     filters
-        Which of its outputs: classes of the last layer, or filters of one in between. Empty where
-        the target is a sum or difference, which `layer` then holds as it was written.
+        The numbers of the outputs: classes of the last layer, or filters of a layer in between.
+        Empty where the target is a sum or difference, which `layer` then holds as it was written.
     class_names
-        The name of each of these, where classes have names.
+        The name of each output, where classes have names.
     score
-        The value that the gradient was taken of, for this map's input; None where there is none.
+        The value that the gradient was taken of, for this map's input; None without such a value.
     probability
-        The same after the softmax or sigmoid that was made linear, where there was one.
+        The value after the softmax or sigmoid that was made linear, if the layer had one.
     region
-        Over which positions the output was averaged, as it was asked for; None for all of them.
+        The positions over which the output was averaged, as asked for; None for all positions.
     """
 
     layer: str

@@ -1,1 +1,1 @@
-"""What there is to draw of an explanation, whatever draws it, and the console."""
+"""Contents of pictures of an explanation, whatever renderer draws them, and the console."""

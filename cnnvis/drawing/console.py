@@ -35,13 +35,13 @@ class Screen(Console):
         raise  # the BrokenPipeError that is being handled
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """A word as rich's text, which would leave out some characters without a word."""
+        """Return a word as text of rich, which without this would drop some characters silently."""
         return super().render_str(printable(text, lines=True), **settings)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """What a thing looks like, in pieces of text."""
+        """Return the segments of text that an object is rendered as."""
         encoding = self.encoding
         for segment in super().render(renderable, options):
             if segment.control:

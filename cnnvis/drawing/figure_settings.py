@@ -1,4 +1,4 @@
-"""Under which of Matplotlib's settings cnnvis draws: a person's own, and never those of a folder.
+"""Settings of Matplotlib for drawing: the user's own settings, and never those of a folder.
 
 Matplotlib obeys a file `matplotlibrc` in the folder that it is imported in, which may come with data
 from anywhere, and can start TeX, change how numbers are written, or be a pipe that is read for ever.
@@ -50,10 +50,11 @@ def sheltered() -> Iterator[None]:
 
 
 def settings() -> dict[str, Any]:
-    """Matplotlib's own settings, with what a person's file says otherwise, and without TeX.
+    """Return Matplotlib's own settings, changed by the user's file, and without TeX.
 
-    That file is the one that the variable MATPLOTLIBRC names, or else the one in Matplotlib's
-    configuration folder. The backend is not among the settings: it is the process's.
+    The user's file is the file that the variable MATPLOTLIBRC names, or else the file in
+    Matplotlib's configuration folder. The backend is not among the settings: it belongs to the
+    process.
     """
     import matplotlib
 

@@ -1,4 +1,4 @@
-"""What to draw of an explanation: pictures and profiles, whatever the number of axes.
+"""Panels to draw of an explanation: pictures and profiles, whatever the number of axes.
 
 Renderers draw these and need not know of volumes, channels or mosaics.
 """
@@ -18,7 +18,7 @@ from cnnvis.data.samples import Array
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One thing to draw.
+    """Panel: a picture or a profile to draw.
 
     Attributes
     ----------
@@ -28,11 +28,11 @@ class Panel:
     axes
         The names of the axes of `values`, that of colours left out; empty for a mosaic.
     title
-        What it is, in a line or more.
+        The title of the panel, in a line or more.
     tile
         For a mosaic, the rows and columns of one of its tiles, which lie one row or column apart.
     coordinates
-        What the positions along an axis stand for, by the axis's name, where that is known.
+        The meaning of the positions along an axis, by the axis's name, where it is known.
     """
 
     values: Array
@@ -43,34 +43,34 @@ class Panel:
 
     @property
     def is_profile(self) -> bool:
-        """Whether this is a curve over one axis rather than a picture."""
+        """True where the panel is a curve over one axis rather than a picture."""
         return self.values.ndim == 1
 
     @property
     def is_coloured(self) -> bool:
-        """Whether the values are colours rather than numbers to be given some."""
+        """True where the values are colours rather than numbers that a colour map colours."""
         return self.values.ndim == 3
 
     @property
     def is_strips(self) -> bool:
-        """Whether this is a picture of the channels of a profile, a row for each."""
+        """True where the panel is a picture of a profile's channels, a row for each channel."""
         return len(self.axes) == 2 and self.axes[0] == CHANNEL
 
     @property
     def grid(self) -> tuple[int, int]:
-        """How many tiles there are down and across; one of each but for a mosaic."""
+        """Number of tiles down and across; 1 and 1 for all panels but mosaics."""
         if self.tile is None:
             return 1, 1
         down, across = ((self.values.shape[i] + 1) // (self.tile[i] + 1) for i in (0, 1))
         return down, across
 
     def resized(self, resize: Callable[[Array], Array]) -> Array:
-        """The values with each tile of a mosaic, or else the whole picture, made larger or smaller.
+        """Return the values with each tile of a mosaic, or else the whole picture, resized.
 
         Parameters
         ----------
         resize
-            Takes a picture and gives it in another size, the same for all.
+            Function that returns a picture in another size, the same size for all pictures.
         """
         if self.tile is None:
             return resize(self.values)
@@ -94,15 +94,15 @@ class Pair:
 def panels(
     explanation: Explanation, *, limit: int | None = None, tiles: int = 16, alike: bool = False
 ) -> list[Pair]:
-    """The maps of an explanation, and the inputs they belong to, ready to be drawn.
+    """Return the maps of an explanation, and the inputs that they belong to, ready to be drawn.
 
     Parameters
     ----------
     limit
-        How many maps at most; None for all.
+        The maximum number of maps; None for all maps.
     tiles
-        How many planes of a volume, or channels of a map, a mosaic shows at most. If there are
-        more, evenly spaced ones are shown, and the title says so.
+        The maximum number of planes of a volume, or channels of a map, in a mosaic. If a volume or
+        map has more, the mosaic shows evenly spaced ones, and the title says so.
     alike
         Give inputs the form of their maps, so that one can be laid over the other: a tile for each
         channel where maps have channels, else colours or the mean of the channels.
@@ -142,7 +142,7 @@ def _panel(
     tiles: int,
     spread: tuple[float, float] | None,
 ) -> Panel:
-    """One thing to draw: in colours between the two values of `spread`, if these are given."""
+    """Return a panel, with colours between the two values of `spread`, if they are given."""
     values, names = _tidied(values, axes)
     channels = names[-1] == CHANNEL
     if values.ndim == 1:
@@ -171,7 +171,7 @@ def _panel(
 
 
 def _tidied(values: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
-    """The same with channels last, and without axes of length 1, which are none."""
+    """Move the channel axis to the end, and drop axes of length 1."""
     names = tuple(axes) or ("",)
     values = np.reshape(values, values.shape or (1,))
     if CHANNEL in names:
@@ -182,12 +182,12 @@ def _tidied(values: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]
 
 
 def _are_colours(channels: int, dtype: np.dtype[np.generic]) -> bool:
-    """Whether that many channels are red, green, blue and, in a picture file's bytes, opacity."""
+    """Tell whether that many channels are red, green, blue and, for bytes of a file, opacity."""
     return channels == 3 or (channels == 4 and dtype == np.uint8)
 
 
 def _spread(values: Array) -> tuple[float, float]:
-    """The values that stand for black and for full colour."""
+    """Return the values that stand for black and for full colour."""
     if values.dtype == np.uint8:
         return 0.0, 255.0
     finite = values[np.isfinite(values)]
@@ -202,7 +202,7 @@ def _colours(values: Array, spread: tuple[float, float]) -> Array:
 
 
 def _some(count: int, limit: int, what: str) -> tuple[Array, str]:
-    """Evenly spaced ones of so many, and how many these are in words."""
+    """Return at most `limit` evenly spaced places, and a text that says how many they are."""
     limit = max(limit, 1)
     if count <= limit:
         return np.arange(count), f"{count} {what}"
@@ -210,7 +210,7 @@ def _some(count: int, limit: int, what: str) -> tuple[Array, str]:
 
 
 def _across(count: int, rows: int, columns: int) -> int:
-    """How many of these pictures stand side by side in a mosaic: almost a square, hardly a gap."""
+    """Return the number of pictures side by side in a mosaic: almost a square with few gaps."""
 
     def cost(across: int) -> float:
         down = math.ceil(count / across)
@@ -221,7 +221,7 @@ def _across(count: int, rows: int, columns: int) -> int:
 
 
 def _mosaic(stack: Array, across: int) -> Array:
-    """Pictures (k, rows, columns[, colours]), so many side by side, with NaN between them."""
+    """Arrange pictures (k, rows, columns[, colours]), `across` in a row, with NaN between them."""
     count, rows, columns, *colours = stack.shape
     down = math.ceil(count / across)
     shape = (down * (rows + 1) - 1, across * (columns + 1) - 1, *colours)

@@ -1,1 +1,1 @@
-"""Every call of a plugin: what goes in and comes out is checked, in this process or in another."""
+"""Calls of plugins: input and output are checked, in this process or in another process."""

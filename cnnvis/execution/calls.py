@@ -25,19 +25,19 @@ from cnnvis.reporting import note
 
 
 def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
-    """Call a plugin's function, with what it is given and what it gives checked.
+    """Call a plugin's function, and check its arguments and its result.
 
-    What it is given it may read and not change. What it does to the process is put back, and a note
-    says so: global random numbers, the working directory, the environment, standard streams, signal
-    handlers, matplotlib's settings.
+    The function may read its arguments and not change them. Its changes to the process are undone,
+    and a note says so: global random numbers, the working directory, the environment, standard
+    streams, signal handlers, matplotlib's settings.
 
     Raises
     ------
     UserError
         As the function does; or if a module that it requires is missing.
     PluginError
-        If the function raises anything else, `SystemExit` included, or gives what it must not:
-        something of another type, not a map for each sample, the input itself. Only
+        If the function raises anything else, `SystemExit` included, or returns a forbidden result:
+        a value of another type, not a map for each sample, the input itself. Only
         `KeyboardInterrupt` passes, and a renderer's `OSError`.
     """
     if plugin.missing:
@@ -55,7 +55,7 @@ def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
 
 
 def _each(plugin: Plugin, answers: Any) -> Iterator[Explanation]:
-    """What a transform gives batch by batch: nothing else of it runs while it waits."""
+    """Yield a transform's result batch by batch; nothing else of the transform runs meanwhile."""
     if not plugin.takes("stream") or not isinstance(answers, Iterable):
         raise plugin.failed(f"it gave {type(answers).__name__}, not an Explanation")
 

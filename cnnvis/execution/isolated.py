@@ -56,7 +56,7 @@ def _leave_no_core() -> None:
 
 
 class _Place:
-    """One plugin, and the network that it explains."""
+    """Server of requests for one plugin, and for the network that the plugin explains."""
 
     def __init__(self) -> None:
         self._plugin: Any = None
@@ -64,7 +64,7 @@ class _Place:
         self._computing = ExitStack()
 
     def answered(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What is to be answered to a request; also where the plugin fails."""
+        """Return the answer to a request, also where the plugin fails."""
         from cnnvis.reporting import notes_kept
 
         with notes_kept() as notes:
@@ -188,7 +188,7 @@ class _Place:
         }
 
     def _model(self, facts: dict[str, Any]) -> Any:
-        """The network, loaded once, at a target."""
+        """Return the network, loaded once, at a target."""
         from cnnvis.execution.loading import loaded_from
         from cnnvis.files.snapshots import changed
 

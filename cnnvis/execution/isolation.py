@@ -20,10 +20,10 @@ from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import progress
 
 TIMEOUT = 600.0
-"""How many seconds one call may take, unless somebody says otherwise: a batch of images, a picture."""
+"""Default timeout of one call in seconds: of a batch of images, of a picture."""
 
 SHARE = 0.8
-"""How much of the memory that is there a process may take, unless somebody says otherwise."""
+"""Default share of the available memory that a process may use."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +32,7 @@ Which = bool | str | Sequence[str]
 
 @dataclass
 class _Isolation:
-    """Which plugins run apart, how far they may go, and the processes that are there for them."""
+    """Plugins that run in their own process, with the limits for them and the running processes."""
 
     names: frozenset[str] | None
     timeout: float
@@ -120,7 +120,7 @@ def _names(isolate: str | Sequence[str]) -> frozenset[str]:
 
 
 def applies(plugin: Plugin) -> bool:
-    """Whether a plugin is to run in a process of its own."""
+    """Tell whether a plugin runs in its own process."""
     here = _current.get()
     return here is not None and here.takes(plugin)
 

@@ -18,12 +18,12 @@ RANDOM = "Python's global random numbers"
 
 
 class ProcessState:
-    """What of a process a plugin has no business with, as it is when this is made.
+    """State of the process that a plugin must not change, recorded at creation.
 
     Parameters
     ----------
     pictures
-        Look at matplotlib's settings, too.
+        Record matplotlib's settings, too.
     """
 
     def __init__(self, *, pictures: bool = False) -> None:
@@ -148,7 +148,7 @@ def _variables() -> dict[str, str]:
 
 
 def _tensorflow_seed() -> tuple[Any, Any, Any] | None:
-    """TensorFlow's context, with its global seed and the numbers drawn from it, if it is there."""
+    """Return TensorFlow's context, global seed and random generator; None if not imported."""
     module = sys.modules.get("tensorflow.python.eager.context")
     if module is None:
         return None
@@ -159,7 +159,10 @@ def _tensorflow_seed() -> tuple[Any, Any, Any] | None:
 
 
 def _picture_settings() -> dict[str, Any] | None:
-    """Matplotlib's settings, if it is there; without the backend, which it finds when it is asked."""
+    """Return Matplotlib's settings; None if not imported.
+
+    The backend is left out, since Matplotlib chooses it at the first use.
+    """
     matplotlib = sys.modules.get("matplotlib")
     if matplotlib is None or not hasattr(matplotlib, "rcParams"):
         return None

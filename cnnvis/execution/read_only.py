@@ -13,7 +13,7 @@ from cnnvis.data.stream import Stream
 
 
 def read_only(one: Any) -> Any:
-    """The same to be read and not to be changed; the caller's own stays as it is."""
+    """Return a read-only version of an object; the caller's own object stays unchanged."""
     if isinstance(one, Samples):
         return _protected_samples(one)
     if isinstance(one, Explanation):
@@ -63,7 +63,7 @@ def _read_only(array: Any) -> Any:
 
 
 class _ReadOnly:
-    """What reads itself when it is indexed, giving what cannot be changed."""
+    """Array that is read when it is indexed, and returns read-only arrays."""
 
     def __init__(self, source: ArrayLike) -> None:
         self._source = source
@@ -75,7 +75,7 @@ class _ReadOnly:
 
 
 def own_again(found: Explanation) -> Explanation:
-    """A result as its receiver's own, with the very samples that were handed over."""
+    """Return a result that its receiver may change, with the same samples that were handed over."""
     original = vars(found).get("_original")
     if isinstance(original, Explanation):
         return original

@@ -19,7 +19,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, ArrayLike, Samples
 
 PIECE = 2**24
-"""How many bytes of an array that is read when it is indexed are copied at a time."""
+"""Maximum number of bytes that are copied at a time of an array that is read when indexed."""
 
 _MARK = "_parcel"
 
@@ -47,12 +47,12 @@ def pack_samples(samples: Samples, folder: Path) -> None:
 
 
 def unpack_samples(folder: Path) -> Samples:
-    """Samples from a folder, their inputs read from the disk as they are wanted.
+    """Read samples from a folder; their inputs are read from the disk when needed.
 
     Raises
     ------
     ValueError, OSError, KeyError, TypeError, UserError
-        If there are none, or no good ones.
+        If the folder holds no samples, or no valid ones.
     """
     facts = json.loads((folder / "facts.json").read_text())
     labels = folder / "labels.npy"
@@ -94,17 +94,17 @@ def pack_explanation(explanation: Explanation, folder: Path) -> None:
 
 
 def unpack_explanation(folder: Path, known: Mapping[str, Samples] | None = None) -> Explanation:
-    """An explanation from a folder.
+    """Read an explanation from a folder.
 
     Parameters
     ----------
     known
-        Samples that are here already, by the folders that they were put in.
+        Samples that this process has already, by their folders.
 
     Raises
     ------
     ValueError, OSError, KeyError, TypeError, UserError
-        If there is none, or no good one.
+        If the folder holds no explanation, or no valid one.
     """
     found = Explanation.load(folder / "explanation.npz")
     facts = json.loads((folder / "facts.json").read_text())

@@ -29,10 +29,10 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note
 
 START, LOOK = 300.0, 0.05
-"""How many seconds a process has to start, and how often it is looked at."""
+"""Timeout for the start of a process, and interval between checks of the process, in seconds."""
 
 ANSWER = 2**24
-"""How many bytes an answer has at most; arrays are in files."""
+"""Maximum number of bytes of an answer; arrays are in files."""
 
 GB = 2**30
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class _There(Exception):
-    """What happened in the other process, for a traceback."""
+    """Traceback of the other process."""
 
 
 class Worker:
@@ -60,18 +60,18 @@ class Worker:
         self._networks: list[tuple[Any, str]] = []
 
     def folder(self) -> Path:
-        """A new folder for a call."""
+        """Return a new folder for a call."""
         folder = Path(self._place.name) / str(next(self._numbers))
         folder.mkdir()
         return folder
 
     def path_of(self, model: Model) -> str:
-        """The file of a model's network; a network that has none is put into one.
+        """Return the file of a model's network; a network without a file is written to a new file.
 
         Raises
         ------
         UserError
-            If it cannot be.
+            If the network cannot be written.
         """
         if model.path is not None:
             return str(model.path.absolute())
@@ -108,12 +108,12 @@ class Worker:
         return sender.unpack(answer.get("value"))
 
     def asked(self, **request: Any) -> dict[str, Any]:
-        """What the process answers; its notes are told here.
+        """Send a request and return the process's answer; notes of the process are made here.
 
         Raises
         ------
         UserError
-            As the plugin does.
+            If the plugin raises it.
         PluginError
             If the plugin fails, or the process crashes, hangs, or takes too much memory.
         """
@@ -130,12 +130,12 @@ class Worker:
         raise PluginError(text) from _There(str(answer.get("trace", "")))
 
     def read(self, reading: Callable[[], T]) -> T:
-        """What is read of the files that the process wrote.
+        """Return what `reading` reads from the files that the process wrote.
 
         Raises
         ------
         PluginError
-            If they are no good.
+            If the files are not valid.
         """
         try:
             return reading()
@@ -267,7 +267,7 @@ def _read(source: Any, answers: queue.Queue[bytes]) -> None:
 
 
 def _memory(process: Any) -> int:
-    """How many bytes a process and those that it started have in memory."""
+    """Return the number of bytes of memory of a process and of those that it started."""
     import psutil
 
     total = 0

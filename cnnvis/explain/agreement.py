@@ -1,4 +1,4 @@
-"""How far what a network answers agrees with labels, in what can be counted."""
+"""Agreement of a network's answers with labels, in counts and correlations."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ from cnnvis.text import words_of
 
 
 def answered_classes(model: Model, answers: Array) -> Array:
-    """The class that is meant by each answer (..., k) of a network at whatever target; see `classes_of`."""
+    """Return the class that each answer (..., k) of a network means, at any target.
+
+    See `classes_of`.
+    """
     answer = model.answer
     return classes_of(answers, logits=answer is not None and answer.is_logits)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far answers and labels agree.
+    """Agreement of answers with labels.
 
     Attributes
     ----------
     kind
-        What the labels are.
+        The kind of the labels.
     images
-        How many images have a label.
+        The number of images with a label.
     right
-        For how many of them all labels are right; None for numbers.
+        The number of images whose labels are all right; None for numbers.
     labels, right_labels
-        How many labels they have together, of several or for positions, and how many are right.
+        The number of labels of all images, of several or for positions, and the number of right
+        labels.
     errors, correlations
-        Of numbers, the mean absolute error and Pearson's correlation of each; None where labels or
+        For numbers, the mean absolute error and Pearson's correlation of each; None where labels or
         answers do not vary.
     """
 
@@ -76,14 +80,14 @@ def _share(right: int | None, of: int | None) -> str:
 
 
 def agreement_of(model: Model, answers: Array, samples: Samples) -> Agreement:
-    """How far a network's answers agree with the labels of samples.
+    """Return the agreement of a network's answers with the labels of samples.
 
     Parameters
     ----------
     model
-        The network, at whatever target.
+        The network, at any target.
     answers
-        What it answers, (n, ...).
+        The network's answers, (n, ...).
 
     Raises
     ------
@@ -114,7 +118,7 @@ def agreement_of(model: Model, answers: Array, samples: Samples) -> Agreement:
 
 
 def has_label(samples: Samples) -> Array:
-    """Which samples have a label, (n,) bool, where each has one or none."""
+    """Tell which samples have a label, (n,) bool, where each has one label or none."""
     if samples.labels is None or samples.label_kind != "class":
         return np.full(len(samples), samples.labels is not None)
     return has_class(np.asarray(samples.labels))
@@ -146,15 +150,15 @@ def _shaped(shape: Sequence[int]) -> str:
 
 
 def right_labels(model: Model, answers: Array, samples: Samples) -> Array:
-    """Which labels of each sample the network's answer agrees with, bool.
+    """Tell which labels of each sample agree with the network's answer, bool.
 
-    (n,) for one class each, False where there is none; (n, k) for several labels, (n, ...) for labels
+    (n,) for one class each, False without a label; (n, k) for several labels, (n, ...) for labels
     of positions.
 
     Raises
     ------
     UserError
-        If labels and answers are not of the same things, with the reason.
+        If labels and answers cannot be compared, with the reason.
     """
     kind = samples.label_kind
     if samples.labels is None or kind is None:
@@ -201,14 +205,14 @@ def _of_classes(answer: Model, answers: Array, labels: Array) -> Array:
 
 
 def answered_numbers(answer: Model, answers: Array) -> Array | None:
-    """The classes that a network answers by their numbers, as behind an argmax, (n,); None if not.
+    """Return the numbers of the classes that a network answers, as from an argmax, (n,), or None.
 
     Parameters
     ----------
     answer
         The network with its answer as the target: the layer that has an output for each class.
     answers
-        What it answers, (n, ...).
+        The network's answers, (n, ...).
     """
     if answers.shape[1:] not in ((), (1,)) or not answers.size:
         return None
@@ -218,7 +222,7 @@ def answered_numbers(answer: Model, answers: Array) -> Array | None:
 
 
 def _units(answer: Model) -> int | None:
-    """How many outputs an answer has; None where they are as many as its input is large."""
+    """Return the number of outputs of an answer; None where it depends on the input's size."""
     try:
         return answer.target_units
     except UserError:
@@ -252,7 +256,7 @@ def _of_several(answer: Model, answers: Array, labels: Array) -> Array:
 
 
 def said_yes(answer: Model, answers: Array) -> Array:
-    """Which of several labels a network answers for each image, (n, k) bool: above 0.5 each by itself.
+    """Tell which of several labels a network answers for each image, (n, k) bool: those above 0.5.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which of a network's classes the labels of data stand for, by their names."""
+"""Matching of the labels of data to a network's classes, by their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cnnvis.network.model import Model
 from cnnvis.text import words_of
 
 FEW = 30
-"""How many names are written out where a person is told what to type."""
+"""Maximum number of names that are written out in advice on what to type."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Matching:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not known which classes the labels' words stand for."""
+        """True where the classes that the labels' words stand for are unknown."""
         return self.samples is not None and self.samples.in_words
 
 
@@ -54,23 +54,24 @@ def matched(samples: Samples | None, given: ClassNames | None, model: Model | No
     """Match the labels of samples to the classes of a network.
 
     Names that are given, or that come with the data's numbers or the model, are in the network's
-    order, and words are looked up among them; so are numbers that are names and no places. Without
-    any, as many words as the network has classes are these classes in alphabetical order, as Keras
-    numbers the folders of classes. Numbers that are none of the network's classes stay numbers.
+    order, and words are looked up among these names; so are numbers that are names and no places.
+    Without any names, if the number of words is the network's number of classes, the words are
+    these classes in alphabetical order, as Keras numbers the folders of classes. Numbers that are
+    none of the network's classes stay numbers.
 
     Parameters
     ----------
     samples
-        Data as they were read.
+        The data as they were read.
     given
         Names that a person gives for the classes, in the network's order; see `names_in_order`.
     model
-        The network, at whatever target; None where there is none to ask.
+        The network, at any target; None without a network.
 
     Raises
     ------
     UserError
-        If names do not agree with each other or with the network, with what would do.
+        If names do not agree with each other or with the network, with a remedy.
     """
     given = names_in_order(given)
     if given is not None:
@@ -107,7 +108,7 @@ def matched(samples: Samples | None, given: ClassNames | None, model: Model | No
 
 
 def about_columns(samples: Samples | None, model: Model | None) -> str:
-    """What is to be said of more or fewer labels for each image than a network has outputs."""
+    """Return a note if images have more or fewer labels than the network outputs, or nothing."""
     answer = None if model is None else model.answer
     if samples is None or samples.label_kind != "several" or samples.labels is None:
         return ""
@@ -126,7 +127,10 @@ def about_columns(samples: Samples | None, model: Model | None) -> str:
 
 
 def class_count(model: Model | None) -> int | None:
-    """How many classes a network has, as many as it has outputs, or 2 for one sigmoid; None for none."""
+    """Return the number of classes of a network; None without classes.
+
+    As many classes as outputs, or 2 for one sigmoid.
+    """
     answer = None if model is None else model.answer
     try:
         units = 0 if answer is None else answer.target_units
@@ -138,12 +142,12 @@ def class_count(model: Model | None) -> int | None:
 
 
 def typed_names(names: Sequence[str], *, every: bool = False) -> str:
-    """The option that gives these names, as it is typed; with a placeholder where they are many.
+    """Return the option for these names, as it is typed; with a placeholder for many names.
 
     Parameters
     ----------
     every
-        Write out all, however many.
+        Write out all names, however many.
     """
     is_few = every or len(names) <= FEW
     shown = [shlex.quote(name) for name in names] if is_few else ["NAME", "NAME", "..."]
@@ -174,7 +178,7 @@ def _require_columns(samples: Samples) -> None:
 
 
 def _of_other_number(samples: Samples, model: Model | None) -> str:
-    """What is to be said of data that name more or fewer classes than the network has."""
+    """Return a note if data name more or fewer classes than the network has, or nothing."""
     count, names = class_count(model), samples.class_names
     if count is None or names is None or len(names) == count:
         return ""
@@ -186,7 +190,7 @@ def _of_other_number(samples: Samples, model: Model | None) -> str:
 
 
 def _of_numbers(before: Samples, samples: Samples) -> str:
-    """What is to be said of labels that are numbers and were found among the names of classes."""
+    """Return a note if labels are numbers that were found among the class names, or nothing."""
     names, old, new = samples.class_names, before.labels, samples.labels
     if before.class_names is not None or names is None or old is None or new is None:
         return ""
@@ -201,7 +205,7 @@ def _of_numbers(before: Samples, samples: Samples) -> str:
 
 
 def _of_strange(samples: Samples, model: Model | None) -> str:
-    """What is to be said of labels some of which are no numbers of classes."""
+    """Return a note if some labels are no numbers of classes, or nothing."""
     count, names, labels = class_count(model), samples.class_names, samples.labels
     count = count if count is not None or names is None else len(names)
     if count is None or labels is None or samples.label_kind != "class":
@@ -218,7 +222,7 @@ def _of_strange(samples: Samples, model: Model | None) -> str:
 
 
 def _about_numbering(there: Sequence[int], count: int) -> str:
-    """What would do for labels some of which are no numbers of so many classes."""
+    """Return a remedy for labels of which some are no numbers of `count` classes."""
     if len(there) > count:
         return (
             f"There are {len(there)} different labels, more than classes: leave out the images of no "
@@ -268,7 +272,7 @@ def _by_alphabet(samples: Samples, model: Model | None) -> Matching:
 
 
 def numerical_order(words: Sequence[str]) -> tuple[str, ...] | None:
-    """Words that are all whole numbers, by size; None if they are not."""
+    """Return words that are all whole numbers, in numerical order; None for other words."""
     try:
         return tuple(sorted(words, key=int))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether labels and a network's answers agree by more than chance, and in which order of classes."""
+"""Tests for agreement of labels and a network's answers beyond chance, in any order of classes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from cnnvis.explain.class_matching import class_count
 from cnnvis.network.model import Model
 
 LEAST, MOST_OF = 10, 0.6
-"""How many labels must be known, and what share of them another order must make right."""
+"""Minimum number of known labels, and minimum share of them that another order makes right."""
 
 SURE, CHANCE = 0.01, 0.2
-"""How improbable agreement by chance must be for an order to be believed in; how probable at least to
-be told as what guessing gives."""
+"""Maximum probability of chance agreement to accept an order; minimum to call it guessing."""
 
 
 @dataclass(frozen=True)
 class Hits:
-    """How often labels and answers go together.
+    """Counts of pairs of labels and answers.
 
     Attributes
     ----------
     table
-        How many images have each label (rows) and each answer (columns), (k, k).
+        The number of images with each label (rows) and each answer (columns), (k, k).
     labels
-        How many images have each label, (k,).
+        The number of images with each label, (k,).
     rates
-        Which share of all images has each answer, (k,).
+        The share of all images with each answer, (k,).
     """
 
     table: Array
@@ -42,29 +41,29 @@ class Hits:
 
     @classmethod
     def of_classes(cls, labels: Array, classes: Array, count: int) -> Hits:
-        """Of one label and one answer for each image, (n,) numbers from 0 to `count` - 1."""
+        """Count one label and one answer for each image, (n,) numbers from 0 to `count` - 1."""
         table = np.zeros((count, count), np.int64)
         np.add.at(table, (labels, classes), 1)
         return cls(table, table.sum(axis=1), table.sum(axis=0) / max(len(labels), 1))
 
     @classmethod
     def of_several(cls, labels: Array, answers: Array) -> Hits:
-        """Of any number of labels and answers for each image, (n, k) of 0 and 1."""
+        """Count any number of labels and answers for each image, (n, k) of 0 and 1."""
         had, said = labels.astype(np.int64), answers.astype(np.int64)
         return cls(had.T @ said, had.sum(axis=0), said.mean(axis=0))
 
     @property
     def total(self) -> int:
-        """How many labels there are."""
+        """Number of labels."""
         return int(self.labels.sum())
 
     def right(self, order: Sequence[int] | None = None) -> int:
-        """How many labels are answered, if each stands for a class of this order, else its own number."""
+        """Return the number of right labels, with the labels' classes in the given order."""
         classes = np.arange(len(self.table)) if order is None else np.asarray(order)
         return int(self.table[np.arange(len(self.table)), classes].sum())
 
     def log_chance(self, order: Sequence[int] | None = None) -> float:
-        """The logarithm of how probable that many are where answers do not depend on labels."""
+        """Return the log probability of as many right labels, if answers ignore the labels."""
         from scipy import stats
 
         rates = self.rates if order is None else self.rates[np.asarray(order)]
@@ -72,26 +71,28 @@ class Hits:
         return float(stats.binom.logsf(self.right(order) - 1, self.total, min(expected, 1.0)))
 
     def by_chance(self, order: Sequence[int] | None = None) -> float:
-        """How probable that is."""
+        """Return the probability of as many right labels, if answers ignore the labels."""
         return math.exp(self.log_chance(order))
 
     def is_guess(self) -> bool:
-        """Whether answers agree with labels no more than they would if they did not depend on them.
+        """Tell whether answers agree with labels no more than independent answers would.
 
-        As many right as always answering the most frequent class gives, or one of all at random.
+        Such answers make as many labels right as always answering the most frequent class, or
+        answering at random.
         """
         has_classes = (self.labels > 0).sum() > 1
         return bool(self.total >= LEAST and has_classes and self.by_chance() > CHANCE)
 
     def better_order(self, ways: int = 1) -> list[int] | None:
-        """Which class each label stands for, where that fits far better than its number; else None.
+        """Return the class of each label, if it fits far better than the label's number; else None.
 
-        The assignment that makes most labels right; believed if none of all orders would by chance.
+        The assignment that makes most labels right; accepted if none of all orders would fit as
+        well by chance.
 
         Parameters
         ----------
         ways
-            In how many ways the data were prepared, of which this is the best.
+            The number of ways in which the data were prepared, of which this way is the best.
         """
         from scipy import optimize
 
@@ -113,7 +114,7 @@ class Hits:
 
 
 def hits_of(model: Model, answers: Array, samples: Samples) -> Hits | None:
-    """How labels and answers go together, where both are of the same number of classes."""
+    """Return the counts of labels and answers, if both are of the same number of classes."""
     count, answer, names = class_count(model), model.answer, samples.class_names
     if count is None or answer is None or samples.labels is None or answers.ndim != 2:
         return None

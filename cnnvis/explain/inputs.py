@@ -63,16 +63,16 @@ def model_of(
     options: PluginOptions,
     lacking: Mapping[str, Any],
 ) -> Model:
-    """The model that a file, a live network or a `Model` stands for, at a target.
+    """Return the model of a file, a live network or a `Model`, at a target.
 
     Parameters
     ----------
     target
-        The arguments of `Model` that say what is explained: layer, filters, output, region.
+        The arguments of `Model` for the target: layer, filters, output, region.
     options
         Options of loaders, by their names.
     lacking
-        What a file lacks, whatever loader takes it; see `load_model`.
+        Options for what a file lacks, whatever loader takes the file; see `load_model`.
     """
     if isinstance(model, str) and model == demo.NAME:
         model = demo.MODEL
@@ -99,14 +99,15 @@ def model_of(
 
 
 def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:
-    """`Samples` from whatever stands for them: a file, or what a program has in hand.
+    """Return `Samples` from a file, or from the objects of a program.
 
     Parameters
     ----------
     options
         Options of readers, by their names.
     inputs
-        The shapes of what the network takes, where they are known; see `cnnvis.data.in_memory.samples_in`.
+        The shapes of the network's inputs, where they are known; see
+        `cnnvis.data.in_memory.samples_in`.
     """
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA

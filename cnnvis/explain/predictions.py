@@ -1,4 +1,4 @@
-"""What a network answers to the images of a data set, for choosing some of them."""
+"""Answers of a network to the images of a data set, for the selection of images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnnvis.network.model import Model
 from cnnvis.reporting import failure_of_image, note, progress, quietly
 
 SHOWN = 5
-"""How many images that cannot be read are named, each with the reason."""
+"""Maximum number of unreadable images that are named, each with the reason."""
 
 
 @dataclass
@@ -44,15 +44,15 @@ class Answers:
     _failed: dict[int, str] = field(default_factory=dict)
 
     def holds(self, condition: Condition, places: Array) -> Array:
-        """At which of these places a condition on the network's answer holds, (m,) bool.
+        """Tell at which of these places a condition on the network's answer holds, (m,) bool.
 
-        At none where an image cannot be read, which a note says.
+        It is False where an image cannot be read; a note says so.
 
         Raises
         ------
         UserError
-            If the network has no classes; for ``right`` and ``wrong`` if there are no labels of its
-            classes.
+            If the network has no classes; for ``right`` and ``wrong`` if the images have no labels
+            of its classes.
         """
         every = [int(place) for place in places]
         if condition.key == "predicted":

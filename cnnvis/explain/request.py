@@ -24,26 +24,26 @@ class TargetArguments:
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks to be explained: the arguments of `cnnvis.run` and `cnnvis.chain`.
+    """Request for explanations: the arguments of `cnnvis.run` and `cnnvis.chain`.
 
     Attributes
     ----------
     model, data
-        As `cnnvis.run` takes them.
+        See `cnnvis.run`.
     images
-        Which of the data; None for all.
+        The selection of images; None for all images.
     target
-        What of the network.
+        The target: the layer, filters and region to explain.
     class_names
-        The names of its classes, where the data do not hold them.
+        The names of the network's classes, where the data do not hold them.
     loading
-        What the model's file lacks.
+        Options for what the model's file lacks.
     plugin_options
         Options of readers and loaders, by their names.
     inputs
-        Which of the network's inputs get a map; None for all.
+        The network's inputs that get a map; None for all inputs.
     axes
-        What positions along the axes stand for.
+        The meaning of the positions along the axes.
     """
 
     model: Any

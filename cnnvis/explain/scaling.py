@@ -1,4 +1,4 @@
-"""Whether data look scaled in another way than those that a network was trained on."""
+"""Checks for data that are scaled in another way than a network's training data."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SCALES: Mapping[str, Callable[[Array], Array]] = {
     "scaled to 0 ... 1": lambda x: (x - x.min()) / (np.ptp(x) or 1),
     "with mean 0 and deviation 1": lambda x: (x - x.mean()) / (x.std() or 1),
 }
-"""What else data could have been before a network saw them."""
+"""Other scales that data may have had before a network saw the data."""
 
 SATURATED = 1e-3
-"""How near to 0 or 1 a probability is that may come from values out of all scale."""
+"""Distance to 0 or 1 below which a probability may come from values of a wrong scale."""
 
 
 def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
-    """Why samples look scaled in another way than the network expects, in a sentence; None if not.
+    """Return the reason why samples seem to have another scale than the network expects, or None.
 
-    By labels, if there are some: another scale makes many more of them right. Else by what the
-    network's own first layers tell of the values that they were made for.
+    The reason is a sentence. With labels: another scale makes many more of the labels right.
+    Without labels: the network's own first layers tell of the values that they were made for.
 
     Parameters
     ----------
     samples
-        A few samples as the network wants them, without NaN.
+        A few samples in the shape of the network's input, without NaN.
     ordered
-        How many labels another order of the classes makes right without another scale, where one
-        was found: then only a scale that makes more right is told.
+        The number of labels that another order of the classes makes right without another scale, if
+        such an order was found: then only a scale that makes more labels right is reported.
     """
     x = samples.x.astype(np.float32)
     by_labels = _by_labels(model, samples, x, ordered)
@@ -63,9 +63,9 @@ def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
 
 
 def own_scaling(model: Model) -> str | None:
-    """Which of a network's first layers scale its input themselves, in a sentence; None if none do.
+    """Return a sentence about the first layers that scale the network's input; None without any.
 
-    So whoever prepares the data must leave that to the network.
+    Data for such a network must not be scaled before.
     """
     found = []
     for layer in model.layers:
@@ -93,10 +93,10 @@ def _short(value: object) -> str:
 
 
 def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | None:
-    """Which other scale makes far more labels right than the present one, and than chance would.
+    """Return the other scale that makes far more labels right than the present scale and chance.
 
-    With the classes in their order, or else in any; and more than `ordered`, which another order
-    alone makes right.
+    Labels are right with the classes in their order, or else in any order; and they are more than
+    `ordered`, the number that another order alone makes right.
     """
     others = samples.reading.others if samples.reading is not None else {}
     ways = others or SCALES
@@ -130,7 +130,7 @@ def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | 
 
 
 def _right(model: Model, samples: Samples, answers: Array) -> int | None:
-    """For how many samples all labels are right; None where they cannot be counted."""
+    """Return the number of samples whose labels are all right; None where it cannot be counted."""
     try:
         return agreement_of(model, answers, samples).right
     except UserError:
@@ -138,7 +138,7 @@ def _right(model: Model, samples: Samples, answers: Array) -> int | None:
 
 
 def _with_orders(model: Model, samples: Samples, answers: Mapping[str, Array]) -> dict[str, int]:
-    """How many labels each scale makes right with the classes in another order, where one is sure."""
+    """Return the number of labels that scales make right with a certain other order of classes."""
     if samples.label_kind != "class":
         return {}
     found = {}
@@ -151,16 +151,17 @@ def _with_orders(model: Model, samples: Samples, answers: Mapping[str, Array]) -
 
 
 def _is_by_chance(model: Model, samples: Samples, answers: Array, tries: int) -> bool:
-    """Whether one of several scales may make as many labels right without any sense."""
+    """Tell whether one of several scales may make as many labels right by chance."""
     hits = hits_of(model, answers, samples) if samples.label_kind == "class" else None
     return hits is not None and hits.by_chance() * tries > SURE
 
 
 def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:
-    """The first normalization, and how its input compares with what it was trained on.
+    """Compare the input of the first normalization with the normalization's training data.
 
-    The name of the layer; how many times the trained deviation its input deviates; how far its mean
-    is from the trained one, in deviations. Both are medians over channels.
+    Returns the name of the layer; the deviation of the input as a multiple of the trained
+    deviation; the distance of the input's mean from the trained mean, in deviations. Both are
+    medians over channels.
     """
     for layer in model.layers:
         kinds = set(layer.kinds)

@@ -17,12 +17,12 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failure_of_image, note
 
 PROBES = 3
-"""How many single images must fail for the same reason, and none succeed, for all to be given up."""
+"""Number of single images that must fail for the same reason, and none succeed, to give up all."""
 
 
 @dataclass
 class Tally:
-    """What is to be said of many batches together: blank maps, sure answers, images left out."""
+    """Notes on many batches together: blank maps, saturated answers, images left out."""
 
     plugin: Plugin
     of: int = 0
@@ -158,7 +158,7 @@ def _spread(values: Array) -> str:
 
 
 REASONS = 5
-"""How many reasons for leaving images out are told."""
+"""Maximum number of reasons for leaving images out that are reported."""
 
 
 def _listed(images: Sequence[int]) -> str:
@@ -167,7 +167,7 @@ def _listed(images: Sequence[int]) -> str:
 
 
 def finite_maps(found: Explanation) -> Array:
-    """Which maps hold nothing but numbers, (n,) bool."""
+    """Tell which maps hold only finite numbers, (n,) bool."""
     flat = found.array.reshape(len(found), -1)
     # Where there is NaN, the least and the largest value are.
     low, high = flat.min(axis=1, initial=0), flat.max(axis=1, initial=0)

@@ -1,7 +1,7 @@
-"""One technique on a model and samples: batch by batch, checked at the border, with provenance.
+"""Run of one technique on a model and samples: in batches, checked, with provenance.
 
-A result is a stream of batches that is computed while somebody goes through it, so that a million
-images take the memory of one batch, or of their maps if all of these are wanted.
+A result is a stream of batches that is computed while it is read, so that a million images take the
+memory of one batch, or of all maps if these are needed together.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
 
 AT_ONCE, BYTES = 512, 2**26
-"""How many images a technique is given at a time, at most, and how many bytes of them."""
+"""Maximum number of images, and of their bytes, that a technique is given at a time."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is explained: a model and images, and which of the model's inputs.
+    """Subject of explanations: a model and images, and some of the model's inputs.
 
     Attributes
     ----------
@@ -57,18 +57,18 @@ class Subject:
         The model at its target, if any technique takes one.
     samples
         By the names of the model's inputs, the samples shaped for the model and explaining that
-        input; under None where there is no model to shape them for; empty where there are none.
+        input; under None without a model; empty without samples.
     inputs
-        The inputs that a map was asked for; None for all that the target depends on.
+        The inputs for which a map was asked; None for all inputs on which the target depends.
     axes
-        What positions along the maps' axes stand for.
+        The meaning of the positions along the maps' axes.
     stops
-        Whether the first image of which nothing comes ends it all.
+        True where the first image without a result ends the run.
     predicts
-        Whether results need to say which class the network answers for each image, also where that
-        takes a pass of its own.
+        True where results need the class that the network answers for each image, even at the cost
+        of an extra pass.
     every
-        The whole data set that the samples are chosen from.
+        The whole data set from which the samples are chosen.
     """
 
     model: Model | None
@@ -140,14 +140,14 @@ class Subject:
         strict: bool = True,
         kept: Callable[[str | None], Keeper] | None = None,
     ) -> dict[str | None, Stream]:
-        """A technique's result for each of the inputs that are to get a map, by their names.
+        """Return a technique's result for each of the inputs that get a map, by their names.
 
         Parameters
         ----------
         strict
-            Raise if the maps of all images are blank, rather than say so.
+            Raise an error if the maps of all images are blank, rather than make a note.
         kept
-            Gives what keeps the maps of an input, by its name.
+            Function that returns the keeper of the maps of an input, by the input's name.
         """
         model = self.model if plugin.takes("model") else None
         samples = self.samples if plugin.takes("samples") else {}
@@ -261,7 +261,7 @@ class Subject:
         return Stream(batches, samples)
 
     def _predicted(self, found: Explanation, model: Model | None) -> Explanation:
-        """A result with the classes that the network answers, where somebody asks for them."""
+        """Return a result with the classes that the network answers, where they are asked for."""
         is_known = found.predictions is not None or found.maps is None or found.samples is None
         if is_known or not self.predicts or model is None or found.samples is None:
             return found
@@ -284,11 +284,11 @@ class Subject:
 
 
 LOOKED_AT = 16
-"""How many images are looked at to see whether data are scaled in another way."""
+"""Number of images that are examined for another scale of the data."""
 
 
 class Keeper(Protocol):
-    """What keeps pieces of a result, and gives those that it has in place of computing them."""
+    """Keeper of pieces of a result, which returns kept pieces instead of computing them."""
 
     def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]: ...
 
@@ -300,13 +300,13 @@ def _read(
     plugins: Sequence[Plugin],
     handle: Model | None,
 ) -> Samples | None:
-    """The whole data set; None where nobody takes one.
+    """Return the whole data set; None where no technique takes data.
 
     Raises
     ------
     UserError
-        If there is none and a technique needs one, or it cannot be read; also if no loader takes
-        the model, which is found out first.
+        If no data set is given and a technique needs one, or the data set cannot be read; also if
+        no loader takes the model, which is checked first.
     """
     is_demo = isinstance(model, str) and model == demo.NAME
     takes_model = any(plugin.takes("model") for plugin in plugins)
@@ -330,12 +330,12 @@ def _read(
 def _asked_inputs(
     inputs: str | int | Sequence[str | int] | None, model: Model | None
 ) -> tuple[str, ...] | None:
-    """The names of the inputs that were asked for, by name or by their place among the network's.
+    """Return the names of the requested inputs, given by name or by place in the network.
 
     Raises
     ------
     UserError
-        If there is no input at such a place.
+        If a place has no input.
     """
     if inputs is None:
         return None
@@ -381,12 +381,12 @@ def _require_numbers(model: Model, matching: Matching) -> None:
 def _chosen(
     matching: Matching, selection: Selection, places: Array, model: Model | None
 ) -> Samples:
-    """Those of a data set's images that are to be explained.
+    """Return the images of a data set that are to be explained.
 
     Raises
     ------
     UserError
-        If there are none, or a condition cannot be judged.
+        If no image is left, or a condition cannot be judged.
     """
     every = matching.samples
     assert every is not None
@@ -411,7 +411,7 @@ def _chosen(
 
 
 def _as_one(model: Model, samples: Samples) -> Samples | None:
-    """The one sample that all of an array is, by the shape that the network takes; None if it is not."""
+    """Return all of an array as one sample, if the network's input has that shape; else None."""
     if samples.labels is not None or samples.names is not None or len(samples) < 2:
         return None
     try:
@@ -422,12 +422,12 @@ def _as_one(model: Model, samples: Samples) -> Samples | None:
 
 
 def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Mapping[str, Samples]:
-    """The samples for each input of the network, as it wants them.
+    """Return the samples for each input of the network, in the input's shape.
 
     Raises
     ------
     UserError
-        If they do not fit the network, or there is no input of a name that was asked for.
+        If the samples do not fit the network, or no input has a requested name.
     """
     shaped = model.shaped(samples)
     for name in wanted or ():
@@ -440,7 +440,7 @@ def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Map
 
 
 def images_at_once(samples: Samples) -> int:
-    """How many images a technique is given at a time."""
+    """Return the number of images that a technique is given at a time."""
     sources = samples.inputs.values() or (samples.source,)
     each = sum(4 * math.prod(source.shape[1:]) for source in sources)
     size = min(max(BYTES // max(each, 1), 1), AT_ONCE)
@@ -454,12 +454,12 @@ def _computed(
     tally: Tally,
     read: Read,
 ) -> Piece:
-    """What a technique makes of some images; one of which nothing comes costs no other.
+    """Compute a technique's result for some images; an image without a result costs no other.
 
     Raises
     ------
     UserError
-        If it is no single image's fault.
+        If no single image is at fault.
     """
     read = finite(read)
     failed, blank = dict(read.failed), list[str]()
@@ -510,7 +510,7 @@ def _completed(
     samples: Samples | None,
     options: Mapping[str, Any],
 ) -> Explanation:
-    """A technique's result with the targets, and how complete it is where it is to be."""
+    """Return a technique's result with the targets, and with its completeness where it is due."""
     if found.maps is not None and found.samples is not None and model is not None:
         x, are_named = found.samples.x, bool(found.targets)
         if not are_named:
@@ -529,7 +529,7 @@ def _completed(
 
 
 def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
-    """A result with how far its maps are off adding up, unless that was measured or is not known."""
+    """Add the completeness gap of the maps to a result, unless it was measured or is unknown."""
     assert found.samples is not None
     is_number = isinstance(baseline, int | float)
     if "completeness_gap" in found.measures or not is_number or not finite_maps(found).all():
@@ -545,7 +545,7 @@ def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
 
 
 def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserError:
-    """Why maps are no numbers: by the network, whose answers are none either.
+    """Return the error for maps that are no numbers; the network's answers may be the cause.
 
     Raises
     ------

@@ -127,18 +127,18 @@ def _require_unicode(elements: npt.NDArray[Any]) -> None:
 
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:
-    """The arrays of an ``.npz`` archive by name, or the one of an ``.npy`` file under ``""``.
+    """Return the arrays of an ``.npz`` archive by name, or that of an ``.npy`` file under ``""``.
 
     Parameters
     ----------
     path
-        The file; which of the two it is, its content says.
+        The file; its content decides between the two formats.
 
     Raises
     ------
     UserError
-        If it is neither, or damaged; if it would unpack to far more than it stores, or an array
-        claims to be larger than what is there.
+        If the file has neither format, or is damaged; if it would unpack to far more than it
+        stores, or an array claims to be larger than the stored bytes.
     """
     source = held(path)
     try:
@@ -201,7 +201,7 @@ def _require_bounded(members: Sequence[zipfile.ZipInfo], size: int) -> None:
 
 
 def _place(file: IO[bytes], member: zipfile.ZipInfo) -> int:
-    """Where in the archive a member's own bytes start, which only the header before it tells."""
+    """Return the offset of a member's own bytes in the archive, as its local header tells."""
     file.seek(member.header_offset + 26)
     lengths = np.frombuffer(file.read(4), "<u2")
     return member.header_offset + 30 + int(lengths.sum())
@@ -216,7 +216,7 @@ def _array(
     start: int,
     is_packed: bool = False,
 ) -> StoredArray:
-    """What a header says of the array behind it, once `size` bytes are known to be enough for it."""
+    """Return the array of a header, once `size` bytes are known to be enough for the array."""
     head = io.BytesIO(file.read(_LONGEST_HEADER + 12))
     version = np.lib.format.read_magic(head)
     read = {

@@ -38,12 +38,13 @@ def require_regular(path: Path) -> None:
 
 
 def read_text(path: Path, longest: int = _LONGEST_TEXT) -> str:
-    """The text of a file that a person wrote, in UTF-8 with or without a mark at its start.
+    """Return the text of a file that a person wrote, in UTF-8 with or without a byte order mark.
 
     Raises
     ------
     UserError
-        If it is no regular file, may not be read, is longer than so many bytes, or no such text.
+        If the file is no regular file, may not be read, is longer than `longest` bytes, or is not
+        such a text.
     """
     require_regular(path)
     try:
@@ -65,12 +66,12 @@ _LONGEST_KEY = 100
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file that a person wrote holds.
+    """Return the content of a TOML file that a person wrote.
 
     Raises
     ------
     UserError
-        If it is no regular file, may not be read, is far too long or nested, or is no TOML.
+        If the file is no regular file, may not be read, is far too long or nested, or is no TOML.
     """
     import tomllib
 
@@ -90,7 +91,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def is_deeper(value: Any, most: int) -> bool:
-    """Whether lists and tables in a plain value lie in more than so many others."""
+    """Tell whether lists and tables in a plain value are nested in more than `most` levels."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(most):
         level = [
@@ -103,12 +104,12 @@ def is_deeper(value: Any, most: int) -> bool:
 
 
 def editable(path: Path) -> Any:
-    """A TOML file as a tomlkit document, whose comments stay; an empty one if there is none.
+    """Return a TOML file as a tomlkit document, which keeps comments; an empty one without a file.
 
     Raises
     ------
     UserError
-        As `read_toml` does.
+        As in `read_toml`.
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
@@ -123,7 +124,7 @@ def editable(path: Path) -> Any:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything but a folder at a path, as far as one may look."""
+    """Tell whether a path holds anything but a folder, as far as the path may be looked at."""
     try:
         return path.exists() and not path.is_dir()
     except OSError:
@@ -240,7 +241,7 @@ def put_beside(folder: Folder, temporary: str, name: str) -> str:
 
 
 def _is_same(folder: Folder, one: str, other: str) -> bool:
-    """Whether two names are of files that hold the same bytes."""
+    """Tell whether two names are of files that hold the same bytes."""
     import hashlib
 
     def digest(name: str) -> bytes:

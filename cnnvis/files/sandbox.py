@@ -31,7 +31,7 @@ SECONDS, BYTES_A_SECOND = 6, 50 * 2**20
 ends there however busy the machine is."""
 
 PATIENCE, BYTES_A_SECOND_OF_PATIENCE = 120, 10 * 2**20
-"""The same by the clock, for a busy machine and where processor time cannot be limited."""
+"""Limits in elapsed time, for a busy machine and for systems that cannot limit processor time."""
 
 _SMALL = 2**26  # Bytes that a dataset, and all of a file, may unpack to however small the file is.
 _RATIO = 100  # How many times its stored size anything larger may unpack to.
@@ -46,24 +46,26 @@ _TOO_LARGE = 3  # The code that the child ends with
 
 
 def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
-    """What a function finds out about a file, called in a limited process of its own.
+    """Call a function that examines a file in a limited process of its own.
+
+    Returns what the function returns.
 
     Parameters
     ----------
     look
-        A function of a module, which is imported anew in the child. It takes a path, by which it
-        finds the file that `held` gives, and which may end in anything; it raises `UserError` for a
-        file that it refuses, and gives what JSON can hold.
+        A function of a module, which is imported anew in the child. The function takes a path with
+        any suffix, at which it finds the file of `held`; it raises `UserError` for a file that it
+        refuses, and returns a value that JSON can hold.
     path
         The file, or a folder.
     arguments
-        More for the function, such as JSON can hold.
+        More arguments of the function, which JSON can hold.
 
     Raises
     ------
     UserError
-        What the function raised, its `found` included; or if there is no regular file and no folder,
-        or the child crashed, ran out of memory or time, or failed in any other way.
+        The error of the function, its `found` included; or if the path is no regular file and no
+        folder, or the child crashed, ran out of memory or time, or failed in any other way.
     """
     return begin_look(look, path, *arguments)()
 
@@ -133,7 +135,7 @@ def begin_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Callabl
 
 
 def _answer(path: Path, code: int, seconds: int, output: bytes, complaint: bytes) -> Any:
-    """What a child that has ended found; see `first_look`."""
+    """Return the result of a child that has ended; see `first_look`."""
     if code:
         last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
         reason = {
@@ -168,7 +170,7 @@ def require_sound_hdf5(path: Path) -> None:
 
 
 def look_at_hdf5(path: str) -> None:
-    """The first look at an HDF5 file; see `require_sound_hdf5`."""
+    """Examine an HDF5 file for the first time; see `require_sound_hdf5`."""
     try:
         with open_hdf5(path) as file:
             for _ in sound_objects(file, Path(path).stat().st_size):
@@ -202,29 +204,29 @@ def open_hdf5(path: str | Path) -> Any:
 
 
 def sound_objects(file: Any, size: int, *, reads_all: bool = False) -> Iterator[tuple[str, Any]]:
-    """Every group, dataset and named type of an HDF5 file, each once it is known to be sound.
+    """Yield every group, dataset and named type of an HDF5 file, once it is known to be sound.
 
-    To be used in a first look; `require_sound_hdf5` says what is sound.
+    For use in a first look; `require_sound_hdf5` defines soundness.
 
     Parameters
     ----------
     file
-        An open `h5py.File`, be it in another file.
+        An open `h5py.File`, which may lie in another file.
     size
-        How many bytes it has.
+        The number of bytes of the file.
     reads_all
-        Read all that lies in pieces, to see that it can be, and not only the beginning of it.
+        Read all chunks, to check that they can be read, and not only the first ones.
 
     Yields
     ------
     tuple
-        Its path, and what h5py's low-level interface has for it. A dataset that has several names
-        is there once for each.
+        The path, and the object of h5py's low-level interface. A dataset that has several names is
+        yielded once for each.
 
     Raises
     ------
     UserError
-        If anything is not sound, with its path.
+        If an object is not sound, with its path.
     """
     import h5py
 
@@ -233,7 +235,7 @@ def sound_objects(file: Any, size: int, *, reads_all: bool = False) -> Iterator[
 
 
 class _Hdf5:
-    """What has been seen of a file so far, against what there can be in one of its size."""
+    """Sizes seen so far in a file, with the limits for a file of that size."""
 
     def __init__(self, size: int, *, reads_all: bool) -> None:
         self.size, self.reads_all = size, reads_all
@@ -253,7 +255,7 @@ class _Hdf5:
             yield name, one
 
     def objects(self, root: Any) -> Iterator[tuple[str, Any]]:
-        """Every group, dataset and named type, each with its path, by all names that it has."""
+        """Yield every group, dataset and named type, each with its path, once for each name."""
         import h5py
 
         groups, known = [("/", root, 1)], {h5py.h5o.get_info(root).addr}
@@ -384,7 +386,7 @@ class _Hdf5:
             raise UserError(f"holds more pieces of {name!r} than it can have")
 
     def require_short_words(self, name: str, dataset: Any) -> None:
-        """Texts lie in the file as they are, so they are shorter than it if none is used twice."""
+        """Require that texts are shorter than the file, as they are if none is used twice."""
         self.described += dataset.size * 16
         for start in range(0, len(dataset) if dataset.shape else 0, 1000):
             self.described += _length(dataset[start : start + 1000])
@@ -435,7 +437,7 @@ def _link(group: Any, name: bytes, kind: int) -> str:
 
 
 def _plain() -> tuple[int, ...]:
-    """The classes of types whose values numpy has."""
+    """Return the classes of HDF5 types whose values numpy has."""
     import h5py
 
     return h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM
@@ -446,7 +448,7 @@ def _text(name: bytes | str) -> str:
 
 
 def _length(value: Any) -> int:
-    """Bytes of a value that HDF5 keeps apart, elements of an array among them."""
+    """Return the number of bytes that HDF5 stores apart for a value, or for an array's elements."""
     if isinstance(value, str | bytes):
         return len(value)
     if getattr(value, "dtype", None) is not None and value.dtype.kind == "O":
@@ -473,7 +475,7 @@ def _limit(seconds: int) -> None:
 
 
 def _main(name: str, path: str, seconds: str) -> None:
-    """The child: look, and print what was found, or why the file is refused, as JSON."""
+    """Run the child: examine, and print the findings, or the reason for a refusal, as JSON."""
     _limit(int(seconds))
     arguments = json.load(sys.stdin)
     module, _, function = name.partition(":")

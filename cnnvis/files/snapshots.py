@@ -36,7 +36,7 @@ _KEPT_SUMS = 1024
 
 
 class _State(NamedTuple):
-    """What tells a file from others, and from itself after something was written into it."""
+    """State of a file that tells it from other files, and from itself after a change."""
 
     content: int
     noted: int  # when the system last noted a change of anything
@@ -51,7 +51,7 @@ class _State(NamedTuple):
         )
 
     def is_same(self, other: _State) -> bool:
-        """Whether nothing was written in between; names and rights may have changed."""
+        """Tell whether nothing was written between two states; names and rights may change."""
         is_noted = self.noted != other.noted and self.rights == other.rights
         return self.content == other.content and not is_noted
 
@@ -106,7 +106,7 @@ class HeldFile:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a process that is to read it by `place` has to be given."""
+        """Descriptors that another process needs to read the file by `place`."""
         return (self._open,) if self.place.parent == _OPEN_FILES else ()
 
     def _copied(self) -> Path:
@@ -197,7 +197,7 @@ class HeldFile:
         """Do nothing: what it is was noted when it was opened."""
 
     def end(self) -> None:
-        """Delete the copy, if there is one; nothing reads the file any more then."""
+        """Delete the copy, if it exists; nothing reads the file any more after that."""
         if self._copy is not None:
             self._copy.cleanup()
             self._close()
@@ -399,24 +399,24 @@ def changed(path: Path) -> ChangedError:
 
 
 def _opened(path: Path) -> int:
-    """A descriptor; of a pipe as well, without waiting for whoever writes to it."""
+    """Open a file and return its descriptor; a pipe is opened without waiting for its writer."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
 def _settled(descriptor: int | None, path: Path, known: _State | None = None) -> _State:
-    """The state of a file, once another change would get another time.
+    """Return the state of a file, once another change would get another time.
 
     Parameters
     ----------
     descriptor
-        The file, where it is open.
+        The descriptor of the file, where it is open.
     known
-        What the state was, if it was asked for before.
+        The state of an earlier call, if any.
 
     Raises
     ------
     UserError
-        If it is no regular file.
+        If the file is no regular file.
     """
 
     def state() -> os.stat_result:
@@ -435,7 +435,7 @@ def _settled(descriptor: int | None, path: Path, known: _State | None = None) ->
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """All files in a folder, also those of folders of classes that are links."""
+    """Yield all files in a folder, also those in folders of classes that are links."""
     folders = [(os.fspath(folder), True)]
     while folders:
         within, follows = folders.pop()

@@ -1,12 +1,12 @@
-"""How files get onto a disk: whole or not at all whenever the power fails, and where they were meant to.
+"""Writing of files: complete or not at all at any power failure, and in the intended folder.
 
-A file's bytes are on the disk once the file is flushed, and its name once the folder that it stands
-in is: a rename that was not flushed may be undone, and a file that was not flushed may be empty or
-torn. Every step is a method of its own, so that a test can stop before and after each of them, and
-lose what was not flushed.
+A file's bytes are on the disk once the file is flushed, and its name once its folder is flushed: a
+rename that was not flushed may be undone, and a file that was not flushed may be empty or torn.
+Every step is a separate method, so that a test can stop before and after each step, and lose what
+was not flushed.
 
-What lies in a folder is named relative to it, while it is held open, and no link in it is followed:
-a folder from a stranger leads to nothing outside of it.
+Files in a folder are named relative to the folder, while it is held open, and no link in it is
+followed: a folder from a stranger leads to nothing outside of it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from types import TracebackType
 from cnnvis.errors import DiskError, UserError
 
 TEMPORARY = ".tmp-"
-"""What the name of a file begins with that is not whole yet."""
+"""Prefix of the names of unfinished files."""
 
 HAS_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-"""Whether the system opens what lies in a folder relative to it; Windows does not."""
+"""True where the system opens files relative to an open folder; Windows does not."""
 
 _KEPT_CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _AS_IT_IS = _KEPT_CLOSED | getattr(os, "O_NOFOLLOW", 0)
@@ -48,7 +48,7 @@ KINDS = {
 
 
 class Strange(UserError):
-    """Something in a folder that is not of the kind that it has to be, such as a link."""
+    """Error for an entry of a folder of a wrong kind, such as a link."""
 
 
 class Folder:
@@ -142,12 +142,12 @@ class Folder:
             return all_of(file)
 
     def kind(self, name: str) -> str | None:
-        """What lies there, ``a file`` or ``a link``; None for nothing.
+        """Return the kind of an entry, ``a file`` or ``a link``; None if it does not exist.
 
         Raises
         ------
         OSError
-            If that cannot be found out.
+            If the kind cannot be found out.
         """
         try:
             mode = os.stat(self._at(name), dir_fd=self.handle, follow_symlinks=False).st_mode
@@ -156,18 +156,18 @@ class Folder:
         return KINDS.get(stat.S_IFMT(mode), "something else")
 
     def entries(self) -> list[str]:
-        """The names of all that lies in the folder, in order.
+        """Return the names of all entries of the folder, in order.
 
         Raises
         ------
         OSError
-            If they cannot be read.
+            If the names cannot be read.
         """
         where = self.path if self.handle is None else self.handle
         return sorted(os.listdir(where))  # noqa: PTH208
 
     def _at(self, name: str) -> str | Path:
-        """What the system calls something in the folder, beside the folder's handle."""
+        """Return the system's name of an entry, to be used with the folder's handle."""
         return self.path / name if self.handle is None else name
 
     def close(self) -> None:
@@ -199,15 +199,15 @@ class Disk:
     # One step each.
 
     def create(self, folder: Folder, name: str) -> int:
-        """A new empty file, opened; what has that name is left alone, and is an error."""
+        """Create and open a new file; an existing file of that name stays, and is an error."""
         return folder.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def reopen(self, folder: Folder, name: str) -> int:
-        """A file that is there, opened at its end."""
+        """Open an existing file at its end."""
         return folder.open(name, os.O_RDWR | os.O_APPEND)
 
     def write(self, handle: int, data: bytes) -> None:
-        """Bytes behind those that were written."""
+        """Append bytes to those that were written."""
         left = memoryview(data)
         while left:
             left = left[os.write(handle, left) :]
@@ -379,13 +379,13 @@ def require_only_name(folder: Folder, name: str, handle: int) -> None:
 
 
 _FAULTS = (ENOSPC, EDQUOT, EIO, EFBIG, ESTALE, ENODEV)
-"""What the system says where a disk is full, or broken, or gone."""
+"""Error numbers of the system for a disk that is full, broken or gone."""
 
 
 def fault_of_disk(error: BaseException) -> str | None:
-    """What a disk had against being written to, where that is why there was an error; else None.
+    """Return the disk's reason for an error in writing, if the disk caused the error; else None.
 
-    Libraries say so in their own ways: HDF5 in a text, NumPy by how much it could write.
+    Libraries report it in their own ways: HDF5 in a text, NumPy by the number of bytes written.
     """
     seen: BaseException | None = error
     while seen is not None:

@@ -1,4 +1,4 @@
-"""All kinds of plugins, in the order in which they are listed."""
+"""Kinds of plugins, in the order of listings."""
 
 from __future__ import annotations
 

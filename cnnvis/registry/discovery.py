@@ -31,7 +31,7 @@ STEPS = tuple(kind.name for kind in KINDS.values() if kind.is_step)
 SIDE = tuple(kind.name for kind in KINDS.values() if kind.is_beside)
 
 PARAMETERS = {"axes", "model", "plugin_options", "samples", "technique"}
-"""What `cnnvis.run` and techniques are given, and no flag is for."""
+"""Parameters of `cnnvis.run` and of techniques that have no flags."""
 
 WORDS = ("axes", "chains", "class_names", "demo", "plugins", "trusted")
 """Words with a meaning of their own in settings or on the command line."""
@@ -53,7 +53,7 @@ class Broken:
         return f"{self.distribution} {self.version}".strip()
 
     def failed(self) -> PluginError:
-        """The error for whoever calls it, with the exception that broke it as its cause."""
+        """Return the error for a call of the plugin, caused by the exception that broke it."""
         failure = PluginError(
             f"the plugin {self.name} of {self.origin} could not be loaded: {self.reason}. "
             f"{report_to(self.distribution)}"
@@ -81,7 +81,7 @@ class _Decorated:
 
 
 class Registry:
-    """Every plugin that the installed packages offer.
+    """Registry of every plugin that the installed packages offer.
 
     Parameters
     ----------
@@ -90,19 +90,19 @@ class Registry:
     only
         Load, beside the built-in ones, only the plugins of these packages or entry points.
     hooks
-        What a plugin module may answer to.
+        The hooks that a plugin module may implement.
 
     Attributes
     ----------
     broken
         Plugins that cannot be used.
     remarks
-        What is to be said of plugins that can be used all the same, each with the plugin's name:
-        that another has its name, or that they follow an old version of the interface.
+        Remarks on plugins that can be used all the same, each with the plugin's name: that another
+        plugin has its name, or that the plugin follows an old version of the interface.
     files
         The single files that plugins were taken from.
     only
-        As it was given.
+        The argument `only`.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Registry:
                 self.add(replace(plugin, distribution=distribution, version=version))
 
     def _offered(self, module: ModuleType, name: str, distribution: str) -> list[Plugin]:
-        """The plugins of a module."""
+        """Return the plugins of a module."""
         written_for = getattr(module, "CNNVIS_API", API_VERSION)
         if written_for != API_VERSION:
             is_older = isinstance(written_for, int) and written_for < API_VERSION
@@ -211,18 +211,18 @@ class Registry:
         return iter(sorted(self._plugins.values(), key=lambda p: (order[p.kind], p.name)))
 
     def of(self, kind: str) -> list[Plugin]:
-        """All plugins of one kind, by name."""
+        """Return all plugins of one kind, by name."""
         return [plugin for plugin in self if plugin.kind == kind]
 
     def get(self, kind: str, name: str) -> Plugin:
-        """The plugin of that kind and name; also as ``distribution:name``.
+        """Return the plugin of that kind and name; also as ``distribution:name``.
 
         Raises
         ------
         UserError
-            If there is none, with the nearest name and the ones there are.
+            If the plugin does not exist, with the nearest name and all names.
         PluginError
-            If there is one that could not be loaded.
+            If the plugin exists and could not be loaded.
         """
         found = self._plugins.get((kind, name))
         if found is None and ":" in name:
@@ -236,14 +236,14 @@ class Registry:
         raise self.nothing_named(kind, name, [plugin.name for plugin in self.of(kind)])
 
     def step(self, name: str) -> Plugin:
-        """The technique, transform or renderer of that name.
+        """Return the technique, transform or renderer of that name.
 
         Raises
         ------
         UserError
-            If there is none, with the nearest name and the ones there are.
+            If the plugin does not exist, with the nearest name and all names.
         PluginError
-            If there is one that could not be loaded.
+            If the plugin exists and could not be loaded.
         """
         for kind in STEPS:
             with suppress(UserError, PluginError):
@@ -253,7 +253,7 @@ class Registry:
         raise self.nothing_named("step", name, names)
 
     def nothing_named(self, what: str, name: str, names: Sequence[str]) -> UserError:
-        """That there is nothing of that name, with the nearest and the ones there are."""
+        """Return the error for an unknown name, with the nearest name and all names."""
         # One that could not be loaded may hold it: nobody knows what is in there.
         unread = "".join(
             f" {one.name} could not be loaded: {one.reason}" for one in self.broken[:3]
@@ -276,14 +276,14 @@ class Registry:
                 raise broken.failed()
 
     def for_path(self, kind: str, path: Path) -> Plugin:
-        """The reader or loader that takes this file or folder; a note says whose it is, if others would.
+        """Return the reader or loader that takes this path; a note names it if others do, too.
 
-        By its ending a built-in one takes it before others.
+        A built-in plugin for the path's suffix comes before all others.
 
         Raises
         ------
         UserError
-            If nothing is there, or nothing takes it.
+            If the path does not exist, or no plugin takes it.
         """
         what = KINDS[kind].file
         if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not _exists(path):
@@ -329,7 +329,7 @@ def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
 
 
 def _accepts(plugin: Plugin, path: Path) -> bool:
-    """Whether a plugin takes a path; one that cannot tell must not keep it from the others."""
+    """Tell whether a plugin takes a path; an error of one plugin must not affect the others."""
     assert plugin.accepts is not None
     try:
         return bool(plugin.accepts(path))
@@ -354,7 +354,7 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
 
 
 def _beside(path: Path) -> str:
-    """The name beside a missing path that it may have been meant to be."""
+    """Return the name beside a missing path that the path may have been meant for."""
     try:
         return nearest(path.name, (other.name for other in path.parent.iterdir()))
     except (OSError, ValueError):
@@ -362,7 +362,7 @@ def _beside(path: Path) -> str:
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is something at a path; a name that no file can have is none."""
+    """Tell whether a path exists; a name that no file can have does not exist."""
     try:
         return path.exists()
     except OSError:
@@ -404,7 +404,7 @@ def _require_flags(plugin: Plugin) -> None:
 
 
 def _is_name(name: object) -> bool:
-    """Whether it is a word that a person can type, read and find in a file's name."""
+    """Tell whether a name is a word that a person can type, read and find in a file's name."""
     return (
         isinstance(name, str)
         and not name.startswith("-")
@@ -414,7 +414,7 @@ def _is_name(name: object) -> bool:
 
 
 def _imported(path: Path) -> ModuleType:
-    """A Python file as a module, under a name of its own."""
+    """Import a Python file as a module, under a unique name."""
     name = f"cnnvis_plugin_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # it ends in .py
@@ -436,10 +436,11 @@ _in_use: list[Registry] = []
 
 
 def registry() -> Registry:
-    """The plugins of this Python's installed packages, found once a process.
+    """Return the plugins of this Python's installed packages, found once per process.
 
     ``CNNVIS_PLUGINS`` names the packages, or entry points, whose plugins are loaded beside the
-    built-in ones, with commas between them; ``none`` for none. Without it all are.
+    built-in ones, with commas between the names; ``none`` for none. Without the variable, all
+    plugins are loaded.
     """
     return _in_use[-1] if _in_use else _installed(os.environ.get(CHOICE))
 

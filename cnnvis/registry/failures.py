@@ -12,7 +12,7 @@ from cnnvis.files.writing import fault_of_disk
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 
 LONGEST = 500
-"""How many letters of an exception's text an error repeats."""
+"""Maximum number of letters of an exception's text that an error repeats."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
 
 
 def _is_of_tensorflow(error: BaseException) -> bool:
-    """Whether it was TensorFlow that could not compute something."""
+    """Tell whether an error comes from TensorFlow, which could not compute something."""
     module = sys.modules.get("tensorflow")
     return module is not None and isinstance(error, module.errors.OpError)
 

@@ -13,7 +13,7 @@ FOR_ALL = {
     "--plugin": "take the plugins of a Python file, too; the file is run",
     "--no-plugins": "only the built-in plugins",
 }
-"""What every command takes beside its own options, wherever it is typed."""
+"""Options of every command beside its own options, accepted anywhere on the command line."""
 
 
 Command = Literal["run", "chain", "compare"]
@@ -130,7 +130,7 @@ def add_model(parser: ArgumentParser) -> None:
 
 
 def adder(parser: ArgumentParser, title: str) -> Callable[..., Any]:
-    """Adds flags to a group; those that are not typed leave no trace in what is parsed."""
+    """Return a function that adds flags to a group; untyped flags leave no trace in the result."""
     group = parser.add_argument_group(title)
     return lambda *flags, **settings: group.add_argument(
         *flags, **{"default": SUPPRESS, **settings}

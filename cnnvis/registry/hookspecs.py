@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 class Hooks:
-    """What a plugin module may answer to."""
+    """Hooks that a plugin module may implement."""
 
     @hookspec
     def cnnvis_plugins(self) -> Iterable[Plugin]:

@@ -19,20 +19,20 @@ from cnnvis.registry.plugin import Plugin
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a plugin.
+    """Option of a plugin.
 
     Attributes
     ----------
     name
-        Of the parameter.
+        The name of the parameter.
     annotation
-        Its type, without the mark of one that lets code run.
+        The type of the option, without the mark of options that let code run.
     default
-        Its value where nobody gives one.
+        The value if none is given.
     docstring
-        The function's.
+        The docstring of the function.
     grants
-        Whether it lets code run: no file and no variable may give it.
+        True where the option lets code run: no file and no variable may set such an option.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Option:
 
     @property
     def help(self) -> str:
-        """What the function's docstring says of it, in one line."""
+        """Help for the option from the function's docstring, in one line."""
         return _parameter_texts(self.docstring).get(self.name, "")
 
     @property
@@ -53,12 +53,12 @@ class Option:
 
     @property
     def is_on_by_default(self) -> bool:
-        """Whether it is on unless somebody types ``--no-`` and its name."""
+        """True where the option is on unless somebody types ``--no-`` and its name."""
         return self.annotation is bool and bool(self.default)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """All the ways to type it."""
+        """Flags of the option, in all spellings."""
         off = f"--no-{self.flag.removeprefix('--')}"
         return (self.flag, off) if self.is_on_by_default else (self.flag,)
 
@@ -69,7 +69,7 @@ class Option:
 
     @property
     def words(self) -> int | str | None:
-        """How many words its value takes when it is typed: one (None), that many, or ``+``."""
+        """Number of words of a typed value: one (None), that many, or ``+``."""
         for member in _members(self.annotation):
             if get_origin(member) is tuple:
                 members = get_args(member)
@@ -90,20 +90,20 @@ class Option:
 
 
 def options_of(plugin: Plugin) -> tuple[Option, ...]:
-    """The options of a plugin, read from its function.
+    """Return the options of a plugin, read from its function.
 
     Raises
     ------
     TypeError
-        If a keyword-only parameter has no annotation or no default, or one of a type that nobody
-        can type: the plugin's author must mend that, since neither help nor checks could be made
-        for it.
+        If a keyword-only parameter has no annotation or no default, or an annotation whose values
+        cannot be typed: the plugin's author must correct it, since neither help nor checks could be
+        made for the option.
     """
     return _options_of(plugin.function)
 
 
 def flag_of(plugin: Plugin, option: Option) -> str:
-    """The flag as ``cnnvis run`` takes it: a technique's own, or behind the plugin's name."""
+    """Return the flag in ``cnnvis run``: a technique's own, or one with the plugin's name."""
     if not KINDS[plugin.kind].is_beside:
         return option.flag
     return f"--{plugin.name}.{option.flag.removeprefix('--')}"
@@ -131,7 +131,7 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
 
 
 def _unmarked(annotation: Any) -> tuple[Any, bool]:
-    """A type without the mark of an option that lets code run, and whether it had it."""
+    """Return a type without the mark of options that let code run, and whether it had the mark."""
     if get_origin(annotation) is not Annotated:
         return annotation, False
     base, *marks = get_args(annotation)
@@ -154,9 +154,10 @@ def _is_typable(annotation: Any) -> bool:
 
 
 def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """A parameter's annotation, also where ``from __future__ import annotations`` made it text.
+    """Return a parameter's annotation, also if ``from __future__ import annotations`` made it text.
 
-    Only options are evaluated: the other annotations may name what is imported for types alone.
+    Only options are evaluated: the other annotations may have names that are imported for types
+    alone.
     """
     annotation = parameter.annotation
     if isinstance(annotation, str):
@@ -167,7 +168,7 @@ def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> An
 
 @functools.cache  # read only when help is wanted: the parser takes its time to import
 def _parameter_texts(docstring: str) -> dict[str, str]:
-    """What a NumPy-style docstring says of each parameter, in one line each."""
+    """Return the text about each parameter in a NumPy-style docstring, in one line each."""
     from docstring_parser import DocstringStyle, parse
 
     texts: dict[str, str] = {}
@@ -218,14 +219,14 @@ def _type_name(annotation: Any) -> str:
 
 
 def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a plugin: the given values, checked and converted, and defaults for the rest.
+    """Return all options of a plugin: the given values, checked and converted, and the defaults.
 
     Values may be text, as they are typed or stand in a variable: ``"3"`` for 3, ``"none"`` for None.
 
     Raises
     ------
     UserError
-        If there is no such option, a value is not of its type, or the plugin's own check refuses.
+        If an option does not exist, a value is not of its type, or the plugin's own check refuses.
     """
     import msgspec
 
@@ -256,7 +257,7 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checkable(annotation: Any) -> Any:
-    """A type as msgspec checks it: with its bounds for ours, which are there without importing it."""
+    """Replace the bounds in a type, which do not need msgspec, by those of msgspec."""
     import msgspec
 
     origin, parts = get_origin(annotation), get_args(annotation)
@@ -278,7 +279,7 @@ def checkable(annotation: Any) -> Any:
 
 
 def _plain(value: Any, option: Option) -> Any:
-    """A value as types are written: NumPy's as plain numbers and lists, the word none as None."""
+    """Convert NumPy's values to plain numbers and lists, and the word none to None."""
     if (
         isinstance(value, str)
         and value.lower() == "none"

@@ -18,8 +18,11 @@ from typing import Any, Literal, TypeVar
 from cnnvis.errors import PluginError
 
 Result = Literal["images", "groups", "pictures", "table"]
-"""What a step of a chain gives: a map for each image, a map for each group of images, pictures that
-belong to no image (filters, maximizing inputs), or a table."""
+"""Kind of the result of a step of a chain.
+
+A map for each image, a map for each group of images, pictures that belong to no image (filters,
+maximizing inputs), or a table.
+"""
 
 MAPS: tuple[Result, ...] = ("images", "groups", "pictures")
 
@@ -145,7 +148,7 @@ class Plugin:
     version: str = ""
 
     def failed(self, what: str) -> PluginError:
-        """The error that says what this plugin did wrong, and where to report it."""
+        """Return the error about a fault of this plugin, with the place to report it."""
         return PluginError(
             f"the {self.kind} {self.name} of {self.origin} failed: {what}. {self.report_to}"
         )
@@ -169,7 +172,7 @@ class Plugin:
 
     @property
     def missing(self) -> str:
-        """What is not installed that it requires, in a sentence with what would; else empty."""
+        """Sentence about required modules that are missing, with a remedy; empty without any."""
         absent = [name for name in self.requires if not _is_installed(name)]
         if not absent:
             return ""
@@ -190,16 +193,16 @@ class Plugin:
 
     @property
     def gives_maps_of_images(self) -> bool:
-        """Whether it is a technique that takes a model and samples and gives a map for each sample."""
+        """True where the plugin is a technique that makes a map for each sample with a model."""
         is_of_images = (self.gives or "images") == "images" and self.kind == "technique"
         return is_of_images and self.takes("model") and self.takes("samples")
 
     def takes(self, parameter: str) -> bool:
-        """Whether the function has a positional parameter of that name: `model`, `samples`, ..."""
+        """Tell whether the function has a positional parameter of that name, such as `model`."""
         return parameter in _positional(self.function)
 
     def needs(self, parameter: str) -> bool:
-        """Whether it has that positional parameter and no default for it."""
+        """Tell whether the function has that positional parameter without a default."""
         found = _positional(self.function).get(parameter)
         return found is not None and found.default is inspect.Parameter.empty
 
@@ -231,14 +234,14 @@ def mark(kind: str, name: str, **facts: Any) -> Callable[[Function], Function]:
 
 
 def plugin_of(function: object) -> Plugin | None:
-    """What a decorator said of this function, or None if it is no plugin."""
+    """Return the plugin that a decorator made of this function, or None if it is no plugin."""
     found = getattr(function, _MARK, None)
     return found if isinstance(found, Plugin) else None
 
 
 @functools.cache
 def report_to(distribution: str) -> str:
-    """A sentence that says where a failure of this package's plugins is to be reported."""
+    """Return a sentence with the place to report failures of this package's plugins."""
     from importlib.metadata import PackageNotFoundError, metadata
 
     if distribution.endswith(".py"):

@@ -31,11 +31,11 @@ class Scale:
     signed: bool = False
 
     def part(self, values: Any) -> Any:
-        """Where values lie between the two ends: 0 to 1."""
+        """Scale values to 0 to 1 between the two ends of the scale."""
         return (self.finite(values) - self.low) / ((self.high - self.low) or 1)
 
     def finite(self, values: Any) -> Any:
-        """The same with zeros for what is no number, and no more than the scale's ends."""
+        """Replace values that are no numbers by zeros, and clip all to the ends of the scale."""
         import numpy as np
 
         return np.clip(np.nan_to_num(np.asarray(values, np.float64)), self.low, self.high)
@@ -49,11 +49,11 @@ class Coloured:
     dot = "dot"
 
     def text(self, words: str) -> str:
-        """Words as they may be printed."""
+        """Return words in a printable form."""
         return "\n".join(map(cnnvis.printable, words.split("\n")))
 
     def picture(self, values: Any, scale: Scale) -> RenderableType:
-        """A picture with a dot for each value; a colour of its own where that is no number."""
+        """Return a picture with a dot for each value, in a special colour if it is no number."""
         import numpy as np
         from PIL import Image
         from rich_pixels import Pixels
@@ -67,7 +67,7 @@ class Coloured:
         return picture
 
     def bar_line(self, filled: Any, scale: Scale, *, down: bool) -> Text:
-        """A line of bars, so many eighths of each cell filled: from below, or else from above."""
+        """Return a line of bars, each cell filled by so many eighths, from below or from above."""
         import numpy as np
         from rich.text import Text
 
@@ -85,7 +85,7 @@ class Coloured:
         return line
 
     def legend(self, scale: Scale, width: int) -> Text:
-        """The scale, with the values at its ends."""
+        """Return the scale, with the values at its ends."""
         import numpy as np
         from rich.text import Text
 
@@ -97,7 +97,7 @@ class Coloured:
         return shown.append(high)
 
     def _colours(self, values: Any, scale: Scale) -> Any:
-        """Colours (rows, columns, 3) uint8 of values, or of the colours that they are."""
+        """Return the colours (rows, columns, 3) uint8 of values, or of values that are colours."""
         import numpy as np
         from matplotlib import colormaps
 
@@ -114,12 +114,12 @@ class Plain:
     dot = "character"
 
     def text(self, words: str) -> str:
-        """Words as they may be printed."""
+        """Return words in a printable form."""
         lines = "\n".join(map(cnnvis.printable, words.split("\n")))
         return lines.encode("ascii", "backslashreplace").decode()
 
     def picture(self, values: Any, scale: Scale) -> RenderableType:
-        """A picture with a character for each value; a blank where that is not a number."""
+        """Return a picture with a character for each value, a blank if it is no number."""
         import numpy as np
         from rich.text import Text
 
@@ -131,13 +131,13 @@ class Plain:
         return Text("\n".join(map("".join, characters)), no_wrap=True, overflow="crop")
 
     def bar_line(self, filled: Any, scale: Scale, *, down: bool) -> Text:
-        """A line of bars, so many eighths of each cell filled: from below, or else from above."""
+        """Return a line of bars, each cell filled by so many eighths, from below or from above."""
         from rich.text import Text
 
         return Text("".join((DOWNWARDS if down else UPWARDS)[eighth] for eighth in filled))
 
     def legend(self, scale: Scale, width: int) -> Text:
-        """The scale, with the values at its ends."""
+        """Return the scale, with the values at its ends."""
         from rich.text import Text
 
         low, high = number(scale.low, scale.high), number(scale.high, scale.low)
@@ -152,9 +152,9 @@ def _ramp(scale: Scale) -> str:
 
 
 def fitted(panel: cnnvis.Panel, lines: int, width: int, aspect: int) -> tuple[int, int]:
-    """The height and width in dots of a picture, or of each tile of it, that fits into so much.
+    """Return the height and width in dots of a picture or its tiles that fit the space.
 
-    It keeps its shape, as long as that leaves something to see; what is enlarged is enlarged by a
+    The picture keeps its shape, as long as it stays visible; an enlarged picture is enlarged by a
     whole number, so that all values are equally large.
     """
     rows, columns = panel.tile or panel.values.shape[:2]
@@ -173,12 +173,12 @@ def fitted(panel: cnnvis.Panel, lines: int, width: int, aspect: int) -> tuple[in
 
 
 def _stretched(length: int, width: int) -> int:
-    """The dots that so many values in a row take: several each, one each, or fewer."""
+    """Return the number of dots for `length` values in a row: several each, one each, or fewer."""
     return length * min(width // length, 8) or width
 
 
 def sized(panel: cnnvis.Panel, size: tuple[int, int]) -> Any:
-    """A picture's values at so many dots: means where it is made smaller, else repeated.
+    """Resize a picture's values to a number of dots: means where it gets smaller, else repeated.
 
     Means of values, and not of colours: half of a strong value is not half of its colour.
     """
@@ -199,7 +199,7 @@ def _resized(values: Any, height: int, width: int) -> Any:
 def bars(
     panel: cnnvis.Panel, scale: Scale, pen: Pen, *, width: int, lines: int, gutter: int
 ) -> Text:
-    """A profile as bars up and down from zero, its axis below; `gutter` cells hold numbers."""
+    """Return a profile as bars up and down from zero, with an axis; `gutter` cells hold numbers."""
     import numpy as np
     from rich.text import Text
 
@@ -228,14 +228,14 @@ def bars(
 
 
 def labels(scale: Scale, lines: int) -> tuple[str, str]:
-    """The numbers at the upper and the lower end of bars."""
+    """Return the numbers at the upper and the lower end of bars."""
     up, down, unit = _split(scale, lines)
     high, low = unit * up, -unit * down
     return number(high, low), number(low, high)
 
 
 def _split(scale: Scale, lines: int) -> tuple[int, int, float]:
-    """How many lines are above and below zero, and how much each stands for."""
+    """Return the number of lines above and below zero, and the part of the scale in each line."""
     low, high = min(scale.low, 0.0), max(scale.high, 0.0)
     if -low < high / (8 * lines):  # too little to be seen
         return lines, 0, (high / lines) or 1.0
@@ -246,7 +246,7 @@ def _split(scale: Scale, lines: int) -> tuple[int, int, float]:
 
 
 def _strongest(values: Any, cells: int) -> Any:
-    """A value for each cell: repeated, or the strongest of those that share one.
+    """Return a value for each cell: repeated, or the strongest of the values that share a cell.
 
     A mean would hide a peak, which a curve drawn finely would show.
     """

@@ -1,4 +1,4 @@
-"""What renderers have in common: scales, numbers, words, and how options are refused."""
+"""Common functions of renderers: scales, numbers, words, and the refusal of options."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import cnnvis
 
 
 def colour_map(name: str | None, *, signed: bool) -> str:
-    """The colour map asked for, or one with white at zero where signs mean something."""
+    """Return the colour map asked for, or one with white at zero where signs mean something."""
     return name or ("RdBu_r" if signed else "magma")
 
 
 def limits(values: Iterable[Any], *, signed: bool, from_zero: bool = False) -> tuple[float, float]:
-    """The ends of a scale for all of these arrays: about zero where signs mean something.
+    """Return the ends of a scale for all of these arrays: about zero where signs mean something.
 
     Parameters
     ----------
     from_zero
-        Begin at zero, so that a map that is much the same everywhere looks so.
+        Begin at zero, so that an almost constant map looks constant.
     """
     import numpy as np
 
@@ -38,30 +38,30 @@ def limits(values: Iterable[Any], *, signed: bool, from_zero: bool = False) -> t
 
 
 def number(value: float, beside: float = 0.0) -> str:
-    """A number in few letters; next to nothing beside a far larger one is 0."""
+    """Return a number in few letters; 0 if it is tiny beside the other number."""
     return "0" if abs(value) < 1e-4 * abs(beside) else f"{value:.3g}"
 
 
 def cell_text(cell: object) -> str:
-    """A cell of a table in words: nothing where there is nothing."""
+    """Return a cell of a table as text; empty for an empty cell."""
     if cell is None:
         return ""
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
 def cut(text: str, length: int) -> str:
-    """A text on one line and no longer than so many letters, its end left out where it is."""
+    """Cut a text to one line of at most `length` letters, its end left out where necessary."""
     text = cnnvis.printable(text[: length + 1])
     return text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def folded(text: str, width: int, most: int | None = None) -> list[str]:
-    """A text's lines, none wider than so many letters: broken between words where possible.
+    """Fold a text into lines of at most `width` letters, broken between words where possible.
 
     Parameters
     ----------
     most
-        How many lines there may be; what is left of a longer text ends in dots.
+        The maximum number of lines; a longer text is cut and ends in dots.
     """
     from rich.console import Console
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""Where everything stands in a figure. All sizes are in inches, from the upper left."""
+"""Layout of a figure. All sizes are in inches, from the upper left."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Page:
         self._marks: list[list[tuple[float, float]]] = []
 
     def input_place(self, number: int) -> Axes | Frame | None:
-        """The place of a map's input, titled; None where inputs have no place of their own."""
+        """Return the place of a map's input, titled; None where inputs have no own place."""
         if self._input is None:
             return None
         place = self._made(number, self._input, self._input_size, below=0.0)
@@ -135,7 +135,7 @@ class Page:
         return place
 
     def map_place(self, number: int) -> Axes | Frame:
-        """The place of a map, with numbers and names on the page's outer edges."""
+        """Return the place of a map, with numbers and names on the page's outer edges."""
         below = self._input_size[1] + self._between
         place = self._made(number, self._map, self._map_size, below=below)
         if self._input is None:
@@ -156,7 +156,7 @@ class Page:
         return cut(axis if described is None else described.label(axis), AXIS_LETTERS)
 
     def _ticks(self, name: str, size: int) -> list[tuple[float, str]]:
-        """Round positions of an axis, or words in their middles, and what stands at them."""
+        """Return round positions of an axis, or the middles of words, with the texts at them."""
         from matplotlib.ticker import MaxNLocator
 
         described = self._coordinates.get(name)
@@ -173,7 +173,7 @@ class Page:
         return [(p, str(p) if described is None else described.at(p)) for p in there]
 
     def _number_across(self, place: Axes | Frame, name: str, size: int) -> None:
-        """Numbers along the lower edge, and the axis's name below them."""
+        """Draw numbers along the lower edge, and the axis's name below the numbers."""
         ticks = self._ticks(name, size)
         if not isinstance(place, Frame):
             words: Any = [text for _, text in ticks]
@@ -193,7 +193,7 @@ class Page:
         )  # fmt: skip
 
     def _number_down(self, place: Frame, panel: cnnvis.Panel) -> float:
-        """Numbers along the left edge of a picture; how far they reach, in points."""
+        """Draw numbers along the left edge of a picture, and return their width in points."""
         rows = panel.values.shape[0]
         left, bottom, _, height = place.box
         across = 1 / POINTS / self._across
@@ -210,7 +210,7 @@ class Page:
         self.figure.text(x, y, text, **PLAIN, **style)
 
     def draw_frames(self) -> None:
-        """The lines around pictures and at their numbers, all at once."""
+        """Draw the lines around pictures and at their numbers, all at once."""
         from matplotlib.collections import LineCollection
 
         corners = [
@@ -223,7 +223,7 @@ class Page:
             self.figure.add_artist(drawn)
 
     def colour_bar(self, drawn: Any) -> None:
-        """The scale that all maps share, beside the first row of them."""
+        """Draw the scale that all maps share, beside the first row of maps."""
         left = self._left + self._columns * (self._place + self._gap)
         top = self._tops[0] + self._input_size[1] + self._between
         height = min(max(self._map_size[1], 0.8), 3.0)
@@ -239,7 +239,7 @@ class Page:
     def _made(
         self, number: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
     ) -> Axes | Frame:
-        """A place for a panel: axes for curves, a frame for a picture."""
+        """Return a place for a panel: axes for curves, a frame for a picture."""
         from matplotlib.ticker import NullLocator
 
         block, column = divmod(number, self._columns)
@@ -274,7 +274,7 @@ class Page:
 
 @functools.cache
 def _width(text: str) -> float:
-    """How wide a number or a word at an axis is, in points."""
+    """Return the width of a number or a word at an axis, in points."""
     from matplotlib.textpath import TextPath
 
     plain = text.replace("$", r"\$")  # which no option keeps from being mathematics here
@@ -288,7 +288,7 @@ def _round_numbers(height: float) -> Any:
 
 
 def _size(panel: cnnvis.Panel, width: float) -> tuple[float, float]:
-    """The width and height to draw a panel in, where a usual picture is so wide."""
+    """Return the width and height of a panel, where a usual picture has the width `width`."""
     if panel.is_profile:  # needs room along its axis
         return 2.2 * width, 0.8 * width
     rows, columns = panel.values.shape[:2]
@@ -305,7 +305,7 @@ def _size(panel: cnnvis.Panel, width: float) -> tuple[float, float]:
 
 
 def table_page(explanation: cnnvis.Explanation) -> Figure:
-    """A figure of a table, its cells folded where they are long and its numbers to the right."""
+    """Return a figure of a table, with long cells folded and numbers aligned to the right."""
     from matplotlib.lines import Line2D
 
     assert explanation.table is not None
@@ -327,7 +327,7 @@ def table_page(explanation: cnnvis.Explanation) -> Figure:
 
 
 def _column(name: str, cells: Sequence[Any]) -> list[list[str]]:
-    """The lines of a column's name and of each of its cells, all equally wide."""
+    """Return the lines of a column's name and of each of its cells, all equally wide."""
     texts = [folded(cell_text(cell), CELL, CELL_LINES) or [""] for cell in (name, *cells)]
     width = max(len(line) for text in texts for line in text)
     numbers = all(isinstance(cell, int | float | None) for cell in cells)
@@ -335,7 +335,7 @@ def _column(name: str, cells: Sequence[Any]) -> list[list[str]]:
 
 
 def _evened(row: Sequence[list[str]]) -> list[str]:
-    """The lines of a row of cells: a short cell is blank below its last line."""
+    """Return the lines of a row of cells: a short cell is blank below its last line."""
     filled = zip_longest(*row, fillvalue=None)
     blanks = [" " * len(cell[0]) for cell in row]
     return [
@@ -347,7 +347,7 @@ def _evened(row: Sequence[list[str]]) -> list[str]:
 
 
 class _Heading:
-    """What a figure shows, and below it the files that it was made of."""
+    """Title of a figure, with the files of the explanation below it."""
 
     def __init__(self, explanation: cnnvis.Explanation, shown: int, width: float) -> None:
         facts = explanation.provenance
@@ -370,7 +370,7 @@ class _Heading:
         self.height = self._below + LINE * len(self._files) + 0.06
 
     def figure(self, width: float, height: float) -> Figure:
-        """A figure of that size with nothing but the heading."""
+        """Return a figure of that size with only the heading."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(width, height))

@@ -1,4 +1,4 @@
-"""Where everything stands on a screen. All sizes are in cells."""
+"""Layout of a screen. All sizes are in cells."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ NARROWEST = 16  # what a map and its title need
 
 @dataclass(frozen=True)
 class Layout:
-    """Where maps and inputs stand.
+    """Places of maps and inputs.
 
     Attributes
     ----------
     across
-        How many maps are side by side.
+        The number of maps side by side.
     width
-        The room for one of them, with its input if that is beside it.
+        The width for one map, with its input if the input is beside the map.
     lines, input_lines
-        How high a map and an input may be.
+        The maximum heights of a map and of an input.
     beside
-        Whether an input stands to the left of its map, and not above.
+        True where an input stands to the left of its map, and not above.
     gutter
-        The room to the left of bars that holds numbers.
+        The width to the left of bars for numbers.
     """
 
     across: int
@@ -52,14 +52,14 @@ class Layout:
 
 
 def shared(width: int, count: int) -> int:
-    """The room for each of so many things side by side."""
+    """Return the width for each of so many things side by side."""
     return max((width - GAP * (count - 1)) // count, 1)
 
 
 def pictures_layout(
     maps: Sequence[cnnvis.Panel], inputs: bool, pen: Pen, width: int, columns: int, rows: int
 ) -> Layout:
-    """The layout of pictures: whichever has the larger ones, with inputs above or beside."""
+    """Return the layout with the larger pictures: with inputs above or beside the maps."""
     first = maps[0]
 
     def size(layout: Layout) -> int:
@@ -94,7 +94,7 @@ def curves_layout(
     *,
     signed: bool,
 ) -> Layout:
-    """The layout of profiles, or of the channels of profiles: as wide as they are long."""
+    """Return the layout of profiles, or of the channels of profiles: as wide as they are long."""
     lines, input_lines = (
         max(rows // part, 2) if panels and panels[0].is_profile else rows
         for panels, part in ((maps, 3), (inputs, 5))
@@ -113,7 +113,7 @@ def curves_layout(
 
 
 def scale_of(values: Sequence[Any], cmap: str, signed: bool, *, from_zero: bool = False) -> Scale:
-    """One scale for all of these arrays; see `limits`."""
+    """Return one scale for all of these arrays; see `limits`."""
     return Scale(*limits(values, signed=signed, from_zero=from_zero), cmap, signed)
 
 
@@ -154,7 +154,7 @@ class Drawings:
         self.scale = scale_of(self._values, cmap, signed, from_zero=from_zero)
 
     def drawing(self, number: int) -> RenderableType:
-        """One of them."""
+        """Return the drawing of that number."""
         from rich.padding import Padding
 
         panel = self._panels[number]
@@ -171,7 +171,7 @@ class Drawings:
         return Padding(picture, (0, 0, 0, self._gutter))
 
     def legend(self, width: int) -> list[Text]:
-        """What colours or characters stand for, and how many values each tells of, in lines."""
+        """Return lines with the meaning of colours or characters, and the values for each dot."""
         from rich.text import Text
 
         many = self._together > 1
@@ -190,7 +190,7 @@ class Drawings:
 def block(
     layout: Layout, titles: Sequence[str], numbers: range, maps: Drawings, inputs: Drawings | None
 ) -> Table:
-    """A line of maps on the screen, with their titles and inputs."""
+    """Return a line of maps on the screen, with their titles and inputs."""
     from rich.table import Table
     from rich.text import Text
 

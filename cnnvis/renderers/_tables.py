@@ -65,7 +65,7 @@ def _table(width: int | None, pen: Pen) -> Table:
 
 
 def _print_records(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Each row in words, its later lines indented."""
+    """Print each row in words, its later lines indented."""
     from rich.text import Text
 
     for row in rows:

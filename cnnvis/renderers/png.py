@@ -121,7 +121,7 @@ def png(
 
 
 class _Colours:
-    """What values are drawn as: maps on their scale, and inputs on one of their own."""
+    """Colours and scales of a figure: the scale of the maps, and the scale of the inputs."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Colours:
         self._inputs = limits(inputs, signed=False)
 
     def title(self, panel: cnnvis.Panel) -> str:
-        """What stands above a map: with its range, where it has a scale of its own."""
+        """Return the title of a map: with its range, where the map has a scale of its own."""
         if self._whole is not None or panel.is_coloured:
             return panel.title
         low, high = self._range(panel)
@@ -183,7 +183,7 @@ class _Colours:
             _draw_picture(place, panel, cmap=self._cmap, limits=(low, high), alpha=alpha)
 
     def _range(self, panel: cnnvis.Panel) -> tuple[float, float]:
-        """The smallest and largest value of the scale for a map."""
+        """Return the smallest and largest value of the scale for a map."""
         return self._whole or self._limits([panel.values])
 
     def _limits(self, maps: Iterable[Any]) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def _draw_picture(
 
 
 def _draw_curve(axes: Axes, values: Any, colour: str, *, fill: float = 0.0) -> None:
-    """A value for each position, as a step; the area to zero as opaque as asked for."""
+    """Draw a value for each position, as a step; the area to zero has the opacity `fill`."""
     import numpy as np
 
     x: Any = np.arange(len(values))
@@ -235,7 +235,7 @@ def _with_margins(low: float, high: float) -> tuple[float, float]:
 
 
 def _behind(place: Axes | Frame, panel: cnnvis.Panel) -> Axes | Frame:
-    """The same place for what is seen through a map, with a scale and no numbers of its own."""
+    """Return an axes at the same place for a picture behind a map, without numbers."""
     if isinstance(place, Frame):
         return place  # which draws one picture over the other
     figure: Any = place.figure

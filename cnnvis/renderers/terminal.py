@@ -90,7 +90,7 @@ def terminal(
 
 
 def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
-    """A line for each map: what it is, and where it is strongest."""
+    """Return a line for each map: its title, and the place of its strongest value."""
     import numpy as np
 
     assert explanation.maps is not None

@@ -13,7 +13,7 @@ from cnnvis.data.samples import Array
 from cnnvis.runs.schema import LabelArray, ShardFacts
 
 STATUS = ("done", "unreadable", "not finite", "no map")
-"""What the numbers in the array of states mean."""
+"""States of images, in the order of the numbers in the array of states."""
 
 
 def _created(
@@ -50,40 +50,40 @@ def _maps(
 def _labels(
     held: dict[str, Any], rows: int, shape: tuple[int, ...], chunk: int, dtype: Any, **settings: Any
 ) -> Any:
-    """The array of labels for each position of an image."""
+    """Create the array of labels for each position of an image."""
     # A mask of nothing but zeros is stored, too: whoever reads a shard finds its file.
     config = {"write_empty_chunks": True}
     return _created(held, "label", (rows, *shape), chunk, dtype, config=config, **settings)
 
 
 def encoded_maps(rows: Array, number: int) -> tuple[str, bytes]:
-    """One shard's maps, as many rows as a shard has, as a file's name and bytes."""
+    """Encode one shard's maps, with all rows of a shard, as a file's name and bytes."""
     held: dict[str, Any] = {}
     _maps(held, len(rows), rows.shape[1:], len(rows))[:] = rows
     return _chunk(held, "maps", number)
 
 
 def encoded_labels(rows: Array, number: int) -> tuple[str, bytes]:
-    """One shard's labels of positions, as many rows as a shard has, as a file's name and bytes."""
+    """Encode one shard's labels of positions, with all rows, as a file's name and bytes."""
     held: dict[str, Any] = {}
     _labels(held, len(rows), rows.shape[1:], len(rows), rows.dtype)[:] = rows
     return _chunk(held, "label", number)
 
 
 def _chunk(held: dict[str, Any], name: str, number: int) -> tuple[str, bytes]:
-    """The only chunk of an array as that of another number."""
+    """Return the only chunk of an array as the chunk of another number."""
     (key,) = (key for key in held if key.startswith(f"{name}/c"))
     rest = key.removeprefix(f"{name}/c.").partition(".")[2]
     return ".".join(filter(None, (f"{name}/c.{number}", rest))), held[key].to_bytes()
 
 
 def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
-    """The rows of a file that `encoded_maps` gave.
+    """Decode the rows of a file of `encoded_maps`.
 
     Raises
     ------
     ValueError
-        If it holds others, or more than so many.
+        If the file holds other rows, or more rows.
     """
     from zarr.core.buffer import default_buffer_prototype
 
@@ -106,9 +106,10 @@ HEAD = 18
 
 
 def are_maps(head: bytes, shape: tuple[int, ...]) -> bool:
-    """Whether a packed chunk unpacks to maps of a shape, by its first bytes.
+    """Tell whether a packed chunk unpacks to maps of a shape, by its first bytes.
 
-    So much memory is asked for before it is looked at. It is a frame of Zstandard (RFC 8878, 3.1.1).
+    That much memory is requested before the content is checked. The chunk is a frame of Zstandard
+    (RFC 8878, 3.1.1).
     """
     if len(head) < 5 or head[:4] != b"\x28\xb5\x2f\xfd":
         return False
@@ -124,16 +125,16 @@ def are_maps(head: bytes, shape: tuple[int, ...]) -> bool:
 def of_all(
     shards: Iterable[ShardFacts], count: int, size: int, facts: Mapping[str, Any]
 ) -> dict[str, bytes] | None:
-    """The files of what is known of all images together; None if there is not one map.
+    """Return the files about all images together; None without any map.
 
     Parameters
     ----------
     shards
-        What is known of each shard's images, in order.
+        The facts about each shard's images, in order.
     count, size
-        How many images there are, and how many a shard holds.
+        The number of all images, and of the images in a shard.
     facts
-        How the maps were made.
+        The provenance of the maps.
     """
     from zarr import consolidate_metadata, create_group
     from zarr.storage import MemoryStore
@@ -196,4 +197,4 @@ def of_all(
 
 
 _NOTHING = {"label": -1, "class": -1, "prediction": -1}
-"""What stands where there is nothing."""
+"""Values that stand for missing labels, classes and predictions."""

@@ -35,27 +35,27 @@ from cnnvis.runs.seals import digest, plain, sealed, unsealed
 MANIFEST = "manifest.json"
 
 MANY = 5000
-"""Above so many images, the command line keeps what it computes even if nobody asked for it."""
+"""Number of images above which the command line keeps all results even if nobody asked for it."""
 
 
 @dataclass(frozen=True)
 class Into:
-    """Where what is computed is kept, as somebody asked for it.
+    """Destination of kept results, as a person asked for it.
 
     Attributes
     ----------
     folder
         The run folder; None for one beside the other output if there are many images.
     resume
-        Go on with what is there.
+        Continue with the results in the folder.
     share
-        Which of the shards are computed.
+        The shards to compute.
     shard_size
-        How many images a shard holds; None for as many as a technique is given at a time.
+        The number of images in a shard; None for as many as a technique is given at a time.
     shown
-        How many maps whoever asks needs at most; None for all.
+        The maximum number of maps that the caller needs; None for all.
     beside
-        In which folder it is if nobody named it; None for where other output goes.
+        The parent of the run folder if nobody named one; None for the folder of other output.
     """
 
     folder: Path | None
@@ -80,12 +80,12 @@ def asked_for(
     shown: int | None = None,
     beside: Path | None = None,
 ) -> Into:
-    """The same from what a person says.
+    """Return the destination of kept results, from the options of a person.
 
     Raises
     ------
     UserError
-        If that cannot be.
+        If the options are not valid.
     """
     share = WHOLE if shard is None else share_of(shard)
     path = None if folder is None else Path(folder)
@@ -93,12 +93,12 @@ def asked_for(
 
 
 def share_of(text: str) -> Share:
-    """The share that ``3/16`` stands for.
+    """Parse a share: ``3/16``.
 
     Raises
     ------
     UserError
-        If it is none.
+        If the text is no share.
     """
     found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     share = Share(int(found[1]), int(found[2])) if found else Share(0, 0)
@@ -134,11 +134,11 @@ class RunFolder:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Path of the folder."""
         return self.folder.path
 
     def part(self, step: int, name: str | None) -> Part:
-        """The maps of one of the techniques, counted from 0, for one of the network's inputs."""
+        """Return the maps of a technique, counted from 0, for one of the network's inputs."""
         own = part_name(self.facts, step, name)
         if own not in self.parts:
             self.parts[own] = part_of(self.folder, self.facts, own, step, self.disk).recovered()
@@ -199,14 +199,14 @@ class RunFolder:
 
 
 def part_name(facts: Mapping[str, Any], step: int, name: str | None) -> str:
-    """The folder of a technique's maps for an input."""
+    """Return the name of the folder of a technique's maps for an input."""
     words = [str(step + 1), facts["techniques"][step]["technique"]]
     words += [name] if name is not None and len(facts["inputs"]) > 1 else []
     return re.sub(r"[^\w.+-]+", "-", "-".join(words))
 
 
 def part_of(above: Folder, facts: Mapping[str, Any], name: str, step: int, disk: Disk) -> Part:
-    """A part as its run's manifest has it."""
+    """Return a part as its run's manifest describes it."""
     made = {one: facts[one] for one in ("model", "data", "class_names", "versions")}
     return Part(
         above,
@@ -229,21 +229,22 @@ def kept_in(
     class_names: Sequence[str] | None,
     beside: Path,
 ) -> Iterator[RunFolder | None]:
-    """The run folder that was asked for, open and locked inside the block; None for none.
+    """Open and lock the requested run folder inside the block; None without a request.
 
     Parameters
     ----------
     techniques
-        Those that give a map for each image, with all their options.
+        The techniques that give a map for each image, with all their options.
     loading
-        What the model and the data were read with.
+        The options with which the model and the data were read.
     beside
-        Where it is if nobody said.
+        The parent of the run folder if nobody named one.
 
     Raises
     ------
     UserError
-        If it cannot be used: another run writes it, holds something else or explains something else.
+        If the folder cannot be used: another run writes to it, or it holds something else or
+        another explanation.
     """
     one = next(iter(subject.samples.values()), None)
     few = one is None or len(one) <= MANY or not techniques
@@ -332,12 +333,12 @@ def _default(
 
 
 def begun(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | None:
-    """The manifest of the run that a locked folder holds, or None; nothing unfinished is beside it.
+    """Return the manifest of the run in a locked folder, or None, and remove unfinished files.
 
     Raises
     ------
     UserError
-        As `manifest_in` does.
+        As in `manifest_in`.
     DiskError
         If the disk is broken.
     """
@@ -348,12 +349,12 @@ def begun(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | None:
 
 
 def read_manifest(path: Path, *, resume: bool = True) -> Mapping[str, Any] | None:
-    """The manifest in a folder that a person named, None if there is none yet.
+    """Return the manifest in a folder that a person named, None without a manifest.
 
     Raises
     ------
     UserError
-        As `manifest_in` does, or if the folder cannot be read.
+        As in `manifest_in`, or if the folder cannot be read.
     """
     if not path.is_dir():
         return None
@@ -362,13 +363,13 @@ def read_manifest(path: Path, *, resume: bool = True) -> Mapping[str, Any] | Non
 
 
 def manifest_in(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | None:
-    """The manifest in a folder, None if there is none yet.
+    """Return the manifest in a folder, None without a manifest.
 
     Raises
     ------
     UserError
-        If it is damaged, or holds what no run writes; if it is of a version that is not known, there
-        although nobody resumes it, or not there although other things are.
+        If the manifest is damaged, or holds what no run writes; if its version is unknown, if it
+        exists although nobody resumes the run, or if it is missing among other files.
     DiskError
         If the disk is broken.
     """

@@ -37,14 +37,16 @@ _command: list[str] = []
 
 @contextmanager
 def gently(say: Callable[[], str]) -> Iterator[None]:
-    """Inside the block, a signal ends the work at the next `check`, or the process in two seconds.
+    """Let a signal end the work inside the block at the next `check`.
 
-    Without `watching`, signals do what they otherwise do.
+    Without a `check` in two seconds, the process ends.
+
+    Without `watching`, signals have their usual effect.
 
     Parameters
     ----------
     say
-        Gives the sentence that a person should read if the process ends there.
+        Function that returns the sentence that a person should read if the process ends there.
     """
     own = _Gentle(say)
     _gentle.append(own)
@@ -68,18 +70,18 @@ def check() -> None:
 
 
 def how_to_go_on() -> str:
-    """A sentence that says how what was stopped goes on."""
+    """Return a sentence that says how to continue stopped work."""
     return f"Go on with: {_command[-1]}" if _command else "It goes on with resume=True"
 
 
 @contextmanager
 def watching(command: str) -> Iterator[None]:
-    """Inside the block, signals stop the process as this module says; in the main thread only.
+    """Stop the process by signals inside the block, as this module says; in the main thread only.
 
     Parameters
     ----------
     command
-        What would go on with the work.
+        The command that would continue the work.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""One run at a time in a folder: a lock that ends with the process that holds it, however that ends."""
+"""Lock of a folder for one run at a time, released when the process ends, however it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is: all that its bytes depend on, written down before anything is computed."""
+"""Manifest of a run: all that its bytes depend on, written before anything is computed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PACKAGES = ("cnnvis", "tensorflow", "keras", "numpy", "zarr", "numcodecs")
 
 
 def run_id(manifest: Mapping[str, Any]) -> str:
-    """What identifies a run, whichever share of it is computed."""
+    """Return the identifier of a run, the same for all shares of the run."""
     return digest(plain({name: one for name, one in manifest.items() if name != "part"}))
 
 
@@ -48,18 +48,18 @@ def facts(
     loading: Mapping[str, Any],
     class_names: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """What is explained, and with what, as plain values.
+    """Return the facts about an explanation and its plugins, as plain values.
 
     Parameters
     ----------
     techniques
         The techniques with all their options.
     samples
-        By the inputs' names, as in `Subject`.
+        The samples by the inputs' names, as in `Subject`.
     inputs
-        Those that get maps.
+        The inputs that get maps.
     loading
-        What the model and the data were read with.
+        The options with which the model and the data were read.
     """
     one = next(iter(samples.values()))
     found = {
@@ -90,7 +90,7 @@ def facts(
 
 
 def loading_of(side: PluginOptions, lacking: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model and data are read with, as plain values: what was said, and not by default."""
+    """Return the options for reading a model and data, as plain values, without defaults."""
     found: dict[str, Any] = {}
     for plugin in registry():
         if plugin.kind in ("reader", "loader") and plugin.name in side:
@@ -108,14 +108,14 @@ def loading_of(side: PluginOptions, lacking: Mapping[str, Any]) -> dict[str, Any
 def computed(
     model: Model, samples: Samples, shard_size: int | None, before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """How it is computed, settled once for the run: another way gives other last digits.
+    """Return the settings of the computation, fixed for the run: others give other last digits.
 
     Parameters
     ----------
     shard_size
-        How many images a shard is to hold, if somebody said.
+        The requested number of images in a shard, if any.
     before
-        How it was settled when the run was begun.
+        The settings from the beginning of the run.
     """
     compile, batch = settled_way(model.footprint(samples), before)
     if shard_size is None:
@@ -132,7 +132,7 @@ def computed(
 
 
 def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not the same in two manifests, each in a phrase."""
+    """Return the differences of two manifests, each in a phrase."""
     return [
         f"{what} was {_short(old)} and is now {_short(new)}"
         for what, old, new in _differing("", was, now)
@@ -145,7 +145,7 @@ _READ = {name: f"the {name}" for name in ("options", "model", "data", "versions"
     "technique": "name",
     "computed": "the computation",
 }
-"""How the names of a manifest are read in a sentence, where they are not read as they are."""
+"""Names of a manifest's keys in a sentence, where they differ from the keys."""
 
 _UNIMPORTANT = {"file of the model", "file of the data"}
 
@@ -197,13 +197,13 @@ def _versions() -> dict[str, str]:
 
 
 def _ranges(indices: Array) -> list[list[int]]:
-    """Whole numbers as ranges: 0, 1, 2, 7 is [[0, 3], [7, 8]]."""
+    """Return whole numbers as ranges: 0, 1, 2, 7 is [[0, 3], [7, 8]]."""
     cuts = np.flatnonzero(np.diff(indices) != 1) + 1
     return [[int(run[0]), int(run[-1]) + 1] for run in np.split(indices, cuts) if len(run)]
 
 
 def _of_network(network: Any) -> str:
-    """The SHA-256 of a network that came from no file: its layers' settings and its weights."""
+    """Return the SHA-256 of the layers' settings and the weights of a network from no file."""
     whole = hashlib.sha256()
     try:
         whole.update(network.to_json().encode())
@@ -216,7 +216,7 @@ def _of_network(network: Any) -> str:
 
 
 def _of_samples(samples: Samples) -> str:
-    """The SHA-256 of inputs that came from no file."""
+    """Return the SHA-256 of inputs that came from no file."""
     whole = hashlib.sha256()
     for name, source in (samples.inputs or {"": samples.source}).items():
         whole.update(f"{name} {source.shape} {source.dtype}".encode())

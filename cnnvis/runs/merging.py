@@ -74,7 +74,7 @@ def merge(out: PathName, folders: Sequence[PathName]) -> Path:
 
 
 def _share(stack: ExitStack, source: Path) -> tuple[Folder, Mapping[str, Any]]:
-    """A folder that holds a share, open and locked as long as the stack is, and its manifest."""
+    """Return a share's folder, open and locked as long as the stack, and its manifest."""
     facts = None
     if source.is_dir():
         with trouble_with(source, what="read"):
@@ -87,7 +87,7 @@ def _share(stack: ExitStack, source: Path) -> tuple[Folder, Mapping[str, Any]]:
 
 
 def _names(facts: Mapping[str, Any], shares: Sequence[Folder]) -> Iterator[tuple[int, str]]:
-    """The parts that any of the folders holds."""
+    """Yield the parts that any of the folders holds."""
     for step in range(len(facts["techniques"])):
         for one in facts["inputs"]:
             name = part_name(facts, step, one)

@@ -54,14 +54,14 @@ ADVICE = "Whatever was done before is kept; --resume goes on once it can be writ
 _FOR_ALL = ("titles", "targets")
 
 ATTEMPTS = 3
-"""How many lines of a journal may be of one shard; checking each takes as long as reading it."""
+"""Maximum number of lines of a journal for one shard; each is as slow to check as to read."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which of a run's shards are computed here: of every so many one, counted from 1.
+    """Share of a run's shards that is computed here: one of every `of` shards, counted from 1.
 
-    The whole run is the first of one.
+    The whole run is the first of one share.
     """
 
     number: int = 1
@@ -75,7 +75,7 @@ class Share:
         return self.of == 1
 
     def shards(self, count: int) -> range:
-        """Those of so many shards that are computed here."""
+        """Return the shards of this share, of `count` shards."""
         return range(self.number - 1, count, self.of)
 
 
@@ -148,7 +148,7 @@ class Part:
                 return folder.reading(last, most)
 
     def _is_as_written(self, name: str, known: str, most: int) -> bool:
-        """Whether a file is there, and holds what was written."""
+        """Tell whether a file exists, and holds what was written."""
         try:
             with self._reading(name, most) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == known
@@ -178,12 +178,12 @@ class Part:
         )
 
     def _facts_of(self, number: int) -> ShardFacts:
-        """What is known of a shard's images.
+        """Return the facts about a shard's images.
 
         Raises
         ------
         DiskError
-            If it is not any more what was written.
+            If the shard is no longer what was written.
         """
         name = _facts_name(number)
         data = self._bytes(number, name, facts_limit(len(self.places[number])))
@@ -193,7 +193,7 @@ class Part:
         return facts
 
     def _files_of(self, number: int, facts: ShardFacts) -> dict[str, int]:
-        """The files of a shard of which so much is known, and how long each may be."""
+        """Return the files of a shard with these facts, and the maximum length of each."""
         files = {_facts_name(number): facts_limit(len(self.places[number]))}
         if (shape := facts.shape) is not None:
             files[_maps_name(number, shape)] = array_limit(self._size, shape, 4)
@@ -252,7 +252,7 @@ class Part:
         return lambda kept: is_ours_alone and whole.hexdigest() == digest(kept)
 
     def _is_whole(self, line: Line) -> bool:
-        """Whether the journal's line is of a shard of this run, and the shard as it says."""
+        """Tell whether a line of the journal is of a shard of this run, and is correct."""
         if line.run != self._run or line.shard not in self.own:
             return False
         places, name = self.places[line.shard], _facts_name(line.shard)
@@ -306,12 +306,12 @@ class Part:
     # What comes to it
 
     def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]:
-        """All shards of this share in order: taken from the disk, or computed and put there.
+        """Yield all shards of this share in order: read from the disk, or computed and written.
 
         Raises
         ------
         DiskError
-            If the disk refuses.
+            If the disk fails.
         Stopped
             Between two shards, if somebody asked for it.
         """
@@ -423,14 +423,14 @@ class Part:
         self.put(number, data, part.done[number].failed)
 
     def read(self, number: int, samples: Samples) -> Piece:
-        """A shard from the disk; its images are read if somebody looks at them.
+        """Read a shard from the disk; its images are read when they are used.
 
         Raises
         ------
         UserError
-            If it does not fit to the shards before it.
+            If the shard does not fit to the shards before it.
         DiskError
-            If its files are not any more what was written.
+            If the shard's files are no longer what was written.
         """
         facts = self._facts_of(number)
         self._require_like(facts)
@@ -476,14 +476,14 @@ class Part:
         return [number for number in self.own if number not in self.done]
 
     def finish(self) -> None:
-        """Once all shards are there: write what is known of all images together.
+        """Write the facts about all images together, once all shards exist.
 
         Raises
         ------
         UserError
             If the shards do not fit together.
         DiskError
-            If the disk refuses, or a shard is not any more what was written.
+            If the disk fails, or a shard is no longer what was written.
         """
         if len(self.done) < len(self.places) or self._finished is not None:
             return
@@ -504,7 +504,7 @@ class Part:
         self._put(JOURNAL, b"".join(self._lines()))
 
     def _every(self) -> list[Line | End]:
-        """The lines of the journal as it is to be: the shards in order, and the end if it is reached."""
+        """Return the lines of the final journal: the shards in order, and the end if reached."""
         lines: list[Line | End] = [self.done[number] for number in sorted(self.done)]
         return lines if self._finished is None else [*lines, self._finished]
 
@@ -517,7 +517,7 @@ def _sealed(line: Line | End) -> bytes:
 
 
 def read_facts(data: bytes, places: range) -> ShardFacts | None:
-    """What is known of a shard's images, as it stands in its file; None if that cannot be."""
+    """Parse the facts about a shard's images from its file; None if the file is not valid."""
     try:
         found: ShardFacts | None = held(json.loads(data), ShardFacts)
     except (ValueError, RecursionError):
@@ -534,7 +534,7 @@ def _maps_name(number: int, shape: Sequence[int]) -> str:
 
 
 def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None]:
-    """What is to be known of a shard's images beside their maps, and the maps."""
+    """Return the facts about a shard's images besides their maps, and the maps."""
     found = piece.found
     places = list(piece.places)
     labels, positions = samples.labels, samples.label_kind == "positions"

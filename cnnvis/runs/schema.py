@@ -1,4 +1,4 @@
-"""What stands in the files of a run folder, and how much at most: they may come from a stranger."""
+"""Content of the files of a run folder, with size limits: the files may come from a stranger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FileName = Annotated[
 
 
 class TechniqueFacts(Struct):
-    """Which technique, with which options, and which code that is."""
+    """Facts about a technique: its name, its options and the version of its code."""
 
     technique: Word
     options: dict[str, Any]
@@ -51,7 +51,7 @@ class TechniqueFacts(Struct):
 
 
 class DataFacts(Struct):
-    """Which data, and how many."""
+    """Facts about the data: their origin and number."""
 
     file: Word | None
     sha256: Hex
@@ -60,7 +60,7 @@ class DataFacts(Struct):
 
 
 class Computed(Struct):
-    """How it is computed."""
+    """Settings of the computation."""
 
     compile: Compile
     batch_size: Annotated[int, Meta(ge=1, le=2**31)]
@@ -109,7 +109,7 @@ class LabelArray(Struct):
 
 
 class ShardFacts(Struct):
-    """What is known of a shard's images beside their maps; lists of as many as there are maps."""
+    """Facts about a shard's images besides their maps; lists of as many as the maps."""
 
     index: list[Whole]
     label: list[Any] | None
@@ -128,7 +128,7 @@ class ShardFacts(Struct):
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
 
     def fits(self, places: range) -> bool:
-        """Whether all is of as many images as it has to be."""
+        """Tell whether all lists are of the required number of images."""
         failed = {int(place) for place in self.failed}
         good = len(places) - len(failed)
         has_maps = self.shape is not None
@@ -147,7 +147,7 @@ class ShardFacts(Struct):
 
 
 def _are_labels(labels: list[Any], count: int) -> bool:
-    """Whether these are so many numbers, or lists of equally many."""
+    """Tell whether labels are `count` numbers, or `count` lists of equal length."""
     rows = labels if labels and isinstance(labels[0], list) else [labels]
     return (
         len(labels) == count
@@ -161,7 +161,7 @@ def _is_whole(value: object) -> bool:
 
 
 def held(value: Any, kind: type[Any]) -> Any:
-    """A plain value as what it has to be; None if it is nothing of the kind."""
+    """Convert a plain value to a type; None if the value does not fit."""
     try:
         return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
     except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
@@ -169,12 +169,15 @@ def held(value: Any, kind: type[Any]) -> Any:
 
 
 def facts_limit(images: int) -> int:
-    """How many bytes there may be at most about so many images."""
+    """Return the maximum number of bytes of facts about so many images."""
     return min(2**20 + 2**16 * images, 2**26)
 
 
 def array_limit(rows: int, shape: list[int], size: int) -> int:
-    """How many bytes a file of so many rows may have, packed or not; each element of `size`."""
+    """Return the maximum number of bytes of a file of so many rows, packed or not.
+
+    `size` is the number of bytes of each element.
+    """
     return min(rows * math.prod(shape) * size * 33 // 32 + 2**12, LARGEST_ARRAY)
 
 

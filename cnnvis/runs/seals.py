@@ -8,14 +8,14 @@ from typing import Any
 
 
 def sealed(value: Any, *, indent: int | None = None) -> bytes:
-    """A plain value as JSON text with its SHA-256, on one line unless it is indented."""
+    """Return a plain value as JSON text with its SHA-256, on one line unless it is indented."""
     whole = {"sha256": digest(plain(value)), "value": value}
     separators = None if indent else (",", ":")
     return (json.dumps(whole, indent=indent, separators=separators) + "\n").encode()
 
 
 def unsealed(text: bytes) -> Any:
-    """The value, or None where the text is torn or damaged."""
+    """Return the value, or None where the text is torn or damaged."""
     try:
         whole = json.loads(text)
         value = whole["value"]
@@ -25,17 +25,17 @@ def unsealed(text: bytes) -> Any:
 
 
 def plain(value: Any) -> bytes:
-    """The same bytes for the same value, whatever the order of its keys."""
+    """Encode a value as bytes that do not depend on the order of its keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_number).encode()
 
 
 def _number(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's, which JSON has."""
+    """Convert NumPy's numbers and arrays to Python's, which JSON has."""
     if not hasattr(value, "tolist"):
         raise TypeError(f"{type(value).__name__} is no plain value")
     return value.tolist()
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of bytes, in hexadecimal."""
+    """Return the SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -1,1 +1,1 @@
-"""What a person keeps in files: defaults, and chains."""
+"""Settings in files: defaults, and chains."""

@@ -18,10 +18,10 @@ from cnnvis.text import escaped, printable, words_of
 Form = Literal["toml", "python", "shell"]
 
 PATHS = ("model", "data", "out", "architecture")
-"""What in a chain's subject is a path; in a file it is meant from that file's folder."""
+"""Keys of a chain's subject that are paths; in a file they are relative to the file's folder."""
 
 MOST_STEPS = 200
-"""How many a chain may have: a batch goes through them one inside the other, as deep as Python calls."""
+"""Maximum number of steps in a chain, since Python limits the depth of nested calls."""
 
 LISTS = ("images", "filter", "region", "input", "class_names", "input_shape")
 WORDS = ("layer", "output")
@@ -46,7 +46,7 @@ class Recipe:
     steps: Sequence[tuple[str, Mapping[str, Any]]]
 
     def written(self, form: Form) -> str:
-        """The chain in one of its forms."""
+        """Return the chain in one of its forms."""
         return {"toml": _toml, "python": _python, "shell": _shell}[form](self)
 
 
@@ -117,7 +117,7 @@ def _shell(recipe: Recipe) -> str:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Words as a shell takes them; what is unseen as $'...' writes it."""
+    """Return words as a shell takes them, with invisible characters as in $'...'."""
     return " ".join(
         shlex.quote(word) if printable(word) == word else _written_out(word) for word in words
     )
@@ -142,25 +142,25 @@ def _flags(key: str, value: Any) -> list[str]:
 
 
 def read_recipe(path: Path, name: str | None = None) -> Recipe:
-    """A chain from a file.
+    """Read a chain from a file.
 
     Parameters
     ----------
     path
         The TOML file.
     name
-        Which chain; not needed where there is but one.
+        The name of the chain; not needed for a file with one chain.
 
     Raises
     ------
     UserError
-        If there is no such file or chain, or it is not written as one.
+        If the file or the chain does not exist, or is not written as a chain.
     """
     return recipe_of(settings_in(path)[0].get("chains", {}), path, name)
 
 
 def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
-    """A chain out of a file's tables; see `read_recipe`."""
+    """Return a chain from a file's tables; see `read_recipe`."""
     if not isinstance(chains, dict) or not chains:
         raise UserError(
             f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "
@@ -186,7 +186,7 @@ _TYPES: dict[str, Any] = {
     "region": list[int | str],
     "input_shape": list[int],
 }
-"""What the keys of a chain's subject are in a file; a word or several where nothing is said."""
+"""Types of the keys of a chain's subject in a file; other keys take one word or several."""
 
 
 def _recipe(name: str, held: Any, path: Path) -> Recipe:
@@ -236,7 +236,7 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
 
 
 def _granting() -> frozenset[str]:
-    """The names of options that let code run."""
+    """Return the names of options that let code run."""
     return frozenset(
         option.name for plugin in registry() for option in options_of(plugin) if option.grants
     )

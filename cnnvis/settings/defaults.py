@@ -47,18 +47,18 @@ TABLES = ("chains", "axes")
 
 @dataclass(frozen=True)
 class Source:
-    """One place that settings come from.
+    """Source of settings: a file, or a variable of the environment.
 
     Attributes
     ----------
     name
-        What a person would call it: a file, or a variable of the environment.
+        The source's name for a person: a file, or a variable of the environment.
     settings
-        The keys and tables in it.
+        The keys and tables of the source.
     path
-        The file, if it is one.
+        The file, if the source is a file.
     table
-        The table of the file that they stand in: ``tool.cnnvis`` of a pyproject.toml.
+        The table of the file that holds the settings: ``tool.cnnvis`` of a pyproject.toml.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Value:
 
 
 def sources() -> tuple[Source, ...]:
-    """Where settings come from, what counts most first.
+    """Return the sources of settings, the most important source first.
 
     Raises
     ------
@@ -98,11 +98,12 @@ def _sources(
 
 
 def plugin_files() -> list[tuple[Path, str | None]]:
-    """The files of plugins that settings name, each with what stands against running it, if any.
+    """Return the plugin files that settings name, each with the reason against running it, if any.
 
-    They are Python code that runs with every command. So a settings file that belongs to somebody
-    else, such as one left in a shared folder above this one, is not followed; nor is a project's
-    before its user has said that the folder is to be trusted, as it may have come from anywhere.
+    The files are Python code that runs with every command. So a settings file that belongs to
+    another user, such as a file left in a shared folder above this one, is not followed; nor is a
+    project's file before its user has said that the folder is to be trusted, as the folder may have
+    come from anywhere.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def plugin_files() -> list[tuple[Path, str | None]]:
 
 
 def _names(path: Path, key: str) -> list[str]:
-    """A list of names in a file, as far as it is one; whoever reads all of it says what is wrong."""
+    """Return a list of names in a file, as far as it is valid; a complete read reports errors."""
     held = settings_in(path)[0].get(key, []) if is_there(path) else []
     return [str(one) for one in held] if isinstance(held, list) else []
 
@@ -154,23 +155,24 @@ def trust(folder: Path) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file, and a link to it, belongs to whoever runs this or to the administrator."""
+    """Tell whether a file, and a link to it, belongs to the current user or the administrator."""
     if not (hasattr(os, "getuid") and path.is_file()):
         return True
     return {path.stat().st_uid, path.lstat().st_uid} <= {0, os.getuid()}
 
 
 def project_file(folder: Path | None = None) -> Path | None:
-    """The nearest ``cnnvis.toml``, or pyproject.toml with our table, in a folder or above it.
+    """Return the nearest ``cnnvis.toml``, or pyproject.toml with our table, here or above.
 
-    By default the folder that the program runs in; if that is gone, there is none. A file that
-    belongs to another user, who could have left it in a shared folder, is passed over.
+    The search starts in `folder`, by default the folder in which the program runs; if that was
+    deleted, the result is None. A file that belongs to another user, who could have left it in a
+    shared folder, is ignored.
     """
     return next((path for path in _project_files(folder) if _is_ours(path)), None)
 
 
 def strangers_files() -> list[Path]:
-    """The settings files of other users that are passed over, here and above."""
+    """Return the settings files of other users that are ignored, here and above."""
     ours = project_file()
     found = itertools.takewhile(lambda path: path != ours, _project_files())
     return [path for path in found if not _is_ours(path)]
@@ -191,19 +193,19 @@ def _project_files(folder: Path | None = None) -> Iterator[Path]:
 
 
 def user_file() -> Path:
-    """The user's own file, whether it is there or not."""
+    """Return the path of the user's own file, which may not exist."""
     import platformdirs
 
     return platformdirs.user_config_path("cnnvis") / FILE
 
 
 def read(path: Path) -> Source:
-    """The settings of a file, checked.
+    """Read the settings of a file, checked.
 
     Raises
     ------
     UserError
-        If it is no TOML, or holds keys or values that nothing knows; with the line.
+        If the file is no TOML, or holds unknown keys or values; with the line.
     """
     held, table = settings_in(path)
     _require_place(held, path)
@@ -227,12 +229,12 @@ def _require_place(keys: Collection[str], path: Path) -> None:
 
 
 def settings_in(path: Path) -> tuple[dict[str, Any], str]:
-    """The settings of a file, not yet checked, and the table of it that they stand in.
+    """Return the settings of a file, not yet checked, and the table that holds them.
 
     Raises
     ------
     UserError
-        If it is no TOML, or has something else where its table should be.
+        If the file is no TOML, or has something else where its table should be.
     """
     held, table = read_toml(path), ""
     if path.name == "pyproject.toml":
@@ -314,12 +316,12 @@ def _checked_one(plugin: Plugin, table: str, option: str, value: Any) -> None:
 
 
 def plugins_of(name: str) -> list[Plugin]:
-    """Every plugin of that name, of whatever kind."""
+    """Return every plugin of that name, of any kind."""
     return [plugin for plugin in registry() if plugin.name == name]
 
 
 def _line(path: Path, root: str, table: str, key: str) -> int | None:
-    """The line of a key, or of a table's heading; the parser keeps none."""
+    """Return the line of a key, or of a table's heading, which the parser does not keep."""
     wanted = ".".join(part for part in (root, table) if part)
     current = ""
     for number, text in enumerate(read_text(path).splitlines(), 1):
@@ -348,7 +350,7 @@ def _variables() -> Iterator[tuple[str, str]]:
 
 
 def _environment(variables: Mapping[str, str]) -> Source:
-    """Options of plugins from variables: ``CNNVIS_GRAD_CAM_BACKPROP``."""
+    """Return options of plugins from variables: ``CNNVIS_GRAD_CAM_BACKPROP``."""
     found: dict[str, dict[str, Any]] = {}
     places = {
         f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
@@ -377,7 +379,7 @@ def _environment(variables: Mapping[str, str]) -> Source:
 
 
 def options_for(plugin: Plugin) -> dict[str, Value]:
-    """What is set of a plugin's options, by name, and where."""
+    """Return the settings of a plugin's options, by name, and their sources."""
     known = {option.name for option in options_of(plugin)}
     found: dict[str, Value] = {}
     for source in sources():
@@ -390,7 +392,7 @@ def options_for(plugin: Plugin) -> dict[str, Value]:
 
 
 def general(key: str) -> Value | None:
-    """A setting that belongs to no plugin, or a table."""
+    """Return a setting that belongs to no plugin, or a table."""
     for source in sources():
         if key in source.settings:
             return Value(source.settings[key], source.name)
@@ -398,7 +400,7 @@ def general(key: str) -> Value | None:
 
 
 def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, and what is set of the others."""
+    """Return the options that were given, and the settings of all others."""
     return {**{name: one.value for name, one in options_for(plugin).items()}, **given}
 
 
@@ -445,12 +447,12 @@ def change(path: Path, key: str, value: Any) -> None:
 
 
 def typed_value(key: str, words: list[str]) -> Any:
-    """What was typed for a setting, as TOML would have it: numbers and switches as such.
+    """Return the typed words of a setting as a value of TOML: numbers and switches as such.
 
     Raises
     ------
     UserError
-        If nothing knows the key, or the words are not of its type.
+        If the key is unknown, or the words are not of its type.
     """
     table, _, name = key.rpartition(".")
     if not table:
@@ -488,7 +490,7 @@ _AXIS = {
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of ``cnnvis.toml``, every plugin's options included."""
+    """Return the JSON schema of ``cnnvis.toml``, every plugin's options included."""
     import msgspec
 
     properties: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What plugins share that hand a network to another library of today's Keras."""
+"""Common functions of plugins that hand a network to another library of today's Keras."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 BATCH = 32
-"""How many images a library is given at a time: it takes what it is given all at once."""
+"""Number of images that a library is given at a time, all of which it takes at once."""
 
 
 def network_of(model: cnnvis.Model, library: str) -> Any:
-    """A Keras 3 network whose outputs, (n, k), are the target's, averaged over its positions.
+    """Return a Keras 3 network with the target's outputs, averaged over positions, (n, k).
 
     Raises
     ------
     UserError
-        If the network has several inputs, looks whole numbers up or is one of tf_keras, or as
-        `Model.keras_model` does.
+        If the network has several inputs, looks whole numbers up or is a network of tf_keras, or as
+        in `Model.keras_model`.
     """
     import keras
 
@@ -52,15 +52,17 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
 def penultimate_of(
     network: Any, model: cnnvis.Model, asked: str | None, samples: cnnvis.Samples
 ) -> str:
-    """The layer of the network whose feature maps are weighted: the one asked for, or the last.
+    """Return the layer whose feature maps are weighted: the layer asked for, or the last one.
 
-    Functions of keras.ops are no layers, and the libraries find layers alone. They lay a layer's
-    axes over those of the input one after the other, so these must be the same, in the same order.
+    Functions of keras.ops are no layers, and the libraries find layers alone. The libraries lay a
+    layer's axes over those of the input one after the other, so the axes must be the same, in the
+    same order.
 
     Raises
     ------
     UserError
-        If no layer before the target has the spatial axes of the input, or the one asked for is none.
+        If no layer before the target has the spatial axes of the input, or the layer asked for has
+        not.
     """
     names = {layer.name for layer in network.layers}
     shape, axes = samples.x.shape[1:], len(samples.space)
@@ -92,7 +94,7 @@ def penultimate_of(
 def batches(
     model: cnnvis.Model, samples: cnnvis.Samples, size: int = BATCH
 ) -> Iterator[tuple[Array, Array]]:
-    """Some inputs (n, ...) and what their scores are (n, k) at a time, with a bar over all."""
+    """Yield batches of inputs (n, ...) and of score weights (n, k), with one progress bar."""
     import numpy as np
 
     rows = model.target_weights(samples.x)
@@ -117,7 +119,7 @@ def making_layers() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random numbers of NumPy and TensorFlow from a seed; NumPy's go on afterwards as before."""
+    """Seed NumPy's and TensorFlow's random numbers inside the block; restore NumPy's after it."""
     import numpy as np
     import tensorflow as tf
 

@@ -254,7 +254,7 @@ def _require_shares(model: cnnvis.Model) -> None:
 def _activation_maps(
     module: str, kind: str, model: cnnvis.Model, samples: cnnvis.Samples, penultimate: str | None
 ) -> cnnvis.Explanation:
-    """What one of the library's class activation maps makes of the samples."""
+    """Return the maps of one of the library's class activation methods."""
     from importlib import import_module
 
     network = network_of(model, LIBRARY)
@@ -287,7 +287,7 @@ def _explained(model: cnnvis.Model, samples: cnnvis.Samples, explain: Any, size:
 
 
 def _score(weights: Array) -> Any:
-    """The score of each image, as the library asks for it: a function of outputs (n, k)."""
+    """Return the score of each image for the library: a function of outputs (n, k)."""
     import tensorflow as tf
 
     return lambda outputs: tf.reduce_sum(outputs * weights, axis=-1)

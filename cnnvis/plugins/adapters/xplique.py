@@ -225,12 +225,12 @@ def _explained(
     penultimate: str | Literal[False] | None = False,
     **settings: Any,
 ) -> cnnvis.Explanation:
-    """What one of the library's attributions makes of the samples.
+    """Return the maps of one of the library's attribution methods.
 
-    `flat` says that it is for two spatial axes with channels last alone; `every_channel` that it
-    is not to reduce channels to one value; `seed` that it draws random numbers: then images are
-    given one by one, so that each gets the same whatever others there are; `penultimate` that it
-    weights feature maps, and of which layer.
+    `flat` is true for a method that takes only two spatial axes with channels last; `every_channel`
+    for a method that must not reduce channels to one value. With a `seed`, the method draws random
+    numbers: then images are given one by one, so that each gets the same result whatever other
+    images there are. With `penultimate`, the method weights the feature maps of that layer.
     """
     import numpy as np
     from xplique import attributions

@@ -24,16 +24,17 @@ COMPRESSED_WEIGHTS = 512 * 2**20
 """The members of an archive that are read, and how large they may be."""
 
 PIECES = 50_000
-"""How many pieces an array may lie in."""
+"""Maximum number of pieces of an array."""
 
 
 def look_at_model(path: str) -> dict[str, Any]:
-    """Look through a file; what is in it, by the names of `examined.Contents`.
+    """Examine a file, and return its contents, by the names of `examined.Contents`.
 
     Raises
     ------
     UserError
-        If it is damaged, or holds what no model needs; its `found` holds as much as there was.
+        If the file is damaged, or holds what no model needs; `found` of the error holds all that
+        was found.
     """
     found: dict[str, Any] = dict.fromkeys(("config", "version", "training"))
     found["is_archive"] = False
@@ -148,7 +149,7 @@ def _require_sound(members: list[zipfile.ZipInfo], size: int) -> None:
 def _place_of(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: io.BufferedReader, size: int
 ) -> tuple[int, int]:
-    """Where in the file a member's bytes begin, and how many they are."""
+    """Return the offset of a member's bytes in the file, and their number."""
     archive.open(member).close()  # zipfile compares the two headers of a member
     file.seek(member.header_offset)
     header = file.read(30)
@@ -242,7 +243,7 @@ def _require_plain_attributes(one: Any, shown: str) -> None:
 
 
 def _array(array: Any, shown: str) -> tuple[int, int]:
-    """How many values an array holds, and how many bytes they take; all of them are stored."""
+    """Return the number of values of an array, and the number of their bytes; all are stored."""
     import h5py
 
     kind, made = array.get_type(), array.get_create_plist()

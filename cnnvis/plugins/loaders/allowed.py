@@ -1,10 +1,10 @@
-"""What a configuration may name: Keras's own layers and functions that do nothing but mathematics.
+"""Names that a configuration may hold: Keras's own layers and purely mathematical functions.
 
-Keras looks up what a file names among all that it has, and imports modules for it; some of that
-writes files, reads them or runs code, whatever its safe mode is. So a configuration is held against
-these lists before Keras sees it, and where a name would say in which module to look, it is written
-anew. A layer that is on neither list, such as one of a Keras to come, is refused until somebody has
-looked at what it does.
+Keras looks up the names of a file among all that it has, and imports modules for them; some of that
+writes files, reads files or runs code, whatever Keras's safe mode is. So a configuration is
+compared with these lists before Keras sees it, and where a name would say in which module to look,
+the name is written anew. A layer that is on neither list, such as a layer of a future Keras, is
+refused until somebody has examined it.
 """
 
 from __future__ import annotations
@@ -117,20 +117,20 @@ DTYPES = _words(
 )
 ARRAYS = _words("__numpy__ __tensor__")
 PLAIN = ARRAYS | _words("TensorShape __ellipsis__ __keras_tensor__ __slice__ __tuple__")
-"""What Keras writes for values that JSON has no word for."""
+"""Kinds that Keras writes for values that JSON has no form for."""
 
 SIZE, LENGTH = 2**31 - 1, 2**16
-"""How large a whole number may be, and how long a text."""
+"""Maximum of a whole number, and maximum length of a text."""
 
 NUMBER = 2**63
 """The largest whole number that a layer or an operation may be called with."""
 
 _CALLED = LAYERS | KERAS_2_LAYERS | set(REFUSED) | NAMES
 CALLS = 5_000
-"""How many layers may run, each as often as it is called, in nested models too."""
+"""Maximum number of layers that run, each counted once for every call, in nested models too."""
 
 DISORDER = 2_000_000
-"""How often Keras may have to look for a layer that a file describes behind those that need it."""
+"""Maximum number of searches by Keras for layers that a file describes after their users."""
 
 _HOMES = {
     **dict.fromkeys(LAYERS | KERAS_2_LAYERS, "keras.layers"),
@@ -176,7 +176,7 @@ def is_layer(layer: Config) -> bool:
 def foreign(
     value: Any, given: Container[str], key: str = "", largest: int = SIZE
 ) -> Iterator[Obstacle]:
-    """What a piece of configuration names or asks for that is neither Keras's own nor given."""
+    """Yield the names and requests in a configuration that are neither Keras's own nor given."""
     if isinstance(value, list):
         for item in value:
             yield from foreign(item, given, key, largest)
@@ -198,7 +198,7 @@ def foreign(
 
 
 def _object(value: dict[str, Any], given: Container[str]) -> Iterator[Obstacle]:
-    """What a description of an object names."""
+    """Yield the names in a description of an object that are neither Keras's own nor given."""
     if "class_name" not in value:
         for key in ("module", "registered_name"):
             if value.get(key) is not None:
@@ -236,7 +236,7 @@ def _object(value: dict[str, Any], given: Container[str]) -> Iterator[Obstacle]:
 
 
 def _called(what: str, name: Any) -> Obstacle:
-    """A class or a function, and how it can be given if its name is one that a person can type."""
+    """Return the obstacle of a class or function, with the option to give it if possible."""
     plain = str(name).rpartition(">")[2]
     can_be = isinstance(name, str) and plain.isidentifier() and not plain.startswith("__")
     # In the place of Keras's own layers that run code, each would be another's.
@@ -276,12 +276,12 @@ def _is_array(config: Any) -> bool:
 
 
 def _is_in(value: Any, known: Container[str]) -> bool:
-    """Whether something is one of these names; a stranger may have put anything there."""
+    """Tell whether a value is one of these names; a stranger's file may hold any value."""
     return isinstance(value, str) and value in known
 
 
 def _text(value: str, given: Container[str], key: str) -> Iterator[Obstacle]:
-    """What a text stands for, where it stands for a function or a type of numbers."""
+    """Yield the obstacles in a text that stands for a function or a type of numbers."""
     if len(value) > LENGTH:
         yield Obstacle(f"a text of {len(value):,} letters for {key!r}", TRUST)
     elif key.endswith("dtype") and not _is_type(value):
@@ -382,7 +382,7 @@ def say_homes(value: Any, given: Container[str], functional: str) -> None:
 
 
 def _activation(value: Any, given: Container[str]) -> Any:
-    """A function by its name alone, which every layer takes."""
+    """Replace an activation function's description by its name alone, which every layer takes."""
     is_function = isinstance(value, dict) and value.get("class_name") == "function"
     return value["config"] if is_function and not _is_in(value["config"], given) else value
 
@@ -403,7 +403,7 @@ def require_bounded(model: Config, what: str) -> None:
 
 
 def _calls(one: Any) -> int:
-    """How many layers run when something in a configuration is called."""
+    """Return the number of layers that run when a part of a configuration is called."""
     if isinstance(one, list):
         return sum(map(_calls, one))
     if not isinstance(one, dict):

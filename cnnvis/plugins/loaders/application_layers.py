@@ -26,9 +26,10 @@ _MODULE = re.compile(r"(tf_)?keras(\.src)?\.applications\.\w+")
 
 
 def application_layer(layer: dict[str, Any]) -> str | None:
-    """The class of such a layer that a piece of configuration describes; None for all others.
+    """Return the class of the application layer that a piece of configuration describes, or None.
 
-    HDF5 files say nothing of modules: there it has the options of that class and no others.
+    HDF5 files hold no modules: there a layer is recognized by the options of that class, with no
+    others.
     """
     module, config = layer.get("module"), layer.get("config")
     kind = str(layer.get("class_name")).removeprefix(_REGISTERED)
@@ -50,7 +51,7 @@ def make_plain_application_layer(layer: dict[str, Any], kind: str) -> None:
 
 
 def application_classes_of_keras_2() -> dict[str, Any]:
-    """The classes of tf_keras by their names, which it does not find by itself."""
+    """Return the classes of tf_keras by their names, which tf_keras does not find by itself."""
     return {
         kind: getattr(importlib.import_module(f"tf_keras.src.applications.{place}"), kind)
         for kind, place in PLACES.items()

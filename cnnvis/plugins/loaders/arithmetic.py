@@ -15,7 +15,7 @@ Function = Callable[[Any], Any]
 
 
 def known(layer: Config) -> Function | None:
-    """What a Lambda computes, if its code is known; it is neither loaded nor run."""
+    """Return the function of a Lambda, if its code is known; the code is neither loaded nor run."""
     config = layer.get("config")
     if layer.get("class_name") != "Lambda" or not isinstance(config, dict):
         return None
@@ -31,7 +31,7 @@ def known(layer: Config) -> Function | None:
 
 
 def _parts(function: Any) -> tuple[Any, Any, Any]:
-    """A function's code, the defaults of its parameters and what it closes over."""
+    """Return a function's code, the defaults of its parameters and its closure."""
     if isinstance(function, dict) and isinstance(function.get("config"), dict):
         held = function["config"]
         return held.get("code"), held.get("defaults"), held.get("closure")
@@ -41,7 +41,7 @@ def _parts(function: Any) -> tuple[Any, Any, Any]:
 
 
 def _beta_calibration(defaults: Any) -> Function | None:
-    """The beta calibration of a classifier's answer, with the parameters that were fitted."""
+    """Return the beta calibration of a classifier's answer, with the fitted parameters."""
     if not isinstance(defaults, list) or len(defaults) != 3:
         return None
     if not all(isinstance(one, float) and math.isfinite(one) for one in defaults):

@@ -1,4 +1,4 @@
-"""From a configuration and weights to a network: by Keras 3, or else by tf_keras."""
+"""Building of a network from a configuration and weights: by Keras 3, or else by tf_keras."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ def network_of(
     is_older: bool,
     is_keras_2: bool = False,
 ) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with its weights.
+    """Build the network that a configuration describes, with its weights.
 
     Parameters
     ----------
     config
-        As it stands in the file.
+        The configuration of the file.
     path, origin
-        The file, and what it is and what wrote it.
+        The file, and its format with the program that wrote it.
     weights
-        The weights in it.
+        The weights in the file.
     asked
-        What a person says about it.
+        The user's options for the file.
     is_older
-        Whether Keras 2, or one before it, wrote the configuration.
+        True where Keras 2, or an earlier version, wrote the configuration.
     is_keras_2
-        Whether only tf_keras can read the weights.
+        True where only tf_keras can read the weights.
 
     Raises
     ------
     UserError
-        If nothing that could be explained can be built, or the weights do not fit.
+        If no network to explain can be built, or the weights do not fit.
     """
     loss = loss_in(config)
     loaded = _network_of(config, path, origin, weights, asked, is_older, is_keras_2)
@@ -174,17 +174,17 @@ def prepared(
 def built(
     config: Config, kinds: dict[str, Any], stored: int | None, *, trusted: bool = False
 ) -> Any:
-    """The network that a prepared configuration describes, without weights.
+    """Build the network that a prepared configuration describes, without weights.
 
     Parameters
     ----------
     stored
-        How many numbers its file holds for it; None where nobody counted.
+        The number of values that the file holds for the network; None where they were not counted.
 
     Raises
     ------
     UserError
-        If Keras refuses it, or it needs more numbers than the file holds.
+        If Keras refuses the configuration, or the network needs more values than the file holds.
     """
     import keras
     from keras.src.saving.serialization_lib import SafeModeScope
@@ -212,12 +212,12 @@ def built(
 
 
 def require_model(config: Any, path: Path, asked: LoadOptions) -> dict[str, Any]:
-    """The classes that a person gave for a model, once it is known to be one.
+    """Return the classes that a person gave for a model, if the configuration is sound.
 
     Raises
     ------
     UserError
-        If a description is none of a model whose code is there, or one of absurd size.
+        If the configuration does not describe a model with known code, or a model of absurd size.
     """
     if (
         not isinstance(config, dict)
@@ -241,7 +241,7 @@ def require_model(config: Any, path: Path, asked: LoadOptions) -> dict[str, Any]
 
 
 def _input_shapes(value: Any) -> Iterator[Any]:
-    """Every shape of a batch that is said anywhere in a configuration."""
+    """Yield every shape of a batch anywhere in a configuration."""
     if isinstance(value, list):
         for item in value:
             yield from _input_shapes(item)
@@ -275,7 +275,10 @@ def _weights_refused(path: Path) -> Iterator[None]:
 
 
 def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obstacle | None:
-    """Why a layer's code cannot be had or must not be run; None for Keras's own and given ones."""
+    """Return the obstacle to a layer's code: missing or forbidden; None for known layers.
+
+    Keras's own layers and layers that were given are known.
+    """
     kind, one = layer["class_name"], operation(layer)
     if kind in kinds:
         return None

@@ -43,7 +43,7 @@ class Call:
 
     @property
     def is_operation(self) -> bool:
-        """Whether it is one of `keras.ops`, and no layer."""
+        """True where the call is one of a function of `keras.ops`, and of no layer."""
         return not hasattr(self.layer, "weights")
 
     @functools.cached_property
@@ -63,12 +63,12 @@ class Call:
 
 
 def traced(compute: Callable[..., Any], given: Sequence[Any]) -> Any:
-    """The graph of what TensorFlow would do in a function of tensors; None if it cannot.
+    """Return TensorFlow's graph of a function of tensors; None if tracing fails.
 
     Parameters
     ----------
     given
-        What the function takes: a `tf.TensorSpec` each.
+        The arguments of the function: a `tf.TensorSpec` each.
     """
     import tensorflow as tf
 
@@ -80,12 +80,12 @@ def traced(compute: Callable[..., Any], given: Sequence[Any]) -> Any:
 
 
 def calls_of(network: Any) -> Iterator[Call]:
-    """Every call of a network in an order in which they can run, those of nested models one by one.
+    """Yield every call of a network in an order of execution, those of nested models one by one.
 
     Parameters
     ----------
     network
-        A Functional or Sequential model that is built. Of others there is nothing.
+        A Functional or Sequential model that is built. Other models have no known calls.
     """
     functional = functional_of(network)
     if functional is None:
@@ -95,14 +95,14 @@ def calls_of(network: Any) -> Iterator[Call]:
 
 
 def _calls(functional: Any, values: dict[int, Any], *, anew: bool) -> Iterator[Call]:
-    """The calls of a model whose inputs have these values, by the ids of its own tensors.
+    """Yield the calls of a model whose inputs have these values, by the ids of its own tensors.
 
     The values of all its other tensors are added.
 
     Parameters
     ----------
     anew
-        Whether the sizes that calls were built with may not be those of one sample.
+        True where the sizes at building may differ from those of one sample.
     """
     flatten = _flatten()
     for node in nodes_of(functional):
@@ -126,7 +126,7 @@ def _calls(functional: Any, values: dict[int, Any], *, anew: bool) -> Iterator[C
 
 
 def _made(node: Any, args: Any, kwargs: Any) -> list[Any]:
-    """Infer the outputs of a call for these inputs; those it was built with where that fails."""
+    """Infer the outputs of a call for these inputs, or return its own outputs if that fails."""
     flatten = _flatten()
     with suppress(Exception):  # whatever a layer raises on lengths that it does not take
         return list(flatten(_layer(node).compute_output_spec(*args, **kwargs)))
@@ -134,7 +134,7 @@ def _made(node: Any, args: Any, kwargs: Any) -> list[Any]:
 
 
 def _filled(node: Any, values: dict[int, Any]) -> tuple[Any, Any]:
-    """What a node calls its layer with."""
+    """Return the arguments with which a node calls its layer."""
     if hasattr(node, "arguments"):
         filled: tuple[Any, Any] = node.arguments.fill_in(values)
         return filled
@@ -167,7 +167,7 @@ def _is_value(one: Any) -> bool:
 
 
 def sized(tensor: Any) -> Any:
-    """A symbolic tensor of the same kind for one sample, without axes of any length."""
+    """Return a symbolic tensor of the same kind for one sample, without axes of any length."""
     import keras
 
     first = [1 if size is None else size for size in tensor.shape[:1]]
@@ -176,13 +176,13 @@ def sized(tensor: Any) -> Any:
 
 
 def nodes_of(functional: Any) -> Iterator[Any]:
-    """The calls in a model as Keras notes them, in an order in which they can run."""
+    """Return the nodes of a model, which are Keras's calls, in an order of execution."""
     for depth in sorted(functional._nodes_by_depth, reverse=True):
         yield from (node for node in functional._nodes_by_depth[depth] if not node.is_input)
 
 
 def functional_of(network: Any) -> Any:
-    """The model with nodes that stands behind a network; None where there is none."""
+    """Return the model with nodes that stands behind a network; None without such a model."""
     inner = getattr(network, "_functional", None) or network
     is_one = getattr(inner, "_nodes_by_depth", None) and getattr(inner, "inputs", None)
     return inner if is_one else None

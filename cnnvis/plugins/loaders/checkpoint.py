@@ -27,7 +27,7 @@ _TEXT = 7
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the numbers of a variable are."""
+    """Position of the numbers of a variable."""
 
     file: Path
     offset: int
@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def values(self) -> int:
-        """How many numbers they are."""
+        """Number of values of the variable."""
         return math.prod(self.shape)
 
 
@@ -81,14 +81,14 @@ class Checkpoint:
 
     @property
     def values(self) -> int:
-        """How many numbers it holds."""
+        """Number of values in the checkpoint."""
         return sum(entry.values for entry in self.entries.values())
 
     def name_of(self, path: Iterable[str]) -> str:
-        """The name of a variable, by the attributes that lead from the model to it.
+        """Return the name of a variable, from the attributes that lead to it from the model.
 
-        TensorFlow calls a variable by the shortest way to it, which for those of layers within
-        layers is a list of all variables.
+        TensorFlow names a variable by the shortest path to it, which for layers within layers leads
+        through a list of all variables.
 
         Parameters
         ----------
@@ -113,12 +113,12 @@ class Checkpoint:
         return {child.local_name: child.node_id for child in self._objects[at].children}
 
     def tensor(self, name: str) -> Any:
-        """The numbers of a variable, as an array.
+        """Return the numbers of a variable, as an array.
 
         Raises
         ------
         ValueError
-            If it has none of that name.
+            If the checkpoint has no variable of that name.
         """
         import numpy as np
 
@@ -183,7 +183,7 @@ def _objects(entry: Entry | None, held: Any) -> Any:
 
 
 def _table(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The names and values of a table as LevelDB writes it, without compression."""
+    """Yield the names and values of a table as LevelDB writes it, without compression."""
     if content[-8:] != _MAGIC:
         raise ValueError("it does not end as an index does")
     footer = content[-_FOOTER:]
@@ -202,7 +202,7 @@ def _handle(content: bytes, at: int) -> tuple[tuple[int, int], int]:
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a block; keys leave out what they begin with as the one before."""
+    """Yield the keys and values of a block; keys omit the prefix shared with the previous key."""
     block = content[offset : offset + size + 1]
     if len(block) != size + 1 or size < 4:
         raise ValueError("a block of it ends behind its end")

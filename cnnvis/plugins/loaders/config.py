@@ -51,7 +51,7 @@ REFUSED = {
 _OF_KERAS = re.compile(r"keras(\.\w+)*")
 
 TEXT, NESTING = 32 * 2**20, 100
-"""How many letters a description of a network may have, and how deep it may be nested."""
+"""Maximum number of letters in a description of a network, and maximum depth of its nesting."""
 
 CONSTANT = "_CONSTANT_VALUE"
 """The word that Keras 2 writes in the place of a layer's name where a constant follows."""
@@ -65,14 +65,14 @@ Unreadable = Callable[[Config], Obstacle | None]
 
 @dataclass(frozen=True)
 class Cut:
-    """What was taken out of a configuration.
+    """Layers that were cut out of a configuration.
 
     Attributes
     ----------
     reasons
         The layers taken out, by name, each with why, to be read after "cut off: ".
     learned
-        Whether there may be some among them with weights of their own.
+        True where some of these layers may have weights.
     """
 
     reasons: dict[str, str]
@@ -80,12 +80,12 @@ class Cut:
 
 
 def read_json(text: str) -> Any:
-    """What a description of a network says, as JSON.
+    """Parse the description of a network as JSON.
 
     Raises
     ------
     ValueError
-        If it is no JSON, or too long or nested too deeply to be one of a network.
+        If the text is no JSON, or too long or nested too deeply for a network.
     """
     if len(text) > TEXT:
         raise ValueError(f"it describes a network in {len(text):,} letters")
@@ -135,7 +135,10 @@ def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
 def _cut(
     model: Config, unreadable: Unreadable, prefix: str
 ) -> tuple[dict[str, Obstacle], dict[str, str]]:
-    """Cut a model: why layers are unreadable, and the kinds of all that went, by their paths."""
+    """Cut a model: return the reasons why layers are unreadable, and the kinds of all cut layers.
+
+    Both are by the layers' paths.
+    """
     layers = layers_of(model)
     reasons: dict[str, Obstacle] = {}
     kinds: dict[str, str] = {}
@@ -192,12 +195,12 @@ def _cut_functional(config: Config, gone: set[str], ended: set[str]) -> dict[str
 
 
 def _is_empty(model: Config) -> bool:
-    """Whether nothing but inputs is left of a model."""
+    """Tell whether only inputs are left of a model."""
     return all(layer["class_name"] == "InputLayer" for layer in layers_of(model))
 
 
 def layers_of(model: Config) -> list[Config]:
-    """The list of a model's layers, as it stands in the configuration: changes to it count."""
+    """Return the list of a model's layers in the configuration itself: changes to it count."""
     config = model["config"]
     # The first Keras versions wrote a Sequential's layers without a name for the model.
     found: list[Config] = config["layers"] if isinstance(config, dict) else config
@@ -205,7 +208,7 @@ def layers_of(model: Config) -> list[Config]:
 
 
 def every_layer(model: Any) -> Iterator[Config]:
-    """Every layer that is described well enough to be seen, those of nested models included."""
+    """Yield every layer with a description that is complete enough, also those of nested models."""
     if not isinstance(model, dict) or str(model.get("class_name")) not in MODELS:
         return
     config = model.get("config")
@@ -217,7 +220,7 @@ def every_layer(model: Any) -> Iterator[Config]:
 
 
 def name_of(layer: Config) -> str:
-    """A layer's name, which stands in one of two places."""
+    """Return a layer's name, which stands in one of two places."""
     config = layer.get("config", {})
     return str(layer.get("name") or (config.get("name") if isinstance(config, dict) else None))
 
@@ -227,7 +230,7 @@ def _parents(layer: Config) -> list[tuple[str, int, int]]:
 
 
 def references(value: Any) -> Iterator[tuple[str, int, int]]:
-    """The tensors, as (layer, node, index), that are named anywhere in a piece of configuration."""
+    """Yield the tensors named anywhere in a configuration, as (layer, node, index)."""
     if isinstance(value, dict):
         if "keras_history" in value:
             name, node, index = value["keras_history"]
@@ -290,7 +293,7 @@ def _short(value: Any) -> str:
 
 
 def _code(config: Config) -> str:
-    """The names and constants in a Lambda's code, in parentheses."""
+    """Return the names and constants in a Lambda's code, in parentheses."""
     function = config.get("function")
     if isinstance(function, str):
         return (
@@ -312,7 +315,7 @@ def _code(config: Config) -> str:
 
 
 def _words(code: str) -> list[str]:
-    """The names in base64-coded bytecode, which is looked through and never loaded."""
+    """Return the names in base64-coded bytecode, which is searched and never loaded."""
     try:
         content = base64.b64decode(code, validate=False)
     except (binascii.Error, ValueError):

@@ -1,9 +1,9 @@
-"""What a pass through a network takes, estimated from shapes before anything runs.
+"""Cost of a pass through a network, estimated from shapes before anything runs.
 
-A pass is what an explanation needs: the answer for one sample, and its gradient by the input. The
-values that the way back needs are kept until it comes to them; so the memory is that of all values
-that are kept, and of those that the largest call holds beside them. Its operations are those of the way
-there, each multiplication and each addition counted, as TensorFlow's own profiler does.
+A pass is what an explanation needs: the answer for one sample, and its gradient with respect to the
+input. The values that the backward pass needs are kept until it uses them; so the memory is that of
+all kept values, and of the values that the largest call holds besides. The operations are those of
+the forward pass, each multiplication and each addition counted, as TensorFlow's own profiler does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MOVING = _words(
     UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
     """
 )
-"""Those that put values elsewhere and compute nothing."""
+"""Layers and operations that move values and compute nothing."""
 
 _LINEAR = _words(
     """
@@ -46,7 +46,7 @@ _LINEAR = _words(
     Divide LayerScale Mean Negative Normalization Rescaling Subtract Sum
     """
 )
-"""Those whose way back needs none of their values."""
+"""Layers and operations whose backward pass needs none of their values."""
 
 _WEIGHTED = _words(
     """
@@ -63,14 +63,16 @@ _BY_OUTPUT = _words("elu linear relu relu6 selu sigmoid softmax tanh ELU LeakyRe
 """Activations, by the names of functions and of layers, whose way back needs what they give."""
 
 _ON_THE_WAY = {"gelu": 3, "mish": 3, "LayerNormalization": 3, "GroupNormalization": 3, "erf": 2}
-"""How many more values, each as large as what is given, some keep."""
+"""Number of extra values that some layers keep, each as large as the input."""
 
 _EACH = {"gelu": 8, "softmax": 5, "Softmax": 5, "LayerNormalization": 9, "GroupNormalization": 9}
-"""How many operations a value takes, where it is more than one or two."""
+"""Number of operations for each value, if it is more than one or two."""
 
 GATES, TRACED = 16, 2**6
-"""How many values a recurrent layer keeps of each unit and step; and as how many of its steps a layer
-counts that Keras calls anew for each step."""
+"""Number of values that a recurrent layer keeps for each unit and step; number of traced steps.
+
+A layer that Keras calls anew for each step counts as that many of its steps.
+"""
 
 LOOP = 2**13
 """How many steps of a loop take equally long: at each, TensorFlow copies a list of all of them, which
@@ -92,10 +94,10 @@ _KEEPING_NOTHING = _words(
     BatchToSpaceND SpaceToDepth Split SplitV StridedSlice Sub Sum Tile Transpose Unpack
     """
 )
-"""Those whose way back needs none of their values, where one of two is a weight."""
+"""Operations whose backward pass needs none of their values, where one of two is a weight."""
 
 _NEEDING_ANSWERS = _words("Elu Exp Relu Relu6 Rsqrt Selu Sigmoid Softmax Sqrt Tanh")
-"""Those whose way back needs what they give, and not what they are given."""
+"""Operations whose backward pass needs their results, and not their inputs."""
 
 _FIXED = {"Const", "Placeholder", "ReadVariableOp"}
 
@@ -105,7 +107,7 @@ _CUBIC = _words(
     MatrixTriangularSolve Qr SelfAdjointEigV2 Svd
     """
 )
-"""Those that take some twenty operations for each value of a matrix, times its length."""
+"""Operations that take about twenty operations for each value of a matrix, times its length."""
 
 _UNKNOWN = _words(
     """
@@ -113,7 +115,7 @@ _UNKNOWN = _words(
     PyFuncStateless StatefulPartitionedCall StatelessIf StatelessWhile While
     """
 )
-"""Those that run others, as often as only the running network knows."""
+"""Operations that run others, as often as only the running network knows."""
 
 _BY_VALUE = _words(
     """
@@ -123,12 +125,12 @@ _BY_VALUE = _words(
     Tile UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum
     """
 )
-"""Those that make as many values as others say, which only the running network may know."""
+"""Operations whose number of results depends on values that only the running network may know."""
 
 
 @dataclass
 class Cost:
-    """What a pass takes for one sample.
+    """Cost of a pass for one sample.
 
     Attributes
     ----------
@@ -141,11 +143,11 @@ class Cost:
         Calls that come after each other, such as those of a recurrent layer's cell, by how long they
         take: as so many of a short loop.
     kept
-        Bytes of values that are kept for the way back.
+        Bytes of values that are kept for the backward pass.
     largest
         Bytes of values that the largest call holds.
     unsure
-        Why the numbers are not certain: the names of calls that may take more.
+        The reason for uncertain numbers: the names of calls that may take more.
     """
 
     operations: int = 0
@@ -345,7 +347,7 @@ def _name(activation: Any) -> str:
 
 
 def _weights(layer: Any) -> int:
-    """The count of numbers that a layer has."""
+    """Return the number of values of a layer's weights."""
     return sum(math.prod(int(size) for size in one.shape) for one in getattr(layer, "weights", ()))
 
 
@@ -401,7 +403,7 @@ def _needs_given(operation: Any) -> bool:
 
 
 def _takers(operation: Any) -> Iterator[Any]:
-    """The operations that take what one gives, through those that only look at it otherwise."""
+    """Yield the operations that take an operation's result, directly or through views of it."""
     for value in operation.outputs:
         for taker in value.consumers():
             if taker.type in _ALIASES:
@@ -416,7 +418,7 @@ def _sizes(tensor: Any) -> Iterator[int]:
 
 
 def _done(operation: Any, taken: list[list[int]], made: list[list[int]]) -> int:
-    """The multiplications and additions of one of TensorFlow's operations."""
+    """Return the multiplications and additions of one of TensorFlow's operations."""
     kind = operation.type
     values = sum(map(math.prod, made))
     if kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"):

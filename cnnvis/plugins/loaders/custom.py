@@ -24,15 +24,15 @@ from cnnvis.plugins.loaders.operations import operation
 
 
 def given(custom: Sequence[str], flag: str = "--custom") -> dict[str, Any]:
-    """The classes and functions that were asked for, by the kinds or layers they stand for.
+    """Return the classes and functions that were given, by the kinds or layers they stand for.
 
-    Their modules are imported, and so run; the current folder is looked into as Python does for a
-    script. `flag` is what the words were typed behind.
+    Their modules are imported, and so run; the current folder is searched as Python does for a
+    script. `flag` is the option with which the words were typed.
 
     Raises
     ------
     UserError
-        If there is no such module, or nothing of that name in it.
+        If the module does not exist, or holds nothing of that name.
     """
     found: dict[str, Any] = {}
     for one in custom:
@@ -53,12 +53,12 @@ def given(custom: Sequence[str], flag: str = "--custom") -> dict[str, Any]:
 
 
 def given_lambdas(lambdas: Sequence[str], model: Config) -> dict[str, Any]:
-    """The functions that were asked for in the place of Lambdas, by the names of these layers.
+    """Return the functions that were given in the place of Lambdas, by the names of these layers.
 
     Raises
     ------
     UserError
-        As `given` does; or if the model has no such Lambda.
+        As in `given`; or if the model has no such Lambda.
     """
     if not lambdas:
         return {}
@@ -89,18 +89,18 @@ def _imported(module: str, asked: str, flag: str) -> Any:
 
 
 def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]:
-    """What is given for a layer by its own name, put into the configuration as a kind of its own.
+    """Put classes that are given for layers by name into the configuration as kinds of their own.
 
-    So is the arithmetic of a Lambda whose code is known.
+    The arithmetic of a Lambda whose code is known is put there, too.
 
     Parameters
     ----------
     model
         The configuration, which is changed.
     custom
-        From `given`.
+        The result of `given`.
     layer
-        Keras's class of layers, to make one of a function.
+        Keras's class of layers, to make a layer of a function.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def _registered(value: Any, custom: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_values_alone(node: Config) -> Config:
-    """The call of an operation with the values of other layers that it takes, and nothing else."""
+    """Return the call of an operation with only the values of other layers that it takes."""
     values = list(_values(node))
     return {"args": values if len(values) == 1 else [values], "kwargs": {}}
 
@@ -170,7 +170,7 @@ def _values(argument: Any) -> Iterator[Any]:
 
 
 def _calling(function: Any, layer: Any) -> Any:
-    """A class of layers that call the function."""
+    """Return a class of layers that call the function."""
 
     class Calling(layer):  # type: ignore[misc]
         def call(self, inputs: Any) -> Any:

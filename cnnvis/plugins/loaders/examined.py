@@ -14,23 +14,22 @@ from cnnvis.plugins.loaders.file_kinds import kind_of
 
 @dataclass(frozen=True)
 class Contents:
-    """What a model's file holds, found without opening it in this process.
+    """Contents of a model's file, found without opening it in this process.
 
     Attributes
     ----------
     is_archive
-        Whether it is one of Keras's ``.keras`` archives, and not HDF5.
+        True where the file is one of Keras's ``.keras`` archives, and not HDF5.
     config
         The text that describes the network; None where the file holds weights alone.
     version
-        The version of Keras that wrote it; None where it does not say.
+        The version of Keras that wrote the file; None where the file does not name it.
     training
-        The text that says how the network was trained; None where that stands in ``config``, or
-        nowhere.
+        The text that says how the network was trained; None where it is in ``config``, or missing.
     is_by_layers
-        For HDF5: whether the weights lie there by the names of layers, as Keras 2 put them.
+        For HDF5: True where the weights are stored by the names of layers, as in Keras 2.
     values
-        How many numbers the file holds.
+        The number of values in the file.
     """
 
     is_archive: bool
@@ -52,13 +51,13 @@ def begin(path: Path) -> None:
 
 
 def contents(path: Path) -> Contents:
-    """What a model's file holds, once a process of its own has gone through all of it.
+    """Return the contents of a model's file, once a process of its own has examined all of it.
 
     Raises
     ------
     UserError
-        If it is damaged, or holds what no model needs, or looking at it took too much; its `found`
-        holds what was found nevertheless: ``config`` and ``version``.
+        If the file is damaged, or holds what no model needs, or its examination took too much;
+        `found` of the error holds what was found nevertheless: ``config`` and ``version``.
     """
     found = _begun.pop(cnnvis.held(path).place, None) or _begin(path)
     return Contents(**found())

@@ -1,4 +1,4 @@
-"""What a model's file is by its first bytes, whatever it is called."""
+"""Format of a model's file by its first bytes, whatever its name."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ ZIP = b"PK\x03\x04"
 
 
 def kind_of(path: Path) -> str | None:
-    """What a file is by its first bytes: ``hdf5``, ``keras`` for a zip archive, or neither."""
+    """Return a file's format by its first bytes: ``hdf5``, ``keras`` for a zip archive, or None."""
     with path.open("rb") as file:
         start = file.read(len(HDF5))
     return "hdf5" if start == HDF5 else "keras" if start[:4] == ZIP else None
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5, whatever it is called."""
+    """Tell whether a file is HDF5, whatever its name."""
     return path.is_file() and kind_of(path) == "hdf5"
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip archive that seems to hold a network, whatever it is called."""
+    """Tell whether a file is a zip archive that seems to hold a network, whatever its name."""
     if not path.is_file() or kind_of(path) != "keras":
         return False
     with path.open("rb") as file:

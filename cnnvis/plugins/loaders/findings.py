@@ -1,4 +1,4 @@
-"""What can be said of a file that is not loaded; nothing of it is run or built for that."""
+"""Findings about a file that is not loaded; nothing of it is run or built for them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from cnnvis.plugins.loaders.operations import OPERATIONS, REFUSED_OPERATIONS, op
 from cnnvis.plugins.loaders.training import without_foreign_makers
 
 SHOWN = 100
-"""How many layers, and how many things refused, are named at most."""
+"""Maximum number of layers, and of refused things, that are named."""
 
 
 def findings(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found of a file, for `UserError.found`.
+    """Return the findings about a file, for `UserError.found`.
 
     Parameters
     ----------
     about
-        What is known by its name, and under ``text`` the description of the network, if any.
+        The known facts by name, and under ``text`` the description of the network, if any.
     """
     found = {key: value for key, value in about.items() if key != "text"}
     try:
@@ -50,7 +50,7 @@ def findings(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
-    """What would be cut off or keeps the network from being built, each with what would do."""
+    """Yield what would be cut off or prevents the network from being built, each with a remedy."""
     kind = str(config.get("class_name")) if isinstance(config, dict) else None
     if kind not in MODELS:
         yield (

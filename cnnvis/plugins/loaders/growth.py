@@ -22,17 +22,25 @@ from cnnvis.plugins.loaders.operations import PARTS, TAKES_NO_MORE
 from cnnvis.plugins.loaders.windows import require_windows
 
 GROWTH, ALWAYS, MOST = 2**10, 2**26, 2**31
-"""One sample may become so many times as large on its way; or so many values whatever its size is;
-but never more than so many."""
+"""Maximum growth of one sample in a network, as a factor and as numbers of values.
+
+The factor; the number of values that is allowed for samples of any size; and the upper limit of
+both.
+"""
 
 KEPT, KEPT_BY_VALUE, KEPT_BY_WEIGHT = 2**30, 2**17, 2**8
-"""How many bytes a pass may take for one sample whatever the network is; or so many for each value of
-the sample; or for each weight."""
+"""Maximum numbers of bytes of a pass for one sample.
+
+The number that any network may take; or the number for each value of the sample; or the number for
+each weight.
+"""
 
 DONE, DONE_BY_WEIGHT, MOST_DONE = 2**40, 2**5, 2**47
-"""How many multiplications and additions a pass may take whatever the network is; or so many for each
-weight at each value of the sample, which are more than any convolution's; but never more than so many:
-some hours."""
+"""Maximum numbers of multiplications and additions of a pass.
+
+The number that any network may take; the number for each weight at each value of the sample, which
+is more than any convolution needs; and the upper limit of both, which takes some hours.
+"""
 
 LOOKED, LOOKED_BY_VALUE = 2**34, 2**13
 """How many values the windows of pools, and kernels of single channels, may look at whatever the network
@@ -86,7 +94,7 @@ def require_growth(network: Any) -> Cost:
 
 
 def _whole(network: Any, model: cnnvis.Model) -> Call:
-    """A network whose own code decides what is called, as one call."""
+    """Return a network whose own code decides what is called, as one call."""
     import keras
 
     given = tuple(
@@ -214,7 +222,7 @@ def _require_traced(network: Any, model: cnnvis.Model, bound: _Bound) -> None:
 
 
 def _made_in(graph: Any) -> Iterator[tuple[str, list[int]]]:
-    """The name and the shape of each value in a graph, those of the functions in it included."""
+    """Yield the name and the shape of each value in a graph, those of its functions included."""
     if graph is None:
         return
     described = graph.as_graph_def(add_shapes=True)
@@ -229,7 +237,7 @@ def _takes_more(call: Call) -> bool:
 
 
 def bounded_operations() -> dict[str, Any]:
-    """Operations that would give values without end while a network is built, bounded, by name."""
+    """Return bounded versions of operations that could make endless values, by name."""
     from keras.src.ops.core import Unstack
 
     given = 0

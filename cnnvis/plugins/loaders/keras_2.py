@@ -71,7 +71,7 @@ _MAKING = {
     *("image.resize_with_pad", "linspace", "one_hot", "ones", "pad", "range", "repeat"),
     *("scatter_nd", "sequence_mask", "space_to_batch", "space_to_batch_nd", "tile", "zeros"),
 }
-"""Those that make as many values as they are told to, and may be called with numbers alone."""
+"""Operations that make as many values as their arguments say, even from numbers alone."""
 
 VALUES = 2**26
 
@@ -81,7 +81,7 @@ _LOST_WAYS = {"gaussian", "mitchellcubic"}
 
 
 def _product(value: Any) -> int:
-    """The product of all whole numbers above 1 in a piece of configuration."""
+    """Return the product of all whole numbers above 1 in a piece of configuration."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -90,16 +90,16 @@ def _product(value: Any) -> int:
 
 
 def why_keras_2(config: Config, given: dict[str, Any], *, is_older: bool) -> str | None:
-    """Why Keras 3 cannot build a configuration, to be read after "since"; None if it can.
+    """Return why Keras 3 cannot build a configuration, to be read after "since"; None if it can.
 
     Parameters
     ----------
     config
         The configuration.
     given
-        Classes of a person's own, by the kinds or layers that they stand for.
+        Classes that a person gave, by the kinds or layers that they stand for.
     is_older
-        Whether Keras 2, or one before it, wrote the configuration.
+        True where Keras 2, or an earlier version, wrote the configuration.
     """
     import sys
 
@@ -133,25 +133,26 @@ def keras_2_network(
     *,
     trusted: bool,
 ) -> cnnvis.LoadedNetwork:
-    """The network that a configuration describes, with its weights.
+    """Build the network that a configuration describes in tf_keras, with its weights.
 
     Parameters
     ----------
     config
-        As it stands in the file; it is not changed.
+        The configuration of the file, which is not changed.
     path, origin, weights
-        The file, what it is and what wrote it, and the weights in it.
+        The file, its format with the program that wrote it, and the weights in the file.
     given
-        Classes of a person's own, by the kinds or layers that they stand for.
+        Classes that a person gave, by the kinds or layers that they stand for.
     why
-        Why Keras 3 cannot do it, to be read after "since".
+        The reason why Keras 3 cannot build the network, to be read after "since".
     trusted
-        Whether code in it may run.
+        True where code in the file may run.
 
     Raises
     ------
     UserError
-        If tf_keras is not installed or cannot build it, or it holds what must not be run.
+        If tf_keras is not installed or cannot build the network, or the file holds code that must
+        not run.
     """
     try:
         import tf_keras
@@ -233,7 +234,7 @@ def _register(value: Any, kinds: Collection[str]) -> None:
 
 
 def _decoded(value: Any) -> Any:
-    """A configuration with the values that Keras 2 writes as objects to HDF5, as it reads them."""
+    """Decode the values in a configuration that Keras 2 writes to HDF5 as objects."""
     if isinstance(value, list):
         return [_decoded(item) for item in value]
     if not isinstance(value, dict):
@@ -296,7 +297,7 @@ def _require_callable(model: Config) -> None:
 
 
 def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obstacle | None:
-    """Why a layer must not be built; None for Keras's own, for mathematics and for given ones."""
+    """Return the obstacle to a layer; None for Keras's own, mathematics and given layers."""
     import tf_keras
 
     kind, config = layer["class_name"], layer.get("config")

@@ -22,7 +22,7 @@ def repaired(
     *,
     is_older: bool = False,
 ) -> tuple[str, ...]:
-    """Change a model's configuration into one that Keras 3 reads; say in sentences what changed.
+    """Change a model's configuration into one that Keras 3 reads; return the changes in sentences.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ def repaired(
     input_shape
         The shape of one input, 0 for an axis of any length, for a model that lost it.
     custom
-        Classes that a person gave, by the names of the kinds they stand for: left as they are.
+        Classes that a person gave, by the names of the kinds they stand for; these stay unchanged.
     is_older
-        Whether Keras 2, or one before it, wrote the configuration.
+        True where Keras 2, or an earlier version, wrote the configuration.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def repaired(
 
 
 def _all(model: Config) -> Iterator[Config]:
-    """The model and every layer in it, those of nested models and of wrappers included."""
+    """Yield the model and every layer in it, those of nested models and of wrappers included."""
     yield model
     for layer in layers_of(model) if model.get("class_name") in MODELS else []:
         yield from _all(layer)
@@ -71,7 +71,7 @@ def _all(model: Config) -> Iterator[Config]:
 
 
 def _repairs(one: Config, custom: Mapping[str, Any]) -> Iterator[str]:
-    """Repair one layer or model, but not what it holds."""
+    """Repair one layer or model, but not its inner layers."""
     kind = one.get("class_name")
     if kind == "Sequential":
         yield from _repair_sequential(one)
@@ -118,7 +118,7 @@ def _repair_layer(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
 
 
 def activation_of(layer: Config) -> str | None:
-    """The activation function of Keras that a Lambda of Keras 3 names, if it names one and no more."""
+    """Return the activation of Keras that a Lambda of Keras 3 names without more; else None."""
     config = layer.get("config")
     if layer.get("class_name") != "Lambda" or not isinstance(config, dict):
         return None
@@ -229,7 +229,7 @@ def _renumber(value: Any, first: Mapping[str, int]) -> None:
 
 
 def _known_shape(model: Config) -> list[int | None] | None:
-    """The shape of a batch of inputs, wherever a Sequential or its first layers have it."""
+    """Return the shape of a batch of inputs, wherever a Sequential or its first layers have it."""
     config = model.get("config")
     if not isinstance(config, dict):
         return None
@@ -285,7 +285,7 @@ def _written(shape: list[int | None]) -> str:
 
 
 def _says_nothing(name: str, value: Any) -> bool:
-    """Whether an option that Keras 3 lacks changes nothing of what the layer answers."""
+    """Tell whether an option that Keras 3 lacks has no effect on the layer's answer."""
     if name.endswith(("_initializer", "_regularizer", "_constraint")) or name in _ONLY_SPEED:
         return True
     return value is None or value is False or any([name, value] == off for off in _OFF)
@@ -308,7 +308,7 @@ _RENAMED = {
 
 @functools.cache
 def _parameters(kind: str) -> frozenset[str] | None:
-    """The options of a kind of layer in Keras 3; None where they cannot be told."""
+    """Return the options of a kind of layer in Keras 3; None where they are unknown."""
     import keras
 
     layer = getattr(keras.layers, kind, None)

@@ -1,4 +1,4 @@
-"""What a person says about a model's file beside its name."""
+"""Options of a person for a model's file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cnnvis.plugins.loaders.custom import given, given_lambdas
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a person says about a file beside its name; see the loaders."""
+    """Options of a person for a file; see the loaders."""
 
     custom: tuple[str, ...] = ()
     lambdas: tuple[str, ...] = ()
@@ -20,5 +20,5 @@ class LoadOptions:
     architecture: str | None = None
 
     def given(self, config: Config) -> dict[str, Any]:
-        """The classes and functions that are given, by the kinds or layers they stand for."""
+        """Return the given classes and functions, by the kinds or layers that they stand for."""
         return {**given(self.custom), **given_lambdas(self.lambdas, config)}

@@ -11,9 +11,10 @@ HARD_SIGMOID = "hard_sigmoid_of_keras_2"
 
 @functools.cache
 def older_functions() -> dict[str, Callable[[Any], Any]]:
-    """The functions as Keras 2 computes them, under names by which Keras 3 finds them.
+    """Return the functions as Keras 2 computes them, under names by which Keras 3 finds them.
 
-    They are registered, so that a copy of a network, which other libraries make, computes the same.
+    The functions are registered, so that a copy of a network, which other libraries make, gives the
+    same results.
     """
     import keras
 

@@ -142,7 +142,7 @@ _NAMELESS = {"FakeQuantWithMinMaxVars"}
 _MODULE = re.compile(r"keras(_core)?(\.src)?\.(ops|operations|activations|quantizers)(\.\w+)*")
 
 PARTS = 2**12
-"""Into how many parts one operation may take a value apart."""
+"""Maximum number of parts into which one operation may split a value."""
 
 _PART_COUNTS = {
     **dict.fromkeys(("ArraySplit", "Dsplit", "Hsplit", "Split", "Vsplit"), "indices_or_sections"),
@@ -169,7 +169,7 @@ _LAST_AXIS = 100
 
 
 def operation(layer: dict[str, Any]) -> str | None:
-    """The class of the operation that stands in the place of a layer; None if it is a layer."""
+    """Return the class of the operation that stands in the place of a layer; None for a layer."""
     kind, module = layer.get("class_name"), layer.get("module")
     if not isinstance(kind, str) or _OLD_NAMES.get(kind, kind) not in NAMES:
         return None
@@ -200,7 +200,7 @@ def parts_of(layer: dict[str, Any]) -> int:
 
 
 def absurd(layer: dict[str, Any], kind: str) -> Iterator[str]:
-    """The options of an operation that would take absurd time or memory, to be read after "asks for"."""
+    """Yield options of an operation with absurd time or memory, to be read after "asks for"."""
     config = layer.get("config")
     for option, given in config.items() if isinstance(config, dict) else ():
         most = _LAST_AXIS if option in _AXES else _LARGEST.get(kind, {}).get(option)
@@ -241,7 +241,7 @@ def make_plain_operation(layer: dict[str, Any], kind: str) -> None:
 
 
 def _take_options(node: dict[str, Any], called: tuple[str, ...], config: dict[str, Any]) -> None:
-    """Move from the call of an operation to its options what earlier versions called it with."""
+    """Move to an operation's options the arguments with which earlier versions called it."""
     args, kwargs = node["args"], node["kwargs"]
     options = {one[1:] for one in called if one.startswith("*")}
     if len(args) > len(called) - len(options):

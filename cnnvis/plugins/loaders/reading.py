@@ -1,4 +1,4 @@
-"""From a file's bytes to what it says of a network, whatever the file is called."""
+"""Reading of a network from a file's bytes, whatever the file's name."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from cnnvis.plugins.loaders.weights import FileWeights
 
 
 def network_in(path: Path, asked: LoadOptions) -> cnnvis.LoadedNetwork:
-    """The network in a file that Keras wrote, of either format.
+    """Read the network in a file that Keras wrote, of either format.
 
     Parameters
     ----------
     asked
-        What a person says about it; see the loaders.
+        The user's options for the file; see the loaders.
 
     Raises
     ------
     UserError
-        If it is no such file, or what it holds cannot or must not be loaded; `found` of the error
-        says what could be found out all the same.
+        If the file is no such file, or its content cannot or must not be loaded; `found` of the
+        error holds the findings about it all the same.
     """
     if (path / "saved_model.pb").is_file():
         from cnnvis.plugins.loaders.saved_model import saved_model
@@ -122,7 +122,7 @@ def _read(text: str, wrong: str) -> Any:
 
 
 def beginning(path: Path) -> str:
-    """What the first bytes of a file show it to be, in words."""
+    """Return the format of a file by its first bytes, in words."""
     with path.open("rb") as file:
         start = file.read(40)
     if not start:
@@ -133,7 +133,7 @@ def beginning(path: Path) -> str:
 
 
 def _trusted_contents(path: Path, place: Path) -> Contents:
-    """What a file holds that somebody trusts: it is simply opened."""
+    """Return the contents of a file that somebody trusts, which is simply opened."""
     import h5py
 
     try:

@@ -23,19 +23,19 @@ _NODES = 20_000
 
 
 def described_objects(folder: Path, held: Any) -> Nodes:
-    """The descriptions of a model and of its layers; empty where there are none.
+    """Return the descriptions of a model and of its layers; empty without descriptions.
 
-    TensorFlow 2.5 and later write them to a file of their own, those before to the objects.
+    TensorFlow 2.5 and later write them to a separate file, earlier versions to the objects.
 
     Parameters
     ----------
     folder, held
-        The SavedModel, and the same as `cnnvis.held` gives it.
+        The SavedModel, and the result of `cnnvis.held` for it.
 
     Raises
     ------
     UserError
-        If what describes them is damaged or of absurd size.
+        If the descriptions are damaged or of absurd size.
     """
     from google.protobuf.message import DecodeError
 
@@ -61,7 +61,7 @@ def _in_file_of_their_own(file: BinaryIO) -> Nodes:
 
 
 def _among_objects(file: BinaryIO) -> Nodes:
-    """Those in the graph of objects, of which nothing but names and descriptions is read."""
+    """Return the descriptions in the graph of objects; only names and descriptions are read."""
     from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
 
     size = file.seek(0, io.SEEK_END)

@@ -51,7 +51,7 @@ class CheckpointWeights:
                 layer.finalize_state()
 
     def _places(self) -> dict[tuple[str, str], list[str]]:
-        """The places of the objects of each name, by the place of what they are in."""
+        """Return the places of the objects of each name, by the place of the object around them."""
         found: dict[tuple[str, str], list[str]] = {}
         for place, node in self.nodes.items():
             around = place.rpartition(".")[0]
@@ -62,7 +62,7 @@ class CheckpointWeights:
 def _layers(
     network: Any, places: dict[tuple[str, str], list[str]], around: str = "root"
 ) -> Iterator[tuple[Any, list[str]]]:
-    """Every layer that has weights, with the names that lead to it."""
+    """Yield every layer that has weights, with the names that lead to it."""
     for layer in network.layers:
         own = places.get((around, layer.name), [])
         # The same layer stands there as layer-3 and as layer_with_weights-1; weights go by the last.
@@ -74,7 +74,7 @@ def _layers(
 
 
 def _variables(layer: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
-    """Every variable of a layer, and of those in it, with the attributes that lead to it."""
+    """Yield every variable of a layer and its inner layers, with the attributes that lead to it."""
     if any(kind.__module__.startswith("tf_keras.") for kind in type(layer).__mro__):
         yield from _tracked(layer, ())  # which calls them as it did when it saved them
         return
@@ -94,7 +94,7 @@ def _variables(layer: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
 
 
 def _is_depthwise(layer: Any) -> bool:
-    """Whether Keras 2 has the kernel of a layer under another name than Keras 3."""
+    """Tell whether Keras 2 has the kernel of a layer under another name than Keras 3."""
     return any(kind.__name__ == "BaseDepthwiseConv" for kind in type(layer).__mro__)
 
 

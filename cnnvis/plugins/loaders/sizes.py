@@ -15,11 +15,13 @@ import cnnvis
 from cnnvis.plugins.loaders.obstacles import TRUST
 
 SPARE = 2**17
-"""How many numbers more than its file holds a network may have: those that are not stored, such as
-the seeds of layers that draw lots."""
+"""Number of values that a network may have in excess of its file.
+
+Such values are not stored, as the seeds of layers that draw random numbers.
+"""
 
 INPUT = 2**28
-"""How many values one sample may have that a network asks for."""
+"""Maximum number of values of one sample that a network asks for."""
 
 
 def require_input_sizes(shapes: Iterable[Any]) -> None:
@@ -39,19 +41,19 @@ def require_input_sizes(shapes: Iterable[Any]) -> None:
 
 
 def unallocated(build: Callable[[], Any], stored: int) -> Any:
-    """A network of Keras 3 whose variables get their memory once they are known to fit their file.
+    """Build a network of Keras 3 whose variables get memory once they are known to fit the file.
 
     Parameters
     ----------
     build
-        Builds it.
+        Function that builds the network.
     stored
-        How many numbers the file holds.
+        The number of values in the file.
 
     Raises
     ------
     UserError
-        If it has more numbers than the file.
+        If the network has more values than the file.
     """
     import keras
     from keras.src.backend.common import global_state
@@ -92,19 +94,19 @@ def require_stored(shapes: Iterable[Any], stored: int) -> None:
 
 @contextmanager
 def bounded_constants(home: Any, stored: int) -> Iterator[None]:
-    """Bound what layers make of numbers in a configuration, which are no variables, inside the block.
+    """Bound the constants that layers make of numbers in a configuration, inside the block.
 
     Parameters
     ----------
     home
         The package, keras or tf_keras.
     stored
-        How many numbers the file holds.
+        The number of values in the file.
 
     Raises
     ------
     UserError
-        As `require_stored` does.
+        As in `require_stored`.
     """
     kind = home.layers.Normalization
     build, shapes = kind.build, []
@@ -130,12 +132,12 @@ def _axes(axis: Any, rank: int) -> list[int]:
 
 @contextmanager
 def counting(stored: int) -> Iterator[None]:
-    """The same for what tf_keras builds inside the block: a variable that does not fit is not made.
+    """Refuse to make variables of tf_keras that do not fit the file, inside the block.
 
     Raises
     ------
     UserError
-        As `require_stored` does.
+        As in `require_stored`.
     """
     import tensorflow as tf
     import tf_keras

@@ -14,13 +14,13 @@ from cnnvis.plugins.loaders.allowed import foreign
 from cnnvis.plugins.loaders.config import Config, name_of
 
 TRAINING = "compile_config"
-"""Where a configuration says how its network was trained, as in Keras 3's own format."""
+"""Key of the training in a configuration, as in Keras 3's own format."""
 
 _ENDS = ("initializer", "regularizer", "constraint")
 
 
 def loss_in(config: Any) -> Any:
-    """The loss that a network was trained with, as its configuration says it; None if it does not."""
+    """Return the loss that a network was trained with, from its configuration; None if unknown."""
     training = config.get(TRAINING) if isinstance(config, dict) else None
     return training.get("loss") if isinstance(training, dict) else None
 

@@ -31,8 +31,10 @@ TRYING = "CNNVIS_TRYING_A_MODEL"
 
 
 MEMORY, PROCESSOR_SECONDS = 2**32, 100
-"""How many bytes, beyond what TensorFlow takes itself, and how much time of a processor the first pass
-of a network may take, where its shapes do not say what it does."""
+"""Maximum memory in bytes, without TensorFlow's own, and processor time of a first pass.
+
+The limits hold for a network whose shapes do not determine its cost.
+"""
 
 
 def require_running(path: Path, asked: LoadOptions, config: Any) -> None:
@@ -90,12 +92,12 @@ def require_bounded_pass(path: Path, asked: LoadOptions, layer: str) -> None:
 
 
 def _became(path: Path, asked: LoadOptions, memory: int, seconds: int) -> str | None:
-    """What trying a file leads to, to be read behind "trying it"; None if it runs.
+    """Return the result of trying a file, to be read after "trying it"; None if the file runs.
 
     Parameters
     ----------
     memory, seconds
-        Limits on what it takes, in bytes and in seconds of a processor; 0 for none.
+        Limits of the trial, in bytes and in seconds of a processor; 0 for none.
     """
     words = [str(path), json.dumps(asdict(asked)), str(memory), str(seconds)]
     try:

@@ -77,7 +77,7 @@ class FileWeights:
 
     @contextmanager
     def _called_by_its_content(self) -> Iterator[Path]:
-        """The file under a name by which Keras sees what is in it."""
+        """Give the file a name by which Keras recognizes its format, inside the block."""
         name = self.path.name
         by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
         if by_layers if self.held.is_by_layers else name.endswith(".weights.h5"):
@@ -98,19 +98,19 @@ Places = dict[tuple[str, ...], str]
 
 @contextmanager
 def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
-    """The weights of an archive, in a file in which Keras finds those of this network.
+    """Write the weights of an archive to a file in which Keras finds those of this network.
 
-    Keras numbers layers of one class, ``dense``, ``dense_1``: where some were cut off, or replaced by
-    another class, it would take the weights of others.
+    Keras numbers layers of one class, ``dense``, ``dense_1``: where some were cut off, or replaced
+    by another class, Keras would take the weights of others.
 
     Parameters
     ----------
     path
         The archive.
     config
-        The configuration as it stands there.
+        The configuration of the archive.
     network
-        What was made of it.
+        The network that was built from the configuration.
     """
     with zipfile.ZipFile(path) as archive, _for_a_while() as folder:
         weights = folder / "model.weights.h5"
@@ -164,7 +164,7 @@ def _move(weights: Path, moves: list[tuple[str, str]]) -> None:
 def _places(
     model: Config, within: str = "layers", around: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The places of a configuration's layers, those of nested models included."""
+    """Yield the places of a configuration's layers, those of nested models included."""
     if model.get("class_name") not in MODELS:
         return
     layers = [one for one in layers_of(model) if operation(one) is None]
@@ -178,7 +178,7 @@ def _places(
 
 
 def _class_of(layer: Config) -> str:
-    """The name of a layer's class, which for some of Keras's own is not what Keras offers it as."""
+    """Return the name of a layer's class, which for some layers is not Keras's public name."""
     kind = str(layer["class_name"]).rpartition(">")[2]
     if str(layer.get("module")).split(".")[0] != "keras":
         return kind
@@ -188,7 +188,7 @@ def _class_of(layer: Config) -> str:
 def _places_of(
     model: Any, within: str = "layers", around: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The places where Keras looks for the weights of a network's layers."""
+    """Yield the places at which Keras looks for the weights of a network's layers."""
     layers = list(getattr(model, "layers", ()))
     kinds = [type(one).__name__ for one in layers]
     for one, kind, place in zip(layers, kinds, _numbered(kinds), strict=True):
@@ -200,7 +200,7 @@ def _places_of(
 
 
 def _numbered(kinds: Iterable[str]) -> Iterator[str]:
-    """Name layers of these classes as Keras does in archives."""
+    """Yield names for layers of these classes, as Keras does in archives."""
     from keras.src.utils.naming import to_snake_case
 
     seen: dict[str, int] = {}
@@ -245,7 +245,7 @@ def load_by_name(network: Any, path: Path) -> None:
 
 
 def _leaves(network: Any, group: str | None = None) -> Iterator[tuple[Any, str]]:
-    """Every layer that is no model, with the outermost layer that it is part of."""
+    """Yield every layer that is no model, with the outermost layer around it."""
     for layer in network.layers:
         place = group or layer.name
         if getattr(layer, "layers", None):
@@ -263,7 +263,7 @@ def _names(group: Any, layer: str, *, nested: bool) -> list[str]:
 
 
 def _ordered(names: Sequence[str], variables: Sequence[Any]) -> list[str]:
-    """The names in the order of the variables: by what they are called, else as they stand."""
+    """Sort the names in the order of the variables: by their names, or else in the given order."""
     short = {name.split("/")[-1].split(":")[0]: name for name in names}
     wanted = [variable.name.split("/")[-1].split(":")[0] for variable in variables]
     if len(short) == len(names) and set(short) == set(wanted):

@@ -15,14 +15,19 @@ from cnnvis.plugins.loaders.calls import Call
 from cnnvis.plugins.loaders.obstacles import TRUST
 
 LONGEST = 2**14
-"""How long a window, a stride or a dilation may be whatever it slides over, each and all axes
-together; and beyond that no longer than twice what it slides over."""
+"""Maximum length of a window, a stride or a dilation for any input, by axis and in total.
+
+Longer ones may be at most twice as long as the input.
+"""
 
 LONGEST_STRIDE = 2**15 - 1
-"""But for pools: convolutions of TensorFlow end the process with longer ones, whatever they slide over."""
+"""Maximum stride of all layers but pools.
+
+With longer strides, convolutions of TensorFlow end the process, whatever the input.
+"""
 
 _LENGTHS = ("dilation", "dilation_rate", "kernel_size", "pool_size", "size", "stride", "strides")
-"""What Keras's layers and operations call them, and TensorFlow's functions."""
+"""Names of these lengths in Keras's layers and operations, and in TensorFlow's functions."""
 
 _OF_FUNCTIONS = (*_LENGTHS, "dilations", "ksize", "rates", "sizes", "window_shape")
 
@@ -55,7 +60,7 @@ def require_windows(call: Call) -> None:
 
 
 def _with_inner(layer: Any) -> Iterator[Any]:
-    """A layer and those that it calls without Keras noting it: what it wraps, its cells."""
+    """Yield a layer and those that it calls without Keras's notice: wrapped layers and cells."""
     if hasattr(layer, "_flatten_layers"):
         yield from layer._flatten_layers()
     else:

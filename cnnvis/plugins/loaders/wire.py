@@ -12,14 +12,14 @@ _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 
 
 def number(content: bytes, at: int) -> tuple[int, int]:
-    """A whole number in as many bytes as it takes, and where the next thing begins.
+    """Decode a whole number of variable length, and return it with the position after it.
 
     Raises
     ------
     ValueError
-        If it does not end.
+        If the number does not end.
     IndexError
-        If the content ends before.
+        If the content ends before the number.
     """
     found = 0
     for place in range(10):
@@ -31,23 +31,23 @@ def number(content: bytes, at: int) -> tuple[int, int]:
 
 
 def parts(file: BinaryIO, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """The places of a message's parts that have the wanted number, each as (start, end).
+    """Yield the places of a message's parts that have the wanted number, each as (start, end).
 
-    Nothing else of the file is read.
+    Only these parts of the file are read.
 
     Parameters
     ----------
     file
         The file.
     start, end
-        Where the message begins and ends in it.
+        The start and the end of the message in the file.
     wanted
         The number of the field.
 
     Raises
     ------
     ValueError, IndexError
-        If it is no message.
+        If the bytes are no message.
     """
     for _ in range(FIELDS):
         if start >= end:

@@ -1,4 +1,4 @@
-"""Which part of what a file holds is the inputs, and which the labels."""
+"""Choice of inputs and labels from the content of a file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ LABEL_NAMES = ("y", "Y", "labels", "targets")
 def chosen_of(
     held: Mapping[str, Any], x: str | None, y: str | None, where: str, option: str
 ) -> dict[str, Any]:
-    """Of stored arrays by name the ones that are read: X, or several of it, y and class_names.
+    """Return the chosen arrays among stored arrays by name: X, or several of X, y and class_names.
 
     Parameters
     ----------
     held
         The arrays of a file, not yet read.
     x, y
-        The names of inputs and labels, where they were asked for.
+        The names of inputs and labels, where a person asked for some.
     where
         The file, for messages.
     option
-        How the option `x` is typed, for messages.
+        The option `x` as it is typed, for messages.
 
     Raises
     ------
     UserError
-        If there are none of these names.
+        If no array has such a name.
     """
     names = ", ".join(held) or "nothing"
     for asked in (x, y):
@@ -57,21 +57,21 @@ def _named(held: Mapping[str, Any], asked: str | None, usual: tuple[str, ...]) -
 
 
 def samples_of(held: Any, where: str) -> cnnvis.Samples:
-    """Samples from ``(X, y)``, ``(X,)``, ``X`` or a dict with these.
+    """Return samples from ``(X, y)``, ``(X,)``, ``X`` or a dict with these.
 
     For a network with several inputs, X is a dict or list of arrays, or the dict holds one for each.
 
     Parameters
     ----------
     held
-        What the file holds.
+        The content of the file.
     where
         The file, for messages.
 
     Raises
     ------
     UserError
-        If it holds anything else.
+        If the content is anything else.
     """
     x, y, names = _split(held, where)
     if not isinstance(x, Mapping):
@@ -105,7 +105,7 @@ def _split(held: Any, where: str) -> tuple[Any, Any, Any]:
 
 
 def inputs_among(held: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The arrays of several inputs, by name: all that have as many samples as the others."""
+    """Return the arrays of several inputs, by name: all that have as many samples as the others."""
     others = (*LABEL_NAMES, "class_names")
     found = {str(name): value for name, value in held.items() if name not in others}
     shapes: list[tuple[int, ...]] = [
@@ -121,7 +121,7 @@ def inputs_among(held: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_arrays(held: list[Any]) -> bool:
-    """Whether these are inputs and labels, and not two images or two numbers."""
+    """Tell whether the items are inputs and labels, and not two images or two numbers."""
     kinds = (list, tuple, Mapping)
     if not all(hasattr(part, "shape") or isinstance(part, kinds) for part in held):
         return False

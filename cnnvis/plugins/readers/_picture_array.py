@@ -29,7 +29,7 @@ _GREY = ("1", "L", "LA", "La")
 
 @dataclass(frozen=True)
 class _Head:
-    """What the head of a picture's file says of it."""
+    """Facts from the head of a picture's file."""
 
     mode: str
     size: tuple[int, int]  # rows and columns
@@ -84,12 +84,12 @@ class Pictures:
         self.shape = (len(files), *self._one_shape)
 
     def _heads(self, most: int) -> dict[Path, _Head]:
-        """The heads of the first picture and of others evenly spread, of those that can be read.
+        """Read the heads of the first picture and of others evenly spread, if they are readable.
 
         Raises
         ------
         UserError
-            If there is none, for the reason of the first.
+            If no head is readable, with the reason of the first.
         """
         import numpy as np
 
@@ -127,7 +127,7 @@ class Pictures:
             raise cnnvis.UserError(f"{str(file)!r} cannot be read: {error}") from error
 
     def _example(self, files: Sequence[Path]) -> npt.NDArray[Any]:
-        """The first of these pictures that is sound: a damaged one costs no other."""
+        """Return the first of these pictures that is sound: a damaged picture costs no other."""
         first_error: cnnvis.UserError | None = None
         for file in dict.fromkeys([*files, *self._files]):
             try:
@@ -194,7 +194,7 @@ class Pictures:
             )
 
     def remedy(self, wanted: tuple[int | None, ...]) -> str:
-        """What to type so that pictures are read in the shape that a network wants; may be empty."""
+        """Return the words to type so that pictures get a network's shape; may be empty."""
         if len(wanted) not in (2, 3):
             return ""
         rows, columns, channels = (*wanted, 1)[:3]
@@ -209,7 +209,7 @@ class Pictures:
         return f"{' '.join(options)} reads the pictures in that shape" if options else ""
 
     def others(self) -> dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
-        """Other ways to read the values; see `cnnvis.Reading`."""
+        """Return other ways to read the values; see `cnnvis.Reading`."""
         return others(
             self._scale,
             self._offset,
@@ -220,7 +220,7 @@ class Pictures:
 
 
 def _fitting_mode(modes: Sequence[str]) -> str:
-    """The mode in which nothing of pictures of these modes is lost."""
+    """Return the mode in which pictures of these modes lose nothing."""
     plain = {_plain_mode(mode) for mode in modes}
     if plain == {"RGBA"}:
         return "RGBA"
@@ -268,7 +268,7 @@ def _say_what_is_left_out(picture: Image.Image) -> None:
 
 
 def _head_of(opened: BinaryIO, file: Path) -> Image.Image:
-    """A picture whose head alone has been read, once its size is known to be no attack."""
+    """Open a picture of which only the head is read, once its size is known to be no attack."""
     from PIL import Image
 
     size = os.fstat(opened.fileno()).st_size
@@ -292,7 +292,7 @@ def _head_of(opened: BinaryIO, file: Path) -> Image.Image:
 
 
 def _holds_several(picture: Image.Image) -> bool:
-    """Whether there is a second frame or page; how many there are could take long to find out."""
+    """Tell whether a second frame or page exists; counting all of them could take long."""
     try:
         picture.seek(1)
     except EOFError:

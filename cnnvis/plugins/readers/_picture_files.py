@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures, and which folders in it are classes."""
+"""Search for the pictures of a folder, and for the folders in it that are classes."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ class Found:
 
 
 def pictures_in(folder: Path) -> Found:
-    """All pictures in a folder; folders in it are classes, with all that is in them at any depth.
+    """Find all pictures in a folder; folders in it are classes, with all pictures at any depth.
 
-    Hidden files and folders are left out, such as the ``._x.png`` that macOS leaves beside x.png.
-    What else is left out is told in a note.
+    Hidden files and folders are left out, such as the ``._x.png`` that macOS leaves beside x.png. A
+    note names all other files that are left out.
 
     Raises
     ------
     UserError
-        If there are no pictures, or the folders are parts of a data set, each with its own classes.
+        If the folder has no pictures, or its folders are parts of a data set, each with its own
+        classes.
     """
     every = sorted(one for one in folder.iterdir() if one.name[0] != ".")
     top = [one for one in every if not one.is_dir()]
@@ -86,14 +87,14 @@ def pictures_in(folder: Path) -> Found:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All files in a folder and the folders in it, hidden ones left out, by their names."""
+    """Yield all files in a folder at any depth, hidden ones left out, by their names."""
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
         yield from (Path(where, name) for name in sorted(files) if name[0] != ".")
 
 
 def _regular(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Files whose names are of pictures: those that can be read, and those that are no files."""
+    """Split files with names of pictures into readable ones and those that are not regular."""
     named = [file for file in files if file.suffix.lower() in SUFFIXES and not file.is_dir()]
     are_files = [file.is_file() for file in named]
     regular = [file for file, is_file in zip(named, are_files, strict=True) if is_file]

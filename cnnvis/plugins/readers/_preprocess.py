@@ -40,10 +40,10 @@ from 0 to 255."""
 
 
 def prepared(pixels: Array, way: Way) -> Array:
-    """Pixel values from 0 to 255 as one of the ways wants them, float32.
+    """Scale pixel values from 0 to 255 as one of the ways wants them, float32.
 
     ``tf`` scales to -1 ... 1; ``torch`` to 0 ... 1 and then by ImageNet's mean and deviation of each
-    colour; ``caffe`` turns RGB into BGR and takes ImageNet's mean away; ``plain`` changes nothing.
+    colour; ``caffe`` turns RGB into BGR and subtracts ImageNet's mean; ``plain`` changes nothing.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def prepared(pixels: Array, way: Way) -> Array:
 
 
 def pixels_of(values: Array, way: Way) -> Array:
-    """The pixel values that `prepared` made these of."""
+    """Return the pixel values from which `prepared` made these values."""
     import numpy as np
 
     mean, deviation, blue_green_red = (np.array(one, np.float32) for one in _IMAGENET)
@@ -82,16 +82,16 @@ def pixels_of(values: Array, way: Way) -> Array:
 def others(
     scale: float, offset: float, way: Way | None, *, in_colour: bool, deep: bool
 ) -> dict[str, Callable[[Array], Array]]:
-    """Other ways to read pictures, by the option to type: functions of the values as they were read.
+    """Return other ways to read pictures, by the option to type: functions of the values as read.
 
     Parameters
     ----------
     scale, offset, way
-        How they were read.
+        The scale, offset and way of the reading.
     in_colour
-        Whether they have the three channels red, green and blue.
+        True where the pictures have the three channels red, green and blue.
     deep
-        Whether values are of 16 bits and more.
+        True where values have 16 bits and more.
     """
 
     def pixels(values: Array) -> Array:

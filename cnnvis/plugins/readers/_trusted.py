@@ -18,12 +18,12 @@ _ARRAYS, _REFUSED = "arrays.npz", "refused.txt"
 
 
 def trusted_samples(path: Path) -> cnnvis.Samples:
-    """The samples in a pickle, whatever code it takes to load them.
+    """Load the samples in a pickle, whatever code the loading runs.
 
     Raises
     ------
     UserError
-        If it cannot be loaded, or holds no samples.
+        If the pickle cannot be loaded, or holds no samples.
     """
     source = cnnvis.held(path)
     with tempfile.TemporaryDirectory(prefix="cnnvis-") as name:
@@ -65,7 +65,7 @@ def _end(child: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def _main(path: Path, place: Path, folder: Path) -> None:
-    """The process: load, and put the arrays into the folder, or what is wrong with them."""
+    """Run the process: load, and write the arrays to the folder, or the errors in them."""
     import numpy as np
 
     try:
@@ -99,7 +99,7 @@ def _loaded(path: Path) -> Any:
 
 
 def _arrays(held: Any) -> Any:
-    """Arrays in the place of what other libraries keep them in; a frame of labels keeps its columns."""
+    """Replace other libraries' objects by arrays; a frame of labels keeps its columns."""
     if isinstance(held, dict):
         return {
             key: value if key in LABEL_NAMES and _has_columns(value) else _plain(value)
@@ -115,7 +115,7 @@ def _has_columns(value: Any) -> bool:
 
 
 def _plain(held: Any) -> Any:
-    """The same with arrays in the place of what other libraries keep them in."""
+    """Replace other libraries' objects in a value by arrays."""
     import numpy as np
 
     if isinstance(held, dict):

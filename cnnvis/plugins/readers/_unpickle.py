@@ -1,9 +1,9 @@
-"""What a pickle holds, read without importing or running anything that the file names.
+"""Reading of a pickle without importing or running anything that the file names.
 
 A pickle is a program for a small stack machine. The standard library's machine imports and calls
-whatever the program names, so a stranger's pickle can do anything. This one knows only how to put
-plain values and NumPy arrays together: a name in the file becomes an inert `_Name`, and a call on
-it succeeds only where `_CALLS` holds a function of this module to do the same work.
+whatever the program names, so a stranger's pickle can do anything. The machine of this module only
+puts plain values and NumPy arrays together: a name in the file becomes an inert `_Name`, and a call
+on it succeeds only where `_CALLS` holds a function of this module for the same work.
 """
 
 from __future__ import annotations
@@ -72,15 +72,15 @@ _LIBRARIES = {
     ),
     "scipy": ("a SciPy matrix", _LINE.replace("X=X", "X=X.toarray()")),
 }
-"""Of libraries that people keep data with: what they write, and the line that saves it as .npz."""
+"""Libraries with which people store data: their objects, and the line that saves these as .npz."""
 
 _T = TypeVar("_T")
 
 
 def unpickle(data: bytes | memoryview) -> object:
-    """The value that a pickle of protocol 0 to 5 holds, without running any of it.
+    """Return the value that a pickle of protocol 0 to 5 holds, without running any of it.
 
-    What comes back is made of None, bool, int, float, complex, str, bytes, tuple, list, dict, set,
+    The value consists of None, bool, int, float, complex, str, bytes, tuple, list, dict, set,
     frozenset, and NumPy arrays, scalars and dtypes. A bytearray comes back as bytes, an OrderedDict
     as a dict, a memmap as an array, and the str of Python 2 as str, read as UTF-8 or else Latin-1.
 
@@ -119,7 +119,7 @@ class NeedsCode(UserError):
         super().__init__(f"this pickle {what}. {_INSTEAD}")
 
     def line(self, path: str) -> str:
-        """The line of Python that saves the arrays of the file as .npz."""
+        """Return the line of Python that saves the arrays of the file as .npz."""
         line = _LIBRARIES.get(self.library, ("", _LINE))[1]
         return line.format(path=repr(path), npz=repr(path.rpartition(".")[0] + ".npz"))
 
@@ -134,7 +134,7 @@ class _Name:
     text: str
 
     def known_as(self) -> str:
-        """The name as Python 3 and NumPy 2 write it."""
+        """Return the name as Python 3 and NumPy 2 write it."""
         modern = re.sub(r"^numpy\.core\.", "numpy._core.", self.text)
         return re.sub(r"^__builtin__\.", "builtins.", modern)
 
@@ -307,7 +307,7 @@ class _Machine:
             raise _refused(f"of {len(self.data)} bytes would take over {allowed} MB to read")
 
     def settled(self, value: object) -> object:
-        """The plain value that an inert one stands for where no array is being made."""
+        """Return the plain value that an inert value stands for where no array is being made."""
         if type(value) not in _INERT:
             return value
         if isinstance(value, _Raw):
@@ -400,7 +400,7 @@ class _Machine:
         return target
 
     def key(self, value: object, others: int) -> Any:
-        """A dict key or set element, if hashing and comparing it is sure to be quick."""
+        """Return a dict key or set element, if hashing and comparing it is sure to be quick."""
         value = self.settled(value)
         parts = value if isinstance(value, tuple) and len(value) <= 8 else (value,)
         if not all(map(_is_short, parts)):
@@ -468,7 +468,7 @@ def _is_short(value: object) -> bool:
 
 
 def _new_dtype(machine: _Machine, arguments: tuple[object, ...]) -> _DType:
-    """numpy.dtype("f4", False, True)."""
+    """Call numpy.dtype("f4", False, True)."""
     text = machine.settled(arguments[0]) if arguments else None
     found = _DTYPE_TEXT.fullmatch(text) if isinstance(text, str) else None
     if found is None:
@@ -497,7 +497,7 @@ def _numpy_dtype(dtype: _DType) -> np.dtype[Any]:
 
 
 def _reconstruct(machine: _Machine, arguments: tuple[object, ...]) -> _Unbuilt:
-    """numpy._core.multiarray._reconstruct(numpy.ndarray, (0,), b"b")."""
+    """Call numpy._core.multiarray._reconstruct(numpy.ndarray, (0,), b"b")."""
     kind = arguments[0] if arguments else None
     if isinstance(kind, _Name) and kind.known_as() in _ARRAY_CLASSES:
         return _Unbuilt()
@@ -514,7 +514,7 @@ def _array_from_state(machine: _Machine, state: tuple[object, ...]) -> npt.NDArr
 
 
 def _array_from_buffer(machine: _Machine, arguments: tuple[object, ...]) -> npt.NDArray[Any]:
-    """numpy._core.numeric._frombuffer(data, dtype, shape, order), and the axes if it is "K"."""
+    """Call numpy._core.numeric._frombuffer(data, dtype, shape, order), with axes for "K"."""
     match arguments:
         case (raw, dtype, shape, "K", axes):
             return _array(machine, raw, dtype, shape).transpose(_checked_shape(machine, axes))
@@ -524,7 +524,7 @@ def _array_from_buffer(machine: _Machine, arguments: tuple[object, ...]) -> npt.
 
 
 def _scalar(machine: _Machine, arguments: tuple[object, ...]) -> object:
-    """numpy._core.multiarray.scalar(dtype, data)."""
+    """Call numpy._core.multiarray.scalar(dtype, data)."""
     match arguments:
         case (dtype, raw):
             return _array(machine, raw, dtype, ())[()]
@@ -542,7 +542,7 @@ def _checked_shape(machine: _Machine, shape: object) -> tuple[int, ...]:
 def _array(
     machine: _Machine, raw: object, dtype: object, shape: object, order: Literal["C", "F"] = "C"
 ) -> npt.NDArray[Any]:
-    """The array over `raw`, once its bytes are known to be as many as the shape needs."""
+    """Return the array over `raw`, once its bytes are known to be as many as the shape needs."""
     import numpy as np
 
     raw = raw.data if isinstance(raw, _Raw) else raw
@@ -569,7 +569,7 @@ def _array(
 def _object_array(
     machine: _Machine, shape: tuple[int, ...], elements: list[Any]
 ) -> npt.NDArray[Any]:
-    """An array of the elements' own type, if they are all numbers, all text or arrays alike."""
+    """Return an array of the elements' own type, if all are numbers, text or similar arrays."""
     import numpy as np
 
     if math.prod(shape) != len(elements):
@@ -595,7 +595,7 @@ def _object_array(
 
 
 def _sort(element: object) -> object:
-    """What elements must have in common to share an array, or None if they cannot."""
+    """Return the properties that elements of an array must share; None for other elements."""
     import numpy as np
 
     if isinstance(element, np.ndarray):
@@ -609,7 +609,7 @@ def _sort(element: object) -> object:
 
 
 def _encoded(machine: _Machine, arguments: tuple[object, ...]) -> bytes:
-    """_codecs.encode(text, "latin1"), bytes(), bytearray(bytes), bytearray(text, "latin-1")."""
+    """Do _codecs.encode(text, "latin1"), bytes(), bytearray(bytes), bytearray(text, "latin-1")."""
     match [machine.settled(argument) for argument in arguments]:
         case []:
             return b""
@@ -629,7 +629,7 @@ def _complex(machine: _Machine, arguments: tuple[object, ...]) -> complex:
 
 
 def _ordered_dict(machine: _Machine, arguments: tuple[object, ...]) -> object:
-    """collections.OrderedDict(), or from Python 2 with an argument of [[key, value], ...]."""
+    """Call collections.OrderedDict(), or from Python 2 with an argument of [[key, value], ...]."""
     items = []
     for pair in _elements(machine, arguments):
         if not isinstance(pair, list) or len(pair) != 2:
@@ -639,7 +639,7 @@ def _ordered_dict(machine: _Machine, arguments: tuple[object, ...]) -> object:
 
 
 def _set(machine: _Machine, arguments: tuple[object, ...]) -> set[Any]:
-    """set([...]), as protocols 0 to 3 write it."""
+    """Call set([...]), as protocols 0 to 3 write it."""
     return machine.add(_elements(machine, arguments), machine.made(set()))
 
 
@@ -725,7 +725,7 @@ _Step = Callable[[_Machine], object]
 
 
 def _spelt(decode: Callable[[memoryview], object], length_size: int = 0) -> _Step:
-    """Push a value that is spelt out in the file, behind its length or on a line of its own."""
+    """Push a value that the file spells out, after its length or on a line of its own."""
 
     def step(machine: _Machine) -> None:
         machine.spend(_KEPT)

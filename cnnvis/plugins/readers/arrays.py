@@ -44,6 +44,6 @@ def npy(path: Path) -> cnnvis.Samples:
 
 
 def _read(stored: Any) -> Any:
-    """An array as it lies in the file, where that can be read in pieces; else as a whole."""
+    """Return an array as it lies in the file, if it can be read in pieces; else as a whole."""
     stored.require_plain()
     return stored[...] if stored.is_packed or not stored.shape else stored

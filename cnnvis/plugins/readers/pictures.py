@@ -75,5 +75,5 @@ def pictures(
 
 
 def _text(name: str) -> str:
-    """A file's name with what is no text in it written out, so that no two are the same."""
+    """Return a file's name with undecodable bytes escaped, so that no two names are equal."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

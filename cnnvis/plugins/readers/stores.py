@@ -116,13 +116,13 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
 
 
 def look_at_zarr(path: str) -> None:
-    """The first look at a Zarr store: its codecs, its sizes, and whether its beginning is readable.
+    """Examine a Zarr store: its codecs, its sizes, and whether its beginning is readable.
 
     Raises
     ------
     UserError
-        If any array of it is packed by other codecs than plain compression, or would unpack to far
-        more than what is stored of it, or cannot be read.
+        If any array of the store is packed by other codecs than plain compression, or would unpack
+        to far more than its stored size, or cannot be read.
     """
     left = _READ
     try:
@@ -161,7 +161,7 @@ def _store(path: str) -> Any:
 
 
 def _held_store(path: Path, held: Any) -> Any:
-    """A store of files that are held against what they were when they were looked at."""
+    """Return a store whose files are compared with their state at the examination."""
     from zarr.storage import LocalStore
 
     class HeldStore(LocalStore):
@@ -184,7 +184,7 @@ def _held_store(path: Path, held: Any) -> Any:
 
 
 def _arrays(path: Path, store: Any) -> dict[str, Any]:
-    """The arrays of a store by name, as their own metadata describe them."""
+    """Return the arrays of a store by name, as their own metadata describe them."""
     import zarr as package
 
     is_array = (path / ".zarray").is_file()
@@ -207,7 +207,7 @@ def _files(folder: str | os.PathLike[str], depth: int = 1) -> Iterator[os.DirEnt
 
 
 def _stored(folder: str, name: str, declared: int) -> int:
-    """How many bytes are stored of an array, counted until they are enough for what it declares."""
+    """Return the stored bytes of an array, counted until they are enough for its declared size."""
     within = os.path.join(folder, name)  # noqa: PTH118
     stored = 0
     for file in _files(within if Path(within).is_dir() else folder):
@@ -218,7 +218,7 @@ def _stored(folder: str, name: str, declared: int) -> int:
 
 
 def _codecs(held: Mapping[str, Any]) -> Iterator[str]:
-    """The names of all codecs in an array's metadata, those within others among them."""
+    """Yield the names of all codecs in an array's metadata, those within others included."""
     listed = [held.get(key) or () for key in ("filters", "codecs", "index_codecs")]
     for one in [*(one for some in listed for one in some), held.get("compressor")]:
         if one is not None:
@@ -261,12 +261,12 @@ def _samples(
     path: Path,
     is_text: Callable[[Any], bool],
 ) -> cnnvis.Samples:
-    """Samples from stored arrays: inputs stay where they are, labels are read.
+    """Return samples from stored arrays: inputs stay in the store, labels are read.
 
     Parameters
     ----------
     is_text
-        Whether an array of objects holds words.
+        Function that tells whether an array of objects holds words.
     """
 
     def read(part: str, stored: Any) -> Any:

@@ -23,7 +23,7 @@ DECAY = 0.95  # of RMSprop's running mean of squares
 
 @dataclass(frozen=True)
 class Terms:
-    """What is minimized, and what is made of its gradient."""
+    """Terms to minimize, and the treatment of their gradient."""
 
     activation_weight: float
     tv_weight: float
@@ -67,9 +67,9 @@ class Ascent:
     def raised(
         self, backprop: cnnvis.Backprop | None, *, fall_back: bool
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """What was climbed to, (n, ...), and which of it was found by the plain gradient.
+        """Return the results of the ascent, (n, ...), and which were found by the plain gradient.
 
-        Where a modifier's gradient does not raise the score, the plain one is taken.
+        Where a modifier's gradient does not raise the score, the plain gradient is used.
         """
         import numpy as np
 
@@ -92,7 +92,7 @@ class Ascent:
         return best, lost
 
     def scores(self, x: Array, rows: npt.NDArray[np.int64]) -> Array:
-        """The scores of inputs that began as these rows."""
+        """Return the scores of inputs that began as these rows."""
         of = self.of[rows].tolist()
         found: Array = self.model.scores(x, weights=self.weights[rows], of=of)
         return found
@@ -103,9 +103,9 @@ class Ascent:
         rows: npt.NDArray[np.int64],
         is_lost: Callable[[Array], npt.NDArray[np.bool_]] | None = None,
     ) -> Array:
-        """The input one step of RMSprop behind that with the smallest loss, for each start, (n, ...).
+        """Return for each start the input one step of RMSprop after the smallest loss, (n, ...).
 
-        It is given up once all are lost that are to be found by a modifier's gradient.
+        The ascent is given up once all inputs are lost that a modifier's gradient should find.
         """
         import tensorflow as tf
 
@@ -128,7 +128,7 @@ class Ascent:
         return best
 
     def _steps(self, backprop: cnnvis.Backprop | None, rows: npt.NDArray[np.int64]) -> Any:
-        """A compiled function that takes one step for each shift that it is given."""
+        """Return a compiled function that takes one step for each shift that it is given."""
         of = self.of[rows].tolist() if self.is_held else None
         try:
             score = self.model.scorer(backprop=backprop, of=of)
@@ -152,7 +152,7 @@ class Ascent:
 
 
 def _losses(score: Callable[[Any, Any], Any], terms: Terms) -> Callable[[Any, Any], Any]:
-    """The loss and the score of each input, (n,); terms that do not count are not computed."""
+    """Return a function for each input's loss and score, (n,), without terms of no weight."""
     import tensorflow as tf
 
     def losses(x: Any, weights: Any) -> Any:
@@ -178,9 +178,9 @@ def _norm(sizes: Any, p: float) -> Any:
 
 
 def _total_variation(x: Any, space: Sequence[int]) -> Any:
-    """The sum of squared differences to the next value along each spatial axis, (n,).
+    """Return the sum of squared differences to the next value along each spatial axis, (n,).
 
-    As in keras-vis, of values that are the last along none of these axes.
+    As in keras-vis, over values that are the last along none of these axes.
     """
     import tensorflow as tf
 
@@ -197,9 +197,9 @@ def _total_variation(x: Any, space: Sequence[int]) -> Any:
 
 
 def _steps(score: Callable[[Any, Any], Any], terms: Terms, looking: str) -> Any:
-    """A compiled function that takes one step of RMSprop for each shift that it is given.
+    """Return a compiled function that takes one step of RMSprop for each shift that it is given.
 
-    `looking` says what may take whole numbers.
+    `looking` names what may take whole numbers.
     """
     import tensorflow as tf
 

@@ -200,7 +200,7 @@ class _Found:
 
     @property
     def titles(self) -> list[str]:
-        """What each picture shows, where its target does not say all of it."""
+        """Titles of the pictures, where their targets do not say all of it."""
         if not any(self.plain) and self.images is None:
             return []
         return [
@@ -275,7 +275,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _range(model: cnnvis.Model, samples: cnnvis.Samples | None) -> tuple[float, float]:
-    """The values that an input may have: those of the data, else as the network expects them."""
+    """Return the range of an input's values: that of the data, or else the network's."""
     if samples is not None and len(samples) and samples.x.size:
         low, high = float(samples.x.min()), float(samples.x.max())
         if low < high:
@@ -304,7 +304,7 @@ def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
 
 
 def _noise(shape: tuple[int, ...], input_range: tuple[float, float], rng: Any) -> Array:
-    """Uniform noise about the middle of the range, its deviation a twentieth of it."""
+    """Return uniform noise about the middle of the range, with a deviation of 1/20 of the range."""
     low, high = input_range
     noise: Array = rng.random(shape)
     noise = (noise - noise.mean()) / (noise.std() + EPSILON)
@@ -317,7 +317,7 @@ def _channel(model: cnnvis.Model, x: Array) -> int | None:
 
 
 def _pixels(jitter: Sequence[float], space: Sequence[int]) -> list[int]:
-    """The largest shift along each spatial axis, for axes of these lengths."""
+    """Return the largest shift along each spatial axis, for axes of these lengths."""
     amounts = list(jitter) * len(space) if len(jitter) == 1 else list(jitter)
     if len(amounts) != len(space):
         raise cnnvis.UserError(
@@ -331,7 +331,7 @@ def _pixels(jitter: Sequence[float], space: Sequence[int]) -> list[int]:
 
 
 def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
-    """The model at the layer asked for, or at every convolution and dense layer."""
+    """Return the model at the layer asked for, or at every convolution and dense layer."""
     if model.asked_layer is not None:
         return [model]
     names = [
@@ -354,13 +354,13 @@ def _targets(model: cnnvis.Model) -> list[cnnvis.Model]:
 
 
 def _weights(model: cnnvis.Model, together: bool) -> Array:
-    """What each result maximizes, (results, k): one filter each, or all of them added up."""
+    """Return the filter weights that each result maximizes, (results, k): one, or all."""
     each: Array = model.each_weights
     return each.sum(axis=0, keepdims=True) if together else each
 
 
 def _deprocessed(x: Array, input_range: tuple[float, float]) -> Array:
-    """Each input about the middle of the range, its deviation a tenth of it, clipped to it."""
+    """Centre each input in the range, with 1/10 of the range as deviation, and clip it."""
     axes = tuple(range(1, x.ndim))
     x = x - x.mean(axis=axes, keepdims=True)
     x = x / (x.std(axis=axes, keepdims=True) + EPSILON) * 0.1

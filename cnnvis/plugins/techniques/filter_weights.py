@@ -44,7 +44,7 @@ def _first_convolution(model: cnnvis.Model) -> str:
 
 
 def _filters(layer: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
-    """A layer's kernels, filter axis first, and whether their last axis counts input channels."""
+    """Return a layer's kernels, filter axis first, and whether the last axis is channels."""
     import numpy as np
 
     layer = getattr(layer, "layer", layer)  # of TimeDistributed and the like

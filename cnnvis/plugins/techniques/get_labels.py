@@ -26,11 +26,11 @@ def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
 
 
 MOST = 8
-"""How many labels of positions are listed, the most frequent first."""
+"""Maximum number of labels of positions that are listed, the most frequent first."""
 
 
 def _counted(mask: object) -> str:
-    """How many positions of one image have which label: ``3961 x 0, 135 x 1``."""
+    """Count the positions of one image with each label: ``3961 x 0, 135 x 1``."""
     import numpy as np
 
     values, counts = np.unique(np.asarray(mask), return_counts=True)

@@ -90,7 +90,7 @@ def _weighted(
     gradient: cnnvis.GradientModifier | None,
     keras_vis: bool,
 ) -> Any:
-    """Feature maps (n, ...), added up by their mean gradients and without what is negative."""
+    """Return the sum of feature maps weighted by mean gradients, without negatives (n, ...)."""
     import tensorflow as tf
 
     channel = 1 if channels_first else len(features.shape) - 1
@@ -114,7 +114,7 @@ _KERAS_VIS = {
 def _penultimate(
     model: cnnvis.Model, asked: str | None, shape: tuple[int, ...], axes: int
 ) -> tuple[str, str]:
-    """The layer whose feature maps are weighted, for inputs with so many spatial axes, and why."""
+    """Return the layer of the weighted feature maps, for `axes` spatial axes, and the reason."""
     if asked is not None and asked != "auto":
         return asked, "which was asked for"
     before = model.before_target()
@@ -144,7 +144,7 @@ def _penultimate(
 
 
 def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:
-    """Each map, resized to the input's spatial axes as keras-vis does."""
+    """Resize each map to the input's spatial axes as keras-vis does."""
     import numpy as np
     from scipy import ndimage
 

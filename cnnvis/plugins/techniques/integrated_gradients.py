@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 ORDER = 50
-"""How many points a piece of the way has at most: finding them takes the cube of their number."""
+"""Maximum number of points in a piece of the path: finding them takes the cube of their number."""
 
 ROUNDING = 2.4e-7
-"""By how much of it a score is rounded that is computed in single precision."""
+"""Relative rounding error of a score in single precision."""
 
 
 @cnnvis.technique(
@@ -99,7 +99,7 @@ def _score_of_baseline(
     weights: Array,
     moving: str,
 ) -> Array:
-    """The score of each input at the baseline, (n,), with the others there as well or held."""
+    """Return the score of each input at the baseline, (n,), with other inputs at it or held."""
     from dataclasses import replace
 
     import numpy as np
@@ -123,7 +123,7 @@ def _integrated(
     weights: Array,
     moving: str,
 ) -> tuple[Array, Array, Array]:
-    """The maps of some samples, (k, ...), and what all that moves adds up to, with and without sign."""
+    """Return maps of samples, (k, ...), and the signed and absolute sums over all that moves."""
     import numpy as np
 
     way, shares = quadrature
@@ -152,7 +152,7 @@ def _integrated(
 
 
 def _quadrature(steps: int) -> tuple[Array, list[float]]:
-    """Places from 0 to 1 and how much each counts, by Gauss and Legendre, on pieces of equal length."""
+    """Return Gauss-Legendre places from 0 to 1 and their weights, on pieces of equal length."""
     import numpy as np
 
     pieces = -(-steps // ORDER)
@@ -162,5 +162,5 @@ def _quadrature(steps: int) -> tuple[Array, list[float]]:
 
 
 def _between(x: Any, share: Any, rest: Any) -> Any:
-    """Places on the way from the baseline to x."""
+    """Return places on the path from the baseline to x."""
     return x * share + rest

@@ -36,7 +36,7 @@ ALL = "all"
 def _together(
     explanations: Sequence[cnnvis.Explanation],
 ) -> tuple[cnnvis.Explanation, cnnvis.Explanation]:
-    """The two with maps that belong together at the same places: of one image, group or target."""
+    """Return both with matching maps at equal places: of the same image, group or target."""
     first, second = explanations
     for what, names in (("images", _images), ("groups", _groups), ("targets", _pictures)):
         mine, others = names(first), names(second)
@@ -85,13 +85,13 @@ def _require_same_groups(first: cnnvis.Explanation, second: cnnvis.Explanation) 
 
 
 def _said(one: cnnvis.Explanation, option: str) -> list[object]:
-    """The values that an option had in the transforms by which a result was made."""
+    """Return the values of an option in the transforms by which a result was made."""
     given = [each.get("options", {}).get(option) for each in one.provenance.get("transforms", ())]
     return [value for value in given if value is not None]
 
 
 def _pictures(one: cnnvis.Explanation) -> list[str] | None:
-    """What each map that is of no image shows."""
+    """Return the names of maps that are of no image; None for all other maps."""
     return [str(target) for target in one.targets] or None
 
 
@@ -101,14 +101,14 @@ def _listed(names: Sequence[object]) -> str:
 
 
 def _wider(first: cnnvis.Explanation, second: cnnvis.Explanation) -> cnnvis.Explanation:
-    """The one with more maps, or with channels where the other has none."""
+    """Return the explanation with more maps, or with channels where the other has none."""
     return max(first, second, key=lambda one: (len(one), one.array.ndim))
 
 
 def _alike(
     first: cnnvis.Explanation, second: cnnvis.Explanation
 ) -> tuple[cnnvis.Explanation, cnnvis.Explanation]:
-    """The two with axes that fit: where only one has channels, the other gets one."""
+    """Return both with matching axes: if only one has channels, the other gets a channel axis."""
     both = []
     for one, other in ((first, second), (second, first)):
         missing = [name for name in other.axes if name not in one.axes]

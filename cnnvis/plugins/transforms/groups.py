@@ -1,4 +1,4 @@
-"""What the maps of a group of images have in common, and how groups differ."""
+"""Common features of the maps of a group of images, and differences between groups."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class _Groups:
 
 
 SHOWN = 5
-"""How many targets of a group are named, the most frequent first."""
+"""Maximum number of targets of a group that are named, the most frequent first."""
 
 
 def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
@@ -116,11 +116,11 @@ def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
 
 
 MOST = 20
-"""How many groups labels that are numbers may make, one a value."""
+"""Maximum number of groups from labels that are numbers, one group for each value."""
 
 
 def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, str]]]:
-    """For each image its groups, each by what it is sorted by and its name."""
+    """Return for each image its groups, each by its key for sorting and its name."""
     samples = one.samples
     assert samples is not None
     if by == "all":

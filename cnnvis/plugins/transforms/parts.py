@@ -72,7 +72,7 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice) -> cnnvi
 def _samples_piece(
     explanation: cnnvis.Explanation, place: int, kept: list[int]
 ) -> cnnvis.Samples | None:
-    """The inputs with the same piece, where they have the axis of the maps that it was cut from."""
+    """Return the samples with the same piece of inputs, if inputs have the axis of the cut maps."""
     from dataclasses import replace
 
     samples, axes = explanation.samples, explanation.space_axes()

@@ -56,7 +56,7 @@ def normalize(
 
 
 def _positive(values: Any) -> Any:
-    """Divisors, with 1 for 0: a map that is the same everywhere stays so."""
+    """Return divisors, with 1 for 0, so that a constant map stays constant."""
     import numpy as np
 
     return np.where(values > 0, values, 1)

@@ -1,4 +1,4 @@
-"""What plugins give, held against what their kinds promise."""
+"""Checks of the results of plugins against the promises of their kinds."""
 
 from __future__ import annotations
 

@@ -14,33 +14,33 @@ Accept = Callable[[Plugin, Any, Sequence[Any], Mapping[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """What is particular to a kind of plugin.
+    """Properties of a kind of plugin.
 
     Attributes
     ----------
     name
-        The word for it: ``technique``.
+        The word for the kind: ``technique``.
     about
-        A sentence that says what plugins of the kind do.
+        A sentence about the purpose of the kind.
     example
-        How a new one is tried, with ``$name`` for its name.
+        The command that tries a new plugin, with ``$name`` for its name.
     accept
-        Gives what a plugin gave, for what it was given, by place and by name; raises
-        `PluginError` for what a plugin of the kind must not give. What it was given can be read
-        alone.
+        Function that returns a plugin's result, for the plugin's arguments, by place and by name;
+        raises `PluginError` for a result that a plugin of the kind must not return. The arguments
+        are read-only.
     commands
-        The commands in which its options are typed without its name before them.
+        The commands in which a plugin's options are typed without the plugin's name before them.
     is_step
-        Whether a chain has it as a step, under its name alone.
+        True where a plugin is a step of a chain, under its name alone.
     is_beside
-        Whether commands use it on the way, where its options have its name before them:
-        ``--png.cmap``.
+        True where commands use a plugin beside their own work, and the plugin's options have its
+        name before them: ``--png.cmap``.
     file
-        What a path stands for that plugins of the kind read; empty where they read none.
+        The meaning of a path that plugins of the kind read; empty where they read no path.
     draws
-        Whether it draws by Matplotlib.
+        True where plugins draw with Matplotlib.
     draws_lots
-        Whether it may draw from the process's random numbers.
+        True where plugins may use the process's random numbers.
     """
 
     name: str

@@ -191,7 +191,7 @@ def activation_max(
 
 
 def _loaded(model: cnnvis.Model) -> Worker:
-    """The library's process with the network in it; started now if it does not run yet."""
+    """Return the library's process with the network in it, started now if it does not run yet."""
     from cnnvis.plugins.adapters.keras_vis.process import worker
 
     library = worker()
@@ -206,7 +206,7 @@ def _explained(
     given: dict[str, Any],
     penultimate: str | None = None,
 ) -> Array:
-    """What a function of the library makes of each sample, (n, ...)."""
+    """Return the result of a function of the library for each sample, (n, ...)."""
     import numpy as np
 
     library = _loaded(model)
@@ -220,7 +220,7 @@ def _explained(
 
 
 def _outputs(row: Sequence[float]) -> list[int]:
-    """The numbers of the outputs that count in a score."""
+    """Return the numbers of the outputs that count in a score."""
     if any(weight not in (0, 1) for weight in row):
         raise cnnvis.UserError(
             "keras-vis explains what speaks for an output, and class 0 of a single sigmoid is what "

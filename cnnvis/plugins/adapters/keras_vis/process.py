@@ -19,7 +19,7 @@ WORKER = "cnnvis.plugins.adapters.keras_vis.worker"
 
 @functools.cache
 def worker() -> Worker:
-    """The one process, started when it is first used and ended with this one."""
+    """Return the only process, started at the first use and ended with this process."""
     found = Worker()
     atexit.register(found.stop)
     return found
@@ -61,7 +61,7 @@ class Worker:
         *,
         penultimate: str | None = None,
     ) -> Any:
-        """What a function of `vis.visualization` makes of one input, as an array.
+        """Call a function of `vis.visualization` on one input, and return the result as an array.
 
         Raises
         ------
@@ -130,5 +130,5 @@ class Worker:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: NumPy's numbers and arrays."""
+    """Convert values that JSON has no form for: NumPy's numbers and arrays."""
     return value.tolist() if hasattr(value, "tolist") else str(value)

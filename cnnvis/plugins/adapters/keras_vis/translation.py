@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 RENAMED = {"negative_slope": "alpha", "batch_shape": "batch_input_shape"}
-"""What Keras 2 calls the options of a layer that Keras 3 renamed."""
+"""Names in Keras 2 of a layer's options that Keras 3 renamed."""
 
 OPERATIONS = {
     **{name: name for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")},
@@ -16,23 +16,23 @@ OPERATIONS = {
 
 
 class Untranslatable(Exception):
-    """Why a network cannot be built, in a sentence."""
+    """Reason why a network cannot be built, in a sentence."""
 
 
 def translated(config: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
-    """The tf_keras network of a Functional configuration, flat, with its weights.
+    """Build the tf_keras network of a Functional configuration, flat, with its weights.
 
     Parameters
     ----------
     config
-        What a Functional model's ``get_config`` gives.
+        The result of a Functional model's ``get_config``.
     weights
         The weights of each layer, by its name.
 
     Raises
     ------
     Untranslatable
-        If it holds what Keras 2 has no layer for.
+        If the configuration holds an operation that Keras 2 has no layer for.
     """
     import tf_keras
 
@@ -47,7 +47,7 @@ def translated(config: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
 
 
 def _is_keras_2(config: Mapping[str, Any]) -> bool:
-    """Whether calls are nested lists, as Keras 2 writes them, and not dicts."""
+    """Tell whether calls are nested lists, as Keras 2 writes them, and not dicts."""
     nodes = [node for layer in config["layers"] for node in layer["inbound_nodes"]]
     return bool(nodes) and not isinstance(nodes[0], Mapping)
 
@@ -83,7 +83,7 @@ def _built(config: Mapping[str, Any]) -> Any:
 
 
 def _ends(places: Any) -> list[tuple[str, int, int]]:
-    """One place, or a list of them."""
+    """Return one place, or a list of places, as a list."""
     return [tuple(places)] if isinstance(places[0], str) else [tuple(one) for one in places]
 
 
@@ -101,7 +101,7 @@ def _layer(entry: Mapping[str, Any]) -> Any:
 
 
 def _options(kind: Any, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A layer's options as Keras 2 takes them; how its weights began is of no interest."""
+    """Return a layer's options as Keras 2 takes them, without the initializers of its weights."""
     parameters = inspect.signature(kind.__init__).parameters
     known = {*parameters, "name", "dtype", "batch_input_shape"}
     found: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def _options(kind: Any, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _origins(value: Any) -> set[tuple[str, int]]:
-    """The calls whose outputs a call is given."""
+    """Return the calls whose outputs a call takes as arguments."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
             name, node, _ = value["config"]["keras_history"]
@@ -132,7 +132,7 @@ def _origins(value: Any) -> set[tuple[str, int]]:
 
 
 def _filled(value: Any, values: Mapping[tuple[str, int], Any]) -> Any:
-    """Arguments with the tensors in the places of their descriptions."""
+    """Replace the descriptions of tensors in arguments by the tensors."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
             name, node, place = value["config"]["keras_history"]

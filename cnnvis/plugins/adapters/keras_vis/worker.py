@@ -16,7 +16,7 @@ import types
 from typing import Any
 
 CALLS = 8
-"""After so many calls the graph is built anew: every call of keras-vis makes it larger and slower."""
+"""Number of calls after which the graph is built anew: each call makes it larger and slower."""
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def put_back_names() -> None:
-    """Supply what keras-vis imports and today's packages no longer have."""
+    """Restore the names that keras-vis imports and today's packages no longer have."""
     import collections
     import collections.abc
 
@@ -105,7 +105,7 @@ def _module(**names: Any) -> types.ModuleType:
 
 
 def _imresize(arr: Any, size: Any, interp: str = "bicubic", mode: str = "F") -> Any:
-    """What SciPy did with Pillow until version 1.3, for floats."""
+    """Resize an array of floats as SciPy did with Pillow until version 1.3."""
     import numpy as np
     from PIL import Image
 
