@@ -31,7 +31,7 @@ the process takes itself, and while the network is built, does not count then.""
 def names() -> Iterator[str]:
     """Every network: ``architectures NAME``, ``keras NAME``, ``tf_keras NAME``."""
     yield from (f"architectures {name}" for name in _module("docs/architectures.py").ARCHITECTURES)
-    applications = _module("tests/loaders/applications.py")
+    applications = _module("tests/plugins/loaders/applications.py")
     for home in applications.HOMES:
         yield from dict.fromkeys(f"{home} {one.name}" for one in applications.applications(home))
 

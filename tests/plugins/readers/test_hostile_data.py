@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-HOSTILE = Path(__file__).parents[1] / "hostile"
+HOSTILE = Path(__file__).parents[2] / "hostile"
 X = np.zeros((3, 4, 5), np.uint8)
 
 

@@ -1,6 +1,6 @@
 """Whether the networks of `keras.applications` are loaded and explained as they are in memory.
 
-`python tests/loaders/applications.py` goes through all of them, of Keras 3 and of Keras 2 (the package
+`python tests/plugins/loaders/applications.py` goes through all of them, of Keras 3 and of Keras 2 (the package
 tf_keras), saved as ``.keras`` and as ``.h5``, each in a process of its own, and writes
 docs/applications.md; that takes about two hours and some gigabytes of disk. With names
 behind it, it does so for these alone and keeps the other rows.
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-TABLE = Path(__file__).parents[2] / "docs" / "applications.md"
+TABLE = Path(__file__).parents[3] / "docs" / "applications.md"
 HOMES = {"keras": "Keras 3", "tf_keras": "Keras 2"}
 SUFFIXES = ("keras", "h5")
 
@@ -183,7 +183,7 @@ def _relative(found: Any, expected: Any) -> float:
 
 HEAD = f"""# Which networks of `keras.applications` are loaded
 
-Written by `python tests/loaders/applications.py`, which builds each network with random weights, small
+Written by `python tests/plugins/loaders/applications.py`, which builds each network with random weights, small
 pictures and five classes, saves it, loads it with cnnvis and compares it with the one in memory. It
 *works* where the answers differ by at most {PREDICTIONS:g} of the largest, and the gradient of a class,
 which is the map of saliency, by at most {GRADIENT:g} of its largest value for one of {PICTURES} pictures: where

@@ -18,7 +18,7 @@ from cnnvis import host
 from cnnvis.plugins.loaders import cost as costs
 from cnnvis.plugins.loaders import growth, trial, windows
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _module(place: str) -> Any:

@@ -38,7 +38,7 @@ def _watched(every: list[Case], folder: Path, work: Path) -> list[dict[str, Any]
     log, listed, left = work / "log", work / "cases.json", work / "left"
     left.mkdir()
     found: dict[int, dict[str, Any]] = {}
-    script = Path(__file__).parents[1] / "hostile" / "watched.py"
+    script = Path(__file__).parents[2] / "hostile" / "watched.py"
     todo = list(range(len(every)))
     while todo:
         log.write_text("")

@@ -53,7 +53,7 @@ def _registry(folder: Path, **modules: str) -> Registry:
 
 
 def test_built_ins_come_by_the_entry_points_of_pyproject() -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     points = project["project"]["entry-points"]["cnnvis"]
     found = Registry()
     assert found.broken == []

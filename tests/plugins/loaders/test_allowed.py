@@ -282,7 +282,7 @@ def test_a_layer_of_ones_own_of_such_a_name(keras: Any, tmp_path: Path, suffix: 
     assert "kind 'LayerScale'" in model.cut["scale"]
 
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "architectures.py"
+SCRIPT = Path(__file__).parents[3] / "docs" / "architectures.py"
 
 
 @pytest.mark.parametrize("suffix", ["h5", "keras"])
