@@ -40,6 +40,10 @@ class DiskError(UserError):
     code = 5
 
 
+class ShortageError(DiskError):
+    """A shortage of memory, whatever is asked of this machine: what was done is kept, exit code 5."""
+
+
 class ChangedError(UserError):
     """A file was changed while it was read, so that what was read is not of one file."""
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
-from cnnvis.errors import ChangedError, DiskError, UserError
+from cnnvis.errors import ChangedError, DiskError, ShortageError, UserError, complaint
 from cnnvis.files.snapshots import HeldFile
 
 Kind = Literal["unreadable", "not finite", "no map"]
@@ -133,8 +133,10 @@ def _read_halves(
     """
     try:
         read.append(samples[places.start : places.stop])
-    except (MemoryError, ChangedError):
+    except ChangedError:
         raise
+    except MemoryError as error:
+        raise _shortage(samples, error) from error
     except Exception as error:  # whatever a reader's library raises at damaged bytes
         _require_there(samples, error)
         if len(places) == 1:
@@ -162,11 +164,21 @@ def _require_there(samples: Samples, error: BaseException) -> None:
     # A file that is held open is read on without its name.
     gone = path is not None and not isinstance(samples.held, HeldFile) and not path.exists()
     while cause is not None and not gone:
-        gone = isinstance(cause, OSError) and cause.errno in _GONE
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number == errno.ENOMEM:
+            raise _shortage(samples, error) from error
+        gone = number in _GONE
         cause = cause.__cause__ or cause.__context__
     if gone:
         where = f"{str(path)!r}" if path is not None else "the data"
         raise DiskError(f"{where} cannot be read any more: {error}") from error
+
+
+def _shortage(samples: Samples, error: BaseException) -> ShortageError:
+    where = "the data" if samples.path is None else repr(str(samples.path))
+    return ShortageError(
+        f"there is not enough memory to read {where} ({complaint(error)}): go on where there is more"
+    )
 
 
 @dataclass(frozen=True)

@@ -237,11 +237,14 @@ class HeldFolder:
         """
         key = os.fspath(file)
         try:
+            require_regular(file)
             descriptor = _opened(file)
-        except FileNotFoundError as error:
+        except (UserError, FileNotFoundError) as error:
             # Where the whole folder is gone, so is the disk that it was on, or somebody moved it.
             if key in self._known and self.path.exists():  # the file is being replaced just now
                 raise changed(file) from error
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise error.__cause__ from None
             raise
         with os.fdopen(descriptor, "rb") as opened:
             self._require(key, _settled(opened.fileno(), file, self._known.get(key)))

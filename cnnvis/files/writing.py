@@ -77,6 +77,15 @@ class Folder:
         os.scandir(path).close()
         return cls(path, None)
 
+    def is_at_its_path(self) -> bool:
+        """Tell whether the folder is still the one at its path."""
+        if self.handle is None:
+            return self.path.is_dir()
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.handle))
+        except OSError:
+            return False
+
     def inner(self, name: str) -> Folder:
         """Open a folder that lies in this one.
 

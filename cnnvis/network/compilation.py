@@ -19,7 +19,7 @@ import numpy as np
 
 from cnnvis import host
 from cnnvis.data.samples import Array
-from cnnvis.errors import UserError
+from cnnvis.errors import ShortageError, UserError
 from cnnvis.files.reading import read_text, write_whole
 from cnnvis.network.backend import tensorflow
 from cnnvis.reporting import progress
@@ -311,15 +311,15 @@ class Compiled:
                 try:
                     found = self._batch(part, always, size, count - start)
                 except (MemoryError, tensorflow().errors.ResourceExhaustedError) as error:
+                    if _now().is_settled:
+                        fewer = f", or begin anew with --batch-size {size // 2}" if size > 1 else ""
+                        raise ShortageError(
+                            f"there is not enough memory for the batches of {size} that this run "
+                            f"was begun with: go on with --resume where there is more{fewer}"
+                        ) from error
                     if size == 1:
                         raise UserError(
                             "there is not enough memory to compute even one input"
-                        ) from error
-                    if _now().is_settled:
-                        raise UserError(
-                            f"there is not enough memory for the batches of {size} that this run "
-                            "was begun with: go on with --resume where there is more, or begin "
-                            f"anew with --batch-size {(size + 1) // 2}"
                         ) from error
                     size = (size + 1) // 2
                     log.info("a batch did not fit into memory; going on with %d at a time", size)

@@ -18,7 +18,7 @@ from typing import Any
 
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.stream import Stream
-from cnnvis.errors import UserError, shown
+from cnnvis.errors import DiskError, UserError, shown
 from cnnvis.explain.inputs import PathName
 from cnnvis.explain.task import Subject
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
@@ -284,6 +284,25 @@ def kept_in(
         settled = now["computed"]
         with compilation.settled(settled["compile"], settled["batch_size"]):
             yield RunFolder(folder, before or now, into, DISK)
+        _require_kept(folder, before or now)
+
+
+def _require_kept(folder: Folder, facts: Mapping[str, Any]) -> None:
+    """Look, once all is computed, whether the folder is where it was and says what it holds.
+
+    Raises
+    ------
+    DiskError
+        If another folder, or none, is at its path.
+    """
+    if not folder.is_at_its_path():
+        raise DiskError(
+            f"{str(folder.path)!r} was moved, replaced or removed while it was written to: what was "
+            "computed is not there"
+        )
+    if MANIFEST not in folder.entries():
+        begin(folder, facts)
+        note(f"{MANIFEST} in {str(folder.path)!r} was removed meanwhile, and is written again")
 
 
 @contextmanager

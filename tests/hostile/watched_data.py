@@ -55,8 +55,8 @@ def _warmed() -> None:
     from PIL import Image
 
     import cnnvis
-    from cnnvis import registry  # noqa: F401
-    from cnnvis.settings import defaults
+    from cnnvis.registry import discovery  # noqa: F401
+    from cnnvis.settings import chain_files, defaults  # noqa: F401
 
     folder = Path(sys.argv[2])
     for path in sorted(folder.iterdir()):

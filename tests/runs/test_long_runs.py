@@ -460,6 +460,113 @@ def test_data_that_are_gone_are_said_to_be(
     assert len(found) == 6
 
 
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "a link to a device"])
+def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
+    grey: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    import os
+
+    from cnnvis.explain import task
+
+    keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
+    whole = cnnvis.run("saliency", grey, data=pictures, into=tmp_path / "whole", shard_size=2)
+    last = max(pictures.rglob("*.png"))
+    samples = cnnvis.read_samples(pictures)
+    computed = task._computed
+
+    def changing(*arguments: Any) -> Any:
+        if last.is_file() and not last.is_symlink():
+            last.rename(tmp_path / "aside")
+            match what:
+                case "a pipe":
+                    os.mkfifo(last)
+                case "a folder":
+                    last.mkdir()
+                case _:
+                    last.symlink_to("/dev/zero")
+        return computed(*arguments)
+
+    monkeypatch.setattr(task, "_computed", changing)
+    with pytest.raises(cnnvis.UserError, match="was changed or replaced while it was being read"):
+        cnnvis.run("saliency", grey, data=samples, **keep)
+    monkeypatch.undo()
+    last.rmdir() if what == "a folder" else last.unlink()
+    (tmp_path / "aside").rename(last)
+    found = cnnvis.run("saliency", grey, data=pictures, resume=True, **keep)
+    np.testing.assert_array_equal(found.array, whole.array)
+    assert bytes_of(tmp_path / "kept") == bytes_of(tmp_path / "whole")
+
+
+def test_a_shortage_of_memory_is_no_damage_of_images(
+    classifier: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the run, whether it comes while data are read or while maps are computed."""
+    import errno
+
+    from cnnvis.network import compilation
+
+    keep: dict[str, Any] = {"shard_size": 4, "into": tmp_path / "kept"}
+    whole = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=tmp_path / "whole")
+
+    class Short:
+        shape, dtype = X.shape, X.dtype
+        most = 4
+
+        def __getitem__(self, index: Any) -> Any:
+            if np.max(np.arange(len(X))[index]) >= self.most:
+                raise OSError(errno.ENOMEM, "Cannot allocate memory")
+            return X[index]
+
+    with pytest.raises(cnnvis.DiskError, match="not enough memory to read the data"):
+        cnnvis.run("saliency", classifier, data=cnnvis.Samples(Short()), **keep)
+    shutil.rmtree(tmp_path / "kept")
+    monkeypatch.setattr(Short, "most", 99)
+
+    def refused(*arguments: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(compilation.Compiled, "_batch", refused)
+    with pytest.raises(cnnvis.DiskError, match="not enough memory for the batches"):
+        cnnvis.run("saliency", classifier, data=X, **keep)
+    monkeypatch.undo()
+    found = cnnvis.run("saliency", classifier, data=X, resume=True, **keep)
+    np.testing.assert_array_equal(found.array, whole.array)
+    assert bytes_of(tmp_path / "kept") == bytes_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("gone", ["manifest", "folder", "another"])
+def test_a_folder_that_is_changed_meanwhile(
+    classifier: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    from cnnvis.explain import task
+
+    kept, computed = tmp_path / "kept", task._computed
+    whole = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=tmp_path / "whole")
+
+    def changing(*arguments: Any) -> Any:
+        if gone == "manifest":
+            (kept / "manifest.json").unlink(missing_ok=True)
+        elif not (tmp_path / "moved").exists():
+            kept.rename(tmp_path / "moved")
+            if gone == "another":
+                kept.mkdir()
+        return computed(*arguments)
+
+    monkeypatch.setattr(task, "_computed", changing)
+    if gone == "manifest":
+        found = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=kept)
+        assert any("manifest.json" in note and "written again" in note for note in found.notes)
+        assert bytes_of(kept) == bytes_of(tmp_path / "whole")
+    else:
+        with pytest.raises(cnnvis.DiskError, match="was moved, replaced or removed"):
+            cnnvis.run("saliency", classifier, data=X, shard_size=4, into=kept)
+        monkeypatch.undo()
+        moved = tmp_path / "moved"
+        found = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=moved, resume=True)
+        assert bytes_of(moved) == bytes_of(tmp_path / "whole")
+    np.testing.assert_array_equal(found.array, whole.array)
+
+
 def test_an_image_whose_gradient_overflows_is_found_among_others(
     keras: Any, tmp_path: Path
 ) -> None:

@@ -116,11 +116,6 @@ class Pictures:
     @contextmanager
     def _opened(self, file: Path) -> Iterator[Image.Image]:
         try:
-            cnnvis.require_regular(file)
-        except cnnvis.UserError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise  # of one that is not there, whoever holds it says why
-        try:
             with self._held.open(file) as opened, _head_of(opened, file) as picture:
                 yield picture
         except OSError as error:
