@@ -198,8 +198,6 @@ def run(
                 del notes[kept:]
                 try:
                     explanation = stream.whole() if folder is None else folder.shown(stream)
-                    if explanation.maps is not None or not shard:
-                        explanation = measured(explanation, measuring, subject.model)
                 except DiskError:
                     raise
                 except (UserError, PluginError) as error:
@@ -208,10 +206,14 @@ def run(
                     without.append(f"the input {name!r} gets no map: {error}")
                     failures += [error] if isinstance(error, PluginError) else []
                     continue
+                if not shard:  # else it is a table of what was computed
+                    explanation = _measured(explanation, measuring, subject.model, failures)
                 found.append(replace(explanation, notes=(*explanation.notes, *notes)))
+            said = len(notes)
+        late = notes[said:]  # of the folder, once all is in it
     if not found:
         raise together(failures) if failures else UserError("; ".join(without))
-    first = replace(found[0], notes=(*found[0].notes, *without))
+    first = replace(found[0], notes=(*found[0].notes, *without, *late))
     explanation = replace(first, other_inputs=tuple(found[1:]))
     with notes_kept() as notes:
         try:
@@ -233,6 +235,23 @@ def _asked_metrics(names: str | Sequence[str], options: Mapping[str, Any]) -> Me
     asked = [names] if isinstance(names, str) else names
     plugins = [registry().get("metric", name) for name in asked]
     return [(plugin, checked(plugin, options.get(plugin.name, {}))) for plugin in plugins]
+
+
+def _measured(
+    explanation: Explanation,
+    metrics: Metrics,
+    model: Model | None,
+    failures: list[UserError | PluginError],
+) -> Explanation:
+    """Return an explanation with what its metrics say; one that fails costs nothing but its numbers."""
+    for metric in metrics:
+        try:
+            explanation = measured(explanation, [metric], model)
+        except DiskError:
+            raise
+        except (UserError, PluginError) as error:
+            failures.append(error)
+    return explanation
 
 
 def beside(output: PathName | None) -> Path:

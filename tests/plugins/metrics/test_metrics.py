@@ -124,8 +124,10 @@ def _own(answer: Callable[[cnnvis.Explanation], Any]) -> Registry:
     ],
 )
 def test_a_metric_that_is_wrong_is_said_to_be(answer: Any, said: str) -> None:
-    with using(_own(answer)), pytest.raises(cnnvis.PluginError, match=said):
-        cnnvis.run("saliency", "demo", metrics="mine", images=[0, 1, 2])
+    with using(_own(answer)), pytest.raises(cnnvis.PluginError, match=said) as raised:
+        cnnvis.run("saliency", "demo", metrics=["mine", "sparseness"], images=[0, 1, 2])
+    # What was computed without it is not lost.
+    assert raised.value.found.metrics == ("sparseness",)
 
 
 def test_a_metric_may_ask_the_model() -> None:
