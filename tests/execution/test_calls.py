@@ -23,7 +23,7 @@ from cnnvis.explain import task
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept
 
-WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
+WRONG = Path(__file__).parents[1] / "third_party" / "wrong_plugins.py"
 X = np.random.default_rng(0).normal(size=(5, 12, 10, 2)).astype(np.float32)
 Y = np.arange(5) % 3
 BY = r"of wrong_plugins\.py failed: "

@@ -20,7 +20,7 @@ import cnnvis
 from cnnvis.execution import isolation, transfer, worker
 from cnnvis.explain import task
 
-WRONG = Path(__file__).parent / "third_party" / "wrong_plugins.py"
+WRONG = Path(__file__).parents[1] / "third_party" / "wrong_plugins.py"
 X = np.random.default_rng(0).normal(size=(5, 12, 10, 2)).astype(np.float32)
 Y = np.arange(5) % 3
 NAMES = ("ape", "bee", "cow")

@@ -134,7 +134,7 @@ FAULTS = [
     Fault(
         "batches are as large as those that were traced before", "network/compilation.py",
         "        if _now().is_settled:\n            return size\n", "",
-        "../test_compiling.py::test_settled_batches_are_always_full",
+        "../network/test_compilation.py::test_settled_batches_are_always_full",
     ),
     Fault(
         "a signal ends at once, whatever is in hand", "runs/interrupts.py",

@@ -1,6 +1,6 @@
 """Methods of other people, of kinds as different as can be, pass what is asked of every map.
 
-The whole of the kit is run against them where they are tested: `tests/adapters`.
+The whole of the kit is run against them where they are tested: `tests/plugins/adapters`.
 """
 
 from __future__ import annotations
