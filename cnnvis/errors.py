@@ -59,7 +59,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class PluginError(Exception):
-    """A plugin that failed at something that is no mistake of the person who used it.
+    """Failure of a plugin that is no mistake of the user.
 
     The message says which plugin of which package, what happened and where to report it; the
     plugin's own exception is the cause. The command line exits with code 1, and ``-v`` shows the

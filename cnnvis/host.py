@@ -22,7 +22,7 @@ def processors() -> int:
 
 
 def available_memory() -> int:
-    """Return how many bytes this process may still take.
+    """Return the number of bytes that this process may still take.
 
     Returns
     -------
@@ -79,7 +79,7 @@ _SHORT_OF = {
 
 
 def shortage(error: BaseException | None) -> str:
-    """Return a sentence on what the system has too little of; empty if an error is not about that."""
+    """Return a sentence on a resource that the system lacks; empty for any other error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _SHORT_OF:
             return _SHORT_OF[error.errno]
@@ -97,7 +97,7 @@ def _of_limit() -> str:
 
 
 def address_space() -> int | None:
-    """Return how many bytes of addresses this process may use; None for no limit."""
+    """Return the number of bytes of addresses that this process may use; None without a limit."""
     try:
         import resource
     except ImportError:  # Windows

@@ -258,7 +258,7 @@ class _Shown:
     taken: set[str] = field(default_factory=set)
 
     def by(self, renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
-        """Show a result by a renderer, in a file of its own or where `show` does."""
+        """Show a result with a renderer, in a separate file or at the place that `show` says."""
         if not renderer.suffixes:
             if self.show is not None:
                 self.show(renderer, explanation, options)
@@ -318,7 +318,7 @@ def _run(
     notes: Sequence[str],
     shown: _Shown,
 ) -> list[_Found]:
-    """Take all steps; what is on the stack in the end."""
+    """Run all steps, and return the results that are on the stack at the end."""
     stack: list[_Found] = []
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
@@ -429,7 +429,7 @@ _GIVERS: dict[Result, str] = {
 
 
 def require_fitting(steps: Sequence[Step]) -> None:
-    """Refuse a chain in which a step could not take what is there.
+    """Refuse a chain in which a step cannot take the results before it.
 
     Raises
     ------

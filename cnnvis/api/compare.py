@@ -40,7 +40,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two explanations of the same images, and how alike their maps are.
+    """Two explanations of the same images, and the similarity of their maps.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""``cnnvis doctor``: what a model's file is, what it holds, and whether data fit it."""
+"""``cnnvis doctor``: the format and content of a model's file, and the fit of data to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard streams that cost nobody their work: closed, full, or read by nobody any more."""
+"""Standard streams that never interrupt the work: closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Lasting(io.RawIOBase):
-    """A descriptor to which writing never fails: what cannot be written any more is dropped.
+    """Descriptor to which writing never fails: output that cannot be written is dropped.
 
     Attributes
     ----------

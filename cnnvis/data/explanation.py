@@ -1,4 +1,4 @@
-"""Explanation: what a technique found, with all that is needed to show it and to trust it."""
+"""Explanation: the result of a technique, with all that is needed to show and to trust it."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ class Samples:
                 raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
 
     def _understand(self, found: Labels, columns: tuple[str, ...] | None) -> None:
-        """Keep labels in the form that they have here, whatever form they were given in."""
+        """Convert labels to the form of this class, whatever form they were given in."""
         names = self.class_names
         if columns is not None and found.words is None and found.kind in ("class", "several"):
             object.__setattr__(self, "class_names", columns)

@@ -1,4 +1,4 @@
-"""Stream: a result on its way, batch by batch."""
+"""Stream: a result that is computed batch by batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnnvis.errors import UserError
 
 
 class Stream:
-    """A result on its way: batches of explanations, computed whenever somebody goes through them.
+    """Result in batches of explanations, which are computed while they are read.
 
     Parameters
     ----------
