@@ -21,7 +21,7 @@ from cnnvis.reporting import progress
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Additions of a person to what a model's file lacks, under the same names for every loader.
+    """Options for what a model's file lacks, with the same names for every loader.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class LoadOptions:
     trust_model: bool = False
 
     def given(self) -> dict[str, Any]:
-        """Return those that are given, by name."""
+        """Return the options that are given, by name."""
         return {name: value for name, value in vars(self).items() if value}
 
 

@@ -1,4 +1,4 @@
-"""Models and data from whatever stands for them: files, ``demo``, arrays, networks of this process."""
+"""Models and data from files, ``demo``, arrays, and networks of this process."""
 
 from __future__ import annotations
 

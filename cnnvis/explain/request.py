@@ -1,4 +1,4 @@
-"""Request: what somebody asks to be explained, before anything of it is read."""
+"""Request: the explanation that a person asks for, before anything is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnvis.explain.inputs import PluginOptions
 
 @dataclass(frozen=True)
 class TargetRequest:
-    """The target as somebody asks for it; see `cnnvis.Model`."""
+    """Target that a person asks for; see `cnnvis.Model`."""
 
     layer: str | None = None
     filters: int | str | Sequence[int | str] | None = None

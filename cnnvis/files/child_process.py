@@ -1,4 +1,4 @@
-"""Processes of Python's own that are started: what they run, and what they may import."""
+"""Child processes of Python: the module that they run, and the modules that they may import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def child_process(
     same_path: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return what `subprocess.Popen` and `subprocess.run` need to run a module by itself.
+    """Return the arguments with which `subprocess.Popen` and `subprocess.run` run a module alone.
 
     It imports nothing from the folder it runs in, where a stranger's ``json.py`` may lie.
 

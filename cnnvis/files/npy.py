@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` and ``.npz`` files: what they claim is held against what is there.
+"""Arrays in ``.npy`` and ``.npz`` files, whose headers are checked against the stored bytes.
 
 A header of a hundred bytes can ask for any memory, and an archive can unpack to a thousand times its
 size; NumPy's own reader believes both. Here nothing is unpacked or allocated before it is known to
@@ -40,7 +40,7 @@ _DAMAGES = (
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array in a file, read when something is copied out of it.
+    """Array in a file, read when a part of it is copied.
 
     It is mapped only for that moment, since a map that stays takes memory for all that was ever
     looked at; where it is packed, it is unpacked as a whole.
@@ -84,7 +84,7 @@ class StoredArray:
             raise UserError(f"{self._named()} is damaged: {error}") from error
 
     def require_plain(self) -> None:
-        """Refuse what holds no plain values, or fewer bytes than it claims.
+        """Refuse arrays that hold no plain values, or fewer bytes than they claim.
 
         Raises
         ------
