@@ -42,7 +42,7 @@ class Entry:
 
 
 class Checkpoint:
-    """The variables of a checkpoint by name, each read when it is asked for.
+    """Variables of a checkpoint by name, each read at the first request.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def _entries(index: bytes, prefix: Path) -> Iterator[tuple[str, Entry]]:
 
 
 def _objects(entry: Entry | None, held: Any) -> Any:
-    """Return the nodes of the graph of objects that were saved; none where there is no such graph."""
+    """Return the nodes of the graph of saved objects; none without a graph."""
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     if entry is None:

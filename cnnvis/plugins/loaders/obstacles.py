@@ -1,4 +1,4 @@
-"""Obstacles to loading, and what a person could type to get past them."""
+"""Obstacles to loading, and the options with which a person can remove them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TRUST = "if you trust whoever made the file, --trust-model leaves such checks ou
 
 
 class Obstacle(str):
-    """Reason for not loading something, in words that go on a sentence.
+    """Reason for not loading something, in words that continue a sentence.
 
     Attributes
     ----------
@@ -24,12 +24,12 @@ class Obstacle(str):
         return made
 
     def with_cure(self) -> str:
-        """Return the reason and what would do, in one sentence."""
+        """Return the reason and the remedy, in one sentence."""
         return f"{self}; {self.cure}" if self.cure else str(self)
 
 
 def give(option: str, name: str, what: str) -> str:
-    """Return what a person would type to give code for a layer, a class or a function.
+    """Return the option with which a person gives code for a layer, a class or a function.
 
     Parameters
     ----------

@@ -23,10 +23,10 @@ class Weights(Protocol):
 
     @property
     def values(self) -> int:
-        """The count of numbers that are stored."""
+        """Number of stored values."""
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
-        """Give them to a network of Keras 3 or of tf_keras.
+        """Load the weights into a network of Keras 3 or of tf_keras.
 
         Parameters
         ----------
@@ -61,11 +61,11 @@ class FileWeights:
 
     @property
     def values(self) -> int:
-        """The count of numbers that are stored."""
+        """Number of stored values."""
         return self.held.values
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
-        """Give them to a network; see `Weights.load`."""
+        """Load the weights into a network; see `Weights.load`."""
         if self.held.is_archive:
             with unpacked(self.path, config, network) as weights:
                 network.load_weights(str(weights))
@@ -135,7 +135,7 @@ def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
 
 @contextmanager
 def _for_a_while() -> Iterator[Path]:
-    """Make a folder for weights, which is gone after the block."""
+    """Make a folder for weights, which is deleted after the block."""
     try:
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     except OSError as error:

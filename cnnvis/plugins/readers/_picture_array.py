@@ -1,4 +1,4 @@
-"""Picture files as an array that reads what is asked of it."""
+"""Picture files as an array that reads only the requested pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Head:
 
 
 class Pictures:
-    """Picture files as an array (n, rows, columns[, channels]) that reads what is asked of it.
+    """Picture files as an array (n, rows, columns[, channels]) that reads only requested pictures.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class Pictures:
         return values.astype(np.float32) * np.float32(self._scale) + np.float32(self._offset)
 
     def _require_mode(self, file: Path, picture: Image.Image) -> None:
-        """Refuse what cannot be turned into the mode of all without losing what it shows."""
+        """Refuse a picture that cannot be converted to the common mode without losses."""
         is_grey = picture.mode in _GREY or picture.mode[0] in "IF"
         if self._asked_mode is None and self._mode in ("L", "I", "F") and not is_grey:
             raise cnnvis.UserError(

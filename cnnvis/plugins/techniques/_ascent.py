@@ -1,4 +1,4 @@
-"""Gradient ascent from inputs to ones that a network answers to more."""
+"""Gradient ascent from inputs to inputs with a higher score."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Ascent:
-    """The way up from some inputs, one result for each.
+    """Gradient ascent from some inputs, with one result for each.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Ascent:
 
     @property
     def _looking(self) -> str:
-        """The layers on the way that look whole numbers up, to be read in a sentence."""
+        """Layers before the target that look whole numbers up, to be read in a sentence."""
         names = [f"{one.name!r}" for one in self.model.before_target() if one.kind == "Embedding"]
         return f"{' and '.join(names)} (Embedding)" if names else "a layer on the way"
 

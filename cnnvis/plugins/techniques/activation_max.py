@@ -1,4 +1,4 @@
-"""Activation maximization: the input that a filter or class answers to most."""
+"""Activation maximization: the input with the highest activation of a filter or class."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def activation_max(
 
 @dataclass
 class _Found:
-    """The results of all targets, and what is to be said of them.
+    """Results of all targets, and the notes on them.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ class _Found:
     plain: list[bool] = field(default_factory=list)
 
     def add(self, ascent: Ascent, best: Array, plain: npt.NDArray[np.bool_]) -> None:
-        """Take the results of one target."""
+        """Add the results of one target."""
         model, weights, of = ascent.model, ascent.weights, ascent.of.tolist()
         picture = _deprocessed(best, self.bounds)
         self.pictures.append(picture)
@@ -209,7 +209,7 @@ class _Found:
         ]
 
     def say(self, backprop: cnnvis.Backprop | None) -> None:
-        """Note what became of the scores.
+        """Make notes on the scores.
 
         Raises
         ------
