@@ -1,4 +1,4 @@
-"""Plugin: a typed function, and what its decorator says of it.
+"""Plugin: a typed function, with the arguments of its decorator.
 
 A plugin *is* its function: the keyword-only parameters are its options, their annotations and
 defaults the types and defaults of those options, the docstring its help. Nothing is said twice.
@@ -44,7 +44,7 @@ by cnnvis.
 """
 
 BUILT_IN = "cnnvis"
-"""The package whose plugins are held to the border by tests, and not watched at every call."""
+"""Package whose plugins are checked by tests, and not at every call."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,7 +53,7 @@ _MARK = "__cnnvis_plugin__"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A function with what its decorator says of it.
+    """Plugin: a function with the arguments of its decorator.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Plugin:
         )
 
     def ending_of(self, path: Path) -> str:
-        """Return the longest of its suffixes that a file's name ends in, else an empty text."""
+        """Return the longest of the plugin's suffixes that ends a file's name, or an empty text."""
         name = path.name.lower()
         return max(
             (one for one in self.suffixes if name.endswith(one.lower())), key=len, default=""
@@ -122,12 +122,12 @@ class Plugin:
 
     @property
     def report_to(self) -> str:
-        """A sentence that says where a failure of it is to be reported."""
+        """Sentence with the place to report a failure of the plugin."""
         return report_to(self.distribution)
 
     @property
     def origin(self) -> str:
-        """The package that it is from, and its version."""
+        """Package of the plugin, and its version."""
         return f"{self.distribution} {self.version}".strip()
 
     @property
@@ -141,13 +141,13 @@ class Plugin:
 
     @property
     def summary(self) -> str:
-        """The first line of the function's docstring."""
+        """First line of the function's docstring."""
         lines = (inspect.getdoc(self.function) or "").splitlines()
         return lines[0] if lines else ""
 
     @property
     def description(self) -> str:
-        """The docstring up to its sections (parameters, ...), one line a paragraph."""
+        """Docstring up to its sections (parameters, ...), one line a paragraph."""
         body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
         return "\n\n".join(" ".join(part.split()) for part in body.strip().split("\n\n"))
 
@@ -184,7 +184,7 @@ def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def mark(kind: str, name: str, **facts: Any) -> Callable[[Function], Function]:
-    """Return a decorator that makes a function a plugin; the decorator of every kind is one."""
+    """Return a decorator that makes a function a plugin, as the decorator of every kind does."""
 
     def decorate(function: Function) -> Function:
         setattr(function, _MARK, Plugin(kind, name, function, **facts))

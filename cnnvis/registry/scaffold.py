@@ -1,4 +1,4 @@
-"""A package of one's own with a plugin in it, written from templates, ready to install."""
+"""New package with a plugin in it, written from templates, ready to install."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cnnvis.registry.hookspecs import API_VERSION
 
 
 def new_plugin(name: str, kind: str = "technique", folder: Path | None = None) -> Path:
-    """Write a package with a plugin of that name, its tests and README; the package's folder.
+    """Write a package with a plugin of that name, its tests and README, and return its folder.
 
     Parameters
     ----------

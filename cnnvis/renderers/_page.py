@@ -39,13 +39,13 @@ PLAIN: Any = {"parse_math": False, "usetex": False}
 
 @dataclass(frozen=True)
 class Frame:
-    """A place for a picture: a hundredth of the work for matplotlib that axes are."""
+    """Place for a picture, with a hundredth of the work that axes are for matplotlib."""
 
     figure: Figure
     box: tuple[float, float, float, float]
 
     def show(self, colours: Any, alpha: float) -> None:
-        """Draw a picture, (rows, columns, 4) bytes, over what is there."""
+        """Draw a picture, (rows, columns, 4) bytes, over the present picture."""
         from matplotlib.image import BboxImage
         from matplotlib.transforms import Bbox, TransformedBbox
 

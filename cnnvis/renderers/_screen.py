@@ -47,7 +47,7 @@ class Layout:
 
     @property
     def drawing_width(self) -> int:
-        """The room for a map alone."""
+        """Width for a map alone."""
         return shared(self.width, 2) if self.beside else self.width
 
 
@@ -118,7 +118,7 @@ def scale_of(values: Sequence[Any], cmap: str, signed: bool, *, from_zero: bool 
 
 
 class Drawings:
-    """Maps or inputs: all of one kind, of one size and on one scale.
+    """Drawings of maps or inputs of one kind, of one size and on one scale.
 
     Parameters
     ----------
