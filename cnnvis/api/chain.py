@@ -190,8 +190,6 @@ def _groups_by_prediction(steps: Sequence[Step]) -> bool:
     """Tell whether a transform of any package needs the classes that the network answers.
 
     Such a transform has an option `by` with the value "prediction", as those of cnnvis do.
-
-    It says so by an option `by`, as those that come with cnnvis do.
     """
     return any(
         step.plugin.kind == "transform" and step.options.get("by") == "prediction" for step in steps
@@ -375,8 +373,6 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
     """Return the maps for a renderer: all, or the first ones if the renderer shows no more.
 
     So the first pictures exist before the last image is read.
-
-    So the first pictures are there before the last image is read.
     """
     limit = options.get("limit")
     if result != "images" or not isinstance(limit, int):

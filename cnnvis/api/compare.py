@@ -86,8 +86,6 @@ class Comparison:
 
         Where neither map has signs, the third is the absolute difference. `limit` is the number of
         images.
-
-        Where neither has signs, the size of the difference. `limit` says of how many images.
         """
         one, other = self.first.array[:limit], self.second.array[:limit]
         signed = self.first.is_signed or self.second.is_signed
