@@ -27,8 +27,8 @@ def available_memory() -> int:
     Returns
     -------
     int
-        What is free in the machine; in the container, if it is one; and up to the limit on the
-        process's own memory, if it has one.
+        The free memory of the machine, within the limits of the container and of the process, if
+        any.
     """
     import psutil
 

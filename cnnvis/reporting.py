@@ -25,9 +25,9 @@ def progress(what: str, total: int | None = None) -> Iterator[Advance]:
     Parameters
     ----------
     what
-        What is being done, as a person would say it: ``computing saliency``.
+        The task, as a person would name it: ``computing saliency``.
     total
-        How many steps there are, or None where that is not known.
+        The number of steps, or None where it is not known.
     """
     reporter = _reporter.get()
     if reporter is None:

@@ -45,13 +45,13 @@ class Comparison:
     Attributes
     ----------
     names
-        What the two are called.
+        The names of the two explanations.
     first, second
-        The explanations that were compared, scaled if they were compared so.
+        The explanations that were compared, scaled if the comparison asked for it.
     measures
         The value of each of `MEASURES` for each pair of maps, (n,) float64 by name.
     other_inputs
-        The same for the other inputs of a network that has several.
+        The comparisons of the other inputs of a network with several.
     """
 
     names: tuple[str, str]

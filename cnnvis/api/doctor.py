@@ -44,8 +44,8 @@ class Fit:
     smallest, largest
         The smallest and largest value.
     others
-        Of a network with several inputs the name, shape, smallest and largest value of each but the
-        first.
+        For a network with several inputs, the name, shape, smallest and largest value of each input
+        but the first.
     problem
         The reason why the data do not fit the model; None if the data fit.
     right

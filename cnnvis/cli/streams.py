@@ -83,7 +83,7 @@ def make_lasting() -> Lasting:
     Returns
     -------
     Lasting
-        What is behind stdout, which tells whether all was written.
+        The stream behind stdout, which tells whether all was written.
     """
     for descriptor in (0, 1, 2):
         try:

@@ -129,7 +129,7 @@ def _read_halves(
 ) -> Exception | None:
     """Read samples, or else each half of them: few that are damaged cost few further reads.
 
-    Gives what was raised for all of them together, if anything was.
+    Returns the error that was raised for all samples together, if any.
     """
     try:
         read.append(samples[places.start : places.stop])

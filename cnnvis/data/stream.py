@@ -18,9 +18,10 @@ class Stream:
     Parameters
     ----------
     batches
-        Gives the batches; called anew for each time through.
+        Function that returns the batches; called again for each iteration.
     samples
-        What the batches explain together, where that is known before; some may be left out.
+        The samples that the batches explain together, where they are known before; some may be left
+        out.
     """
 
     def __init__(

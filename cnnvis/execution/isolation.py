@@ -65,11 +65,12 @@ def isolating(
     Parameters
     ----------
     isolate
-        Which: all that are not built in, or those of some names.
+        The plugins to run apart: all that are not built in, or those of some names.
     isolate_timeout
-        How many seconds a call may take; 600 by default.
+        The maximum number of seconds of a call; 600 by default.
     isolate_memory
-        How many GB (2^30 bytes) such a process may take; by default four fifths of what is there.
+        The maximum memory of such a process in GB (2^30 bytes); by default four fifths of the
+        available memory.
 
     Raises
     ------

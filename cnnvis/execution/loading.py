@@ -34,7 +34,7 @@ class LoadOptions:
     architecture
         The JSON file that goes with weights.
     trust_model
-        Whether code in the file may run.
+        True where code in the file may run.
     """
 
     custom: Sequence[str] = ()

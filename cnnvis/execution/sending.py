@@ -33,11 +33,11 @@ class Sender:
     Parameters
     ----------
     folder
-        Where arrays are put; this removes it once the answer is taken.
+        The folder for arrays; the sender removes it once the answer is taken.
     path_of
-        Gives the file of a model's network.
+        Function that returns the file of a model's network.
     reading
-        Reads what the other process left, which may be no good.
+        Function that reads the files of the other process, which may be invalid.
     """
 
     def __init__(

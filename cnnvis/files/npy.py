@@ -42,23 +42,23 @@ _DAMAGES = (
 class StoredArray:
     """Array in a file, read when a part of it is copied.
 
-    It is mapped only for that moment, since a map that stays takes memory for all that was ever
-    looked at; where it is packed, it is unpacked as a whole.
+    The array is mapped to memory only for that moment, since a permanent map takes memory for all
+    that was ever read; a packed array is unpacked as a whole.
 
     Attributes
     ----------
     path
         The file.
     member
-        Which member of an archive it is; empty for a file of its own.
+        The array's member of an archive; empty for a separate file.
     dtype, shape
-        As NumPy has them.
+        The type and shape, as NumPy has them.
     is_fortran
-        Whether the first axis is the one that changes fastest.
+        True where the first axis changes fastest.
     offset
-        Where in the file, or in the packed member, its elements start.
+        The offset of the elements in the file, or in the packed member.
     is_packed
-        Whether the member is compressed.
+        True where the member is compressed.
     held
         The file as it is held open.
     """

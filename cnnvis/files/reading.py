@@ -143,8 +143,8 @@ def written_whole(
     Parameters
     ----------
     place
-        Gives what was written, a name in a folder, the name that it is to have. By default it takes
-        the place of what has that name.
+        Function that gives the written file, a name in a folder, its final name. By default the
+        file takes the place of any file of that name.
 
     Raises
     ------

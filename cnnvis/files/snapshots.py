@@ -67,7 +67,8 @@ class HeldFile:
     path
         The file, as it was named.
     is_used
-        Whether whoever reads it does so by `place` and `open`; others read what has its name.
+        True where the readers use `place` and `open`; other readers read the file that has the
+        name.
 
     Raises
     ------
@@ -214,7 +215,7 @@ class HeldFolder:
     path, place
         The folder.
     is_used
-        As for `HeldFile`.
+        See `HeldFile`.
     """
 
     descriptors: tuple[int, ...] = ()
@@ -333,12 +334,12 @@ _holding: ContextVar[Mapping[Path, Held]] = ContextVar("holding", default={})  #
 def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
     """Hold a file or folder while a plugin reads it: `held` gives it to the plugin.
 
-    One that is held already stays what it is.
+    A file or folder that is held already stays unchanged.
 
     Parameters
     ----------
     is_copied
-        Whether a file is read from a copy, which is deleted at the end.
+        True to read a file from a copy, which is deleted at the end.
     """
     known = _holding.get().get(path)
     if known is not None:
@@ -359,7 +360,7 @@ def held(path: Path) -> Held:
     Parameters
     ----------
     path
-        What the reader or loader was called with.
+        The path with which the reader or loader was called.
 
     Raises
     ------

@@ -57,7 +57,8 @@ class Folder:
     Attributes
     ----------
     path
-        Where it is, for sentences; what is done in it goes by this only where `HAS_HANDLES` is not.
+        The path of the folder, for sentences; operations in the folder use the path only where
+        `HAS_HANDLES` is False.
     """
 
     def __init__(self, path: Path, handle: int | None) -> None:
@@ -253,13 +254,14 @@ class Disk:
     ) -> Iterator[tuple[str, int]]:
         """Write a file whole or not at all inside the block, and wait until it is on the disk.
 
-        Gives a temporary name in the folder, and the new file's handle: what is there when the block
-        ends without an error gets the file's name, and takes the place of what has it, be it a link.
+        Yields a temporary name in the folder, and the new file's handle: when the block ends
+        without an error, the file gets its final name, and takes the place of any entry of that
+        name, be it a link.
 
         Parameters
         ----------
         place
-            Gives the file that is called so its name, in another way.
+            Function that gives the temporary file its final name, in another way.
         """
         stem, suffix = os.path.splitext(name)  # noqa: PTH122
         # The same ending as the real name, since writers choose their format by it; and not all of
@@ -414,9 +416,9 @@ def trouble_with(path: Path, advice: str = "", what: str = "written") -> Iterato
     Parameters
     ----------
     advice
-        What else a person should know; a sentence without its end.
+        Further advice to the user; a sentence without its end.
     what
-        What it cannot be.
+        The participle for the failed operation on the file, as in "cannot be written".
 
     Raises
     ------

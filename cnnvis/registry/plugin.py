@@ -58,9 +58,9 @@ class Plugin:
     Attributes
     ----------
     kind
-        What the plugin does; see the decorator of that name.
+        The kind of the plugin; see the decorator of that name.
     name
-        What a person types: ``saliency``, ``png``.
+        The name that a person types: ``saliency``, ``png``.
     function
         The function itself, unchanged.
     reference
@@ -69,23 +69,23 @@ class Plugin:
         Endings of the files that a renderer writes (the first is its default) or that a reader or
         loader takes, with the dot: ``(".h5", ".hdf5")``.
     accepts
-        For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
-        It must be quick and import nothing heavy.
+        For a reader or loader: function that tells whether the plugin takes a path that no suffix
+        decides, such as a folder. The function must be quick and import nothing heavy.
     begin
-        For a loader: called with the path before TensorFlow is imported, to begin what can be done
-        in the meantime. It must return at once.
+        For a loader: function that is called with the path before TensorFlow is imported, to begin
+        work for the meantime. The function must return at once.
     takes_results
-        For a transform: which results it takes.
+        For a transform: the kinds of results that it takes.
     gives
-        For a technique or transform: what result it gives; None for the kind that it took.
+        For a technique or transform: the kind of its result; None for the kind that it took.
     check
-        Called with all options, by name, before anything heavy starts: raises `UserError` for
-        values that their types allow and the function does not.
+        Function that is called with all options, by name, before anything heavy starts: raises
+        `UserError` for values that their types allow and the plugin does not.
     requires, extra
         The modules that the plugin cannot do without, and the extra of its package that installs
         them: where one is missing, the plugin is listed, and says so when it is called.
     claims
-        What a technique promises of its maps, each with the options under which it holds.
+        The claims of a technique about its maps, each with the options under which it holds.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.

@@ -23,9 +23,9 @@ def new_plugin(name: str, kind: str = "technique", folder: Path | None = None) -
     name
         The plugin's name: small letters, digits and hyphens, a letter first.
     kind
-        What it does.
+        The kind of the plugin.
     folder
-        Where the package's own folder goes; here by default.
+        The parent of the package's folder; the working directory by default.
 
     Raises
     ------

@@ -62,13 +62,13 @@ class Page:
     Parameters
     ----------
     titles
-        What stands above each map and its input.
+        The title above each map and its input.
     columns, width
-        How many maps stand side by side at most, and how wide one is.
+        The maximum number of maps side by side, and the width of a map.
     inputs_above
-        Whether inputs get a place of their own.
+        True where inputs get their own places.
     own_scales
-        Whether each map is to have numbers on its own axes.
+        True where each map has numbers on its own axes.
     """
 
     def __init__(

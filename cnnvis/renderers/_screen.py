@@ -123,9 +123,9 @@ class Drawings:
     Parameters
     ----------
     lines
-        How high each may be.
+        The maximum height of each drawing.
     signed, from_zero
-        Of their scale; see `limits`.
+        The properties of the scale; see `limits`.
     """
 
     def __init__(

@@ -121,9 +121,9 @@ class RunFolder:
     facts
         Its manifest.
     into
-        How it was asked for.
+        The request for the folder.
     parts
-        What is in it, by the names of folders.
+        The parts in the folder, by the names of their folders.
     """
 
     folder: Folder

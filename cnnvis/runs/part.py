@@ -88,16 +88,17 @@ class Part:
     Parameters
     ----------
     above, name
-        The folder that it lies in, open for as long as this is used, and its own folder there, which
-        is looked at by `recovered`.
+        The folder around the part, open for as long as the part is used, and the name of the part's
+        own folder, which `recovered` examines.
     run
-        What identifies the run and the part, so that no other's shard is taken for one of this.
+        The identity of the run and the part, so that no shard of another part is taken for a shard
+        of this part.
     count, size
-        How many images there are, and how many of them a shard holds.
+        The number of all images, and of the images in a shard.
     share
-        Which shards are computed here.
+        The shards that are computed here.
     facts
-        How the maps are made, for whoever reads the Zarr group.
+        The provenance of the maps, for readers of the Zarr group.
     """
 
     def __init__(

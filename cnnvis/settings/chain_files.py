@@ -34,7 +34,7 @@ class Recipe:
     Attributes
     ----------
     name
-        What it is called in a file.
+        The name of the chain in a file.
     subject
         The model, the data and the target: arguments of `cnnvis.chain` by name.
     steps

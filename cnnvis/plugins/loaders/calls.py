@@ -25,9 +25,9 @@ class Call:
     layer
         The layer or operation.
     args, kwargs
-        What it is called with; values are symbolic tensors with the sizes of one sample.
+        The arguments of the call; values are symbolic tensors with the sizes of one sample.
     given, made
-        The values that it takes and gives, without axes of unknown length.
+        The values that the call takes and returns, without axes of unknown length.
     """
 
     layer: Any

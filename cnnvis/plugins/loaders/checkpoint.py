@@ -47,9 +47,9 @@ class Checkpoint:
     Parameters
     ----------
     prefix
-        What the names of its files begin with: ``variables/variables``.
+        The prefix of the files' names: ``variables/variables``.
     held
-        The folder that they are in, as `cnnvis.held` gives it.
+        The folder of the files, as `cnnvis.held` gives it.
 
     Raises
     ------

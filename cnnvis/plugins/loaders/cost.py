@@ -160,7 +160,7 @@ class Pass:
     Attributes
     ----------
     cost
-        What it takes so far. No value is kept twice.
+        The cost so far. No value is kept twice.
     """
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ def require_growth(network: Any) -> Cost:
     Returns
     -------
     Cost
-        What a pass through it takes for one sample.
+        The cost of a pass for one sample.
 
     Raises
     ------
@@ -107,14 +107,14 @@ def require_cost(cost: Cost, network: Any) -> None:
     Parameters
     ----------
     cost
-        What a pass takes for one sample, from `require_growth`.
+        The cost of a pass for one sample, from `require_growth`.
     network
         The network, with its weights.
 
     Raises
     ------
     UserError
-        With what it takes.
+        With the cost of the pass.
     """
     taken = sum(_values(one.shape, LENGTH) for one in cnnvis.Model(network).inputs)
     weights = network.count_params()

@@ -13,7 +13,7 @@ class Obstacle(str):
     Attributes
     ----------
     cure
-        What would do, in words that go on a sentence; empty where nothing would.
+        The remedy, in words that continue a sentence; empty without a remedy.
     """
 
     cure: str
@@ -36,9 +36,9 @@ def give(option: str, name: str, what: str) -> str:
     option
         ``--custom`` or ``--lambda``.
     name
-        What the file calls it.
+        The name in the file.
     what
-        What is to be given: ``Class`` or ``function``.
+        The kind of the object to give: ``Class`` or ``function``.
     """
     word = shlex.quote(f"{name[:200]}=module:{what}")
     return f"what does the same can be given, if you have it: {option} {word}"

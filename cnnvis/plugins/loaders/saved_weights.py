@@ -20,7 +20,7 @@ class CheckpointWeights:
     stored
         The checkpoint.
     nodes
-        What its objects are.
+        The descriptions of the checkpoint's objects.
     """
 
     stored: Checkpoint

@@ -47,7 +47,7 @@ def without_foreign_makers(config: Config, given: Container[str]) -> tuple[str, 
     Returns
     -------
     tuple
-        What was taken out, in sentences.
+        The removed parts, in sentences.
     """
     found = Counter(_taken_out(config, given))
     return tuple(

@@ -31,16 +31,16 @@ class Weights(Protocol):
         Parameters
         ----------
         network
-            What was built.
+            The network that was built.
         config
             The configuration as it stands in the file.
         is_cut
-            Whether some of its layers are not in the network.
+            True where some layers of the configuration are not in the network.
 
         Raises
         ------
         Exception
-            Whatever Keras and h5py raise where they do not fit.
+            The errors of Keras and h5py for weights that do not fit.
         """
 
 
@@ -53,7 +53,7 @@ class FileWeights:
     path
         The file.
     held
-        What was found in it.
+        The findings about the file.
     """
 
     path: Path

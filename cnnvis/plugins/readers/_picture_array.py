@@ -45,13 +45,13 @@ class Pictures:
     files
         The pictures; at least one must be readable.
     mode
-        Pillow's mode that all are turned into; None for the one that fits.
+        Pillow's mode to which all pictures are converted; None for the fitting mode.
     size
-        The rows and columns that all are resized to; None for those that most have.
+        The rows and columns to which all pictures are resized; None for the most frequent size.
     scale, offset
-        What values are multiplied by, and what is then added.
+        The factor of the values, and the number that is then added.
     way
-        How Keras would prepare them instead.
+        The way in which Keras prepares pictures, instead of factor and offset.
     """
 
     def __init__(

@@ -109,9 +109,9 @@ class NeedsCode(UserError):
     Parameters
     ----------
     what
-        What it wants or holds.
+        The code or content that the pickle needs or holds.
     library
-        The library that would read it, if it is one that people keep data with.
+        The library that would read the pickle, if people store data with it.
     """
 
     def __init__(self, what: str, library: str = "") -> None:

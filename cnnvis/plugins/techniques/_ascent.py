@@ -42,17 +42,17 @@ class Ascent:
     model
         The model at the target.
     terms
-        What is minimized.
+        The terms to minimize.
     shifts
-        By how much the inputs are shifted at each step, (iterations, spatial axes).
+        The shifts of the inputs at each step, (iterations, spatial axes).
     x, weights
-        The inputs that are begun with, (n, ...), and what is maximized from each, (n, k).
+        The initial inputs, (n, ...), and the weights of the outputs to maximize from each, (n, k).
     of
-        Which sample each of them is, (n,).
+        The sample of each initial input, (n,).
     is_held
-        Whether the network's other inputs are held at those of the samples.
+        True where the network's other inputs are held at those of the samples.
     is_one_of_many
-        Whether nobody asked for this target by name: then it may have nothing to modify.
+        True where nobody asked for this target by name: then it may have nothing to modify.
     """
 
     model: cnnvis.Model

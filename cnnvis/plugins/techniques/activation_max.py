@@ -163,15 +163,16 @@ class _Found:
     bounds
         The smallest and largest value of a picture.
     images
-        The places of the images that were begun with in the data; None for noise.
+        The places of the initial images in the data; None for noise.
     names
-        What each picture is of.
+        The name of each picture.
     pictures
-        What is drawn.
+        The pictures to draw.
     targets, reached, before
-        The targets with the score of the picture, of what the ascent found, and of its start.
+        The targets with the score of the picture, the scores that the ascent reached, and those of
+        its start.
     plain
-        Whether the plain gradient was taken instead of a modifier's.
+        True where the plain gradient was used instead of a modifier's.
     """
 
     bounds: tuple[float, float]
