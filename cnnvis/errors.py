@@ -19,9 +19,9 @@ class UserError(Exception):
     Attributes
     ----------
     found
-        What could be found out about a model's file that is not loaded, for whoever examines it:
-        `origin`, `parameters`, `layers` (name and kind of each), `refused` (what must not or cannot
-        be built, and what would do).
+        The findings about a model's file that is not loaded, for examinations of the file:
+        `origin`, `parameters`, `layers` (name and kind of each), `refused` (objects that must not
+        or cannot be built, with remedies).
     """
 
     code = 2
@@ -63,7 +63,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class PluginError(Exception):
-    """A plugin that failed at something that is no mistake of the person who used it.
+    """Failure of a plugin that is no mistake of the user.
 
     The message says which plugin of which package, what happened and where to report it; the
     plugin's own exception is the cause. The command line exits with code 1, and ``-v`` shows the
@@ -72,8 +72,8 @@ class PluginError(Exception):
     Attributes
     ----------
     found
-        What was computed all the same, where a run went on without the plugin: what `cnnvis.run`
-        or `cnnvis.chain` would have given; else None.
+        The results that were computed all the same, where a run continued without the plugin, in
+        the form of `cnnvis.run` or `cnnvis.chain`; else None.
     """
 
     found: Any = None

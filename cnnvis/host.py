@@ -22,13 +22,13 @@ def processors() -> int:
 
 
 def available_memory() -> int:
-    """Return how many bytes this process may still take.
+    """Return the number of bytes that this process may still take.
 
     Returns
     -------
     int
-        What is free in the machine; in the container, if it is one; and up to the limit on the
-        process's own memory, if it has one.
+        The free memory of the machine, within the limits of the container and of the process, if
+        any.
     """
     import psutil
 
@@ -79,7 +79,7 @@ _SHORT_OF = {
 
 
 def shortage(error: BaseException | None) -> str:
-    """Return a sentence on what the system has too little of; empty if an error is not about that."""
+    """Return a sentence on a resource that the system lacks; empty for any other error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _SHORT_OF:
             return _SHORT_OF[error.errno]
@@ -97,7 +97,7 @@ def _of_limit() -> str:
 
 
 def address_space() -> int | None:
-    """Return how many bytes of addresses this process may use; None for no limit."""
+    """Return the number of bytes of addresses that this process may use; None without a limit."""
     try:
         import resource
     except ImportError:  # Windows

@@ -20,14 +20,14 @@ _failures: ContextVar[dict[int, str] | None] = ContextVar("failures", default=No
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Advance]:
-    """Tell that `what` is under way; the value given to ``with`` is called with each step done.
+    """Report the progress of `what`; call the value given to ``with`` after each step.
 
     Parameters
     ----------
     what
-        What is being done, as a person would say it: ``computing saliency``.
+        The task, as a person would name it: ``computing saliency``.
     total
-        How many steps there are, or None where that is not known.
+        The number of steps, or None where it is not known.
     """
     reporter = _reporter.get()
     if reporter is None:
@@ -39,7 +39,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Advance]:
 
 @contextmanager
 def reported_to(reporter: Reporter) -> Iterator[None]:
-    """Have progress inside the block told to `reporter`."""
+    """Send progress inside the block to `reporter`."""
     token = _reporter.set(reporter)
     try:
         yield
@@ -48,7 +48,7 @@ def reported_to(reporter: Reporter) -> Iterator[None]:
 
 
 def note(sentence: str) -> None:
-    """Say something that a person should read beside the result."""
+    """Make a note that a person should read beside the result."""
     notes = _notes.get()
     if notes is not None and sentence not in notes:
         notes.append(sentence)
@@ -66,7 +66,7 @@ def notes_kept() -> Iterator[list[str]]:
 
 
 def failure_of_image(image: int, reason: str) -> None:
-    """Say of which image nothing came, and why."""
+    """Report an image without a result, and the reason."""
     failures = _failures.get()
     if failures is not None:
         failures.setdefault(image, reason)
@@ -85,7 +85,7 @@ def failures_kept() -> Iterator[dict[int, str]]:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep progress inside the block to itself, where one bar for all of it is shown already."""
+    """Suppress progress inside the block, where one bar for all of it is shown already."""
     token = _reporter.set(None)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Names that came from files and strangers: as they are shown, and as files may be called."""
+"""Names from files and strangers: their display, and names of files made of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The verbs that a person calls: run, chain, compare, doctor; each gives what the command of its name shows."""
+"""Functions for users: run, chain, compare, doctor, each with the result of its command."""

@@ -190,8 +190,6 @@ def _groups_by_prediction(steps: Sequence[Step]) -> bool:
     """Tell whether a transform of any package needs the classes that the network answers.
 
     Such a transform has an option `by` with the value "prediction", as those of cnnvis do.
-
-    It says so by an option `by`, as those that come with cnnvis do.
     """
     return any(
         step.plugin.kind == "transform" and step.options.get("by") == "prediction" for step in steps
@@ -258,7 +256,7 @@ class _Shown:
     taken: set[str] = field(default_factory=set)
 
     def by(self, renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
-        """Show a result by a renderer, in a file of its own or where `show` does."""
+        """Show a result with a renderer, in a separate file or at the place that `show` says."""
         if not renderer.suffixes:
             if self.show is not None:
                 self.show(renderer, explanation, options)
@@ -318,7 +316,7 @@ def _run(
     notes: Sequence[str],
     shown: _Shown,
 ) -> list[_Found]:
-    """Take all steps; what is on the stack in the end."""
+    """Run all steps, and return the results that are on the stack at the end."""
     stack: list[_Found] = []
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
@@ -375,8 +373,6 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
     """Return the maps for a renderer: all, or the first ones if the renderer shows no more.
 
     So the first pictures exist before the last image is read.
-
-    So the first pictures are there before the last image is read.
     """
     limit = options.get("limit")
     if result != "images" or not isinstance(limit, int):
@@ -429,7 +425,7 @@ _GIVERS: dict[Result, str] = {
 
 
 def require_fitting(steps: Sequence[Step]) -> None:
-    """Refuse a chain in which a step could not take what is there.
+    """Refuse a chain in which a step cannot take the results before it.
 
     Raises
     ------

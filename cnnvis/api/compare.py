@@ -40,18 +40,18 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two explanations of the same images, and how alike their maps are.
+    """Two explanations of the same images, and the similarity of their maps.
 
     Attributes
     ----------
     names
-        What the two are called.
+        The names of the two explanations.
     first, second
-        The explanations that were compared, scaled if they were compared so.
+        The explanations that were compared, scaled if the comparison asked for it.
     measures
         The value of each of `MEASURES` for each pair of maps, (n,) float64 by name.
     other_inputs
-        The same for the other inputs of a network that has several.
+        The comparisons of the other inputs of a network with several.
     """
 
     names: tuple[str, str]
@@ -86,8 +86,6 @@ class Comparison:
 
         Where neither map has signs, the third is the absolute difference. `limit` is the number of
         images.
-
-        Where neither has signs, the size of the difference. `limit` says of how many images.
         """
         one, other = self.first.array[:limit], self.second.array[:limit]
         signed = self.first.is_signed or self.second.is_signed

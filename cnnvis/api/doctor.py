@@ -1,4 +1,4 @@
-"""``cnnvis doctor``: what a model's file is, what it holds, and whether data fit it."""
+"""``cnnvis doctor``: the format and content of a model's file, and the fit of data to it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Fit:
     smallest, largest
         The smallest and largest value.
     others
-        Of a network with several inputs the name, shape, smallest and largest value of each but the
-        first.
+        For a network with several inputs, the name, shape, smallest and largest value of each input
+        but the first.
     problem
         The reason why the data do not fit the model; None if the data fit.
     right

@@ -1,4 +1,4 @@
-"""`cnnvis.run`: one technique on a model and data, with everything that goes around it."""
+"""`cnnvis.run`: one technique on a model and data, with all work around it."""
 
 from __future__ import annotations
 
@@ -320,7 +320,7 @@ def written(
     options: Mapping[str, Mapping[str, Any]],
     wrote: Callable[[Path], None] = lambda path: None,
 ) -> None:
-    """Have renderers write a file each, whole or not at all; `wrote` is told where they are.
+    """Let each renderer write a file, whole or not at all, and report the paths to `wrote`.
 
     One that fails keeps no other from its work.
 
@@ -356,7 +356,7 @@ def write(
     *,
     named: bool,
 ) -> Path:
-    """Have a renderer write one file, whole or not at all.
+    """Let a renderer write one file, whole or not at all.
 
     Parameters
     ----------
@@ -386,7 +386,7 @@ def write(
 
 
 def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> None:
-    """Write a file by whichever renderer writes such ones; see `Explanation.save`."""
+    """Write a file with the renderer for such files; see `Explanation.save`."""
     found = writers((), path)
     if not found:
         raise UserError(
@@ -466,7 +466,7 @@ def _file_stem(explanation: Explanation) -> str:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse an output that could not be written, before the work rather than after it.
+    """Refuse an output that cannot be written, before the work rather than after it.
 
     Raises
     ------

@@ -40,7 +40,7 @@ def run(technique: str, model: str, **values: Any) -> int:
 
 
 KEEPING = ("into", "resume", "shard", "shard_size", "strict")
-"""Arguments that say how what is computed is kept, and not what it is."""
+"""Arguments that say how results are kept, and nothing about the results."""
 
 
 def _save(
@@ -51,7 +51,7 @@ def _save(
     values: dict[str, Any],
     path: str,
 ) -> None:
-    """Put what was typed into a file as a chain of the technique and its renderers."""
+    """Save the typed words in a file as a chain of the technique and its renderers."""
     from pathlib import Path
 
     from cnnvis.settings.chain_files import Recipe, save_recipe
@@ -97,7 +97,7 @@ def merge(out: str, folders: list[str], quiet: bool = False) -> None:
 
 
 def _computing(values: dict[str, Any]) -> ExitStack:
-    """Take how and where to compute out of what was typed."""
+    """Take the options for the computation and the isolation of plugins out of the typed words."""
     from cnnvis.execution.isolation import isolating
     from cnnvis.network.compilation import computing
 
@@ -200,7 +200,7 @@ def test_plugin(name: str, file: str | None = None, quiet: bool = False, **optio
 
 
 def _of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Take the options of readers, loaders and renderers, ``png.cmap``, out of what was typed."""
+    """Take the options of readers, loaders and renderers, ``png.cmap``, out of the typed words."""
     found: dict[str, dict[str, Any]] = {}
     for place in [place for place in values if "." in place]:
         name, _, option = place.rpartition(".")

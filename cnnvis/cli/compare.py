@@ -36,7 +36,7 @@ def compared(
     quiet: bool = False,
     **given: Any,
 ) -> int:
-    """Compare, print and draw; the exit code."""
+    """Compare, print and draw; return the exit code."""
     writer = writers(() if out else ("png",), out)[0]
     require_writable(Path(RESULTS if out is None else out))
     sides = (_with_settings(sides[0]), _with_settings(sides[1]))

@@ -31,7 +31,7 @@ def examine(
     plugin_options: dict[str, dict[str, Any]],
     **lacking: Any,
 ) -> None:
-    """Examine a model and print what was found, as much as there is where it cannot be loaded."""
+    """Examine a model and print the findings, also for a model that cannot be loaded."""
     path = Path(model)
     with holding(path, is_copied=True) if path.exists() else nullcontext() as held:
         try:

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _refused(error: Exception) -> str | None:
-    """Return the sentence for a disk that refuses to be written to; None for another error."""
+    """Return the sentence for a disk that cannot be written to; None for another error."""
     from cnnvis.files.writing import fault_of_disk
 
     fault = fault_of_disk(error)

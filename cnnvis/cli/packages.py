@@ -1,4 +1,4 @@
-"""``cnnvis new-plugin`` and ``cnnvis test-plugin``, for whoever writes plugins."""
+"""``cnnvis new-plugin`` and ``cnnvis test-plugin``, for authors of plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnnvis.registry.scaffold import new_plugin
 from cnnvis.reporting import progress, quietly, reported_to
 
 FAILED = 3
-"""Exit code: all was done, and something did not hold."""
+"""Exit code: all was done, and a check failed."""
 
 
 def write_package(name: str, kind: str = "technique", folder: str | None = None) -> None:
@@ -24,7 +24,7 @@ def write_package(name: str, kind: str = "technique", folder: str | None = None)
 
 
 def test(name: str, file: str | None, options: dict[str, Any], *, quiet: bool = False) -> int:
-    """Run every check on a plugin, a line each; the exit code."""
+    """Run every check on a plugin, with a line each, and return the exit code."""
     messages, results = console.messages(), console.results()
     from cnnvis.testing import NotApplicable, Violation, checks
 

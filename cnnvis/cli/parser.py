@@ -30,7 +30,7 @@ _NEGATIVE = re.compile(r"-\d+$|-\d*\.\d+$|-\d+:")
 
 
 class _Formatter(RawDescriptionRichHelpFormatter):
-    """Help as it stands: no markup in plugins' texts, no title case in ours."""
+    """Formatter of help: no markup in plugins' texts, no title case in ours."""
 
     group_name_formatter = str
     text_markup = False
@@ -50,7 +50,7 @@ class _Formatter(RawDescriptionRichHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Argparse that says what is wrong as cnnvis says it, instead of printing its usage."""
+    """Parser of arguments that reports errors as cnnvis does, instead of printing the usage."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **settings)
@@ -454,7 +454,7 @@ def _add_config(below: Any) -> None:
 
 
 class _Version(argparse.Action):
-    """Looks the version up when it is asked for, not whenever the program starts."""
+    """Action that looks up the version when it is asked for, and not at every start."""
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         import cnnvis

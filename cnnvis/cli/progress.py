@@ -1,4 +1,4 @@
-"""Progress bars that show themselves when something takes more than a second."""
+"""Progress bars that appear when a task takes more than a second."""
 
 from __future__ import annotations
 

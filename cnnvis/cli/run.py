@@ -22,7 +22,7 @@ from cnnvis.runs.folder import Into, asked_for
 from cnnvis.text import json_text
 
 SOME_FAILED = 3
-"""Exit code: all is done but some images, which are named."""
+"""Exit code: all is done except for some images, which are named."""
 
 
 def explain(
@@ -41,7 +41,7 @@ def explain(
     shard_size: int | None = None,
     **given: Any,
 ) -> int:
-    """Run a technique, show the result on stdout and say what there is to say on stderr."""
+    """Run a technique, show the result on stdout and print notes on stderr."""
     messages, results = console.messages(), console.results()
     is_table = registry().get("technique", technique).gives == "table"
     to_file = writers(render, out)

@@ -1,4 +1,4 @@
-"""Standard streams that cost nobody their work: closed, full, or read by nobody any more."""
+"""Standard streams that never interrupt the work: closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Lasting(io.RawIOBase):
-    """A descriptor to which writing never fails: what cannot be written any more is dropped.
+    """Descriptor to which writing never fails: output that cannot be written is dropped.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ def make_lasting() -> Lasting:
     Returns
     -------
     Lasting
-        What is behind stdout, which tells whether all was written.
+        The stream behind stdout, which tells whether all was written.
     """
     for descriptor in (0, 1, 2):
         try:

@@ -1,4 +1,4 @@
-"""A piece of a result: what came of some images, those that failed among them, each with its reason."""
+"""Piece of a result: the results of some images, and the failures of others with their reasons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_REASON = 1000
 
 @dataclass(frozen=True)
 class Failure:
-    """An image of which nothing came, and why, in no more than so many letters."""
+    """Image without a result, and the reason, in a limited number of letters."""
 
     kind: Kind
     reason: str
@@ -62,7 +62,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Read:
-    """Images that were read: those that could be, by their places, and why others could not."""
+    """Images that were read, by their places, and the reasons for those that could not be read."""
 
     places: range
     samples: Samples | None
@@ -129,7 +129,7 @@ def _read_halves(
 ) -> Exception | None:
     """Read samples, or else each half of them: few that are damaged cost few further reads.
 
-    Gives what was raised for all of them together, if anything was.
+    Returns the error that was raised for all samples together, if any.
     """
     try:
         read.append(samples[places.start : places.stop])

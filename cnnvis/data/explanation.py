@@ -1,4 +1,4 @@
-"""Explanation: what a technique found, with all that is needed to show it and to trust it."""
+"""Explanation: the result of a technique, with all that is needed to show and to trust it."""
 
 from __future__ import annotations
 
@@ -62,39 +62,38 @@ class Explanation:
     samples
         The inputs that the maps explain, one for each map, or None.
     axes
-        What the axes of one map are: ``row``, ``column``, ``channel``, ... Worked out from the
-        shapes when left empty.
+        The axes of one map: ``row``, ``column``, ``channel``, ... Derived from the shapes if empty.
     titles
-        What each map shows where that is not its sample: ``conv2d[3]``.
+        The titles of maps that show something other than their samples: ``conv2d[3]``.
     targets
-        What was explained, one for each map.
+        The targets of the explanation, one for each map.
     signed
-        Whether the sign of a value means anything. None: it does if there are negative ones.
+        True where the sign of a value means anything. None: it does if a value is negative.
     are_inputs
-        Whether each map is itself an input of the network, to be drawn as one: in colours if it
-        has three channels.
+        True where each map is itself an input of the network, to be drawn like an input: in colours
+        if it has three channels.
     table
         Columns by name, each with as many entries as the others.
     notes
         Sentences that a person should read beside the result.
     provenance
-        How it was made: plain JSON values by name.
+        The origin of the explanation: plain JSON values by name.
     coordinates
-        What the positions along an axis stand for, by the axis's name.
+        The meaning of the positions along an axis, by the axis's name.
     groups
         The name of each map's group of images, where maps are of groups and not of single images.
     input
-        Which input of the network the maps are of, by name, where it has several.
+        The input of the network that the maps explain, by name, for a network with several.
     other_inputs
-        What was found for the same samples of the network's other inputs.
+        The explanations of the same samples for the network's other inputs.
     measures
-        Numbers that were measured of each map, (n,) each, by name: ``completeness_gap`` is how far
-        the sum of a map is off the change of the score that it is to add up to, as a share of it;
-        ``steps`` is how many steps a map took.
+        Numbers that were measured of each map, (n,) each, by name: ``completeness_gap`` is the
+        difference between the sum of a map and the change of the score that the map must add up to,
+        as a share of the change; ``steps`` is the number of steps that a map took.
     predictions
         The class that the network answers for each sample, (n,) int64, whatever was explained; None
-        where that is not known, or no class. `cnnvis.run` and `cnnvis.chain` fill it in where the
-        target is the network's answer; see also `cnnvis.transform`.
+        where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
+        fill it in where the target is the network's answer; see also `cnnvis.transform`.
     """
 
     maps: Array | None = None

@@ -1,4 +1,4 @@
-"""Data that a program has in hand, in the forms in which NumPy's and Keras's people keep them."""
+"""Data that a program has in memory, in the usual forms of NumPy and Keras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnnvis.reporting import progress
 
 
 def samples_in(data: Any, inputs: Sequence[Shape] | None = None) -> Samples:
-    """Make samples of inputs, of inputs and labels, or of what gives batches of such.
+    """Make samples of inputs, of inputs and labels, or of an iterable of batches.
 
     Parameters
     ----------

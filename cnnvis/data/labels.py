@@ -41,7 +41,7 @@ class Labels:
         (n,) whole numbers of classes, as floats with NaN where some are missing; (n, k) int8, 0 or 1, for several labels; (n,) or (n, k)
         floats for numbers; (n, ...) for labels of positions.
     kind
-        Which of these.
+        The kind of the labels.
     words
         The vocabulary, in alphabetical order, where labels were given in words: a number stands for
         the word at that place. None where they were given in numbers.

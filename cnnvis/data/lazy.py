@@ -1,4 +1,4 @@
-"""Arrays, and what stands for one and reads itself when it is indexed."""
+"""Arrays, and their substitutes that are read when they are indexed."""
 
 from __future__ import annotations
 

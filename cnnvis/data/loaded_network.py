@@ -1,4 +1,4 @@
-"""A network as a loader gives it."""
+"""Network from a loader."""
 
 from __future__ import annotations
 

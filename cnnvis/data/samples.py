@@ -50,16 +50,16 @@ class Samples:
     Attributes
     ----------
     source
-        The inputs, sample axis first: an array, or something that reads itself when it is indexed
-        (a memory map, a folder of pictures).
+        The inputs, sample axis first: an array, or an object that is read when it is indexed (a
+        memory map, a folder of pictures).
     labels
-        What is known of each sample, or None: the number of its class, (n,) whole numbers, or
-        floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a
+        The labels of the samples, or None: the number of each sample's class, (n,) whole numbers,
+        or floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a
         number or several, the answers of a regression, (n,) or (n, k) floats; or a label for each
-        of its positions, (n, ...), which may be something that reads itself when it is indexed. One
-        column may be given for (n,); one-hot rows, smoothed or not, for classes; words, or lists of
-        words, which then are `class_names`; a pandas frame of 0 and 1, whose columns then are
-        `class_names`.
+        position of a sample, (n, ...), in an array or an object that is read when it is indexed.
+        One column may be given for (n,); one-hot rows, smoothed or not, for classes; words, or
+        lists of words, which then are `class_names`; a pandas frame of 0 and 1, whose columns then
+        are `class_names`.
     names
         A name for each sample, such as its file's, or None.
     class_names
@@ -67,28 +67,28 @@ class Samples:
     indices
         The place of each sample in the whole data set, (n,) int64. By default 0, 1, 2, ...
     channel_axis
-        Which axis of `source` holds channels, -1 or 1; None if none does.
+        The channel axis of `source`, -1 or 1; None without channels.
     path
         The file or folder that the samples were read from, for the provenance.
     held
-        The same as it is held open, where it is read by that; see `cnnvis.held`.
+        The file or folder held open, where it is read through that; see `cnnvis.held`.
     input
-        Which of a network's inputs `source` is, by name, where it has several.
+        The network's input that `source` is for, by name, for a network with several.
     others
         The other inputs of the same samples, by name, each shaped as `source` is: (n, ...).
     label_kind
-        Which of these the labels are: ``class``, ``several``, ``number`` or ``positions``; None
-        without labels. Worked out from the labels' form when not given: whole numbers are classes,
-        unless this says that they are numbers.
+        The kind of the labels: ``class``, ``several``, ``number`` or ``positions``; None
+        without labels. By default derived from the labels' form: whole numbers are classes, unless
+        the kind says that they are numbers.
     in_words
-        Whether the labels were given in words and stand for no class of a network yet: then
+        True where the labels were given in words and stand for no class of a network yet: then
         `class_names` is their vocabulary in alphabetical order, and a label's number is a place in
         it.
     total
-        How many samples the whole data set holds, of which these may be some; None where that is not
-        known.
+        The number of samples in the whole data set, of which these may be some; None where it is
+        not known.
     reading
-        How a reader read the source, and how else it could have; None where that is not known.
+        The way in which a reader read the source, and other ways; None where they are not known.
 
     Raises
     ------
@@ -197,7 +197,7 @@ class Samples:
                 raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
 
     def _understand(self, found: Labels, columns: tuple[str, ...] | None) -> None:
-        """Keep labels in the form that they have here, whatever form they were given in."""
+        """Convert labels to the form of this class, whatever form they were given in."""
         names = self.class_names
         if columns is not None and found.words is None and found.kind in ("class", "several"):
             object.__setattr__(self, "class_names", columns)

@@ -1,4 +1,4 @@
-"""Stream: a result on its way, batch by batch."""
+"""Stream: a result that is computed batch by batch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from cnnvis.errors import UserError
 
 
 class Stream:
-    """A result on its way: batches of explanations, computed whenever somebody goes through them.
+    """Result in batches of explanations, which are computed while they are read.
 
     Parameters
     ----------
     batches
-        Gives the batches; called anew for each time through.
+        Function that returns the batches; called again for each iteration.
     samples
-        What the batches explain together, where that is known before; some may be left out.
+        The samples that the batches explain together, where they are known before; some may be left
+        out.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Target: what of a network was explained."""
+"""Target: the explained output of a network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Target:
 
     @property
     def score_text(self) -> str:
-        """The score, and the probability it stands for if there is one: ``4.21 (p 0.985)``."""
+        """Score, with the probability that it stands for, if any: ``4.21 (p 0.985)``."""
         text = "" if self.score is None else f"{self.score:.3g}"
         return text if self.probability is None else f"{text} (p {self.probability:.3f})"
 

@@ -1,4 +1,4 @@
-"""Rich's console with nothing on it but what can be read."""
+"""Rich's console, limited to readable characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NARROWEST, _USUAL, _WIDEST = 20, 80, 10_000
 
 
 class Screen(Console):
-    """Rich's console, to which no name or text from elsewhere can say anything but be read.
+    """Rich's console, on which names and texts from elsewhere can only be read.
 
     Whatever is printed passes through `render` in pieces; what is in a piece besides letters is
     written out, so that nobody who prints a name has to think of it. Only rich's own control codes

@@ -23,7 +23,7 @@ _FILE = "matplotlibrc"
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw under a person's own settings inside the block, and leave Matplotlib's as they were.
+    """Draw with the user's own settings inside the block, and restore the others after it.
 
     Matplotlib need not be imported yet: where it is imported inside, they hold from then on.
     """
@@ -41,7 +41,7 @@ def own_settings() -> Iterator[None]:
 
 @contextmanager
 def sheltered() -> Iterator[None]:
-    """Have Matplotlib pass over the file in the working directory, if it is imported inside.
+    """Let Matplotlib ignore the file in the working directory, if it is imported inside the block.
 
     For processes that are cnnvis's own; in a person's, what is imported there is theirs.
     """

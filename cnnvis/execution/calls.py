@@ -1,4 +1,4 @@
-"""The border between cnnvis and plugins, which are trusted and may be wrong.
+"""Calls across the border between cnnvis and plugins, which are trusted and may be wrong.
 
 Every call of a plugin crosses it. What is handed over can be read and not changed; what comes back
 is looked at; what a plugin must leave alone, in the whole process, is put back as it was.
@@ -76,7 +76,7 @@ def _each(plugin: Plugin, answers: Any) -> Iterator[Explanation]:
 
 
 def _accepted(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Return what a plugin gave, held against what its kind must give."""
+    """Check a plugin's result against the promises of its kind, and return it."""
     found = KINDS[plugin.kind].accept(plugin, answer, args, kwargs)
     return own_again(found) if isinstance(found, Explanation) else found
 
@@ -86,7 +86,7 @@ def _accepted(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[
 
 @contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
-    """Put back what a plugin changes in the process, and say so."""
+    """Undo a plugin's changes to the process, and note them."""
     # In another thread, others may be at work here; and only the main one may set signal handlers.
     if plugin.distribution == BUILT_IN or threading.current_thread() is not threading.main_thread():
         yield

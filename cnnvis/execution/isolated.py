@@ -23,7 +23,7 @@ from cnnvis.errors import PluginError, UserError
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until they end."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _leave_no_core()
@@ -145,7 +145,7 @@ class _Place:
         return held
 
     def _packed(self, answer: Any, out: Path) -> dict[str, Any]:
-        """Return what the plugin gave as JSON, its arrays put into a folder."""
+        """Return the plugin's result as JSON, its arrays put into a folder."""
         from cnnvis.data.explanation import Explanation
         from cnnvis.data.loaded_network import LoadedNetwork
         from cnnvis.data.samples import Samples

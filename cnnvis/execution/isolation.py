@@ -1,4 +1,4 @@
-"""Plugins in processes of their own, whose crash, hang or hunger costs nobody else anything.
+"""Plugins in separate processes, whose crashes, hangs or memory use affect nothing else.
 
 This is the side that asks; `cnnvis.execution.isolated` is the process that answers.
 """
@@ -60,16 +60,17 @@ def isolating(
     isolate_timeout: float | None = None,
     isolate_memory: float | None = None,
 ) -> Iterator[None]:
-    """Have plugins called inside the block run in processes of their own.
+    """Run plugins that are called inside the block in separate processes.
 
     Parameters
     ----------
     isolate
-        Which: all that are not built in, or those of some names.
+        The plugins to run apart: all that are not built in, or those of some names.
     isolate_timeout
-        How many seconds a call may take; 600 by default.
+        The maximum number of seconds of a call; 600 by default.
     isolate_memory
-        How many GB (2^30 bytes) such a process may take; by default four fifths of what is there.
+        The maximum memory of such a process in GB (2^30 bytes); by default four fifths of the
+        available memory.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def isolating(
 
 
 def isolates(function: Callable[P, T]) -> Callable[P, T]:
-    """Have a function heed its arguments ``isolate...``, which are those of `isolating`."""
+    """Make a function obey its arguments ``isolate...``, which are those of `isolating`."""
 
     @functools.wraps(function)
     def within(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -126,7 +127,7 @@ def applies(plugin: Plugin) -> bool:
 
 
 def called(plugin: Plugin, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Return what a plugin gives, computed in its own process."""
+    """Return the result of a plugin, computed in its own process."""
     here = _current.get()
     assert here is not None
     with progress(f"{plugin.name}, in a process of its own"):

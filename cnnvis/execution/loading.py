@@ -21,7 +21,7 @@ from cnnvis.reporting import progress
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Additions of a person to what a model's file lacks, under the same names for every loader.
+    """Options for what a model's file lacks, with the same names for every loader.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class LoadOptions:
     architecture
         The JSON file that goes with weights.
     trust_model
-        Whether code in the file may run.
+        True where code in the file may run.
     """
 
     custom: Sequence[str] = ()
@@ -44,7 +44,7 @@ class LoadOptions:
     trust_model: bool = False
 
     def given(self) -> dict[str, Any]:
-        """Return those that are given, by name."""
+        """Return the options that are given, by name."""
         return {name: value for name, value in vars(self).items() if value}
 
 

@@ -1,4 +1,4 @@
-"""The state of this process that a plugin must leave alone, and how it is put back."""
+"""State of this process that a plugin must not change, and its restoration."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ProcessState:
         self._looks_at_pictures = pictures
 
     def put_back(self) -> list[str]:
-        """Make all as it was; what had been changed, in words."""
+        """Restore the recorded state, and return the names of what had changed."""
         return [
             what
             for what, put_back in (

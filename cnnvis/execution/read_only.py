@@ -1,4 +1,4 @@
-"""Samples and explanations that can be read and not changed, for plugins, and the way back."""
+"""Read-only samples and explanations for plugins, and the way back."""
 
 from __future__ import annotations
 

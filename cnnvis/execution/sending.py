@@ -1,4 +1,4 @@
-"""The arguments of a call as another process gets them, and its answer as this one gets it back.
+"""Transfer of a call's arguments to another process, and of the answer back to this process.
 
 Plain values go as JSON, all else in files of a folder; see `cnnvis.execution.transfer`.
 """
@@ -33,11 +33,11 @@ class Sender:
     Parameters
     ----------
     folder
-        Where arrays are put; this removes it once the answer is taken.
+        The folder for arrays; the sender removes it once the answer is taken.
     path_of
-        Gives the file of a model's network.
+        Function that returns the file of a model's network.
     reading
-        Reads what the other process left, which may be no good.
+        Function that reads the files of the other process, which may be invalid.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Sender:
         return str(folder)
 
     def _facts(self, model: Model) -> dict[str, Any]:
-        """Return a model as another process can load it: from its file, or one that is made for it."""
+        """Return a model as another process can load it: from its file, or from a new file."""
         region = model.asked_region
         return {
             "path": self._path_of(model),
@@ -115,7 +115,7 @@ class Sender:
             self._console.print(text, soft_wrap=True, highlight=False)
 
     def unpack(self, value: Any) -> Any:
-        """Return what the plugin gave, read from the call's folder.
+        """Return the plugin's result, read from the call's folder.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class Sender:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether a list is an option's value, and not one of explanations."""
+    """Tell whether a list is an option's value, and not a list of explanations."""
     return isinstance(value, list) and not any(isinstance(one, Explanation) for one in value)
 
 

@@ -44,7 +44,7 @@ class _There(Exception):
 
 
 class Worker:
-    """A process for one plugin: started when it is first wanted, and anew after it ended.
+    """Process for one plugin: started at the first use, and again after it ended.
 
     It ends when its standard input does, so also when this process is killed.
     """
@@ -90,7 +90,7 @@ class Worker:
         return path
 
     def called(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Return what the plugin gives for these arguments.
+        """Return the plugin's result for these arguments.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Worker:
             raise self.plugin.failed(f"what its process left cannot be read: {error}") from error
 
     def close(self) -> None:
-        """End the process, and take its files away."""
+        """End the process, and delete its files."""
         self._stop()
         self._errors.close()
         self._place.cleanup()
@@ -259,7 +259,7 @@ class Worker:
 
 
 def _read(source: Any, answers: queue.Queue[bytes]) -> None:
-    """Read answers until there are no more, which an empty one says."""
+    """Read answers until the end, which an empty answer marks."""
     with contextlib.suppress(OSError, ValueError):
         while line := source.readline(ANSWER):
             answers.put(line)

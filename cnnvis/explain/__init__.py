@@ -1,1 +1,1 @@
-"""A technique over samples, batch by batch: what it is given, what failed, where the result came from."""
+"""Techniques over samples, batch by batch: requests, failures, and the provenance of results."""

@@ -230,7 +230,7 @@ def _units(answer: Model) -> int | None:
 
 
 def _require_known(labels: Array, units: int) -> None:
-    """Refuse labels that are no classes of the network: they may be counted from 1, say."""
+    """Refuse labels that are no classes of the network, such as labels counted from 1."""
     count = max(units, 2)
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high >= count:

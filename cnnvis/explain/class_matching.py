@@ -26,16 +26,18 @@ class Matching:
     Attributes
     ----------
     samples
-        The samples; None where there are none.
+        The samples; None without data.
     names
         The names of the network's classes, in its order; None where they are not known.
     note
-        What was taken for granted, or why words stand for no class and what would do; may be empty.
+        The assumptions that were made, or the reason why words stand for no class, with a remedy;
+        may be empty.
     by_name
-        Whether the labels have names of their own, so that names in another order would number them
-        otherwise.
+        True where the labels have their own names, so that names in another order would change the
+        labels' numbers.
     are_strange
-        Whether some labels are no numbers of classes, so that it is not known which class is whose.
+        True where some labels are no numbers of classes, so that the classes of labels are not
+        known.
     """
 
     samples: Samples | None

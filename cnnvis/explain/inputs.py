@@ -1,4 +1,4 @@
-"""Models and data from whatever stands for them: files, ``demo``, arrays, networks of this process."""
+"""Models and data from files, ``demo``, arrays, and networks of this process."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def read_samples(
     Parameters
     ----------
     path
-        What a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
+        A path that a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
     class_names
         The names of the classes in a network's order, where the file does not hold them. Labels in
         words, such as folders' names, are matched to them by name.

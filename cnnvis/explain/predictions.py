@@ -24,7 +24,7 @@ SHOWN = 5
 
 @dataclass
 class Answers:
-    """Answers of a network to images of a data set, of each when it is first asked for.
+    """Answers of a network to images of a data set, each computed at the first request.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Answers:
     def _ask(
         self, places: Sequence[int], known: dict[int, Any], ask: Callable[[Samples], list[Any]]
     ) -> None:
-        """Find out what is not known yet, batch by batch."""
+        """Compute unknown answers, batch by batch."""
         missing = [
             one for one in dict.fromkeys(places) if one not in known and one not in self._failed
         ]

@@ -1,4 +1,4 @@
-"""Request: what somebody asks to be explained, before anything of it is read."""
+"""Request: the explanation that a person asks for, before anything is read."""
 
 from __future__ import annotations
 

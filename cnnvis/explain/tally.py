@@ -1,4 +1,4 @@
-"""Tally: what is to be said of many batches together, once they are done."""
+"""Tally: notes on many batches together, made once they are done."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tally:
     refused: list[UserError] = field(default_factory=list)
 
     def add(self, piece: Piece, samples: Samples) -> None:
-        """Count what came of some images, and say what was said of them.
+        """Count the results of some images, and make the notes of the piece.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class Tally:
                 self.judge(piece.found)
 
     def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
-        """Find out whether a mistake is a single image's, while nothing has come of any yet.
+        """Find out whether a mistake is a single image's, as long as no image has a result.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Tally:
             self.measures.setdefault(name, []).append(one)
 
     def close(self, *, strict: bool) -> None:
-        """Say what there is to say.
+        """Make the notes on all batches.
 
         Raises
         ------

@@ -81,7 +81,7 @@ class Subject:
 
     @classmethod
     def of(cls, request: Request, plugins: Sequence[Plugin]) -> Subject:
-        """Read what a request asks for, and shape it for the network.
+        """Read the model and data of a request, and shape the data for the network.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class Subject:
 
     @property
     def explained_inputs(self) -> tuple[str, ...]:
-        """The inputs that are to get a map."""
+        """Inputs that get a map."""
         return self.inputs or (() if self.model is None else self.model.explainable_inputs)
 
     def explained(
@@ -168,7 +168,7 @@ class Subject:
         return results
 
     def tried(self, plugin: Plugin, options: Mapping[str, Any], name: str | None) -> None:
-        """Run a technique for one of the inputs on a single image, whatever comes out.
+        """Run a technique for one of the inputs on a single image, whatever the result.
 
         Raises
         ------
@@ -270,7 +270,7 @@ class Subject:
         return replace(found, predictions=classes)
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
-        """Say why all answers are as sure as can be, if the data look scaled in another way."""
+        """Make a note on saturated answers, if the data look scaled in another way."""
         if not tally.saturated or model is None or self.every is None:
             return
         with quietly(), notes_kept():
@@ -364,7 +364,7 @@ def _loaded(request: Request) -> Model:
 
 
 def _require_numbers(model: Model, matching: Matching) -> None:
-    """Refuse a target named by a word that is not known to stand for a class, and say why it is not.
+    """Refuse a target named by a word that stands for no known class, with the reason.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Processes of Python's own that are started: what they run, and what they may import."""
+"""Child processes of Python: the module that they run, and the modules that they may import."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ def child_process(
     same_path: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return what `subprocess.Popen` and `subprocess.run` need to run a module by itself.
+    """Return the arguments with which `subprocess.Popen` and `subprocess.run` run a module alone.
 
-    It imports nothing from the folder it runs in, where a stranger's ``json.py`` may lie.
+    The child imports nothing from its working directory, which may hold a stranger's ``json.py``.
 
     Parameters
     ----------
     module
         The module, as ``python -m`` takes it.
     words
-        Its arguments.
+        The arguments of the module.
     same_path
-        Whether it finds the modules that this process finds, those of a checkout among them; else
-        what is installed, and what ``PYTHONPATH`` names by its whole path.
+        True for a child that finds the modules that this process finds, those of a checkout among
+        them; else the child finds installed modules, and those that ``PYTHONPATH`` names by
+        absolute paths.
     settings
-        Variables of its environment beside those of this process.
+        Variables of the child's environment beside those of this process.
 
     Returns
     -------

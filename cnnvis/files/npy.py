@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` and ``.npz`` files: what they claim is held against what is there.
+"""Arrays in ``.npy`` and ``.npz`` files, whose headers are checked against the stored bytes.
 
 A header of a hundred bytes can ask for any memory, and an archive can unpack to a thousand times its
 size; NumPy's own reader believes both. Here nothing is unpacked or allocated before it is known to
@@ -40,25 +40,25 @@ _DAMAGES = (
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array in a file, read when something is copied out of it.
+    """Array in a file, read when a part of it is copied.
 
-    It is mapped only for that moment, since a map that stays takes memory for all that was ever
-    looked at; where it is packed, it is unpacked as a whole.
+    The array is mapped to memory only for that moment, since a permanent map takes memory for all
+    that was ever read; a packed array is unpacked as a whole.
 
     Attributes
     ----------
     path
         The file.
     member
-        Which member of an archive it is; empty for a file of its own.
+        The array's member of an archive; empty for a separate file.
     dtype, shape
-        As NumPy has them.
+        The type and shape, as NumPy has them.
     is_fortran
-        Whether the first axis is the one that changes fastest.
+        True where the first axis changes fastest.
     offset
-        Where in the file, or in the packed member, its elements start.
+        The offset of the elements in the file, or in the packed member.
     is_packed
-        Whether the member is compressed.
+        True where the member is compressed.
     held
         The file as it is held open.
     """
@@ -84,7 +84,7 @@ class StoredArray:
             raise UserError(f"{self._named()} is damaged: {error}") from error
 
     def require_plain(self) -> None:
-        """Refuse what holds no plain values, or fewer bytes than it claims.
+        """Refuse arrays that hold no plain values, or fewer bytes than they claim.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Files that may be read, files written whole or not at all, and what identifies a file."""
+"""Regular files for reading, files written whole or not at all, and the identity of files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_TEXT = 2**26  # Bytes; a network's description takes a hundredth of tha
 
 
 def require_regular(path: Path) -> None:
-    """Refuse what is no regular file: a pipe or a device may never end, a folder cannot be read.
+    """Refuse irregular files: a pipe or a device may never end, a folder cannot be read.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def is_there(path: Path) -> bool:
 def written_whole(
     path: Path, place: Callable[[Folder, str], object] | None = None
 ) -> Iterator[Path]:
-    """Have a file written whole or not at all: gives a temporary path beside it, to be written to.
+    """Write a file whole or not at all: yields a temporary path beside it, to be written to.
 
     The file gets its name once the block ends without an error, and is on the disk then. Where a link
     has that name, the file takes the link's place, and what it leads to stays as it is.
@@ -143,8 +143,8 @@ def written_whole(
     Parameters
     ----------
     place
-        Gives what was written, a name in a folder, the name that it is to have. By default it takes
-        the place of what has that name.
+        Function that gives the written file, a name in a folder, its final name. By default the
+        file takes the place of any file of that name.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
-    """Have a new folder written whole or not at all: gives a temporary one beside it, to be filled.
+    """Write a new folder whole or not at all: yields a temporary folder beside it, to be filled.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def made_for(path: Path) -> Iterator[Folder]:
-    """Open the folder that a file is to lie in; where the block fails, none is left that was made."""
+    """Open the folder for a new file; where the block fails, folders made for it are removed."""
     made = DISK.require_folder(path.parent)
     try:
         with Folder.opened(path.parent) as folder:
@@ -211,7 +211,7 @@ def made_for(path: Path) -> Iterator[Folder]:
 
 
 def put_beside(folder: Folder, temporary: str, name: str) -> str:
-    """Give a file a name, or the same with a number where another file has it: none is lost.
+    """Give a file a name, with a number if another file has the name: no file is lost.
 
     Returns
     -------

@@ -71,7 +71,7 @@ def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
 
 
 def begin_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Callable[[], Any]:
-    """Begin a first look, and go on with something else.
+    """Begin a first look, which runs beside other work.
 
     Parameters
     ----------
@@ -394,7 +394,7 @@ class _Hdf5:
                 raise UserError(f"holds more text in {name!r} than the file has bytes")
 
     def require_readable(self, dataset: Any) -> None:
-        """Read pieces, if not all of them: filters may fail, and unpack to more than they say."""
+        """Read pieces, if not all of them: filters may fail, and unpack to more than they claim."""
         if dataset.chunks is None:  # data lie there as they are, and that they do has been seen
             dataset[(slice(0, 1),) * dataset.ndim]
             return
@@ -420,7 +420,7 @@ class _Hdf5:
 
 
 class _Holder:
-    """An object of a file as h5py's view of attributes wants it."""
+    """Object of a file in the form in which h5py reads attributes."""
 
     def __init__(self, identifier: Any) -> None:
         self.id = identifier
@@ -457,7 +457,7 @@ def _length(value: Any) -> int:
 
 
 def _limit(seconds: int) -> None:
-    """Take from this process what it does not need for a look."""
+    """Limit the resources of this process to those that a look needs."""
     try:
         import resource
     except ImportError:  # Windows has no limits; there the parent's patience ends it.

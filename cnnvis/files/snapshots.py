@@ -1,4 +1,4 @@
-"""Files that stay what they were when they were looked at, or are said to have been changed.
+"""Files that stay unchanged after they were looked at, or are reported as changed.
 
 A file that is looked at, loaded and identified by its name is three files if something replaces it
 meanwhile, as a training job does with its checkpoint. Here it is opened once. What replaces it by name
@@ -60,14 +60,15 @@ _sums: dict[_State, str] = {}
 
 
 class HeldFile:
-    """A file that is open, so that it can be read again whatever has its name by then.
+    """File that is held open, so that it can be read again whatever file has its name by then.
 
     Attributes
     ----------
     path
         The file, as it was named.
     is_used
-        Whether whoever reads it does so by `place` and `open`; others read what has its name.
+        True where the readers use `place` and `open`; other readers read the file that has the
+        name.
 
     Raises
     ------
@@ -88,7 +89,7 @@ class HeldFile:
 
     @cached_property
     def place(self) -> Path:
-        """The name by which its bytes are read: of a copy, or of the file that is open.
+        """Name by which the file's bytes are read: of a copy, or of the open file.
 
         Raises
         ------
@@ -126,7 +127,7 @@ class HeldFile:
 
     @contextmanager
     def open(self, file: Path | None = None) -> Iterator[io.BufferedReader]:
-        """Open it anew, to be read from its start.
+        """Open the file anew, to be read from its start.
 
         Parameters
         ----------
@@ -177,7 +178,7 @@ class HeldFile:
             self.require_named()
 
     def require_named(self) -> None:
-        """Refuse a file whose name another one has by now.
+        """Refuse a file whose name now belongs to another file.
 
         Raises
         ------
@@ -194,7 +195,7 @@ class HeldFile:
             raise changed(self.path)
 
     def record(self) -> None:
-        """Do nothing: what it is was noted when it was opened."""
+        """Do nothing: the state was recorded when the file was opened."""
 
     def end(self) -> None:
         """Delete the copy, if it exists; nothing reads the file any more after that."""
@@ -207,14 +208,14 @@ class HeldFile:
 
 
 class HeldFolder:
-    """A folder whose files are those that they were when each was first looked at.
+    """Folder whose files must be the same as at the first look at each.
 
     Attributes
     ----------
     path, place
         The folder.
     is_used
-        As for `HeldFile`.
+        See `HeldFile`.
     """
 
     descriptors: tuple[int, ...] = ()
@@ -228,7 +229,7 @@ class HeldFolder:
 
     @contextmanager
     def open(self, file: Path) -> Iterator[io.BufferedReader]:
-        """Open one of its files.
+        """Open a file of the folder.
 
         Raises
         ------
@@ -256,7 +257,7 @@ class HeldFolder:
                 self._require(key, _State.of(now))
 
     def record(self) -> None:
-        """Note what all of its files are now, once, before they are looked at."""
+        """Record the states of all files, once, before they are looked at."""
         if self._is_recorded:
             return
         self._is_recorded = True
@@ -265,7 +266,7 @@ class HeldFolder:
                 self._require(file, _settled(None, Path(file), self._known.get(file)))
 
     def require_recorded(self, file: Path) -> None:
-        """Refuse a file that is not what it was when all were recorded, or was not there.
+        """Refuse a file that was changed or added after all files were recorded.
 
         Raises
         ------
@@ -289,7 +290,7 @@ class HeldFolder:
             raise changed(Path(key))
 
     def sha256(self) -> str:
-        """Return the SHA-256 of its files' names and sums, in hexadecimal.
+        """Return the SHA-256 of the files' names and sums, in hexadecimal.
 
         Raises
         ------
@@ -318,10 +319,10 @@ class HeldFolder:
         return self._sums[name]
 
     def require_unchanged(self) -> None:
-        """Do nothing: each file is held against what it was when it is opened."""
+        """Do nothing: each file is compared with its recorded state when it is opened."""
 
     def end(self) -> None:
-        """Do nothing: there is no copy."""
+        """Do nothing: the folder has no copy."""
 
     def __deepcopy__(self, _: object) -> HeldFolder:
         return self
@@ -336,12 +337,12 @@ _holding: ContextVar[Mapping[Path, Held]] = ContextVar("holding", default={})  #
 def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
     """Hold a file or folder while a plugin reads it: `held` gives it to the plugin.
 
-    One that is held already stays what it is.
+    A file or folder that is held already stays unchanged.
 
     Parameters
     ----------
     is_copied
-        Whether a file is read from a copy, which is deleted at the end.
+        True to read a file from a copy, which is deleted at the end.
     """
     known = _holding.get().get(path)
     if known is not None:
@@ -362,7 +363,7 @@ def held(path: Path) -> Held:
     Parameters
     ----------
     path
-        What the reader or loader was called with.
+        The path with which the reader or loader was called.
 
     Raises
     ------
@@ -375,7 +376,7 @@ def held(path: Path) -> Held:
 
 
 def held_anyway(path: Path) -> Held:
-    """Return what `held` does, for whoever looks at it and does not read it."""
+    """Return the result of `held`, for callers that look at the file and do not read it."""
     one = _holding.get().get(path)
     if one is None:
         one = HeldFolder(path) if path.is_dir() else HeldFile(path)
@@ -394,7 +395,7 @@ def sha256(path: Path) -> str:
 
 
 def changed(path: Path) -> ChangedError:
-    """Return the error of a file that is not what it was."""
+    """Return the error for a changed file."""
     return ChangedError(
         f"{str(path)!r} was changed or replaced while it was being read, so there is no result that is "
         "of one file; try again once nothing writes to it"

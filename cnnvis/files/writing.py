@@ -57,7 +57,8 @@ class Folder:
     Attributes
     ----------
     path
-        Where it is, for sentences; what is done in it goes by this only where `HAS_HANDLES` is not.
+        The path of the folder, for sentences; operations in the folder use the path only where
+        `HAS_HANDLES` is False.
     """
 
     def __init__(self, path: Path, handle: int | None) -> None:
@@ -103,7 +104,7 @@ class Folder:
         return Folder(self.path / name, os.open(name, flags, dir_fd=self.handle))
 
     def open(self, name: str, flags: int) -> int:
-        """Open a regular file in the folder, or make one; its handle.
+        """Open a regular file in the folder, or make one, and return its handle.
 
         Raises
         ------
@@ -120,7 +121,7 @@ class Folder:
         return handle
 
     def _require(self, name: str, kind: str) -> None:
-        """Refuse what is there and of another kind."""
+        """Refuse an entry that exists and is of another kind."""
         found = self.kind(name)
         if found not in (None, kind):
             raise Strange(f"{str(self.path / name)!r} is {found}, and has to be {kind}")
@@ -180,7 +181,7 @@ class Folder:
         return self.path / name if self.handle is None else name
 
     def close(self) -> None:
-        """Let go of the folder; a second time does nothing."""
+        """Close the folder; a second call does nothing."""
         if self.handle is not None and self.handle != _CLOSED:
             handle, self.handle = self.handle, _CLOSED
             os.close(handle)
@@ -198,12 +199,12 @@ class Folder:
 
 
 def all_of(file: BufferedReader) -> bytes:
-    """Read the bytes that a file has, and none that come to it meanwhile."""
+    """Read the bytes that a file has, and none that are appended meanwhile."""
     return file.read(os.fstat(file.fileno()).st_size)
 
 
 class Disk:
-    """The steps, and what is made of them."""
+    """Disk: the single steps of writing, and the operations made of them."""
 
     # One step each.
 
@@ -229,12 +230,12 @@ class Disk:
         os.close(handle)
 
     def rename(self, folder: Folder, old: str, new: str) -> None:
-        """Give a file another name, that of a file which is there, too."""
+        """Give a file another name, also that of an existing file."""
         at = folder.handle
         os.replace(folder._at(old), folder._at(new), src_dir_fd=at, dst_dir_fd=at)
 
     def link(self, folder: Folder, old: str, new: str) -> None:
-        """Give a file a second name, unless anything has that name."""
+        """Give a file a second name, unless the name is taken."""
         at = folder.handle
         os.link(folder._at(old), folder._at(new), src_dir_fd=at, dst_dir_fd=at)
 
@@ -245,7 +246,7 @@ class Disk:
         os.mkdir(folder._at(name), dir_fd=folder.handle)
 
     def flush_folder(self, folder: Folder) -> None:
-        """Wait until the disk knows which names stand in a folder."""
+        """Wait until the disk has all names of a folder."""
         if folder.handle is None:  # Windows opens no folders, and writes their entries by itself
             return
         try:
@@ -260,15 +261,16 @@ class Disk:
     def whole(
         self, folder: Folder, name: str, place: Callable[[str], object] | None = None
     ) -> Iterator[tuple[str, int]]:
-        """Have a file written whole or not at all, and wait until it is on the disk.
+        """Write a file whole or not at all inside the block, and wait until it is on the disk.
 
-        Gives a temporary name in the folder, and the new file's handle: what is there when the block
-        ends without an error gets the file's name, and takes the place of what has it, be it a link.
+        Yields a temporary name in the folder, and the new file's handle: when the block ends
+        without an error, the file gets its final name, and takes the place of any entry of that
+        name, be it a link.
 
         Parameters
         ----------
         place
-            Gives the file that is called so its name, in another way.
+            Function that gives the temporary file its final name, in another way.
         """
         stem, suffix = os.path.splitext(name)  # noqa: PTH122
         # The same ending as the real name, since writers choose their format by it; and not all of
@@ -302,7 +304,7 @@ class Disk:
             self.write(handle, data)
 
     def append(self, folder: Folder, name: str, data: bytes) -> None:
-        """Write bytes behind those of a file that is there, and wait until they are on the disk.
+        """Append bytes to an existing file, and wait until they are on the disk.
 
         Where a step fails, a part of the bytes may be there.
         """
@@ -315,7 +317,7 @@ class Disk:
             self.close(handle)
 
     def require_folder(self, path: Path) -> list[Path]:
-        """Make a folder, and those that it lies in, where they are not there.
+        """Make a folder, and all folders above it, where they do not exist.
 
         Returns
         -------
@@ -342,7 +344,7 @@ class Disk:
         return made
 
     def require_inner(self, folder: Folder, name: str) -> Folder:
-        """Open a folder that lies in another, and make it if it is not there.
+        """Open a folder that lies in another, and make it if it does not exist.
 
         Raises
         ------
@@ -355,7 +357,7 @@ class Disk:
         return folder.inner(name)
 
     def drop(self, folder: Folder, names: Sequence[str]) -> None:
-        """Remove files and links, and wait until the disk knows."""
+        """Remove files and links, and wait until the disk has recorded it."""
         for name in names:
             self.remove(folder, name)
         if names:
@@ -366,14 +368,14 @@ DISK = Disk()
 
 
 def remove_empty(folders: Sequence[Path]) -> None:
-    """Remove folders that were made for what then failed, unless something is in them."""
+    """Remove folders that were made for work that then failed, unless they hold anything."""
     for folder in reversed(folders):
         with suppress(OSError):
             folder.rmdir()
 
 
 def require_only_name(folder: Folder, name: str, handle: int) -> None:
-    """Refuse to change a file that has other names, under which it is something else's.
+    """Refuse to change a file that has other names, under which it may belong to something else.
 
     Raises
     ------
@@ -418,14 +420,14 @@ def fault_of_disk(error: BaseException) -> str | None:
 
 @contextmanager
 def trouble_with(path: Path, advice: str = "", what: str = "written") -> Iterator[None]:
-    """Have an error inside the block say which file it is that cannot be written.
+    """Add the name of the file that cannot be written to an error inside the block.
 
     Parameters
     ----------
     advice
-        What else a person should know; a sentence without its end.
+        Further advice to the user; a sentence without its end.
     what
-        What it cannot be.
+        The participle for the failed operation on the file, as in "cannot be written".
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The plugins that come with cnnvis, one folder a kind; renderers have their own, `cnnvis.renderers`."""
+"""Plugins that come with cnnvis, one folder a kind; renderers are in `cnnvis.renderers`."""

@@ -1,1 +1,1 @@
-"""The plugin system: decorators, options, how plugins are found, and the templates of new ones."""
+"""The plugin system: decorators, options, the search for plugins, and the templates of new ones."""

@@ -1,4 +1,4 @@
-"""Types of options that say more than their values' type: their bounds, or that they let code run."""
+"""Types of options with more than their values' type: bounds, or the right to let code run."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ Percent = Annotated[float, Bound(ge=0, le=100)]
 
 @dataclass(frozen=True)
 class Grant:
-    """The mark of an option that lets code run, or leaves checks of a stranger's file out."""
+    """Mark of an option that lets code run, or omits checks of a stranger's file."""
 
 
 Granting = Annotated[T, Grant()]
-"""A value that lets code run that nobody has looked at: ``trust: cnnvis.Granting[bool] = False``.
+"""Value that lets code run that nobody has examined: ``trust: cnnvis.Granting[bool] = False``.
 
 Only what is typed for this very command, and a call in Python, may give one. Settings, variables of the
 environment and the files of chains may not, since they can be a stranger's.

@@ -1,4 +1,4 @@
-"""Finds plugins by entry point, and keeps a broken one from breaking the rest."""
+"""Search for plugins by entry point, in which a broken plugin does not affect the others."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ PARAMETERS = {"axes", "model", "plugin_options", "samples", "technique"}
 """Parameters of `cnnvis.run` and of techniques that have no flags."""
 
 WORDS = ("axes", "chains", "class_names", "demo", "plugins", "trusted")
-"""Words with a meaning of their own in settings or on the command line."""
+"""Words with a special meaning in settings or on the command line."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that could not be used, or a module of plugins, and why."""
+    """Plugin that could not be used, or a module of plugins, and the reason."""
 
     name: str
     distribution: str
@@ -49,7 +49,7 @@ class Broken:
 
     @property
     def origin(self) -> str:
-        """The package that it is from, and its version."""
+        """Package of the plugin, and its version."""
         return f"{self.distribution} {self.version}".strip()
 
     def failed(self) -> PluginError:
@@ -63,7 +63,7 @@ class Broken:
 
 
 class _Decorated:
-    """Answers the hook for a module that only decorated its functions."""
+    """Implementation of the hook for a module that only decorated its functions."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -127,7 +127,7 @@ class Registry:
                 self._load(point.name, *_origin(point), point.load)
 
     def add_file(self, path: Path, objection: str | None = None) -> None:
-        """Take the plugins of a single Python file, which is run unless there is an objection."""
+        """Add the plugins of a single Python file, which is run unless something objects."""
         if objection is None and (not _exists(path) or not path.is_file() or path.suffix != ".py"):
             objection = f"there is no file of plugins {str(path)!r}; it is a .py file"
         if objection is not None:
@@ -186,7 +186,7 @@ class Registry:
         return offered
 
     def add(self, plugin: Plugin) -> Plugin:
-        """Take one plugin, under its full name if its own is taken; gives it as it is listed."""
+        """Add a plugin, under its full name if its own is taken, and return it as listed."""
         # Steps of chains share one name space, and those with options --NAME.OPTION another.
         rivals = {kind for space in (STEPS, SIDE) if plugin.kind in space for kind in space}
         holders = [
@@ -264,7 +264,7 @@ class Registry:
         )
 
     def require_unbroken(self, name: str) -> None:
-        """Say why a plugin of that name, or ``distribution:name``, is not there.
+        """Raise the reason why a plugin of that name, or ``distribution:name``, is missing.
 
         Raises
         ------
@@ -315,7 +315,7 @@ class Registry:
 
 
 def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
-    """Say which plugin takes a file that one of another package would take as well."""
+    """Note which plugin takes a file that a plugin of another package would take, too."""
     rivals = [one for one in others if one.distribution != plugin.distribution]
     if rivals:
         named = ", ".join(f"{one.name} of {one.origin}" for one in rivals)
@@ -370,7 +370,7 @@ def _exists(path: Path) -> bool:
 
 
 def _require_usable(plugin: Any) -> None:
-    """Raise what is wrong with something that a module offers as a plugin."""
+    """Raise the error in something that a module offers as a plugin."""
     if not isinstance(plugin, Plugin) or plugin.kind not in KINDS:
         raise TypeError(f"{plugin!r} is not a plugin of a kind that cnnvis knows")
     if not _is_name(plugin.name):
@@ -383,7 +383,7 @@ def _require_usable(plugin: Any) -> None:
 
 
 def _require_flags(plugin: Plugin) -> None:
-    """Raise that an option cannot be typed, since something else has its flag or its name."""
+    """Raise an error for an option that cannot be typed, since its flag or its name is taken."""
     owner = dict.fromkeys(flags.FOR_ALL, "every command")
     for command in KINDS[plugin.kind].commands:
         owner = dict.fromkeys(flags.taken(command), f"cnnvis {command}") | owner
@@ -429,7 +429,7 @@ def _imported(path: Path) -> ModuleType:
 
 
 CHOICE = "CNNVIS_PLUGINS"
-"""The variable of the environment that says which packages' plugins load."""
+"""Variable of the environment that says which packages' plugins are loaded."""
 
 
 _in_use: list[Registry] = []
@@ -453,7 +453,7 @@ def _installed(choice: str | None) -> Registry:
 
 @contextmanager
 def using(chosen: Registry) -> Iterator[None]:
-    """Have `registry` give this one inside the block."""
+    """Let `registry` return this registry inside the block."""
     _in_use.append(chosen)
     try:
         yield
@@ -462,7 +462,7 @@ def using(chosen: Registry) -> Iterator[None]:
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:
-    """Take the plugins of a single Python file, for this process; the file is run.
+    """Load the plugins of a single Python file, for this process; the file is run.
 
     Raises
     ------
@@ -481,7 +481,7 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no Python file.
+    """Refuse a path that is no Python file.
 
     Raises
     ------

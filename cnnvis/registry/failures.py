@@ -1,4 +1,4 @@
-"""Exceptions that plugins raise, as errors that say whose they are."""
+"""Conversion of exceptions that plugins raise to errors that name the plugin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LONGEST = 500
 
 @contextmanager
 def as_plugin_error(plugin: Plugin) -> Iterator[None]:
-    """Have whatever a plugin raises say whose it is; see `cnnvis.registry.plugin.Plugin`."""
+    """Convert any exception of a plugin to an error that names the plugin.
+
+    See `cnnvis.registry.plugin.Plugin`.
+    """
     try:
         yield
     except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):

@@ -1,4 +1,4 @@
-"""The flags of the commands, which no option of a plugin may have: what argparse is given of them."""
+"""Flags of the commands, which no option of a plugin may have, and their arguments for argparse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Command = Literal["run", "chain", "compare"]
 
 
 def taken(command: Command) -> frozenset[str]:
-    """Return the flags that a command has for itself, whatever plugins there are."""
+    """Return the flags of a command itself, whatever plugins are installed."""
     return frozenset(_parser(command)._option_string_actions) | FOR_ALL.keys()
 
 
@@ -45,7 +45,7 @@ def _parser(command: Command) -> ArgumentParser:
 
 
 def add_subject(parser: ArgumentParser) -> None:
-    """Add what to explain, and how to compute it."""
+    """Add the flags for the subject of an explanation, and for its computation."""
     what = adder(parser, "what to explain")
     what("--data", "-d", metavar="FILE", help="a file or folder of images; or demo")
     what("--images", "-im", nargs="+", action="extend", type=_images, metavar="IMAGE",
@@ -89,7 +89,7 @@ def add_subject(parser: ArgumentParser) -> None:
 
 
 def add_class_names(add: Callable[..., Any]) -> None:
-    """Add the names of the classes."""
+    """Add the flag for the names of the classes."""
     add("--class-names", nargs="+", metavar="NAME",
         help="the names of the network's classes 0, 1, ..., where the data do not hold them; folders "
         "and other labels in words are matched to them by name")  # fmt: skip
@@ -113,7 +113,7 @@ def add_long_runs(parser: ArgumentParser) -> None:
 
 
 def add_model(parser: ArgumentParser) -> None:
-    """Add what a model's file may lack."""
+    """Add the flags for what a model's file may lack."""
     lacking = adder(parser, "what the model's file lacks")
     lacking("--custom", nargs="+", metavar="MODULE:CLASS",
             help="the classes of layers of your own; their module is imported, and so runs")  # fmt: skip
@@ -161,7 +161,7 @@ def _number(text: str) -> float:
 
 
 def add_output_of_run(parser: ArgumentParser) -> None:
-    """Add what `cnnvis run` does with a result."""
+    """Add the flags for the output of `cnnvis run`."""
     out = adder(parser, "what to do with it")
     out("--metrics", nargs="+", action="extend", metavar="NAME",
         help="metrics that measure each map, such as sparseness. Their options go by their names; "
@@ -177,7 +177,7 @@ def add_output_of_run(parser: ArgumentParser) -> None:
 
 
 def add_output_of_chain(parser: ArgumentParser) -> None:
-    """Add where a chain is from, and what is done with it."""
+    """Add the flags for the origin and the output of a chain."""
     out = adder(parser, "the chain")
     out("--file", metavar="TOML", help="take the chain from a file, which --save-chain writes")
     out("--name", metavar="NAME", help="which chain of the file; what to call it when it is saved")
@@ -189,14 +189,14 @@ def add_output_of_chain(parser: ArgumentParser) -> None:
 
 
 def _add_running(parser: ArgumentParser, out: Callable[..., Any]) -> None:
-    """Add run folders, and how much is said."""
+    """Add the flags for run folders, and for the amount of messages."""
     add_long_runs(parser)
     out("--quiet", "-q", action="store_true", help="no notes and no bars")
     out("--verbose", "-v", action="store_true", help="say how the result was made; tracebacks")
 
 
 def add_comparison(parser: ArgumentParser) -> None:
-    """Add how two explanations are compared, and what is done with that."""
+    """Add the flags for the comparison of two explanations, and for its output."""
     how = adder(parser, "how to compare")
     how("--scaled", action="store_true", help="scale each map to [0, 1] before it is compared")
     how("--top", type=_number, metavar="PERCENT",

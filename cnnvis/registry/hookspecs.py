@@ -1,4 +1,4 @@
-"""The hook through which every plugin comes in, and the version of that agreement."""
+"""Hook by which every plugin is found, and the version of the interface."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from cnnvis.registry.plugin import Plugin
 
 API_VERSION = 1
-"""Grows by one whenever a plugin that follows the present hooks would no longer work."""
+"""Version of the interface, raised whenever plugins for the present hooks would no longer work."""
 
 GROUP = "cnnvis"
-"""The entry-point group that plugin modules are listed under, built-in ones included."""
+"""Entry-point group that lists plugin modules, built-in ones included."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
@@ -25,7 +25,7 @@ class Hooks:
 
     @hookspec
     def cnnvis_plugins(self) -> Iterable[Plugin]:
-        """The plugins that a module offers.
+        """Return the plugins of a module.
 
         Hardly any module implements this: without it, the functions that the module decorated with
         `technique`, `renderer`, `reader` or `loader` are taken as they stand. A module that makes

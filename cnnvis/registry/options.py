@@ -48,7 +48,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The option as it is typed: ``grad_modifier`` is ``--grad-modifier``."""
+        """Flag of the option: ``grad_modifier`` is ``--grad-modifier``."""
         return "--" + self.name.strip("_").replace("_", "-")
 
     @property
@@ -64,7 +64,7 @@ class Option:
 
     @property
     def choices(self) -> tuple[object, ...]:
-        """The values that a Literal allows, None among them if it may be left open; else empty."""
+        """Values that a Literal allows, None among them if the option may be None; else empty."""
         return _choices(self.annotation)
 
     @property
@@ -78,14 +78,14 @@ class Option:
 
     @property
     def default_text(self) -> str:
-        """The default as it would be typed."""
+        """Default as it would be typed."""
         if isinstance(self.default, tuple):
             return " ".join(map(str, self.default))
         return "none" if self.default is None else str(self.default)
 
     @property
     def type(self) -> str:
-        """The type in words: ``int``, ``int >= 1``, ``float float``, ``guided | none``."""
+        """Type in words: ``int``, ``int >= 1``, ``float float``, ``guided | none``."""
         return _type_name(self.annotation)
 
 

@@ -1,4 +1,4 @@
-"""Plugin: a typed function, and what its decorator says of it.
+"""Plugin: a typed function, with the arguments of its decorator.
 
 A plugin *is* its function: the keyword-only parameters are its options, their annotations and
 defaults the types and defaults of those options, the docstring its help. Nothing is said twice.
@@ -84,7 +84,7 @@ PLACES = {
 """Where a technique may claim to equal another."""
 
 BUILT_IN = "cnnvis"
-"""The package whose plugins are held to the border by tests, and not watched at every call."""
+"""Package whose plugins are checked by tests, and not at every call."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -93,14 +93,14 @@ _MARK = "__cnnvis_plugin__"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A function with what its decorator says of it.
+    """Plugin: a function with the arguments of its decorator.
 
     Attributes
     ----------
     kind
-        What the plugin does; see the decorator of that name.
+        The kind of the plugin; see the decorator of that name.
     name
-        What a person types: ``saliency``, ``png``.
+        The name that a person types: ``saliency``, ``png``.
     function
         The function itself, unchanged.
     reference
@@ -109,23 +109,23 @@ class Plugin:
         Endings of the files that a renderer writes (the first is its default) or that a reader or
         loader takes, with the dot: ``(".h5", ".hdf5")``.
     accepts
-        For a reader or loader: whether it takes a path that no suffix decides, such as a folder.
-        It must be quick and import nothing heavy.
+        For a reader or loader: function that tells whether the plugin takes a path that no suffix
+        decides, such as a folder. The function must be quick and import nothing heavy.
     begin
-        For a loader: called with the path before TensorFlow is imported, to begin what can be done
-        in the meantime. It must return at once.
+        For a loader: function that is called with the path before TensorFlow is imported, to begin
+        work for the meantime. The function must return at once.
     takes_results
-        For a transform: which results it takes.
+        For a transform: the kinds of results that it takes.
     gives
-        For a technique or transform: what result it gives; None for the kind that it took.
+        For a technique or transform: the kind of its result; None for the kind that it took.
     check
-        Called with all options, by name, before anything heavy starts: raises `UserError` for
-        values that their types allow and the function does not.
+        Function that is called with all options, by name, before anything heavy starts: raises
+        `UserError` for values that their types allow and the plugin does not.
     requires, extra
         The modules that the plugin cannot do without, and the extra of its package that installs
         them: where one is missing, the plugin is listed, and says so when it is called.
     claims
-        What a technique promises of its maps, each with the options under which it holds.
+        The claims of a technique about its maps, each with the options under which it holds.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.
@@ -154,7 +154,7 @@ class Plugin:
         )
 
     def ending_of(self, path: Path) -> str:
-        """Return the longest of its suffixes that a file's name ends in, else an empty text."""
+        """Return the longest of the plugin's suffixes that ends a file's name, or an empty text."""
         name = path.name.lower()
         return max(
             (one for one in self.suffixes if name.endswith(one.lower())), key=len, default=""
@@ -162,12 +162,12 @@ class Plugin:
 
     @property
     def report_to(self) -> str:
-        """A sentence that says where a failure of it is to be reported."""
+        """Sentence with the place to report a failure of the plugin."""
         return report_to(self.distribution)
 
     @property
     def origin(self) -> str:
-        """The package that it is from, and its version."""
+        """Package of the plugin, and its version."""
         return f"{self.distribution} {self.version}".strip()
 
     @property
@@ -181,13 +181,13 @@ class Plugin:
 
     @property
     def summary(self) -> str:
-        """The first line of the function's docstring."""
+        """First line of the function's docstring."""
         lines = (inspect.getdoc(self.function) or "").splitlines()
         return lines[0] if lines else ""
 
     @property
     def description(self) -> str:
-        """The docstring up to its sections (parameters, ...), one line a paragraph."""
+        """Docstring up to its sections (parameters, ...), one line a paragraph."""
         body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
         return "\n\n".join(" ".join(part.split()) for part in body.strip().split("\n\n"))
 
@@ -224,7 +224,7 @@ def _positional(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def mark(kind: str, name: str, **facts: Any) -> Callable[[Function], Function]:
-    """Return a decorator that makes a function a plugin; the decorator of every kind is one."""
+    """Return a decorator that makes a function a plugin, as the decorator of every kind does."""
 
     def decorate(function: Function) -> Function:
         setattr(function, _MARK, Plugin(kind, name, function, **facts))

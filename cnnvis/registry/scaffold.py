@@ -1,4 +1,4 @@
-"""A package of one's own with a plugin in it, written from templates, ready to install."""
+"""New package with a plugin in it, written from templates, ready to install."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from cnnvis.registry.hookspecs import API_VERSION
 
 
 def new_plugin(name: str, kind: str = "technique", folder: Path | None = None) -> Path:
-    """Write a package with a plugin of that name, its tests and README; the package's folder.
+    """Write a package with a plugin of that name, its tests and README, and return its folder.
 
     Parameters
     ----------
     name
         The plugin's name: small letters, digits and hyphens, a letter first.
     kind
-        What it does.
+        The kind of the plugin.
     folder
-        Where the package's own folder goes; here by default.
+        The parent of the package's folder; the working directory by default.
 
     Raises
     ------

@@ -23,7 +23,7 @@ SIGNED_RAMP = "@Oo-, .:+*#"  # round and flat below zero, square above, blank at
 
 @dataclass(frozen=True)
 class Scale:
-    """The values at the ends of a colour map or ramp, and which one that is."""
+    """Scale: the values at the ends of a colour map or ramp, and the name of the map."""
 
     low: float
     high: float
@@ -42,7 +42,7 @@ class Scale:
 
 
 class Coloured:
-    """Draws with half blocks, two dots to a cell, each in a colour of its own."""
+    """Pen with half blocks, two dots to a cell, each with its own colour."""
 
     in_colour = True
     aspect = 1  # how many times as high as wide a dot is
@@ -107,7 +107,7 @@ class Coloured:
 
 
 class Plain:
-    """Draws with ASCII characters alone, for files and terminals without colour."""
+    """Pen with ASCII characters alone, for files and terminals without colour."""
 
     in_colour = False
     aspect = 2

@@ -79,7 +79,7 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
 
 
 def require_maps(explanation: cnnvis.Explanation) -> None:
-    """Refuse to draw nothing.
+    """Refuse an explanation without maps.
 
     Raises
     ------

@@ -39,13 +39,13 @@ PLAIN: Any = {"parse_math": False, "usetex": False}
 
 @dataclass(frozen=True)
 class Frame:
-    """A place for a picture: a hundredth of the work for matplotlib that axes are."""
+    """Place for a picture, with a hundredth of the work that axes are for matplotlib."""
 
     figure: Figure
     box: tuple[float, float, float, float]
 
     def show(self, colours: Any, alpha: float) -> None:
-        """Draw a picture, (rows, columns, 4) bytes, over what is there."""
+        """Draw a picture, (rows, columns, 4) bytes, over the present picture."""
         from matplotlib.image import BboxImage
         from matplotlib.transforms import Bbox, TransformedBbox
 
@@ -62,13 +62,13 @@ class Page:
     Parameters
     ----------
     titles
-        What stands above each map and its input.
+        The title above each map and its input.
     columns, width
-        How many maps stand side by side at most, and how wide one is.
+        The maximum number of maps side by side, and the width of a map.
     inputs_above
-        Whether inputs get a place of their own.
+        True where inputs get their own places.
     own_scales
-        Whether each map is to have numbers on its own axes.
+        True where each map has numbers on its own axes.
     """
 
     def __init__(

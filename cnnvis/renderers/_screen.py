@@ -47,7 +47,7 @@ class Layout:
 
     @property
     def drawing_width(self) -> int:
-        """The room for a map alone."""
+        """Width for a map alone."""
         return shared(self.width, 2) if self.beside else self.width
 
 
@@ -118,14 +118,14 @@ def scale_of(values: Sequence[Any], cmap: str, signed: bool, *, from_zero: bool 
 
 
 class Drawings:
-    """Maps or inputs: all of one kind, of one size and on one scale.
+    """Drawings of maps or inputs of one kind, of one size and on one scale.
 
     Parameters
     ----------
     lines
-        How high each may be.
+        The maximum height of each drawing.
     signed, from_zero
-        Of their scale; see `limits`.
+        The properties of the scale; see `limits`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Tables on a console of any width, nothing in them left out."""
+"""Complete tables on a console of any width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPACES = 2  # between columns
 
 
 def print_table(console: Console, columns: Mapping[str, Sequence[Any]], pen: Pen) -> None:
-    """Print columns side by side; folded, or a row after the other, where they are too wide.
+    """Print columns side by side; folded, or row by row, where they are too wide.
 
     In a file nothing is folded: a row is a line, for other programs to find.
     """

@@ -1,4 +1,4 @@
-"""Writes an explanation's raw arrays."""
+"""Renderer of an explanation's raw arrays to a file."""
 
 from __future__ import annotations
 

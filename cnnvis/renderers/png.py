@@ -1,4 +1,4 @@
-"""Draws explanations as pictures in files, with matplotlib."""
+"""Renderer of explanations as pictures in files, with matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows explanations in a terminal, with rich."""
+"""Renderer of explanations in a terminal, with rich."""
 
 from __future__ import annotations
 

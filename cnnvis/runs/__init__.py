@@ -1,1 +1,1 @@
-"""Run folders: what is computed is kept shard by shard, so that nothing done is lost."""
+"""Run folders, in which results are kept shard by shard, so that no finished work is lost."""

@@ -1,4 +1,4 @@
-"""The Zarr group of a part: its arrays' bytes, as zarr-python makes them, by their files' names."""
+"""Zarr group of a part: its arrays' bytes, as zarr-python makes them, by their files' names."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
 
 
 HEAD = 18
-"""Bytes at the start of a packed chunk that say how long it is."""
+"""Number of bytes at the start of a packed chunk that hold the chunk's length."""
 
 
 def are_maps(head: bytes, shape: tuple[int, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""A run folder: a manifest, a lock, and a part for each technique and input.
+"""Run folder: a manifest, a lock, and a part for each technique and input.
 
 ::
 
@@ -112,7 +112,7 @@ def share_of(text: str) -> Share:
 
 @dataclass
 class RunFolder:
-    """An open run folder.
+    """Open run folder.
 
     Attributes
     ----------
@@ -121,9 +121,9 @@ class RunFolder:
     facts
         Its manifest.
     into
-        How it was asked for.
+        The request for the folder.
     parts
-        What is in it, by the names of folders.
+        The parts in the folder, by the names of their folders.
     """
 
     folder: Folder
@@ -145,9 +145,10 @@ class RunFolder:
         return self.parts[own]
 
     def shown(self, stream: Stream) -> Explanation:
-        """Compute all that is not there yet, and what is to be shown of it.
+        """Compute all that is missing, and return the explanation to show.
 
-        That is all, or what whoever asks needs; of a share of the shards a table of them.
+        The explanation holds all maps, or as many as the caller needs; for a share of the shards,
+        it is a table of them.
 
         Raises
         ------
@@ -178,7 +179,7 @@ class RunFolder:
         return {column: [row[i] for row in rows] for i, column in enumerate(columns)}
 
     def fill(self, stream: Stream) -> None:
-        """Compute all that is to be kept of a stream and is not there yet.
+        """Compute all results of a stream that are to be kept and are missing.
 
         Raises
         ------
@@ -307,7 +308,7 @@ def _require_kept(folder: Folder, facts: Mapping[str, Any]) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Folder]:
-    """Open a run folder that a person named, and make it if it is not there.
+    """Open a run folder that a person named, and make it if it does not exist.
 
     Raises
     ------

@@ -18,13 +18,13 @@ from types import FrameType
 from cnnvis.errors import Stopped
 
 PATIENCE = 2.0
-"""Seconds that a shard in hand is given."""
+"""Number of seconds for a shard in hand."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Gentle:
-    """A stretch of work that goes on after a signal, up to the next `check`."""
+    """Piece of work that continues after a signal, up to the next `check`."""
 
     def __init__(self, say: Callable[[], str]) -> None:
         self.say = say

@@ -30,7 +30,7 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.runs.seals import digest, plain
 
 FORMAT = 1
-"""The version of how run folders are written."""
+"""Version of the format of run folders."""
 
 PACKAGES = ("cnnvis", "tensorflow", "keras", "numpy", "zarr", "numcodecs")
 

@@ -83,21 +83,22 @@ WHOLE = Share()
 
 
 class Part:
-    """Shards on the disk, and how more come to them.
+    """Shards on the disk, and the addition of more shards.
 
     Parameters
     ----------
     above, name
-        The folder that it lies in, open for as long as this is used, and its own folder there, which
-        is looked at by `recovered`.
+        The folder around the part, open for as long as the part is used, and the name of the part's
+        own folder, which `recovered` examines.
     run
-        What identifies the run and the part, so that no other's shard is taken for one of this.
+        The identity of the run and the part, so that no shard of another part is taken for a shard
+        of this part.
     count, size
-        How many images there are, and how many of them a shard holds.
+        The number of all images, and of the images in a shard.
     share
-        Which shards are computed here.
+        The shards that are computed here.
     facts
-        How the maps are made, for whoever reads the Zarr group.
+        The provenance of the maps, for readers of the Zarr group.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Part:
 
     @contextmanager
     def _folder(self, inner: str = "") -> Iterator[Folder]:
-        """Open the part's folder, or one that lies in it, and make it if it is not there."""
+        """Open the part's folder, or a folder in it, and make it if it does not exist."""
         with self._disk.require_inner(self._above, self._name) as own:
             if not inner:
                 yield own
@@ -139,7 +140,7 @@ class Part:
             self._disk.put(folder, last, data)
 
     def _reading(self, name: str, most: int) -> BufferedReader:
-        """Open a file that was written, of no more than so many bytes."""
+        """Open a written file of a limited number of bytes."""
         inner, _, last = name.rpartition("/")
         with self._above.inner(self._name) as own:
             if not inner:
@@ -206,7 +207,7 @@ class Part:
     # What is on the disk
 
     def recovered(self) -> Part:
-        """Find out which shards are whole, and clear away all else.
+        """Find the whole shards, and remove all else.
 
         Raises
         ------
@@ -225,7 +226,7 @@ class Part:
         return self
 
     def _read_journal(self, own: Folder) -> Callable[[bytes], bool]:
-        """Go through the journal; whether it is what it is to be can then be asked."""
+        """Read the journal, and return a function that compares it with its intended content."""
         if own.kind(JOURNAL) is None:
             return lambda kept: False
         last: Any = None
@@ -289,7 +290,7 @@ class Part:
         )
 
     def _remove_all_but(self, own: Folder, names: set[str]) -> None:
-        """Remove what is left of shards that did not get whole, and of files that did not."""
+        """Remove the rest of unfinished shards and files."""
         others = [name for name in own.entries() if name.startswith(TEMPORARY)]
         self._drop(own, [*others, *{"zarr.json"}.difference(names)])
         for inner in ("shards", *NAMES):
@@ -299,7 +300,7 @@ class Part:
                     self._drop(folder, strays)
 
     def _drop(self, folder: Folder, names: Iterable[str]) -> None:
-        """Remove what has these names, but for folders, which no run made."""
+        """Remove entries of these names, except for folders, which no run made."""
         there = [name for name in names if folder.kind(name) not in (None, "a folder")]
         self._disk.drop(folder, there)
 
@@ -330,7 +331,7 @@ class Part:
         self.finish()
 
     def write(self, number: int, piece: Piece, samples: Samples) -> None:
-        """Put a shard on the disk, and then its line into the journal.
+        """Write a shard to the disk, and then its line to the journal.
 
         Raises
         ------
@@ -374,7 +375,7 @@ class Part:
         self.put(number, files, {str(place): one.reason for place, one in piece.failed.items()})
 
     def _require_like(self, facts: ShardFacts) -> None:
-        """Refuse maps that do not fit into one array with those before them."""
+        """Refuse maps that do not fit into one array with the maps before them."""
         if facts.shape is None:
             return
         self._like = like = self._like or facts
@@ -390,7 +391,7 @@ class Part:
             )
 
     def put(self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]) -> None:
-        """Put a shard's files on the disk, and then its line into the journal.
+        """Write a shard's files to the disk, and then its line to the journal.
 
         Raises
         ------
@@ -407,7 +408,7 @@ class Part:
         self.done[number] = line
 
     def take(self, number: int, part: Part) -> None:
-        """Put a shard on the disk that another part holds.
+        """Write a shard to the disk that another part holds.
 
         Raises
         ------
@@ -472,7 +473,7 @@ class Part:
 
     @property
     def missing(self) -> list[int]:
-        """The shards of this share that are not there."""
+        """Shards of this share that are missing."""
         return [number for number in self.own if number not in self.done]
 
     def finish(self) -> None:

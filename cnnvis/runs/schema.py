@@ -15,16 +15,16 @@ from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
 
 NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
-"""The arrays of a part's Zarr group."""
+"""Arrays of a part's Zarr group."""
 
 MOST_SHARDS = 10**6
 MOST_IN_A_SHARD = 10**6
 LONGEST_MANIFEST = 2**26
-"""Bytes; most of them say which images were chosen."""
+"""Maximum number of bytes of a manifest; most of them say which images were chosen."""
 
 LONGEST_LINE = 2**26
 LARGEST_ARRAY = 2**32
-"""Bytes of a shard's file of maps or labels."""
+"""Maximum number of bytes of a shard's file of maps or labels."""
 
 _DEEPEST = 20
 
@@ -70,7 +70,7 @@ class Computed(Struct):
 
 
 class Manifest(Struct):
-    """A manifest; see `cnnvis.runs.manifest`."""
+    """Manifest; see `cnnvis.runs.manifest`."""
 
     versions: dict[str, Word]
     techniques: Annotated[list[TechniqueFacts], Meta(min_length=1, max_length=1000)]
@@ -85,7 +85,7 @@ class Manifest(Struct):
 
 
 class Line(Struct, forbid_unknown_fields=True):
-    """A shard's line in a journal."""
+    """Line of a shard in a journal."""
 
     run: Hex
     shard: Length
@@ -95,14 +95,14 @@ class Line(Struct, forbid_unknown_fields=True):
 
 
 class End(Struct, forbid_unknown_fields=True):
-    """The line in a journal behind those of all shards."""
+    """Line of a journal after those of all shards."""
 
     run: Hex
     files: Annotated[dict[FileName, Hex], Meta(max_length=100)]
 
 
 class LabelArray(Struct):
-    """The labels of an image's positions, as the array has them."""
+    """Labels of an image's positions, as the array holds them."""
 
     shape: Shape
     dtype: Annotated[str, Meta(pattern="^(bool|(u?int|float)(8|16|32|64))$")]

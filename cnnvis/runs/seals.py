@@ -1,4 +1,4 @@
-"""Plain values as JSON with a checksum in it, so that damage is seen."""
+"""Plain values as JSON with a checksum in it, so that damage is detected."""
 
 from __future__ import annotations
 

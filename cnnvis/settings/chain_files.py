@@ -1,4 +1,4 @@
-"""A chain as it is written down: in a TOML file, on a command line, in Python."""
+"""Written forms of a chain: in a TOML file, on a command line, in Python."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ WORDS = ("layer", "output")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A chain with all that it needs, as somebody wrote it.
+    """Chain with all that it needs, as a person wrote it.
 
     Attributes
     ----------
     name
-        What it is called in a file.
+        The name of the chain in a file.
     subject
         The model, the data and the target: arguments of `cnnvis.chain` by name.
     steps
@@ -291,7 +291,7 @@ def require_near(recipe: Recipe, path: Path) -> None:
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Put a chain into a file, in the place of one of that name; all else there stays as it was.
+    """Save a chain in a file, in the place of a chain of that name; all else in the file stays.
 
     Raises
     ------

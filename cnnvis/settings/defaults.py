@@ -1,4 +1,4 @@
-"""Defaults that a person keeps: in the project's ``cnnvis.toml``, in their own, in the environment.
+"""Defaults of a person: in the project's ``cnnvis.toml``, in the user's own, in the environment.
 
 ::
 
@@ -36,7 +36,7 @@ FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"
 
 TRUSTED = "trusted"
-"""The key of the user's own file that lists folders whose settings may name code to be run."""
+"""Key of the user's own file that lists folders whose settings may name code to be run."""
 
 GENERAL = ("class_names", "plugins", TRUSTED)
 """Keys that belong to no plugin: lists of names."""
@@ -69,7 +69,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Value:
-    """A setting, and where it comes from."""
+    """Setting with its source."""
 
     value: Any
     origin: str
@@ -142,7 +142,7 @@ def _is_trusted(folder: Path) -> bool:
 
 
 def trust(folder: Path) -> Path:
-    """Let the files of plugins run that the settings of a folder name; the file that says so now.
+    """Trust the plugin files that the settings of a folder name; return the file that records it.
 
     Raises
     ------
@@ -405,7 +405,7 @@ def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def change(path: Path, key: str, value: Any) -> None:
-    """Put a setting into a file, or take it out for None; all else there stays, comments too.
+    """Save a setting in a file, or remove it for None; all else stays, comments too.
 
     Raises
     ------

@@ -231,7 +231,7 @@ def activation_max(
 
 
 def _require_shares(model: cnnvis.Model) -> None:
-    """Refuse a single output; say it where a softmax over the outputs is not the network's own.
+    """Refuse a single output; make a note where the network has no softmax over the outputs.
 
     Raises
     ------

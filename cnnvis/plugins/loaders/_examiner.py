@@ -1,4 +1,4 @@
-"""The first look at a model's file: what there is in it, found where that can do no harm.
+"""First look at a model's file: its contents, found where they can do no harm.
 
 It runs in a limited process of its own, which `cnnvis.begin_look` starts, and imports no TensorFlow.
 """
@@ -16,12 +16,12 @@ import cnnvis
 from cnnvis.plugins.loaders.file_kinds import kind_of
 
 RATIO, SLACK = 100, 2**20
-"""Compressed data may become so many times as large, and so many bytes more."""
+"""Maximum ratio of unpacked to packed size, and number of bytes that are allowed besides."""
 
 TEXTS = {"config.json": 32 * 2**20, "metadata.json": 2**20}
 WEIGHTS = "model.weights.h5"
 COMPRESSED_WEIGHTS = 512 * 2**20
-"""The members of an archive that are read, and how large they may be."""
+"""Members of an archive that are read, with their maximum sizes."""
 
 PIECES = 50_000
 """Maximum number of pieces of an array."""
@@ -161,7 +161,7 @@ def _place_of(
 
 
 class _Part(io.RawIOBase):
-    """A part of a file as a file of its own."""
+    """Part of a file as a separate file."""
 
     def __init__(self, file: io.BufferedReader, start: int, size: int) -> None:
         self._file, self._start, self._size, self._at = file, start, size, 0
@@ -192,7 +192,7 @@ class _Part(io.RawIOBase):
 
 
 def _weights(file: Any, size: int, found: dict[str, Any], it: str) -> None:
-    """Go through all that a file holds: its groups, its arrays, and what is said of each."""
+    """Examine all that a file holds: its groups, its arrays, and their attributes."""
     import h5py
 
     is_archive = found["is_archive"]

@@ -64,7 +64,7 @@ LAYERS = _words(
     ZeroPadding2D ZeroPadding3D
     """
 )
-"""Keras's layers that do mathematics and nothing else."""
+"""Keras's layers that are purely mathematical."""
 
 KERAS_2_LAYERS = _words(
     """
@@ -162,10 +162,10 @@ _SMALLER_NUMBERS = {
     "pool_size": 2**16,
     "tile_grid_size": 2**10,
 }
-"""Numbers by which something takes as long as they are large."""
+"""Numbers in proportion to which an operation takes time."""
 
 _FRAMES = {"MelSpectrogram", "STFTSpectrogram"}
-"""Layers that make tables of their own, as large as their options say."""
+"""Layers that make tables of a size that their options set."""
 
 
 def is_layer(layer: Config) -> bool:
@@ -304,7 +304,7 @@ def _shown(value: Any) -> str:
 
 
 def made_plain(value: Any, given: Container[str], functional: str) -> None:
-    """Write anew where Keras is to look for what a configuration names; nothing is looked for else.
+    """Set the only modules in which Keras looks for the names of a configuration.
 
     Parameters
     ----------
@@ -388,7 +388,7 @@ def _activation(value: Any, given: Container[str]) -> Any:
 
 
 def require_bounded(model: Config, what: str) -> None:
-    """Refuse a model whose layers are too many to be called, or in an order that takes too long.
+    """Refuse a model with too many layers to call, or in an order that takes too long.
 
     Raises
     ------
@@ -428,7 +428,7 @@ def _calls(one: Any) -> int:
 
 
 def _require_sound_calls(layers: list[Config]) -> None:
-    """Refuse calls that take what no layer gives, or in an order that takes too long."""
+    """Refuse calls that take outputs of no layer, or in an order that takes too long."""
     places = {name_of(layer): place for place, layer in enumerate(layers)}
     behind = 0
     for place, layer in enumerate(layers):

@@ -1,4 +1,4 @@
-"""Layers that networks of `keras.applications` have and that stand nowhere else in Keras."""
+"""Layers of networks of `keras.applications` that exist nowhere else in Keras."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLACES = {
     "LayerScale": "convnext",
     "StochasticDepth": "convnext",
 }
-"""Their classes, each with the module below `applications` that has it."""
+"""Classes of these layers, each with the module of `applications` that holds it."""
 
 _OPTIONS = {
     "CustomScaleLayer": {"scale"},
@@ -20,7 +20,7 @@ _OPTIONS = {
 }
 _EVERYWHERE = {"dtype", "name", "trainable"}
 _REGISTERED = "Custom>"
-"""The package under which Keras 2 registers some of them."""
+"""Package under which Keras 2 registers some of these layers."""
 
 _MODULE = re.compile(r"(tf_)?keras(\.src)?\.applications\.\w+")
 

@@ -1,4 +1,4 @@
-"""Lambdas whose code is known, by its hash, and what they compute, written anew."""
+"""Lambdas whose code is known, by its hash, and their computations, written anew."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _network_of(
 def prepared(
     config: Config, own: dict[str, Any], asked: LoadOptions, *, is_older: bool
 ) -> tuple[dict[str, Any], tuple[str, ...], Cut]:
-    """Make a configuration one that Keras 3 builds: classes of a person's own, repairs, the cut.
+    """Prepare a configuration for Keras 3: classes that a person gave, repairs, the cut.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def _is_of_keras(kind: Any) -> bool:
 
 
 def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
-    """Refuse what is left of a configuration if it names anything but what is known."""
+    """Refuse the rest of a configuration if it names anything unknown."""
     named = list(dict.fromkeys(foreign(config, kinds)))
     if named:
         more = f" and {len(named) - 1} more such things" if len(named) > 1 else ""

@@ -1,4 +1,4 @@
-"""The calls of a network one after the other, each with the sizes of what it takes and gives.
+"""Calls of a network in order, each with the sizes of its arguments and results.
 
 Sizes are those for one sample. Where an axis may have any length it is taken to be `LENGTH` long, and
 what follows from that is worked out anew, call by call; nothing is computed.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LENGTH = 64
-"""The length that is assumed for an axis of any length."""
+"""Assumed length of an axis of any length."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Call:
     layer
         The layer or operation.
     args, kwargs
-        What it is called with; values are symbolic tensors with the sizes of one sample.
+        The arguments of the call; values are symbolic tensors with the sizes of one sample.
     given, made
-        The values that it takes and gives, without axes of unknown length.
+        The values that the call takes and returns, without axes of unknown length.
     """
 
     layer: Any
@@ -38,7 +38,7 @@ class Call:
 
     @property
     def kind(self) -> str:
-        """The name of its class."""
+        """Name of the class."""
         return type(self.layer).__name__
 
     @property
@@ -48,7 +48,7 @@ class Call:
 
     @functools.cached_property
     def graph(self) -> Any:
-        """The graph of what TensorFlow would do in it; None if it cannot. Nothing of it is done."""
+        """TensorFlow's graph of the call; None if tracing fails. Nothing of the graph runs."""
         import keras
         import tensorflow as tf
 
@@ -189,7 +189,7 @@ def functional_of(network: Any) -> Any:
 
 
 def _hides_sizes(node: Any) -> bool:
-    """Tell whether the shapes that a call was built with may hide how much it makes."""
+    """Tell whether the shapes at building may hide the size of a call's results."""
     layer = _layer(node)
     if not hasattr(layer, "weights"):  # operations mix samples, too
         return True

@@ -42,14 +42,14 @@ class Entry:
 
 
 class Checkpoint:
-    """The variables of a checkpoint by name, each read when it is asked for.
+    """Variables of a checkpoint by name, each read at the first request.
 
     Parameters
     ----------
     prefix
-        What the names of its files begin with: ``variables/variables``.
+        The prefix of the files' names: ``variables/variables``.
     held
-        The folder that they are in, as `cnnvis.held` gives it.
+        The folder of the files, as `cnnvis.held` gives it.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _entries(index: bytes, prefix: Path) -> Iterator[tuple[str, Entry]]:
 
 
 def _objects(entry: Entry | None, held: Any) -> Any:
-    """Return the nodes of the graph of objects that were saved; none where there is no such graph."""
+    """Return the nodes of the graph of saved objects; none without a graph."""
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     if entry is None:

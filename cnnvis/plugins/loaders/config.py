@@ -1,4 +1,4 @@
-"""A model's configuration, read before Keras sees it: what is known, and what is cut off."""
+"""Configuration of a model, read before Keras sees it: known parts, and parts that are cut off."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REFUSED = {
     "Layer": "does nothing of its own",
     "Wrapper": "does nothing of its own",
 }
-"""Keras's layers that are cut off or refused, each with why, to be read after "which"."""
+"""Keras's layers that are cut off or refused, each with the reason, to be read after "which"."""
 
 _OF_KERAS = re.compile(r"keras(\.\w+)*")
 
@@ -54,13 +54,13 @@ TEXT, NESTING = 32 * 2**20, 100
 """Maximum number of letters in a description of a network, and maximum depth of its nesting."""
 
 CONSTANT = "_CONSTANT_VALUE"
-"""The word that Keras 2 writes in the place of a layer's name where a constant follows."""
+"""Word that Keras 2 writes in the place of a layer's name before a constant."""
 
 CALLS_OF_TENSORFLOW = {"TFOpLambda", "SlicingOpLambda"}
-"""Layers of Keras 2 that stand for a call of one of TensorFlow's functions."""
+"""Layers of Keras 2 that stand for calls of TensorFlow's functions."""
 
 Unreadable = Callable[[Config], Obstacle | None]
-"""Says of a layer why its code cannot be had or must not be run; None if it is fine."""
+"""Function that returns why a layer's code is missing or must not run; None if it is fine."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_json(text: str) -> Any:
 
 
 def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
-    """Take out of a configuration what must not or cannot be built, with all that depends on it.
+    """Cut out of a configuration what must not or cannot be built, with all that depends on it.
 
     A nested model is cut inside; then what it gives is missing, too.
 
@@ -250,7 +250,7 @@ def references(value: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def obstacle(layer: Config) -> Obstacle:
-    """Return why a layer whose code is not run is not loaded, and what would do."""
+    """Return the obstacle of a layer whose code is not run, with a remedy."""
     kind, name = str(layer.get("class_name"))[:80], name_of(layer)[:80]
     config = layer.get("config")
     config = config if isinstance(config, dict) else {}
@@ -280,7 +280,7 @@ def obstacle(layer: Config) -> Obstacle:
 
 
 def naming(layer: Config, named: Obstacle) -> Obstacle:
-    """Return why a layer is not loaded that names something else that must not be looked for."""
+    """Return the obstacle of a layer that names something that must not be looked up."""
     own = {f"the module {_short(str(layer.get('module')))}"}
     own.add(f"the class {_short(str(layer.get('registered_name')))}")
     what = "Class" if str(named) in own else "function"

@@ -29,7 +29,7 @@ _SAME_VALUES = _words(
     StochasticDepth StopGradient
     """
 )
-"""Layers and operations that give what they are given, outside of training, or look at it otherwise."""
+"""Layers and operations that return their input, outside of training, or a view of it."""
 
 _MOVING = _words(
     """
@@ -60,7 +60,7 @@ _RECURRENT = _words("ConvLSTM1D ConvLSTM2D ConvLSTM3D CuDNNGRU CuDNNLSTM GRU LST
 _POOLS = {f"{what}Pooling{axes}D" for what in ("Average", "Max") for axes in (1, 2, 3)}
 _WRAPPING = {"Bidirectional", "SpectralNormalization", "TimeDistributed"}
 _BY_OUTPUT = _words("elu linear relu relu6 selu sigmoid softmax tanh ELU LeakyReLU ReLU Softmax")
-"""Activations, by the names of functions and of layers, whose way back needs what they give."""
+"""Activations, by the names of functions and of layers, whose backward pass needs their results."""
 
 _ON_THE_WAY = {"gelu": 3, "mish": 3, "LayerNormalization": 3, "GroupNormalization": 3, "erf": 2}
 """Number of extra values that some layers keep, each as large as the input."""
@@ -84,7 +84,7 @@ _ALIASES = _words(
     Shape ShapeN Squeeze StopGradient
     """
 )
-"""TensorFlow's operations that take no memory of their own."""
+"""TensorFlow's operations that need no extra memory."""
 
 _KEEPING_NOTHING = _words(
     """
@@ -159,17 +159,17 @@ class Cost:
 
     @property
     def memory(self) -> int:
-        """The most bytes that are held at a time."""
+        """Maximum number of bytes that are held at a time."""
         return self.kept + 2 * self.largest
 
 
 class Pass:
-    """A pass through a network, whose calls are added one by one.
+    """Pass through a network, to which calls are added one by one.
 
     Attributes
     ----------
     cost
-        What it takes so far. No value is kept twice.
+        The cost so far. No value is kept twice.
     """
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class Pass:
         self._held: list[Any] = []  # so that no id is used again
 
     def add(self, call: Call, times: int = 1) -> None:
-        """Add a call that is made so many times."""
+        """Add a call that is made several times."""
         kind = call.kind
         self._held += (*call.given, *call.made)
         if kind in _SAME_VALUES and len(call.given) == len(call.made) == 1:
@@ -229,7 +229,7 @@ class Pass:
                 self.cost.kept += times * _bytes([one])
 
     def _add_activation(self, name: str, call: Call, times: int, given: Sequence[Any]) -> None:
-        """Add a function of each value; `given` is what it is called with."""
+        """Add a function of each value; `given` is its input."""
         size = max((math.prod(one.shape) for one in (*given, *call.made)), default=0)
         many = max(len(call.given), 1) if not hasattr(call.layer, "kernel") else 1
         self.cost.operations += times * size * _EACH.get(name, many)
@@ -254,7 +254,7 @@ class Pass:
         self.cost.kept += times * steps * positions * units * 4 * GATES
 
     def _add_wrapped(self, call: Call, times: int) -> None:
-        """Add what a layer that others wrap takes, as often as it is called."""
+        """Add the cost of a wrapped layer, as often as it is called."""
         given, made, layer = call.given[:1], call.made, call.layer
         if call.kind == "TimeDistributed":
             if type(layer).__module__.startswith("keras."):  # which goes through them in Python
@@ -270,7 +270,7 @@ class Pass:
             self.cost.largest = max(self.cost.largest, 2 * (_bytes(call.given) + _bytes(call.made)))
 
     def _add_traced(self, call: Call, times: int) -> None:
-        """Add what TensorFlow would do in a call."""
+        """Add the operations of TensorFlow in a call."""
         found = _traced_cost(call)
         if found is None or found.unsure:
             self.cost.unsure.append(call.layer.name)
@@ -283,7 +283,7 @@ class Pass:
 
 
 def _is_by_values(call: Call) -> bool:
-    """Tell whether a call computes each value of what it gives by itself, or nearly so."""
+    """Tell whether a call computes each value of its result separately, or nearly so."""
     kind = call.kind
     if call.is_operation:
         return kind in TAKES_NO_MORE and kind not in ("Matmul", "Vdot")
@@ -391,7 +391,7 @@ def _traced_cost(call: Call) -> Cost | None:
 
 
 def _keeps_nothing(operation: Any) -> bool:
-    """Tell whether the way back through an operation needs none of its values."""
+    """Tell whether the backward pass of an operation needs none of its values."""
     kind = operation.type
     if kind == "Mul":  # by a weight
         return any(one.op.type in _FIXED for one in operation.inputs)

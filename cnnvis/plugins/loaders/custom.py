@@ -1,4 +1,4 @@
-"""Layers of a person's own, given in as many words: ``module:Class`` or ``NAME=module:Class``."""
+"""Layers that a person gives by name: ``module:Class`` or ``NAME=module:Class``."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def placed(model: Config, custom: dict[str, Any], layer: type) -> dict[str, Any]
 
 
 def _given_for(layer: Config, kinds: dict[str, Any]) -> Any:
-    """Return what is to stand in a layer's place; None for one that is built of its own kind."""
+    """Return the object to be put in a layer's place; None for a layer of its own kind."""
     own = kinds.get(layer["class_name"])
     if own is not None:
         return None if isinstance(own, type) else own
@@ -144,7 +144,7 @@ def _given_for(layer: Config, kinds: dict[str, Any]) -> Any:
 
 
 def _registered(value: Any, custom: dict[str, Any]) -> dict[str, Any]:
-    """Return what is given, by the registered names that the file has: package>Class."""
+    """Return the given objects, by the registered names in the file: package>Class."""
     if isinstance(value, str):
         package, sign, plain = value.rpartition(">")
         return {value: custom[plain]} if package and sign and plain in custom else {}

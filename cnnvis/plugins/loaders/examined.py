@@ -1,4 +1,4 @@
-"""Model files looked through in a process of their own before this one opens them."""
+"""Model files that a separate process examines before this process opens them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _begun: dict[Path, Callable[[], Any]] = {}
 
 
 def begin(path: Path) -> None:
-    """Begin to look through a file, while something else is done; `contents` waits for it."""
+    """Begin to examine a file beside other work; `contents` waits for the end."""
     with suppress(cnnvis.UserError, OSError):  # of which `contents` speaks
         if path.is_file() and kind_of(path) is not None:
             _begun[cnnvis.held(path).place] = _begin(path)

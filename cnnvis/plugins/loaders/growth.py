@@ -1,4 +1,4 @@
-"""Bounds on what a sample becomes on its way through a network, held before anything runs.
+"""Bounds on the size and cost of a sample's values in a network, checked before anything runs.
 
 An `UpSampling2D` by a thousand, or a `keras.ops.tile`, makes a large value of a small one, and some
 operations take much more memory on their way than what they give has: a blur makes a kernel, an
@@ -51,26 +51,28 @@ STEPS = 2**18
 minutes."""
 
 _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
-"""Operations with which TensorFlow ends the process where there is nothing to transform."""
+"""Operations with which TensorFlow ends the process if their input is empty."""
 
 _SEGMENTS = {"SegmentMax", "SegmentMin", "SegmentProd", "SegmentSum"}
-"""Operations that give as many values as the largest of the numbers that they are given says, unless
-they are told how many; sorted ones are not told."""
+"""Operations with as many results as the largest of their numbers says.
+
+An argument may give the number of results; sorted variants have no such argument.
+"""
 
 _TAKE_MORE = {
     *("AdditiveAttention", "Attention", "GroupedQueryAttention", "MultiHeadAttention"),
     "ContrastLimitedAdaptiveHistogramEqualization",
 }
-"""Layers that take more memory on their way than what they are given and give."""
+"""Layers that take more memory during the computation than their inputs and outputs."""
 
 
 def require_growth(network: Any) -> Cost:
-    """Refuse a network in which a sample becomes absurdly large on its way.
+    """Refuse a network in which a sample becomes absurdly large.
 
     Returns
     -------
     Cost
-        What a pass through it takes for one sample.
+        The cost of a pass for one sample.
 
     Raises
     ------
@@ -105,19 +107,19 @@ def _whole(network: Any, model: cnnvis.Model) -> Call:
 
 
 def require_cost(cost: Cost, network: Any) -> None:
-    """Refuse a network of which a pass takes more than there is, or than its file accounts for.
+    """Refuse a network whose pass costs more than is available, or than its file explains.
 
     Parameters
     ----------
     cost
-        What a pass takes for one sample, from `require_growth`.
+        The cost of a pass for one sample, from `require_growth`.
     network
         The network, with its weights.
 
     Raises
     ------
     UserError
-        With what it takes.
+        With the cost of the pass.
     """
     taken = sum(_values(one.shape, LENGTH) for one in cnnvis.Model(network).inputs)
     weights = network.count_params()
@@ -182,7 +184,7 @@ def _values(shape: Iterable[int | None], length: int = 1) -> int:
 
 
 def _require_call(call: Call, bound: _Bound) -> None:
-    """Hold a call against the bounds."""
+    """Check a call against the bounds."""
     require_windows(call)
     if call.kind in _NEVER_EMPTY:
         _require_values(call)
@@ -210,7 +212,7 @@ def _require_values(call: Call) -> None:
 
 
 def _require_traced(network: Any, model: cnnvis.Model, bound: _Bound) -> None:
-    """Hold all values that TensorFlow would make in a network of tf_keras against a bound."""
+    """Check all values that TensorFlow would make in a network of tf_keras against a bound."""
     import tensorflow as tf
 
     given = [

@@ -1,4 +1,4 @@
-"""Loads networks that Keras wrote as HDF5, from 2015's to today's."""
+"""Loader of networks that Keras wrote as HDF5, from 2015's to today's."""
 
 from __future__ import annotations
 

@@ -56,14 +56,14 @@ _FUNCTIONS = re.compile(
     r"|tensordot|tile|transpose|truediv|truncatediv|truncatemod|unique|unstack|where|zeros|zeros_like"
     r"|reduce_(all|any|logsumexp|max|mean|min|prod|std|sum|variance))"
 )
-"""The functions that do nothing but mathematics; others write files, read them or run code."""
+"""Purely mathematical functions; other functions write files, read files or run code."""
 
 _RANDOM = re.compile(
     r"(compat\.v1\.)?(random\.\w+|nn\.\w*dropout\w*|image\.(stateless_)?random_\w+)"
 )
 
 _INCOMPLETE = {"einsum", "meshgrid"}
-"""Functions that take any number of values, of which Keras 2 writes the first alone."""
+"""Functions that take any number of values, of which Keras 2 writes only the first."""
 
 _MAKING = {
     *("broadcast_to", "constant", "eye", "fill", "image.crop_and_resize", "image.extract_patches"),
@@ -247,7 +247,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _require_callable(model: Config) -> None:
-    """Refuse a network whose calls wait for each other, or for one that never comes.
+    """Refuse a network whose calls wait for each other, or for a call that does not exist.
 
     tf_keras would try them in turn, without end.
 
@@ -325,7 +325,7 @@ def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obsta
 
 
 def _reason(function: str) -> str | None:
-    """Return why a function that does mathematics is not called, to be read behind a comma."""
+    """Return why a mathematical function is not called, to be read after a comma."""
     if _RANDOM.fullmatch(function):
         return "which makes random values"
     if function.removeprefix("compat.v1.") in _INCOMPLETE:

@@ -1,4 +1,4 @@
-"""Loads networks in Keras's own ``.keras`` format."""
+"""Loader of networks in Keras's own ``.keras`` format."""
 
 from __future__ import annotations
 

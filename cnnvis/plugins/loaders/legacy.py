@@ -133,7 +133,7 @@ def activation_of(layer: Config) -> str | None:
 
 
 def _as_before(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
-    """Keep what Keras 3 computes differently as it was."""
+    """Preserve the computations that Keras 3 would do differently."""
     config, kind = layer.get("config"), layer.get("class_name")
     if kind in MODELS or kind in custom or not isinstance(config, dict):
         return
@@ -148,7 +148,7 @@ def _as_before(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dropped(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
-    """Take out of a layer what Keras 3 does not know and what changes nothing."""
+    """Remove options of a layer that Keras 3 does not know and that change nothing."""
     config, kind = layer.get("config"), layer.get("class_name")
     if kind in MODELS or kind in custom or kind == "Lambda" or not isinstance(config, dict):
         return
@@ -253,7 +253,7 @@ def _dtype(layer: Config) -> str:
 
 
 def _shaped(model: Config, given: tuple[int, ...] | None) -> tuple[str, ...]:
-    """Put a given shape where there is none."""
+    """Set the given shape where none is set."""
     known = _known_shape(model)
     wanted = None if given is None else [None, *(size or None for size in given)]
     if known is not None:

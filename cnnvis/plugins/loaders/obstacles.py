@@ -1,4 +1,4 @@
-"""Obstacles to loading, and what a person could type to get past them."""
+"""Obstacles to loading, and the options with which a person can remove them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ TRUST = "if you trust whoever made the file, --trust-model leaves such checks ou
 
 
 class Obstacle(str):
-    """Reason for not loading something, in words that go on a sentence.
+    """Reason for not loading something, in words that continue a sentence.
 
     Attributes
     ----------
     cure
-        What would do, in words that go on a sentence; empty where nothing would.
+        The remedy, in words that continue a sentence; empty without a remedy.
     """
 
     cure: str
@@ -24,21 +24,21 @@ class Obstacle(str):
         return made
 
     def with_cure(self) -> str:
-        """Return the reason and what would do, in one sentence."""
+        """Return the reason and the remedy, in one sentence."""
         return f"{self}; {self.cure}" if self.cure else str(self)
 
 
 def give(option: str, name: str, what: str) -> str:
-    """Return what a person would type to give code for a layer, a class or a function.
+    """Return the option with which a person gives code for a layer, a class or a function.
 
     Parameters
     ----------
     option
         ``--custom`` or ``--lambda``.
     name
-        What the file calls it.
+        The name in the file.
     what
-        What is to be given: ``Class`` or ``function``.
+        The kind of the object to give: ``Class`` or ``function``.
     """
     word = shlex.quote(f"{name[:200]}=module:{what}")
     return f"what does the same can be given, if you have it: {option} {word}"

@@ -1,4 +1,4 @@
-"""Functions that Keras 2 and Keras 3 call by one name and compute differently."""
+"""Functions that have the same name in Keras 2 and Keras 3 and compute different values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def older_functions() -> dict[str, Callable[[Any], Any]]:
 
 
 def older_function(name: Any) -> dict[str, Any] | None:
-    """Describe a function of Keras 2 as Keras 3 reads it; None for those that are the same in both.
+    """Describe a function of Keras 2 as Keras 3 reads it; None for functions equal in both.
 
     Keras 2 computes hard_sigmoid as min(max(x/5 + 1/2, 0), 1), and Keras 3 with x/6. Before 2.3 it
     was what the gates of recurrent layers had if nobody chose another.

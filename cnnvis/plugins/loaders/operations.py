@@ -37,7 +37,7 @@ TAKES_NO_MORE = _words(
     Vsplit Vstack Where ZerosLike
     """
 )
-"""Operations that take no more memory on their way than what they are given and give."""
+"""Operations that take no more memory during the computation than their inputs and outputs."""
 
 _BY_MODULE = {
     "keras.src.activations.activations": "Mish ReLU",
@@ -91,7 +91,7 @@ _BY_MODULE = {
 }
 
 HOMES = {name: module for module, names in _BY_MODULE.items() for name in names.split()}
-"""Operations that do mathematics and nothing else, each with the module that has it."""
+"""Purely mathematical operations, each with the module that holds it."""
 
 _FUNCTION = "runs a function, which is code"
 
@@ -107,7 +107,7 @@ REFUSED_OPERATIONS = {
     "Function": "does nothing of its own",
     "SegmentReduction": "does nothing of its own",
 }
-"""Operations that are cut off or refused, each with why, to be read after "which"."""
+"""Operations that are cut off or refused, each with the reason, to be read after "which"."""
 
 OPERATIONS = frozenset(HOMES)
 NAMES = OPERATIONS | set(REFUSED_OPERATIONS)
@@ -134,10 +134,10 @@ _OLD_CALLS: dict[str, tuple[str, ...]] = {
 """Arguments of calls in earlier versions, in order; with a star those that are options now."""
 
 _NEW_OPTIONS: dict[str, dict[str, Any]] = {"FFT": {"axis": -1}, "RMSNorm": {"scale": None}}
-"""Options that some of them had once, each with the value that says what holds now."""
+"""Options that some operations once had, each with the value that means the present behaviour."""
 
 _NAMELESS = {"FakeQuantWithMinMaxVars"}
-"""Operations that Keras gives no name of a person's own."""
+"""Operations whose names a person cannot set in Keras."""
 
 _MODULE = re.compile(r"keras(_core)?(\.src)?\.(ops|operations|activations|quantizers)(\.\w+)*")
 
@@ -158,8 +158,7 @@ _LARGEST: dict[str, dict[str, int]] = {
     "SSIM": {"filter_size": 2**10},
     "STFT": {"sequence_length": 2**20, "fft_length": 2**20},
 }
-"""Options that say how long something takes or how large it is on the way, where the shape of the
-result does not."""
+"""Options that determine the time or memory of an operation, where the result's shape does not."""
 
 _AXES = {
     *("axes", "axis", "axis1", "axis2", "axisa", "axisb", "axisc", "destination", "source"),
@@ -190,7 +189,7 @@ def operation(layer: dict[str, Any]) -> str | None:
 
 
 def parts_of(layer: dict[str, Any]) -> int:
-    """Count the outputs of an operation, as far as its description says: at least 1."""
+    """Count the outputs of an operation, as far as its description tells: at least 1."""
     config = layer.get("config")
     option = _PART_COUNTS.get(str(layer.get("class_name")))
     given = config.get(option) if isinstance(config, dict) and option is not None else None

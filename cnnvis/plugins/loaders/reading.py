@@ -94,7 +94,7 @@ def _network_in(path: Path, asked: LoadOptions, known: dict[str, Any]) -> cnnvis
 
 
 def _is_older(config: Any, version: str | None) -> bool:
-    """Tell whether Keras 2, or one before it, wrote a configuration."""
+    """Tell whether Keras 2, or an earlier version, wrote a configuration."""
     is_said = isinstance(config, dict) and "keras_version" in config
     written_by = str(config["keras_version"]) if is_said else version
     if written_by is None:  # Keras 3 says it nowhere in JSON, but where its classes are
@@ -103,7 +103,7 @@ def _is_older(config: Any, version: str | None) -> bool:
 
 
 def _require_file(path: Path, place: Path) -> None:
-    """Refuse what is no file that Keras wrote, by its first bytes."""
+    """Refuse a file that Keras did not write, by its first bytes."""
     if path.is_dir():
         raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
     if kind_of(place) is None:

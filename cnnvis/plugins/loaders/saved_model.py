@@ -1,4 +1,4 @@
-"""Loads networks that Keras 2 saved as TensorFlow SavedModels, with their real layers."""
+"""Loader of networks that Keras 2 saved as TensorFlow SavedModels, with their real layers."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Nodes = dict[str, Any]
 """The descriptions of objects, by their paths from the root: ``root.layer-0``."""
 
 OBJECTS = 64 * 2**20
-"""The largest size of the graph of objects in a SavedModel, in bytes."""
+"""Maximum size of the graph of objects in a SavedModel, in bytes."""
 
 _META_GRAPHS, _OBJECT_GRAPH = 2, 7
 _LAYER = re.compile(r"layer(_with_weights)?-\d{1,9}")

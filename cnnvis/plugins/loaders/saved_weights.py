@@ -20,7 +20,7 @@ class CheckpointWeights:
     stored
         The checkpoint.
     nodes
-        What its objects are.
+        The descriptions of the checkpoint's objects.
     """
 
     stored: Checkpoint
@@ -28,11 +28,11 @@ class CheckpointWeights:
 
     @property
     def values(self) -> int:
-        """The count of numbers that are stored."""
+        """Number of stored values."""
         return self.stored.values
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
-        """Give them to a network of Keras 3 or of tf_keras.
+        """Load the weights into a network of Keras 3 or of tf_keras.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Bounds on the variables and inputs of a network, held before memory is taken for them.
+"""Bounds on the variables and inputs of a network, checked before memory is taken for them.
 
 A few letters of a configuration ask for any amount: `Dense(67108864)` behind a large input. So a
 network's variables are held against the numbers that its file holds.
@@ -75,7 +75,7 @@ def unallocated(build: Callable[[], Any], stored: int) -> Any:
 
 
 def require_stored(shapes: Iterable[Any], stored: int) -> None:
-    """Refuse variables that need more numbers than a file holds.
+    """Refuse variables with more values than a file holds.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Removal of what matters only while a network learns from its configuration.
+"""Removal of the parts of a configuration that matter only for training.
 
 Losses, metrics and optimizers; and initializers, regularizers and constraints that are not Keras's
 own: weights come from the file, which is held to have all of them.
@@ -26,7 +26,7 @@ def loss_in(config: Any) -> Any:
 
 
 def without_training(value: Any) -> None:
-    """Take out of a configuration how its networks were trained: losses, metrics, optimizers."""
+    """Remove the training from a configuration: losses, metrics, optimizers."""
     if isinstance(value, dict):
         value.pop(TRAINING, None)
     for item in value.values() if isinstance(value, dict) else value:
@@ -35,7 +35,7 @@ def without_training(value: Any) -> None:
 
 
 def without_foreign_makers(config: Config, given: Container[str]) -> tuple[str, ...]:
-    """Take out initializers, regularizers and constraints that neither Keras has nor a person gave.
+    """Remove initializers, regularizers and constraints that neither Keras has nor a person gave.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def without_foreign_makers(config: Config, given: Container[str]) -> tuple[str, 
     Returns
     -------
     tuple
-        What was taken out, in sentences.
+        The removed parts, in sentences.
     """
     found = Counter(_taken_out(config, given))
     return tuple(
@@ -80,7 +80,7 @@ def _is_given(layer: Config, given: Container[str]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Return the name that a person gave it, and where it is from."""
+    """Return the name that a person gave to an object, and the object's module."""
     if not isinstance(value, dict):
         return repr(str(value)[:80])
     kind, config, home = value.get("class_name"), value.get("config"), value.get("module")

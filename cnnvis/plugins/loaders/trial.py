@@ -1,4 +1,4 @@
-"""Networks that are tried in a process of their own before this one runs them.
+"""Networks that are tried in a separate process before this process runs them.
 
 Python's bytecode holds for one version of Python and does not say for which: another one refuses
 it, computes something else or crashes. So code of a file that somebody trusts is loaded and run once
@@ -27,7 +27,7 @@ from cnnvis.plugins.loaders.obstacles import TRUST
 
 SECONDS = 300
 TRYING = "CNNVIS_TRYING_A_MODEL"
-"""Set in the process in which a file is tried."""
+"""Variable that is set in the process in which a file is tried."""
 
 
 MEMORY, PROCESSOR_SECONDS = 2**32, 100
@@ -38,7 +38,7 @@ The limits hold for a network whose shapes do not determine its cost.
 
 
 def require_running(path: Path, asked: LoadOptions, config: Any) -> None:
-    """Refuse a file whose Lambdas do not run with this Python; one without any is not tried.
+    """Refuse a file whose Lambdas do not run with this Python; a file without Lambdas is not tried.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def require_running(path: Path, asked: LoadOptions, config: Any) -> None:
 
 
 def require_bounded_pass(path: Path, asked: LoadOptions, layer: str) -> None:
-    """Refuse a file of which one pass takes too much memory or time, or ends its process.
+    """Refuse a file whose pass takes too much memory or time, or ends its process.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def main(path: str, asked: str, memory: str, seconds: str) -> None:
 
 
 def _limit(memory: int, seconds: int) -> None:
-    """Take from this process all memory and time beyond these; 0 takes nothing."""
+    """Limit the memory and processor time of this process; 0 sets no limit."""
     try:
         import resource
     except ImportError:  # Windows has no limits; there the parent's patience ends it

@@ -23,24 +23,24 @@ class Weights(Protocol):
 
     @property
     def values(self) -> int:
-        """The count of numbers that are stored."""
+        """Number of stored values."""
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
-        """Give them to a network of Keras 3 or of tf_keras.
+        """Load the weights into a network of Keras 3 or of tf_keras.
 
         Parameters
         ----------
         network
-            What was built.
+            The network that was built.
         config
             The configuration as it stands in the file.
         is_cut
-            Whether some of its layers are not in the network.
+            True where some layers of the configuration are not in the network.
 
         Raises
         ------
         Exception
-            Whatever Keras and h5py raise where they do not fit.
+            The errors of Keras and h5py for weights that do not fit.
         """
 
 
@@ -53,7 +53,7 @@ class FileWeights:
     path
         The file.
     held
-        What was found in it.
+        The findings about the file.
     """
 
     path: Path
@@ -61,11 +61,11 @@ class FileWeights:
 
     @property
     def values(self) -> int:
-        """The count of numbers that are stored."""
+        """Number of stored values."""
         return self.held.values
 
     def load(self, network: Any, config: Config, *, is_cut: bool) -> None:
-        """Give them to a network; see `Weights.load`."""
+        """Load the weights into a network; see `Weights.load`."""
         if self.held.is_archive:
             with unpacked(self.path, config, network) as weights:
                 network.load_weights(str(weights))
@@ -135,7 +135,7 @@ def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
 
 @contextmanager
 def _for_a_while() -> Iterator[Path]:
-    """Make a folder for weights, which is gone after the block."""
+    """Make a folder for weights, which is deleted after the block."""
     try:
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Bounds on the lengths that layers slide over their input by, held against what slides there.
+"""Bounds on the lengths of windows and strides, compared with the input's lengths.
 
 TensorFlow divides by them and adds them up without looking: a pooling window or a stride of 2^29
 ends the process. A window that is longer than its padded input sees nothing more for that.
@@ -33,7 +33,7 @@ _OF_FUNCTIONS = (*_LENGTHS, "dilations", "ksize", "rates", "sizes", "window_shap
 
 
 def require_windows(call: Call) -> None:
-    """Refuse a call that slides over its input by more than there is of it.
+    """Refuse a call with windows or strides that are too long for its input.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Protocol buffers and tables of TensorFlow, as far as they are read without their own libraries."""
+"""Protocol buffers and tables of TensorFlow, as far as they are read without their libraries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 FIELDS = 100_000
-"""The largest count of fields of one message that are gone through."""
+"""Maximum number of fields of one message that are read."""
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 

@@ -1,4 +1,4 @@
-"""Sparseness: how few places of a map hold most of it."""
+"""Sparseness: concentration of a map in few places."""
 
 from __future__ import annotations
 

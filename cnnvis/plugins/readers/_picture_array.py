@@ -1,4 +1,4 @@
-"""Picture files as an array that reads what is asked of it."""
+"""Picture files as an array that reads only the requested pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Head:
 
 
 class Pictures:
-    """Picture files as an array (n, rows, columns[, channels]) that reads what is asked of it.
+    """Picture files as an array (n, rows, columns[, channels]) that reads only requested pictures.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class Pictures:
     files
         The pictures; at least one must be readable.
     mode
-        Pillow's mode that all are turned into; None for the one that fits.
+        Pillow's mode to which all pictures are converted; None for the fitting mode.
     size
-        The rows and columns that all are resized to; None for those that most have.
+        The rows and columns to which all pictures are resized; None for the most frequent size.
     scale, offset
-        What values are multiplied by, and what is then added.
+        The factor of the values, and the number that is then added.
     way
-        How Keras would prepare them instead.
+        The way in which Keras prepares pictures, instead of factor and offset.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Pictures:
         return values.astype(np.float32) * np.float32(self._scale) + np.float32(self._offset)
 
     def _require_mode(self, file: Path, picture: Image.Image) -> None:
-        """Refuse what cannot be turned into the mode of all without losing what it shows."""
+        """Refuse a picture that cannot be converted to the common mode without losses."""
         is_grey = picture.mode in _GREY or picture.mode[0] in "IF"
         if self._asked_mode is None and self._mode in ("L", "I", "F") and not is_grey:
             raise cnnvis.UserError(

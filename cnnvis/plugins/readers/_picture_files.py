@@ -11,7 +11,7 @@ import cnnvis
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "holdout"}
-"""Folders of these names hold parts of a data set, and not classes."""
+"""Names of folders that hold parts of a data set, and not classes."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ Preprocess = Literal[
     "imagenet_utils", "inception_resnet_v2", "inception_v3", "mobilenet", "mobilenet_v2",
     "mobilenet_v3", "nasnet", "resnet", "resnet50", "resnet_v2", "vgg16", "vgg19", "xception",
 ]  # fmt: skip
-"""Keras's three ways, and its modules, each of which has one of them or none."""
+"""Keras's three ways, and its modules, each with one of the ways or none."""
 
 WAYS: dict[str, Way] = {
     "tf": "tf",

@@ -1,4 +1,4 @@
-"""A pickle that somebody trusts, loaded by Python's own pickle in a process of its own.
+"""Pickle that somebody trusts, loaded by Python's own pickle in a separate process.
 
 The process hands its arrays over in a file, as NumPy stores them without pickle.
 """

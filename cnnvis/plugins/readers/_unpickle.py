@@ -104,14 +104,14 @@ def _refused(what: str) -> UserError:
 
 
 class NeedsCode(UserError):
-    """A pickle that only code which it names could read.
+    """Error for a pickle that needs the code that it names.
 
     Parameters
     ----------
     what
-        What it wants or holds.
+        The code or content that the pickle needs or holds.
     library
-        The library that would read it, if it is one that people keep data with.
+        The library that would read the pickle, if people store data with it.
     """
 
     def __init__(self, what: str, library: str = "") -> None:
@@ -129,7 +129,7 @@ class NeedsCode(UserError):
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A function or class that the file names: a piece of text and no more."""
+    """Function or class that the file names: a piece of text and no more."""
 
     text: str
 
@@ -174,7 +174,7 @@ class _DType:
 
 @dataclass(slots=True, eq=False)
 class _Unbuilt:
-    """The empty array that most of NumPy's pickles make first, and the one BUILD makes of it."""
+    """Empty array that most of NumPy's pickles make first, and the array that BUILD makes of it."""
 
     array: npt.NDArray[Any] | None = None
 
@@ -193,7 +193,7 @@ _CONTAINERS = frozenset({tuple, list, dict, set, frozenset})
 
 
 class _Machine:
-    """The stack machine: where it is in the file, its stack, and its memo of values to reuse."""
+    """Stack machine: its position in the file, its stack, and its memo of values to reuse."""
 
     def __init__(self, data: memoryview) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Reads inputs and labels that NumPy wrote."""
+"""Reader of inputs and labels that NumPy wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads pickled inputs and labels, without running anything that the pickle names."""
+"""Reader of pickled inputs and labels, which runs nothing that the pickle names."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def pickles(path: Path, *, trust: cnnvis.Granting[bool] = False) -> cnnvis.Sampl
 
 
 def _require_pickle(start: bytes, file: BinaryIO) -> None:
-    """Say what a file is that people take for a pickle."""
+    """Refuse a file that is no pickle but may seem to be, with its format."""
     import zipfile
 
     from cnnvis.plugins.readers._unpickle import NeedsCode

@@ -1,4 +1,4 @@
-"""Reads picture files, one or a folder of them."""
+"""Reader of picture files, one or a folder of them."""
 
 from __future__ import annotations
 

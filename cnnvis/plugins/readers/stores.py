@@ -1,4 +1,4 @@
-"""Reads inputs and labels from HDF5 files and Zarr stores, as they are needed."""
+"""Reader of inputs and labels from HDF5 files and Zarr stores, as they are needed."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _require_plain(name: str, codecs: Iterator[str]) -> None:
 
 
 def _read(array: Any, left: int) -> int:
-    """Read the beginning of an array, in pieces; gives how many bytes that were."""
+    """Read the beginning of an array, in pieces, and return the number of bytes read."""
     read = pieces = 0
     rows = array.chunks[0] if array.chunks else 1
     of_row = _pieces(array.shape[1:], array.chunks[1:])
@@ -251,7 +251,7 @@ def _read(array: Any, left: int) -> int:
 
 
 def _pieces(shape: Sequence[int], chunks: Sequence[int]) -> int:
-    """Return in how many pieces an array lies."""
+    """Return the number of pieces of an array."""
     pairs = zip(shape, chunks, strict=True)
     return math.prod(-(-length // max(chunk, 1)) for length, chunk in pairs)
 

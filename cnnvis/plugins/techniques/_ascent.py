@@ -1,4 +1,4 @@
-"""Gradient ascent from inputs to ones that a network answers to more."""
+"""Gradient ascent from inputs to inputs with a higher score."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class Terms:
 
 @dataclass(frozen=True)
 class Ascent:
-    """The way up from some inputs, one result for each.
+    """Gradient ascent from some inputs, with one result for each.
 
     Attributes
     ----------
     model
         The model at the target.
     terms
-        What is minimized.
+        The terms to minimize.
     shifts
-        By how much the inputs are shifted at each step, (iterations, spatial axes).
+        The shifts of the inputs at each step, (iterations, spatial axes).
     x, weights
-        The inputs that are begun with, (n, ...), and what is maximized from each, (n, k).
+        The initial inputs, (n, ...), and the weights of the outputs to maximize from each, (n, k).
     of
-        Which sample each of them is, (n,).
+        The sample of each initial input, (n,).
     is_held
-        Whether the network's other inputs are held at those of the samples.
+        True where the network's other inputs are held at those of the samples.
     is_one_of_many
-        Whether nobody asked for this target by name: then it may have nothing to modify.
+        True where nobody asked for this target by name: then it may have nothing to modify.
     """
 
     model: cnnvis.Model
@@ -146,7 +146,7 @@ class Ascent:
 
     @property
     def _looking(self) -> str:
-        """The layers on the way that look whole numbers up, to be read in a sentence."""
+        """Layers before the target that look whole numbers up, to be read in a sentence."""
         names = [f"{one.name!r}" for one in self.model.before_target() if one.kind == "Embedding"]
         return f"{' and '.join(names)} (Embedding)" if names else "a layer on the way"
 

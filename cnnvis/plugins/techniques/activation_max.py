@@ -1,4 +1,4 @@
-"""Activation maximization: the input that a filter or class answers to most."""
+"""Activation maximization: the input with the highest activation of a filter or class."""
 
 from __future__ import annotations
 
@@ -156,22 +156,23 @@ def activation_max(
 
 @dataclass
 class _Found:
-    """The results of all targets, and what is to be said of them.
+    """Results of all targets, and the notes on them.
 
     Attributes
     ----------
     bounds
         The smallest and largest value of a picture.
     images
-        The places of the images that were begun with in the data; None for noise.
+        The places of the initial images in the data; None for noise.
     names
-        What each picture is of.
+        The name of each picture.
     pictures
-        What is drawn.
+        The pictures to draw.
     targets, reached, before
-        The targets with the score of the picture, of what the ascent found, and of its start.
+        The targets with the score of the picture, the scores that the ascent reached, and those of
+        its start.
     plain
-        Whether the plain gradient was taken instead of a modifier's.
+        True where the plain gradient was used instead of a modifier's.
     """
 
     bounds: tuple[float, float]
@@ -184,7 +185,7 @@ class _Found:
     plain: list[bool] = field(default_factory=list)
 
     def add(self, ascent: Ascent, best: Array, plain: npt.NDArray[np.bool_]) -> None:
-        """Take the results of one target."""
+        """Add the results of one target."""
         model, weights, of = ascent.model, ascent.weights, ascent.of.tolist()
         picture = _deprocessed(best, self.bounds)
         self.pictures.append(picture)
@@ -209,7 +210,7 @@ class _Found:
         ]
 
     def say(self, backprop: cnnvis.Backprop | None) -> None:
-        """Note what became of the scores.
+        """Make notes on the scores.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Grad-CAM: where the feature maps of a layer speak for the target."""
+"""Grad-CAM: the feature maps of a layer, weighted by the gradients of the score."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ _KERAS_VIS = {
     *("Conv2DTranspose", "Conv3DTranspose"),
     *("DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
 }
-"""The kinds of layers whose feature maps keras-vis weights."""
+"""Kinds of layers whose feature maps keras-vis weights."""
 
 
 def _penultimate(

@@ -1,4 +1,4 @@
-"""Integrated gradients: the gradients on the way from a baseline to the input, added up."""
+"""Integrated gradients: the integral of gradients along the path from a baseline to the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saliency maps: the gradient of the score by the input."""
+"""Saliency maps: the gradient of the score with respect to the input."""
 
 from __future__ import annotations
 

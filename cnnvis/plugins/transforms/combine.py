@@ -1,4 +1,4 @@
-"""Two results of the same images made one."""
+"""Combination of two results of the same images."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _groups(one: cnnvis.Explanation) -> list[str] | None:
 
 
 def _require_same_groups(first: cnnvis.Explanation, second: cnnvis.Explanation) -> None:
-    """Refuse groups of one name that are of other images: the class 0 by label and by prediction."""
+    """Refuse groups of equal names and different images: the class 0 by label and by prediction."""
     for option, what in (("by", "grouped by"), ("label", "chosen by the label")):
         mine, others = _said(first, option), _said(second, option)
         if mine != others:

@@ -41,7 +41,7 @@ class _Running:
 
 @dataclass
 class _Groups:
-    """The groups of a stream of maps, in order, and what their maps have in common."""
+    """Groups of a stream of maps, in order, and the common features of their maps."""
 
     by: str
     found: dict[Any, tuple[str, _Running]] = field(default_factory=dict)
@@ -99,7 +99,7 @@ SHOWN = 5
 
 
 def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
-    """Say which groups have maps of several targets, which explain different things."""
+    """Make a note on groups with maps of several targets, which explain different things."""
     mixed = [(name, running.targets) for name, running in ordered if len(running.targets) > 1]
     if not mixed:
         return

@@ -1,4 +1,4 @@
-"""Maps of which only the strong values are kept."""
+"""Maps with only their strong values."""
 
 from __future__ import annotations
 

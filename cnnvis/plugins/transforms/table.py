@@ -1,4 +1,4 @@
-"""Maps as a table of what is known of each."""
+"""Maps as a table with the known facts about each map."""
 
 from __future__ import annotations
 

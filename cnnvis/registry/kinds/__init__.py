@@ -1,1 +1,1 @@
-"""The kinds of plugins, a module each: its decorator, and what a plugin of it must give."""
+"""Kinds of plugins, a module each: the decorator, and the checks of results."""

@@ -8,7 +8,7 @@ from cnnvis.registry.plugin import Plugin, Result
 
 
 def of_type(plugin: Plugin, answer: Any, kind: type[Any], named: str) -> Any:
-    """Return what a plugin gave, if it is of that type.
+    """Return a plugin's result, if it is of that type.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def of_type(plugin: Plugin, answer: Any, kind: type[Any], named: str) -> Any:
 
 
 def explanation(plugin: Plugin, answer: Any, promised: Result | None) -> Any:
-    """Return what a plugin gave, if it is an explanation of the result that it promises.
+    """Return a plugin's result, if it is an explanation of the promised kind.
 
     Raises
     ------

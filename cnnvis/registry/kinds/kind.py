@@ -1,4 +1,4 @@
-"""Kind: what is particular to a kind of plugin."""
+"""Kind: the properties of a kind of plugin."""
 
 from __future__ import annotations
 

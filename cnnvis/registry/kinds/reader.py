@@ -49,7 +49,7 @@ def _watched(plugin: Plugin, source: Any) -> Any:
 
 
 class _Watched:
-    """Samples that are read when they are indexed: what fails then is the reader's failure, too."""
+    """Samples that are read when they are indexed, with failures reported as the reader's."""
 
     def __init__(self, plugin: Plugin, source: Any) -> None:
         self._plugin, self._source = plugin, source

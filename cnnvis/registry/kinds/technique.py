@@ -43,7 +43,7 @@ def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[st
 
 
 def _require_maps(plugin: Plugin, found: Any, samples: Any, promised: Result) -> None:
-    """Refuse what is no map of each of the samples, or the samples themselves."""
+    """Refuse results other than a map of each of the samples, or the samples themselves."""
     import numpy as np
 
     if found.maps is None:

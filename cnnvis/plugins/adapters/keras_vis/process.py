@@ -1,4 +1,4 @@
-"""This side of the process that keras-vis runs in: starts it, feeds it, ends it."""
+"""This side of keras-vis's process: its start, its input and its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def worker() -> Worker:
 
 
 class Worker:
-    """A process in which keras-vis runs.
+    """Process in which keras-vis runs.
 
     It ends when its standard input does, so also when this process is killed.
     """

@@ -123,7 +123,7 @@ class Library:
         self._calls = 0
 
     def answered(self, request: dict[str, Any]) -> Any:
-        """Do what a request asks for."""
+        """Carry out a request."""
         if request["do"] == "load":
             self._loaded = request
             self._build()
