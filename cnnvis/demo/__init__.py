@@ -12,4 +12,4 @@ NAME = "demo"
 MODEL = Path(__file__).parent / "model.keras"
 DATA = Path(__file__).parent / "data.npz"
 IMAGES = (0, 1, 2, 3)
-"""What is shown when nobody asks for certain images: two sweeps and two neutral simulations."""
+"""Images that are shown where nobody asks for others: two sweeps and two neutral simulations."""

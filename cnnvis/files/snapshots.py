@@ -438,8 +438,12 @@ def _settled(descriptor: int | None, path: Path, known: _State | None = None) ->
     return _State.of(state())
 
 
+_LEFTOVERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""Files that programs make where somebody only looks at a folder; they are no data."""
+
+
 def _files(folder: Path) -> Iterator[str]:
-    """Yield all files in a folder, also those in folders of classes that are links."""
+    """Yield the data files in a folder, also those in folders of classes that are links."""
     folders = [(os.fspath(folder), True)]
     while folders:
         within, follows = folders.pop()
@@ -450,7 +454,7 @@ def _files(folder: Path) -> Iterator[str]:
         for entry in entries:
             try:
                 is_folder = entry.is_dir(follow_symlinks=follows)
-                is_file = not is_folder and entry.is_file()
+                is_file = not is_folder and entry.name not in _LEFTOVERS and entry.is_file()
             except OSError:  # of links that lead to each other
                 continue
             if is_folder:

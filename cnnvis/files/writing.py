@@ -445,6 +445,10 @@ def trouble_with(path: Path, advice: str = "", what: str = "written") -> Iterato
         fault = fault_of_disk(error)
         if fault is not None:
             raise DiskError(f"{str(path)!r} cannot be {what}: {fault}{more}") from error
+        if isinstance(error, FileNotFoundError) and not path.parent.exists():
+            raise DiskError(
+                f"{str(path)!r} cannot be {what}: the folder {str(path.parent)!r} is gone"
+            ) from error
         if isinstance(error, OSError):
             reason: object = error.strerror or error
             if isinstance(error, IsADirectoryError):

@@ -497,6 +497,18 @@ def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
     assert bytes_of(tmp_path / "kept") == bytes_of(tmp_path / "whole")
 
 
+def test_what_file_managers_leave_in_a_folder_is_no_other_data(
+    grey: Any, pictures: Path, tmp_path: Path
+) -> None:
+    keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
+    first = cnnvis.run("saliency", grey, data=pictures, **keep)
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        (pictures / name).write_bytes(b"looked at")
+    again = cnnvis.run("saliency", grey, data=pictures, resume=True, **keep)
+    np.testing.assert_array_equal(again.array, first.array)
+    assert again.provenance["data"] == first.provenance["data"]
+
+
 def test_a_shortage_of_memory_is_no_damage_of_images(
     classifier: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -534,7 +546,7 @@ def test_a_shortage_of_memory_is_no_damage_of_images(
     assert bytes_of(tmp_path / "kept") == bytes_of(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("gone", ["manifest", "folder", "another"])
+@pytest.mark.parametrize("gone", ["manifest", "folder", "another", "removed"])
 def test_a_folder_that_is_changed_meanwhile(
     classifier: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
@@ -546,6 +558,8 @@ def test_a_folder_that_is_changed_meanwhile(
     def changing(*arguments: Any) -> Any:
         if gone == "manifest":
             (kept / "manifest.json").unlink(missing_ok=True)
+        elif gone == "removed":
+            shutil.rmtree(kept, ignore_errors=True)
         elif not (tmp_path / "moved").exists():
             kept.rename(tmp_path / "moved")
             if gone == "another":
@@ -557,6 +571,10 @@ def test_a_folder_that_is_changed_meanwhile(
         found = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=kept)
         assert any("manifest.json" in note and "written again" in note for note in found.notes)
         assert bytes_of(kept) == bytes_of(tmp_path / "whole")
+    elif gone == "removed":
+        with pytest.raises(cnnvis.DiskError, match=r"the folder .* is gone"):
+            cnnvis.run("saliency", classifier, data=X, shard_size=4, into=kept)
+        return
     else:
         with pytest.raises(cnnvis.DiskError, match="was moved, replaced or removed"):
             cnnvis.run("saliency", classifier, data=X, shard_size=4, into=kept)
