@@ -453,7 +453,7 @@ class Pass:
         return len(self._calls)
 
     def footprint(self, x: Sequence[Array]) -> int:
-        """Estimate the bytes that one of these inputs takes on its way, and its gradient on its way."""
+        """Estimate the bytes that one sample needs on its way, the gradient's way back included."""
         # Where a length is not known before, it is hardly more than the input's.
         longest = max((max(one.shape[1:], default=1) for one in x), default=1)
         values = sum(one[0].size for one in x) + sum(

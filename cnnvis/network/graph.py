@@ -155,7 +155,7 @@ Around = Callable[[Call], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Graph:
-    """All calls of a network, in an order in which they can run.
+    """Network as a list of its calls, in an order in which they can run.
 
     Attributes
     ----------
@@ -316,7 +316,7 @@ def _keys(place: tuple[str | int, ...]) -> str:
 
 
 def _structure(functional: Any, ends: str) -> Any:
-    """Return a model's inputs or outputs as it was built: a tensor, or dicts and lists of them."""
+    """Return the inputs or outputs of a model as built: a tensor, or dicts and lists of tensors."""
     held = getattr(functional, f"_{ends}_struct", None)  # of Keras 3
     return (
         getattr(functional, f"_nested_{ends}", getattr(functional, ends)) if held is None else held
