@@ -1,4 +1,4 @@
-"""The one place where TensorFlow and Keras are imported, quietly."""
+"""Quiet import of TensorFlow and Keras, which happens nowhere else."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def labels_number_units(samples: Samples, units: int | None) -> bool:
     Parameters
     ----------
     units
-        How many units the layer has; None if the input's size decides.
+        Number of units of the layer; None if the input's size decides.
     """
     labels = samples.labels
     if labels is None or units is None or not len(samples):

@@ -20,7 +20,7 @@ _BOUNDS = {
     "hard_tanh": (-1.0, 1.0),
     "relu6": (0.0, 6.0),
 }
-"""The values between which an activation is flat when it reaches them."""
+"""Smallest and largest value of activations; an activation is flat where it reaches one."""
 
 
 def blocking_layer(layers: Sequence[Layer], values: Sequence[Array]) -> str | None:
@@ -61,7 +61,7 @@ def no_small_change(*, has_activations: bool) -> str:
     Parameters
     ----------
     has_activations
-        Whether there are layers with activations on the way.
+        True if there are layers with activations on the way.
     """
     often = ", most often since ReLUs on the way to it are off" if has_activations else ""
     return f"the score does not change with small changes of the input there{often}"

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Model(TargetedNetwork):
-    """A network as techniques see it: cut at its target, so that nothing behind it ever runs.
+    """Network as techniques see it: cut at its target, so that nothing behind it ever runs.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Model(TargetedNetwork):
         default the layer named ``output``, if what is behind it has no weights and leaves the
         classes as they are, else the last.
     filters
-        Which outputs of the target are explained, by number or by name: classes of the last layer,
+        Outputs of the target to explain, by number or by name: classes of the last layer,
         filters of one in between. Several are added up. By default the class that the network
         predicts for each input if the target is the default one, else output 0. A single sigmoid
         stands for two classes: the name of the first means that its score counts negatively.
@@ -186,13 +186,13 @@ class Model(TargetedNetwork):
 
     @property
     def answer(self) -> Model | None:
-        """A model with the network's answer as its target; None if that was cut off."""
+        """Model with the network's answer as its target; None if that was cut off."""
         answer = self._resolution.answer
         return None if answer is None else self._changed(_resolution=answer)
 
     @property
     def blank_reasons(self) -> list[str] | None:
-        """The list that collects why gradients are blank; None if that is an error."""
+        """List that collects why gradients are blank; None if that is an error."""
         return self._blank_reasons
 
     # Answers and scores
@@ -291,9 +291,9 @@ class Model(TargetedNetwork):
         x
             Inputs, (n, ...); n of any size, since they are taken batch by batch.
         backprop
-            How gradients pass rectifiers; see `cnnvis.Backprop`.
+            Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights
-            What the score is, (n, k), where it is not `self.target_weights(x)`: a method that
+            Weights of the outputs in the score, (n, k), where it is not `self.target_weights(x)`: a method that
             changes its inputs must go on explaining the class predicted for the unchanged ones.
         of
             For a network with several inputs: which sample each row of `x` belongs to, so that the
@@ -302,7 +302,7 @@ class Model(TargetedNetwork):
             Change only activations given by the name relu, and leave LeakyReLU and the like alone,
             as keras-vis does.
         reduced
-            What is wanted of the gradient: a function of a TensorFlow tensor (n, ...) that gives
+            Reduction of the gradient: a function of a TensorFlow tensor (n, ...) that gives
             another. It is compiled with the network, and its result is what comes back. The same
             function, or `functools.partial` of one with the same arguments, is compiled but once.
 
@@ -333,7 +333,7 @@ class Model(TargetedNetwork):
         Parameters
         ----------
         reduced
-            What is wanted of both: a function of the two tensors; see `input_gradient`.
+            Reduction of both: a function of the two tensors; see `input_gradient`.
         """
         call, before = self._call(layer), [one.name for one in self.before_target()]
         if call.name not in before:
@@ -371,18 +371,18 @@ class Model(TargetedNetwork):
         x
             Inputs, (n, ...).
         perturb
-            Makes perturbed inputs, of TensorFlow tensors that broadcast: called with inputs
+            Function that makes perturbed inputs of TensorFlow tensors that broadcast: called with inputs
             (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
             perturbations (1, k, ...); gives perturbed inputs, (n, k, ...). It is compiled once, so
             it must be the same function at every call.
         perturbation_args
-            Gives the arguments of the perturbations of these numbers, arrays (k, ...) float32.
+            Function that returns the arguments of the perturbations of these numbers, arrays (k, ...) float32.
         factors
-            How much each perturbation's gradient counts in the mean.
+            Weight of each perturbation's gradient in the mean.
         per_sample_args
             Arguments that each input has for itself, arrays (n, ...).
         backprop
-            How gradients pass rectifiers; see `cnnvis.Backprop`.
+            Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights, of
             See `input_gradient`.
 

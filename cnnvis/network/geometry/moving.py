@@ -137,7 +137,7 @@ def _digits(sources: Array, origin: Origin) -> list[Array]:
 
 
 def _box(there: Array) -> tuple[slice, ...] | None:
-    """Return the filled block of an array; None if nothing, or more than one block, is filled."""
+    """Return the block of an array that is filled; None if the filled places form no block."""
     if not there.any():
         return None
     ends = []

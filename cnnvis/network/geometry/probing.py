@@ -185,7 +185,7 @@ def _cast(values: Any, dtype: str) -> Any:
 
 @dataclass(frozen=True)
 class _Part:
-    """Positions along an axis with a part in something: the first, the last, that of the largest."""
+    """Positions along an axis with a part in something: the first, the last, the one of the peak."""
 
     low: int
     high: int

@@ -15,7 +15,7 @@ from cnnvis.reporting import note
 
 @dataclass(frozen=True)
 class Lost:
-    """Loss of detail when maps of a layer are laid over its input.
+    """Loss of detail when maps of a layer are laid over the input.
 
     Attributes
     ----------
