@@ -24,7 +24,7 @@ SIZE = 4
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One network in the cache.
+    """Network in the cache.
 
     Attributes
     ----------

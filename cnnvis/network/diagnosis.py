@@ -31,7 +31,7 @@ def blocking_layer(layers: Sequence[Layer], values: Sequence[Array]) -> str | No
     layers
         Layers with activations, in the order in which they run.
     values
-        What each of them gives for one input, (1, ...).
+        Output of each of them for one input, (1, ...).
     """
     for layer, given in zip(layers, values, strict=True):
         if layer.rectifiers and not given.any():
@@ -75,7 +75,7 @@ def why_not_finite(calls: Sequence[Call], values: Sequence[Array]) -> str:
     calls
         The calls up to the target, in the order in which they run.
     values
-        What each of them gives for one input, (1, ...).
+        Output of each of them for one input, (1, ...).
     """
     for call, given in zip(calls, values, strict=True):
         if np.isfinite(given).all():

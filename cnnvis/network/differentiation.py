@@ -36,7 +36,7 @@ class GradientOptions:
     of
         Number of the sample that each row belongs to.
     keras_vis
-        Change only the rectifiers that keras-vis knows.
+        True to change only the rectifiers that keras-vis knows.
     reduced
         Computes what is wanted of the gradient.
     """

@@ -151,7 +151,7 @@ class Evaluation:
         activations
             Calls on the way whose outputs are wanted too.
         keras_vis
-            Change only the rectifiers that keras-vis knows.
+            True to change only the rectifiers that keras-vis knows.
         """
         resolution = self.resolution
         swaps = swaps_up_to(resolution, backprop, keras_vis=keras_vis)

@@ -54,18 +54,18 @@ class Model(TargetedNetwork):
     class_names
         The names of the target's classes.
     path
-        The file that it was loaded from, for the provenance.
+        File that the network was loaded from, for the provenance.
     sha256
         The SHA-256 of what was loaded; by default, that of the file as it is when somebody asks.
     output
-        Which of the network's outputs is meant, where it has several and no layer is named: its name
-        or its place among them.
+        Output of the network to explain, where there are several and no layer is named: its name or
+        its place among the outputs.
     region
-        For a target with spatial axes, such as the classes of every pixel: over which positions its
+        For a target with spatial axes, such as the classes of every pixel: the positions over which
         outputs are averaged; a position (7) or a range ("10:20", a slice) for each spatial axis.
-        By default over all.
+        By default all.
     loading
-        The loader's options that it was loaded with, for whoever loads it again.
+        Options of the loader with which the network was loaded, to load it again.
 
     Attributes
     ----------
