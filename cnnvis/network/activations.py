@@ -55,7 +55,7 @@ _LAYERS = {
 """Layers that are nothing but a rectifier."""
 
 _OPERATIONS = {name.replace("_", ""): kind for name, kind in _FUNCTIONS.items()}
-"""Rectifiers as operations, with their common names: the class of ``keras.ops.leaky_relu`` is called LeakyRelu."""
+"""Common names of rectifiers by the classes of their operations in small letters: ``leakyrelu``."""
 
 _OTHERS = {
     *("linear", "sigmoid", "softmax", "softmax_v2", "tanh", "exponential", "softsign", "glu"),
@@ -74,8 +74,8 @@ class Rule:
     said
         Description of the gradient that passes, in words.
     back
-        Function of a rectifier, of x and of the rectifier's threshold, with the rectifier's output as
-        its result and a gradient that passes by the rule.
+        Function of a rectifier, of x and of the rectifier's threshold. Its result is the
+        rectifier's output, with a gradient that passes by the rule.
     of_relu
         Function of the output of a ReLU, with the same result, where the output is all that is
         needed; None otherwise.
@@ -110,7 +110,7 @@ class Rectifier:
     inline_relu: bool = False
 
     def modified(self, rule: Rule) -> Callable[..., Any]:
-        """Return a function with the rectifier's output, whose gradient follows the modifier's rule."""
+        """Return a function with the rectifier's output, and a gradient by the modifier's rule."""
         rectifier = getattr(self.layer, self.attribute)
         threshold = _threshold(self.layer if self.attribute == "call" else rectifier)
         if self.inline_relu and rule.of_relu is not None:

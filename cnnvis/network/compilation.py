@@ -38,7 +38,7 @@ BATCH = 32
 """Largest number of inputs that are computed at a time, except for small networks."""
 
 FIRST = 2**30
-"""Number of bytes that a batch may take, by an estimate, until larger ones are known to be faster."""
+"""Estimated bytes that a batch may take before larger batches are known to be faster."""
 
 LARGEST, LIGHT = 256, 2**28
 """Largest number of inputs at a time for small networks; number of bytes that they may take."""
@@ -64,8 +64,8 @@ CLEARLY = 0.95
 ALIKE = 1e-5
 """Largest difference of XLA's answers from the graph's, as a share of the largest, for auto.
 
-In deep networks with many ReLUs, differences are larger: where a unit is all but zero, another order
-of additions turns the unit on or off, and gradients jump.
+In deep networks with many ReLUs, differences are larger: where a unit is all but zero, another
+order of additions turns the unit on or off, and gradients jump.
 """
 
 SAVING, COMPILING = 0.4, 0.2
@@ -124,8 +124,8 @@ def computing(
     compile
         ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
     batch_size
-        Number of inputs that are computed at a time. By default 32, up to 256 of a small network, and
-        fewer where memory is short.
+        Number of inputs that are computed at a time. By default 32, up to 256 of a small network,
+        and fewer where memory is short.
     threads
         Number of threads of TensorFlow, which must not have started yet. By default the number of
         processors that this process may use.
@@ -453,7 +453,8 @@ class Compiled:
     def _way(self, size: int, remaining: int) -> str:
         """Choose the way of computing the next batch, with so many samples to come.
 
-        The choice is the graph, until the time that XLA might save is worth the time that it takes to compile.
+        The choice is the graph, until the time that XLA might save is worth the time that it takes
+        to compile.
         """
         asked = _now().compile
         if asked != "auto":

@@ -29,8 +29,7 @@ SHARES = {"softmax", "softmaxv2", "logsoftmax", "sparsemax"}
 SQUASHING = SHARES | {
     *("sigmoid", "hardsigmoid", "hardsigmoidofkeras2", "sparsesigmoid", "logsigmoid")
 }
-"""Activations that are made linear on a target: saturated, they would hide what the target
-depends on."""
+"""Activations that are made linear on a target, since they hide the inputs' effect if saturated."""
 
 swapping = threading.RLock()
 """Lock, held while layers have replacements, and while layers are examined without replacements."""
@@ -186,7 +185,7 @@ def is_answer(graph: Graph, call: Call) -> bool:
 
 
 def squashed_before(graph: Graph, target: Call) -> Call | None:
-    """Find a softmax or sigmoid that a target is made of without any weights; None if there is none."""
+    """Find a softmax or sigmoid that a target is made of without weights; None if there is none."""
     givers = {slot: call for call in graph.calls for slot in call.slots}
     left, seen = [target], set[int]()
     while left:
@@ -364,7 +363,7 @@ class Part:
 
 
 def require_each(shape: Any, count: int | None) -> None:
-    """Refuse a target that does not have a value for each sample, as one that adds up all of them."""
+    """Refuse a target without a value for each sample, such as one that adds up all samples."""
     if len(shape) == 0 or (count is not None and shape[0] not in (None, count)):
         raise UserError(
             f"the target gives values of the shape {tuple(shape)} for {count} images, and each image "
@@ -426,7 +425,7 @@ class Pass:
             A batch of each input, (n, ...).
         weights
             Weight of each output in each sample's score, (n, k); for None, the largest output alone
-        counts.
+            counts.
         watch
             Function that is called with each of the activations before it is used.
         """
@@ -482,11 +481,11 @@ def compiled_gradient(
 ) -> Compiled:
     """Compile a gradient of scores as a function of the inputs (n, ...) and weights (n, k).
 
-    The function returns (units (n, k), sizes (n,), gradient). The gradient is by the input, (n, ...),
-    or, where the pass has activations, by the first of these, which then stand behind the gradient.
-    The sizes are the sums of the gradient's absolute values. If `predicted`, the function takes no
-    weights: the largest unit of each sample is its score. With `reduced`, the result of that
-    function of the gradient, or of activations and gradient, stands in their place.
+    The function returns (units (n, k), sizes (n,), gradient). The gradient is by the input,
+    (n, ...), or, where the pass has activations, by the first of these, which then stand behind the
+    gradient. The sizes are the sums of the gradient's absolute values. If `predicted`, the function
+    takes no weights: the largest unit of each sample is its score. With `reduced`, the result of
+    that function of the gradient, or of activations and gradient, stands in their place.
     """
     tf = tensorflow()
 

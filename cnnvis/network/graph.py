@@ -2,7 +2,8 @@
 
 Keras describes a network as layers that hold layers. To cut it anywhere, to tell two calls of a
 shared layer apart and to change what one of them does, it is written out here: every call of every
-layer once, with the values that the call takes and gives. Keras 3 and tf_keras networks look alike then.
+layer once, with the values that the call takes and gives. Keras 3 and tf_keras networks look alike
+then.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class Graph:
     calls
         The calls.
     output_keys
-        Key of each output in the dict that the network was built with; empty where there was no dict.
+        Key of each output in the dict that the network was built with; empty without a dict.
     batch
         Number of samples that the network takes at a time; None for any number.
     """

@@ -55,7 +55,7 @@ def _named(loss: Any, outputs: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict
-        The name of the loss, by the name of the output; under an empty name the loss of all outputs.
+        The name of the loss, by the name of the output; under an empty name that of all outputs.
     """
     if isinstance(loss, Mapping) and not {"class_name", "config"} <= set(loss):
         return {str(output): _name(one) for output, one in loss.items() if _name(one)}

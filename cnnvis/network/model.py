@@ -293,8 +293,9 @@ class Model(TargetedNetwork):
         backprop
             Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights
-            Weights of the outputs in the score, (n, k), where it is not `self.target_weights(x)`: a method that
-            changes its inputs must go on explaining the class predicted for the unchanged ones.
+            Weights of the outputs in the score, (n, k), by default `self.target_weights(x)`: a
+            method that changes its inputs must go on explaining the class predicted for the
+            unchanged ones.
         of
             For a network with several inputs: which sample each row of `x` belongs to, so that the
             other inputs can be held at that sample's. By default row i belongs to sample i.
@@ -371,12 +372,13 @@ class Model(TargetedNetwork):
         x
             Inputs, (n, ...).
         perturb
-            Function that makes perturbed inputs of TensorFlow tensors that broadcast: called with inputs
-            (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
+            Function that makes perturbed inputs of TensorFlow tensors that broadcast: called with
+            inputs (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
             perturbations (1, k, ...); gives perturbed inputs, (n, k, ...). It is compiled once, so
             it must be the same function at every call.
         perturbation_args
-            Function that returns the arguments of the perturbations of these numbers, arrays (k, ...) float32.
+            Function that returns the arguments of the perturbations of these numbers, arrays
+            (k, ...) float32.
         factors
             Weight of each perturbation's gradient in the mean.
         per_sample_args

@@ -19,7 +19,8 @@ class TargetRequest:
     layer
         A layer, one of its outputs, or a sum or difference, as text.
     filters
-        Outputs of the layer, by number or name. Files hold them as JSON, so numbers are Python's own.
+        Outputs of the layer, by number or name. Files hold these as JSON, so numbers are Python
+        numbers.
     output
         The name of one of the network's outputs.
     region

@@ -72,8 +72,8 @@ within
     Largest difference of values, as a share of the largest; 0.001 by default.
 
 For a technique that claims to be complete, the difference from that sum is measured for each image
-and reported: by the technique itself, as the measure ``completeness_gap`` of its explanation, or else
-by cnnvis.
+and reported: by the technique itself, as the measure ``completeness_gap`` of its explanation, or
+else by cnnvis.
 """
 
 PLACES = {

@@ -38,7 +38,7 @@ from cnnvis.testing.networks import (
 from cnnvis.testing.subject import Subject
 
 COMPLETE_WITHIN = 0.05
-"""Largest error of a sum of maps from the difference of scores, as a share of the largest difference.
+"""Largest deviation of a sum of maps from a difference of scores, as a share of the largest.
 
 Methods that integrate do so in steps.
 """
@@ -247,7 +247,7 @@ def _class_activation(subject: Subject, options: Options, form: str) -> None:
 
 
 def _features(network: Any, data: Array, filter: int | None = None) -> tuple[Array, Array]:
-    """Compute the feature maps of a `features_network`, and a score's gradients by them, by hand."""
+    """Compute by hand the feature maps of a `features_network`, and a score's gradients by them."""
     kernel, constants, dense, last = network.get_weights()
     features = np.maximum(data @ kernel.reshape(kernel.shape[-2:]) + constants, 0)
     scores = features.reshape(len(data), -1) @ dense + last

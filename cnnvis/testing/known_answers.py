@@ -1,8 +1,9 @@
 """Maps that must be bright where a network looks, and must move as its input moves.
 
-Every proper method passes these checks, whatever its kind: gradients, weighted feature maps, covered
-patches and random masks. Some methods draw random numbers: differences from one seed to the next are
-allowed. Some methods see no finer than a patch or a pooled cell: a place may be as large as that.
+Every proper method passes these checks, whatever its kind: gradients, weighted feature maps,
+covered patches and random masks. Some methods draw random numbers: differences from one seed to the
+next are allowed. Some methods see no finer than a patch or a pooled cell: a place may be as large
+as that.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _shine(
 
 
 def _blur(one: Array, size: int) -> list[int]:
-    """Return the distance from its middle to which a map is bright along each axis, beyond the place.
+    """Return how far beyond the place a map is bright along each axis, from its middle.
 
     A method that sees in patches, or in cells of a grid, may be brightest anywhere in them.
     """
@@ -342,7 +343,7 @@ def _mirrored(subject: Subject) -> None:
 
 
 def _has_steps(subject: Subject, axis: int) -> bool:
-    """Tell whether a method, because of its patches, mirrors no maps even where nothing is pooled."""
+    """Tell whether a method, due to its patches, mirrors no maps even where nothing is pooled."""
     network, data = features_network(), data_of(shape_of(2))
     expected = subject.spatial(network, data, filter=0)
     *weights, dense, bias = network.get_weights()

@@ -47,11 +47,11 @@ class Subject:
         return self.explained(network, data, **more).array
 
     def spatial(self, network: Any, data: Any, **more: Any) -> Array:
-        """Return the maps over the spatial axes alone, (n, ...), their channels, if any, added up."""
+        """Return the maps over the spatial axes alone, (n, ...), their channels added up."""
         return without_channels(self.explained(network, data, **more))
 
     def noise(self, found: Array, network: Any, data: Any, **more: Any) -> float:
-        """Return the largest difference of maps from those of another seed: 0 if nothing is drawn."""
+        """Return the largest difference from the maps of another seed: 0 if nothing is drawn."""
         if not any(option.name == "seed" for option in options_of(self.plugin)):
             return 0.0
         seed = more.get("seed", self.default("seed")) or 0
@@ -64,7 +64,7 @@ class Subject:
 
     @property
     def watched(self) -> Subject:
-        """Subject with a close watch on the plugin, which built-in plugins do not get at every call."""
+        """Subject with a close watch on the plugin, which no built-in plugin has at every call."""
         plugin = self.plugin
         if plugin.distribution == BUILT_IN:
             plugin = replace(plugin, distribution=f"{BUILT_IN} itself")

@@ -97,7 +97,7 @@ def _asked(probe: Probe, origin: Origin, channel: int) -> Origin:
 
 
 def _alike(probe: Probe, origin: Origin) -> Origin:
-    """Return the origin where answers tell nothing: an output of the input's shape keeps the places.
+    """Return the origin where answers tell nothing: an output of the same shape keeps its places.
 
     But not along axes over which the call looks at all values, as a ranking does.
     """

@@ -77,8 +77,8 @@ class Origin:
         Receptive field of the value's first position: by the axis of the input, the first and
         the last position along it. Those of other positions lie further on by their steps.
     shifts
-        Further places of the same positions, each as distances along axes of the input: a sum of two
-        crops lies in both.
+        Further places of the same positions, each as distances along axes of the input: a sum of
+        two crops lies in both.
     """
 
     axes: tuple[Positions, ...]
@@ -141,7 +141,7 @@ def together(origins: Sequence[Origin], sizes: Sequence[int]) -> Origin:
 
 
 def _runs_alike(one: Positions, other: Positions) -> bool:
-    """Tell whether positions lie in the same distances from each other, where both axes have any."""
+    """Tell whether positions are equally far from each other on two axes, if both have any."""
     if all(run.axis is None for run in other.runs):
         return True
     pairs = _joined(one.runs), _joined(other.runs)

@@ -68,7 +68,7 @@ class Probe:
         return self.call.answer(many)[self.output][:1]
 
     def is_pointwise(self) -> bool:
-        """Tell whether each number depends on that of its own place alone, as far as a test tells."""
+        """Tell whether each number seems to depend on that of its own place alone."""
         shape = self.sizes[self.source]
         rng = np.random.default_rng(2)
         before = rng.uniform(0.5, 1.5, (1, *shape)).astype(np.float32)
@@ -185,7 +185,7 @@ def _cast(values: Any, dtype: str) -> Any:
 
 @dataclass(frozen=True)
 class _Part:
-    """Positions along an axis with a part in something: the first, the last, the one of the peak."""
+    """Positions along an axis with a part in something: the first, the last, the peak."""
 
     low: int
     high: int

@@ -49,7 +49,7 @@ The number for any network, which takes a minute; and the number for each value 
 """
 
 STEPS = 2**18
-"""Number of steps that recurrent layers, and others that go along time, may take one after the other.
+"""Number of steps that recurrent layers, and others that go along time, may take in sequence.
 
 This many steps take two minutes.
 """
