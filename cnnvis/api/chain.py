@@ -56,7 +56,7 @@ class Step:
 
     @property
     def options(self) -> dict[str, Any]:
-        """All options of the plugin, checked."""
+        """Checked values of all options of the plugin."""
         return checked(self.plugin, self.given)
 
 

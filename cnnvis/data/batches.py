@@ -70,7 +70,7 @@ class Read:
 
     @property
     def good(self) -> list[int]:
-        """The places of those that were read."""
+        """Places of the images that were read."""
         return [place for place in self.places if place not in self.failed]
 
 

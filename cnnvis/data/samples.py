@@ -256,7 +256,7 @@ class Samples:
 
     @cached_property
     def x(self) -> Array:
-        """All inputs as one array, (n, ...), read at the first use."""
+        """Array of all inputs, (n, ...), read at the first use."""
         return np.asarray(self.source[:])
 
     @property
@@ -420,7 +420,7 @@ class Samples:
 
     @property
     def inputs(self) -> dict[str, ArrayLike]:
-        """All inputs by name, the explained input among them; empty for samples of one input."""
+        """Inputs by name, the explained input among them; empty for samples of one input."""
         return {} if self.input is None else {self.input: self.source, **self.others}
 
     def explaining(self, name: str) -> Samples:

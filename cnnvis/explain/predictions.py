@@ -95,7 +95,7 @@ class Answers:
             note(f"{len(failed) - SHOWN} more images were not chosen, as they cannot be read")
 
     def _predicted(self, samples: Samples) -> list[set[int]]:
-        """The classes that the network answers: one for each image, or all that it says yes to."""
+        """Return the classes that the network answers: one for each image, or all with a yes."""
         model = self.model.with_inputs_held(samples)
         classes = model.predicted_classes(samples.x)
         if classes is not None:
@@ -114,7 +114,7 @@ class Answers:
         )
 
     def _judged(self, samples: Samples) -> list[bool | None]:
-        """Whether each label is right; None for images that have none, which is neither."""
+        """Tell whether each label is right; None, which is neither, for images without a label."""
         model = self.model.with_inputs_held(samples)
         try:
             if model.answer is None:

@@ -1,1 +1,1 @@
-"""The Keras side: a network as a graph, its gradients, targets, positions, and how it is computed."""
+"""Keras side: a network as a graph, its gradients, targets, positions and computation."""

@@ -43,7 +43,7 @@ _FUNCTIONS = {
     "swish": "SiLU",
     "threshold": "thresholded ReLU",
 }
-"""Activation functions that are rectifiers, and what people call them."""
+"""Activation functions that are rectifiers, and their common names."""
 
 _LAYERS = {
     "ELU": "ELU",
@@ -55,28 +55,30 @@ _LAYERS = {
 """Layers that are nothing but a rectifier."""
 
 _OPERATIONS = {name.replace("_", ""): kind for name, kind in _FUNCTIONS.items()}
-"""The same as operations: the class of ``keras.ops.leaky_relu`` is called LeakyRelu."""
+"""Common names of rectifiers by the classes of their operations in small letters: ``leakyrelu``."""
 
 _OTHERS = {
     *("linear", "sigmoid", "softmax", "softmax_v2", "tanh", "exponential", "softsign", "glu"),
     *("hard_sigmoid", "hard_tanh", "log_sigmoid", "log_softmax", "sparse_sigmoid", "sparsemax"),
     *("soft_shrink", "hard_shrink", "tanh_shrink", "hard_sigmoid_v2", "hard_sigmoid_of_keras_2"),
 }
-"""Activation functions that are known to be none."""
+"""Activation functions that are known not to be rectifiers."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a backpropagation modifier passes the gradient g of a rectifier f of x.
+    """Rule by which a backpropagation modifier passes the gradient g of a rectifier f of x.
 
     Attributes
     ----------
     said
-        What passes, in words.
+        Description of the gradient that passes, in words.
     back
-        Gives the answer of a rectifier, of x and of its threshold, whose gradient passes so.
+        Function of a rectifier, of x and of the rectifier's threshold. Its result is the
+        rectifier's output, with a gradient that passes by the rule.
     of_relu
-        The same for the answer of a ReLU, where that is all that is needed.
+        Function of the output of a ReLU, with the same result, where the output is all that is
+        needed; None otherwise.
     """
 
     said: str
@@ -86,18 +88,20 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rectifier:
-    """One rectifier in a network.
+    """Rectifier in a network.
 
     Attributes
     ----------
     layer
-        The layer or operation that holds it.
+        Layer or operation that holds the rectifier.
     attribute
-        What is to be replaced there: ``activation``, or ``call`` where the layer is nothing else.
+        Attribute to replace there: ``activation``, or ``call`` where the layer is nothing but a
+        rectifier.
     kind
-        What people call it: ``LeakyReLU``.
+        Common name: ``LeakyReLU``.
     inline_relu
-        Whether it is an activation given by the name relu, all that keras-vis knows.
+        True if the rectifier is an activation given by the name relu, the only one that keras-vis
+        knows.
     """
 
     layer: Any
@@ -106,7 +110,7 @@ class Rectifier:
     inline_relu: bool = False
 
     def modified(self, rule: Rule) -> Callable[..., Any]:
-        """The same function forwards, and backwards the modifier's rule."""
+        """Return a function with the rectifier's output, and a gradient by the modifier's rule."""
         rectifier = getattr(self.layer, self.attribute)
         threshold = _threshold(self.layer if self.attribute == "call" else rectifier)
         if self.inline_relu and rule.of_relu is not None:
@@ -116,7 +120,7 @@ class Rectifier:
 
 
 def rectifiers(call: Call) -> Iterator[Rectifier]:
-    """Every rectifier in a call's layer, those of layers that it holds included."""
+    """Yield every rectifier in a call's layer, those of inner layers included."""
     for layer in call.layers():
         own = _LAYERS.get(type(layer).__name__) or next(
             (_LAYERS[kind.__name__] for kind in type(layer).__mro__ if kind.__name__ in _LAYERS),
@@ -131,7 +135,7 @@ def rectifiers(call: Call) -> Iterator[Rectifier]:
 
 
 def unknown_activation(call: Call) -> str | None:
-    """The name of an activation that nobody here knows, and that might be a rectifier."""
+    """Return the name of an unknown activation that might be a rectifier; None if there is none."""
     for layer in call.layers():
         activation = _activation(layer)
         if activation is not None and activation_kind(activation) is None:
@@ -142,7 +146,7 @@ def unknown_activation(call: Call) -> str | None:
 
 
 def activation_kind(activation: Any) -> str | None:
-    """What people call this activation if it is a rectifier: a function, or a layer used as one."""
+    """Return the common name of a rectifier, function or layer; None for other activations."""
     if activation is None:
         return None
     named = _FUNCTIONS.get(getattr(activation, "__name__", ""))
@@ -150,14 +154,14 @@ def activation_kind(activation: Any) -> str | None:
 
 
 def activation_name(activation: Any) -> str:
-    """The name of an activation function, or of the layer used as one; empty for none."""
+    """Return the name of an activation function, or of the layer used as one; empty for none."""
     if activation is None:
         return ""
     return str(getattr(activation, "__name__", "") or type(activation).__name__)
 
 
 def counted(kinds: Sequence[str]) -> str:
-    """Kinds of rectifiers in words: ``3 ReLU and 1 PReLU``."""
+    """Count rectifiers of each kind, in words: ``3 ReLU and 1 PReLU``."""
     parts = [f"{count} {kind}" for kind, count in Counter(kinds).items()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
@@ -168,7 +172,7 @@ def _activation(layer: Any) -> Any:
 
 
 def _operation_kind(layer: Any) -> str | None:
-    """The kind of an operation of Keras or of TensorFlow that is a rectifier."""
+    """Return the kind of an operation of Keras or TensorFlow; None if it is no rectifier."""
     module = type(layer).__module__
     if ".ops." in module:
         return _OPERATIONS.get(type(layer).__name__.lower())
@@ -179,7 +183,7 @@ def _operation_kind(layer: Any) -> str | None:
 
 
 def _threshold(holder: Any) -> float:
-    """From where on a rectifier lets its input through."""
+    """Return the threshold above which a rectifier lets its input through."""
     for name in ("threshold", "theta"):
         value = getattr(holder, name, None)
         if isinstance(value, int | float | np.number | np.ndarray):
@@ -229,7 +233,7 @@ RULES: Mapping[str, Rule] = {
     "deconv": _RECTIFIED,
     "relu": _RECTIFIED,
 }
-"""The rules of backpropagation modifiers, by name."""
+"""Rules of backpropagation modifiers, by name."""
 
 
 def rule_of(backprop: str) -> Rule:

@@ -1,4 +1,4 @@
-"""The one place where TensorFlow and Keras are imported, quietly."""
+"""Quiet import of TensorFlow and Keras, which happens nowhere else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cnnvis.errors import UserError
 
 
 def tensorflow() -> Any:
-    """TensorFlow, imported without the lines that it writes to stderr while it starts."""
+    """Return TensorFlow, imported without the lines that it writes to stderr while it starts."""
     return _imported("tensorflow")
 
 
 def keras() -> Any:
-    """Keras on TensorFlow.
+    """Return Keras, which runs on TensorFlow.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _require_numbers() -> None:
 
 @contextmanager
 def _stderr_closed() -> Iterator[None]:
-    """Nothing written to stderr is seen, C++ code's lines included: no flag of TensorFlow's helps.
+    """Hide all lines written to stderr, those of C++ code included: no flag of TensorFlow's helps.
 
     Who wants to write there meanwhile, such as a progress bar, needs a copy of the descriptor.
     """

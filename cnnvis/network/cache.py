@@ -1,4 +1,4 @@
-"""The cache of traced networks: a live network that is explained again is not traced again.
+"""Cache of traced networks: a live network that is explained again is not traced again.
 
 A live network may be changed between two calls. So each entry keeps the parts of the network that
 decide what it computes: its layers, variables, and their settings. A network whose parts are others
@@ -19,12 +19,12 @@ import numpy as np
 from cnnvis.network.traced import TracedNetwork
 
 SIZE = 4
-"""The number of networks that are remembered: each keeps what was compiled, and its layers."""
+"""Number of networks that are remembered: each keeps what was compiled, and its layers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One network in the cache.
+    """Network in the cache.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Entry:
 
 
 entries: list[Entry] = []
-"""The networks that are remembered, the one that was used last at the end."""
+"""Networks that are remembered, the one that was used last at the end."""
 
 
 def traced_network(network: Any) -> TracedNetwork:

@@ -1,4 +1,4 @@
-"""Which axis of each value in a network holds channels: the last, or the one after the samples."""
+"""Axis of channels of each value in a network: the last, or the one after that of samples."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NEW_ORDER = {"Reshape", "RepeatVector", "Flatten", "tf.reshape"}
 """Layers and operations whose output says nothing of where their input's channels were."""
 
 _PERMUTING = {"Permute", "Transpose", "Moveaxis", "Swapaxes", "tf.transpose"}
-"""Those that put the axes of their input into another order."""
+"""Layers and operations that put the axes of their input into another order."""
 
 
 def slides_over(layer: Any) -> int | None:
-    """Over how many axes a layer slides or pools: 2 for a Conv2D; None for all other kinds."""
+    """Return the number of axes over which a layer slides or pools: 2 for a Conv2D; else None."""
     if any(kind.__name__ == "STFTSpectrogram" for kind in type(layer).__mro__):
         return 1
     for kind in type(layer).__mro__:
@@ -29,10 +29,10 @@ def slides_over(layer: Any) -> int | None:
 
 
 def channel_axes(graph: Graph) -> dict[Slot, int]:
-    """The axis of channels of every value, 1 or -1, worked out from the layers that say it.
+    """Find the axis of channels of every value, 1 or -1, from the layers that say it.
 
-    A layer that does not say keeps the order of its input, unless it is known to change it; and
-    whatever slides over a value knows where the value's channels are.
+    A layer that does not say it keeps the order of its input, unless the layer is known to change
+    that order; and whatever slides over a value knows where the value's channels are.
     """
     ranks = {one.slot: len(one.shape) for one in graph.inputs}
     for call in graph.calls:
@@ -48,7 +48,7 @@ def channel_axes(graph: Graph) -> dict[Slot, int]:
 
 
 def _told_behind(graph: Graph, ranks: dict[Slot, int]) -> dict[Slot, int]:
-    """The axes of channels as whatever slides over values behind them has them."""
+    """Return the axes of channels of values as the later layers that slide over them have them."""
     told: dict[Slot, int] = {}
     for call in reversed(graph.calls):
         axes = slides_over(call.layer)
@@ -68,9 +68,10 @@ def _changes_order(call: Call) -> bool:
 
 
 def permutation(call: Call, rank: int) -> list[int] | None:
-    """For each axis of what a call gives, that of samples being 0, the axis of its input.
+    """Return for each axis of a call's output, that of samples being 0, the axis of its input.
 
-    None if the call is none that permutes axes of a value with so many axes behind that of samples.
+    The result is None if the call does not permute axes, or not those of a value with `rank` axes
+    behind that of samples.
     """
     if _PERMUTING.isdisjoint((*call.kinds, call.kind)):
         return None
@@ -80,7 +81,7 @@ def permutation(call: Call, rank: int) -> list[int] | None:
 
 
 def input_channel_axis(graph: Graph, slot: Slot, shape: tuple[Any, ...]) -> int | None:
-    """Which axis of a batch of this input holds channels: -1 or 1; None if none does.
+    """Find the axis of a batch of this input that holds channels: -1 or 1; None if no axis does.
 
     The first layer that slides over it tells; a Conv2D that gets but two axes from the input finds
     its channels elsewhere.

@@ -19,12 +19,12 @@ class ClassEvidence:
     names
         The names of the classes.
     labels_are_classes
-        The labels of the data are numbers of the network's outputs.
+        True if the labels of the data are numbers of the network's outputs.
     labels_are_several
-        Each sample has several labels, one for each output.
+        True if each sample has several labels, one for each output.
     decided
-        Whether the target's outputs are classes, where that was decided before; nothing else
-        counts then.
+        True or False if it was decided before that the target's outputs are classes or not, and
+        then nothing else counts; None if it was not decided.
     """
 
     names: tuple[str, ...] | None = None
@@ -39,7 +39,7 @@ def labels_number_units(samples: Samples, units: int | None) -> bool:
     Parameters
     ----------
     units
-        How many units the layer has; None if the input's size decides.
+        Number of units of the layer; None if the input's size decides.
     """
     labels = samples.labels
     if labels is None or units is None or not len(samples):

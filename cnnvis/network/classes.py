@@ -8,14 +8,15 @@ from cnnvis.data.lazy import Array
 
 
 def classes_of(answers: Array, *, logits: bool = False) -> Array:
-    """The class that is meant by each of a network's answers (..., k), (...) int64.
+    """Return the class that each of a network's answers (..., k) means, (...) int64.
 
-    The largest; of a single unit, which stands for two classes, 1 above a probability of 0.5.
+    The class with the largest value; for a single unit, which stands for two classes, class 1 above
+    a probability of 0.5.
 
     Parameters
     ----------
     logits
-        Whether answers are what a sigmoid or softmax would make probabilities of.
+        True if the answers are logits, which a sigmoid or softmax would turn into probabilities.
     """
     if answers.shape[-1] == 1:
         found: Array = (answers[..., 0] > (0 if logits else 0.5)).astype(np.int64)

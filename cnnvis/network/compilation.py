@@ -1,4 +1,4 @@
-"""How networks are computed: compiled which way, in batches of what size, on how many threads."""
+"""Computation of networks: ways of compiling, sizes of batches, numbers of threads."""
 
 from __future__ import annotations
 
@@ -27,43 +27,52 @@ from cnnvis.reporting import progress
 log = logging.getLogger("cnnvis")
 
 Compile = Literal["auto", "graph", "xla", "eager"]
-"""How a network is compiled: as TensorFlow's graph, by XLA, or anew for each batch (eager), so that
-the layers' own Python code runs each time. For auto the graph; or XLA, where a job is long enough to
-repay trying, if it is faster and its answers are the same."""
+"""Way of compiling a network: as TensorFlow's graph, by XLA, or anew for each batch (eager).
+
+With eager, the layers' own Python code runs each time. With auto, the network is compiled as a
+graph; or by XLA, where a job is long enough to repay trying, if XLA is faster and its answers are
+the same.
+"""
 
 BATCH = 32
-"""How many inputs are computed at a time at most, but for small networks."""
+"""Largest number of inputs that are computed at a time, except for small networks."""
 
 FIRST = 2**30
-"""How many bytes a batch may take, by an estimate, before larger ones are known to be faster."""
+"""Estimated bytes that a batch may take before larger batches are known to be faster."""
 
 LARGEST, LIGHT = 256, 2**28
-"""How many at most, of a network so small that all of them take no more bytes than this."""
+"""Largest number of inputs at a time for small networks; number of bytes that they may take."""
 
 TIMED = 2
-"""How many batches of one size are timed before another size is tried."""
+"""Number of batches of one size that are timed before another size is tried."""
 
 GAIN = 0.1
-"""The share of the time that a batch twice as large is expected to save: trying takes time, too."""
+"""Share of the time that a batch twice as large is expected to save: trying takes time, too."""
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""The variables of the environment by which TensorFlow is told, before it starts."""
+"""Environment variables that set the numbers of threads, read when TensorFlow starts."""
 
 TELLING = 2**28
-"""How many bytes a batch must add to what the process held before, for its use to be measured by:
-tracing takes some, too."""
+"""Number of bytes that a batch must add to the process's memory to serve as a measurement.
+
+Tracing takes some memory, too.
+"""
 
 CLEARLY = 0.95
-"""XLA must take at most this share of the graph's time to be preferred."""
+"""Largest share of the graph's time that XLA may take to be preferred."""
 
 ALIKE = 1e-5
-"""How far XLA's answers may be off the graph's, as a share of the largest, for auto to take them. In
-deep networks with many ReLUs they are not so near: where a unit is all but zero, another order of
-additions turns it on or off, and gradients jump."""
+"""Largest difference of XLA's answers from the graph's, as a share of the largest, for auto.
+
+In deep networks with many ReLUs, differences are larger: where a unit is all but zero, another
+order of additions turns the unit on or off, and gradients jump.
+"""
 
 SAVING, COMPILING = 0.4, 0.2
-"""What is expected of XLA where it was not measured: the share of the graph's time that it saves, and
-the seconds a layer that it takes to compile."""
+"""Expected values for XLA where it was not measured.
+
+The share of the graph's time that XLA saves, and the seconds a layer that compiling takes.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ def _now() -> _Settings:
 
 
 def computing_now() -> dict[str, Any]:
-    """The arguments of `computing_as` by which another process computes as this one does here."""
+    """Return the arguments of `computing_as` by which another process computes as this one does."""
     return asdict(_now())
 
 
@@ -115,11 +124,11 @@ def computing(
     compile
         ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
     batch_size
-        How many inputs are computed at a time. By default 32, up to 256 of a small network, and
-        fewer where memory is short.
+        Number of inputs that are computed at a time. By default 32, up to 256 of a small network,
+        and fewer where memory is short.
     threads
-        How many threads TensorFlow computes with; it must not have started yet. By default as many
-        as there are processors that this process may use.
+        Number of threads of TensorFlow, which must not have started yet. By default the number of
+        processors that this process may use.
     mixed_precision
         Have TensorFlow multiply in half precision where processor or GPU can: up to twice as fast,
         and the maps are off by several per cent of their largest value.
@@ -153,7 +162,7 @@ def _set_mixed(*, on: bool) -> None:
 
 
 def is_mixed() -> bool:
-    """Whether networks are computed in mixed precision."""
+    """Tell whether networks are computed in mixed precision."""
     return _now().mixed_precision
 
 
@@ -172,14 +181,16 @@ def settled(compile: Compile, batch_size: int) -> Iterator[None]:
 
 
 def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Compile, int]:
-    """The way that is settled on where somebody needs one: what was asked for, or else the graph.
+    """Return the way of compiling and the batch size to keep to.
+
+    Those that were asked for; or else those from before; or else the graph, and a size that fits.
 
     Parameters
     ----------
     each
-        How many bytes the network needs for one sample, about.
+        Number of bytes that the network needs for one sample, by an estimate.
     before
-        The way that was settled on before.
+        Settings from before; None if there are none.
     """
     now = _now()
     compile: Compile = now.compile
@@ -191,7 +202,7 @@ def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Com
 
 
 def _fitting(each: int, measured: int = 0) -> int:
-    """How many samples of so many bytes go into a batch at first, by what they need.
+    """Return the number of samples in a first batch, by the number of bytes that each needs.
 
     Of a small network many at a time, since each batch has a price of its own; of a large one few,
     since a processor computes no faster with more of them, and a GPU does. Powers of two: they fill
@@ -204,7 +215,7 @@ def _fitting(each: int, measured: int = 0) -> int:
 
 
 def _most(each: int, measured: int = 0) -> int:
-    """How many samples of so many bytes there is memory for."""
+    """Return the number of samples, by the bytes that each needs, that there is memory for."""
     return _power(host.available_memory() // 2 // (measured or each))
 
 
@@ -231,38 +242,39 @@ def _has_gpu() -> bool:
 
 
 def at_once(each: int) -> int:
-    """How many samples of so many bytes to compute at a time: what was asked for, or what fits."""
+    """Return the number of samples to compute at a time: the one asked for, or one that fits."""
     return _now().batch_size or _fitting(each)
 
 
 def _power(number: int) -> int:
-    """The largest power of two that is not above a number; at least 1."""
+    """Return the largest power of two that is not above a number; at least 1."""
     return 1 << (max(int(number), 1).bit_length() - 1)
 
 
 def batch_size(default: int = BATCH) -> int:
-    """How many images are taken at a time: what was asked for, or else the default."""
+    """Return the number of images to take at a time: the one asked for, or else the default."""
     return _now().batch_size or default
 
 
 @dataclass
 class Compiled:
-    """A function of tensors, applied to arrays batch by batch, in the way that is the fastest.
+    """Function of tensors, applied to arrays batch by batch, in the way that is the fastest.
 
     Parameters
     ----------
     function
-        Of batches, (n, ...) each, gives tensors, (n, ...) each.
+        Function of batches, (n, ...) each, that returns tensors, (n, ...) each.
     layers
-        How many layers it goes through, which compiling takes the longer for.
+        Number of layers that the function goes through; the more, the longer compiling takes.
     footprint
-        Says of the arrays how many bytes it needs for one of their samples, about.
+        Function of the arrays that estimates the number of bytes needed for one of their samples.
     identity
-        Says what it computes, the same in every process; nothing if that is not known.
+        Function that returns a name for the computation, the same in every process; an empty one if
+        that is not known.
     each
-        How many samples it makes of each that it is given.
+        Number of samples that the function makes of each that it is given.
     fixed
-        How many samples it makes at a time; None for any number.
+        Number of samples that the function makes at a time; None for any number.
     """
 
     function: Callable[..., Any]
@@ -284,7 +296,7 @@ class Compiled:
     _best: int | None = None  # the size that was found to be the fastest
 
     def __call__(self, *arrays: Array, shared: Sequence[Array] = ()) -> list[Array]:
-        """The function's answers for all samples, (n, ...) each.
+        """Compute the function's answers for all samples, (n, ...) each.
 
         Parameters
         ----------
@@ -337,7 +349,7 @@ class Compiled:
         return answers
 
     def _size(self, arrays: Sequence[Array]) -> int:
-        """How many samples go into a batch."""
+        """Return the number of samples in a batch."""
         if self.fixed is not None:
             return max(self.fixed // self.each, 1)
         count, asked = len(arrays[0]), _now().batch_size
@@ -361,7 +373,7 @@ class Compiled:
         return min(traced, default=count)
 
     def _next_size(self, size: int, remaining: int, bytes_each: int) -> int:
-        """How many samples the next batch takes: twice as many, while that measures faster."""
+        """Return the number of samples in the next batch: doubled while that measures faster."""
         now = _now()
         if now.batch_size or self.fixed or self.each > 1 or self._best or not bytes_each:
             return size
@@ -384,7 +396,7 @@ class Compiled:
     def _batch(
         self, part: list[Array], shared: list[Any], size: int, remaining: int
     ) -> list[Array]:
-        """One batch's answers; how long it took is kept in mind."""
+        """Compute one batch's answers, and record how long that took."""
         tensors = [*(_padded(array, size) for array in part), *shared]
         way = self._way(size, remaining)
         is_new = (way, size) not in self._traced
@@ -439,9 +451,10 @@ class Compiled:
         return [_plain(answer.numpy()) for answer in answers]
 
     def _way(self, size: int, remaining: int) -> str:
-        """Which way the next batch is computed, with so many samples to come.
+        """Choose the way of computing the next batch, with so many samples to come.
 
-        The graph, until the time that XLA might save is worth the time that it takes to compile.
+        The choice is the graph, until the time that XLA might save is worth the time that it takes
+        to compile.
         """
         asked = _now().compile
         if asked != "auto":
@@ -478,7 +491,7 @@ def _alike(one: Array, other: Array) -> bool:
 
 
 def _padded(batch: Array, size: int) -> Any:
-    """A batch as a tensor, filled up with its last sample to the size of the others."""
+    """Return a batch as a tensor, filled up with its last sample to the size of the others."""
     missing = size - len(batch)
     if missing:
         batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
@@ -486,7 +499,7 @@ def _padded(batch: Array, size: int) -> Any:
 
 
 def _plain(answer: Array) -> Array:
-    """An answer in a type that SciPy and others know, as those of half precision are not."""
+    """Return an answer in a type that SciPy and others know, unlike those of half precision."""
     if answer.dtype.kind in "cOSU":
         raise UserError(
             f"the network answers with values of the type {answer.dtype}, and only real numbers can "
@@ -496,7 +509,7 @@ def _plain(answer: Array) -> Array:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether an error says nothing of the way in which it was computed."""
+    """Tell whether an error has nothing to do with the way of computing."""
     return isinstance(error, MemoryError | UserError | tensorflow().errors.ResourceExhaustedError)
 
 
@@ -507,7 +520,7 @@ def _first_line(error: Exception) -> str:
 # What was measured, from one process to the next.
 
 LONGEST = 2**20
-"""How many bytes of what was measured are read; it begins anew where there are more."""
+"""Largest number of bytes of the file of measurements; a larger file is begun anew."""
 
 
 def _memory_file() -> Path:
@@ -521,7 +534,7 @@ def _key(identity: str) -> str:
 
 
 def _remembered(identity: str) -> tuple[float, float] | None:
-    """(which share of the graph's time XLA saves, what compiling costs in seconds), if known."""
+    """Return (share of the graph's time that XLA saves, seconds that compiling takes), if known."""
     if not identity:
         return None
     try:

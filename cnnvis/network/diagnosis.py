@@ -20,7 +20,7 @@ _BOUNDS = {
     "hard_tanh": (-1.0, 1.0),
     "relu6": (0.0, 6.0),
 }
-"""The values between which an activation is flat when it reaches them."""
+"""Smallest and largest value of activations; an activation is flat where it reaches one."""
 
 
 def blocking_layer(layers: Sequence[Layer], values: Sequence[Array]) -> str | None:
@@ -31,7 +31,7 @@ def blocking_layer(layers: Sequence[Layer], values: Sequence[Array]) -> str | No
     layers
         Layers with activations, in the order in which they run.
     values
-        What each of them gives for one input, (1, ...).
+        Output of each of them for one input, (1, ...).
     """
     for layer, given in zip(layers, values, strict=True):
         if layer.rectifiers and not given.any():
@@ -61,7 +61,7 @@ def no_small_change(*, has_activations: bool) -> str:
     Parameters
     ----------
     has_activations
-        Whether there are layers with activations on the way.
+        True if there are layers with activations on the way.
     """
     often = ", most often since ReLUs on the way to it are off" if has_activations else ""
     return f"the score does not change with small changes of the input there{often}"
@@ -75,7 +75,7 @@ def why_not_finite(calls: Sequence[Call], values: Sequence[Array]) -> str:
     calls
         The calls up to the target, in the order in which they run.
     values
-        What each of them gives for one input, (1, ...).
+        Output of each of them for one input, (1, ...).
     """
     for call, given in zip(calls, values, strict=True):
         if np.isfinite(given).all():

@@ -30,13 +30,13 @@ class GradientOptions:
     Attributes
     ----------
     backprop
-        How gradients pass rectifiers; None for the plain gradient.
+        Rule by which gradients pass rectifiers; None for the plain gradient.
     weights
-        How much each unit counts in the score, (n, k); None for the target's own weights.
+        Weight of each unit in the score, (n, k); None for the target's own weights.
     of
-        Which sample each row belongs to.
+        Number of the sample that each row belongs to.
     keras_vis
-        Change only the rectifiers that keras-vis knows.
+        True to change only the rectifiers that keras-vis knows.
     reduced
         Computes what is wanted of the gradient.
     """
@@ -55,11 +55,11 @@ class Perturbations:
     Attributes
     ----------
     perturb
-        Makes the perturbed inputs, of tensors.
+        Function of tensors that makes the perturbed inputs.
     args
-        Gives the arguments of some of the perturbations, arrays (k, ...).
+        Function that returns the arguments of some of the perturbations, arrays (k, ...).
     factors
-        How much the gradient of each perturbation counts in the mean.
+        Weight of the gradient of each perturbation in the mean.
     per_sample_args
         Arguments that each input has for itself, arrays (n, ...).
     """
@@ -72,12 +72,12 @@ class Perturbations:
 
 @dataclass(frozen=True, eq=False)
 class Differentiation:
-    """A network at a target, ready to be differentiated.
+    """Network at a target, ready to be differentiated.
 
     Attributes
     ----------
     evaluation
-        What computes the network up to the target.
+        Evaluation of the network up to the target.
     blank_reasons
         A list that collects why gradients are zero everywhere; None to raise an error for it.
     """

@@ -28,7 +28,7 @@ from cnnvis.network.unit_cache import cached_units, remember_units
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A network at a target, ready to be computed.
+    """Network at a target, ready to be computed.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Evaluation:
 
     @property
     def graph(self) -> Graph:
-        """The network's calls."""
+        """Calls of the network."""
         return self.resolution.traced.graph
 
     # Outputs
@@ -147,11 +147,11 @@ class Evaluation:
         Parameters
         ----------
         backprop
-            How gradients pass rectifiers.
+            Rule by which gradients pass rectifiers.
         activations
             Calls on the way whose outputs are wanted too.
         keras_vis
-            Change only the rectifiers that keras-vis knows.
+            True to change only the rectifiers that keras-vis knows.
         """
         resolution = self.resolution
         swaps = swaps_up_to(resolution, backprop, keras_vis=keras_vis)
@@ -176,9 +176,9 @@ class Evaluation:
         Parameters
         ----------
         key
-            What tells the pass apart from all others of the network.
+            Key that tells the pass apart from all others of the network.
         compiler
-            Makes of a pass a function of arrays.
+            Function that makes a function of arrays from a pass.
         """
         cache, file = self.resolution.traced.compiled, self.file
         if key not in cache:

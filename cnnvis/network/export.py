@@ -1,4 +1,4 @@
-"""A network of Keras's own, cut at its target, for other libraries that explain Keras models."""
+"""Network of Keras's own, cut at its target, for other libraries that explain Keras models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def exported(resolution: Resolution, *, several_inputs: bool) -> Any:
     Parameters
     ----------
     several_inputs
-        Whether the other library takes a network of several inputs.
+        True if the other library takes a network of several inputs.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The arrays that a network is computed on: one input is explained, the others are held."""
+"""Arrays that a network is computed on: one input is explained, the others are held."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cnnvis.network.input_names import matched
 
 @dataclass(frozen=True)
 class Feeds:
-    """The inputs of a network, one of which is explained.
+    """Inputs of a network, one of which is explained.
 
     Attributes
     ----------
     inputs
         All inputs.
     number
-        Which of them is explained.
+        Number of the input that is explained.
     held
         The values at which the other inputs are held, by name: one entry for each sample.
     """
@@ -33,7 +33,7 @@ class Feeds:
 
     @property
     def explained(self) -> Input:
-        """The input that is explained."""
+        """Input that is explained."""
         return self.inputs[self.number]
 
     def holding(self, samples: Samples) -> Feeds:

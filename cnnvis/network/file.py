@@ -1,4 +1,4 @@
-"""The file that a network was loaded from."""
+"""File that a network was loaded from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnvis.files.snapshots import sha256
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """The facts of a network's file; without a path, those of a network that is in no file.
+    """Facts of a network's file; without a path, those of a network that is in no file.
 
     Attributes
     ----------
@@ -23,9 +23,9 @@ class NetworkFile:
     known_sha256
         The SHA-256 of what was loaded, where that is known.
     origin
-        What the file is and what wrote it, in a phrase.
+        Phrase with the format of the file and the program that wrote it.
     repairs
-        What had to be changed to read the file, in sentences.
+        Changes that were necessary to read the file, in sentences.
     cut
         Layers of the file that were left out, each with the reason.
     loading
@@ -52,7 +52,7 @@ class NetworkFile:
 
     @functools.cached_property
     def sha256(self) -> str | None:
-        """The SHA-256 of what was loaded, else of the file as it is now; None without a file."""
+        """SHA-256 of the loaded contents, else of the file as it is now; None without a file."""
         if self.path is None:
             return None
         return self.known_sha256 or sha256(self.path)

@@ -1,8 +1,8 @@
-"""The gradient engine: scores of a network and what they depend on, compiled and in batches.
+"""Gradient engine: scores of a network and what they depend on, compiled and in batches.
 
 Every gradient technique comes down to one pass: run the network up to its target, take a weighted
-sum of the target's outputs, and differentiate it by the inputs or by the activations of a layer in
-between. Backpropagation modifiers change how that gradient passes a rectifier.
+sum of the target's outputs, and differentiate that sum by the inputs or by the activations of a
+layer in between. Backpropagation modifiers change how that gradient passes a rectifier.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from cnnvis.network.compilation import Compiled
 from cnnvis.network.graph import Call, Graph, Slot
 
 SHARES = {"softmax", "softmaxv2", "logsoftmax", "sparsemax"}
-"""Activations that divide one among the units of a layer, which are classes then."""
+"""Activations that divide 1 among the units of a layer, which are classes then."""
 
 SQUASHING = SHARES | {
     *("sigmoid", "hardsigmoid", "hardsigmoidofkeras2", "sparsesigmoid", "logsigmoid")
 }
-"""Activations that are made linear on a target: saturated, they would hide what it depends on."""
+"""Activations that are made linear on a target, since they hide the inputs' effect if saturated."""
 
 swapping = threading.RLock()
-"""Held while layers have replacements, and by whoever looks at what they are without them."""
+"""Lock, held while layers have replacements, and while layers are examined without replacements."""
 
 
 @dataclass(frozen=True)
 class Swap:
-    """A layer's activation, its whole call or its name, to be replaced while a network is traced."""
+    """Replacement of a layer's activation, whole call or name while a network is traced."""
 
     layer: Any
     attribute: str
@@ -46,10 +46,11 @@ class Swap:
 
 @contextmanager
 def swapped(swaps: Iterable[Swap]) -> Iterator[None]:
-    """The layers with their replacements, and afterwards just as they were.
+    """Give layers their replacements inside the block, and restore the layers after it.
 
-    Layers look these up at every call, so this takes effect at once and leaves nothing behind in
-    the network: what is traced inside keeps it, what runs later does not see it.
+    Layers look these attributes up at every call, so a replacement takes effect at once and leaves
+    nothing behind in the network: what is traced inside the block keeps the replacement, what runs
+    later does not see it.
     """
     with swapping:
         undo: list[Callable[[], None]] = []
@@ -80,21 +81,22 @@ def _put(swap: Swap) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Squashing:
-    """The softmax or sigmoid that a target ends in.
+    """Softmax or sigmoid at the end of a target.
 
     Attributes
     ----------
     call
-        The call that computes it: the target, or one before layers that do nothing to its answer.
+        Call that computes the function: the target, or one before layers that do nothing to the
+        function's answer.
     swap
-        What leaves it out.
+        Swap that leaves the function out.
     name
-        The function's name, in small letters: ``softmax``, ``logsoftmax``, ``sigmoid``, ...
+        Name of the function, in small letters: ``softmax``, ``logsoftmax``, ``sigmoid``, ...
     function
         The function.
     passed
-        Calls behind it that leave its answers as they are, but not all numbers, such as a clip to
-        what lies between 0 and 1: they are left out with it.
+        Calls behind the function that leave its answers as they are, but not all numbers, such as a
+        clip to what lies between 0 and 1. These calls are left out together with the function.
     """
 
     call: Call
@@ -105,18 +107,18 @@ class Squashing:
 
     @property
     def is_share(self) -> bool:
-        """Whether it divides one among the units, which are classes then."""
+        """True if the function divides 1 among the units, which are classes then."""
         return self.name in SHARES
 
     @property
     def swaps(self) -> Iterator[tuple[Call, Swap]]:
-        """What leaves it out, and what is left out with it, each with its call."""
+        """Swaps that leave out the function and the passed calls, each with its call."""
         yield self.call, self.swap
         for call in self.passed:
             yield call, _left_out(call.layer)
 
     def probabilities(self, units: Any) -> Any:
-        """The probabilities that units (n, k) stand for, a tensor."""
+        """Return the probabilities that units (n, k) stand for, a tensor."""
         answers = self.function(units)
         return tensorflow().exp(answers) if self.name.startswith("log") else answers
 
@@ -155,10 +157,10 @@ def squashing_of(graph: Graph, target: Call) -> Squashing | None:
 
 
 def is_answer(graph: Graph, call: Call) -> bool:
-    """Whether a call gives the network's answer, or what has its classes in the same order.
+    """Tell whether a call gives the network's answer, or one with its classes in the same order.
 
-    What is behind it has no weights, and of several units it leaves each as it is, or makes a single
-    number of all, as an argmax does.
+    The calls behind it then have no weights, and leave each of several units as it is, or make a
+    single number of all units, as an argmax does.
     """
     behind = graph.reached(call.slots)
     after = [one for one in graph.calls if one is not call and not behind.isdisjoint(one.slots)]
@@ -183,7 +185,7 @@ def is_answer(graph: Graph, call: Call) -> bool:
 
 
 def squashed_before(graph: Graph, target: Call) -> Call | None:
-    """Find a softmax or sigmoid that a target is made of without any weights; None if there is none."""
+    """Find a softmax or sigmoid that a target is made of without weights; None if there is none."""
     givers = {slot: call for call in graph.calls for slot in call.slots}
     left, seen = [target], set[int]()
     while left:
@@ -203,7 +205,7 @@ ANY = [
 
 
 def _range_of(name: str) -> list[float]:
-    """Numbers such as that softmax or sigmoid gives, and half precision holds exactly."""
+    """Return numbers in the range of a softmax or sigmoid that half precision holds exactly."""
     return [(-32 if name.startswith("log") else 1) * whole / 256 for whole in range(1, 256)]
 
 
@@ -215,18 +217,18 @@ def _hands_on(
     *,
     in_place: bool = False,
 ) -> bool:
-    """Whether a call hands on the numbers that it is given, if perhaps in another shape.
+    """Tell whether a call hands on the numbers that it is given, if perhaps in another shape.
 
     Parameters
     ----------
     shape
-        Of one sample of what it is given.
+        Shape of one sample of the call's input.
     numbers
-        The numbers: each of them is tried.
+        Numbers to try, each of them.
     batch
-        How many samples it takes at a time; None for any number.
+        Number of samples that the call takes at a time; None for any number.
     in_place
-        Each must stay in its place.
+        True if each number must stay in its place.
     """
     tf = tensorflow()
     sizes = [3 if size is None else size for size in shape]
@@ -253,7 +255,7 @@ def _hands_on(
 
 
 def _keeps_units(call: Call, shape: Sequence[int | None], batch: int | None) -> bool:
-    """Whether units, which the last axis counts, stay units, if perhaps in another order."""
+    """Tell whether units, which the last axis counts, stay units, if perhaps in another order."""
     if not shape or call.shapes[0][-1:] != tuple(shape[-1:]):
         return False
     sizes = [3 if size is None else size for size in shape]
@@ -265,7 +267,7 @@ def _keeps_units(call: Call, shape: Sequence[int | None], batch: int | None) -> 
 
 
 def _own_squashing(call: Call) -> Squashing | None:
-    """The softmax or sigmoid that a call itself computes, if any."""
+    """Return the softmax or sigmoid that a call itself computes; None if there is none."""
     layer = _computing(call.layer) if "TimeDistributed" in call.kinds else call.layer
     kind, activation = type(layer).__name__, vars(layer).get("activation")
     is_operation = ".ops." in type(layer).__module__
@@ -280,7 +282,7 @@ def _own_squashing(call: Call) -> Squashing | None:
 
 
 def _computing(wrapper: Any) -> Any:
-    """The layer that gives the answer of one that is called at each time: the last of a network."""
+    """Return the layer that gives the answer of a TimeDistributed layer: of a network, the last."""
     layer = wrapper.layer
     while hasattr(layer, "layers") and len(layer.outputs or ()) == 1:
         history = layer.outputs[0]._keras_history
@@ -297,7 +299,10 @@ def _plain(name: str) -> str:
 
 
 def plain_names(call: Call) -> list[Swap]:
-    """What gives layers names that TensorFlow's graphs take: Keras's own may hold a blank or a dollar."""
+    """Return swaps that give a call's layers names that TensorFlow's graphs take.
+
+    Keras's own names may hold a blank or a dollar.
+    """
     swaps = []
     for layer in call.layers():
         plain = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", f"{layer.name}")
@@ -310,17 +315,17 @@ def plain_names(call: Call) -> list[Swap]:
 
 @dataclass(frozen=True)
 class Part:
-    """One layer's output as part of a target.
+    """Output of a layer as part of a target.
 
     Attributes
     ----------
     slot
-        Where the output goes when the network runs.
+        Slot of the output.
     channel_axis
-        Which axis of it counts its units: -1, or 1 for channels first.
+        Axis of the output that counts its units: -1, or 1 for channels first.
     region
-        Over which positions each unit is averaged, one index or slice for each spatial axis; all
-        of them for None.
+        Positions over which each unit is averaged, one index or slice for each spatial axis; all
+        positions for None.
     """
 
     slot: Slot
@@ -328,7 +333,7 @@ class Part:
     region: tuple[int | slice, ...] | None = None
 
     def units(self, output: Any) -> Any:
-        """The output, (n, k): each unit's, averaged over the positions of the region.
+        """Return the output as (n, k): each unit, averaged over the positions of the region.
 
         Parameters
         ----------
@@ -358,7 +363,7 @@ class Part:
 
 
 def require_each(shape: Any, count: int | None) -> None:
-    """Refuse a target that does not have a value for each sample, as one that adds up all of them."""
+    """Refuse a target without a value for each sample, such as one that adds up all samples."""
     if len(shape) == 0 or (count is not None and shape[0] not in (None, count)):
         raise UserError(
             f"the target gives values of the shape {tuple(shape)} for {count} images, and each image "
@@ -372,20 +377,20 @@ def _only(position: int) -> slice:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way of running a network: what is computed, and by which rules.
+    """Run of a network: the values to compute, and the rules by which layers compute.
 
     Attributes
     ----------
     graph
         The network.
     parts
-        The layers' outputs that make up the target; their units stand one behind the other.
+        Outputs of layers that make up the target; their units stand one behind the other.
     swaps
-        What is replaced in its layers while it is traced, by the names of the calls.
+        Replacements in the network's layers while it is traced, by the names of the calls.
     activations
         Values on the way that are wanted too.
     explained
-        Which of the network's inputs gradients are taken by.
+        Number of the network's input by which gradients are taken.
     """
 
     graph: Graph
@@ -397,7 +402,7 @@ class Pass:
     def outputs(
         self, x: Sequence[Any], watch: Callable[[Any], None] = lambda value: None
     ) -> list[Any]:
-        """The activations and then the target's outputs, as tensors; call it only while tracing."""
+        """Compute the activations and then the target's outputs, as tensors, while tracing only."""
         wanted = [*self.activations, *(part.slot for part in self.parts)]
         return self.graph.run(
             x,
@@ -412,16 +417,17 @@ class Pass:
         weights: Any = None,
         watch: Callable[[Any], None] = lambda value: None,
     ) -> tuple[list[Any], Any, Any]:
-        """(activations, units (n, k), scores (n,)): outputs, averaged over space, weighted.
+        """Compute (activations, units (n, k), scores (n,)): outputs, averaged over space, weighted.
 
         Parameters
         ----------
         x
             A batch of each input, (n, ...).
         weights
-            How much each output counts in each sample's score, (n, k); the largest alone for None.
+            Weight of each output in each sample's score, (n, k); for None, the largest output alone
+            counts.
         watch
-            Told of each of the activations before anything is made of it.
+            Function that is called with each of the activations before it is used.
         """
         tf = tensorflow()
         answers = self.outputs(x, watch)
@@ -442,11 +448,11 @@ class Pass:
 
     @property
     def layers(self) -> int:
-        """How many calls of layers it runs through."""
+        """Number of calls of layers in the run."""
         return len(self._calls)
 
     def footprint(self, x: Sequence[Array]) -> int:
-        """How many bytes one of these inputs takes on its way, about, with the gradient's way back."""
+        """Estimate the bytes that one sample needs on its way, the gradient's way back included."""
         # Where a length is not known before, it is hardly more than the input's.
         longest = max((max(one.shape[1:], default=1) for one in x), default=1)
         values = sum(one[0].size for one in x) + sum(
@@ -462,7 +468,7 @@ class Pass:
 
 
 def compiled_forward(run: Pass, identity: Callable[[], str]) -> Compiled:
-    """A function of the inputs, (n, ...) each, that gives the target's outputs, (n, ...) each."""
+    """Compile the target's outputs, (n, ...) each, as a function of the inputs, (n, ...) each."""
     return _compiled(run, lambda *x: run.outputs(x), identity)
 
 
@@ -473,12 +479,13 @@ def compiled_gradient(
     predicted: bool = False,
     reduced: Callable[..., Any] | None = None,
 ) -> Compiled:
-    """A function of the inputs (n, ...) and weights (n, k): (units (n, k), sizes (n,), gradient).
+    """Compile a gradient of scores as a function of the inputs (n, ...) and weights (n, k).
 
-    The gradient is by the input, (n, ...), or, where the pass has activations, by the first of
-    these, which then stand behind it. Its sizes are the sums of its absolute values. If
-    `predicted`, it takes no weights: the largest unit of each sample is its score. With `reduced`,
-    what that makes of the gradient, or of activations and gradient, stands in their place.
+    The function returns (units (n, k), sizes (n,), gradient). The gradient is by the input,
+    (n, ...), or, where the pass has activations, by the first of these, which then stand behind the
+    gradient. The sizes are the sums of the gradient's absolute values. If `predicted`, the function
+    takes no weights: the largest unit of each sample is its score. With `reduced`, the result of
+    that function of the gradient, or of activations and gradient, stands in their place.
     """
     tf = tensorflow()
 

@@ -1,8 +1,9 @@
-"""A network as a flat list of calls, with nested models opened up, so that any part of it can run.
+"""Networks as flat lists of calls, with nested models opened up, so that any part can run.
 
 Keras describes a network as layers that hold layers. To cut it anywhere, to tell two calls of a
 shared layer apart and to change what one of them does, it is written out here: every call of every
-layer once, with the values that it takes and gives. Keras 3 and tf_keras networks look alike then.
+layer once, with the values that the call takes and gives. Keras 3 and tf_keras networks look alike
+then.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ from cnnvis.network.backend import keras, tensorflow
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of a value that is computed while the network runs."""
+    """Place of a value that is computed while the network runs."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the network.
+    """Input of the network.
 
     Attributes
     ----------
     name
-        Its key in the dict that the network was built with, else the name of its InputLayer.
+        Key in the dict that the network was built with, else the name of the InputLayer.
     slot
-        Where its values go.
+        Slot of the input's values.
     shape
-        The shape of one sample; None where any length will do.
+        Shape of one sample; None where any length will do.
     dtype
-        What the network asks for.
+        Type that the network asks for.
     place
-        Where it stands in the structure of the network's inputs: ``("image",)``, ``(0,)``, or
+        Place in the structure of the network's inputs: ``("image",)``, ``(0,)``, or
         longer in a nested structure.
     layer
-        The name of its InputLayer.
+        Name of the InputLayer.
     """
 
     name: str
@@ -58,23 +59,23 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, or of an operation such as ``keras.ops.relu``.
+    """Call of a layer, or of an operation such as ``keras.ops.relu``.
 
     Attributes
     ----------
     name
-        The path through nested models, ``backbone/block5_conv3``, with the number of the call
+        Path through nested models, ``backbone/block5_conv3``, with the number of the call
         where a layer is called more than once: ``tower@1/conv``.
     layer
         The Keras layer or operation.
     arguments
-        What it is called with, (args, kwargs), slots standing for values.
+        Arguments of the call, (args, kwargs), with slots in place of values.
     slots
-        Where its outputs go.
+        Slots of the outputs.
     shapes
-        The shapes of its outputs for one sample; None where any length will do.
+        Shapes of the outputs for one sample; None where any length will do.
     dtype
-        The type of its first output.
+        Type of the first output.
     """
 
     name: str
@@ -86,12 +87,12 @@ class Call:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The name of the layer's class, and of those that it is derived from."""
+        """Names of the layer's class and of its base classes."""
         return tuple(kind.__name__ for kind in type(self.layer).__mro__)
 
     @property
     def kind(self) -> str:
-        """What a person would call it: the layer's class, or the name of the TensorFlow function."""
+        """Readable name of the kind: the layer's class, or the name of the TensorFlow function."""
         function = getattr(self.layer, "symbol", None) or getattr(self.layer, "function", None)
         if self.kinds[0] in ("TFOpLambda", "SlicingOpLambda") and isinstance(function, str):
             return f"tf.{function}"
@@ -100,12 +101,12 @@ class Call:
 
     @property
     def inputs(self) -> tuple[Slot, ...]:
-        """The slots among the arguments."""
+        """Slots among the arguments."""
         flat = tensorflow().nest.flatten(self.arguments)
         return tuple(value for value in flat if isinstance(value, Slot))
 
     def answer(self, values: Mapping[Slot, Any]) -> list[Any]:
-        """The layer's outputs as it computes them outside of training, for the values it takes."""
+        """Compute the layer's outputs, as outside of training, for the values that it takes."""
         nest = tensorflow().nest
         args, kwargs = nest.map_structure(
             lambda value: values[value] if isinstance(value, Slot) else value, self.arguments
@@ -123,7 +124,7 @@ class Call:
         return found
 
     def layers(self) -> Iterator[Any]:
-        """The layer and, where it holds others whose calls are not listed, those too."""
+        """Yield the layer and, if it holds layers whose calls are not listed, those too."""
         yield self.layer
         if hasattr(self.layer, "_flatten_layers"):
             for inner in self.layer._flatten_layers():
@@ -132,12 +133,12 @@ class Call:
 
 
 class LayerError(UserError):
-    """A layer cannot compute what it is given.
+    """Error of a layer that cannot compute an answer to the values that it is given.
 
     Attributes
     ----------
     call
-        Its call.
+        Call of the layer.
     """
 
     def __init__(self, call: Call, given: Sequence[str], error: Exception) -> None:
@@ -150,23 +151,23 @@ class LayerError(UserError):
 
 
 Around = Callable[[Call], AbstractContextManager[Any]]
-"""What is to be in force while a call runs."""
+"""Context that is in force while a call runs, as a function of the call."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Every call of a network, in an order in which they can run.
+    """Network as a list of its calls, in an order in which they can run.
 
     Attributes
     ----------
     inputs, outputs
-        What it takes and gives.
+        Inputs of the network, and slots of its outputs.
     calls
         The calls.
     output_keys
-        The key of each output in the dict that the network was built with; empty where it was none.
+        Key of each output in the dict that the network was built with; empty without a dict.
     batch
-        How many samples it takes at a time; None for any number.
+        Number of samples that the network takes at a time; None for any number.
     """
 
     inputs: tuple[Input, ...]
@@ -176,7 +177,7 @@ class Graph:
     batch: int | None = None
 
     def needed(self, wanted: Collection[Slot]) -> tuple[Call, ...]:
-        """The calls that these values depend on, those that give them included."""
+        """Return the calls that these values depend on, those that give the values included."""
         slots, calls = set(wanted), []
         for call in reversed(self.calls):
             if not slots.isdisjoint(call.slots):
@@ -185,7 +186,7 @@ class Graph:
         return tuple(reversed(calls))
 
     def reached(self, start: Iterable[Slot]) -> frozenset[Slot]:
-        """Every value that depends on these, themselves included."""
+        """Return every value that depends on these, themselves included."""
         slots = set(start)
         for call in self.calls:
             if not slots.isdisjoint(call.inputs):
@@ -199,22 +200,22 @@ class Graph:
         around: Around = lambda call: nullcontext(),
         met: Callable[[Slot, Any], None] = lambda slot, value: None,
     ) -> list[Any]:
-        """The wanted values for a batch of inputs, as tensors; nothing else is computed.
+        """Compute the wanted values for a batch of inputs, as tensors, and nothing else.
 
-        A network that takes so many samples at a time is run as often as it must be, filled up with
-        copies of the last sample.
+        A network with a fixed number of samples at a time is run as often as necessary, the last
+        time filled up with copies of the last sample.
 
         Parameters
         ----------
         x
             A tensor for each input of the network, (n, ...).
         wanted
-            What to give back.
+            Slots of the values to return.
         around
-            Gives the context in which each call runs.
+            Function that returns the context in which each call runs.
         met
-            Told of each value as soon as it is there, before anything is made of it. Where the
-            network is run several times, it is told of parts.
+            Function that is called with each value as soon as it is computed, before it is used.
+            Where the network is run several times, the function is called with parts.
         """
         count = x[0].shape[0]
         if self.batch is None or count in (None, self.batch):
@@ -255,7 +256,7 @@ class Graph:
 
 
 def _shape_of(value: Any) -> str:
-    """The shape of one sample of a tensor, as far as it is known."""
+    """Describe the shape of one sample of a tensor, as far as it is known."""
     try:
         return f"({', '.join(map(str, tuple(value.shape)[1:]))})"
     except (AttributeError, TypeError, ValueError):  # no tensor, or one of any number of axes
@@ -316,7 +317,7 @@ def _keys(place: tuple[str | int, ...]) -> str:
 
 
 def _structure(functional: Any, ends: str) -> Any:
-    """The inputs or outputs of a model as it was built: a tensor, or dicts and lists of tensors."""
+    """Return the inputs or outputs of a model as built: a tensor, or dicts and lists of tensors."""
     held = getattr(functional, f"_{ends}_struct", None)  # of Keras 3
     return (
         getattr(functional, f"_nested_{ends}", getattr(functional, ends)) if held is None else held
@@ -326,7 +327,7 @@ def _structure(functional: Any, ends: str) -> Any:
 def _placed(
     structure: Any, place: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
-    """Every tensor of a structure, with the keys and positions that lead to it."""
+    """Yield every tensor of a structure, with the keys and positions that lead to it."""
     if isinstance(structure, Mapping):
         parts: Iterable[tuple[str | int, Any]] = ((str(key), one) for key, one in structure.items())
     elif isinstance(structure, list | tuple):
@@ -340,7 +341,7 @@ def _placed(
 
 @dataclass
 class _Writer:
-    """Collects calls while a network and the models nested in it are walked."""
+    """Collector of the calls of a network and of the models nested in it."""
 
     calls: list[Call] = field(default_factory=list)
     slots: int = 0
@@ -388,7 +389,7 @@ def _is_model(layer: Any) -> bool:
 
 
 def _functional(network: Any) -> Any:
-    """The model with nodes that stands behind a network; a sentence where there is none."""
+    """Return the model with nodes that stands behind a network; a sentence if there is none."""
     inner = getattr(network, "_functional", None)  # of a Keras 3 Sequential
     if inner is not None:
         return inner
@@ -402,7 +403,7 @@ def _functional(network: Any) -> Any:
 
 
 def _followed(network: Any) -> Any:
-    """The graph of a subclassed model, found by calling it with symbolic inputs."""
+    """Find the graph of a subclassed model by calling the model with symbolic inputs."""
     home: Any = keras()
     if not isinstance(network, home.Model):
         home = importlib.import_module("tf_keras")
@@ -438,7 +439,7 @@ def _followed(network: Any) -> Any:
 
 
 def _built_shapes(network: Any) -> dict[str, Any]:
-    """The shapes that a subclassed model was called with, by the names of its call's parameters."""
+    """Return the shapes that a subclassed model was called with, by the names of parameters."""
     first = next(iter(inspect.signature(network.call).parameters), "inputs")
     known = getattr(network, "_build_shapes_dict", None)
     if known is None:  # tf_keras
@@ -460,7 +461,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def _nodes(functional: Any) -> Iterator[Any]:
-    """A model's nodes in an order in which they can run."""
+    """Yield a model's nodes in an order in which they can run."""
     for depth in sorted(functional._nodes_by_depth, reverse=True):
         yield from functional._nodes_by_depth[depth]
 
@@ -477,7 +478,7 @@ def _arguments(node: Any) -> tuple[Any, Any]:
 
 
 def _matched(args: Any, kwargs: Any, functional: Any) -> list[Any] | None:
-    """What a nested model is called with, in the order of its inputs; None if that is not plain.
+    """Return the arguments of a nested model, in the order of its inputs; None if that is unclear.
 
     Keras maps a dict by the keys that the model's own inputs have, or else by their names.
     """

@@ -1,4 +1,4 @@
-"""Which array of the data goes to which input of a network: by name, as Keras itself maps them."""
+"""Assignment of the data's arrays to the inputs of a network: by name, as Keras itself does it."""
 
 from __future__ import annotations
 

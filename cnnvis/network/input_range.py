@@ -1,4 +1,4 @@
-"""The range of values that a network expects of an input, as its first layer tells."""
+"""Range of values that a network expects of an input, as its first layer tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of a network, as they are listed."""
+"""Layers of a network, as they are listed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from cnnvis.network.graph import Call, Graph, Slot
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network, as it is listed.
+    """Layer of a network, as it is listed.
 
     Attributes
     ----------
     name
-        Its path through nested models, ``backbone/block5_conv3``, and the number of the call where
-        it is called more than once, ``tower@1/conv``.
+        Path through nested models, ``backbone/block5_conv3``, with the number of the call where the
+        layer is called more than once, ``tower@1/conv``.
     kinds
-        The name of its class, and of those that it is derived from.
+        Names of the layer's class and of its base classes.
     output_shape
-        Of one sample, channels included; None where any length will do.
+        Shape of one sample of the output, channels included; None where any length will do.
     spatial_axes
-        How many axes of its output are no channels.
+        Number of axes of the output that are no channels.
     parameters
-        How many numbers it has learned; 0 for calls after the first.
+        Number of learned parameters; 0 for calls after the first.
     activation
-        The name of its activation function; empty where it has none.
+        Name of the activation function; empty where there is none.
     rectifiers
-        What backpropagation modifiers change in it, by kind: ``("ReLU",)``.
+        Kinds of the rectifiers that backpropagation modifiers change in the layer: ``("ReLU",)``.
     obstacle
-        Why it cannot be a target; None if it can.
+        Reason why the layer cannot be a target; None if it can.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Layer:
 
     @property
     def kind(self) -> str:
-        """The name of its class."""
+        """Name of the layer's class."""
         return self.kinds[0]
 
 
@@ -58,7 +58,7 @@ def listed(calls: Sequence[Call], channels: Sequence[int | None]) -> tuple[Layer
     calls
         The calls, in the order in which they run.
     channels
-        How many channels each of them gives; None where the input's size decides.
+        Number of channels of each call's output; None where the input's size decides.
     """
     found, seen = [], set()
     for call, count in zip(calls, channels, strict=True):

@@ -35,19 +35,20 @@ def require_known(graph: Graph, x: Sequence[Any]) -> None:
 
 
 def not_looked_up(graph: Graph, wanted: Sequence[Slot], x: Sequence[Any]) -> str | None:
-    """What is wrong with inputs of which TensorFlow could not compute something.
+    """Describe the numbers that an Embedding could not look up, where TensorFlow failed.
 
     Parameters
     ----------
     wanted
-        What was to be computed.
+        Values that were to be computed.
     x
         The inputs, (n, ...).
 
     Returns
     -------
     str or None
-        Which Embedding takes which numbers, and was given which; None if that is not it.
+        A sentence with the Embedding, the numbers that it takes and the one that it was given; None
+        if that is not the reason.
     """
     looking = [call for call in graph.needed(wanted) if "Embedding" in call.kinds]
     if not looking:

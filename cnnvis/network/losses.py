@@ -1,4 +1,4 @@
-"""What the loss that a network was trained with says of its outputs: classes, or numbers."""
+"""Kind of a network's outputs, classes or numbers, as its loss in training tells it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHORT = {
 
 
 def is_of_classes(losses: Mapping[str, str], outputs: Iterable[str]) -> bool | None:
-    """Whether the outputs of these names were trained as classes; None where nobody knows."""
+    """Tell whether the outputs of these names were trained as classes; None if that is unknown."""
     name = next((losses[one] for one in (*outputs, "") if one in losses), "")
     plain = name.replace("_", "").replace("keras.losses.", "").lower()
     if plain in _SHORT:
@@ -36,14 +36,14 @@ def losses_of(network: Any, loss: Any = None) -> dict[str, str]:
     network
         The network.
     loss
-        What its file says of it; else that counts with which the network is compiled.
+        Loss that the network's file names; by default that with which the network is compiled.
     """
     outputs = [str(name) for name in getattr(network, "output_names", None) or ()]
     return _named(getattr(network, "loss", None) if loss is None else loss, outputs)
 
 
 def _named(loss: Any, outputs: Sequence[str]) -> dict[str, str]:
-    """The names of losses as somebody gave them to ``compile``, or as they stand in a file.
+    """Return the names of losses as they were given to ``compile``, or as they stand in a file.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _named(loss: Any, outputs: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict
-        The name of the loss, by the name of the output; under an empty name that of all.
+        The name of the loss, by the name of the output; under an empty name that of all outputs.
     """
     if isinstance(loss, Mapping) and not {"class_name", "config"} <= set(loss):
         return {str(output): _name(one) for output, one in loss.items() if _name(one)}

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Model(TargetedNetwork):
-    """A network as techniques see it: cut at its target, so that nothing behind it ever runs.
+    """Network as techniques see it: cut at its target, so that nothing behind it ever runs.
 
     Parameters
     ----------
@@ -47,25 +47,25 @@ class Model(TargetedNetwork):
         default the layer named ``output``, if what is behind it has no weights and leaves the
         classes as they are, else the last.
     filters
-        Which outputs of the target are explained, by number or by name: classes of the last layer,
+        Outputs of the target to explain, by number or by name: classes of the last layer,
         filters of one in between. Several are added up. By default the class that the network
         predicts for each input if the target is the default one, else output 0. A single sigmoid
         stands for two classes: the name of the first means that its score counts negatively.
     class_names
         The names of the target's classes.
     path
-        The file that it was loaded from, for the provenance.
+        File that the network was loaded from, for the provenance.
     sha256
         The SHA-256 of what was loaded; by default, that of the file as it is when somebody asks.
     output
-        Which of the network's outputs is meant, where it has several and no layer is named: its name
-        or its place among them.
+        Output of the network to explain, where there are several and no layer is named: its name or
+        its place among the outputs.
     region
-        For a target with spatial axes, such as the classes of every pixel: over which positions its
+        For a target with spatial axes, such as the classes of every pixel: the positions over which
         outputs are averaged; a position (7) or a range ("10:20", a slice) for each spatial axis.
-        By default over all.
+        By default all.
     loading
-        The loader's options that it was loaded with, for whoever loads it again.
+        Options of the loader with which the network was loaded, to load it again.
 
     Attributes
     ----------
@@ -186,13 +186,13 @@ class Model(TargetedNetwork):
 
     @property
     def answer(self) -> Model | None:
-        """A model with the network's answer as its target; None if that was cut off."""
+        """Model with the network's answer as its target; None if that was cut off."""
         answer = self._resolution.answer
         return None if answer is None else self._changed(_resolution=answer)
 
     @property
     def blank_reasons(self) -> list[str] | None:
-        """The list that collects why gradients are blank; None if that is an error."""
+        """List that collects why gradients are blank; None if that is an error."""
         return self._blank_reasons
 
     # Answers and scores
@@ -291,10 +291,11 @@ class Model(TargetedNetwork):
         x
             Inputs, (n, ...); n of any size, since they are taken batch by batch.
         backprop
-            How gradients pass rectifiers; see `cnnvis.Backprop`.
+            Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights
-            What the score is, (n, k), where it is not `self.target_weights(x)`: a method that
-            changes its inputs must go on explaining the class predicted for the unchanged ones.
+            Weights of the outputs in the score, (n, k), by default `self.target_weights(x)`: a
+            method that changes its inputs must go on explaining the class predicted for the
+            unchanged ones.
         of
             For a network with several inputs: which sample each row of `x` belongs to, so that the
             other inputs can be held at that sample's. By default row i belongs to sample i.
@@ -302,7 +303,7 @@ class Model(TargetedNetwork):
             Change only activations given by the name relu, and leave LeakyReLU and the like alone,
             as keras-vis does.
         reduced
-            What is wanted of the gradient: a function of a TensorFlow tensor (n, ...) that gives
+            Reduction of the gradient: a function of a TensorFlow tensor (n, ...) that gives
             another. It is compiled with the network, and its result is what comes back. The same
             function, or `functools.partial` of one with the same arguments, is compiled but once.
 
@@ -333,7 +334,7 @@ class Model(TargetedNetwork):
         Parameters
         ----------
         reduced
-            What is wanted of both: a function of the two tensors; see `input_gradient`.
+            Reduction of both: a function of the two tensors; see `input_gradient`.
         """
         call, before = self._call(layer), [one.name for one in self.before_target()]
         if call.name not in before:
@@ -371,18 +372,19 @@ class Model(TargetedNetwork):
         x
             Inputs, (n, ...).
         perturb
-            Makes perturbed inputs, of TensorFlow tensors that broadcast: called with inputs
-            (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
+            Function that makes perturbed inputs of TensorFlow tensors that broadcast: called with
+            inputs (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
             perturbations (1, k, ...); gives perturbed inputs, (n, k, ...). It is compiled once, so
             it must be the same function at every call.
         perturbation_args
-            Gives the arguments of the perturbations of these numbers, arrays (k, ...) float32.
+            Function that returns the arguments of the perturbations of these numbers, arrays
+            (k, ...) float32.
         factors
-            How much each perturbation's gradient counts in the mean.
+            Weight of each perturbation's gradient in the mean.
         per_sample_args
             Arguments that each input has for itself, arrays (n, ...).
         backprop
-            How gradients pass rectifiers; see `cnnvis.Backprop`.
+            Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights, of
             See `input_gradient`.
 

@@ -1,4 +1,4 @@
-"""The names of backpropagation and gradient modifiers, and what the latter do.
+"""Names of backpropagation and gradient modifiers, and computation of the latter.
 
 Options are typed with these, so this module imports nothing heavy.
 """
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from cnnvis.errors import UserError, nearest, shown
 
 Backprop = Literal["guided", "rectified", "deconv", "relu"]
-"""How the gradient g of a rectifier's output y passes back to its input.
+"""Rule by which the gradient g of a rectifier's output y passes back to the rectifier's input.
 
 ==========  ==========================  ============================================
 None        g where y > 0               the plain gradient
@@ -23,17 +23,18 @@ rectified   g where g > 0               Zeiler and Fergus 2014, arXiv:1311.2901
 """
 
 GradientModifier = Literal["absolute", "negate", "invert", "relu", "small_values"]
-"""What is made of a gradient once it is computed; see `modify_gradient`."""
+"""Change of a gradient after its computation; see `modify_gradient`."""
 
 EPSILON = 1e-7
-"""What keras-vis adds to a divisor (Keras's own default)."""
+"""Number that keras-vis adds to a divisor (Keras's own default)."""
 
 
 def modify_gradient(gradient: Any, modifier: GradientModifier | None) -> Any:
-    """A gradient, array or tensor, changed as keras-vis's gradient modifiers do.
+    """Change a gradient, array or tensor, as keras-vis's gradient modifiers do.
 
     ``absolute`` |g|, ``negate`` -g, ``invert`` 1/(g + 1e-7), ``relu`` max(g, 0), ``small_values``
-    |1/(g + 1e-7)|; None leaves it as it is.
+    |1/(g + 1e-7)|; None leaves the gradient as it
+    is.
 
     Raises
     ------
@@ -63,15 +64,15 @@ _NAMES: tuple[str, ...] = get_args(GradientModifier)
 
 
 def channel_max(maps: Any, channel_axis: int | None) -> Any:
-    """The largest value over channels at each position: maps with one axis less.
+    """Return the largest value over channels at each position: maps with one axis less.
 
     Parameters
     ----------
     maps
         (n, ...) floats, an array or a tensor.
     channel_axis
-        Which axis holds channels, as `Samples.channel_axis` says; None if none does: then the maps
-        themselves.
+        Axis that holds channels, as `Samples.channel_axis` says; None if no axis does: the maps
+        themselves are returned then.
     """
     if channel_axis is None:
         return maps
@@ -89,7 +90,7 @@ def channel_max(maps: Any, channel_axis: int | None) -> Any:
 
 
 def unit_scaled(maps: Any) -> Any:
-    """Each map scaled to [0, 1] by itself as keras-vis does: (m - min) / (max - min + 1e-7).
+    """Scale each map by itself to [0, 1] as keras-vis does: (m - min) / (max - min + 1e-7).
 
     Parameters
     ----------

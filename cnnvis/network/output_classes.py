@@ -14,7 +14,7 @@ from cnnvis.network.traced import TracedNetwork
 
 @dataclass(frozen=True, eq=False)
 class OutputClasses:
-    """The classes that a network's outputs stand for.
+    """Classes that a network's outputs stand for.
 
     Attributes
     ----------
@@ -23,13 +23,13 @@ class OutputClasses:
     loaded
         The network as a loader gave it.
     evidence
-        What else tells that outputs are classes.
+        Further evidence that outputs are classes.
     answer
         The call that gives the network's answer; None if it was cut off.
     targets
         The calls whose outputs are explained.
     is_compound
-        The target is a sum or difference of outputs.
+        True if the target is a sum or difference of outputs.
     """
 
     traced: TracedNetwork
@@ -41,7 +41,7 @@ class OutputClasses:
 
     @property
     def trained_outputs(self) -> Mapping[str, Call]:
-        """The calls that give the network's outputs; none if what was trained to do so was cut off."""
+        """Calls that give the network's outputs; none if the trained end was cut off."""
         return {} if self.loaded.cut_learned else self.traced.outputs
 
     def is_output(self, call: Call) -> bool:
@@ -95,7 +95,7 @@ class OutputClasses:
 
     @property
     def named(self) -> Call | None:
-        """The call that the class names belong to: the target if it is an output, else the answer."""
+        """Call that the class names belong to: the target if it is an output, else the answer."""
         target = self.targets[0] if len(self.targets) == 1 else None
         if target not in self.trained_outputs.values() or self.answer is None:
             return self.answer

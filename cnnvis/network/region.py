@@ -1,4 +1,4 @@
-"""The region of a target: over which positions of a layer its outputs are averaged."""
+"""Region of a target: the positions of a layer over which the layer's outputs are averaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def part_of(call: Call, channel_axis: int, region: Sequence[str | int | slice] |
     Parameters
     ----------
     channel_axis
-        Which axis of the output holds channels, -1 or 1.
+        Axis of the output that holds channels, -1 or 1.
     region
         A position or range for each spatial axis of the layer; None for all positions.
 

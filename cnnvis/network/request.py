@@ -1,4 +1,4 @@
-"""The target that somebody asked for, before it is looked up in a network."""
+"""Target that was asked for, before its look-up in a network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cnnvis.network.plain_values import plain
 
 @dataclass(frozen=True)
 class TargetRequest:
-    """The target as somebody asked for it. None stands for what nobody said.
+    """Target as it was asked for. None stands for what was left open.
 
     Attributes
     ----------
     layer
         A layer, one of its outputs, or a sum or difference, as text.
     filters
-        Which outputs of the layer, by number or name. It goes into files as JSON, so its numbers
-        are Python's own.
+        Outputs of the layer, by number or name. Files hold these as JSON, so numbers are Python
+        numbers.
     output
         The name of one of the network's outputs.
     region
-        Over which positions outputs are averaged: one position or range for each spatial axis.
+        Positions over which outputs are averaged: one position or range for each spatial axis.
     """
 
     layer: str | None = None

@@ -1,4 +1,4 @@
-"""The resolution of a target: what a request means in a network.
+"""Resolution of a target: the meaning of a request in a network.
 
 A request may leave almost everything open. The resolution says which layers and units are
 explained; `cnnvis.network.scores` computes from it how these add up to a score.
@@ -26,7 +26,7 @@ from cnnvis.network.unit_choice import WeightedUnit, asked_units
 
 @dataclass(frozen=True, eq=False)
 class Resolution:
-    """A target, looked up in a network by `resolve`.
+    """Target, looked up in a network by `resolve`.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Resolution:
     loaded
         The network as a loader gave it.
     request
-        What was asked for; outputs that stood behind a layer's name stand in its `filters`.
+        Request for the target; outputs that stood behind a layer's name stand in its `filters`.
     evidence
-        What tells that outputs are classes, other than the network.
+        Evidence, other than the network, that outputs are classes.
     terms
         The terms of the target, a single one for a layer; none if the network's end was cut off
         and nobody named a layer.
@@ -56,7 +56,7 @@ class Resolution:
 
     @functools.cached_property
     def targets(self) -> tuple[Call, ...]:
-        """The calls whose outputs make up the target, each of them once.
+        """Calls whose outputs make up the target, each of them once.
 
         Raises
         ------
@@ -76,17 +76,17 @@ class Resolution:
 
     @property
     def target(self) -> Call:
-        """The call whose outputs are the target; of a sum or difference, the first one."""
+        """Call whose outputs are the target; of a sum or difference, the first one."""
         return self.targets[0]
 
     @property
     def ends(self) -> list[Slot]:
-        """The values that make up the target."""
+        """Values that make up the target."""
         return [call.slots[0] for call in self.targets]
 
     @property
     def layer(self) -> str:
-        """The name of the target's layer; for a sum or difference, the target as it was written."""
+        """Name of the target's layer; for a sum or difference, the target as it was written."""
         return str(self.request.layer) if self.is_compound else self.target.name
 
     @property
@@ -105,7 +105,7 @@ class Resolution:
 
     @property
     def explainable_inputs(self) -> tuple[str, ...]:
-        """The names of the inputs that the target depends on; of all, if it depends on none."""
+        """Names of the inputs that the target depends on; of all, if it depends on none."""
         graph = self.traced.graph
         needed = {slot for call in graph.needed(self.ends) for slot in call.inputs}
         fitting = [one.name for one in graph.inputs if one.slot in needed]
@@ -118,7 +118,7 @@ class Resolution:
 
     @functools.cached_property
     def parts(self) -> tuple[Part, ...]:
-        """The outputs that make up the target, with the positions over which they are averaged.
+        """Outputs that make up the target, with the positions over which they are averaged.
 
         Raises
         ------
@@ -130,20 +130,20 @@ class Resolution:
 
     @functools.cached_property
     def key(self) -> str:
-        """A text that tells apart the values that make up targets, for what is cached of them."""
+        """Text that tells apart the values that make up targets, for what is cached of them."""
         return str([(part.slot, part.region) for part in self.parts])
 
     # The network's answer
 
     @property
     def answering(self) -> Slot:
-        """The value that is the network's answer, behind all its layers."""
+        """Value that is the network's answer, behind all its layers."""
         slots = {name: call.slots[0] for name, call in self.traced.outputs.items()}
         return slots.get(self.request.output or "", self.traced.graph.outputs[0])
 
     @functools.cached_property
     def answer(self) -> Resolution | None:
-        """The network's answer as a target; None if it was cut off.
+        """Answer of the network as a target; None if it was cut off.
 
         Of several outputs, the one that is the target, else the one that was asked for, else the
         first.
@@ -186,7 +186,7 @@ class Resolution:
 
     @functools.cached_property
     def classes(self) -> OutputClasses:
-        """The classes of the network's outputs, and their names."""
+        """Classes of the network's outputs, and their names."""
         default = default_layer(self.traced, self.loaded, self.request)
         return OutputClasses(
             traced=self.traced,
@@ -204,12 +204,12 @@ class Resolution:
 
     @property
     def units(self) -> int:
-        """The number of outputs of the target; for a sum, those of all its terms together."""
+        """Number of outputs of the target; for a sum, those of all its terms together."""
         return sum(self.traced.units(call) for call in self.targets)
 
     @functools.cached_property
     def chosen(self) -> tuple[WeightedUnit, ...] | None:
-        """The units that were asked for; None for a sum or difference, or if nobody asked.
+        """Units that were asked for; None for a sum or difference, or if none were asked for.
 
         Raises
         ------
@@ -229,7 +229,7 @@ class Resolution:
 
     @property
     def squashing(self) -> Squashing | None:
-        """The softmax or sigmoid that the target ends in; None if it ends in none."""
+        """Softmax or sigmoid that the target ends in; None if it ends in none."""
         return self.traced.squashing(self.target)
 
 

@@ -14,7 +14,7 @@ from cnnvis.network.input_names import matched
 from cnnvis.reporting import note
 
 LOOKED_AT = 64
-"""The number of samples that are searched for fractions."""
+"""Number of samples that are searched for fractions."""
 
 
 def shaped_samples(graph: Graph, samples: Samples) -> Mapping[str, Samples]:

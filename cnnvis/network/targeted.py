@@ -1,4 +1,4 @@
-"""A network with a target in it: what can be said of both before anything is computed."""
+"""Network with a target in it: facts about both that need no computation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cnnvis.reporting import note
 
 
 class TargetedNetwork:
-    """A network, its file, and the target that is explained.
+    """Network, its file, and the target that is explained.
 
     Parameters
     ----------
@@ -53,22 +53,22 @@ class TargetedNetwork:
 
     @property
     def layer(self) -> str:
-        """The target layer's name; for a sum or difference, the whole target as it was written."""
+        """Name of the target layer; for a sum or difference, the whole target as it was written."""
         return self._resolution.layer
 
     @property
     def target_layers(self) -> tuple[str, ...]:
-        """The names of the layers whose outputs make up the target."""
+        """Names of the layers whose outputs make up the target."""
         return tuple(call.name for call in self._resolution.targets)
 
     @property
     def target_units(self) -> int:
-        """The number of outputs, classes or filters, of the target; for a sum, of all its terms."""
+        """Number of outputs, classes or filters, of the target; for a sum, of all its terms."""
         return self._resolution.units
 
     @property
     def filters(self) -> tuple[int, ...] | None:
-        """The numbers of the outputs that are explained; None if nobody said.
+        """Numbers of the outputs that are explained; None if none were given.
 
         Of a single sigmoid, which stands for two classes, that is always output 0.
 
@@ -82,27 +82,27 @@ class TargetedNetwork:
 
     @property
     def asked_layer(self) -> str | None:
-        """The layer, or sum of outputs, that somebody asked for; None if nobody did."""
+        """Layer, or sum of outputs, that was asked for; None if none was."""
         return self._resolution.request.layer
 
     @property
     def asked_filters(self) -> Any:
-        """The outputs of the layer that somebody asked for; None if nobody did."""
+        """Outputs of the layer that were asked for; None if none were."""
         return self._resolution.request.filters
 
     @property
     def asked_output(self) -> str | None:
-        """The output of the network that somebody asked for; None if nobody did."""
+        """Output of the network that was asked for; None if none was."""
         return self._resolution.request.output
 
     @property
     def asked_region(self) -> tuple[str | int | slice, ...] | None:
-        """The region that somebody asked for; None if nobody did."""
+        """Region that was asked for; None if none was."""
         return self._resolution.request.region
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the network's classes; None where they have none."""
+        """Names of the network's classes; None where they have none."""
         return self._resolution.evidence.names
 
     @property
@@ -132,7 +132,7 @@ class TargetedNetwork:
 
     @property
     def each_weights(self) -> Array:
-        """A row of weights for every output asked for, (m, k) float32; for output 0 if none was.
+        """Row of weights for every output asked for, (m, k) float32; for output 0 if none was.
 
         A sum or difference is one row.
         """
@@ -147,17 +147,17 @@ class TargetedNetwork:
 
     @property
     def path(self) -> Path | None:
-        """The file that it was loaded from; None for a network of this process."""
+        """File that the network was loaded from; None for a network of this process."""
         return self._file.path
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 of the file that was loaded, or None for a network that came from none."""
+        """SHA-256 of the file that was loaded, or None for a network that came from none."""
         return self._file.sha256
 
     @property
     def loading(self) -> Mapping[str, Any]:
-        """The loader's options that it was loaded with."""
+        """Options of the loader with which the network was loaded."""
         return self._file.loading
 
     @property
@@ -167,7 +167,7 @@ class TargetedNetwork:
 
     @property
     def origin(self) -> str:
-        """The format of the file and what wrote it, in a phrase; empty for a network of this process."""
+        """Phrase with the file's format and writer; empty for a network of this process."""
         return self._file.origin
 
     @property
@@ -179,12 +179,12 @@ class TargetedNetwork:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The network's inputs: their names, shapes and types."""
+        """Inputs of the network: their names, shapes and types."""
         return self._feeds.inputs
 
     @property
     def explainable_inputs(self) -> tuple[str, ...]:
-        """The names of the inputs that the target depends on, the others having no map."""
+        """Names of the inputs that the target depends on, the others having no map."""
         return self._resolution.explainable_inputs
 
     @property
@@ -194,12 +194,12 @@ class TargetedNetwork:
 
     @property
     def input_shape(self) -> Shape:
-        """The shape of one input, without the sample axis; None where any length will do."""
+        """Shape of one input, without the sample axis; None where any length will do."""
         return self._feeds.explained.shape
 
     @property
     def expected_range(self) -> tuple[tuple[float, float], str] | None:
-        """The values that the network's first layer expects, and the layer; None if none says it.
+        """Values that the network's first layer expects, and the layer; None if none says it.
 
         A Rescaling expects what it makes 0 to 1 or -1 to 1 of; a normalization what lies within
         three deviations of the mean of what it was trained on.
@@ -209,7 +209,7 @@ class TargetedNetwork:
 
     @property
     def input_channel_axis(self) -> int | None:
-        """The axis of a batch of inputs that holds channels: -1 or 1; None if none does.
+        """Axis of a batch of inputs that holds channels: -1 or 1; None if none does.
 
         The first layer with spatial axes tells: a Conv2D whose input has but two axes left gets its
         channels from a layer in between.
@@ -233,17 +233,17 @@ class TargetedNetwork:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The names of the network's outputs, as `output` takes them."""
+        """Names of the network's outputs, as `output` takes them."""
         return tuple(self._resolution.traced.outputs)
 
     @property
     def output_layers(self) -> dict[str, str]:
-        """The layer that gives each of the network's outputs, by the output's name."""
+        """Layer that gives each of the network's outputs, by the output's name."""
         return {name: call.name for name, call in self._resolution.traced.outputs.items()}
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The network's layers, in the order in which they run, nested models opened up."""
+        """Layers of the network, in the order in which they run, nested models opened up."""
         return self._resolution.traced.layers
 
     def before_target(self) -> tuple[Layer, ...]:
@@ -270,7 +270,7 @@ class TargetedNetwork:
         Parameters
         ----------
         several_inputs
-            Whether the other library can do with a network of several inputs.
+            True if the other library takes a network of several inputs.
 
         Raises
         ------

@@ -23,16 +23,16 @@ _FACTOR = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*\*\s*")
 
 @dataclass(frozen=True)
 class Term:
-    """One layer's part in a target.
+    """Part of a layer in a target.
 
     Attributes
     ----------
     layer
-        The layer as it was written.
+        Name of the layer, as it was written.
     unit
-        Which of its outputs, a number or a class's name, as it was written; None if nobody said.
+        Output of the layer, a number or a class's name, as it was written; None if none was given.
     factor
-        How much that output counts.
+        Factor by which that output counts.
     """
 
     layer: str
@@ -41,16 +41,16 @@ class Term:
 
 
 def parsed(text: str, layers: Collection[str], listed: Collection[str] = ()) -> tuple[Term, ...]:
-    """The terms of a target.
+    """Parse the terms of a target.
 
     Parameters
     ----------
     text
-        What somebody wrote.
+        Target as it was written.
     layers
-        The names that there are.
+        Names of all layers.
     listed
-        Those that a message lists; all of them by default.
+        Names that a message lists; all of them by default.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def parsed(text: str, layers: Collection[str], listed: Collection[str] = ()) -> 
 
 
 def _starts(text: str, layers: Collection[str]) -> str | None:
-    """The longest name that a text starts with and that may end there."""
+    """Return the longest name that a text starts with and that may end there, if there is one."""
     fitting = [
         name
         for name in layers
@@ -92,7 +92,7 @@ def _starts(text: str, layers: Collection[str]) -> str | None:
 
 
 def _unit(rest: str, text: str) -> tuple[str | None, str]:
-    """Which output is asked for behind a layer's name, and what comes after it."""
+    """Split off the output that is asked for behind a layer's name; return it and the rest."""
     if rest.startswith("["):
         unit, closed, rest = rest[1:].partition("]")
         if not closed or not unit.strip():
@@ -108,7 +108,7 @@ def _unit(rest: str, text: str) -> tuple[str | None, str]:
 
 
 def _until_sign(text: str) -> str:
-    """A name up to the sign of the next term; a sign in a name needs the brackets."""
+    """Return a name up to the sign of the next term; a sign in a name needs the brackets."""
     return re.split(r"\s*[+-]", text, maxsplit=1)[0].strip()
 
 
@@ -120,7 +120,7 @@ def _unknown(name: str, layers: Collection[str], listed: Collection[str]) -> Use
 
 
 def region_of(words: Sequence[str | int | slice]) -> tuple[int | slice, ...]:
-    """Positions as people write them, ``10:20`` or ``7``, one for each spatial axis.
+    """Parse positions as people write them, ``10:20`` or ``7``, one for each spatial axis.
 
     Raises
     ------

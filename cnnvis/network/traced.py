@@ -1,4 +1,4 @@
-"""A Keras network written out as calls, with the facts that do not depend on a target."""
+"""Keras network written out as calls, with the facts that do not depend on a target."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cnnvis.network.graph import Call, Graph, Slot, graph_of
 from cnnvis.network.layers import Layer, listed
 
 OUTPUT = "output"
-"""The layer that is the target when nobody names one, if the network has it."""
+"""Layer that is the target when none is named, if the network has it."""
 
 
 @dataclass(frozen=True, eq=False)
 class TracedNetwork:
-    """The calls of a network, their channel axes, and what was compiled of them.
+    """Calls of a network, their channel axes, and all that was compiled of them.
 
     All models of one network share it. It must not hold the Keras network itself: the cache
     forgets a network when nobody else holds it.
@@ -29,15 +29,15 @@ class TracedNetwork:
     graph
         The calls, in the order in which they run.
     channel_axes
-        Which axis of each value holds channels, -1 or 1.
+        Axis of channels of each value, -1 or 1.
     calls
         The calls by their names.
     outputs
         The calls that give the network's outputs, by the names of the outputs.
     has_answer_named_output
-        The layer ``output`` gives the network's answer.
+        True if the layer ``output`` gives the network's answer.
     compiled
-        Whatever was compiled or measured once, by its key.
+        Results that were compiled or measured once, by their keys.
     """
 
     graph: Graph
@@ -102,7 +102,7 @@ class TracedNetwork:
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, in the order in which they run, nested models opened up."""
+        """Layers of the network, in the order in which they run, nested models opened up."""
         return listed(self.graph.calls, [self.channels(call) for call in self.graph.calls])
 
 

@@ -1,4 +1,4 @@
-"""The units that a network last gave for some inputs, so that they are not computed twice."""
+"""Units that a network last gave for some inputs, so that no units are computed twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of units: which of a layer's outputs a person means, by number or by name."""
+"""Choice of units: the outputs of a layer that are meant, by number or by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cnnvis.network.targets import Term
 
 @dataclass(frozen=True)
 class WeightedUnit:
-    """A unit of a layer, by number, and how much it counts in a score."""
+    """Unit of a layer, by number, and its weight in a score."""
 
     number: int
     weight: float

@@ -37,8 +37,9 @@ Claim = Literal[
     "hires-cam",
     "equals",
 ]
-"""What a technique promises of its maps M for the score S and the input x, so that it can be held
-to it: see `cnnvis.testing`.
+"""Promise of a technique about its maps M for the score S and the input x.
+
+Tests hold the technique to its promise: see `cnnvis.testing`.
 
 ====================  ============================================================
 gradient              M = dS/dx; for a linear score S = w x + b, M = w
@@ -64,15 +65,15 @@ technique
 options, theirs
     Options of this technique and of the other.
 where
-    On which networks they are equal; see `PLACES`.
+    Networks on which the two are equal; see `PLACES`.
 scaled
-    Whether they are equal but for a factor of each map.
+    True if they are equal but for a factor of each map.
 within
-    How far values may be off, as a share of the largest; 0.001 by default.
+    Largest difference of values, as a share of the largest; 0.001 by default.
 
-How far the maps of a technique that claims to be complete are off that is measured for each image,
-and said: by the technique itself, as the measure ``completeness_gap`` of its explanation, or else by
-cnnvis.
+For a technique that claims to be complete, the difference from that sum is measured for each image
+and reported: by the technique itself, as the measure ``completeness_gap`` of its explanation, or
+else by cnnvis.
 """
 
 PLACES = {
@@ -81,7 +82,7 @@ PLACES = {
     "pooled": "where a dense layer takes the mean of each of them",
     "pooled-positive": "where it does, with no weight that is negative",
 }
-"""Where a technique may claim to equal another."""
+"""Networks on which a technique may claim to equal another."""
 
 BUILT_IN = "cnnvis"
 """Package whose plugins are checked by tests, and not at every call."""

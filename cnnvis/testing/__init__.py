@@ -1,4 +1,4 @@
-"""What every plugin must hold to, as checks that run against anybody's: see `conformance` and `checks`."""
+"""Checks that every plugin, whoever wrote it, must pass: see `conformance` and `checks`."""
 
 from cnnvis.testing.conformance import Check, checks, conformance
 from cnnvis.testing.judging import NotApplicable, Violation

@@ -1,6 +1,6 @@
-"""What techniques claim of their maps (`cnnvis.registry.plugin.Claim`), held against closed forms.
+"""Checks of the claims of techniques (`cnnvis.registry.plugin.Claim`), by closed forms.
 
-A claim that fails says what it was likely to be: the map under a mistake that is often made.
+The message of a failure names the likely cause: a common mistake that leads to the same map.
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ from cnnvis.testing.networks import (
 from cnnvis.testing.subject import Subject
 
 COMPLETE_WITHIN = 0.05
-"""How far a sum of maps may be off the difference of scores, as a share of the largest: methods that
-integrate do so in steps."""
+"""Largest deviation of a sum of maps from a difference of scores, as a share of the largest.
+
+Methods that integrate do so in steps.
+"""
 
 Options = Mapping[str, Any]
 
 
 def checks_of_claims(subject: Subject) -> dict[str, Callable[[], None]]:
-    """A check for each thing that a technique claims."""
+    """Return a check for each claim of a technique."""
     known: dict[Claim, Callable[[Subject, Options], None]] = {
         "gradient": _gradient,
         "gradient-times-input": _gradient_times_input,
@@ -113,7 +115,7 @@ def _gradient_times_input(subject: Subject, options: Options) -> None:
 
 
 def _dense_gradient(network: Any, data: Array) -> Array:
-    """The gradient of the score of a `dense_network`, by hand."""
+    """Compute the gradient of the score of a `dense_network`, by hand."""
     inner, constants, outer, _ = network.get_weights()
     on = data.reshape(len(data), -1) @ inner + constants > 0
     found: Array = (on * outer[:, 0]) @ inner.T
@@ -162,7 +164,7 @@ def _completeness(subject: Subject, options: Options) -> None:
 
 
 def _baselines(subject: Subject, options: Options) -> list[float | None]:
-    """The baselines to try: 0 as it is, and another where an option of that name takes a number."""
+    """Return the baselines to try: numbers if an option of that name takes them, else None."""
     default = options.get("baseline", subject.default("baseline"))
     if isinstance(default, int | float) and not isinstance(default, bool):
         return [0.0, 0.5]
@@ -245,7 +247,7 @@ def _class_activation(subject: Subject, options: Options, form: str) -> None:
 
 
 def _features(network: Any, data: Array, filter: int | None = None) -> tuple[Array, Array]:
-    """The feature maps of a `features_network`, and the gradients of a score by them, by hand."""
+    """Compute by hand the feature maps of a `features_network`, and a score's gradients by them."""
     kernel, constants, dense, last = network.get_weights()
     features = np.maximum(data @ kernel.reshape(kernel.shape[-2:]) + constants, 0)
     scores = features.reshape(len(data), -1) @ dense + last
@@ -259,7 +261,7 @@ def _features(network: Any, data: Array, filter: int | None = None) -> tuple[Arr
 
 @dataclass(frozen=True)
 class _Equality:
-    """The parts of the claim "equals"; see `cnnvis.registry.plugin.Claim`."""
+    """Parts of the claim "equals"; see `cnnvis.registry.plugin.Claim`."""
 
     technique: str
     options: Options = field(default_factory=dict)
@@ -308,7 +310,7 @@ def _equality(subject: Subject, options: Options) -> None:
 
 
 def _to_one(maps: Array) -> Array:
-    """Each map divided by its largest size."""
+    """Divide each map by its largest absolute value."""
     largest = abs(maps).max(axis=tuple(range(1, maps.ndim)), keepdims=True)
     found: Array = maps / np.maximum(largest, 1e-30)
     return found

@@ -1,4 +1,4 @@
-"""What every plugin must hold to, as checks that run against anybody's.
+"""Checks that every plugin, whoever wrote it, must pass.
 
 From a terminal, ``cnnvis test-plugin my-method``; in a package's tests::
 
@@ -47,9 +47,9 @@ HEAVY = (
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a plugin must hold to.
+    """Check that a plugin must pass.
 
-    Called, it raises `Violation` if the plugin does not, and `NotApplicable` if the question does
+    A call raises `Violation` if the plugin does not pass, and `NotApplicable` if the question does
     not arise.
     """
 
@@ -69,12 +69,12 @@ class Check:
 def checks(
     plugin: str | Callable[..., Any], *, file: Path | None = None, **options: Any
 ) -> list[Check]:
-    """Everything that a plugin is held to.
+    """Return all checks of a plugin.
 
     Parameters
     ----------
     plugin
-        Its name, or its function.
+        Name of the plugin, or its function.
     file
         For a reader or loader: a file that it takes.
     options
@@ -122,7 +122,7 @@ def checks(
 
 
 def conformance(plugin: str | Callable[..., Any], **options: Any) -> Callable[..., None]:
-    """A test for pytest that runs every check: ``test_it = cnnvis.testing.conformance("mine")``.
+    """Make a pytest test that runs every check: ``test_it = cnnvis.testing.conformance("mine")``.
 
     The arguments are those of `checks`. The plugin is looked up when the test runs.
     """

@@ -1,4 +1,4 @@
-"""What checks say, and when numbers are the same."""
+"""Outcomes of checks, and comparison of numbers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 
 CLOSE = 1e-3
-"""How far values may be off that should be the same, as a share of the largest: what single precision
-and another order of summing leave."""
+"""Largest difference of values that should be the same, as a share of the largest value.
+
+Single precision and another order of summing leave such differences.
+"""
 
 
 class Violation(AssertionError):
-    """What a plugin does against the agreement, in a sentence."""
+    """Violation of the agreement by a plugin, in a sentence."""
 
 
 class NotApplicable(Exception):
-    """Why a check says nothing of a plugin, in a sentence."""
+    """Reason why a check says nothing of a plugin, in a sentence."""
 
 
 @contextmanager
 def may_refuse() -> Iterator[None]:
-    """A sentence that says why something cannot be is as good an answer as a result."""
+    """Accept a sentence that says why something is not possible: the check does not apply then."""
     try:
         yield
     except UserError as error:
@@ -35,7 +37,7 @@ def may_refuse() -> Iterator[None]:
 
 @contextmanager
 def must_work() -> Iterator[None]:
-    """A refusal of what every plugin of its kind takes is a violation."""
+    """Treat a refusal as a violation, for input that every plugin of the kind takes."""
     try:
         yield
     except UserError as error:
@@ -45,7 +47,7 @@ def must_work() -> Iterator[None]:
 
 
 def is_close(one: Array, other: Array, within: float = CLOSE, beyond: float = 0.0) -> bool:
-    """Whether arrays differ by no more than a share of their largest value, and a number beyond."""
+    """Tell whether arrays differ by at most a share of their largest value plus a number."""
     return one.shape == other.shape and off(one, other) <= within * scale_of(one, other) + beyond
 
 
@@ -69,17 +71,17 @@ def require_close(
 
 
 def off(one: Array, other: Array) -> float:
-    """The largest difference of two arrays."""
+    """Return the largest difference of two arrays."""
     return float(np.abs(one - other).max(initial=0))
 
 
 def scale_of(*arrays: Array) -> float:
-    """The largest size of a value."""
+    """Return the largest absolute value in the arrays."""
     return float(max(np.abs(one).max(initial=0) for one in arrays))
 
 
 def without_channels(found: Explanation) -> Array:
-    """Maps with their channels, if they have any, added up: (n, ...) over the spatial axes."""
+    """Add up the channels of maps, if they have any: (n, ...) over the spatial axes."""
     axes = tuple(set(range(1, found.array.ndim)) - set(found.space_axes()))
     total: Array = found.array.sum(axis=axes)
     return total

@@ -1,9 +1,9 @@
 """Maps that must be bright where a network looks, and must move as its input moves.
 
-What is asked here is true of every proper method, whatever its kind: gradients, weighted feature
-maps, covered patches and random masks. Some draw random numbers: what differs from one seed to the
-next is not held against them. Some see no finer than a patch or a pooled cell: a place may be
-as large as that.
+Every proper method passes these checks, whatever its kind: gradients, weighted feature maps,
+covered patches and random masks. Some methods draw random numbers: differences from one seed to the
+next are allowed. Some methods see no finer than a patch or a pooled cell: a place may be as large
+as that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from cnnvis.testing.subject import Subject
 
 
 def checks_of_known_answers(subject: Subject) -> dict[str, Callable[[], None]]:
-    """What is asked of the maps of every technique."""
+    """Return the checks of the maps of every technique."""
     return {
         "its map shines where the network looks": lambda: _shines(subject, 2),
         "its map shines where the network looks, over one axis": lambda: _shines(subject, 1),
@@ -71,7 +71,7 @@ def _shines(subject: Subject, axes: int, *, size: int = 1) -> None:
 
 
 def _visible(subject: Subject, looking: Looking) -> Array:
-    """Maps of a network that looks at one place; blank ones where it says that all are."""
+    """Return maps of a network that looks at one place; blank ones if the technique says so."""
     try:
         maps = subject.spatial(looking.network, looking.data)
     except UserError as error:
@@ -119,7 +119,7 @@ def _require_bright(maps: Array, looking: Looking, noise: float) -> None:
 
 
 def _found(one: Array, looking: Looking, number: int) -> str:
-    """Where a map should be brightest, and where it is."""
+    """Describe where a map should be brightest, and where it is."""
     brightest = tuple(int(at) for at in np.unravel_index(int(one.argmax()), one.shape))
     return (
         f"the network looks at {_named(looking.places[number])} of an image of "
@@ -132,10 +132,10 @@ def _found(one: Array, looking: Looking, number: int) -> str:
 def _shine(
     maps: Array, looking: Looking, places: Sequence[Place], noise: float, beside: int = 0
 ) -> bool:
-    """Whether each map is brightest at its place, or no further from it than that.
+    """Tell whether each map is brightest at its place, or at most `beside` positions from it.
 
-    Where it may be beside it, a few maps may be blank: what pulls a map to another size may lose a
-    light between two positions.
+    If `beside` is not 0, a few maps may be blank: a resized map may lose a light between two
+    positions.
     """
     # Behind pooling, maps are enlarged, and patches that cover a cell in part count as well.
     enough = 1 if looking.size == 1 else 0.7
@@ -154,9 +154,9 @@ def _shine(
 
 
 def _blur(one: Array, size: int) -> list[int]:
-    """How far from the middle of what it shows a map is bright along each axis, beyond the place.
+    """Return how far beyond the place a map is bright along each axis, from its middle.
 
-    What sees in patches, or cells of a grid of its own, may be brightest anywhere in them.
+    A method that sees in patches, or in cells of a grid, may be brightest anywhere in them.
     """
     bright = one >= (float(one.min()) + float(one.max())) / 2
     lines = [
@@ -166,7 +166,7 @@ def _blur(one: Array, size: int) -> list[int]:
 
 
 def _mistakes(looking: Looking) -> Iterator[tuple[str, Sequence[Place], int]]:
-    """What may have happened to maps: in words, where their places are then, and how exactly."""
+    """Yield possible mistakes in maps: description, places of the lights then, and tolerance."""
     places = np.array(looking.places)
     axes = range(len(looking.space))
     names = axis_names(len(axes), None)
@@ -278,7 +278,7 @@ def _likeness(one: Array, other: Array) -> float:
 # Moved and mirrored
 
 STEP = POOLED
-"""By how much an image is moved: as much as is pooled, so that the network sees the same."""
+"""Distance by which an image is moved: the pooled length, so that the network sees the same."""
 
 
 def _moved(subject: Subject) -> None:
@@ -311,14 +311,14 @@ def _moved(subject: Subject) -> None:
 
 
 def _blur_of_its_own(subject: Subject) -> list[int]:
-    """How far a method is off where nothing is pooled: 0 for what sees single positions."""
+    """Return the blur of a method where nothing is pooled: 0 for one that sees single positions."""
     looking = looking_network(2)
     maps = subject.spatial(looking.network, looking.data)
     return [max(all_of) for all_of in zip(*(_blur(one, 1) for one in maps), strict=True)]
 
 
 def _middle(one: Array, axis: int) -> float:
-    """Where along an axis the middle lies of what stands out of a map."""
+    """Return the middle along an axis of the positions that stand out of a map."""
     above = np.maximum(one - np.median(one), 0).astype(np.float64)
     places = np.arange(one.shape[axis]).reshape([-1 if a == axis else 1 for a in range(one.ndim)])
     return float((above * places).sum() / max(above.sum(), 1e-30))
@@ -343,7 +343,7 @@ def _mirrored(subject: Subject) -> None:
 
 
 def _has_steps(subject: Subject, axis: int) -> bool:
-    """Whether a method does not mirror maps even where nothing is pooled: its patches lie so."""
+    """Tell whether a method, due to its patches, mirrors no maps even where nothing is pooled."""
     network, data = features_network(), data_of(shape_of(2))
     expected = subject.spatial(network, data, filter=0)
     *weights, dense, bias = network.get_weights()

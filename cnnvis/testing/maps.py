@@ -1,4 +1,4 @@
-"""What is asked of techniques that give a map for every image: on one and many, twice, elsewhere."""
+"""Checks of techniques that give a map for every image: on one and many, twice, elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cnnvis.testing.subject import PROCESS, Subject, model_unchanged, technique_
 
 
 def checks_of_maps(subject: Subject) -> dict[str, Callable[[], None]]:
-    """What such a technique is held to."""
+    """Return the checks of a technique that gives a map for every image."""
     every: dict[str, Callable[[], None]] = {
         "it gives a map for every sample": lambda: _shaped(subject, 2, optional=False),
         "it works over one spatial axis": lambda: _shaped(subject, 1),

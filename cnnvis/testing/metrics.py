@@ -20,7 +20,7 @@ from cnnvis.testing.subject import PROCESS, Subject, model_unchanged, process_un
 
 
 def checks_of_metrics(subject: Subject) -> dict[str, Callable[[], None]]:
-    """Return what a metric is held to."""
+    """Return the checks of a metric."""
 
     def explained(network: Any, axes: int = 2) -> Explanation:
         samples = Samples.of(data_of(shape_of(axes)), np.array([0, 1, 2, 0]))

@@ -16,23 +16,23 @@ from cnnvis.data.samples import Array
 from cnnvis.network.backend import keras
 
 SPACE = {1: (24,), 2: (12, 10), 3: (8, 6, 10)}
-"""The lengths of the axes of inputs: no two the same, so that axes in the wrong order are seen."""
+"""Lengths of the axes of inputs: no two the same, so that axes in the wrong order are seen."""
 
 Place = tuple[int, ...]
 
 
 def shape_of(axes: int, *, first: bool = False) -> tuple[int, ...]:
-    """The shape of one input with two channels."""
+    """Return the shape of one input with two channels."""
     return (2, *SPACE[axes]) if first else (*SPACE[axes], 2)
 
 
 def data_of(shape: Sequence[int], count: int = 4, seed: int = 5) -> Array:
-    """Random inputs, (count, ...)."""
+    """Draw random inputs, (count, ...)."""
     return np.random.default_rng(seed).normal(0.3, 1, (count, *shape)).astype(np.float32)
 
 
 def weighted(network: Any, seed: int, constant: float = 0.3) -> Any:
-    """The network with random weights, and biases around a constant."""
+    """Give a network random weights, and biases around a constant; return the network."""
     rng = np.random.default_rng(seed)
     network.set_weights(
         [
@@ -49,13 +49,13 @@ def weighted(network: Any, seed: int, constant: float = 0.3) -> Any:
 
 
 MIXED = 3
-"""The seed of a small network that finds several classes among its data."""
+"""Seed of a small network that finds several classes among its data."""
 
 
 def small_network(
     axes: int, *, first: bool = False, seed: int = 1, inputs: int = 1, constant: float = 0.3
 ) -> Any:
-    """Two convolutions over so many axes, pooling between them, and three classes."""
+    """Build a network of two convolutions over so many axes, with pooling, and three classes."""
     layers = keras().layers
     form: dict[str, Any] = {"data_format": "channels_first" if first else "channels_last"}
     convolution = getattr(layers, f"Conv{axes}D")
@@ -76,7 +76,7 @@ def small_network(
 
 
 def twins(axes: int) -> tuple[Any, Any]:
-    """One network with channels last and first: the same weights, in the order that each takes."""
+    """Build one network with channels last and first: the same weights, in the order of each."""
     last, first = small_network(axes), small_network(axes, first=True)
     *weights, dense, bias = last.get_weights()
     # The dense layer alone meets positions and channels in one row, in another order.
@@ -87,7 +87,7 @@ def twins(axes: int) -> tuple[Any, Any]:
 
 
 def mirrored(network: Any, axis: int) -> Any:
-    """The same network, a `pooled_network`, for inputs that are mirrored along an axis, 1 or 2."""
+    """Build the mirror image of a `pooled_network`, for inputs mirrored along an axis, 1 or 2."""
     kernel, *middle, dense, bias = network.get_weights()
     other = pooled_network(2)
     cells = [length // POOLED for length in EVEN[2]]
@@ -97,19 +97,19 @@ def mirrored(network: Any, axis: int) -> Any:
 
 
 EVEN = {1: (24,), 2: (16, 12)}
-"""Lengths of axes that are multiples of what is pooled."""
+"""Lengths of axes that are multiples of the pooled length."""
 
 POOLED = 4
-"""How many positions along an axis become one."""
+"""Number of positions along an axis that pooling turns into one."""
 
 
 def pooled_network(axes: int, *, each: bool = True) -> Any:
-    """Two convolutions and pooling between them that treat both sides of a position alike.
+    """Build two convolutions, with pooling, that treat both sides of a position alike.
 
     Parameters
     ----------
     each
-        Whether each position has weights of its own in the end, or all positions the same.
+        True if each position has weights of its own in the end, False if all have the same.
     """
     layers = keras().layers
     entry = keras().Input((*EVEN[axes], 2), name="input")
@@ -127,7 +127,7 @@ def pooled_network(axes: int, *, each: bool = True) -> Any:
 
 
 def linear_network(channels: int, seed: int = 1) -> Any:
-    """A network whose score is w x + b."""
+    """Build a network whose score is w x + b."""
     layers = keras().layers
     entry = keras().Input((6, 5, channels), name="input")
     output = layers.Dense(1, name="output")(layers.Flatten()(entry))
@@ -135,7 +135,7 @@ def linear_network(channels: int, seed: int = 1) -> Any:
 
 
 def dense_network(channels: int) -> Any:
-    """Two dense layers with a ReLU between, whose units are on for some inputs and off for others."""
+    """Build two dense layers with a ReLU between; each unit is on for some inputs only."""
     layers = keras().layers
     entry = keras().Input((6, 5, channels), name="input")
     hidden = layers.Dense(12, activation="relu", name="hidden")(layers.Flatten()(entry))
@@ -144,14 +144,14 @@ def dense_network(channels: int) -> Any:
 
 
 def features_network(*, pooled: bool = False, positive: bool = False) -> Any:
-    """Feature maps as large as the input, and a dense layer of three classes on all their positions.
+    """Build feature maps as large as the input, and a dense layer of three classes on them all.
 
     Parameters
     ----------
     pooled
-        Whether the dense layer takes the mean of each feature map instead.
+        True if the dense layer takes the mean of each feature map instead of all positions.
     positive
-        Whether no weight of the dense layer is negative.
+        True if no weight of the dense layer is negative.
     """
     layers = keras().layers
     entry = keras().Input(shape_of(2), name="input")
@@ -170,7 +170,7 @@ def features_network(*, pooled: bool = False, positive: bool = False) -> Any:
 
 @dataclass(frozen=True)
 class Looking:
-    """A network whose class k looks at the k-th place alone, and inputs with a light at each.
+    """Network whose class k looks at the k-th place alone, and inputs with a light at each.
 
     Attributes
     ----------
@@ -182,9 +182,9 @@ class Looking:
     places
         For each class, the corner of its place.
     size
-        How many positions a place reaches along each axis.
+        Number of positions that a place reaches along each axis.
     space
-        The lengths of the axes.
+        Lengths of the axes.
     """
 
     network: Any
@@ -194,16 +194,16 @@ class Looking:
     space: tuple[int, ...]
 
     def block(self, number: int) -> tuple[slice, ...]:
-        """The positions of a place."""
+        """Return the positions of a place."""
         return tuple(slice(at, at + self.size) for at in self.places[number])
 
 
 DIM = 0.7
-"""What does not shine brighter is not seen: half a light is none."""
+"""Brightness that a light must exceed to be seen: half a light is none."""
 
 
 def looking_network(axes: int, *, size: int = 1) -> Looking:
-    """A network that looks at each corner, and at a place three quarters along each axis.
+    """Build a network that looks at each corner, and at a place three quarters along each axis.
 
     A feature is on where a light is, with weights that are all positive; the second layer has its
     channels in another order than the first. With `size`, so many positions are pooled to one.

@@ -1,4 +1,4 @@
-"""What is asked of techniques that give something else, transforms, renderers, readers and loaders."""
+"""Checks of techniques without maps of images, transforms, renderers, readers and loaders."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from cnnvis.testing.subject import (
 
 
 def checks_of_others(subject: Subject) -> dict[str, Callable[[], None]]:
-    """What a technique is held to that gives pictures, maps of groups or a table."""
+    """Return the checks of a technique that gives pictures, maps of groups or a table."""
 
     def explained(network: Any) -> Explanation:
         samples = Samples.of(data_of(shape_of(2)), np.array([0, 1, 2, 0]))
@@ -90,7 +90,7 @@ def _group_explanation(axes: int, seed: int = 7) -> Explanation:
 
 
 def checks_of_transforms(subject: Subject) -> dict[str, Callable[[], None]]:
-    """What a transform is held to."""
+    """Return the checks of a transform."""
     plugin = subject.plugin
     closely = subject.watched.plugin
     of_groups = "images" not in plugin.takes_results
@@ -165,7 +165,7 @@ def _one_explanation(answer: Any) -> Explanation:
 
 
 def checks_of_renderers(subject: Subject) -> dict[str, Callable[[], None]]:
-    """What a renderer is held to."""
+    """Return the checks of a renderer."""
     plugin = subject.plugin
 
     def shown(explanation: Explanation, plugin: Plugin = plugin) -> None:
@@ -212,7 +212,7 @@ def checks_of_renderers(subject: Subject) -> dict[str, Callable[[], None]]:
 
 
 def checks_of_readers(subject: Subject, file: Path | None) -> dict[str, Callable[[], None]]:
-    """What a reader is held to, on a file that it takes."""
+    """Return the checks of a reader, on a file that it takes."""
 
     def reads() -> None:
         path = _given(file)
@@ -234,7 +234,7 @@ def checks_of_readers(subject: Subject, file: Path | None) -> dict[str, Callable
 
 
 def checks_of_loaders(subject: Subject, file: Path | None) -> dict[str, Callable[[], None]]:
-    """What a loader is held to, on a file that it takes."""
+    """Return the checks of a loader, on a file that it takes."""
 
     def loads() -> None:
         path = _given(file)

@@ -1,4 +1,4 @@
-"""A plugin under test: how it is called, and whether it leaves things as they are."""
+"""Plugin under test: its calls, and checks that it leaves things as they are."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from cnnvis.testing.networks import data_of, shape_of, small_network
 
 @dataclass(frozen=True)
 class Subject:
-    """A plugin under test, and how it is called."""
+    """Plugin under test, and its options."""
 
     known: Registry
     plugin: Plugin
     options: Mapping[str, Any]
 
     def explained(self, network: Any, data: Any, **more: Any) -> Explanation:
-        """What a technique makes of a network, run as a person would run it."""
+        """Explain a network with the technique, run as a person would run it."""
         return run(self.plugin.name, network, data=data, **{**self.options, **more})
 
     def called(self, network: Any, samples: Samples) -> Explanation:
-        """What a technique makes of these very samples, with nothing around it."""
+        """Explain exactly these samples with the technique, with nothing around it."""
         model = Model(network)
         (shaped,) = model.shaped(samples).values()
         subject = {"model": model, "samples": shaped}
@@ -43,28 +43,28 @@ class Subject:
         return found
 
     def maps(self, network: Any, data: Any, **more: Any) -> Array:
-        """Its maps, (n, ...)."""
+        """Return the maps of the technique, (n, ...)."""
         return self.explained(network, data, **more).array
 
     def spatial(self, network: Any, data: Any, **more: Any) -> Array:
-        """Its maps over the spatial axes alone, (n, ...), with what channels they have added up."""
+        """Return the maps over the spatial axes alone, (n, ...), their channels added up."""
         return without_channels(self.explained(network, data, **more))
 
     def noise(self, found: Array, network: Any, data: Any, **more: Any) -> float:
-        """By how much maps that it gave differ from another seed's: 0 for what draws nothing."""
+        """Return the largest difference from the maps of another seed: 0 if nothing is drawn."""
         if not any(option.name == "seed" for option in options_of(self.plugin)):
             return 0.0
         seed = more.get("seed", self.default("seed")) or 0
         return off(found, self.spatial(network, data, **{**more, "seed": int(seed) + 1}))
 
     def default(self, option: str) -> Any:
-        """The value with which it is run of an option; None where it has none of that name."""
+        """Return the value that an option has in the test; None if there is no such option."""
         values = {one.name: one.default for one in options_of(self.plugin)} | dict(self.options)
         return values.get(option)
 
     @property
     def watched(self) -> Subject:
-        """The same, looked at more closely: as no built-in plugin is at every call."""
+        """Subject with a close watch on the plugin, which no built-in plugin has at every call."""
         plugin = self.plugin
         if plugin.distribution == BUILT_IN:
             plugin = replace(plugin, distribution=f"{BUILT_IN} itself")
@@ -75,7 +75,10 @@ PROCESS = "the rest of the process stays as it is"
 
 
 def process_unchanged(called: Callable[[], Any]) -> None:
-    """Held against the border, which puts back what a plugin changes, and says so."""
+    """Check that a call leaves the process as it is.
+
+    The border puts back what a plugin changes, and notes it.
+    """
     called()  # what is imported now and here may set up what it likes
     with notes_kept() as notes:
         called()
@@ -85,14 +88,14 @@ def process_unchanged(called: Callable[[], Any]) -> None:
 
 
 def technique_changes_nothing(subject: Subject) -> None:
-    """The same of a technique at work on an ordinary network."""
+    """Check that a technique leaves the process as it is while it explains an ordinary network."""
     network, samples = small_network(2), Samples.of(data_of(shape_of(2)), np.array([0, 1, 2, 0]))
     with may_refuse():
         process_unchanged(lambda: subject.watched.called(network, samples))
 
 
 def model_unchanged(explained: Callable[[Any], Any]) -> None:
-    """A network that is explained keeps its weights and its answers."""
+    """Check that a network that is explained keeps its weights and its answers."""
     network, data = small_network(2), data_of(shape_of(2))
     before, answers = network.get_weights(), network.predict_on_batch(data)
     explained(network)

@@ -1,1 +1,1 @@
-"""Where in the input the positions of a layer lie, and how maps over them are laid over the input."""
+"""Places of a layer's positions in the input, and projection of maps over them onto the input."""

@@ -1,4 +1,4 @@
-"""The positions of an input followed through a network, call by call."""
+"""Positions of an input, followed through a network, call by call."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def followed(
 
 
 def _through(probe: Probe, origin: Origin, channel: int) -> Origin:
-    """The origin of an output of a call, as far as one of the values that it takes tells."""
+    """Return the origin of a call's output, as far as one of the call's inputs tells."""
     call, source, sizes = probe.call, probe.source, probe.sizes
     after = sizes[call.slots[probe.output]]
     if not origin.followed:
@@ -84,7 +84,7 @@ def _through(probe: Probe, origin: Origin, channel: int) -> Origin:
 
 
 def _asked(probe: Probe, origin: Origin, channel: int) -> Origin:
-    """The same as a call's own answers tell it."""
+    """Return the origin of a call's output, as the call's own answers tell it."""
     if probe.is_pointwise():
         return origin
     found = carried(probe, origin, channel % (len(origin.axes) + 1))
@@ -97,9 +97,9 @@ def _asked(probe: Probe, origin: Origin, channel: int) -> Origin:
 
 
 def _alike(probe: Probe, origin: Origin) -> Origin:
-    """The same where nothing can be told: what keeps its shape keeps its places.
+    """Return the origin where answers tell nothing: an output of the same shape keeps its places.
 
-    But not along axes over which it looks at all values, as what ranks them does.
+    But not along axes over which the call looks at all values, as a ranking does.
     """
     after = probe.sizes[probe.call.slots[probe.output]]
     if after != probe.sizes[probe.source]:
@@ -113,7 +113,7 @@ def _alike(probe: Probe, origin: Origin) -> Origin:
 
 
 def _beside(call: Call, origin: Origin) -> Windows | None:
-    """The windows of values that are put beside each other along an axis without positions."""
+    """Return the windows of values that are joined along an axis without positions, else None."""
     axis = int(call.layer.axis) % (len(origin.axes) + 1) - 1
     if axis < 0 or any(run.axis is not None for run in origin.axes[axis].runs):
         return None
@@ -123,7 +123,7 @@ def _beside(call: Call, origin: Origin) -> Windows | None:
 def _sizes(
     graph: Graph, calls: Sequence[Call], start: Slot, shape: Sequence[int]
 ) -> dict[Slot, tuple[int, ...]]:
-    """The shape of each value, that of one sample; the network is run once where some are open."""
+    """Return the shape of one sample of each value; the network is run once where some are open."""
     open_sizes = {one.slot: one.shape for one in graph.inputs} | {start: tuple(shape)}
     for call in calls:
         open_sizes.update(zip(call.slots, call.shapes, strict=True))

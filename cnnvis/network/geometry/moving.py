@@ -16,10 +16,10 @@ from cnnvis.network.geometry.origin import Origin, Positions, Run
 from cnnvis.network.geometry.probing import Probe
 
 DIGIT = 256
-"""Places are told in digits of this base, which half precision holds exactly."""
+"""Base of the digits that tell places; half precision holds such digits exactly."""
 
 LARGEST = 2**24
-"""The largest value that is asked about, in numbers; larger ones would take too long."""
+"""Size of the largest value that is examined, in numbers; larger ones would take too long."""
 
 
 def carried(probe: Probe, origin: Origin, channel: int) -> Origin | None:
@@ -86,9 +86,9 @@ def carried(probe: Probe, origin: Origin, channel: int) -> Origin | None:
 
 
 def _sources(probe: Probe, shape: Sequence[int]) -> Array | None:
-    """The place, in the value that it takes, of each number of an answer; -1 for constants.
+    """Find the place in the call's input of each number of the answer; -1 for constants.
 
-    None if some are computed, or there are too many.
+    The result is None if some numbers are computed, or there are too many.
     """
     count = int(np.prod(shape))
     if count > LARGEST:
@@ -124,7 +124,7 @@ def _sources(probe: Probe, shape: Sequence[int]) -> Array | None:
 
 
 def _digits(sources: Array, origin: Origin) -> list[Array]:
-    """For each run of the value, the position within it that a number came from; -1 for none."""
+    """Return for each run of the value the position that a number came from; -1 for none."""
     places = np.unravel_index(np.maximum(sources, 0), origin.sizes)
     found: list[Array] = []
     missing = sources < 0
@@ -137,7 +137,7 @@ def _digits(sources: Array, origin: Origin) -> list[Array]:
 
 
 def _box(there: Array) -> tuple[slice, ...] | None:
-    """The block of an array that is filled, if it is all that is."""
+    """Return the block of an array that is filled; None if the filled places form no block."""
     if not there.any():
         return None
     ends = []
@@ -149,12 +149,12 @@ def _box(there: Array) -> tuple[slice, ...] | None:
 
 
 def _runs(lines: Sequence[Array]) -> list[tuple[int, dict[int, int]]] | None:
-    """An axis as a product of runs, the slowest first: sizes, and by how much digits grow in each.
+    """Split an axis into a product of runs, the slowest first: sizes, and growth of the digits.
 
     Parameters
     ----------
     lines
-        The digits along the axis, whole numbers, as many of each.
+        Digits along the axis, whole numbers, as many of each.
     """
     size = len(lines[0])
     if size == 1:
@@ -172,7 +172,7 @@ def _runs(lines: Sequence[Array]) -> list[tuple[int, dict[int, int]]] | None:
 
 
 def _run(size: int, steps: Mapping[int, int], runs: Sequence[Run]) -> Run:
-    """What digits that grow by so much make a run of the answer."""
+    """Return the run of the answer that digits with this growth make."""
     followed = [(runs[number], step) for number, step in steps.items()]
     if len(followed) != 1 or followed[0][0].axis is None:
         return Run(size)
@@ -183,12 +183,12 @@ def _run(size: int, steps: Mapping[int, int], runs: Sequence[Run]) -> Run:
 def _finer(
     runs: Sequence[tuple[Run, bool]], fields: dict[int, tuple[float, float]]
 ) -> tuple[Run, ...]:
-    """Runs in which repetitions, and channels that were moved to space, make finer positions.
+    """Make finer positions of repetitions, and of channels that were moved to space.
 
     Parameters
     ----------
     runs
-        Each with whether it is anything but all channels.
+        Runs, each with True if it is anything but all channels.
     """
     found: list[Run] = []
     for run, is_finer in runs:

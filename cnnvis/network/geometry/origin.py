@@ -1,4 +1,4 @@
-"""Where the positions of a value lie in a network's input."""
+"""Places of a value's positions in a network's input."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Run:
     Attributes
     ----------
     size
-        The number of positions.
+        Number of positions.
     axis
-        The axis of the input along which they lie, that of samples being 0; None for positions that
+        Axis of the input along which they lie, that of samples being 0; None for positions that
         have no counterpart there, such as channels or frequencies.
     step
-        The distance of one to the next, in positions of the input; negative where they run
+        Distance of one position to the next, in positions of the input; negative where they run
         backwards.
     """
 
@@ -30,15 +30,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Positions:
-    """The positions along one axis of a value.
+    """Positions along one axis of a value.
 
     Attributes
     ----------
     runs
-        The axis as the product of these, the last of them the fastest: rows and columns, where an
+        Runs whose product is the axis, the last of them the fastest: rows and columns, where an
         axis of tokens stands for a picture.
     before, after
-        How many positions without counterpart, such as that of a class token, stand ahead of these
+        Numbers of positions without counterpart, such as that of a class token, ahead of the runs
         and behind them.
     """
 
@@ -48,12 +48,12 @@ class Positions:
 
     @property
     def size(self) -> int:
-        """The number of positions."""
+        """Number of positions."""
         return self.before + math.prod(run.size for run in self.runs) + self.after
 
     @property
     def single(self) -> Run | None:
-        """The axis as one run, if its positions are equally far apart throughout."""
+        """Axis as one run, if the positions are equally far apart throughout; None otherwise."""
         if self.before or self.after:
             return None
         long = [run for run in self.runs if run.size > 1] or list(self.runs[:1])
@@ -67,17 +67,17 @@ class Positions:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the positions of a value lie in the input.
+    """Places of a value's positions in the input.
 
     Attributes
     ----------
     axes
-        The positions along each axis of the value, that of samples left out.
+        Positions along each axis of the value, that of samples left out.
     fields
-        The receptive field of the value's first position: by the axis of the input, the first and
+        Receptive field of the value's first position: by the axis of the input, the first and
         the last position along it. Those of other positions lie further on by their steps.
     shifts
-        Where else the same positions lie, each as how much further along axes of the input: a sum of
+        Further places of the same positions, each as distances along axes of the input: a sum of
         two crops lies in both.
     """
 
@@ -87,13 +87,13 @@ class Origin:
 
     @property
     def followed(self) -> tuple[int, ...]:
-        """The axes of the input along which the value has more than one position, as it has them."""
+        """Axes of the input along which the value has several positions, in the value's order."""
         runs = [run for axis in self.axes for run in axis.runs]
         return tuple(run.axis for run in runs if run.axis is not None and run.size > 1)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The shape of the value, that of one sample."""
+        """Shape of one sample of the value."""
         return tuple(axis.size for axis in self.axes)
 
 
@@ -112,7 +112,7 @@ def unfollowed(sizes: Sequence[int]) -> Origin:
 
 
 MOST = 15
-"""In how many further places a value may lie; of more, receptive fields hold those that are left."""
+"""Largest number of further places of a value; receptive fields hold the places beyond it."""
 
 
 def together(origins: Sequence[Origin], sizes: Sequence[int]) -> Origin:
@@ -141,7 +141,7 @@ def together(origins: Sequence[Origin], sizes: Sequence[int]) -> Origin:
 
 
 def _runs_alike(one: Positions, other: Positions) -> bool:
-    """Whether positions lie in the same distances from each other, where both have any at all."""
+    """Tell whether positions are equally far from each other on two axes, if both have any."""
     if all(run.axis is None for run in other.runs):
         return True
     pairs = _joined(one.runs), _joined(other.runs)
@@ -153,7 +153,7 @@ def _runs_alike(one: Positions, other: Positions) -> bool:
 
 
 def _joined(runs: Sequence[Run]) -> list[Run]:
-    """The same positions as few runs."""
+    """Join runs to as few as possible with the same positions."""
     found: list[Run] = []
     for run in runs:
         before = found[-1] if found else None
@@ -173,9 +173,9 @@ def _joined(runs: Sequence[Run]) -> list[Run]:
 def _apart(
     fields: Mapping[int, tuple[float, float]], other: Origin, followed: Sequence[int]
 ) -> dict[int, float]:
-    """By how much the field of another value is further on, along axes where the two do not touch.
+    """Return the distance to another value's field, along axes where the two do not touch.
 
-    Neighbours touch.
+    The distance is positive where the other field is further on. Neighbours touch.
     """
     found = {}
     steps = [run for axis in other.axes for run in axis.runs if run.size > 1]

@@ -1,7 +1,7 @@
-"""Calls asked which positions they depend on, where no setting of their layers says it.
+"""Measurement of the positions that calls depend on, where no setting of their layers says it.
 
-A call is run with some numbers changed, or differentiated: what a position depends on shows as a
-window that slides.
+A call is run with some numbers changed, or differentiated: the positions that a position depends on
+show as a window that slides.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from cnnvis.network.geometry.windows import Window
 from cnnvis.network.graph import Call, Slot
 
 POSITIONS = 7
-"""At how many pairs of neighbours along an axis a call is differentiated."""
+"""Number of pairs of neighbours along an axis at which a call is differentiated."""
 
 DRAWS = 3
-"""For how many values a call is differentiated: what sorts takes each from elsewhere."""
+"""Number of values for which a call is differentiated: a sorting call takes each from elsewhere."""
 
 SEEN = 1e-6
-"""The share of the largest derivative from which on one counts as none of rounding's."""
+"""Share of the largest derivative above which a derivative is more than a rounding error."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One call by itself, as a function of one of the values that it takes.
+    """Single call as a function of one of the values that it takes.
 
     Attributes
     ----------
     call
         The call.
     source
-        The value; the others are held.
+        Slot of the value; the others are held.
     output
-        Which of its outputs is looked at.
+        Number of the output that is examined.
     sizes
-        The shapes of all values, those of one sample.
+        Shapes of all values, those of one sample.
     dtypes
-        The types of the values that it takes.
+        Types of the values that the call takes.
     batch
-        How many samples it takes at a time, all of which are the same here.
+        Number of samples that the call takes at a time, all of which are the same here.
     """
 
     call: Call
@@ -55,7 +55,7 @@ class Probe:
     batch: int = 1
 
     def answer(self, values: Any) -> Any:
-        """The output for a value (1, ...), as a tensor (1, ...)."""
+        """Compute the output for a value (1, ...), as a tensor (1, ...)."""
         tf = tensorflow()
         rng = np.random.default_rng(1)
         feeds = {
@@ -68,7 +68,7 @@ class Probe:
         return self.call.answer(many)[self.output][:1]
 
     def is_pointwise(self) -> bool:
-        """Whether each number depends on that of its own place alone, as far as a look tells."""
+        """Tell whether each number seems to depend on that of its own place alone."""
         shape = self.sizes[self.source]
         rng = np.random.default_rng(2)
         before = rng.uniform(0.5, 1.5, (1, *shape)).astype(np.float32)
@@ -84,11 +84,11 @@ class Probe:
         return changed.size > 0 and set(changed) <= set(places.tolist())
 
     def windows(self) -> list[Window | None] | None:
-        """Windows that say what the output depends on; None if it has no derivative.
+        """Find windows that say what the output depends on; None if it has no derivative.
 
         Along each axis of the output, positions are differentiated, and the first and the last
-        position of the source that have a part in each are looked at. Where they move on evenly,
-        that is a window, if it is the same for other values.
+        position of the source that have a part in each are looked at. Where these two move on
+        evenly, they are the ends of a window, if the window is the same for other values.
         """
         tf = tensorflow()
         rng = np.random.default_rng(3)
@@ -122,9 +122,9 @@ class Probe:
         return None if found is None else _windows(found)
 
     def spread(self) -> set[int]:
-        """The axes along which a number has a part in what comes out at other places than its own.
+        """Find the axes along which a number changes the output at other places than its own.
 
-        For an output of the source's shape: what ranks values looks at all along an axis.
+        For an output of the source's shape: a ranking looks at all values along an axis.
         """
         shape = self.sizes[self.source]
         rng = np.random.default_rng(5)
@@ -145,7 +145,7 @@ class Probe:
     def _measured(
         self, traced: Any, x: Any, y: Any, rng: np.random.Generator
     ) -> list[dict[int, _Reach]] | None:
-        """What derivatives at one value show of each axis; None if there are none."""
+        """Find windows along each axis from derivatives at one value; None if there are none."""
         reaches: list[dict[int, _Reach]] = []
         for axis in range(1, len(y.shape)):
             size = int(y.shape[axis])
@@ -164,7 +164,7 @@ class Probe:
 
     @property
     def dtype(self) -> str:
-        """The type of the value."""
+        """Type of the value."""
         return self.dtypes[self.source]
 
 
@@ -185,7 +185,7 @@ def _cast(values: Any, dtype: str) -> Any:
 
 @dataclass(frozen=True)
 class _Part:
-    """Which positions along an axis have a part in something: the first, the last, the largest."""
+    """Positions along an axis with a part in something: the first, the last, the peak."""
 
     low: int
     high: int
@@ -194,7 +194,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Reach:
-    """A window along an axis of the source: its step, and its ends for the first position."""
+    """Window along an axis of the source: its step, and its ends for the first position."""
 
     step: float
     low: float
@@ -202,7 +202,7 @@ class _Reach:
 
 
 def _parts(slope: Array) -> list[_Part]:
-    """The part that each axis of a derivative has; none if it is zero everywhere."""
+    """Return the part that each axis of a derivative has; none if it is zero everywhere."""
     if not slope.max(initial=0) > 0:
         return []
     found = []
@@ -232,7 +232,7 @@ def _reaches(
 
 
 def _window(at: Array, low: Array, high: Array, size: int) -> _Reach | None:
-    """The window whose ends these are; where an edge of the source cuts one off does not count."""
+    """Fit a window to its ends; ends that an edge of the source cuts off do not count."""
     inside = (low > 0) & (high < size - 1)
     inside &= high - low >= (high - low)[inside].max(initial=0) - 1
     if inside.sum() > 1 and np.ptp(low[inside] + high[inside]):
@@ -247,7 +247,7 @@ def _window(at: Array, low: Array, high: Array, size: int) -> _Reach | None:
 
 
 def _still(at: Array, peak: Array) -> _Reach | None:
-    """What depends on all positions, but on that of its own place the most."""
+    """Fit a window to positions that depend on all others, but on that of their place the most."""
     if len(at) < 3:  # through two points there is always a line
         return None
     line = _line(at, peak, np.ones(len(at), bool), within=0.5)
@@ -257,7 +257,7 @@ def _still(at: Array, peak: Array) -> _Reach | None:
 def _line(
     at: Array, values: Array, count: Array, within: float = 1.0
 ) -> tuple[float, float] | None:
-    """The step and the start of values that move on evenly, by those that count."""
+    """Fit the step and the start of values that move on evenly, by those that count."""
     if count.sum() < 2 or np.ptp(values[count]) == 0:
         return None
     step, start = np.polyfit(at[count], values[count], 1)
@@ -271,7 +271,7 @@ def _line(
 
 
 def _agreed(one: Mapping[int, _Reach], other: Mapping[int, _Reach], size: int) -> dict[int, _Reach]:
-    """The windows of an axis of so many positions that are much the same for another value."""
+    """Choose the windows of an axis of so many positions that hardly differ for another value."""
     return {
         axis: reach
         for axis, reach in one.items()
@@ -280,14 +280,14 @@ def _agreed(one: Mapping[int, _Reach], other: Mapping[int, _Reach], size: int) -
 
 
 def _much_the_same(one: _Reach, other: _Reach, size: int) -> bool:
-    """Whether the middles of two windows are, at the first position and at the last."""
+    """Tell whether the middles of two windows hardly differ, at the first and last position."""
     apart = (one.low + one.high - other.low - other.high) / 2
     further = (one.step - other.step) * (size - 1)
     return max(abs(apart), abs(apart + further)) <= max(1.0, (one.high - one.low) / 2)
 
 
 def _windows(reaches: Sequence[Mapping[int, _Reach]]) -> list[Window | None]:
-    """One axis of the source for each of the output: that which it moves along the fastest."""
+    """Choose for each axis of the output the axis of the source that it moves along the fastest."""
     windows: list[Window | None] = [None] * len(reaches)
     every = [
         (abs(reach.step), place, axis)

@@ -1,4 +1,4 @@
-"""The smallest inputs that a network of open sizes takes."""
+"""Search for the smallest inputs that a network of open sizes takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cnnvis.network.graph import Graph, Slot
 from cnnvis.reporting import progress, quietly
 
 DOUBLED = 12
-"""How often a size is doubled before another reason is looked for."""
+"""Number of times that a size is doubled before another reason is looked for."""
 
 
 def enough(
@@ -24,9 +24,9 @@ def enough(
     Parameters
     ----------
     wanted
-        What is to be computed.
+        Values to compute.
     explained
-        Which input grows.
+        Number of the input that grows.
     shapes
         The shapes of all inputs, those of one sample.
 

@@ -15,18 +15,18 @@ from cnnvis.reporting import note
 
 @dataclass(frozen=True)
 class Lost:
-    """What the maps of a layer and its input do not have in common.
+    """Loss of detail when maps of a layer are laid over the input.
 
     Attributes
     ----------
     positions
-        How many positions of the layer a value of the result is the mean over, since they have no
-        counterpart in the input; 1 for none.
+        Number of positions of the layer in the mean that each value of the result is, since these
+        positions have no counterpart in the input; 1 for no mean.
     constant
-        The axes of the input, that of samples being 0, along which the layer has but one position,
+        Axes of the input, that of samples being 0, along which the layer has but one position,
         so that the result is the same all along them.
     outside
-        How many positions of the layer, such as a class token's, were left out.
+        Number of positions of the layer, such as a class token's, that were left out.
     """
 
     positions: int = 1
@@ -46,7 +46,7 @@ def upsampled(
     origin
         The origin of the layer's output.
     axes
-        Which of its axes the maps have, that of samples being 0.
+        Axes of the output that the maps have, that of samples being 0.
     space
         The spatial axes of the input.
     sizes
@@ -117,7 +117,7 @@ def upsampled(
 
 
 def _laid(maps: Array, places: Sequence[Array], sizes: Sequence[int]) -> Array:
-    """Maps given at these places of each axis, at all places of the input."""
+    """Interpolate maps from these places of each axis to all places of the input."""
     for axis, (at, size) in enumerate(zip(places, sizes, strict=True), start=1):
         maps = _along(maps, axis, at, size)
     return maps
@@ -129,9 +129,9 @@ def _several(
     reach: Sequence[float],
     sizes: Sequence[int],
 ) -> Array:
-    """The mean of maps that lie in several places, at each place of those that reach to it.
+    """Average maps that lie in several places: at each place, those that reach to it.
 
-    Where none does, it is the mean of all.
+    Where none does, the mean is that of all.
     """
     found = np.zeros((len(maps), *sizes), np.float32)
     whole, count = found.copy(), np.zeros(sizes, np.float32)
@@ -150,7 +150,7 @@ def _several(
 
 
 def _along(maps: Array, axis: int, at: Array, size: int) -> Array:
-    """Maps along one axis, given at these places, at the places 0 to size - 1."""
+    """Interpolate maps along one axis from these places to the places 0 to size - 1."""
     order = np.argsort(at, kind="stable")
     if not np.array_equal(order, np.arange(at.size)):
         maps, at = maps.take(order, axis=axis), at[order]

@@ -17,12 +17,12 @@ from cnnvis.network.graph import Call
 
 @dataclass(frozen=True)
 class Window:
-    """What the positions along an axis depend on: position i on step * i + low to step * i + high.
+    """Sliding window along an axis: position i depends on step * i + low to step * i + high.
 
     Attributes
     ----------
     axis
-        The place of the axis among those of the value that the window slides over.
+        Place of the axis among those of the value that the window slides over.
     """
 
     axis: int
@@ -32,12 +32,12 @@ class Window:
 
     @property
     def is_still(self) -> bool:
-        """Whether each position depends on that of its own place alone."""
+        """True if each position depends on the position of its own place alone."""
         return (self.step, self.low, self.high) == (1.0, 0.0, 0.0)
 
 
 Windows = Sequence[Window | None]
-"""For each axis of what comes out its window; None for an axis that is none of those before."""
+"""Window of each axis of an output; None for an axis that is no axis of the input."""
 
 
 def slid(origin: Origin, windows: Windows, sizes: Sequence[int]) -> Origin:
@@ -91,7 +91,8 @@ def windows_of(
     before, after
         The shapes of what it takes and gives, those of one sample.
     is_first
-        Whether it takes the value first: what an attention only looks at leaves it no positions.
+        True if the value is the call's first input: values that an attention only looks at leave no
+        positions to its output.
     """
     kinds, layer = set(call.kinds), call.layer
     kept: list[Window | None] = [Window(axis) for axis in range(len(before))]
@@ -190,7 +191,7 @@ def _along(layer: Any, number: int, before: int, after: int) -> tuple[float, flo
 
 
 def _of(layer: Any, names: Sequence[str], number: int) -> Any:
-    """A setting of a layer, under the first of these names that it has, for one of its axes."""
+    """Return a setting of a layer for one of its axes, by the first of these names that exists."""
     for name in names:
         value = getattr(layer, name, None)
         if isinstance(value, list | tuple):

@@ -75,8 +75,10 @@ A layer that Keras calls anew for each step counts as that many of its steps.
 """
 
 LOOP = 2**13
-"""How many steps of a loop take equally long: at each, TensorFlow copies a list of all of them, which
-is most of what a longer loop does."""
+"""Number of steps of a loop up to which all steps take equally long.
+
+At each step, TensorFlow copies a list of all steps, which takes most of the time of a longer loop.
+"""
 
 _ALIASES = _words(
     """
@@ -299,7 +301,7 @@ _VALUES = _words(
 
 
 def _kernels(layer: Any) -> list[tuple[int, ...]]:
-    """The shapes of a layer's kernels, in the order in which it uses them."""
+    """Return the shapes of a layer's kernels, in the order in which the layer uses them."""
     return [
         tuple(int(size) for size in weight.shape)
         for weight in layer.weights
@@ -308,7 +310,7 @@ def _kernels(layer: Any) -> list[tuple[int, ...]]:
 
 
 def _positions(call: Call, kernels: Sequence[tuple[int, ...]]) -> int:
-    """How often a layer uses each number of its kernels."""
+    """Return how often a layer uses each number of its kernels."""
     values = _count(call.given if "Transpose" in call.kind else call.made)
     channels = kernels[-1][-1] if kernels else 1
     if call.kind.startswith("Depthwise"):

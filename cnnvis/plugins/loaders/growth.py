@@ -43,12 +43,16 @@ is more than any convolution needs; and the upper limit of both, which takes som
 """
 
 LOOKED, LOOKED_BY_VALUE = 2**34, 2**13
-"""How many values the windows of pools, and kernels of single channels, may look at whatever the network
-is: a minute; or so many for each value of the sample."""
+"""Numbers of values that windows of pools, and kernels of single channels, may look at.
+
+The number for any network, which takes a minute; and the number for each value of the sample.
+"""
 
 STEPS = 2**18
-"""How many steps recurrent layers, and others that go along time, may take one after the other: two
-minutes."""
+"""Number of steps that recurrent layers, and others that go along time, may take in sequence.
+
+This many steps take two minutes.
+"""
 
 _NEVER_EMPTY = {"FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"}
 """Operations with which TensorFlow ends the process if their input is empty."""

@@ -197,10 +197,11 @@ def keras_2_network(
 
 
 def _upsampling() -> dict[str, Any]:
-    """Classes of tf_keras that copy each value, by their names, which do so in one operation.
+    """Return classes of tf_keras, by name, that copy each value, and do so in one operation.
 
-    Its own take the values apart and put each copy into a list: a layer that copies sixteen of them a
-    thousand times holds sixteen thousand tensors, long before anybody knows what it makes.
+    The library's own classes take the values apart and put each copy into a list: a layer that
+    copies sixteen values a thousand times holds sixteen thousand tensors, long before the size of
+    its output is known.
     """
     import tensorflow as tf
     from tf_keras import layers

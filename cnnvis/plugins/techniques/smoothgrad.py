@@ -55,7 +55,7 @@ def smoothgrad(
     deviation = noise * np.ptp(x.reshape(len(x), -1), axis=1)
 
     def perturbation_args(some: range) -> list[Array]:
-        """The noise of these copies: the same for every image, so that none depends on its place."""
+        """Draw the copies' noise: the same for every image, so that none depends on its place."""
         drawn = (np.random.default_rng((seed, copy)) for copy in some)
         return [np.stack([one.standard_normal(x.shape[1:], np.float32) for one in drawn])]
 

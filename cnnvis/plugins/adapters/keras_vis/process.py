@@ -1,4 +1,4 @@
-"""This side of keras-vis's process: its start, its input and its end."""
+"""Control of keras-vis's process: its start, its input and its end."""
 
 from __future__ import annotations
 
