@@ -76,14 +76,14 @@ def _parse(words: list[str]) -> None:
 
 def check_configuration(data: bytes) -> None:
     """What is held against a model's configuration before Keras sees it."""
-    from cnnvis.plugins.loaders import building, config, training
+    from cnnvis.plugins.loaders import building, config, load_options, training
 
     try:
         held = config.read_json(data.decode("utf-8", "replace"))
     except (ValueError, RecursionError, cnnvis.UserError):
         return
     with suppress(cnnvis.UserError):
-        asked = building.Asked()
+        asked = load_options.LoadOptions()
         own = building.require_model(held, Path("model.keras"), asked)
         training.without_foreign_makers(held, own)
         building.prepared(held, own, asked, is_older=True)

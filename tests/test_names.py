@@ -20,6 +20,7 @@ from rich.text import Text
 
 import cnnvis
 from cnnvis.cli.console import Screen, words
+from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.discovery import Registry, registry, using
 from cnnvis.settings.chain_files import Recipe
 from cnnvis.text import LONGEST, file_name, json_text, printable, unused
@@ -252,10 +253,10 @@ def test_no_label_is_mathematics_or_too_long_to_draw(suffix: str, tmp_path: Path
         )
         path = tmp_path / f"maps-{len(shape)}{suffix}"
         known = {name: axis for name, axis in axes.items() if name in found.axes}
-        png(found.described(known), path, dpi=50, scale="each")
+        call_plugin(png, found.described(known), path, dpi=50, scale="each")
         _require_bounded(path)
     table = {EVIL: list(labels), "$": ["$x_{$"] * count}
-    png(cnnvis.Explanation(table=table), tmp_path / f"table{suffix}", dpi=50)
+    call_plugin(png, cnnvis.Explanation(table=table), tmp_path / f"table{suffix}", dpi=50)
     _require_bounded(tmp_path / f"table{suffix}")
 
 

@@ -127,7 +127,7 @@ FAULTS = [
         "test_long_runs.py::test_another_model_other_data_or_another_plugin_do_not_go_on_in_it",
     ),
     Fault(
-        "an image that failed is dropped in silence", "explain/task.py",
+        "an image that failed is dropped in silence", "explain/tally.py",
         "            failure_of_image(index, failure.reason)\n", "",
         "test_long_runs.py::test_exit_codes",
     ),
