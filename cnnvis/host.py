@@ -5,19 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-"""Folder with the limits that Linux sets for a container."""
+"""Folder with the limits that Linux sets for containers and other groups of processes."""
+
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""File with the groups that this process belongs to."""
 
 
 def processors() -> int:
     """Return the number of processors for this process, by its affinity and its container."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = _numbers("cpu.max")
-    if len(share) == 2 and share[1]:
-        count = min(count or 1, -(-share[0] // share[1]))  # a part of one still needs a thread
+    for group in _groups("cpu"):
+        share = _numbers(group, "cpu.max") or [
+            *_numbers(group, "cpu.cfs_quota_us"),
+            *_numbers(group, "cpu.cfs_period_us"),
+        ]
+        if len(share) == 2 and share[0] > 0 and share[1] > 0:
+            count = min(count or 1, -(-share[0] // share[1]))  # a part of one still needs a thread
     return max(count or 1, 1)
 
 
@@ -33,9 +41,14 @@ def available_memory() -> int:
     import psutil
 
     found = int(psutil.virtual_memory().available)
-    limit, used = _numbers("memory.max"), _numbers("memory.current")
-    if limit and used:
-        found = min(found, max(limit[0] - used[0], 0))
+    for group in _groups("memory"):
+        for most, taken in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            limit, used = _numbers(group, most), _numbers(group, taken)
+            if limit and used:
+                found = min(found, max(limit[0] - used[0], 0))
     return min(found, _below_the_limit(found))
 
 
@@ -116,7 +129,7 @@ def can_start_threads() -> bool:
     """
     import threading
 
-    limits = _numbers("pids.max")
+    limits = [limit for group in _groups("pids") for limit in _numbers(group, "pids.max")]
     with suppress(ImportError):  # Windows
         import resource
 
@@ -150,10 +163,33 @@ def name() -> str:
     return f"{platform.machine()} {model} x {processors()}"
 
 
-def _numbers(file: str) -> list[int]:
-    """Return the numbers in a file of the container's limits; none without a limit."""
+def _groups(controller: str) -> Iterator[Path]:
+    """Yield the folders of the groups that limit this process, each after those within it.
+
+    Both versions of Linux's control groups: in the first, each controller has folders of its own.
+    """
     try:
-        words = (CGROUP / file).read_text().split()
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = CGROUP / controller if controllers else CGROUP
+        group = root / path.lstrip("/")
+        while group != root:
+            yield group
+            group = group.parent
+        yield root
+    yield CGROUP  # where a container sees its own group as the root
+
+
+def _numbers(group: Path, file: str) -> list[int]:
+    """Return the numbers in a file of a group's limits; none without a limit."""
+    try:
+        words = (group / file).read_text().split()
         return [int(word) for word in words]
     except (OSError, ValueError):  # no such file; "max"
         return []

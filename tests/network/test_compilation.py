@@ -481,6 +481,37 @@ def test_threads_and_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert host.available_memory() == 600_000 < whole
 
 
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        ("0::/a/b\n", {"a/memory.max": "900", "a/memory.current": "500", "a/b/cpu.max": "200 100"}),
+        ("0::/a\n", {"memory.max": "max", "a/memory.max": "500", "a/memory.current": "100",
+                     "a/cpu.max": "150 100"}),
+        ("4:memory:/x/y\n1:cpu,cpuacct:/x\n0::/\n", {
+            "memory/memory.limit_in_bytes": "9223372036854771712",
+            "memory/memory.usage_in_bytes": "5",
+            "memory/x/memory.limit_in_bytes": "1000", "memory/x/memory.usage_in_bytes": "600",
+            "cpu/x/cpu.cfs_quota_us": "200", "cpu/x/cpu.cfs_period_us": "100",
+            "cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100"}),
+        ("0::/../other\n", {"memory.max": "500", "memory.current": "100", "cpu.max": "200 100"}),
+    ],
+    ids=["above its own", "its own", "of the first version", "of a container"],
+)  # fmt: skip
+def test_limits_of_groups_of_processes(
+    own: str, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "CGROUP", tmp_path / "groups")
+    monkeypatch.setattr(host, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(host.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        place = tmp_path / "groups" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    assert host.available_memory() == 400
+    assert host.processors() == 2
+
+
 def test_it_is_typed(typed: Any) -> None:
     words = ("run", "saliency", "demo", "-im", "0", "2", "-r", "numpy")
     assert typed(*words, "-o", "one.npz").returncode == 0
