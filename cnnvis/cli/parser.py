@@ -176,7 +176,7 @@ def _comparison_parser() -> _Parser:
     flags.add_subject(parser)
     flags.add_model(parser)
     flags.add_comparison(parser)
-    _add_side_flags(parser, "metric", "renderer", "loader", "reader")
+    _add_side_flags(parser, "renderer", "loader", "reader")
     return parser
 
 
@@ -497,7 +497,7 @@ def _add_run_flags(parser: _Parser, plugin: Plugin) -> None:
         short = [SHORT[option.name]] if option.name in SHORT else []
         _add_option(own, option, f"option {option.name}", [option.flag, *short], shown=True)
     flags.add_output_of_run(parser)
-    _add_side_flags(parser, "renderer", "loader", "reader")
+    _add_side_flags(parser, "metric", "renderer", "loader", "reader")
 
 
 def _add_side_flags(parser: _Parser, *kinds: str) -> None:

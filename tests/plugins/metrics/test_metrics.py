@@ -176,3 +176,37 @@ def test_the_kit_finds_a_metric_that_is_wrong(wrong: Any, check: str) -> None:
             except cnnvis.testing.NotApplicable:
                 pass
     assert any(check in name for name in failed), failed
+
+
+def test_options_of_metrics_are_typed_behind_their_names(
+    typed: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from typing import Any\nimport cnnvis\n"
+        "@cnnvis.metric('fixed')\n"
+        "def fixed(explanation: cnnvis.Explanation, *, value: float = 1.0) -> Any:\n"
+        '    """Fixed.\n\n    Parameters\n    ----------\n    value\n        It.\n    """\n'
+        "    return [value] * len(explanation)\n"
+    )
+    done = typed(
+        "--plugin", "mine.py", "run", "saliency", "demo", "-im", 0, "--metrics", "fixed",
+        "--fixed.value", 7, "-r", "terminal",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (head,) = [line.split() for line in done.stdout.splitlines() if line.startswith("image")]
+    (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith("0 ")][-1:]
+    assert row[head.index("fixed")] == "7"
+    done = typed(
+        "--plugin",
+        "mine.py",
+        "chain",
+        "demo",
+        "-im",
+        0,
+        "saliency",
+        "fixed",
+        "--value",
+        5,
+        "terminal",
+    )
+    assert done.returncode == 0 and " 5 " in done.stdout.splitlines()[-1], done.stdout
