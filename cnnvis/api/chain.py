@@ -497,7 +497,7 @@ def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Mode
 
     def batches(before: Stream) -> Iterator[Explanation]:
         for one in before:
-            yield measured(one, [(step.plugin, options)], model)
+            yield measured(one, step.plugin, options, model)
 
     return _Found(
         {name: Stream(partial(batches, one)) for name, one in taken.of_inputs.items()}, taken.kind

@@ -20,7 +20,7 @@ from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.execution.loading import LoadOptions
 from cnnvis.explain.inputs import PathName
-from cnnvis.explain.measuring import Metrics, measured
+from cnnvis.explain.measuring import measured
 from cnnvis.explain.request import Request, TargetArguments
 from cnnvis.explain.task import Subject
 from cnnvis.files.reading import put_beside, written_whole
@@ -38,6 +38,7 @@ RESULTS = Path("results")
 """Default folder for output files."""
 
 Filters = int | str | Sequence[int | str]
+Metrics = Sequence[tuple[Plugin, Mapping[str, Any]]]
 
 
 @isolates
@@ -244,9 +245,9 @@ def _measured(
     failures: list[UserError | PluginError],
 ) -> Explanation:
     """Return an explanation with what its metrics say; one that fails costs nothing but its numbers."""
-    for metric in metrics:
+    for metric, options in metrics:
         try:
-            explanation = measured(explanation, [metric], model)
+            explanation = measured(explanation, metric, options, model)
         except DiskError:
             raise
         except (UserError, PluginError) as error:

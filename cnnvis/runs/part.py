@@ -277,10 +277,6 @@ class Part:
             )
         )
 
-    def _are_maps(self, number: int, shape: Sequence[int]) -> bool:
-        with self._reading(_maps_name(number, shape), LARGEST_ARRAY) as file:
-            return arrays.are_maps(file.read(arrays.HEAD), (self._size, *shape))
-
     def _is_end(self, line: End | None) -> bool:
         most = min(2**27 + 2**13 * self._count, LARGEST_ARRAY)
         return (
