@@ -101,10 +101,6 @@ def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
         raise ValueError(str(error)) from error
 
 
-HEAD = 18
-"""Number of bytes at the start of a packed chunk that hold the chunk's length."""
-
-
 def are_maps(head: bytes, shape: tuple[int, ...]) -> bool:
     """Tell whether a packed chunk unpacks to maps of a shape, by its first bytes.
 
