@@ -33,9 +33,6 @@ LEVELS = (
 """The rooms from the lowest to the highest: each imports lower ones only. ``cnnvis`` is the module of
 the public names, the only one that plugins and renderers import."""
 
-SHORT_FOR_A_VERB = {("cnnvis.data.explanation", "cnnvis.api.run")}
-"""The one import of a higher room: `Explanation.save` draws by a renderer, as `cnnvis.run` does."""
-
 
 def room_of(module: str) -> str:
     """Return the room of a module: ``runs`` for ``cnnvis.runs.part``."""
@@ -57,16 +54,20 @@ def imports_of(file: Path, known: dict[str, Path]) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in known)
-        elif isinstance(node, ast.ImportFrom) and node.module in known:
-            for one in node.names:
-                inner = f"{node.module}.{one.name}"
-                yield inner if inner in known else node.module
+        elif isinstance(node, ast.ImportFrom):
+            # Only the stub of the public names imports relative to the package.
+            module = f"{ROOT.name}.{node.module}" if node.level else str(node.module)
+            for one in node.names if module in known else ():
+                inner = f"{module}.{one.name}"
+                yield inner if inner in known else module
 
 
 def imports() -> dict[str, set[str]]:
     """Return the modules that each module imports."""
     known = modules()
-    return {name: {*imports_of(file, known)} - {name} for name, file in known.items()}
+    found = {name: {*imports_of(file, known)} - {name} for name, file in known.items()}
+    found[ROOT.name] |= {*imports_of(ROOT / "__init__.pyi", known)}
+    return found
 
 
 def lines_of_code() -> dict[str, int]:
@@ -111,7 +112,7 @@ def arrows() -> dict[str, set[str]]:
     for module, others in imports().items():
         for other in others:
             above, below = room_of(module), room_of(other)
-            if above in found and above != below and (module, other) not in SHORT_FOR_A_VERB:
+            if above in found and above != below:
                 found[above].add(below)
     return found
 

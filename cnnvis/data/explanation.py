@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.data import saving
+from cnnvis.data import save_hook, saving
 from cnnvis.data.axes import Axis
 from cnnvis.data.completeness import within
 from cnnvis.data.samples import Array, Samples
@@ -381,9 +381,7 @@ class Explanation:
         UserError
             If no renderer writes such files, or the file cannot be written.
         """
-        from cnnvis.api.run import save  # which draws, and so needs what this module must not
-
-        save(self, Path(path), options)
+        save_hook.save(self, Path(path), options)
 
     def write(self, path: Path) -> None:
         """Write an ``.npz`` file without the care that `save` takes, for renderers, which get it."""

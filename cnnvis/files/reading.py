@@ -131,6 +131,23 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def require_writable(path: Path) -> None:
+    """Refuse an output that cannot be written, before the work rather than after it.
+
+    Raises
+    ------
+    UserError
+        If the folder that it is or lies in is a file, or may not be written to.
+    """
+    folder = path
+    while not folder.is_dir() and (folder == path or not folder.exists()):
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{str(path)!r} cannot be written: {str(folder)!r} is no folder that may be written to"
+        )
+
+
 @contextmanager
 def written_whole(
     path: Path, place: Callable[[Folder, str], object] | None = None

@@ -1,0 +1,210 @@
+"""Files that renderers write: which renderer, at which path, and whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnvis.data.explanation import Explanation
+from cnnvis.data.saving import beside_path
+from cnnvis.errors import PluginError, UserError, together
+from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.inputs import PathName
+from cnnvis.files.reading import put_beside, require_writable, written_whole
+from cnnvis.files.writing import Folder
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
+from cnnvis.registry.plugin import Plugin
+from cnnvis.reporting import note, progress
+from cnnvis.text import file_name, unused
+
+RESULTS = Path("results")
+"""Default folder for output files."""
+
+
+def beside(output: PathName | None) -> Path:
+    """Return the folder for output files."""
+    if output is None or _is_folder(output):
+        return Path(output or RESULTS)
+    return Path(output).parent
+
+
+def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
+    """Return the requested renderers that write files, or else the one for the output's suffix.
+
+    Raises
+    ------
+    UserError
+        If a renderer does not exist, none writes such files, or the output cannot be written to.
+    """
+    asked = [registry().get("renderer", name) for name in render]
+    path = Path(RESULTS if output is None else output)
+    require_writable(path)
+    if asked or output is None or _is_folder(output):
+        found = [renderer for renderer in asked if renderer.suffixes]
+        if len(found) == 1 and is_named(output):
+            _require_ending(found[0], path)
+        return found
+    every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
+    best = max(every, key=lambda renderer: len(renderer.ending_of(path)), default=None)
+    if best is not None and best.ending_of(path):
+        return [best]
+    known = ", ".join(f"{r.name} ({' '.join(r.suffixes)})" for r in every)
+    raise UserError(
+        f"no renderer writes {path.suffix or 'such'} files, as {str(output)!r} asks; "
+        f"renderers: {known}; end the name in / for a folder"
+    )
+
+
+def written(
+    explanation: Explanation,
+    renderers: Sequence[Plugin],
+    output: PathName | None,
+    options: Mapping[str, Mapping[str, Any]],
+    wrote: Callable[[Path], None] = lambda path: None,
+) -> None:
+    """Let each renderer write a file, whole or not at all, and report the paths to `wrote`.
+
+    One that fails keeps no other from its work.
+
+    Raises
+    ------
+    UserError
+        If a renderer does not write such files, or the disk refuses them.
+    PluginError
+        If a renderer fails.
+    """
+    failures: list[UserError | PluginError] = []
+    taken: set[str] = set()
+    for renderer in renderers:
+        for one in (explanation, *explanation.other_inputs):
+            path = _wanted(one, renderer, output, alone=len(renderers) == 1)
+            if is_named(output) and explanation.other_inputs:
+                path = beside_path(path, one.input)
+            path = unused(path, taken)
+            try:
+                chosen = checked(renderer, options.get(renderer.name, {}))
+                wrote(write(one, renderer, path, chosen, named=is_named(output)))
+            except (UserError, PluginError) as error:
+                failures.append(error)
+    if failures:
+        raise together(failures)
+
+
+def write(
+    explanation: Explanation,
+    renderer: Plugin,
+    path: Path,
+    options: Mapping[str, Any],
+    *,
+    named: bool,
+) -> Path:
+    """Let a renderer write one file, whole or not at all.
+
+    Parameters
+    ----------
+    named
+        Whether somebody gave the file its name. Then it takes the place of another of that name;
+        else it gets a number, with a note, unless both are the same.
+
+    Returns
+    -------
+    Path
+        Where the file is.
+    """
+    placed = path
+
+    def place(folder: Folder, temporary: str) -> None:
+        nonlocal placed
+        placed = path.with_name(put_beside(folder, temporary, path.name))
+
+    with (
+        written_whole(path, None if named else place) as temporary,
+        progress(f"drawing {path.name}"),
+    ):
+        call_plugin(renderer, explanation, temporary, **options)
+    if placed != path:
+        note(f"{str(path)!r} holds another result, so this one is in {str(placed)!r}")
+    return placed
+
+
+def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> None:
+    """Write a file with the renderer for such files; see `Explanation.save`."""
+    found = writers((), path)
+    if not found:
+        raise UserError(
+            f"{str(path)!r} is a folder; name a file, such as {str(path / 'maps.npz')!r}"
+        )
+    chosen = checked(found[0], options)
+    write(explanation, found[0], path, chosen, named=True)
+    for one in explanation.other_inputs:
+        write(one, found[0], beside_path(path, one.input), chosen, named=True)
+
+
+def is_named(output: PathName | None) -> bool:
+    """Tell whether an output is the name of a file, and not a folder or unset."""
+    return output is not None and not _is_folder(output)
+
+
+def destination(
+    explanation: Explanation,
+    renderer: Plugin,
+    output: PathName | None,
+    *,
+    alone: bool = False,
+    taken: set[str] | None = None,
+) -> Path:
+    """Return the path of an output file, by default ``results/TECHNIQUE_TARGET_MODIFIER.png``.
+
+    With several renderers, each has its own suffix. A name that is in `taken`, the names of earlier
+    results, gets a number, and is added to `taken`.
+    """
+    return unused(
+        _wanted(explanation, renderer, output, alone=alone), set() if taken is None else taken
+    )
+
+
+def _wanted(
+    explanation: Explanation, renderer: Plugin, output: PathName | None, *, alone: bool
+) -> Path:
+    if output is None or _is_folder(output):
+        return Path(output or RESULTS) / (_file_stem(explanation) + renderer.suffixes[0])
+    path = Path(output)
+    if renderer.ending_of(path):
+        return path
+    if alone:
+        _require_ending(renderer, path)
+    return path.with_name(path.stem + renderer.suffixes[0])
+
+
+def _require_ending(renderer: Plugin, path: Path) -> None:
+    if path.suffix and not renderer.ending_of(path):
+        raise UserError(
+            f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, "
+            f"and the output is to be {str(path)!r}"
+        )
+
+
+def _is_folder(output: PathName) -> bool:
+    return Path(output).is_dir() or str(output).endswith(("/", os.sep))
+
+
+def _file_stem(explanation: Explanation) -> str:
+    parts = [str(explanation.provenance["technique"])]
+    layers = {target.layer for target in explanation.targets}
+    if layers:
+        parts.append(layers.pop() if len(layers) == 1 else "all")
+    asked = explanation.provenance.get("model") or {}
+    if asked.get("filters") is not None and explanation.targets:
+        chosen = {"+".join(target.units) for target in explanation.targets}
+        parts += ["-".join(sorted(chosen))] if len(chosen) < 4 else [f"{len(chosen)}-outputs"]
+    if asked.get("region"):
+        parts.append("at-" + "-".join(map(str, asked["region"])).replace(":", "to"))
+    if "backprop" in explanation.provenance["options"]:
+        parts.append(str(explanation.provenance["options"]["backprop"] or "none"))
+    parts += [one["transform"] for one in explanation.provenance.get("transforms", [])]
+    if explanation.input is not None:
+        parts.append(explanation.input)
+    return file_name("_".join(parts))
