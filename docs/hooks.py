@@ -14,7 +14,7 @@ from typing import Any
 from latex2mathml import converter
 from mkdocs.structure.files import File, Files
 
-from cnnvis.cli.parser import COMMANDS
+from cnnvis.cli.command_line import COMMANDS
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import Registry
 from cnnvis.registry.options import flag_of, options_of

@@ -65,7 +65,7 @@ def parse_chain(data: bytes) -> None:
 
 
 def _parse(words: list[str]) -> None:
-    from cnnvis.cli.parser import parsed
+    from cnnvis.cli.command_line import parsed
 
     with suppress(cnnvis.UserError), redirect_stdout(io.StringIO()):
         try:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.cli import parser
+from cnnvis.cli.commands import chain as chain_command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -50,7 +50,7 @@ def test_commands_do_what_they_say(
 
 EXAMPLES = [
     line.strip().removeprefix("cnnvis ")
-    for line in parser._CHAIN_EXAMPLES.splitlines()
+    for line in chain_command.EXAMPLES.splitlines()
     if line.startswith("  cnnvis chain")
 ]
 

@@ -14,15 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cnnvis.api.run import (
-    RESULTS,
-    asked_into,
-    beside,
-    destination,
-    is_named,
-    require_writable,
-    write,
-)
+from cnnvis.api.output_files import RESULTS, beside, destination, is_named, write
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
@@ -30,17 +22,24 @@ from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
-from cnnvis.execution.loading import LoadOptions
 from cnnvis.explain.inputs import PathName, PluginOptions
 from cnnvis.explain.measuring import measured
-from cnnvis.explain.request import Request, TargetArguments
+from cnnvis.explain.request import Request
 from cnnvis.explain.task import Keeper, Subject
+from cnnvis.files.reading import require_writable
 from cnnvis.network.model import Model
+from cnnvis.registry.arguments import (
+    DataArguments,
+    LoadOptions,
+    RunFolderArguments,
+    TargetArguments,
+)
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin, Result
 from cnnvis.reporting import note, notes_kept
-from cnnvis.runs.folder import Into, RunFolder, kept_in
+from cnnvis.runs.folder import RunFolder, asked_into, kept_in
+from cnnvis.runs.into import Into
 from cnnvis.runs.manifest import loading_of
 from cnnvis.settings.chain_files import MOST_STEPS
 
@@ -137,20 +136,22 @@ def chain(
         shown and written, and are the error's `found`.
     """
     chosen, selection = steps_of(steps), selection_of(images)
-    class_names = names_in_order(class_names)
+    request = Request(
+        model,
+        DataArguments(data, selection, names_in_order(class_names), axes),
+        TargetArguments(layer, filter, output, region, input),
+        LoadOptions(custom, lambdas, input_shape, architecture, trust_model),
+        plugin_options or {},
+        strict,
+    )
     require_fitting(chosen)
     options = [step.options for step in chosen]
     if any(step.plugin.suffixes for step in chosen):
         require_writable(RESULTS if out is None else Path(out))
-    side = plugin_options or {}
-    keeping = asked_into(into, resume, shard, shard_size)
-    lacking = LoadOptions(custom, lambdas, input_shape, architecture, trust_model)
+    into = asked_into(RunFolderArguments(into, resume, shard, shard_size))
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
-        target = TargetArguments(layer, filter, output, region)
-        request = Request(model, data, selection, target, class_names, lacking, side, input, axes)
-        subject = Subject.of(request, techniques)
-        subject = replace(subject, stops=strict, predicts=_groups_by_prediction(chosen))
+        subject = replace(Subject.of(request, techniques), predicts=_groups_by_prediction(chosen))
         if subject.predicts and subject.model is not None and not subject.model.tells_classes:
             raise UserError(
                 "the network does not answer with one class for each image, so images have no "
@@ -162,9 +163,10 @@ def chain(
             for step, given in zip(chosen, options, strict=True)
             if step.plugin.gives_maps_of_images
         ]
-        loading = loading_of(side, lacking.given())
+        loading = loading_of(request.plugin_options, vars(request.loading))
+        names = names_in_order(request.data.class_names)
         failures = _Failures()
-        with kept_in(keeping, subject, kept, loading, class_names, beside(out)) as folder:
+        with kept_in(into, subject, kept, loading, names, beside(out)) as folder:
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
                     chosen, options, subject, folder, failures, notes, _Shown(out, show, wrote)

@@ -18,9 +18,9 @@ from cnnvis.data.image_selection import selection_of
 from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.execution.isolation import isolates
-from cnnvis.execution.loading import LACKING
 from cnnvis.explain.inputs import load_model
 from cnnvis.network.model import Model
+from cnnvis.registry.arguments import LoadOptions, names_of
 from cnnvis.reporting import progress
 
 Side = str | PathLike[str] | Explanation | tuple[str, Mapping[str, Any]]
@@ -155,7 +155,7 @@ def compare(
         raise UserError("techniques are compared on a model: name its file, or demo")
     if isinstance(model, str | PathLike) and model != demo.NAME:
         # Loaded once for both.
-        lacking = {name: subject.pop(name) for name in LACKING if subject.get(name)}
+        lacking = {name: subject.pop(name) for name in names_of(LoadOptions) if subject.get(name)}
         model = load_model(model, **lacking)
     one = _explained(first, model, subject)
     if selection.asks_network and not _is_saved(first) and one.indices is not None:

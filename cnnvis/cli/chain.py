@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
-from cnnvis.cli.progress import Bars
-from cnnvis.cli.run import SOME_FAILED, kept
+from cnnvis.cli.progress import bars
+from cnnvis.cli.run import SOME_FAILED, destination_of
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
+from cnnvis.registry.arguments import ChainOutput, Messages, RunFolderArguments
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import Plugin
-from cnnvis.reporting import failures_kept, reported_to
-from cnnvis.settings.chain_files import Form, Recipe, read_recipe, require_near, save_recipe
+from cnnvis.reporting import failures_kept
+from cnnvis.settings.chain_files import Recipe, read_recipe, require_near, save_recipe
 from cnnvis.settings.defaults import sources, with_settings
 from cnnvis.text import json_text
 
 
 def run_chain(
-    subject: Mapping[str, Any],
     steps: list[tuple[str, dict[str, Any]]],
-    *,
-    file: str | None = None,
-    name: str | None = None,
-    form: Form | None = None,
-    save: str | None = None,
-    quiet: bool = False,
-    verbose: bool = False,
-    into: str | None = None,
-    resume: bool = False,
-    shard: str | None = None,
-    shard_size: int | None = None,
-    strict: bool = False,
+    subject: Mapping[str, Any],
     plugin_options: Mapping[str, Mapping[str, Any]],
+    output: ChainOutput,
+    said: Messages,
+    folder: RunFolderArguments,
 ) -> int:
     """Run a chain, or print it in another form."""
-    recipe = _recipe(subject, steps, file, name)
+    if output.out is not None:
+        subject = {**subject, "out": output.out}
+    recipe = _recipe(subject, steps, output.file, output.name)
     chosen = [
         Step(step.plugin, with_settings(step.plugin, step.given))
         for step in _with_renderer(steps_of(recipe.steps))
@@ -49,13 +42,13 @@ def run_chain(
     require_fitting(chosen)
     for step in chosen:
         _ = step.options  # looked at before anything is loaded or printed
-    if form is not None:
-        console.whole(recipe.written(form))
+    if output.form is not None:
+        console.whole(recipe.written(output.form))
         return 0
     if "model" not in recipe.subject:
         raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
-    if save is not None:
-        save_recipe(recipe, Path(save))
+    if output.save is not None:
+        save_recipe(recipe, Path(output.save))
     given = {key: value for key, value in recipe.subject.items() if key != "model"}
     messages, results = console.messages(), console.results()
     failure: PluginError | None = None
@@ -67,21 +60,21 @@ def run_chain(
         console.line(path)
 
     # What is on the stack in the end is only asked for its notes.
-    keeping = kept(into, resume, shard, shard_size, given.get("out"), [{"limit": 1}])
-    with nullcontext() if quiet else reported_to(Bars(messages)), failures_kept() as images:
+    into = destination_of(folder, given.get("out"), [{"limit": 1}])
+    with bars(messages, quiet=said.quiet), failures_kept() as images:
         try:
             found = chain(
-                recipe.subject["model"], chosen, **given, into=keeping, strict=strict,
+                recipe.subject["model"], chosen, **given, into=into, strict=folder.strict,
                 plugin_options=plugin_options, show=show, wrote=wrote,
             )  # fmt: skip
         except PluginError as error:
             if not error.found:
                 raise
             found, failure = error.found, error
-    if shard is not None:
-        console.line(str(into))
-    if not quiet:
-        _tell(found, messages, verbose)
+    if folder.shard is not None:
+        console.line(str(folder.into))
+    if not said.quiet:
+        _tell(found, messages, said.verbose)
     if failure is not None:
         raise failure
     return SOME_FAILED if images else 0

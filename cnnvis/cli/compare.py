@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from cnnvis.api.compare import Comparison, Side, compare
-from cnnvis.api.run import RESULTS, require_writable, write, writers
+from cnnvis.api.output_files import RESULTS, write, writers
 from cnnvis.cli import console
 from cnnvis.cli.packages import FAILED
-from cnnvis.cli.progress import Bars
+from cnnvis.cli.progress import bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, together
 from cnnvis.execution.calls import call_plugin
+from cnnvis.files.reading import require_writable
+from cnnvis.registry.arguments import Comparing, ComparisonOutput, Messages, taken_out
 from cnnvis.registry.discovery import registry
-from cnnvis.reporting import notes_kept, reported_to
+from cnnvis.reporting import notes_kept
 from cnnvis.settings.defaults import with_settings
 from cnnvis.text import file_name, json_text, unused
 
@@ -29,20 +30,20 @@ def compared(
     sides: tuple[Side, Side],
     model: str | None,
     plugin_options: Mapping[str, Mapping[str, Any]],
-    *,
-    out: str | None = None,
-    fail_above: float | None = None,
-    json: bool = False,
-    quiet: bool = False,
-    **given: Any,
+    output: ComparisonOutput,
+    said: Messages,
+    subject: dict[str, Any],
 ) -> int:
     """Compare, print and draw; return the exit code."""
+    out, how = output.out, taken_out(subject, Comparing)
     writer = writers(() if out else ("png",), out)[0]
     require_writable(Path(RESULTS if out is None else out))
     sides = (_with_settings(sides[0]), _with_settings(sides[1]))
     messages, results = console.messages(), console.results()
-    with nullcontext() if quiet else reported_to(Bars(messages)):
-        first = compare(*sides, model, plugin_options=plugin_options, **given)
+    with bars(messages, quiet=said.quiet):
+        first = compare(
+            *sides, model, scaled=how.scaled, top=how.top, plugin_options=plugin_options, **subject
+        )
         options = {"columns": 3, "scale": "each"} if writer.name == "png" else {}
         options |= plugin_options.get(writer.name, {})
         taken: set[str] = set()
@@ -58,10 +59,10 @@ def compared(
                 except PluginError as error:  # of one figure; the numbers do not depend on it
                     failed.append(error)
                     placed.append(None)
-    if json:
+    if output.json:
         facts = [_facts(found) for found in every]
         console.whole(json_text(facts[0] if len(facts) == 1 else facts) + "\n")
-    for found, where in () if json else zip(every, placed, strict=True):
+    for found, where in () if output.json else zip(every, placed, strict=True):
         results.print(console.words((found.names[0], "bold"), " and ", (found.names[1], "bold")))
         call_plugin(
             registry().get("renderer", "terminal"), Explanation(table=_table(found)), results
@@ -70,12 +71,12 @@ def compared(
             console.line(where)
     if failed:
         raise together(failed)
-    if not quiet:
+    if not said.quiet:
         for note in dict.fromkeys((*first.first.notes, *first.second.notes, *notes)):
             messages.print(console.sentence("note", "bold", note))
     largest = max(found.in_all["largest"] for found in every)
-    if fail_above is not None and not largest <= fail_above:
-        what = f"the largest difference is {largest:.3g}, above {fail_above:g}"
+    if how.fail_above is not None and not largest <= how.fail_above:
+        what = f"the largest difference is {largest:.3g}, above {how.fail_above:g}"
         messages.print(console.sentence("failed", "bold red", what))
         return FAILED
     return 0

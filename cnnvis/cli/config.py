@@ -15,6 +15,7 @@ from cnnvis.cli.console import line, results, whole, words
 from cnnvis.errors import UserError
 from cnnvis.files.writing import DISK, trouble_with
 from cnnvis.settings import defaults
+from cnnvis.settings.schema import schema
 from cnnvis.text import json_text
 
 
@@ -110,7 +111,7 @@ def print_paths() -> None:
 
 def print_schema() -> None:
     """Print the JSON schema of cnnvis.toml, for editors."""
-    whole(json_text(defaults.schema()) + "\n")
+    whole(json_text(schema()) + "\n")
 
 
 def _file(user: bool) -> Path:

@@ -11,14 +11,13 @@ from rich.table import Table
 
 from cnnvis.api.doctor import Fit, Report, doctor
 from cnnvis.cli import console
-from cnnvis.cli.progress import Bars
+from cnnvis.cli.progress import bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import UserError, numbered
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.snapshots import holding
 from cnnvis.network.activations import counted
 from cnnvis.registry.discovery import registry
-from cnnvis.reporting import reported_to
 from cnnvis.text import json_text
 
 
@@ -35,7 +34,7 @@ def examine(
     path = Path(model)
     with holding(path, is_copied=True) if path.exists() else nullcontext() as held:
         try:
-            with reported_to(Bars(console.messages())):
+            with bars(console.messages()):
                 report = doctor(
                     model,
                     data=data,

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sheltered(),
             chosen_plugins(words) as words,
         ):
-            from cnnvis.cli.parser import parsed
+            from cnnvis.cli.command_line import parsed
 
             values = parsed(words)
             command = values.pop("command")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from cnnvis.cli import console
-from cnnvis.cli.progress import Bars
+from cnnvis.cli.progress import bars
 from cnnvis.registry.scaffold import new_plugin
-from cnnvis.reporting import progress, quietly, reported_to
+from cnnvis.reporting import progress, quietly
 
 FAILED = 3
 """Exit code: all was done, and a check failed."""
@@ -31,7 +30,7 @@ def test(name: str, file: str | None, options: dict[str, Any], *, quiet: bool = 
     every = checks(name, file=None if file is None else Path(file), **options)
     counts = {"held": 0, "failed": 0, "did not arise": 0}
     with (
-        nullcontext() if quiet else reported_to(Bars(messages)),
+        bars(messages, quiet=quiet),
         progress(f"testing {name}", len(every)) as advance,
     ):
         for check in every:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from cnnvis.reporting import Advance
+from cnnvis.reporting import Advance, reported_to
 from cnnvis.text import printable
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 # Seconds: before anything is shown, and before a further bar is, lest short tasks flicker.
 PATIENCE, BLINK = 1.0, 0.2
+
+
+def bars(console: Console, *, quiet: bool = False) -> AbstractContextManager[None]:
+    """Show bars of all tasks inside the block, unless somebody wants quiet."""
+    return nullcontext() if quiet else reported_to(Bars(console))
 
 
 class Bars:

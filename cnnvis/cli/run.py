@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnvis.api.run import beside, run, writers, written
+from cnnvis.api.output_files import beside, writers, written
+from cnnvis.api.run import run
 from cnnvis.cli import console
-from cnnvis.cli.progress import Bars
+from cnnvis.cli.progress import bars
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
+from cnnvis.registry.arguments import Messages, RunFolderArguments, RunOutput
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
-from cnnvis.reporting import failures_kept, notes_kept, reported_to
-from cnnvis.runs.folder import Into, asked_for
+from cnnvis.reporting import failures_kept, notes_kept
+from cnnvis.runs.into import Into, asked_for
 from cnnvis.text import json_text
 
 SOME_FAILED = 3
@@ -30,18 +31,13 @@ def explain(
     model: str,
     options: Mapping[str, Any],
     plugin_options: Mapping[str, Mapping[str, Any]],
-    *,
-    render: Sequence[str] = (),
-    out: str | None = None,
-    quiet: bool = False,
-    verbose: bool = False,
-    into: str | None = None,
-    resume: bool = False,
-    shard: str | None = None,
-    shard_size: int | None = None,
-    **given: Any,
+    output: RunOutput,
+    said: Messages,
+    folder: RunFolderArguments,
+    subject: Mapping[str, Any],
 ) -> int:
     """Run a technique, show the result on stdout and print notes on stderr."""
+    render, out = output.render, output.out
     messages, results = console.messages(), console.results()
     is_table = registry().get("technique", technique).gives == "table"
     to_file = writers(render, out)
@@ -50,23 +46,26 @@ def explain(
         to_file = [_renderer("png")]
     if not render and (is_table or results.is_terminal):
         to_console = [_renderer("terminal")]
-    keeping = kept(into, resume, shard, shard_size, out, [
-        checked(renderer, plugin_options.get(renderer.name, {})) for renderer in to_file + to_console
-    ])  # fmt: skip
+    drawing = [
+        checked(renderer, plugin_options.get(renderer.name, {}))
+        for renderer in to_file + to_console
+    ]
+    into = destination_of(folder, out, drawing)
     failures: list[UserError | PluginError] = []
     paths: list[Path] = []
     with (
-        nullcontext() if quiet else reported_to(Bars(messages)),
+        bars(messages, quiet=said.quiet),
         failures_kept() as images,
         notes_kept() as notes,
     ):
         explanation = _found(
             failures, technique, model,
-            plugin_options=plugin_options, into=keeping, **given, **options,
+            metrics=output.metrics, plugin_options=plugin_options, into=into, strict=folder.strict,
+            **subject, **options,
         )  # fmt: skip
-        if shard is not None:  # renderers wait for the whole
+        if folder.shard is not None:  # renderers wait for the whole
             to_file, to_console = [], []
-            paths.append(Path(str(into)))
+            paths.append(Path(str(folder.into)))
         try:
             written(explanation, to_file, out, plugin_options, paths.append)
         except (UserError, PluginError) as error:
@@ -81,20 +80,17 @@ def explain(
                 failures.append(error)
     for path in paths:
         console.line(path)
-    if not quiet:
-        _tell(replace(explanation, notes=(*explanation.notes, *notes, *more)), messages, verbose)
+    if not said.quiet:
+        _tell(
+            replace(explanation, notes=(*explanation.notes, *notes, *more)), messages, said.verbose
+        )
     if failures:
         raise together(failures)
     return SOME_FAILED if images else 0
 
 
-def kept(
-    into: str | None,
-    resume: bool,
-    shard: str | None,
-    shard_size: int | None,
-    out: str | None,
-    renderers: Sequence[Mapping[str, Any]],
+def destination_of(
+    asked: RunFolderArguments, out: str | None, renderers: Sequence[Mapping[str, Any]]
 ) -> Into | None:
     """Return the destination of kept maps from what was typed.
 
@@ -103,12 +99,12 @@ def kept(
     renderers
         The options of all renderers: where each shows at most so many maps, no more are needed.
     """
-    if into == "none":
+    if asked.into == "none":
         return None
     limits = [options.get("limit") for options in renderers]
     shown = [limit for limit in limits if isinstance(limit, int)]
     needed = max(shown) if len(shown) == len(limits) > 0 else None
-    return asked_for(into, resume, shard, shard_size, needed, beside(out))
+    return replace(asked_for(asked), shown=needed, beside=beside(out))
 
 
 def _found(failures: list[UserError | PluginError], *given: Any, **settings: Any) -> Explanation:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from os import PathLike
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,10 @@ from cnnvis.execution.calls import call_plugin
 from cnnvis.files.snapshots import holding
 from cnnvis.network.backend import keras
 from cnnvis.network.model import Model
+from cnnvis.registry.arguments import LoadOptions, names_of
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked, options_of
 from cnnvis.reporting import progress
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """Options for what a model's file lacks, with the same names for every loader.
-
-    Attributes
-    ----------
-    custom
-        The classes of the file's own layers, each ``module:Class``.
-    lambdas
-        Functions in the place of its Lambda layers, each ``NAME=module:function``.
-    input_shape
-        The shape of one input.
-    architecture
-        The JSON file that goes with weights.
-    trust_model
-        True where code in the file may run.
-    """
-
-    custom: Sequence[str] = ()
-    lambdas: Sequence[str] = ()
-    input_shape: Sequence[int] | None = None
-    architecture: str | PathLike[str] | None = None
-    trust_model: bool = False
-
-    def given(self) -> dict[str, Any]:
-        """Return the options that are given, by name."""
-        return {name: value for name, value in vars(self).items() if value}
-
-
-LACKING = tuple(one.name for one in fields(LoadOptions))
 
 
 def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
@@ -58,7 +26,7 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
     given = {name: value for name, value in options.items() if value not in (None, (), [], False)}
     known = {option.name for option in options_of(plugin)}
     for name in given:
-        if name in LACKING and name not in known:
+        if name in names_of(LoadOptions) and name not in known:
             raise UserError(f"the loader {plugin.name} of {path.name} takes no {name}")
     with progress(f"loading {path.name}"), holding(path, is_copied=True) as held:
         if plugin.begin is not None and not given.get("trust_model"):

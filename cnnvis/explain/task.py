@@ -93,8 +93,9 @@ class Subject:
         UserError
             If anything is missing, cannot be read, or does not fit.
         """
-        data, options = request.data, request.plugin_options
-        described, selection = axes_of(request.axes or {}), selection_of(request.images)
+        asked, options = request.data, request.plugin_options
+        data = asked.data
+        described, selection = axes_of(asked.axes or {}), selection_of(asked.images)
         takes_model = any(plugin.takes("model") for plugin in plugins)
         in_hand = data is not None and not isinstance(data, str | PathLike)
         handle = _loaded(request) if takes_model and in_hand else None
@@ -104,7 +105,7 @@ class Subject:
         needs_model = takes_model or (every is not None and selection.asks_network)
         if handle is None and needs_model:
             handle = _loaded(request)
-        matching = matched(every, request.class_names, handle)
+        matching = matched(every, asked.class_names, handle)
         said = matching.note or about_columns(matching.samples, handle)
         if said:
             note(said)
@@ -114,9 +115,9 @@ class Subject:
                 handle.note_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
-        asked = _asked_inputs(request.inputs, handle)
+        inputs = _asked_inputs(request.target.input, handle)
         if matching.samples is None or places is None:
-            return cls(handle, {}, asked, described)
+            return cls(handle, {}, inputs, described, request.strict)
         whole = None if handle is None or selection.is_all else _as_one(handle, matching.samples)
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
@@ -124,8 +125,8 @@ class Subject:
         model = handle if takes_model else None
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:
-            shaped = dict(_shaped(model, samples, asked).items())
-        return cls(model, shaped, asked, described, every=matching.samples)
+            shaped = dict(_shaped(model, samples, inputs).items())
+        return cls(model, shaped, inputs, described, request.strict, every=matching.samples)
 
     @property
     def explained_inputs(self) -> tuple[str, ...]:
@@ -359,8 +360,10 @@ def _asked_inputs(
 def _loaded(request: Request) -> Model:
     if request.model is None:
         raise UserError("right, wrong and predicted=NAME ask a network: name its file, or demo")
-    target, lacking = vars(request.target), vars(request.loading)
-    return model_of(request.model, target, request.plugin_options, lacking)
+    asked = request.target
+    target: dict[str, Any] = {"layer": asked.layer, "filters": asked.filter}
+    target |= {"output": asked.output, "region": asked.region}
+    return model_of(request.model, target, request.plugin_options, vars(request.loading))
 
 
 def _require_numbers(model: Model, matching: Matching) -> None:

@@ -30,8 +30,8 @@ from cnnvis.text import printable
 STEPS = tuple(kind.name for kind in KINDS.values() if kind.is_step)
 SIDE = tuple(kind.name for kind in KINDS.values() if kind.is_beside)
 
-PARAMETERS = {"axes", "model", "plugin_options", "samples", "technique"}
-"""Parameters of `cnnvis.run` and of techniques that have no flags."""
+PARAMETERS = {"model", "plugin_options", "samples", "technique"}
+"""Parameters of `cnnvis.run` and of techniques beside the arguments of the command."""
 
 WORDS = ("axes", "chains", "class_names", "demo", "plugins", "trusted")
 """Words with a special meaning in settings or on the command line."""

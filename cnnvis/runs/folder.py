@@ -19,16 +19,18 @@ from typing import Any
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, UserError, shown
-from cnnvis.explain.inputs import PathName
 from cnnvis.explain.task import Subject
+from cnnvis.files.reading import require_writable
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
 from cnnvis.network import compilation
+from cnnvis.registry.arguments import RunFolderArguments
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note
 from cnnvis.runs import interrupts, manifest
+from cnnvis.runs.into import Into, asked_for, share_of
 from cnnvis.runs.locks import NAME as LOCK
 from cnnvis.runs.locks import locked
-from cnnvis.runs.part import ADVICE, WHOLE, Part, Share
+from cnnvis.runs.part import ADVICE, Part
 from cnnvis.runs.schema import LONGEST_MANIFEST, Manifest, held, require_shards
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
 
@@ -36,78 +38,6 @@ MANIFEST = "manifest.json"
 
 MANY = 5000
 """Number of images above which the command line keeps all results even if nobody asked for it."""
-
-
-@dataclass(frozen=True)
-class Into:
-    """Destination of kept results, as a person asked for it.
-
-    Attributes
-    ----------
-    folder
-        The run folder; None for one beside the other output if there are many images.
-    resume
-        Continue with the results in the folder.
-    share
-        The shards to compute.
-    shard_size
-        The number of images in a shard; None for as many as a technique is given at a time.
-    shown
-        The maximum number of maps that the caller needs; None for all.
-    beside
-        The parent of the run folder if nobody named one; None for the folder of other output.
-    """
-
-    folder: Path | None
-    resume: bool = False
-    share: Share = WHOLE
-    shard_size: int | None = None
-    shown: int | None = None
-    beside: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.shard_size is not None and self.shard_size < 1:
-            raise UserError(f"a shard of {self.shard_size} images is none; it holds at least 1")
-        if not self.share.is_whole and self.folder is None:
-            raise UserError("a share of the shards needs a folder of its own: name it with --into")
-
-
-def asked_for(
-    folder: PathName | None,
-    resume: bool = False,
-    shard: str | None = None,
-    shard_size: int | None = None,
-    shown: int | None = None,
-    beside: Path | None = None,
-) -> Into:
-    """Return the destination of kept results, from the options of a person.
-
-    Raises
-    ------
-    UserError
-        If the options are not valid.
-    """
-    share = WHOLE if shard is None else share_of(shard)
-    path = None if folder is None else Path(folder)
-    return Into(path, resume, share, shard_size, shown, beside)
-
-
-def share_of(text: str) -> Share:
-    """Parse a share: ``3/16``.
-
-    Raises
-    ------
-    UserError
-        If the text is no share.
-    """
-    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    share = Share(int(found[1]), int(found[2])) if found else Share(0, 0)
-    if not 1 <= share.number <= share.of:
-        raise UserError(
-            f"the shard {text!r} is not understood: 3/16 is the third of sixteen, and the first is "
-            "1/16"
-        )
-    return share
 
 
 @dataclass
@@ -429,3 +359,26 @@ def manifest_in(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | N
         )
     require_shards(facts.data.count, facts.computed.shard_size)
     return found
+
+
+def asked_into(asked: RunFolderArguments) -> Into | None:
+    """Return the destination of maps that are to be kept, checked as far as that costs nothing.
+
+    Raises
+    ------
+    UserError
+        If nothing can be written to it.
+    """
+    if asked.into is None:
+        if asked.resume or asked.shard is not None or asked.shard_size is not None:
+            raise UserError(
+                "resume, shard and shard_size are for a run folder, which into, or --into, names"
+            )
+        return None
+    into = asked.into if isinstance(asked.into, Into) else asked_for(asked)
+    if into.folder is not None:
+        require_writable(into.folder)
+        if into.folder.is_file():
+            raise UserError(f"{str(into.folder)!r} is a file, and a run folder is to be there")
+        read_manifest(into.folder, resume=into.resume)
+    return into

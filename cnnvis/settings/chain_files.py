@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cnnvis.errors import UserError, nearest, shown
+from cnnvis.registry.arguments import (
+    ChainOutput,
+    DataArguments,
+    Form,
+    LoadOptions,
+    TargetArguments,
+    flags_of,
+)
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import options_of
 from cnnvis.settings.defaults import settings_in
 from cnnvis.text import escaped, printable, words_of
 
-Form = Literal["toml", "python", "shell"]
+_FLAGS = {
+    name: flag
+    for values in (DataArguments, TargetArguments, LoadOptions, ChainOutput)
+    for name, flag in flags_of(values).items()
+    if flag.kept_as is not None
+}
+"""Flags of the arguments of a chain that a file keeps, by their names."""
 
-PATHS = ("model", "data", "out", "architecture")
-"""Keys of a chain's subject that are paths; in a file they are relative to the file's folder."""
+TYPES = {"model": str, **{name: flag.kept_as for name, flag in _FLAGS.items()}, "axes": dict}
+"""Types of the keys of a chain's table in a file, other than its steps."""
+
+PATHS = ("model", *(name for name, flag in _FLAGS.items() if flag.is_path))
+"""Keys that are paths; in a file they are relative to the file's folder."""
 
 MOST_STEPS = 200
 """Maximum number of steps in a chain, since Python limits the depth of nested calls."""
-
-LISTS = ("images", "filter", "region", "input", "class_names", "input_shape")
-WORDS = ("layer", "output")
 
 
 @dataclass(frozen=True)
@@ -106,14 +120,16 @@ def _shell(recipe: Recipe) -> str:
     subject = dict(recipe.subject)
     words = ["cnnvis", "chain", str(subject.pop("model", "MODEL"))]
     for key, value in subject.items():
-        words += _flags(key, value)
+        words += [] if key == "axes" else _flags(key, value)
     lines = [_joined(words)]
     for name, options in recipe.steps:
         step = [name]
         for key, value in options.items():
             step += _flags(key, value)
         lines.append("    " + _joined(step))
-    return " \\\n".join(lines) + "\n"
+    # Axes have no flag: they are settings of a folder.
+    remark = "# The axes of this chain go into cnnvis.toml: [axes]\n" if "axes" in subject else ""
+    return remark + " \\\n".join(lines) + "\n"
 
 
 def _joined(words: Sequence[str]) -> str:
@@ -129,7 +145,7 @@ def _written_out(word: str) -> str:
 
 
 def _flags(key: str, value: Any) -> list[str]:
-    flag = "--lambda" if key == "lambdas" else "--" + key.strip("_").replace("_", "-")
+    flag = _FLAGS[key].names[0] if key in _FLAGS else "--" + key.strip("_").replace("_", "-")
     if value is True:
         return [flag]
     if value is False:
@@ -179,16 +195,6 @@ def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
     return _recipe(name, chains[name], path)
 
 
-_TYPES: dict[str, Any] = {
-    **dict.fromkeys((*PATHS, *WORDS), str),
-    "images": int | str | list[int | str],
-    "filter": int | str | list[int | str],
-    "region": list[int | str],
-    "input_shape": list[int],
-}
-"""Types of the keys of a chain's subject in a file; other keys take one word or several."""
-
-
 def _recipe(name: str, held: Any, path: Path) -> Recipe:
     import msgspec
 
@@ -211,26 +217,29 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
             )
         options = {key.replace("-", "_"): value for key, value in step.items() if key != "step"}
         found.append((step["step"], options))
-    known = (*PATHS, *LISTS, *WORDS)
     _require_no_grant(name, [*held, *(key for _, options in found for key in options)], path)
     subject: dict[str, Any] = {}
     for key, value in held.items():
         key = key.replace("-", "_")
         if key == "steps":
             continue
-        if key not in known:
+        if key not in TYPES:
             raise UserError(
                 f"the chain {name!r} in {str(path)!r} has the key {key!r}, which is none."
-                f"{nearest(key, known)} It can have: {', '.join(known)}."
+                f"{nearest(key, TYPES)} It can have: {', '.join(TYPES)}."
             )
         try:
-            value = msgspec.convert(value, _TYPES.get(key, str | list[str]))
+            value = msgspec.convert(value, TYPES[key])
         except msgspec.ValidationError as error:
             raise UserError(
                 f"{key} of the chain {name!r} in {str(path)!r} cannot be {shown(value)}: {error}"
             ) from error
-        if key == "images":
-            _require_images(value, f"{key} of the chain {name!r} in {str(path)!r}")
+        if key in _CHECKS:
+            try:
+                _CHECKS[key](value)
+            except UserError as error:
+                what = f"{key} of the chain {name!r} in {str(path)!r}"
+                raise UserError(f"{what}: {error}") from error
         subject[key] = _from_file(path, value) if key in PATHS else value
     return Recipe(name, subject, found)
 
@@ -252,13 +261,20 @@ def _require_no_grant(name: str, keys: Sequence[str], path: Path) -> None:
             )
 
 
-def _require_images(value: Any, what: str) -> None:
+def _require_images(value: Any) -> None:
     from cnnvis.data.image_selection import selection_of
 
-    try:
-        selection_of(value)
-    except UserError as error:
-        raise UserError(f"{what}: {error}") from error
+    selection_of(value)
+
+
+def _require_axes(value: Any) -> None:
+    from cnnvis.data.axes import axes_of
+
+    axes_of(value)
+
+
+_CHECKS: Mapping[str, Callable[[Any], None]] = {"images": _require_images, "axes": _require_axes}
+"""Checks of values beside their types."""
 
 
 def _from_file(path: Path, text: str) -> str:

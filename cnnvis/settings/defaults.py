@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnvis.data.axes import NAMES, axes_of
+from cnnvis.data.axes import axes_of
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.files.reading import is_there, read_text, read_toml
 from cnnvis.registry.discovery import CHOICE, Registry, registry
-from cnnvis.registry.options import checkable, checked, options_of
+from cnnvis.registry.options import checked, options_of
 from cnnvis.registry.plugin import Plugin
 
 FILE = "cnnvis.toml"
@@ -474,58 +474,3 @@ def typed_value(key: str, words: list[str]) -> Any:
     except _Wrong as wrong:
         raise UserError(str(wrong)) from None
     raise UserError(f"{key} cannot be set")
-
-
-_AXIS = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "unit": {"type": "string"},
-        "start": {"type": "number"},
-        "step": {"type": "number"},
-        "values": {"type": "array", "items": {"type": ["string", "number"]}},
-    },
-    "additionalProperties": False,
-}
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of ``cnnvis.toml``, every plugin's options included."""
-    import msgspec
-
-    properties: dict[str, Any] = {
-        "class_names": {"type": "array", "items": {"type": "string"}},
-        "plugins": {"type": "array", "items": {"type": "string"}},
-        TRUSTED: {"type": "array", "items": {"type": "string"}},
-        "chains": {"type": "object", "additionalProperties": {"type": "object"}},
-        "axes": {"type": "object", "properties": dict.fromkeys(NAMES, _AXIS)},
-    }
-    for plugin in registry():
-        known = properties.setdefault(
-            plugin.name,
-            {
-                "type": "object",
-                "description": plugin.summary,
-                "properties": {},
-                "additionalProperties": False,
-            },
-        )
-        for option in options_of(plugin):
-            if option.grants:
-                continue
-            kind = msgspec.json.schema(checkable(option.annotation))
-            kind = {"anyOf": [kind, {"const": "none"}]} if None in option.choices else kind
-            default = "none" if option.default is None else option.default
-            default = list(default) if isinstance(default, tuple) else default
-            known["properties"][option.name] = {
-                **kind,
-                "description": option.help,
-                "default": default,
-            }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cnnvis.toml",
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-    }

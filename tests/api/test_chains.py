@@ -446,6 +446,25 @@ def test_every_form_is_the_same_chain(typed: Typed, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_axes_of_the_settings_are_kept_with_a_chain(typed: Typed, tmp_path: Path) -> None:
+    """In files and in Python; they have no flag, so the command says where they go."""
+    (tmp_path / "cnnvis.toml").write_text("[axes.column]\nname = 'position'\nstep = 250.0\n")
+    words = (*BASE, "-im", 0, "saliency", "numpy")
+    typed(*words, "--save-chain", "studies/study.toml", "-o", "typed.npz")
+    shell = typed(*words, "--as", "shell").stdout
+    assert (
+        shell.startswith("# The axes of this chain go into cnnvis.toml") and "--axes" not in shell
+    )
+    assert "axes={'column': {'name': 'position'" in typed(*words, "--as", "python").stdout
+    (tmp_path / "cnnvis.toml").unlink()
+    done = typed("chain", "--file", "studies/study.toml", "-o", "again.npz")
+    assert done.returncode == 0, done.stderr
+    again = cnnvis.Explanation.load(tmp_path / "again.npz")
+    assert again.coordinates["column"] == cnnvis.Axis(name="position", step=250.0)
+    assert again.coordinates == cnnvis.Explanation.load(tmp_path / "typed.npz").coordinates
+
+
+@pytest.mark.usefixtures("here")
 def test_chains_are_saved_beside_what_is_there(typed: Typed, tmp_path: Path) -> None:
     study = tmp_path / "studies" / "study.toml"
     study.parent.mkdir()
@@ -487,6 +506,8 @@ def test_the_longest_chain_runs() -> None:
         ("[chains.a]\nmodel = 'x'", "has no steps"),
         ("[chains.a]\nmodl = 'x'\n[[chains.a.steps]]\nstep = 'png'", r"'modl'.*mean 'model'"),
         ("[chains.a]\n[[chains.a.steps]]\nstap = 'png'", "does not say what it is"),
+        ("[chains.a]\nlayer = 3\n[[chains.a.steps]]\nstep = 'png'", "layer of the chain"),
+        ("[chains.a.axes.z]\n[[chains.a.steps]]\nstep = 'png'", "no axis 'z'"),
     ],
 )
 def test_files_that_hold_no_chain(tmp_path: Path, text: str, sentence: str) -> None:

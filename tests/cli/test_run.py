@@ -250,9 +250,9 @@ def test_a_dead_target_is_no_blank_picture(
 
 def test_a_bug_is_said_to_be_one(tmp_path: Path) -> None:
     program = (
-        "import sys, cnnvis.cli.main, cnnvis.cli.commands as commands\n"
-        "def broken(**_): raise ZeroDivisionError('by nothing')\n"
-        "commands.list_plugins = broken\n"
+        "import sys, cnnvis.cli.main, cnnvis.cli.plugin_pages as pages\n"
+        "def broken(*_, **__): raise ZeroDivisionError('by nothing')\n"
+        "pages.list_plugins = broken\n"
         "cnnvis.cli.main.main(sys.argv[1:])"
     )
     done = subprocess.run(

@@ -21,7 +21,8 @@ from cnnvis.files.writing import Disk
 from cnnvis.registry.plugin import Plugin
 from cnnvis.runs import folder as folders
 from cnnvis.runs import merging
-from cnnvis.runs.folder import Into, kept_in
+from cnnvis.runs.folder import kept_in
+from cnnvis.runs.into import Into, share_of
 
 COUNT, SIZE = 14, 4
 
@@ -95,7 +96,7 @@ class Runs:
         plugin = Plugin(
             "technique", "made", technique, distribution="made", version=changes.get("version", "1")
         )
-        into = Into(path, changes.get("resume", True), folders.share_of(share), SIZE)
+        into = Into(path, changes.get("resume", True), share_of(share), SIZE)
         found: list[Piece] = []
         self.computed = []
 

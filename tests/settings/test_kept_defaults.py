@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cnnvis
+from cnnvis.data.axes import Axis
 from cnnvis.registry.discovery import registry
 from cnnvis.settings import defaults
+from cnnvis.settings.chain_files import TYPES
 
 Typed = Callable[..., Any]
 
@@ -118,7 +121,8 @@ def test_setting_keeps_comments(folder: Path, typed: Typed) -> None:
     done = typed("config", "get", "saliency.backprop")
     assert done.returncode == 2 and "saliency.backprop is not set" in done.stderr
     shown = typed("config").stdout
-    assert "class_names" in shown and "cnnvis.toml" in shown
+    # A long path is broken over lines.
+    assert "class_names" in shown and "cnnvis.toml" in "".join(shown.split())
 
 
 @pytest.mark.parametrize(
@@ -163,6 +167,9 @@ def test_the_schema_knows_every_option(typed: Typed) -> None:
     assert set(saliency["properties"]) == {"backprop", "gradient", "keras_vis"}
     assert saliency["properties"]["backprop"]["default"] == "guided"
     assert {plugin.name for plugin in registry()} <= set(schema["properties"])
+    chain = schema["properties"]["chains"]["additionalProperties"]
+    assert {*TYPES, "steps"} == set(chain["properties"]) and chain["required"] == ["steps"]
+    assert set(schema["$defs"]["Axis"]["properties"]) == {one.name for one in fields(Axis)}
     assert schema["additionalProperties"] is False
 
 

@@ -1,0 +1,1 @@
+"""Commands, each a module with its arguments and its main function."""

@@ -1,0 +1,144 @@
+"""``cnnvis chain``: its arguments, and what is done with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from cnnvis.cli import parser as parsing
+from cnnvis.cli.commands import shared
+from cnnvis.errors import UserError, nearest
+from cnnvis.registry import flags
+from cnnvis.registry.arguments import (
+    OF_COMMANDS,
+    SUBJECT,
+    ChainOutput,
+    Messages,
+    RunFolderArguments,
+    taken_out,
+)
+from cnnvis.registry.discovery import STEPS, registry
+from cnnvis.registry.options import options_of
+
+ABOUT = """Explain a model in several steps: techniques, transforms, renderers.
+
+A technique puts its result on a stack, a transform changes the result there, and a renderer shows
+all results there and leaves them. Each step is a plugin's name and its own options.
+"""
+
+EXAMPLES = """\
+Examples:
+  cnnvis chain demo saliency smooth --sigma 1 average --by label png --cmap hot
+  cnnvis chain demo saliency grad-cam multiply png
+  cnnvis chain demo saliency average difference png
+  cnnvis chain demo saliency --backprop none average --as toml
+
+"""
+
+
+def add_to(below: Any, words: Sequence[str] | None) -> None:
+    """Add the command's parser, with all arguments that a chain may have for completion alone."""
+    chain = parsing.command(below, "chain", ABOUT)
+    if words is not None:  # typed words are read step by step; see `parsed`
+        return
+    steps = [plugin for plugin in registry() if plugin.kind in STEPS]
+    chain.add_argument("steps", nargs="*", choices=[plugin.name for plugin in steps])
+    flags.add(chain, *SUBJECT)
+    for flag in sorted({option.flag for plugin in steps for option in options_of(plugin)}):
+        if flag not in chain._option_string_actions:
+            chain.add_argument(flag, help="an option of a step")
+
+
+def parsed(words: Sequence[str]) -> dict[str, Any]:
+    """Parse the words before the first step, and the words of each step."""
+    known = [plugin for plugin in registry() if plugin.kind in STEPS]
+    names = [plugin.name for plugin in known]
+    names += [f"{plugin.distribution}:{plugin.name}" for plugin in known]
+    parser = _parser([plugin.name for plugin in known])
+    head, *segments = _segments(words, names, parser)
+    values = _values(parser, head, names)
+    steps = [
+        (name, _values(parsing.plugin_parser("chain", registry().step(name)), rest, names))
+        for name, *rest in segments
+    ]
+    return {"command": main, "steps": steps, **values}
+
+
+def _parser(names: Sequence[str]) -> parsing.Parser:
+    """Return the parser of the words before the first step of a chain."""
+    parser = parsing.Parser(
+        prog="cnnvis chain",
+        usage="cnnvis chain MODEL [options] STEP [its options] STEP ...",
+        description=parsing.wrapped(ABOUT),
+        epilog=EXAMPLES + parsing.wrapped(f"Steps: {', '.join(names)}."),
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        help="a model's file, or demo",
+    )
+    flags.add(parser, *OF_COMMANDS["chain"])
+    parsing.add_side_flags(parser, "loader", "reader")
+    return parser
+
+
+def _segments(words: Sequence[str], names: Sequence[str], whole: parsing.Parser) -> list[list[str]]:
+    """Return the words before the first step, and then each step's name and words.
+
+    The word after a flag that takes a value is the value, whatever the word is. Options of the
+    whole chain may also come at its end, where people tend to add them.
+    """
+    segments: list[list[str]] = [[]]
+    switches = {
+        flag for action in whole._actions if action.nargs == 0 for flag in action.option_strings
+    }
+    own: set[str] = set()
+    for word in words:
+        before = segments[-1][-1] if segments[-1] else ""
+        is_flag = before.startswith("-") and not parsing.NEGATIVE.match(before)
+        is_value = is_flag and "=" not in before and before not in switches
+        if word not in names or is_value:
+            segments[-1].append(word)
+            continue
+        segments.append([word])
+        switches, own = set(), set()
+        for option in options_of(registry().step(word)):
+            own |= {*option.flags, parsing.SHORT.get(option.name, option.flag)}
+            switches |= set(option.flags) if option.annotation is bool else set()
+    last = segments[-1] if len(segments) > 1 else []
+    others = set(whole._option_string_actions) - own - {"-h", "--help"}
+    end = next(
+        (place for place, word in enumerate(last) if word.split("=")[0] in others), len(last)
+    )
+    segments[0] += last[end:]
+    del last[end:]
+    return segments
+
+
+def _values(parser: parsing.Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    found, unknown = parser.parse_known_args(list(words))
+    if unknown and unknown[0].startswith("-"):
+        raise UserError(f"{parsing.no_such_option(unknown[0], parser)} (see {parser.prog} --help)")
+    if unknown:
+        registry().require_unbroken(unknown[0])
+        raise UserError(
+            f"there is no step {unknown[0]!r}.{nearest(unknown[0], names)} "
+            f"There are: {', '.join(name for name in names if ':' not in name)}."
+        )
+    return vars(found)
+
+
+def main(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> int:
+    """Run a chain, or print it in another form."""
+    from cnnvis.cli.chain import run_chain
+
+    others = shared.options_of_plugins(values)
+    shared.add_general_settings(values)
+    with shared.computing_as_asked(values):
+        output = taken_out(values, ChainOutput)
+        messages = taken_out(values, Messages)
+        folder = taken_out(values, RunFolderArguments)
+        return run_chain(steps, values, others, output, messages, folder)

@@ -1,0 +1,34 @@
+"""``cnnvis merge``: its arguments, and what is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnnvis.cli import parser as parsing
+
+ABOUT = """Put run folders together that hold shares of one run.
+
+Every shard is checked. The new folder is equal to the folder of a single run.
+"""
+
+
+def add_to(below: Any, words: Sequence[str] | None) -> None:
+    """Add the command's parser."""
+    parser = parsing.command(below, "merge", ABOUT)
+    parser.set_defaults(command=main, parser=parser)
+    parser.add_argument("out", metavar="OUT", help="the run folder that is to hold the whole run")
+    parser.add_argument(
+        "folders", metavar="FOLDER", nargs="+", help="the run folders that hold its shares"
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="no notes and no bars")
+
+
+def main(out: str, folders: list[str], quiet: bool) -> None:
+    """Merge the folders and print the new folder's path."""
+    from cnnvis.cli import console
+    from cnnvis.cli.progress import bars
+    from cnnvis.runs.merging import merge
+
+    with bars(console.messages(), quiet=quiet):
+        console.line(merge(out, folders))

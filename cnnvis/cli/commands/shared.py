@@ -1,0 +1,57 @@
+"""Typed values that several commands treat alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+from cnnvis.registry.arguments import Computing, Isolation, taken_out
+from cnnvis.registry.discovery import SIDE, registry
+from cnnvis.settings.defaults import general, with_settings
+
+
+def options_in(values: dict[str, Any]) -> dict[str, Any]:
+    """Take a plugin's own options, ``option sigma``, out of the typed values."""
+    places = [place for place in values if place.startswith("option ")]
+    return {place.removeprefix("option "): values.pop(place) for place in places}
+
+
+def options_of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Take the options of plugins beside the work, ``png.cmap``, out of the typed values.
+
+    Options that were not typed have their values from the settings.
+    """
+    typed: dict[str, dict[str, Any]] = {}
+    for place in [place for place in values if "." in place]:
+        name, _, option = place.rpartition(".")
+        typed.setdefault(name, {})[option] = values.pop(place)
+    found = {
+        plugin.name: with_settings(plugin, typed.get(plugin.name, {}))
+        for plugin in registry()
+        if plugin.kind in SIDE
+    }
+    return {name: options for name, options in found.items() if options}
+
+
+def add_general_settings(
+    values: dict[str, Any], keys: Sequence[str] = ("class_names", "axes")
+) -> None:
+    """Add the settings that belong to no plugin, where nothing else was typed."""
+    for key in keys:
+        found = general(key)
+        if key not in values and found is not None:
+            values[key] = found.value
+
+
+def computing_as_asked(values: dict[str, Any]) -> ExitStack:
+    """Take the options for computation and isolation out of the typed values, and apply them."""
+    from cnnvis.execution.isolation import isolating
+    from cnnvis.network.compilation import computing
+
+    how, apart = taken_out(values, Computing), taken_out(values, Isolation)
+    with ExitStack() as both:
+        both.enter_context(computing(**asdict(how)))
+        both.enter_context(isolating(apart.which, apart.isolate_timeout, apart.isolate_memory))
+        return both.pop_all()

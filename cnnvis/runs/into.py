@@ -1,0 +1,76 @@
+"""Destination of kept results, as a person asked for it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnvis.errors import UserError
+from cnnvis.registry.arguments import RunFolderArguments
+from cnnvis.runs.part import WHOLE, Share
+
+
+@dataclass(frozen=True)
+class Into:
+    """Destination of kept results, as a person asked for it.
+
+    Attributes
+    ----------
+    folder
+        The run folder; None for one beside the other output if there are many images.
+    resume
+        Continue with the results in the folder.
+    share
+        The shards to compute.
+    shard_size
+        The number of images in a shard; None for as many as a technique is given at a time.
+    shown
+        The maximum number of maps that the caller needs; None for all.
+    beside
+        The parent of the run folder if nobody named one; None for the folder of other output.
+    """
+
+    folder: Path | None
+    resume: bool = False
+    share: Share = WHOLE
+    shard_size: int | None = None
+    shown: int | None = None
+    beside: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.shard_size is not None and self.shard_size < 1:
+            raise UserError(f"a shard of {self.shard_size} images is none; it holds at least 1")
+        if not self.share.is_whole and self.folder is None:
+            raise UserError("a share of the shards needs a folder of its own: name it with --into")
+
+
+def asked_for(asked: RunFolderArguments) -> Into:
+    """Return the destination of kept results, from the arguments of a person.
+
+    Raises
+    ------
+    UserError
+        If the arguments are not valid.
+    """
+    share = WHOLE if asked.shard is None else share_of(asked.shard)
+    path = None if asked.into is None else Path(asked.into)
+    return Into(path, asked.resume, share, asked.shard_size)
+
+
+def share_of(text: str) -> Share:
+    """Parse a share: ``3/16``.
+
+    Raises
+    ------
+    UserError
+        If the text is no share.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    share = Share(int(found[1]), int(found[2])) if found else Share(0, 0)
+    if not 1 <= share.number <= share.of:
+        raise UserError(
+            f"the shard {text!r} is not understood: 3/16 is the third of sixteen, and the first is "
+            "1/16"
+        )
+    return share
