@@ -20,7 +20,7 @@ LEVELS = (
     ("files",),
     ("data",),
     ("registry",),
-    ("network", "settings", "drawing"),
+    ("network", "settings", "drawing", "evaluation"),
     ("execution",),
     ("explain",),
     ("runs",),

@@ -92,6 +92,26 @@ def test_the_figure_of_the_rooms_is_drawn(tmp_path: Path) -> None:
             assert f"| `{room}` |" in rooms.table()
 
 
+def test_functions_are_short_and_take_few_arguments() -> None:
+    """But for `run` and `chain`, which are flat for people, and plugins, whose options are theirs."""
+    flat = {"cnnvis.api.run.run", "cnnvis.api.chain.chain"}
+    long, many = set(), set()
+    for module, file in rooms.modules().items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            name = f"{module}.{node.name}"
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body and (body[-1].end_lineno or 0) - body[0].lineno >= 60:
+                long.add(name)
+            taken = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
+            of_people = rooms.room_of(module) in ("plugins", "renderers") or name in flat
+            taken += [] if of_people else [one.arg for one in node.args.kwonlyargs]
+            if len([one for one in taken if one not in ("self", "cls")]) > 8:
+                many.add(name)
+    assert not long and not many
+
+
 @pytest.mark.parametrize("file", PLUGIN_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_plugins_import_nothing_heavy_before_they_run(file: Path) -> None:
     heavy = {module.split(".")[0] for module in _imports(file)} & HEAVY

@@ -25,7 +25,7 @@ from cnnvis.execution.isolation import isolates
 from cnnvis.explain.inputs import PathName, PluginOptions
 from cnnvis.explain.measuring import measured
 from cnnvis.explain.request import Request
-from cnnvis.explain.task import Keeper, Subject
+from cnnvis.explain.task import Keeper, Task
 from cnnvis.files.reading import require_writable
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
@@ -151,8 +151,8 @@ def chain(
     into = asked_into(RunFolderArguments(into, resume, shard, shard_size))
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
-        subject = replace(Subject.of(request, techniques), predicts=_groups_by_prediction(chosen))
-        if subject.predicts and subject.model is not None and not subject.model.tells_classes:
+        task = replace(Task.of(request, techniques), predicts=_groups_by_prediction(chosen))
+        if task.predicts and task.model is not None and not task.model.tells_classes:
             raise UserError(
                 "the network does not answer with one class for each image, so images have no "
                 "groups by prediction; group by label, by all, or by a file with a group for each "
@@ -166,13 +166,13 @@ def chain(
         loading = loading_of(request.plugin_options, vars(request.loading))
         names = names_in_order(request.data.class_names)
         failures = _Failures()
-        with kept_in(into, subject, kept, loading, names, beside(out)) as folder:
+        with kept_in(into, task, kept, loading, names, beside(out)) as folder:
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
-                    chosen, options, subject, folder, failures, notes, _Shown(out, show, wrote)
+                    chosen, options, task, folder, failures, notes, _Shown(out, show, wrote)
                 )
             else:
-                results = _techniques(chosen, options, subject, folder)
+                results = _techniques(chosen, options, task, folder)
                 streams = [one for each in results for one in each.of_inputs.values()]
                 return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
             shown = None if folder is None else folder.into.shown
@@ -288,14 +288,14 @@ class _Found:
 def _techniques(
     steps: Sequence[Step],
     options: Sequence[Mapping[str, Any]],
-    subject: Subject,
+    task: Task,
     folder: RunFolder,
 ) -> Iterator[_Found]:
     """Yield the results of the techniques whose maps are kept."""
     keepers = _keepers(steps, folder)
     for step, given, keep in zip(steps, options, keepers, strict=True):
         if keep is not None:
-            yield _explained(subject, step.plugin, given, keep)
+            yield _explained(task, step.plugin, given, keep)
 
 
 def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | None]:
@@ -312,7 +312,7 @@ def _keepers(steps: Sequence[Step], folder: RunFolder | None) -> list[Keep | Non
 def _run(
     steps: Sequence[Step],
     options: Sequence[Mapping[str, Any]],
-    subject: Subject,
+    task: Task,
     folder: RunFolder | None,
     failures: _Failures,
     notes: Sequence[str],
@@ -323,13 +323,13 @@ def _run(
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
             case "technique":
-                found = _explained(subject, step.plugin, given, keep)
+                found = _explained(task, step.plugin, given, keep)
                 if folder is not None and keep is not None:
                     for stream in found.of_inputs.values():
                         failures.result(stream, partial(folder.fill, stream))
                 stack.append(found)
             case "metric":
-                stack[-1] = _measured(stack[-1], step, given, subject.model)
+                stack[-1] = _measured(stack[-1], step, given, task.model)
             case "transform":
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
@@ -347,20 +347,18 @@ def _run(
     return stack
 
 
-def _explained(
-    subject: Subject, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None
-) -> _Found:
+def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None) -> _Found:
     """Return a technique's result for each of the model's inputs that gets a map."""
     kind: Result = plugin.gives or "images"
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
-    results = subject.explained(plugin, options, strict=False, kept=keep)
-    if subject.inputs is not None or len(results) == 1:
-        return _Found(subject.explained(plugin, options, kept=keep), kind)
+    results = task.explained(plugin, options, strict=False, kept=keep)
+    if task.inputs is not None or len(results) == 1:
+        return _Found(task.explained(plugin, options, kept=keep), kind)
     # What an input cannot have is found out on a single image, before all others are computed.
     fitting = {}
     for name, stream in results.items():
         try:
-            subject.tried(plugin, options, name)
+            task.tried(plugin, options, name)
             fitting[name] = stream
         except PluginError:
             fitting[name] = stream  # which is told of when its result is wanted

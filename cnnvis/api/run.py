@@ -19,7 +19,7 @@ from cnnvis.execution.isolation import isolates
 from cnnvis.explain.inputs import PathName
 from cnnvis.explain.measuring import measured
 from cnnvis.explain.request import Request
-from cnnvis.explain.task import Subject
+from cnnvis.explain.task import Task
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
     DataArguments,
@@ -215,13 +215,13 @@ def _explained(
     The failure of one of several inputs is added to the failures, and costs the others nothing.
     """
     with notes_kept() as notes:
-        subject = Subject.of(request, [plugin])
+        task = Task.of(request, [plugin])
         techniques = [(plugin, options)] if plugin.gives_maps_of_images else []
         loading = loading_of(request.plugin_options, vars(request.loading))
         names = names_in_order(request.data.class_names)
-        with kept_in(into, subject, techniques, loading, names, beside) as folder:
+        with kept_in(into, task, techniques, loading, names, beside) as folder:
             keep = None if folder is None else functools.partial(folder.part, 0)
-            results = subject.explained(plugin, options, kept=keep)
+            results = task.explained(plugin, options, kept=keep)
             general = len(notes)
             found: list[Explanation] = []
             without: list[str] = []
@@ -239,7 +239,7 @@ def _explained(
                     failures += [error] if isinstance(error, PluginError) else []
                     continue
                 if into is None or into.share.is_whole:  # else it is a table of what was computed
-                    explanation = _measured(explanation, metrics, subject.model, failures)
+                    explanation = _measured(explanation, metrics, task.model, failures)
                 found.append(replace(explanation, notes=(*explanation.notes, *notes)))
             said = len(notes)
         late = notes[said:]  # of the folder, once all is in it

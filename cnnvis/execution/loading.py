@@ -33,7 +33,7 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
             plugin.begin(path)
         keras()
         loaded = call_plugin(plugin, path, **checked(plugin, given))
-        return Model(loaded, path=path, sha256=held.sha256(), loading=given, **target)
+        return Model(loaded, path=path, sha256=held.sha256(), **target).loaded_with(given)
 
 
 def read_from(path: Path, options: Mapping[str, Any]) -> Samples:

@@ -48,8 +48,8 @@ AT_ONCE, BYTES = 512, 2**26
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Subject of explanations: a model and images, and some of the model's inputs.
+class Task:
+    """Task of explanations: a model and images, and some of the model's inputs.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Subject:
     every: Samples | None = None
 
     @classmethod
-    def of(cls, request: Request, plugins: Sequence[Plugin]) -> Subject:
+    def of(cls, request: Request, plugins: Sequence[Plugin]) -> Task:
         """Read the model and data of a request, and shape the data for the network.
 
         Parameters

@@ -45,10 +45,9 @@ class NetworkFile:
         loaded: LoadedNetwork,
         path: Path | None,
         known_sha256: str | None,
-        loading: Mapping[str, Any] | None,
     ) -> NetworkFile:
         """Collect the facts of the file that a network was loaded from."""
-        return cls(path, known_sha256, loaded.origin, loaded.repairs, loaded.cut, loading or {})
+        return cls(path, known_sha256, loaded.origin, loaded.repairs, loaded.cut)
 
     @functools.cached_property
     def sha256(self) -> str | None:

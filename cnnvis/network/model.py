@@ -64,8 +64,6 @@ class Model(TargetedNetwork):
         For a target with spatial axes, such as the classes of every pixel: the positions over which
         outputs are averaged; a position (7) or a range ("10:20", a slice) for each spatial axis.
         By default all.
-    loading
-        Options of the loader with which the network was loaded, to load it again.
 
     Attributes
     ----------
@@ -89,7 +87,6 @@ class Model(TargetedNetwork):
         sha256: str | None = None,
         output: str | int | None = None,
         region: str | int | slice | Sequence[str | int | slice] | None = None,
-        loading: Mapping[str, Any] | None = None,
     ) -> None:
         loaded = network if isinstance(network, LoadedNetwork) else LoadedNetwork(network)
         traced = traced_network(loaded.network)
@@ -105,9 +102,13 @@ class Model(TargetedNetwork):
         super().__init__(
             resolution=resolve(traced, loaded, request, evidence),
             feeds=Feeds(traced.graph.inputs),
-            file=NetworkFile.of(loaded, path, sha256, loading),
+            file=NetworkFile.of(loaded, path, sha256),
         )
         self._blank_reasons: list[str] | None = None
+
+    def loaded_with(self, options: Mapping[str, Any]) -> Model:
+        """Return a model that knows with which options its file was loaded, to load it again."""
+        return self._changed(_file=replace(self._file, loading=options))
 
     # The same network in another way
 

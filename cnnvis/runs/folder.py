@@ -19,7 +19,7 @@ from typing import Any
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, UserError, shown
-from cnnvis.explain.task import Subject
+from cnnvis.explain.task import Task
 from cnnvis.files.reading import require_writable
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
 from cnnvis.network import compilation
@@ -154,7 +154,7 @@ def part_of(above: Folder, facts: Mapping[str, Any], name: str, step: int, disk:
 @contextmanager
 def kept_in(
     into: Into | None,
-    subject: Subject,
+    task: Task,
     techniques: Sequence[tuple[Plugin, Mapping[str, Any]]],
     loading: Mapping[str, Any],
     class_names: Sequence[str] | None,
@@ -177,16 +177,16 @@ def kept_in(
         If the folder cannot be used: another run writes to it, or it holds something else or
         another explanation.
     """
-    one = next(iter(subject.samples.values()), None)
+    one = next(iter(task.samples.values()), None)
     few = one is None or len(one) <= MANY or not techniques
     if into is None or (into.folder is None and few):
         if into is not None and into.resume:
             raise UserError("there is nothing to go on with: name the run folder with --into")
         yield None
         return
-    if subject.model is None or one is None or not techniques:
+    if task.model is None or one is None or not techniques:
         raise UserError("a run folder keeps maps of images, and there are none here")
-    path = into.folder or _default(into.beside or beside, subject, techniques)
+    path = into.folder or _default(into.beside or beside, task, techniques)
     if into.folder is None:
         note(f"what is computed is kept in {str(path)!r}; stopped, it goes on with --resume")
     with opened(path) as folder, locked(folder):
@@ -194,15 +194,15 @@ def kept_in(
         before = begun(folder, resume=into.resume or into.folder is None)
         now = manifest.facts(
             techniques,
-            subject.model,
-            subject.samples,
-            subject.explained_inputs,
+            task.model,
+            task.samples,
+            task.explained_inputs,
             loading,
             class_names,
         )
         now["part"] = str(into.share)
         held = None if before is None else before["computed"]
-        now["computed"] = manifest.computed(subject.model, one, into.shard_size, held)
+        now["computed"] = manifest.computed(task.model, one, into.shard_size, held)
         require_shards(len(one), now["computed"]["shard_size"])
         if before is None:
             begin(folder, now)
@@ -272,10 +272,10 @@ def begin(folder: Folder, facts: Mapping[str, Any]) -> None:
 
 
 def _default(
-    beside: Path, subject: Subject, techniques: Sequence[tuple[Plugin, Mapping[str, Any]]]
+    beside: Path, task: Task, techniques: Sequence[tuple[Plugin, Mapping[str, Any]]]
 ) -> Path:
-    assert subject.model is not None
-    words = [*(plugin.name for plugin, _ in techniques), subject.model.layer]
+    assert task.model is not None
+    words = [*(plugin.name for plugin, _ in techniques), task.model.layer]
     words += [
         str(options["backprop"] or "none") for _, options in techniques[:1] if "backprop" in options
     ]

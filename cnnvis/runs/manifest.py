@@ -55,7 +55,7 @@ def facts(
     techniques
         The techniques with all their options.
     samples
-        The samples by the inputs' names, as in `Subject`.
+        The samples by the inputs' names, as in `Task`.
     inputs
         The inputs that get maps.
     loading

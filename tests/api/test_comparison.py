@@ -66,39 +66,6 @@ def test_overlap_counts_the_strongest(maps: Any) -> None:
         cnnvis.compare(_explanation(one), _explanation(other), top=0)
 
 
-def _overlap(one: Any, other: Any, top: float = 10) -> float:
-    found = cnnvis.compare(_explanation(one[None]), _explanation(other[None]), top=top)
-    return float(found.measures["overlap"][0])
-
-
-@pytest.mark.parametrize("lit", [1, 7, 20, 40, 100])
-@pytest.mark.parametrize("levels", [1, 3, 1000])
-@pytest.mark.parametrize("top", [1, 10, 30])
-def test_overlap_of_maps_with_zeros_and_ties(lit: int, levels: int, top: float) -> None:
-    rng = np.random.default_rng(lit + levels)
-    one, other, apart = (np.zeros(400) for _ in range(3))
-    for a, at in ((one, rng.permutation(200)), (other, rng.permutation(200))):
-        a[at[:lit]] = rng.integers(1, levels + 1, lit) * rng.choice([-1, 1], lit)
-    apart[200 + rng.permutation(200)[:lit]] = 1
-    assert _overlap(one, one, top) == pytest.approx(1)
-    assert _overlap(one, apart, top) == 0
-    found, order = _overlap(one, other, top), rng.permutation(400)
-    assert 0 <= found <= 1
-    assert _overlap(other, one, top) == pytest.approx(found)
-    assert _overlap(one[order], other[order], top) == pytest.approx(found)
-
-
-def test_overlap_where_few_places_have_values() -> None:
-    one, other = np.zeros((10, 10)), np.zeros((10, 10))
-    one[9, 9], other[0, :4] = 1, 1
-    assert _overlap(one, other) == 0
-    other[9, 9] = 1
-    assert _overlap(one, other) == pytest.approx(1 / 5)
-    flat = np.ones((10, 10))
-    assert _overlap(flat, flat) == pytest.approx(1)
-    assert _overlap(one, flat) == pytest.approx(0.1 / 10)  # of ten weights of a tenth, one counts
-
-
 def test_scaled_maps_of_another_unit_are_the_same(maps: Any) -> None:
     tiny = cnnvis.compare(_explanation(maps), _explanation(maps * 1e-9), scaled=True)
     assert tiny.in_all["largest"] == pytest.approx(0, abs=1e-6)

@@ -15,9 +15,8 @@ from cnnvis.network.traced import TracedNetwork
 @pytest.fixture
 def model(three_heads: Any) -> cnnvis.Model:
     return cnnvis.Model(
-        three_heads, path=Path("model.h5"), sha256="0123", class_names=["cat", "dog", "eel"],
-        loading={"custom": "a:B"},
-    )  # fmt: skip
+        three_heads, path=Path("model.h5"), sha256="0123", class_names=["cat", "dog", "eel"]
+    ).loaded_with({"custom": "a:B"})
 
 
 def test_another_target_leaves_the_model_as_it_was(model: cnnvis.Model) -> None:

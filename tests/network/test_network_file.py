@@ -14,9 +14,9 @@ LOADED = LoadedNetwork(None, repairs=("a name was shortened",), cut={"end": "los
 
 
 def test_the_facts_are_those_of_the_loader(tmp_path: Path) -> None:
-    file = NetworkFile.of(LOADED, tmp_path / "model.h5", None, {"custom": "a:B"})
+    file = NetworkFile.of(LOADED, tmp_path / "model.h5", None)
     assert (file.repairs, file.cut, file.origin) == (LOADED.repairs, LOADED.cut, "HDF5")
-    assert file.loading == {"custom": "a:B"}
+    assert file.loading == {}
 
 
 def test_the_sum_that_is_known_counts_and_the_file_is_not_read(tmp_path: Path) -> None:
@@ -33,4 +33,4 @@ def test_a_network_of_this_process_has_no_sum() -> None:
 def test_the_facts_do_not_hold_the_network(tmp_path: Path) -> None:
     """What is compiled keeps the file; the network must be free to go."""
     with pytest.raises(AttributeError):
-        NetworkFile.of(LOADED, tmp_path, None, None).network  # type: ignore[attr-defined]  # noqa: B018
+        NetworkFile.of(LOADED, tmp_path, None).network  # type: ignore[attr-defined]  # noqa: B018

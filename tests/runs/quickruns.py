@@ -16,7 +16,7 @@ from cnnvis.data.batches import Failure, Piece, Read, finite
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
 from cnnvis.data.target import Target
-from cnnvis.explain.task import Subject
+from cnnvis.explain.task import Task
 from cnnvis.files.writing import Disk
 from cnnvis.registry.plugin import Plugin
 from cnnvis.runs import folder as folders
@@ -92,7 +92,7 @@ class Runs:
             footprint=lambda samples: 1000, explainable_inputs=("input",),
         )  # fmt: skip
         of = changes.get("samples", samples())
-        subject = Subject(model, {"input": of}, None)  # type: ignore[arg-type]
+        task = Task(model, {"input": of}, None)  # type: ignore[arg-type]
         plugin = Plugin(
             "technique", "made", technique, distribution="made", version=changes.get("version", "1")
         )
@@ -106,9 +106,7 @@ class Runs:
 
         with (
             self.on(disk or Quick()),
-            kept_in(
-                into, subject, [(plugin, changes.get("options", {}))], {}, None, path
-            ) as folder,
+            kept_in(into, task, [(plugin, changes.get("options", {}))], {}, None, path) as folder,
         ):
             assert folder is not None
             for piece in folder.part(0, "input").pieces(of, counted):

@@ -1,0 +1,1 @@
+"""Mathematics of metrics and of comparisons, on arrays."""
