@@ -262,7 +262,7 @@ def test_the_process_ends_with_the_one_that_started_it(ending: signal.Signals) -
 
 
 def test_a_process_that_dies_is_told_of_and_started_anew() -> None:
-    from cnnvis.plugins.adapters.keras_vis.process import worker
+    from cnnvis.plugins.adapters._keras_vis.process import worker
 
     cnnvis.run("keras-vis:saliency", "demo", images=[0])
     process = worker()._process

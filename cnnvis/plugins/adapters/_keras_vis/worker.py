@@ -139,7 +139,7 @@ class Library:
         import tf_keras
         from vis.backend import tensorflow_backend
 
-        from cnnvis.plugins.adapters.keras_vis.translation import translated
+        from cnnvis.plugins.adapters._keras_vis.translation import translated
 
         tf_keras.backend.clear_session()
         tensorflow_backend._MODIFIED_MODEL_CACHE.clear()

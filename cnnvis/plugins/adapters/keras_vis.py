@@ -1,6 +1,6 @@
 """keras-vis itself, version 0.4.1, in a process of its own: the library computes, cnnvis shows.
 
-It was last released in 2017 and does not run beside today's Keras; see `worker` for how it runs.
+It was last released in 2017 and does not run beside today's Keras; see `_keras_vis.worker` for how it runs.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cnnvis.plugins.adapters.keras_vis.process import Worker
+    from cnnvis.plugins.adapters._keras_vis.process import Worker
 
     Array = npt.NDArray[np.float32]
 
-REQUIRES = ("vis", "tf_keras")
-EXTRA = "keras-vis"
+FACTS: dict[str, Any] = {
+    "reference": "github.com/raghakot/keras-vis 0.4.1",
+    "requires": ("vis", "tf_keras"),
+    "extra": "keras-vis",
+}
+"""Facts about each of the techniques."""
 
 
 @cnnvis.technique(
-    "keras-vis:saliency",
-    reference="github.com/raghakot/keras-vis 0.4.1",
-    requires=REQUIRES,
-    extra=EXTRA,
-    claims={"gradient": {"backprop": None, "gradient": None}},
+    "keras-vis:saliency", claims={"gradient": {"backprop": None, "gradient": None}}, **FACTS
 )
 def saliency(
     model: cnnvis.Model,
@@ -55,12 +55,7 @@ def saliency(
     return cnnvis.Explanation(maps, samples)
 
 
-@cnnvis.technique(
-    "keras-vis:grad-cam",
-    reference="github.com/raghakot/keras-vis 0.4.1",
-    requires=REQUIRES,
-    extra=EXTRA,
-)
+@cnnvis.technique("keras-vis:grad-cam", **FACTS)
 def grad_cam(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
@@ -97,13 +92,7 @@ def grad_cam(
     return cnnvis.Explanation(maps, samples, signed=False)
 
 
-@cnnvis.technique(
-    "keras-vis:activation-max",
-    reference="github.com/raghakot/keras-vis 0.4.1",
-    gives="pictures",
-    requires=REQUIRES,
-    extra=EXTRA,
-)
+@cnnvis.technique("keras-vis:activation-max", gives="pictures", **FACTS)
 def activation_max(
     model: cnnvis.Model,
     samples: cnnvis.Samples | None = None,
@@ -192,7 +181,7 @@ def activation_max(
 
 def _loaded(model: cnnvis.Model) -> Worker:
     """Return the library's process with the network in it, started now if it does not run yet."""
-    from cnnvis.plugins.adapters.keras_vis.process import worker
+    from cnnvis.plugins.adapters._keras_vis.process import worker
 
     library = worker()
     library.load(model)

@@ -14,7 +14,7 @@ from typing import Any
 
 import cnnvis
 
-WORKER = "cnnvis.plugins.adapters.keras_vis.worker"
+WORKER = "cnnvis.plugins.adapters._keras_vis.worker"
 
 
 @functools.cache
