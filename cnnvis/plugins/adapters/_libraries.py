@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -91,18 +91,34 @@ def penultimate_of(
     return list(there.values())[-1]
 
 
-def batches(
-    model: cnnvis.Model, samples: cnnvis.Samples, size: int = BATCH
-) -> Iterator[tuple[Array, Array]]:
-    """Yield batches of inputs (n, ...) and of score weights (n, k), with one progress bar."""
+def in_batches(
+    explain: Callable[[Array, Array], Any],
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    size: int = BATCH,
+) -> Array:
+    """Return the maps of all samples, computed a batch at a time with one progress bar.
+
+    Parameters
+    ----------
+    explain
+        Function of inputs (n, ...) and score weights (n, k) that returns their maps.
+    model, samples
+        The network, and the samples with the inputs.
+    size
+        The number of samples in a batch.
+    """
     import numpy as np
 
     rows = model.target_weights(samples.x)
+    maps = []
     with cnnvis.progress("explaining", len(samples)) as advance:
         for start in range(0, len(samples), size):
             part = slice(start, start + size)
-            yield np.asarray(samples.x[part], np.float32), rows[part]
-            advance(len(rows[part]))
+            x = np.asarray(samples.x[part], np.float32)
+            maps.append(np.asarray(explain(x, rows[part]), np.float32))
+            advance(len(x))
+    return np.concatenate(maps)
 
 
 @contextmanager

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.adapters._libraries import batches, network_of, penultimate_of, seeded
+from cnnvis.plugins.adapters._libraries import (
+    BATCH,
+    in_batches,
+    network_of,
+    penultimate_of,
+    seeded,
+)
+from cnnvis.plugins.adapters._methods import PENULTIMATE, Method, technique_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,105 +64,19 @@ def saliency(
         network.call = tf.function(network.call)
     library = Saliency(network, clone=False)
 
-    def explain(x: Array, score: Any) -> Array:
+    def explain(x: Array, weights: Array) -> Any:
         with seeded(seed):
-            found: Array = library(
-                score, x, smooth_samples=smooth, smooth_noise=noise, keepdims=True,
+            return library(
+                _score(weights), x, smooth_samples=smooth, smooth_noise=noise, keepdims=True,
                 gradient_modifier=lambda g: cnnvis.modify_gradient(g, gradient),
                 normalize_map=False,
             )  # fmt: skip
-        return found
 
     # Noise is drawn for a whole batch: an image by itself gets what it gets among others.
-    maps = _explained(model, samples, explain, 1 if smooth else 32)
+    maps = in_batches(explain, model, samples, 1 if smooth else BATCH)
     if samples.channel_axis is not None:
         maps = maps.max(axis=samples.channel_axis)
     return cnnvis.Explanation(maps, samples)
-
-
-@cnnvis.technique(
-    "tf-keras-vis:grad-cam",
-    reference="arXiv:1610.02391",
-    claims={"grad-cam": {}},
-    **NEEDS,
-)
-def grad_cam(
-    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
-) -> cnnvis.Explanation:
-    """Grad-CAM by tf-keras-vis.
-
-    Parameters
-    ----------
-    penultimate
-        The layer whose feature maps are weighted; by default the last before the target that has
-        the input's spatial axes.
-    """
-    return _activation_maps("gradcam", "Gradcam", model, samples, penultimate)
-
-
-@cnnvis.technique("tf-keras-vis:grad-cam-plus-plus", reference="arXiv:1710.11063", **NEEDS)
-def grad_cam_plus_plus(
-    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
-) -> cnnvis.Explanation:
-    """Grad-CAM++ by tf-keras-vis: weights from higher derivatives, for several objects of a class.
-
-    The library divides the weights of positions by their sum over each feature map, and keeps the
-    factor e to the power of the score: maps of several images, or of several targets, stand to each
-    other as these powers do. Scaled each by itself they can be compared.
-
-    Parameters
-    ----------
-    penultimate
-        The layer whose feature maps are weighted; by default the last before the target that has
-        the input's spatial axes.
-    """
-    return _activation_maps("gradcam_plus_plus", "GradcamPlusPlus", model, samples, penultimate)
-
-
-@cnnvis.technique("tf-keras-vis:score-cam", reference="arXiv:1910.01279", **NEEDS)
-def score_cam(
-    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
-) -> cnnvis.Explanation:
-    """Score-CAM by tf-keras-vis: feature maps weighted by the score of what they leave visible.
-
-    The library takes a softmax over the outputs of the network, and not over the feature maps as the
-    paper does: a weight is the target's share of all outputs. So there must be several.
-
-    Parameters
-    ----------
-    penultimate
-        The layer whose feature maps are weighted; by default the last before the target that has
-        the input's spatial axes.
-    """
-    _require_shares(model)
-    return _activation_maps("scorecam", "Scorecam", model, samples, penultimate)
-
-
-@cnnvis.technique(
-    "tf-keras-vis:layer-cam",
-    reference="doi:10.1109/TIP.2021.3089943",
-    claims={
-        "layer-cam": {},
-        "equals": {
-            "technique": "grad-cam",
-            "theirs": {"backprop": None},
-            "where": "pooled-positive",
-        },
-    },
-    **NEEDS,
-)
-def layer_cam(
-    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
-) -> cnnvis.Explanation:
-    """LayerCAM by tf-keras-vis: every place of the feature maps has a weight of its own.
-
-    Parameters
-    ----------
-    penultimate
-        The layer whose feature maps are weighted; by default the last before the target that has
-        the input's spatial axes.
-    """
-    return _activation_maps("layercam", "Layercam", model, samples, penultimate)
 
 
 @cnnvis.technique(
@@ -230,7 +152,38 @@ def activation_max(
     )
 
 
-def _require_shares(model: cnnvis.Model) -> None:
+def _score(weights: Array) -> Any:
+    """Return the score of each image for the library: a function of outputs (n, k)."""
+    import tensorflow as tf
+
+    return lambda outputs: tf.reduce_sum(outputs * weights, axis=-1)
+
+
+def _weighted(
+    method: Method, model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None
+) -> cnnvis.Explanation:
+    """Return the maps of one of the library's class activation methods."""
+    network = network_of(model, LIBRARY)
+    if method.kind == SCORE_CAM:
+        _require_shares(network, model)
+    layer = penultimate_of(network, model, penultimate, samples)
+    if samples.channel_axis == 1 and len(samples.space) > 0:
+        raise cnnvis.UserError(
+            "tf-keras-vis weights feature maps with channels last, and this network has them first; "
+            "grad-cam takes either"
+        )
+    library = resolve_name(f"tf_keras_vis.{method.kind}")(network, clone=False)
+
+    def explain(x: Array, weights: Array) -> Any:
+        return library(
+            _score(weights), x, penultimate_layer=layer, seek_penultimate_conv_layer=False,
+            normalize_cam=False,
+        )  # fmt: skip
+
+    return cnnvis.Explanation(in_batches(explain, model, samples), samples, signed=False)
+
+
+def _require_shares(network: Any, model: cnnvis.Model) -> None:
     """Refuse a single output; make a note where the network has no softmax over the outputs.
 
     Raises
@@ -238,7 +191,7 @@ def _require_shares(model: cnnvis.Model) -> None:
     UserError
         If the target has one output, whose share of all is 1 whatever is visible.
     """
-    if network_of(model, LIBRARY).output_shape[-1] == 1:
+    if network.output_shape[-1] == 1:
         raise cnnvis.UserError(
             f"tf-keras-vis's Score-CAM weights feature maps by a softmax over the outputs of "
             f"{model.layer!r}, and a single one has the share 1 whatever is visible; grad-cam "
@@ -251,43 +204,43 @@ def _require_shares(model: cnnvis.Model) -> None:
         )
 
 
-def _activation_maps(
-    module: str, kind: str, model: cnnvis.Model, samples: cnnvis.Samples, penultimate: str | None
-) -> cnnvis.Explanation:
-    """Return the maps of one of the library's class activation methods."""
-    from importlib import import_module
+SCORE_CAM = "scorecam:Scorecam"
 
-    network = network_of(model, LIBRARY)
-    layer = penultimate_of(network, model, penultimate, samples)
-    if samples.channel_axis == 1 and len(samples.space) > 0:
-        raise cnnvis.UserError(
-            "tf-keras-vis weights feature maps with channels last, and this network has them first; "
-            "grad-cam takes either"
-        )
-    library = getattr(import_module(f"tf_keras_vis.{module}"), kind)(network, clone=False)
+METHODS = (
+    Method("tf-keras-vis:grad-cam", "gradcam:Gradcam", "arXiv:1610.02391",
+           "Grad-CAM by tf-keras-vis.",
+           (PENULTIMATE,), claims={"grad-cam": {}}),
+    Method("tf-keras-vis:grad-cam-plus-plus", "gradcam_plus_plus:GradcamPlusPlus",
+           "arXiv:1710.11063",
+           """Grad-CAM++ by tf-keras-vis: weights from higher derivatives, for several objects of a class.
 
-    def explain(x: Array, score: Any) -> Array:
-        found: Array = library(
-            score, x, penultimate_layer=layer, seek_penultimate_conv_layer=False,
-            normalize_cam=False,
-        )  # fmt: skip
-        return found
+           The library divides the weights of positions by their sum over each feature map, and keeps
+           the factor e to the power of the score: maps of several images, or of several targets,
+           stand to each other as these powers do. Scaled each by itself they can be compared.
+           """,
+           (PENULTIMATE,)),
+    Method("tf-keras-vis:score-cam", SCORE_CAM, "arXiv:1910.01279",
+           """Score-CAM by tf-keras-vis: feature maps weighted by the score of what they leave visible.
 
-    return cnnvis.Explanation(_explained(model, samples, explain), samples, signed=False)
+           The library takes a softmax over the outputs of the network, and not over the feature maps
+           as the paper does: a weight is the target's share of all outputs. So there must be several.
+           """,
+           (PENULTIMATE,)),
+    Method("tf-keras-vis:layer-cam", "layercam:Layercam", "doi:10.1109/TIP.2021.3089943",
+           "LayerCAM by tf-keras-vis: every place of the feature maps has a weight of its own.",
+           (PENULTIMATE,),
+           claims={"layer-cam": {},
+                   "equals": {"technique": "grad-cam", "theirs": {"backprop": None},
+                              "where": "pooled-positive"}}),
+)  # fmt: skip
+
+TECHNIQUES = (
+    *(technique_of(method, _weighted, **NEEDS) for method in METHODS),
+    *(saliency, activation_max),
+)
 
 
-def _explained(model: cnnvis.Model, samples: cnnvis.Samples, explain: Any, size: int = 32) -> Array:
-    import numpy as np
-
-    parts = [
-        np.asarray(explain(x, _score(weights)), np.float32)
-        for x, weights in batches(model, samples, size)
-    ]
-    return np.concatenate(parts)
-
-
-def _score(weights: Array) -> Any:
-    """Return the score of each image for the library: a function of outputs (n, k)."""
-    import tensorflow as tf
-
-    return lambda outputs: tf.reduce_sum(outputs * weights, axis=-1)
+@cnnvis.hookimpl
+def cnnvis_plugins() -> list[object]:
+    """Return the techniques of the table, and those with options of their own."""
+    return [cnnvis.plugin_of(technique) for technique in TECHNIQUES]

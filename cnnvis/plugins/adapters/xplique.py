@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.plugins.adapters._libraries import (
     BATCH,
-    batches,
+    in_batches,
     making_layers,
     network_of,
     penultimate_of,
     seeded,
 )
+from cnnvis.plugins.adapters._methods import PENULTIMATE, Method, Option, technique_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,176 +24,86 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-LIBRARY = "Xplique"
-NEEDS: dict[str, Any] = {"requires": ("xplique",), "extra": "xplique"}
 
+@dataclass(frozen=True)
+class Attribution(Method):
+    """Attribution method of Xplique.
 
-@cnnvis.technique(
-    "xplique:saliency",
-    reference="arXiv:1312.6034",
-    claims={"equals": {"technique": "saliency", "theirs": {"backprop": None}}},
-    **NEEDS,
-)
-def saliency(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """The size of the gradient, by Xplique: the maximum over channels."""
-    return _explained("Saliency", model, samples)
-
-
-@cnnvis.technique("xplique:gradient-input", reference="arXiv:1605.01713", **NEEDS)
-def gradient_input(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """Gradient times input, by Xplique: the mean over channels."""
-    return _explained("GradientInput", model, samples)
-
-
-@cnnvis.technique("xplique:guided", reference="arXiv:1412.6806", **NEEDS)
-def guided(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """Guided backpropagation by Xplique: the mean over channels."""
-    return _explained("GuidedBackprop", model, samples)
-
-
-@cnnvis.technique("xplique:deconv", reference="arXiv:1311.2901", **NEEDS)
-def deconv(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """The deconvolution method by Xplique: the mean over channels."""
-    return _explained("DeconvNet", model, samples)
-
-
-@cnnvis.technique(
-    "xplique:integrated-gradients",
-    reference="arXiv:1703.01365",
-    claims={"integrated-gradients": {}, "complete": {}},
-    **NEEDS,
-)
-def integrated_gradients(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    *,
-    steps: cnnvis.Count = 50,
-    baseline: float = 0.0,
-) -> cnnvis.Explanation:
-    """Integrated gradients by Xplique, for every channel.
-
-    Parameters
+    Attributes
     ----------
-    steps
-        How many steps the integral is taken in.
-    baseline
-        The value of every place of the input that it begins with.
+    is_flat
+        True for a method that takes only two spatial axes with channels last.
+    every_channel
+        True for a method that must not reduce channels to one value.
     """
-    given: dict[str, Any] = {"steps": steps, "baseline_value": baseline}
-    return _explained("IntegratedGradients", model, samples, every_channel=True, **given)
+
+    is_flat: bool = False
+    every_channel: bool = False
 
 
-@cnnvis.technique("xplique:smoothgrad", reference="arXiv:1706.03825", **NEEDS)
-def smoothgrad(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    *,
-    copies: cnnvis.Count = 50,
-    noise: cnnvis.NotNegative = 0.2,
-    seed: int = 0,
-) -> cnnvis.Explanation:
-    """SmoothGrad by Xplique: the mean gradient of noisy copies, and the mean over channels.
-
-    Parameters
-    ----------
-    copies
-        How many noisy copies of each image there are.
-    noise
-        The deviation of the noise, in the units of the input.
-    seed
-        Of the noise.
-    """
-    given: dict[str, Any] = {"nb_samples": copies, "noise": noise}
-    return _explained("SmoothGrad", model, samples, seed=seed, **given)
-
-
-@cnnvis.technique(
-    "xplique:grad-cam", reference="arXiv:1610.02391", claims={"grad-cam": {}}, **NEEDS
-)
-def grad_cam(
-    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
-) -> cnnvis.Explanation:
-    """Grad-CAM by Xplique; over two spatial axes only.
-
-    Parameters
-    ----------
-    penultimate
-        The layer whose feature maps are weighted; by default the last before the target that has
-        the input's spatial axes.
-    """
-    return _explained("GradCAM", model, samples, flat=True, penultimate=penultimate)
-
-
-@cnnvis.technique("xplique:grad-cam-plus-plus", reference="arXiv:1710.11063", **NEEDS)
-def grad_cam_plus_plus(
-    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str | None = None
-) -> cnnvis.Explanation:
-    """Grad-CAM++ by Xplique; over two spatial axes only.
-
-    The library takes means over positions where the paper has sums, within the weights of positions
-    too, so its maps are others and not only smaller.
-
-    Parameters
-    ----------
-    penultimate
-        The layer whose feature maps are weighted; by default the last before the target that has
-        the input's spatial axes.
-    """
-    return _explained("GradCAMPP", model, samples, flat=True, penultimate=penultimate)
-
-
-@cnnvis.technique("xplique:rise", reference="arXiv:1806.07421", **NEEDS)
-def rise(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    *,
-    masks: cnnvis.Count = 4000,
-    grid: cnnvis.Count = 7,
-    seed: int = 0,
-) -> cnnvis.Explanation:
-    """RISE by Xplique: the mean of random masks, weighted by the scores of what they leave visible.
-
-    Over two spatial axes only.
-
-    Parameters
-    ----------
-    masks
-        How many masks are drawn for each image.
-    grid
-        How many cells a mask has along an axis, before it is enlarged.
-    seed
-        Of the masks.
-    """
-    given: dict[str, Any] = {"nb_samples": masks, "grid_size": grid}
-    return _explained("Rise", model, samples, flat=True, seed=seed, **given)
-
-
-@cnnvis.technique("xplique:sobol", reference="arXiv:2111.04138", **NEEDS)
-def sobol(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    *,
-    grid: cnnvis.Count = 8,
-    designs: cnnvis.Count = 32,
-    seed: int = 0,
-) -> cnnvis.Explanation:
-    """Total Sobol indices by Xplique: how much of the score's variance a place takes part in.
-
-    Over two spatial axes only.
-
-    Parameters
-    ----------
-    grid
-        How many cells a mask has along an axis, before it is enlarged.
-    designs
-        How many masks are drawn for each cell: a power of two.
-    seed
-        Of the masks.
-    """
+def _require_power_of_two(*, designs: int, **others: Any) -> None:
     if designs & (designs - 1):
         raise cnnvis.UserError(f"designs is {designs}, and must be a power of two")
-    given: dict[str, Any] = {"grid_size": grid, "nb_design": designs}
-    return _explained("SobolAttributionMethod", model, samples, flat=True, seed=seed, **given)
+
+
+CELLS = "How many cells a mask has along an axis, before it is enlarged."
+SEED_OF_MASKS = Option("seed", int, 0, "Of the masks.")
+
+METHODS = (
+    Attribution("xplique:saliency", "Saliency", "arXiv:1312.6034",
+                "The size of the gradient, by Xplique: the maximum over channels.",
+                claims={"equals": {"technique": "saliency", "theirs": {"backprop": None}}}),
+    Attribution("xplique:gradient-input", "GradientInput", "arXiv:1605.01713",
+                "Gradient times input, by Xplique: the mean over channels."),
+    Attribution("xplique:guided", "GuidedBackprop", "arXiv:1412.6806",
+                "Guided backpropagation by Xplique: the mean over channels."),
+    Attribution("xplique:deconv", "DeconvNet", "arXiv:1311.2901",
+                "The deconvolution method by Xplique: the mean over channels."),
+    Attribution("xplique:integrated-gradients", "IntegratedGradients", "arXiv:1703.01365",
+                "Integrated gradients by Xplique, for every channel.",
+                (Option("steps", cnnvis.Count, 50, "How many steps the integral is taken in."),
+                 Option("baseline", float, 0.0, "The value of every place of the input that it "
+                        "begins with.", "baseline_value")),
+                claims={"integrated-gradients": {}, "complete": {}}, every_channel=True),
+    Attribution("xplique:smoothgrad", "SmoothGrad", "arXiv:1706.03825",
+                "SmoothGrad by Xplique: the mean gradient of noisy copies, and the mean over "
+                "channels.",
+                (Option("copies", cnnvis.Count, 50, "How many noisy copies of each image there "
+                        "are.", "nb_samples"),
+                 Option("noise", cnnvis.NotNegative, 0.2, "The deviation of the noise, in the units "
+                        "of the input."),
+                 Option("seed", int, 0, "Of the noise."))),
+    Attribution("xplique:grad-cam", "GradCAM", "arXiv:1610.02391",
+                "Grad-CAM by Xplique; over two spatial axes only.",
+                (PENULTIMATE,), claims={"grad-cam": {}}, is_flat=True),
+    Attribution("xplique:grad-cam-plus-plus", "GradCAMPP", "arXiv:1710.11063",
+                """Grad-CAM++ by Xplique; over two spatial axes only.
+
+                The library takes means over positions where the paper has sums, within the weights
+                of positions too, so its maps are others and not only smaller.
+                """,
+                (PENULTIMATE,), is_flat=True),
+    Attribution("xplique:rise", "Rise", "arXiv:1806.07421",
+                """RISE by Xplique: the mean of random masks, weighted by the scores of what they leave visible.
+
+                Over two spatial axes only.
+                """,
+                (Option("masks", cnnvis.Count, 4000, "How many masks are drawn for each image.",
+                        "nb_samples"),
+                 Option("grid", cnnvis.Count, 7, CELLS, "grid_size"),
+                 SEED_OF_MASKS),
+                is_flat=True),
+    Attribution("xplique:sobol", "SobolAttributionMethod", "arXiv:2111.04138",
+                """Total Sobol indices by Xplique: how much of the score's variance a place takes part in.
+
+                Over two spatial axes only.
+                """,
+                (Option("grid", cnnvis.Count, 8, CELLS, "grid_size"),
+                 Option("designs", cnnvis.Count, 32, "How many masks are drawn for each cell: a "
+                        "power of two.", "nb_design"),
+                 SEED_OF_MASKS),
+                check=_require_power_of_two, is_flat=True),
+)  # fmt: skip
 
 
 @contextmanager
@@ -215,50 +127,57 @@ def drawing_anew() -> Iterator[None]:
 
 
 def _explained(
-    kind: str,
+    method: Attribution,
     model: cnnvis.Model,
     samples: cnnvis.Samples,
     *,
-    flat: bool = False,
-    every_channel: bool = False,
+    penultimate: str | None = None,
     seed: int | None = None,
-    penultimate: str | Literal[False] | None = False,
-    **settings: Any,
+    **options: Any,
 ) -> cnnvis.Explanation:
-    """Return the maps of one of the library's attribution methods.
+    """Return the maps of a method of the library.
 
-    `flat` is true for a method that takes only two spatial axes with channels last; `every_channel`
-    for a method that must not reduce channels to one value. With a `seed`, the method draws random
-    numbers: then images are given one by one, so that each gets the same result whatever other
-    images there are. With `penultimate`, the method weights the feature maps of that layer.
+    A method with a `seed` draws random numbers. It is given images one by one, so that each gets the
+    same result whatever other images there are.
     """
-    import numpy as np
     from xplique import attributions
 
-    if flat and (len(samples.space) != 2 or samples.channel_axis != -1):
+    if method.is_flat and (len(samples.space) != 2 or samples.channel_axis != -1):
         raise cnnvis.UserError(
-            f"Xplique's {kind} is for two spatial axes with channels last, and these inputs have "
-            f"{len(samples.space)} with channels "
+            f"Xplique's {method.kind} is for two spatial axes with channels last, and these inputs "
+            f"have {len(samples.space)} with channels "
             f"{'first' if samples.channel_axis == 1 else 'last'}"
         )
-    if every_channel or samples.channel_axis == 1:
+    settings = method.settings(options)
+    if method.every_channel or samples.channel_axis == 1:
         settings["reducer"] = None  # it would reduce the last axis, whatever that is
-    network = network_of(model, LIBRARY)
-    if penultimate is not False:
+    network = network_of(model, "Xplique")
+    if PENULTIMATE in method.options:
         settings["conv_layer"] = penultimate_of(network, model, penultimate, samples)
     with making_layers():
-        library = getattr(attributions, kind)(network, batch_size=BATCH, **settings)
-    parts = []
-    for x, weights in batches(model, samples, BATCH if seed is None else 1):
+        library = getattr(attributions, method.kind)(network, batch_size=BATCH, **settings)
+
+    def explain(x: Array, weights: Array) -> Any:
         if seed is None:
-            parts.append(np.asarray(library(x, weights), np.float32))
-        else:
-            with seeded(seed), drawing_anew():
-                parts.append(np.asarray(library(x, weights), np.float32))
-    maps = np.concatenate(parts)
+            return library(x, weights)
+        with seeded(seed), drawing_anew():
+            return library(x, weights)
+
+    maps = in_batches(explain, model, samples, BATCH if seed is None else 1)
     # What the library reduces keeps a last axis of length one.
     if settings.get("reducer", "mean") == "mean" and maps.ndim == samples.x.ndim:
         maps = maps[..., 0]
-    elif samples.channel_axis == 1 and not every_channel:
-        maps = maps.max(axis=1) if kind == "Saliency" else maps.mean(axis=1)
+    elif samples.channel_axis == 1 and not method.every_channel:
+        maps = maps.max(axis=1) if method.kind == "Saliency" else maps.mean(axis=1)
     return cnnvis.Explanation(maps, samples)
+
+
+TECHNIQUES = [
+    technique_of(method, _explained, requires=("xplique",), extra="xplique") for method in METHODS
+]
+
+
+@cnnvis.hookimpl
+def cnnvis_plugins() -> list[object]:
+    """Return the techniques of the table."""
+    return [cnnvis.plugin_of(technique) for technique in TECHNIQUES]
