@@ -9,10 +9,8 @@ from typing import Any
 RENAMED = {"negative_slope": "alpha", "batch_shape": "batch_input_shape"}
 """Names in Keras 2 of a layer's options that Keras 3 renamed."""
 
-OPERATIONS = {
-    **{name: name for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")},
-}
-"""The layers that do what operations of Keras 3 do: two tensors, or a list of them, become one."""
+OPERATIONS = {"Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate"}
+"""Operations of Keras 3 that Keras 2 has as layers of a list of tensors."""
 
 
 class Untranslatable(Exception):
@@ -94,7 +92,7 @@ def _layer(entry: Mapping[str, Any]) -> Any:
     config = dict(entry["config"])
     if kind == "Relu":
         return tf_keras.layers.Activation("relu", name=name)
-    found = getattr(tf_keras.layers, OPERATIONS.get(kind, kind), None)
+    found = getattr(tf_keras.layers, kind, None)
     if found is None:
         raise Untranslatable(f"Keras 2 has no layer {kind} ({name!r})")
     return found(**_options(found, {**config, "name": name}))

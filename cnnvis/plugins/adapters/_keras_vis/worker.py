@@ -13,7 +13,7 @@ import queue
 import sys
 import threading
 import types
-from typing import Any
+from typing import Any, Literal
 
 CALLS = 8
 """Number of calls after which the graph is built anew: each call makes it larger and slower."""
@@ -104,14 +104,13 @@ def _module(**names: Any) -> types.ModuleType:
     return module
 
 
-def _imresize(arr: Any, size: Any, interp: str = "bicubic", mode: str = "F") -> Any:
-    """Resize an array of floats as SciPy did with Pillow until version 1.3."""
+def _imresize(arr: Any, size: Any, interp: Literal["bicubic"], mode: Literal["F"]) -> Any:
+    """Resize an array of floats as SciPy did with Pillow until version 1.3, in the one way needed."""
     import numpy as np
     from PIL import Image
 
     image = Image.fromarray(np.asarray(arr, np.float32))
-    filters = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-    return np.asarray(image.resize((int(size[1]), int(size[0])), filters[interp]))
+    return np.asarray(image.resize((int(size[1]), int(size[0])), Image.Resampling.BICUBIC))
 
 
 class Library:
