@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
+import cnnvis
 from cnnvis.plugins.loaders.allowed import KERAS_2_LAYERS, foreign, is_layer
 from cnnvis.plugins.loaders.arithmetic import known
 from cnnvis.plugins.loaders.config import (
@@ -26,14 +27,24 @@ SHOWN = 100
 """Maximum number of layers, and of refused things, that are named."""
 
 
-def findings(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the findings about a file, for `UserError.found`.
+@contextmanager
+def kept_findings() -> Iterator[dict[str, Any]]:
+    """Let an error inside the block hold the findings about the file, as `UserError.found`.
 
-    Parameters
-    ----------
-    about
-        The known facts by name, and under ``text`` the description of the network, if any.
+    Yields
+    ------
+    dict
+        For the known facts by name, and under ``text`` the description of the network, if any.
     """
+    known: dict[str, Any] = {}
+    try:
+        yield known
+    except cnnvis.UserError as error:
+        error.found = _findings(known)
+        raise
+
+
+def _findings(about: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in about.items() if key != "text"}
     try:
         config = read_json(str(about["text"]))

@@ -7,9 +7,11 @@ from pathlib import Path
 import cnnvis
 from cnnvis.plugins.loaders.examined import begin
 from cnnvis.plugins.loaders.file_kinds import is_archive
+from cnnvis.plugins.loaders.load_options import LoadOptions, with_help
 
 
 @cnnvis.loader("keras", suffixes=(".keras",), accepts=is_archive, begin=begin)
+@with_help
 def keras_archive(
     path: Path,
     *,
@@ -20,19 +22,7 @@ def keras_archive(
     """Load a .keras file; those of Keras 2 need the package tf_keras.
 
     Code in the file is never run: a Lambda layer is cut off, with all that comes after it.
-
-    Parameters
-    ----------
-    custom
-        Classes of your own that the file names, each module:Class, or NAME=module:Class for a
-        layer's kind or name. The module is imported, and so runs.
-    lambdas
-        Functions in the place of Lambda layers, each NAME=module:function, where NAME is the
-        layer's. The module is imported, and so runs.
-    trust_model
-        Let code in the file run, and leave out what keeps a stranger's file from doing harm.
     """
-    from cnnvis.plugins.loaders.load_options import LoadOptions
     from cnnvis.plugins.loaders.reading import network_in
 
     return network_in(path, LoadOptions(custom, lambdas, None, trust_model))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from cnnvis.plugins.loaders.building import network_of
 from cnnvis.plugins.loaders.config import TEXT, read_json
 from cnnvis.plugins.loaders.examined import Contents, contents
 from cnnvis.plugins.loaders.file_kinds import kind_of
-from cnnvis.plugins.loaders.findings import findings
+from cnnvis.plugins.loaders.findings import kept_findings
 from cnnvis.plugins.loaders.load_options import LoadOptions
+from cnnvis.plugins.loaders.saved_model import network_in_folder
 from cnnvis.plugins.loaders.training import TRAINING
 from cnnvis.plugins.loaders.trial import require_running
 from cnnvis.plugins.loaders.weights import FileWeights
@@ -36,17 +37,10 @@ def network_in(path: Path, asked: LoadOptions) -> cnnvis.LoadedNetwork:
         error holds the findings about it all the same.
     """
     if (path / "saved_model.pb").is_file():
-        from cnnvis.plugins.loaders.saved_model import saved_model
-
-        said = asdict(asked)
-        del said["architecture"]  # it describes its own network
-        return saved_model(path, **said)
-    known: dict[str, Any] = {}
-    try:
+        # A folder describes its own network.
+        return network_in_folder(path, replace(asked, architecture=None))
+    with kept_findings() as known:
         return _network_in(path, asked, known)
-    except cnnvis.UserError as error:
-        error.found = findings(known)
-        raise
 
 
 def _network_in(path: Path, asked: LoadOptions, known: dict[str, Any]) -> cnnvis.LoadedNetwork:
@@ -107,7 +101,9 @@ def _require_file(path: Path, place: Path) -> None:
     if path.is_dir():
         raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
     if kind_of(place) is None:
-        raise cnnvis.UserError(f"{str(path)!r} is not a model that Keras saved: {beginning(place)}")
+        raise cnnvis.UserError(
+            f"{str(path)!r} is not a model that Keras saved: {_beginning(place)}"
+        )
 
 
 def _keras(version: str | None) -> str:
@@ -121,7 +117,7 @@ def _read(text: str, wrong: str) -> Any:
         raise cnnvis.UserError(f"{wrong}: {error}") from error
 
 
-def beginning(path: Path) -> str:
+def _beginning(path: Path) -> str:
     """Return the format of a file by its first bytes, in words."""
     with path.open("rb") as file:
         start = file.read(40)

@@ -8,7 +8,8 @@ from typing import Any
 
 import cnnvis
 from cnnvis.plugins.loaders.config import MODELS
-from cnnvis.plugins.loaders.findings import findings
+from cnnvis.plugins.loaders.findings import kept_findings
+from cnnvis.plugins.loaders.load_options import LoadOptions, with_help
 from cnnvis.plugins.loaders.training import TRAINING
 
 ORIGIN = "SavedModel, written by Keras 2"
@@ -19,6 +20,7 @@ def _is_saved_model(path: Path) -> bool:
 
 
 @cnnvis.loader("saved-model", accepts=_is_saved_model)
+@with_help
 def saved_model(
     path: Path,
     *,
@@ -31,39 +33,26 @@ def saved_model(
 
     The graph in it is never run, and its weights are read without TensorFlow. Folders without a
     description of layers are refused.
-
-    Parameters
-    ----------
-    custom
-        Classes of your own that the file names, each module:Class, or NAME=module:Class for a
-        layer's kind or name. The module is imported, and so runs.
-    lambdas
-        Functions in the place of Lambda layers, each NAME=module:function, where NAME is the
-        layer's. The module is imported, and so runs.
-    input_shape
-        The shape of one input, for a file that lost it; 0 for an axis of any length.
-    trust_model
-        Let code in the file run, and leave out what keeps a stranger's file from doing harm.
     """
-    known: dict[str, Any] = {"origin": "SavedModel"}
-    try:
-        return _network_in(path, custom, lambdas, input_shape, trust_model, known)
-    except cnnvis.UserError as error:
-        error.found = findings(known)
-        raise
+    return network_in_folder(path, LoadOptions(custom, lambdas, input_shape, trust_model))
 
 
-def _network_in(
-    path: Path,
-    custom: tuple[str, ...],
-    lambdas: tuple[str, ...],
-    input_shape: tuple[int, ...] | None,
-    trust_model: bool,
-    known: dict[str, Any],
-) -> cnnvis.LoadedNetwork:
+def network_in_folder(path: Path, asked: LoadOptions) -> cnnvis.LoadedNetwork:
+    """Read the network in a SavedModel.
+
+    Raises
+    ------
+    UserError
+        As `reading.network_in` does.
+    """
+    with kept_findings() as known:
+        known["origin"] = "SavedModel"
+        return _network_in(path, asked, known)
+
+
+def _network_in(path: Path, asked: LoadOptions, known: dict[str, Any]) -> cnnvis.LoadedNetwork:
     from cnnvis.plugins.loaders.building import network_of
     from cnnvis.plugins.loaders.checkpoint import Checkpoint
-    from cnnvis.plugins.loaders.load_options import LoadOptions
     from cnnvis.plugins.loaders.saved_objects import described_objects
     from cnnvis.plugins.loaders.saved_weights import CheckpointWeights
 
@@ -89,6 +78,5 @@ def _network_in(
         config[TRAINING] = root["training_config"]
     stored = Checkpoint(path / "variables" / "variables", held)
     known["parameters"] = stored.values
-    asked = LoadOptions(custom, lambdas, input_shape, trust_model)
     weights = CheckpointWeights(stored, nodes)
     return network_of(config, path, ORIGIN, weights, asked, is_older=True)
