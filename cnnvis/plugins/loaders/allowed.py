@@ -18,7 +18,15 @@ from cnnvis.plugins.loaders.application_layers import (
     application_layer,
     make_plain_application_layer,
 )
-from cnnvis.plugins.loaders.config import MODELS, REFUSED, Config, layers_of, name_of, references
+from cnnvis.plugins.loaders.config import (
+    ARRAYS,
+    MODELS,
+    REFUSED,
+    Config,
+    layers_of,
+    name_of,
+    references,
+)
 from cnnvis.plugins.loaders.obstacles import TRUST, Obstacle, give
 from cnnvis.plugins.loaders.operations import (
     NAMES,
@@ -27,14 +35,10 @@ from cnnvis.plugins.loaders.operations import (
     make_plain_operation,
     operation,
     parts_of,
+    words,
 )
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-LAYERS = _words(
+LAYERS = words(
     """
     Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
     AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
@@ -66,7 +70,7 @@ LAYERS = _words(
 )
 """Keras's layers that are purely mathematical."""
 
-KERAS_2_LAYERS = _words(
+KERAS_2_LAYERS = words(
     """
     CuDNNGRU CuDNNLSTM LocallyConnected1D LocallyConnected2D RandomHeight RandomWidth
     SlicingOpLambda SyncBatchNormalization TFOpLambda ThresholdedReLU
@@ -79,44 +83,43 @@ CLASSES = {"GroupedQueryAttention": "GroupQueryAttention"}
 """Layers whose class has another name than the one under which Keras offers it. HDF5 files call them
 by their class, and archives call the places of their weights by it."""
 
-INITIALIZERS = _words(
+INITIALIZERS = words(
     """
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal
     LecunUniform Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform STFT
     STFTInitializer TruncatedNormal VarianceScaling Zeros
     """
 )
-REGULARIZERS = _words("L1 L1L2 L2 OrthogonalRegularizer")
-CONSTRAINTS = _words("MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm")
-_PLAIN_POLICIES = _words("DTypePolicy FloatDTypePolicy Policy")
-POLICIES = _PLAIN_POLICIES | _words(
+REGULARIZERS = words("L1 L1L2 L2 OrthogonalRegularizer")
+CONSTRAINTS = words("MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm")
+_PLAIN_POLICIES = words("DTypePolicy FloatDTypePolicy Policy")
+POLICIES = _PLAIN_POLICIES | words(
     """
     AWQDTypePolicy DTypePolicyMap GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy
     QuantizedFloat8DTypePolicy
     """
 )
-QUANTIZERS = _words(
+QUANTIZERS = words(
     """
     AWQConfig AbsMaxQuantizer Float8QuantizationConfig GPTQConfig Int4QuantizationConfig
     Int8QuantizationConfig QuantizationConfig Quantizer
     """
 )
 """Classes that quantize weights and activations."""
-ACTIVATIONS = _words(
+ACTIVATIONS = words(
     """
     celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
     linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus
     softmax_v2 softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold
     """
 )
-DTYPES = _words(
+DTYPES = words(
     """
     bfloat16 bool complex128 complex64 float16 float32 float64 int16 int32 int64 int8 mixed_bfloat16
     mixed_float16 string uint16 uint32 uint64 uint8
     """
 )
-ARRAYS = _words("__numpy__ __tensor__")
-PLAIN = ARRAYS | _words("TensorShape __ellipsis__ __keras_tensor__ __slice__ __tuple__")
+PLAIN = words("TensorShape __ellipsis__ __keras_tensor__ __slice__ __tuple__") | {*ARRAYS}
 """Kinds that Keras writes for values that JSON has no form for."""
 
 SIZE, LENGTH = 2**31 - 1, 2**16

@@ -303,9 +303,6 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
     named = list(dict.fromkeys(foreign(config, kinds)))
     if named:
         more = f" and {len(named) - 1} more such things" if len(named) > 1 else ""
-        cure = f"; {named[0].cure}" if named[0].cure else ""
-        raise cnnvis.UserError(
-            f"the file is not loaded: it names {named[0]}{more}, and not only what is Keras's own"
-            f"{cure}"
-        )
+        what = named[0].with_cure(f"{more}, and not only what is Keras's own")
+        raise cnnvis.UserError(f"the file is not loaded: it names {what}")
     made_plain(config, kinds, _FUNCTIONAL)

@@ -29,6 +29,9 @@ _WITHOUT_WEIGHTS = NAMES | {
     "Softmax",
 }
 
+ARRAYS = ("__numpy__", "__tensor__")
+"""Kinds that Keras writes for arrays."""
+
 MODELS = {"Functional", "Model", "Sequential"}
 
 REFUSED = {
@@ -236,7 +239,7 @@ def references(value: Any) -> Iterator[tuple[str, int, int]]:
             name, node, index = value["keras_history"]
             yield str(name), int(node), int(index)
             return
-        if value.get("class_name") in ("__numpy__", "__tensor__"):
+        if value.get("class_name") in ARRAYS:
             return
         for item in value.values():
             yield from references(item)

@@ -14,14 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnvis.plugins.loaders.calls import Call
-from cnnvis.plugins.loaders.operations import TAKES_NO_MORE
+from cnnvis.plugins.loaders.operations import TAKES_NO_MORE, words
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_SAME_VALUES = _words(
+_SAME_VALUES = words(
     """
     ActivityRegularization AlphaDropout AugMix CutMix Dropout ExpandDims Flatten GaussianDropout
     GaussianNoise Identity InputLayer Masking MaxNumBoundingBoxes MixUp Pipeline RandAugment
@@ -31,7 +26,7 @@ _SAME_VALUES = _words(
 )
 """Layers and operations that return their input, outside of training, or a view of it."""
 
-_MOVING = _words(
+_MOVING = words(
     """
     BroadcastTo CenterCrop Concatenate Copy Cropping1D Cropping2D Cropping3D Flip Fliplr Flipud GetItem
     Moveaxis Permute RepeatVector Roll Rot90 Split Stack Swapaxes Transpose Unstack UpSampling1D
@@ -40,7 +35,7 @@ _MOVING = _words(
 )
 """Layers and operations that move values and compute nothing."""
 
-_LINEAR = _words(
+_LINEAR = words(
     """
     Add Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization CustomScaleLayer
     Divide LayerScale Mean Negative Normalization Rescaling Subtract Sum
@@ -48,7 +43,7 @@ _LINEAR = _words(
 )
 """Layers and operations whose backward pass needs none of their values."""
 
-_WEIGHTED = _words(
+_WEIGHTED = words(
     """
     Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose Dense DepthwiseConv1D
     DepthwiseConv2D SeparableConv1D SeparableConv2D
@@ -56,10 +51,10 @@ _WEIGHTED = _words(
 )
 """Layers that use each number of their kernels once at each position."""
 
-_RECURRENT = _words("ConvLSTM1D ConvLSTM2D ConvLSTM3D CuDNNGRU CuDNNLSTM GRU LSTM RNN SimpleRNN")
+_RECURRENT = words("ConvLSTM1D ConvLSTM2D ConvLSTM3D CuDNNGRU CuDNNLSTM GRU LSTM RNN SimpleRNN")
 _POOLS = {f"{what}Pooling{axes}D" for what in ("Average", "Max") for axes in (1, 2, 3)}
 _WRAPPING = {"Bidirectional", "SpectralNormalization", "TimeDistributed"}
-_BY_OUTPUT = _words("elu linear relu relu6 selu sigmoid softmax tanh ELU LeakyReLU ReLU Softmax")
+_BY_OUTPUT = words("elu linear relu relu6 selu sigmoid softmax tanh ELU LeakyReLU ReLU Softmax")
 """Activations, by the names of functions and of layers, whose backward pass needs their results."""
 
 _ON_THE_WAY = {"gelu": 3, "mish": 3, "LayerNormalization": 3, "GroupNormalization": 3, "erf": 2}
@@ -80,7 +75,7 @@ LOOP = 2**13
 At each step, TensorFlow copies a list of all steps, which takes most of the time of a longer loop.
 """
 
-_ALIASES = _words(
+_ALIASES = words(
     """
     Const ExpandDims Identity IdentityN NoOp Placeholder PlaceholderWithDefault ReadVariableOp Reshape
     Shape ShapeN Squeeze StopGradient
@@ -88,7 +83,7 @@ _ALIASES = _words(
 )
 """TensorFlow's operations that need no extra memory."""
 
-_KEEPING_NOTHING = _words(
+_KEEPING_NOTHING = words(
     """
     Add AddN AddV2 AvgPool AvgPool3D BiasAdd BroadcastTo Cast ConcatV2 DepthToSpace FusedBatchNormV3
     Conv2D Conv2DBackpropInput Conv3D Conv3DBackpropInputV2 DepthwiseConv2dNative GatherV2 MatMul Mean
@@ -98,12 +93,12 @@ _KEEPING_NOTHING = _words(
 )
 """Operations whose backward pass needs none of their values, where one of two is a weight."""
 
-_NEEDING_ANSWERS = _words("Elu Exp Relu Relu6 Rsqrt Selu Sigmoid Softmax Sqrt Tanh")
+_NEEDING_ANSWERS = words("Elu Exp Relu Relu6 Rsqrt Selu Sigmoid Softmax Sqrt Tanh")
 """Operations whose backward pass needs their results, and not their inputs."""
 
 _FIXED = {"Const", "Placeholder", "ReadVariableOp"}
 
-_CUBIC = _words(
+_CUBIC = words(
     """
     Cholesky Eig LogMatrixDeterminant Lu MatrixDeterminant MatrixInverse MatrixSolve
     MatrixTriangularSolve Qr SelfAdjointEigV2 Svd
@@ -111,7 +106,7 @@ _CUBIC = _words(
 )
 """Operations that take about twenty operations for each value of a matrix, times its length."""
 
-_UNKNOWN = _words(
+_UNKNOWN = words(
     """
     CTCBeamSearchDecoder CTCGreedyDecoder CTCLoss CTCLossV2 EagerPyFunc If PartitionedCall PyFunc
     PyFuncStateless StatefulPartitionedCall StatelessIf StatelessWhile While
@@ -119,7 +114,7 @@ _UNKNOWN = _words(
 )
 """Operations that run others, as often as only the running network knows."""
 
-_BY_VALUE = _words(
+_BY_VALUE = words(
     """
     Bincount BroadcastTo CropAndResize DenseBincount Empty Fill LinSpace MirrorPad OneHot Pad PadV2
     Range ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighbor ScatterNd SegmentMax
@@ -292,7 +287,7 @@ def _is_by_values(call: Call) -> bool:
     return kind in _LINEAR | _BY_OUTPUT | _VALUES
 
 
-_VALUES = _words(
+_VALUES = words(
     """
     GroupNormalization LayerNormalization Maximum Minimum Multiply PReLU RMSNormalization
     UnitNormalization

@@ -337,8 +337,6 @@ def _reason(function: str) -> str | None:
 def _require_plain(config: Config, kinds: dict[str, Any], path: Path) -> None:
     named = next(foreign(config, kinds), None)
     if named is not None:
-        cure = f"; {named.cure}" if named.cure else ""
-        raise cnnvis.UserError(
-            f"{str(path)!r} is not loaded: it names {named}, which is not Keras's own{cure}"
-        )
+        what = named.with_cure(", which is not Keras's own")
+        raise cnnvis.UserError(f"{str(path)!r} is not loaded: it names {what}")
     made_plain(config, kinds, "tf_keras.src.engine.functional")

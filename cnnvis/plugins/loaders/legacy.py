@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import cnnvis
-from cnnvis.plugins.loaders.allowed import ACTIVATIONS
+from cnnvis.plugins.loaders.allowed import ACTIVATIONS, INITIALIZERS
 from cnnvis.plugins.loaders.config import MODELS, Config, layers_of, name_of, references
 from cnnvis.plugins.loaders.older import older_function
 from cnnvis.plugins.loaders.operations import operation
@@ -84,7 +84,7 @@ def _repairs(one: Config, custom: Mapping[str, Any]) -> Iterator[str]:
 
 def _repair_initializers(config: Config) -> Iterator[str]:
     for value in config.values():
-        is_initializer = isinstance(value, dict) and value.get("class_name") in _INITIALIZERS
+        is_initializer = isinstance(value, dict) and value.get("class_name") in INITIALIZERS
         if is_initializer and value.get("config", {}).pop("dtype", None) is not None:
             yield "left the dtype out of an initializer, which TensorFlow 2.0 wrote there"
 
@@ -174,9 +174,7 @@ def _repair_sequential(model: Config) -> Iterator[str]:
     if not layers:
         return
     shape = _known_shape(model)
-    for layer in layers:
-        if layer["class_name"] != "InputLayer" and isinstance(layer.get("config"), dict):
-            layer["config"].pop("batch_input_shape", None)
+    _remove_batch_shapes(layers)
     model["config"].pop("batch_input_shape", None)
     if shape is not None and layers[0]["class_name"] != "InputLayer":
         layers.insert(0, _input_layer(name_of(layers[0]), shape, _dtype(layers[0])))
@@ -194,9 +192,8 @@ def _repair_functional(model: Config) -> Iterator[str]:
     first: dict[str, int] = {}
     for owner, number, _ in references(places):
         first[owner] = min(number, first.get(owner, number))
-    for name, layer in layers.items():
-        if layer["class_name"] != "InputLayer" and isinstance(layer.get("config"), dict):
-            layer["config"].pop("batch_input_shape", None)
+    _remove_batch_shapes(layers.values())
+    for name in layers:
         # Every call that is written down is used, so the first one used is the first there is.
         if first.get(name, 0) > 0:
             yield (
@@ -208,6 +205,13 @@ def _repair_functional(model: Config) -> Iterator[str]:
         only = config.get(ends)
         if isinstance(only, list) and len(only) == 1 and isinstance(only[0], list):
             config[ends] = only[0]  # as Keras 3 writes it: else a nested model gives a list
+
+
+def _remove_batch_shapes(layers: Iterable[Config]) -> None:
+    """Remove the shapes of batches that Keras 2 wrote to other layers than an InputLayer."""
+    for layer in layers:
+        if layer["class_name"] != "InputLayer" and isinstance(layer.get("config"), dict):
+            layer["config"].pop("batch_input_shape", None)
 
 
 def _renumber(value: Any, first: Mapping[str, int]) -> None:
@@ -320,22 +324,3 @@ def _parameters(kind: str) -> frozenset[str] | None:
         if make is not None and base.__module__.startswith("keras"):
             names |= set(inspect.signature(make).parameters)
     return frozenset(names)
-
-
-_INITIALIZERS = {
-    "Constant",
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "Identity",
-    "LecunNormal",
-    "LecunUniform",
-    "Ones",
-    "Orthogonal",
-    "RandomNormal",
-    "RandomUniform",
-    "TruncatedNormal",
-    "VarianceScaling",
-    "Zeros",
-}

@@ -23,9 +23,9 @@ class Obstacle(str):
         made.cure = cure
         return made
 
-    def with_cure(self) -> str:
-        """Return the reason and the remedy, in one sentence."""
-        return f"{self}; {self.cure}" if self.cure else str(self)
+    def with_cure(self, more: str = "") -> str:
+        """Return the reason, more words about it, and the remedy, in one sentence."""
+        return f"{self}{more}; {self.cure}" if self.cure else f"{self}{more}"
 
 
 def give(option: str, name: str, what: str) -> str:

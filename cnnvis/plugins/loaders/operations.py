@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
-TAKES_NO_MORE = _words(
+TAKES_NO_MORE = words(
     """
     Abs Absolute Add All AllClose Amax Amin Angle Any Append Arccos Arccosh Arcsin Arcsinh Arctan
     Arctan2 Arctanh Argmax Argmin Array ArraySplit Average BitwiseAnd BitwiseInvert

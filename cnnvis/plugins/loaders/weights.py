@@ -92,10 +92,6 @@ class FileWeights:
             yield renamed
 
 
-Places = dict[tuple[str, ...], str]
-"""Places of the weights of layers in an archive, by the names of the models around and their own."""
-
-
 @contextmanager
 def unpacked(path: Path, config: Config, network: Any) -> Iterator[Path]:
     """Write the weights of an archive to a file in which Keras finds those of this network.
