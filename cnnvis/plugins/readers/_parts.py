@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cnnvis
@@ -54,6 +54,12 @@ def chosen_of(
 def _named(held: Mapping[str, Any], asked: str | None, usual: tuple[str, ...]) -> str | None:
     candidates = (asked,) if asked is not None else usual
     return next((name for name in candidates if name in held), None)
+
+
+def is_large(part: str, shape: Sequence[int]) -> bool:
+    """Tell whether a part should stay in its file until it is needed: inputs, or labels like them."""
+    # Labels for each position of each image can be as large as the images.
+    return part == "X" or (part == "y" and len(shape) > 2)
 
 
 def samples_of(held: Any, where: str) -> cnnvis.Samples:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.plugins.readers._parts import chosen_of, samples_of
+from cnnvis.plugins.readers._parts import chosen_of, is_large, samples_of
 
 
 @cnnvis.reader("npz", suffixes=(".npz",))
@@ -28,9 +28,7 @@ def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sam
         if isinstance(stored, dict):
             parts[name] = {one: _read(array) for one, array in stored.items()}
         else:
-            # Labels for each position of each image can be as large as the images.
-            is_large = name == "X" or (name == "y" and len(stored.shape) > 2)
-            parts[name] = _read(stored) if is_large else stored[...]
+            parts[name] = _read(stored) if is_large(name, stored.shape) else stored[...]
     return samples_of(parts, str(path))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.plugins.readers._parts import chosen_of, samples_of
+from cnnvis.plugins.readers._parts import chosen_of, is_large, samples_of
 
 _SMALL = 2**26  # Bytes that an array may unpack to however little of it is stored.
 _RATIO = 100  # How many times what is stored a larger one may unpack to.
@@ -282,8 +282,6 @@ def _samples(
             )
         if is_words:
             return stored[...].tolist()  # text, or its bytes in UTF-8
-        # Labels for each position of each image can be as large as the images.
-        is_large = (part == "X" and stored.shape) or (part == "y" and len(stored.shape) > 2)
-        return _Lazy(stored, path) if is_large else stored[...]
+        return _Lazy(stored, path) if stored.shape and is_large(part, stored.shape) else stored[...]
 
     return samples_of({part: read(part, stored) for part, stored in parts.items()}, str(path))
