@@ -11,7 +11,7 @@ import cnnvis
 def numpy_file(explanation: cnnvis.Explanation, path: Path) -> None:
     """Raw float32 maps with inputs, labels, axes and provenance, for numpy.load.
 
-    No pickle is needed to read it: ``maps``, ``inputs``, ``labels`` and ``indices`` are arrays, and
-    ``metadata`` is JSON. `cnnvis.Explanation.load` makes an explanation of it again.
+    Reading the file needs no pickle: ``maps``, ``inputs``, ``labels`` and ``indices`` are arrays,
+    and ``metadata`` is JSON. `cnnvis.Explanation.load` makes an explanation of the file again.
     """
     explanation.write(path)

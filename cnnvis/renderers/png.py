@@ -40,8 +40,8 @@ def _check(*, cmap: str | None, input_cmap: str, width: float, **_: object) -> N
         datetime.fromtimestamp(int(date), UTC)
     except (ValueError, OverflowError, OSError):
         raise cnnvis.UserError(
-            f"the variable SOURCE_DATE_EPOCH is {date!r}, and pictures are dated by it: set it to "
-            "seconds since 1970, or unset it"
+            f"the variable SOURCE_DATE_EPOCH is {date!r}, and gives the date of pictures: set it "
+            "to seconds since 1970, or unset it"
         ) from None
 
 
@@ -66,27 +66,27 @@ def png(
     Parameters
     ----------
     cmap
-        The colour map of the maps, any of matplotlib's. By default one that ends in bright colours
-        for sizes, and one with white at zero where signs mean something.
+        The colour map of the maps, from matplotlib. By default a colour map that ends in bright
+        colours for sizes, and a colour map with white at zero where signs mean something.
     input_cmap
         The colour map of inputs with one channel.
     scale
-        One scale for all maps, so that they can be compared, or each its own, which its title
-        tells.
+        The scale of the maps: one for all, so that you can compare them, or each map its own, which
+        the title of the map gives.
     overlay
         Lay the maps over their inputs.
     alpha
-        How much an overlaid map covers its input, from 0 to 1.
+        The opacity of a map over its input, from 0 to 1.
     columns
-        How many maps stand beside each other at most.
+        The largest number of maps side by side.
     width
         The width of one map, in inches.
     limit
-        How many maps are drawn at most; the title says how many there are.
+        The largest number of maps to draw; the title gives the number of all maps.
     tiles
-        How many planes of a volume, or channels, are drawn at most.
+        The largest number of planes of a volume, or of channels, to draw.
     dpi
-        Dots to the inch.
+        Dots per inch.
     """
     if explanation.table is not None:
         figure = table_page(explanation)

@@ -36,21 +36,22 @@ def terminal(
 ) -> None:
     """The maps as small pictures of coloured half blocks, with a legend and a table.
 
-    A map over one axis is drawn as bars. Where the terminal has no colour, or the output goes to a
-    file, everything is made of ASCII characters: pictures of a ramp from blank to @.
+    A map over one axis is drawn as bars. Without colour, or in a file, all drawings are made of
+    ASCII characters: pictures of a ramp from blank to @.
 
     Parameters
     ----------
     cmap
-        The colour map, any of matplotlib's; see the renderer png.
+        The colour map, from matplotlib; see the renderer png.
     columns
-        How many maps stand beside each other at most.
+        The largest number of maps side by side.
     limit
-        How many maps are shown as pictures; the table holds all.
+        The number of maps to show as pictures; the table holds all maps.
     rows
-        How many lines a map takes at most; twice as many if nothing stands above or below it.
+        The largest number of lines of a map; twice as many if nothing stands above or below the
+        map.
     tiles
-        How many planes of a volume, or channels, are shown at most.
+        The largest number of planes of a volume, or of channels, to show.
     """
     from rich.text import Text
 

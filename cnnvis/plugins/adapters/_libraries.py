@@ -31,13 +31,13 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
 
     if any(layer.kind == "Embedding" for layer in model.layers):
         raise cnnvis.UserError(
-            f"{library} changes inputs and takes gradients by them, and this network's are whole "
-            "numbers, which an Embedding looks up"
+            f"{library} changes inputs and takes gradients with respect to them, and the inputs "
+            "of this network are whole numbers, which an Embedding looks up"
         )
     network = model.keras_model(several_inputs=False)
     if not isinstance(network, keras.Model):
         raise cnnvis.UserError(
-            f"{library} explains networks of Keras 3, and only Keras 2 can read this one"
+            f"{library} explains networks of Keras 3, and only Keras 2 can read this network"
         )
     space = len(network.output_shape) - 2
     if not space:
@@ -87,7 +87,7 @@ def penultimate_of(
             f"no layer before {model.layer!r} has the spatial axes of the input, so there are no "
             "feature maps to lay over it"
         )
-    cnnvis.note(f"the feature maps of the layer {list(there)[-1]!r} were weighted")
+    cnnvis.note(f"the penultimate layer is {list(there)[-1]!r}: its feature maps were weighted")
     return list(there.values())[-1]
 
 

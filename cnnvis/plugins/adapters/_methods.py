@@ -33,8 +33,8 @@ PENULTIMATE = Option(
     "penultimate",
     str | None,
     None,
-    "The layer whose feature maps are weighted; by default the last before the target that has the "
-    "input's spatial axes.",
+    "The penultimate layer, which gives the feature maps; by default the last layer before the "
+    "target with the input's spatial axes.",
 )
 
 

@@ -38,17 +38,17 @@ def saliency(
 ) -> cnnvis.Explanation:
     """Saliency maps by keras-vis: `vis.visualization.visualize_saliency`.
 
-    The values are those that keras-vis scales to [0, 1] and colours. With a modifier, this version
-    of keras-vis computes with every activation replaced by ReLU, linear ones included: where the
-    score is negative, guided maps are blank.
+    The values are the values before keras-vis scales them to [0, 1] and colours them. With a
+    modifier, this version of keras-vis replaces every activation by ReLU, also linear activations:
+    where the score is negative, guided maps are blank.
 
     Parameters
     ----------
     backprop
         keras-vis's backprop_modifier: none, guided, rectified; deconv and relu are other names of
-        the last.
+        rectified.
     gradient
-        keras-vis's grad_modifier, before the maximum over channels is taken.
+        keras-vis's grad_modifier, before the maximum over channels.
     """
     given = {"backprop_modifier": backprop, "grad_modifier": gradient}
     maps = _explained(model, samples, "visualize_saliency", given)
@@ -66,25 +66,25 @@ def grad_cam(
 ) -> cnnvis.Explanation:
     """Grad-CAM by keras-vis: `vis.visualization.visualize_cam`; over two spatial axes only.
 
-    The values are those that keras-vis scales to [0, 1] and colours: gradients divided by the
-    largest of them, the map enlarged with Pillow's bicubic filter. As with saliency, a modifier
-    replaces every activation by ReLU.
+    The values are the values before keras-vis scales them to [0, 1] and colours them: gradients
+    divided by the largest gradient, and the map enlarged with Pillow's bicubic filter. As with
+    saliency, a modifier replaces every activation by ReLU.
 
     Parameters
     ----------
     backprop
         keras-vis's backprop_modifier: none, guided, rectified; deconv and relu are other names of
-        the last.
+        rectified.
     gradient
-        keras-vis's grad_modifier, before the gradients are averaged.
+        keras-vis's grad_modifier, before the mean of the gradients.
     penultimate
-        The layer whose feature maps are weighted. By default the nearest convolution or pooling
-        layer before the target, but never the one right before it.
+        The penultimate layer, which gives the feature maps. By default the nearest convolution or
+        pooling layer before the target, but never the layer right before the target.
     """
     if len(samples.space) != 2:
         raise cnnvis.UserError(
-            f"keras-vis 0.4.1 draws Grad-CAM over two spatial axes, and these inputs have "
-            f"{len(samples.space)}; grad-cam draws it over any number"
+            "keras-vis 0.4.1 draws Grad-CAM over two spatial axes, and these inputs have "
+            f"{len(samples.space)}; use grad-cam for any number of axes"
         )
     given = {"backprop_modifier": backprop, "grad_modifier": gradient}
     plain = None if penultimate is None else penultimate.replace("/", "_")
@@ -110,39 +110,39 @@ def activation_max(
 ) -> cnnvis.Explanation:
     """Activation maximization by keras-vis: `vis.visualization.visualize_activation`.
 
-    The options and defaults are those of activation-max. Each step's gradient is divided by the
-    root of its mean square, where keras-vis's later commits, and so activation-max, divide by its
-    L2 norm.
+    The options and defaults are the same as of activation-max. Each step divides the gradient by
+    the root of its mean square. Later commits of keras-vis, and so activation-max, divide the
+    gradient by its L2 norm.
 
     Parameters
     ----------
     backprop
         keras-vis's backprop_modifier: none, guided, rectified; deconv and relu are other names of
-        the last.
+        rectified.
     gradient
         keras-vis's grad_modifier, before each step.
     iterations
-        How many steps are taken. The input with the smallest loss is kept.
+        The number of steps. The result is the input with the smallest loss.
     activation_weight
-        How much the score counts.
+        The weight of the score in the loss.
     tv_weight
-        How much total variation counts against an input.
+        The weight of the total variation in the loss.
     lp_norm_weight
-        How much the L-6 norm counts against an input.
+        The weight of the L-6 norm in the loss.
     jitter
-        By how much the input is shifted at random before each step: pixels, or the share of an
-        axis where below 1; one number for all spatial axes or one for each.
+        The largest random shift of the input before each step: in pixels, or below 1 as a share of
+        the axis. Give one number for all spatial axes or one number for each axis.
     input_range
-        The smallest and largest value of the result, and what the noise is drawn for.
+        The smallest and largest value of the result and of the noise.
     start
-        What the ascent begins from: noise, or the images given as data, one result for each.
+        The start of the ascent: noise, or the images of the data, with one result for each image.
     seed
-        Of the noise and the jitter; the same seed gives the same result.
+        The seed of the noise and the jitter; the same seed gives the same result.
     """
     import numpy as np
 
     if start == "data" and samples is None:
-        raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
+        raise cnnvis.UserError("start is 'data', and no data are given; add --data FILE")
     starts = [None] if samples is None or start == "noise" else list(samples.x)
     channels = model.input_channel_axis
     given: dict[str, Any] = {
@@ -212,7 +212,7 @@ def _outputs(row: Sequence[float]) -> list[int]:
     """Return the numbers of the outputs that count in a score."""
     if any(weight not in (0, 1) for weight in row):
         raise cnnvis.UserError(
-            "keras-vis explains what speaks for an output, and class 0 of a single sigmoid is what "
-            "speaks against it; --class 1 can be explained"
+            "keras-vis explains a high output, and class 0 of a single sigmoid means a low "
+            "output; explain --class 1 instead"
         )
     return [number for number, weight in enumerate(row) if weight]

@@ -45,13 +45,13 @@ def saliency(
     Parameters
     ----------
     gradient
-        What is made of the gradient before the maximum over channels is taken.
+        The change of the gradient before the maximum over channels.
     smooth
-        How many noisy copies of each image the gradient is averaged over; 0 for the image itself.
+        The number of noisy copies of each image for the mean gradient; 0 for the image itself.
     noise
-        The deviation of the noise, as a share of the image's range.
+        The standard deviation of the noise, as a share of the image's range.
     seed
-        Of the noise.
+        The seed of the noise.
     """
     from tf_keras_vis.saliency import Saliency
 
@@ -97,22 +97,22 @@ def activation_max(
 ) -> cnnvis.Explanation:
     """Activation maximization by tf-keras-vis; over two spatial axes only.
 
-    The library's own random rotation, which no seed holds, is left out.
+    The library's own random rotation is left out, since no seed controls it.
 
     Parameters
     ----------
     iterations
-        How many steps are taken.
+        The number of steps.
     tv_weight
-        How much total variation counts against an input.
+        The weight of the total variation in the loss.
     norm_weight
-        How much the L-1 norm counts against an input.
+        The weight of the L-1 norm in the loss.
     jitter
-        By how many pixels the input is shifted at random before each step; 0 for none.
+        The largest random shift of the input before each step, in pixels; 0 for no shift.
     input_range
         The smallest and largest value of the result.
     seed
-        Of the noise that it begins with, and of the jitter.
+        The seed of the first noise and of the jitter.
     """
     import numpy as np
     from tf_keras_vis import activation_maximization as library
@@ -120,8 +120,8 @@ def activation_max(
     network = network_of(model, LIBRARY)
     if len(network.input_shape) != 4 or model.input_channel_axis != -1:
         raise cnnvis.UserError(
-            "tf-keras-vis maximizes activations over two spatial axes with channels last; "
-            "activation-max does over any"
+            "tf-keras-vis maximizes activations over two spatial axes with channels last; use "
+            "activation-max for other axes"
         )
     maximize = library.ActivationMaximization(network, clone=False)
     weights = model.each_weights
@@ -169,8 +169,8 @@ def _weighted(
     layer = penultimate_of(network, model, penultimate, samples)
     if samples.channel_axis == 1 and len(samples.space) > 0:
         raise cnnvis.UserError(
-            "tf-keras-vis weights feature maps with channels last, and this network has them first; "
-            "grad-cam takes either"
+            "tf-keras-vis weights feature maps with channels last, and this network has channels "
+            "first; use grad-cam instead"
         )
     library = resolve_name(f"tf_keras_vis.{method.kind}")(network, clone=False)
 
@@ -193,14 +193,13 @@ def _require_shares(network: Any, model: cnnvis.Model) -> None:
     """
     if network.output_shape[-1] == 1:
         raise cnnvis.UserError(
-            f"tf-keras-vis's Score-CAM weights feature maps by a softmax over the outputs of "
-            f"{model.layer!r}, and a single one has the share 1 whatever is visible; grad-cam "
-            "explains it"
+            "tf-keras-vis's Score-CAM weights feature maps by a softmax over the outputs of "
+            f"{model.layer!r}, and the share of a single output is always 1; use grad-cam instead"
         )
     if not (model.has_classes and model.tells_classes):
         cnnvis.note(
-            f"tf-keras-vis weighted feature maps by the target's share in a softmax over the outputs "
-            f"of {model.layer!r}, which are not known to be classes of which each image has one"
+            "tf-keras-vis weighted feature maps by the target's share in a softmax over the "
+            f"outputs of {model.layer!r}, which are perhaps no classes that exclude each other"
         )
 
 
@@ -214,20 +213,21 @@ METHODS = (
            "arXiv:1710.11063",
            """Grad-CAM++ by tf-keras-vis: weights from higher derivatives, for several objects of a class.
 
-           The library divides the weights of positions by their sum over each feature map, and keeps
-           the factor e to the power of the score: maps of several images, or of several targets,
-           stand to each other as these powers do. Scaled each by itself they can be compared.
+           The library divides the weights of positions by their sum over each feature map, and
+           keeps the factor e to the power of the score. So maps of several images, or of several
+           targets, differ by these powers. Scale each map by itself to compare them.
            """,
            (PENULTIMATE,)),
     Method("tf-keras-vis:score-cam", SCORE_CAM, "arXiv:1910.01279",
-           """Score-CAM by tf-keras-vis: feature maps weighted by the score of what they leave visible.
+           """Score-CAM by tf-keras-vis: each feature map weighted by the score of the input that it masks.
 
-           The library takes a softmax over the outputs of the network, and not over the feature maps
-           as the paper does: a weight is the target's share of all outputs. So there must be several.
+           The library takes a softmax over the outputs of the network, and not over the feature
+           maps as the paper does: a weight is the target's share of all outputs. So the network
+           must have several outputs.
            """,
            (PENULTIMATE,)),
     Method("tf-keras-vis:layer-cam", "layercam:Layercam", "doi:10.1109/TIP.2021.3089943",
-           "LayerCAM by tf-keras-vis: every place of the feature maps has a weight of its own.",
+           "LayerCAM by tf-keras-vis: every place of the feature maps has its own weight.",
            (PENULTIMATE,),
            claims={"layer-cam": {},
                    "equals": {"technique": "grad-cam", "theirs": {"backprop": None},

@@ -46,12 +46,12 @@ def _require_power_of_two(*, designs: int, **others: Any) -> None:
         raise cnnvis.UserError(f"designs is {designs}, and must be a power of two")
 
 
-CELLS = "How many cells a mask has along an axis, before it is enlarged."
-SEED_OF_MASKS = Option("seed", int, 0, "Of the masks.")
+CELLS = "The number of cells of a mask along an axis, before it is enlarged."
+SEED_OF_MASKS = Option("seed", int, 0, "The seed of the masks.")
 
 METHODS = (
     Attribution("xplique:saliency", "Saliency", "arXiv:1312.6034",
-                "The size of the gradient, by Xplique: the maximum over channels.",
+                "Saliency maps by Xplique: the maximum of the gradient's size over channels.",
                 claims={"equals": {"technique": "saliency", "theirs": {"backprop": None}}}),
     Attribution("xplique:gradient-input", "GradientInput", "arXiv:1605.01713",
                 "Gradient times input, by Xplique: the mean over channels."),
@@ -61,46 +61,44 @@ METHODS = (
                 "The deconvolution method by Xplique: the mean over channels."),
     Attribution("xplique:integrated-gradients", "IntegratedGradients", "arXiv:1703.01365",
                 "Integrated gradients by Xplique, for every channel.",
-                (Option("steps", cnnvis.Count, 50, "How many steps the integral is taken in."),
-                 Option("baseline", float, 0.0, "The value of every place of the input that it "
-                        "begins with.", "baseline_value")),
+                (Option("steps", cnnvis.Count, 50, "The number of steps of the integral."),
+                 Option("baseline", float, 0.0, "The value of every place of the baseline.", "baseline_value")),
                 claims={"integrated-gradients": {}, "complete": {}}, every_channel=True),
     Attribution("xplique:smoothgrad", "SmoothGrad", "arXiv:1706.03825",
-                "SmoothGrad by Xplique: the mean gradient of noisy copies, and the mean over "
+                "SmoothGrad by Xplique: the mean gradient of noisy copies, with the mean over "
                 "channels.",
-                (Option("copies", cnnvis.Count, 50, "How many noisy copies of each image there "
-                        "are.", "nb_samples"),
-                 Option("noise", cnnvis.NotNegative, 0.2, "The deviation of the noise, in the units "
-                        "of the input."),
-                 Option("seed", int, 0, "Of the noise."))),
+                (Option("copies", cnnvis.Count, 50, "The number of noisy copies of each image.", "nb_samples"),
+                 Option("noise", cnnvis.NotNegative, 0.2, "The standard deviation of the noise, "
+                        "in the units of the input."),
+                 Option("seed", int, 0, "The seed of the noise."))),
     Attribution("xplique:grad-cam", "GradCAM", "arXiv:1610.02391",
                 "Grad-CAM by Xplique; over two spatial axes only.",
                 (PENULTIMATE,), claims={"grad-cam": {}}, is_flat=True),
     Attribution("xplique:grad-cam-plus-plus", "GradCAMPP", "arXiv:1710.11063",
                 """Grad-CAM++ by Xplique; over two spatial axes only.
 
-                The library takes means over positions where the paper has sums, within the weights
-                of positions too, so its maps are others and not only smaller.
+                The library takes means over positions where the paper has sums, also within the
+                weights of positions. So its maps differ in more than their scale.
                 """,
                 (PENULTIMATE,), is_flat=True),
     Attribution("xplique:rise", "Rise", "arXiv:1806.07421",
-                """RISE by Xplique: the mean of random masks, weighted by the scores of what they leave visible.
+                """RISE by Xplique: the mean of random masks, each weighted by the score of the masked input.
 
                 Over two spatial axes only.
                 """,
-                (Option("masks", cnnvis.Count, 4000, "How many masks are drawn for each image.",
+                (Option("masks", cnnvis.Count, 4000, "The number of masks for each image.",
                         "nb_samples"),
                  Option("grid", cnnvis.Count, 7, CELLS, "grid_size"),
                  SEED_OF_MASKS),
                 is_flat=True),
     Attribution("xplique:sobol", "SobolAttributionMethod", "arXiv:2111.04138",
-                """Total Sobol indices by Xplique: how much of the score's variance a place takes part in.
+                """Total Sobol indices by Xplique: the share of the score's variance that depends on a place.
 
                 Over two spatial axes only.
                 """,
                 (Option("grid", cnnvis.Count, 8, CELLS, "grid_size"),
-                 Option("designs", cnnvis.Count, 32, "How many masks are drawn for each cell: a "
-                        "power of two.", "nb_design"),
+                 Option("designs", cnnvis.Count, 32, "The number of masks for each cell: a power "
+                        "of two.", "nb_design"),
                  SEED_OF_MASKS),
                 check=_require_power_of_two, is_flat=True),
 )  # fmt: skip

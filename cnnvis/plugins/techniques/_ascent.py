@@ -220,8 +220,9 @@ def _steps(score: Callable[[Any, Any], Any], terms: Terms, looking: str) -> Any:
             ) from error
         if not has_gradient:
             raise cnnvis.UserError(
-                f"the score has no gradient by the input, so nothing can be climbed: {looking} takes "
-                "whole numbers; grad-cam takes data, and explains the layers behind it"
+                "the score has no gradient with respect to the input, so gradient ascent is "
+                f"impossible: {looking} takes whole numbers; use grad-cam with data, which "
+                "explains the layers behind it"
             )
         slope = tape.gradient(loss, x)
         slope = tf.math.l2_normalize(slope, axis=axes)

@@ -30,7 +30,7 @@ def _check(
     if seed < 0:
         raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     if any(abs(value) > 1e9 or value != value for value in (*(input_range or ()), *jitter)):
-        raise cnnvis.UserError("input_range and jitter take ordinary numbers, not NaN or infinity")
+        raise cnnvis.UserError("input_range and jitter take finite numbers, not NaN or infinity")
     if lp_norm < 1:
         raise cnnvis.UserError(f"lp_norm is {lp_norm:g}, and a norm's p is at least 1")
     if input_range is not None and input_range[0] >= input_range[1]:
@@ -61,56 +61,58 @@ def activation_max(
     fall_back: bool = True,
     seed: int = 0,
 ) -> cnnvis.Explanation:
-    """Which input a filter or class answers to most, found by gradient ascent.
+    """The input with the highest score of a filter or class, found by gradient ascent.
 
     Minimizes -w_a S(x) + w_tv TV(x) + w_p |x|_p, for the score S, by RMSprop from noise: Erhan et
     al. 2009; the total variation TV as in Mahendran and Vedaldi 2016, arXiv:1512.02017, section
-    3.2.2. The defaults are those of CNN-vis. Without a layer, every convolution and dense layer is
-    shown. What was found is drawn with its values about the middle of the input's range, a tenth of
-    it as their deviation, as keras-vis does; scores are those of the picture so drawn, and a note
-    says the one that the ascent reached.
+    3.2.2. CNN-vis has the same defaults. Without a layer, the result shows every convolution and
+    dense layer. As in keras-vis, the values of a picture lie about the middle of the input's range,
+    with a tenth of the range as their deviation. The scores are the scores of these pictures; a
+    note gives the score that the ascent reached.
 
     Parameters
     ----------
     backprop
-        How gradients pass back through ReLUs: none (plain), guided (only positive ones, where the
-        ReLU is on), rectified (only positive ones; also called deconv and relu).
+        The backpropagation modifier of ReLUs: none (the plain gradient), guided (positive gradients
+        where the ReLU is on), rectified (all positive gradients; also called deconv and relu).
     fall_back
-        Take the plain gradient where that of a modifier does not raise the score, and say so.
+        Use the plain gradient where the modified gradient does not raise the score, and make a
+        note.
     gradient
-        What is made of the gradient before each step.
+        The change of the gradient before each step.
     iterations
-        How many steps are taken. What the step from the input with the smallest loss led to is
-        kept, as in keras-vis.
+        The number of steps. The result is the input one step after the input with the smallest
+        loss, as in keras-vis.
     activation_weight
-        How much the score counts.
+        The weight of the score in the loss.
     tv_weight
-        How much total variation counts against an input: more gives smoother ones.
+        The weight of the total variation in the loss: more makes the input smoother.
     lp_norm_weight
-        How much the L-p norm counts against an input: more keeps values small.
+        The weight of the L-p norm in the loss: more makes values smaller.
     lp_norm
-        The p of that norm, at least 1; inf for the largest value.
+        The p of the L-p norm, at least 1; inf for the largest value.
     jitter
-        By how much the input is shifted at random before each step, around its edges: pixels, or
-        the share of an axis where below 1; one number for all spatial axes or one for each.
+        The largest random shift of the input before each step, around its edges: in pixels, or
+        below 1 as a share of the axis. Give one number for all spatial axes or one number for each
+        axis.
     input_range
-        The smallest and largest value of the result, and what the noise is drawn for. By default
-        those of the data, where there are some; else what the network's first layer expects, where
-        it rescales or normalizes; else 0 to 255, which is a guess.
+        The smallest and largest value of the result and of the noise. By default the range of the
+        data; without data, the range that the network's first layer expects, if this layer rescales
+        or normalizes; else 0 to 255, which is a guess.
     start
-        What the ascent begins from: noise, or the images given as data, one result for each.
+        The start of the ascent: noise, or the images of the data, with one result for each image.
     together
-        Maximize the sum of the filters asked for in one input, instead of one input for each.
+        Find one input for the sum of all chosen filters, instead of one input for each filter.
     seed
-        Of the noise and the jitter; the same seed gives the same result.
+        The seed of the noise and the jitter; the same seed gives the same result.
     """
     if start == "noise" and len(model.inputs) > 1:
         raise cnnvis.UserError(
-            f"the network takes {len(model.inputs)} inputs, and noise in one of them means nothing "
-            "without the others; give these, and start from them too: --start data --data FILE"
+            f"the network takes {len(model.inputs)} inputs, and noise in one input means nothing "
+            "without the other inputs; start from data for all inputs: --start data --data FILE"
         )
     if start == "data" and samples is None:
-        raise cnnvis.UserError("start is 'data', and there are no data to start from; add --data")
+        raise cnnvis.UserError("start is 'data', and no data are given; add --data FILE")
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -224,25 +226,25 @@ class _Found:
         ]  # fmt: skip
         if broken:
             raise cnnvis.UserError(
-                f"the score of {_listed(broken)} is NaN or infinite, so nothing leads up from there; "
-                "cnnvis doctor says whether the network's weights are numbers"
+                f"the score of {_listed(broken)} is NaN or infinite, so no step can raise it; "
+                "cnnvis doctor says whether the network's weights are finite"
             )
         unmoved = [name for name, was, now, _ in ways if was.score == now.score]
         if len(unmoved) == len(ways):
             raise cnnvis.UserError(
-                f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so what came "
-                "out says nothing of it; try another seed or start"
+                f"no step changed the score of {_listed(unmoved)}: its ReLUs stay off, so the "
+                "result shows nothing of it; try another seed or start"
             )
         scores = [
-            f"{name}: from {was.score:.3g} to {now.score:.3g} (the picture's: {drawn.score:.3g})"
+            f"{name}: from {was.score:.3g} to {now.score:.3g} (of the picture: {drawn.score:.3g})"
             for name, was, now, drawn in ways
         ]
         cnnvis.note(f"activation-max took the score of {_listed(scores)}")
         lost = [name for name, is_plain in zip(self.names, self.plain, strict=True) if is_plain]
         if lost:
             cnnvis.note(
-                f"the {backprop} gradient does not raise the score of {_listed(lost)}, so the plain "
-                "gradient was taken; --no-fall-back keeps to the modifier"
+                f"the {backprop} gradient does not raise the score of {_listed(lost)}, so the "
+                "ascent used the plain gradient; --no-fall-back keeps the modifier"
             )
         if unmoved:
             cnnvis.note(
@@ -255,14 +257,15 @@ class _Found:
         ]
         if flat:
             cnnvis.note(
-                f"the score of {_listed(flat)} rose, but not that of its picture, whose values are "
-                f"brought into {low:.3g} to {high:.3g}; with another --input-range LOW HIGH it may"
+                f"the score of {_listed(flat)} rose, but not the score of its picture, with "
+                f"values scaled to {low:.3g} to {high:.3g}; try another --input-range LOW HIGH"
             )
         fell = [name for name, was, now, _ in ways if _is_less(now, was)]
         if fell:
             cnnvis.note(
-                f"the score of {_listed(fell)} did not rise, so the picture does not show what the "
-                "network answers to most; more --iterations, another --seed, or less --tv-weight may"
+                f"the score of {_listed(fell)} did not rise, so the picture does not show an "
+                "input with a high score; try more --iterations, another --seed, or less "
+                "--tv-weight"
             )
 
 
@@ -298,8 +301,8 @@ def _range(model: cnnvis.Model, samples: cnnvis.Samples | None) -> tuple[float, 
 def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
     if None in shape:
         raise cnnvis.UserError(
-            f"the model takes inputs of any size {shape}, so there is no telling how large the "
-            "result should be; start from data of the wanted size: --start data --data FILE"
+            f"the model takes inputs of any size {shape}, so the size of the result is not known; "
+            "start from data of the wanted size: --start data --data FILE"
         )
     return tuple(size for size in shape if size is not None)
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 @cnnvis.technique("filter-weights", gives="pictures")
 def filter_weights(model: cnnvis.Model) -> cnnvis.Explanation:
-    """The kernel of every filter of a layer, as it was learned.
+    """The learned kernel of every filter of a layer.
 
-    One map for each filter: (positions..., input channels) for a convolution over 1, 2 or 3
-    spatial axes, (inputs,) for a unit of a dense layer. Without a layer, the first convolution's.
+    One map for each filter: (positions..., input channels) for a convolution over 1, 2 or 3 spatial
+    axes, (inputs,) for a unit of a dense layer. Without a layer, the maps are of the first
+    convolution.
     """
     name = model.asked_layer or _first_convolution(model)
     layer = model.keras_layer(name)
@@ -39,7 +40,7 @@ def _first_convolution(model: cnnvis.Model) -> str:
         if "Conv" in layer.kind:
             return layer.name
     raise cnnvis.UserError(
-        "the model has no convolution layer; name a layer that has weights with --layer"
+        "the model has no convolution layer; name a layer with weights with --layer"
     )
 
 

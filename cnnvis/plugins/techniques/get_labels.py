@@ -7,7 +7,7 @@ import cnnvis
 
 @cnnvis.technique("get-labels", gives="table")
 def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """The index and label of every image, which --images takes."""
+    """The index and label of every image; --images takes both."""
     if samples.labels is None:
         raise cnnvis.UserError("the data hold images without labels")
     table: dict[str, list[object]] = {"image": list(map(int, samples.indices))}

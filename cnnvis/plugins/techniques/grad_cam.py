@@ -28,29 +28,30 @@ def grad_cam(
     penultimate: str | None = None,
     keras_vis: bool = False,
 ) -> cnnvis.Explanation:
-    """Which regions of the input speak for the target, by the feature maps of a layer before it.
+    """Regions of the input that speak for the target, by the penultimate layer's feature maps.
 
     L = ReLU(sum over k of a_k A_k), with a_k the mean over space of dS/dA_k, for the score S and
-    the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. L is laid over the input: each of
-    its positions where its receptive field is centred, and linear in between.
+    the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. Each position of L lies over the
+    centre of its receptive field in the input; between positions, L is linear.
 
     Parameters
     ----------
     backprop
-        How gradients pass back through ReLUs and other rectifiers: none (plain), guided (only
-        positive ones, where the unit is on), rectified (only positive ones; also called deconv and
-        relu).
+        The backpropagation modifier of ReLUs and other rectifiers: none (the plain gradient),
+        guided (positive gradients where the unit is on), rectified (all positive gradients; also
+        called deconv and relu).
     gradient
-        What is made of the gradient before it is averaged.
+        The change of the gradient before the mean over space.
     penultimate
-        The layer whose feature maps are weighted; auto for the last one before the target that has
-        positions along all spatial axes of the input. By default the one that keras-vis takes: the
-        nearest convolution or pooling layer before the target, but never the one right before it.
+        The penultimate layer, which gives the feature maps. With auto it is the last layer before
+        the target with positions along all spatial axes of the input. By default it is the layer
+        that keras-vis takes: the nearest convolution or pooling layer before the target, but never
+        the layer right before the target.
     keras_vis
-        Do exactly as keras-vis does: divide each gradient by its maximum, which turns the map's
-        sign where all gradients are negative; zoom with a cubic spline from corner to corner, as if
-        the layer's outer positions lay at the edges of the input; scale each map to [0, 1] by itself;
-        let a modifier change only activations given by the name relu.
+        Compute exactly as keras-vis: divide each gradient by its maximum, which turns the sign of
+        the map where all gradients are negative; zoom with a cubic spline from corner to corner, as
+        if the layer's outer positions lay at the edges of the input; scale each map to [0, 1] by
+        itself; let a modifier change only activations with the name relu.
     """
     shape = samples.x.shape[1:]
     layer, why = _penultimate(model, penultimate, shape, len(samples.space))
@@ -65,15 +66,16 @@ def grad_cam(
     )
     if summed.ndim == 1:
         raise cnnvis.UserError(
-            f"the layer {layer!r} has no spatial axes to show; name one that has with --penultimate"
+            f"the layer {layer!r} has no spatial axes to show; name a layer with spatial axes "
+            "with --penultimate"
         )
     if keras_vis:
         channel = None if samples.channel_axis is None else samples.channel_axis % samples.x.ndim
         space = [axis for axis in range(1, samples.x.ndim) if axis != channel]
         if list(model.followed_axes(layer, shape)) != [a for a in space if shape[a - 1] > 1]:
             cnnvis.note(
-                f"the axes of {layer!r} are not those of the input in their order, and --keras-vis "
-                "lays one over the other all the same"
+                f"the axes of {layer!r} are not the axes of the input in the same order, and "
+                "--keras-vis still lays the map over the input"
             )
         maps = cnnvis.unit_scaled(_zoomed(summed, samples.space))
     else:
@@ -116,17 +118,17 @@ def _penultimate(
 ) -> tuple[str, str]:
     """Return the layer of the weighted feature maps, for `axes` spatial axes, and the reason."""
     if asked is not None and asked != "auto":
-        return asked, "which was asked for"
+        return asked, "as chosen"
     before = model.before_target()
     why = ""
     if asked is None:
         kept = [one for one in before[:-1] if not _KERAS_VIS.isdisjoint(one.kinds)]
         if kept and model.followed_axes(kept[-1].name, shape):
             return kept[-1].name, (
-                "as keras-vis would: the last convolution or pooling layer before the one right "
+                "as keras-vis would: the last convolution or pooling layer before the layer right "
                 f"before {model.layer!r}"
             )
-        why = "; there is no convolution or pooling layer where keras-vis looks for one"
+        why = "; keras-vis would find no convolution or pooling layer"
     most, found = 0, None
     for layer in reversed(before):
         along = len(set(model.followed_axes(layer.name, shape))) if layer.spatial_axes else 0
@@ -136,11 +138,12 @@ def _penultimate(
             break
     if found is None:
         raise cnnvis.UserError(
-            f"no layer before {model.layer!r} has positions along the spatial axes of the input, so "
-            "there are no feature maps to lay over it; saliency needs none"
+            f"no layer before {model.layer!r} has positions along the spatial axes of the input, "
+            "so no feature maps can be laid over the input; use saliency, which needs no feature "
+            "maps"
         )
     all_or_most = "the input's spatial axes" if most == axes else "an axis of the input"
-    return found, f"the last before {model.layer!r} that has positions along {all_or_most}{why}"
+    return found, f"the last layer before {model.layer!r} with positions along {all_or_most}{why}"
 
 
 def _zoomed(maps: Array, size: tuple[int, ...]) -> Array:

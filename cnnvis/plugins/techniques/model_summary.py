@@ -9,7 +9,7 @@ import cnnvis
 def model_summary(model: cnnvis.Model) -> cnnvis.Explanation:
     """Every layer of the network: its name, kind, output shape, parameters and activation.
 
-    A shape is that of one image; ``any`` stands for an axis of any length.
+    A shape is the shape of one image; ``any`` stands for an axis of any length.
     """
     rows = model.layers
     total = sum(row.parameters for row in rows)

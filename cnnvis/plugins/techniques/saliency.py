@@ -21,7 +21,7 @@ def saliency(
     gradient: cnnvis.GradientModifier | None = "absolute",
     keras_vis: bool = False,
 ) -> cnnvis.Explanation:
-    """How much each value of the input changes the score of the target.
+    """The gradient of the target's score with respect to the input.
 
     M(p) = max over channels c of |dS/dx(p, c)|, for the score S and the input x at position p:
     Simonyan et al. 2014, section 3.
@@ -29,14 +29,14 @@ def saliency(
     Parameters
     ----------
     backprop
-        How gradients pass back through ReLUs and other rectifiers: none (plain), guided (only
-        positive ones, where the unit is on), rectified (only positive ones; also called deconv and
-        relu).
+        The backpropagation modifier of ReLUs and other rectifiers: none (the plain gradient),
+        guided (positive gradients where the unit is on), rectified (all positive gradients; also
+        called deconv and relu).
     gradient
-        What is made of the gradient before the maximum over channels is taken.
+        The change of the gradient before the maximum over channels.
     keras_vis
-        Do exactly as keras-vis does: scale each map to [0, 1] by itself, and let a modifier change
-        only activations given by the name relu.
+        Compute exactly as keras-vis: scale each map to [0, 1] by itself, and let a modifier change
+        only activations with the name relu.
     """
     maps = model.input_gradient(
         samples.x,

@@ -27,7 +27,7 @@ def smoothgrad(
     gradient: cnnvis.GradientModifier | None = "absolute",
     seed: int = 0,
 ) -> cnnvis.Explanation:
-    """Saliency without its noise: the mean gradient of copies of the input with noise added.
+    """Saliency with less noise: the mean gradient of noisy copies of the input.
 
     M(p) = max over channels c of |mean over i of dS/dx(x + e_i)(p, c)|, for the score S, the input
     x and Gaussian noise e_i: Smilkov et al. 2017, section 3.
@@ -35,17 +35,17 @@ def smoothgrad(
     Parameters
     ----------
     copies
-        How many copies of each image there are.
+        The number of copies of each image.
     noise
-        The noise's standard deviation, as a share of the image's range.
+        The standard deviation of the noise, as a share of the image's range.
     backprop
-        How gradients pass back through ReLUs and other rectifiers: none (plain), guided (only
-        positive ones, where the unit is on), rectified (only positive ones; also called deconv and
-        relu).
+        The backpropagation modifier of ReLUs and other rectifiers: none (the plain gradient),
+        guided (positive gradients where the unit is on), rectified (all positive gradients; also
+        called deconv and relu).
     gradient
-        What is made of the mean gradient before the maximum over channels is taken.
+        The change of the mean gradient before the maximum over channels.
     seed
-        Of the noise, which is the same for every image.
+        The seed of the noise, which is the same for every image.
     """
     import numpy as np
 

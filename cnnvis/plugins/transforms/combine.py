@@ -11,8 +11,8 @@ import cnnvis
 def multiply(explanations: Sequence[cnnvis.Explanation]) -> cnnvis.Explanation:
     """The product of the last two results, place by place; of saliency and grad-cam, Guided Grad-CAM.
 
-    Guided Grad-CAM is that of Selvaraju et al. 2017, section 3.2. A map without channels counts for
-    every channel of the other.
+    Guided Grad-CAM: Selvaraju et al. 2017, section 3.2. A map without channels multiplies every
+    channel of the other map.
     """
     first, second = _together(explanations)
     one, other = _alike(first, second)
@@ -48,17 +48,17 @@ def _together(
             return first, second
         if sorted(mine) != sorted(others):
             raise cnnvis.UserError(
-                f"the two results are of different {what}, the first of {_listed(mine)} and the second "
-                f"of {_listed(others)}, so nothing says which maps belong together; take two results "
-                f"of the same {what}"
+                f"the two results are of different {what}, the first of {_listed(mine)} and the "
+                f"second of {_listed(others)}, so it is not known which maps belong together; "
+                f"take two results of the same {what}"
             )
         order = sorted(range(len(others)), key=others.__getitem__)
         places = dict(zip(sorted(range(len(mine)), key=mine.__getitem__), order, strict=True))
         return first, second[[places[place] for place in range(len(mine))]]
     if len(first) != len(second):
         raise cnnvis.UserError(
-            f"the two results hold {len(first)} and {len(second)} maps, and nothing says which of them "
-            "belong together; take two results with as many maps"
+            f"the two results hold {len(first)} and {len(second)} maps, and it is not known which "
+            "maps belong together; take two results with the same number of maps"
         )
     return first, second
 
@@ -78,9 +78,9 @@ def _require_same_groups(first: cnnvis.Explanation, second: cnnvis.Explanation) 
         if mine != others:
             told = [", then by ".join(map(str, one)) or "none" for one in (mine, others)]
             raise cnnvis.UserError(
-                f"the images of the first result are {what} {told[0]} and those of the second "
-                f"{what} {told[1]}, so that groups of one name are not of the same images; take two "
-                "results of the same groups"
+                f"the images of the first result are {what} {told[0]} and the images of the "
+                f"second result {what} {told[1]}, so groups of the same name hold different "
+                "images; take two results of the same groups"
             )
 
 
@@ -124,6 +124,6 @@ def _alike(
         raise cnnvis.UserError(
             f"maps of shape {first.array.shape[1:]} ({', '.join(first.axes)}) and of shape "
             f"{second.array.shape[1:]} ({', '.join(second.axes)}) do not fit together; resize or "
-            "project one of them"
+            "project one result"
         )
     return both[0], both[1]

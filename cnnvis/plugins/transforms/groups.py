@@ -108,10 +108,10 @@ def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
     rest = len(targets) - len(counted)
     others = len(mixed) - 1
     cnnvis.note(
-        f"the {what} of {name!r} is over maps of several targets ({', '.join(counted)}"
-        f"{f' and {rest} more' if rest else ''})"
-        + (f", as that of {others} other group{'s' if others > 1 else ''} is" if others else "")
-        + "; --class NAME explains the same for all"
+        f"the {what} of {name!r} is taken over maps of several targets "
+        f"({', '.join(counted)}{f' and {rest} more' if rest else ''})"
+        + (f", also in {others} other group{'s' if others > 1 else ''}" if others else "")
+        + "; --class NAME explains the same class for all images"
     )
 
 
@@ -145,13 +145,14 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
     outside = [int(i) for i in samples.indices if i >= len(lines)]
     if outside:
         raise cnnvis.UserError(
-            f"{by!r} holds {len(lines)} groups, one a line, and there is none for image {outside[0]}"
+            f"{by!r} holds {len(lines)} groups, one group a line, and no group for image "
+            f"{outside[0]}"
         )
     if samples.total is not None and len(lines) > samples.total:
         raise cnnvis.UserError(
             f"{by!r} holds {len(lines)} lines, the first of them {lines[0][:80]!r}, and the data "
-            f"{samples.total} images: it must hold a group for each image, one a line, without a "
-            "heading or empty lines"
+            f"{samples.total} images: the file must hold a group for each image, one group a "
+            "line, without a heading or empty lines"
         )
     return [((lines[i], lines[i]),) for i in samples.indices]
 
@@ -164,8 +165,8 @@ def _require_few(one: cnnvis.Explanation, by: str, count: int) -> None:
     """Refuse a group for each of very many numbers."""
     if by == "label" and count > MOST and one.samples and one.samples.label_kind == "number":
         raise cnnvis.UserError(
-            f"the labels are numbers of more than {MOST} values, and a group for each would say "
-            "little; group by a file with a group for each image, one a line, such as low or high"
+            f"the labels are numbers of more than {MOST} values, too many for a group each; group "
+            "by a file with a group for each image, one group a line, such as low or high"
         )
 
 
@@ -175,7 +176,7 @@ def _lines(path: str) -> list[str]:
     except cnnvis.UserError as error:
         raise cnnvis.UserError(
             f"by is {path!r}, and must be label, prediction, all, or a file with a group for each "
-            f"image, one a line: {error}"
+            f"image, one group a line: {error}"
         ) from error
 
 
@@ -195,12 +196,12 @@ def average(
     Parameters
     ----------
     by
-        What makes a group: label, prediction (the class that the network answers), all, or a file
-        with a group for each image of the data, one a line. An image with several labels is in the
-        group of each.
+        The groups: label, prediction (the class that the network answers), all, or a file with a
+        group for each image of the data, one group a line. An image with several labels is in the
+        group of each label.
     scaled
         Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
-        however strongly the network answered to it.
+        also with a low score.
     """
     return _gathered(stream, by, scaled).result(lambda running: running.mean, "mean")
 
@@ -209,14 +210,14 @@ def average(
 def deviation(
     stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
-    """The standard deviation of the maps of each group of images, at each of their places.
+    """The standard deviation of the maps of each group of images, at each place.
 
     Parameters
     ----------
     by
-        What makes a group: label, prediction (the class that the network answers), all, or a file
-        with a group for each image of the data, one a line. An image with several labels is in the
-        group of each.
+        The groups: label, prediction (the class that the network answers), all, or a file with a
+        group for each image of the data, one group a line. An image with several labels is in the
+        group of each label.
     scaled
         Scale each map to [0, 1] by itself first.
     """
@@ -226,14 +227,14 @@ def deviation(
 
 @cnnvis.transform("count", takes=["images"], gives="table")
 def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
-    """How many images each group has.
+    """The number of images in each group.
 
     Parameters
     ----------
     by
-        What makes a group: label, prediction (the class that the network answers), all, or a file
-        with a group for each image of the data, one a line. An image with several labels is in the
-        group of each.
+        The groups: label, prediction (the class that the network answers), all, or a file with a
+        group for each image of the data, one group a line. An image with several labels is in the
+        group of each label.
     """
     counts: dict[Any, list[Any]] = {}
     provenance = {}
@@ -255,13 +256,13 @@ def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
 
 @cnnvis.transform("difference", takes=["groups"], gives="groups")
 def difference(stream: cnnvis.Stream, *, of: tuple[str, str] | None = None) -> cnnvis.Explanation:
-    """The map of one group minus that of another.
+    """The map of one group minus the map of another group.
 
     Parameters
     ----------
     of
-        The two groups, by name: the first minus the second. By default, of two groups, the second
-        minus the first: class 1 minus class 0.
+        The names of two groups: the first minus the second. By default, if there are two groups,
+        the second minus the first: class 1 minus class 0.
     """
     from dataclasses import replace
 
@@ -269,7 +270,7 @@ def difference(stream: cnnvis.Stream, *, of: tuple[str, str] | None = None) -> c
     names = list(one.groups)
     if of is None and len(names) != 2:
         raise cnnvis.UserError(
-            f"there are {len(names)} groups, {', '.join(names)}; say which two with --of A B"
+            f"there are {len(names)} groups, {', '.join(names)}; choose two groups with --of A B"
         )
     first, second = of or (names[1], names[0])
     for name in (first, second):

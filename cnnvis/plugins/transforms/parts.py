@@ -16,25 +16,27 @@ def select(
     axis: str | None = None,
     at: str | None = None,
 ) -> cnnvis.Explanation:
-    """Some of the images, one of the channels, or a piece along an axis.
+    """Keep some images, one channel, or a piece along an axis.
 
     Parameters
     ----------
     channel
-        The number of the channel that is kept.
+        The number of the channel to keep.
     label
-        The label whose images are kept: a class by name or number, one of several labels, none for
-        images without a label, or a number.
+        The label of the images to keep: the name or number of a class, one of several labels, none
+        for images without a label, or a number.
     axis
-        The axis of which a piece is kept: row, column, position, plane, ...
+        The axis to keep a piece of: row, column, position, plane, ...
     at
-        Which piece: a position (7) or a range (10:20).
+        The piece to keep: a position (7) or a range (10:20).
     """
     found = explanation
     if label is not None:
         samples = found.samples
         if samples is None or samples.labels is None:
-            raise cnnvis.UserError("the maps belong to no labelled images, so none can be selected")
+            raise cnnvis.UserError(
+                "the maps belong to no images with labels, so no label can select maps"
+            )
         found = found[samples.labelled(label).nonzero()[0].tolist()]
     if channel is not None:
         found = _piece(found, "channel", channel)
@@ -58,7 +60,7 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice) -> cnnvi
     size = explanation.array.shape[place]
     kept = range(size)[at] if isinstance(at, slice) else range(size)[at : at + 1 or None]
     if not len(kept):
-        raise cnnvis.UserError(f"the axis {axis} has {size} positions, and none at {at}")
+        raise cnnvis.UserError(f"the axis {axis} has {size} positions, and no position at {at}")
     maps = explanation.array.take(list(kept), axis=place)
     if isinstance(at, slice):
         known = dict(explanation.coordinates)
@@ -94,14 +96,14 @@ def project(
     axis: str = "row",
     how: Literal["mean", "max", "min", "sum"] = "mean",
 ) -> cnnvis.Explanation:
-    """Maps with one axis fewer: volumes become pictures, pictures become profiles.
+    """Remove one axis from maps: volumes become pictures, pictures become profiles.
 
     Parameters
     ----------
     axis
-        The axis that goes: row, column, plane, position or channel.
+        The axis to remove: row, column, plane, position or channel.
     how
-        What stands for all values along it.
+        The number that replaces all values along the axis.
     """
     place = _place(explanation, axis)
     return _without(explanation, place, getattr(explanation.array, how)(axis=place))
@@ -111,12 +113,13 @@ def project(
 def resize(
     explanation: cnnvis.Explanation, *, order: Literal[0, 1, 2, 3] = 1
 ) -> cnnvis.Explanation:
-    """Bring each map to the size of its input.
+    """Resize each map to the size of its input.
 
     Parameters
     ----------
     order
-        Of the spline between positions: 0 for the nearest one, 1 for lines, 3 for cubic.
+        The order of the spline between positions: 0 for the nearest position, 1 for lines, 3 for
+        cubic.
     """
     import numpy as np
     from scipy import ndimage
@@ -126,7 +129,7 @@ def resize(
     axes = explanation.space_axes()
     if len(axes) != len(samples.space):
         raise cnnvis.UserError(
-            f"maps with {len(axes)} spatial axes cannot be brought to the size of inputs with "
+            f"maps with {len(axes)} spatial axes cannot be resized to inputs with "
             f"{len(samples.space)}"
         )
     factors = np.ones(maps.ndim)

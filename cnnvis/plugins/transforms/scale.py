@@ -10,7 +10,7 @@ import cnnvis
 
 @cnnvis.transform("absolute")
 def absolute(explanation: cnnvis.Explanation) -> cnnvis.Explanation:
-    """The size of each value, without its sign."""
+    """The absolute value of each value."""
     return explanation.with_maps(abs(explanation.array), signed=False)
 
 
@@ -21,17 +21,18 @@ def normalize(
     how: Literal["image", "shared", "percentile", "symmetric"] = "image",
     percent: cnnvis.Percent = 99.0,
 ) -> Iterator[cnnvis.Explanation]:
-    """Bring maps to one scale.
+    """Scale maps to a common range.
 
     Parameters
     ----------
     how
-        image: each map's smallest value becomes 0, its largest 1; shared: the same with the smallest
-        and the largest of all maps, which are gone through twice; percentile: each map is divided by
-        the given percentile of its sizes, and what is larger cut to 1 (and to -1); symmetric: each
-        map is divided by its largest size, so that zero stays zero.
+        image: the smallest value of each map becomes 0, the largest 1; shared: the smallest value
+        of all maps becomes 0, the largest 1, which takes two passes over the maps; percentile: each
+        map is divided by the given percentile of its absolute values, and larger values are cut to
+        1 (and to -1); symmetric: each map is divided by its largest absolute value, so that zero
+        stays zero.
     percent
-        The percentile, for percentile.
+        The percentile for how = percentile.
     """
     import numpy as np
 

@@ -23,7 +23,7 @@ def smooth(
     Parameters
     ----------
     sigma
-        The deviation of the Gaussian, in positions of the map.
+        The standard deviation of the Gaussian, in positions of the map.
     """
     from scipy import ndimage
 

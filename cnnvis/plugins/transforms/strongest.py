@@ -9,7 +9,7 @@ import cnnvis
 def threshold(
     explanation: cnnvis.Explanation, *, at: cnnvis.NotNegative = 0.5
 ) -> cnnvis.Explanation:
-    """Keep the values whose size is at least the threshold; the others become zero.
+    """Keep the values with a size of at least the threshold; set all other values to zero.
 
     Parameters
     ----------
@@ -22,12 +22,12 @@ def threshold(
 
 @cnnvis.transform("top")
 def top(explanation: cnnvis.Explanation, *, percent: cnnvis.Percent = 5.0) -> cnnvis.Explanation:
-    """Keep the strongest values of each map, by their size; the others become zero.
+    """Keep the values of the largest size in each map; set all other values to zero.
 
     Parameters
     ----------
     percent
-        How many of a map's values are kept, in per cent; at least one.
+        The share of a map's values to keep, in per cent; at least one value.
     """
     import numpy as np
 

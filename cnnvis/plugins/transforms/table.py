@@ -7,7 +7,7 @@ import cnnvis
 
 @cnnvis.transform("table", takes=("images", "groups", "pictures"), gives="table")
 def table(stream: cnnvis.Stream) -> cnnvis.Explanation:
-    """A table with a row for each map: image, label, target, score, and what was measured of it."""
+    """A table with a row for each map: image, label, target, score and measures."""
     columns: dict[str, list[object]] = {}
     count = 0
     first = None

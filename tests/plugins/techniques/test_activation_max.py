@@ -38,8 +38,11 @@ def test_the_plain_gradient_is_taken_where_a_modifier_does_not_raise_the_score(
     assert reached[1] == pytest.approx(5) and reached[1] > start[1]
     assert found.titles == ("output[0], plain gradient", "output[1]")
     notes = " ".join(found.notes)
-    assert "guided gradient does not raise the score of output[0], so the plain" in notes
-    assert f"output[1]: from {start[1]:.3g} to 5 (the picture's: " in notes
+    assert (
+        "guided gradient does not raise the score of output[0], so the ascent used the plain"
+        in notes
+    )
+    assert f"output[1]: from {start[1]:.3g} to 5 (of the picture: " in notes
     kept = cnnvis.run("activation-max", falling, layer="output", filter=1, **SETTINGS)
     plain = cnnvis.run(
         "activation-max", falling, layer="output", filter=0, backprop=None, **SETTINGS
@@ -81,7 +84,7 @@ def test_the_score_of_what_is_drawn_is_that_of_the_picture(falling: Any) -> None
     drawn = falling.predict(found.array, verbose=0)[0, 0]
     (target,) = found.targets
     assert target.score == pytest.approx(drawn, rel=1e-5) and f"{drawn:.3g}" in found.title(0)
-    assert any(f"(the picture's: {drawn:.3g})" in note for note in found.notes)
+    assert any(f"(of the picture: {drawn:.3g})" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -132,7 +135,7 @@ def test_word_numbers_cannot_be_climbed(keras: Any) -> None:
     for layer in ("conv", "output"):
         with pytest.raises(
             cnnvis.UserError,
-            match=r"nothing can be climbed: 'words' \(Embedding\) takes whole numbers; grad-cam",
+            match=r"gradient ascent is impossible: 'words' \(Embedding\) takes whole numbers; use grad-cam",
         ):
             cnnvis.run("activation-max", network, layer=layer, filter=0)
 

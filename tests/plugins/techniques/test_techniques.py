@@ -130,12 +130,14 @@ def test_grad_cam_takes_the_layer_that_keras_vis_takes(network: Any, data: Any) 
     # From second: pool is right before it and does not count.
     found = cnnvis.run("grad-cam", network, data=data, layer="second", filter=1)
     assert "'first'" in " ".join(found.notes)
-    # From pool: nothing is left where keras-vis looks, and that is said.
+    # From pool: nothing is left keras-vis would find no convolution, and that is said.
     found = cnnvis.run("grad-cam", network, data=data, layer="pool")
-    assert "'first'" in " ".join(found.notes) and "where keras-vis looks" in " ".join(found.notes)
+    assert "'first'" in " ".join(found.notes) and "keras-vis would find no convolution" in " ".join(
+        found.notes
+    )
     # The last one with the input's spatial axes.
     found = cnnvis.run("grad-cam", network, data=data, penultimate="auto")
-    assert "'second', the last before 'output'" in " ".join(found.notes)
+    assert "'second', the last layer before 'output'" in " ".join(found.notes)
     with pytest.raises(
         cnnvis.UserError, match=r"'second' is not between the input .* and the target 'pool'"
     ):
@@ -270,7 +272,7 @@ def test_activation_max_says_when_nothing_moved(keras: Any) -> None:
         ({"lp_norm": 0.5}, "lp_norm is 0.5, and a norm's p is at least 1"),
         ({"jitter": [-1]}, r"jitter of activation-max cannot be \[-1\]: it takes float >= 0 ..."),
         ({"jitter": [1, 2, 3]}, "must be one number, or one for each of the 2 spatial axes"),
-        ({"start": "data"}, "no data to start from"),
+        ({"start": "data"}, "no data are given"),
         ({"input_range": [5, 5]}, "smallest value first"),
     ],
 )

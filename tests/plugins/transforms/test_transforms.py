@@ -115,7 +115,7 @@ def test_selecting() -> None:
     np.testing.assert_array_equal(found.array, one.array[:, -1])
     for options, sentence in (
         ({"label": "maybe"}, "no class 'maybe'.* There are: no, yes"),
-        ({"channel": 7}, "axis channel has 3 positions, and none at 7"),
+        ({"channel": 7}, "axis channel has 3 positions, and no position at 7"),
         ({"axis": "depth", "at": "1"}, "no axis 'depth'; they have: row, column, channel"),
         ({"axis": "row"}, "--axis and --at together"),
         ({"axis": "row", "at": "x"}, "must be a position"),
@@ -142,7 +142,7 @@ def test_resizing_to_the_input() -> None:
     ramp = np.tile(np.arange(6.0)[:, None], (1, 5))
     ramped = _run("resize", small.with_maps(np.stack([ramp] * 5))).array[0, :, 0]
     np.testing.assert_allclose(np.diff(ramped)[1:-1], 0.5, atol=1e-6)
-    with pytest.raises(cnnvis.UserError, match="1 spatial axes cannot be brought to"):
+    with pytest.raises(cnnvis.UserError, match="1 spatial axes cannot be resized to"):
         _run("resize", _maps(6))
 
 

@@ -145,7 +145,7 @@ class Library:
         config = json.loads(self._loaded["config"])
         formats = {layer["config"].get("data_format") for layer in config["layers"]} - {None}
         if len(formats) == 2:
-            raise ValueError("some layers have their channels first and some last")
+            raise ValueError("some layers have channels first and other layers have channels last")
         tf_keras.backend.set_image_data_format((*formats, "channels_last")[0])
         self._network = translated(config, self._loaded["weights"])
         self._calls = 0
