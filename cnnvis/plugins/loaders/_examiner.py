@@ -44,7 +44,7 @@ def look_at_model(path: str) -> dict[str, Any]:
     except cnnvis.UserError as error:
         wrong = cnnvis.UserError(f"is not loaded: {error}")
     except MemoryError:
-        wrong = cnnvis.UserError("is not loaded: it takes too much memory to look at")
+        wrong = cnnvis.UserError("is not loaded: the check takes too much memory")
     except Exception as error:  # whatever h5py makes of damage
         said = str(error.args[0] if error.args else error)
         what = "is not a model that Keras saved" if found["is_archive"] else "is damaged"
@@ -114,15 +114,15 @@ def _require_sound(members: list[zipfile.ZipInfo], size: int) -> None:
         name = member.filename
         shown = repr(name[:80])
         if name in names:
-            raise cnnvis.UserError(f"its member {shown} is there twice")
+            raise cnnvis.UserError(f"it holds the member {shown} twice")
         names.add(name)
         parts = name.replace("\\", "/").split("/")
         if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
-            raise cnnvis.UserError(f"its member {shown} names a place outside of the archive")
+            raise cnnvis.UserError(f"its member {shown} has a path outside the archive")
         if parts[0] == "assets" and not member.is_dir():
             raise cnnvis.UserError(
-                f"it holds assets ({shown}), files that only layers which look words up need, and "
-                "these are not loaded"
+                f"it holds assets ({shown}), files for layers that look words up, and cnnvis does "
+                "not load these layers"
             )
         if member.flag_bits & 0x41:
             raise cnnvis.UserError(f"its member {shown} is encrypted")
@@ -207,14 +207,16 @@ def _weights(file: Any, size: int, found: dict[str, Any], it: str) -> None:
             shown = repr(name[-80:])
             address = h5py.h5o.get_info(one).addr
             if address in seen:
-                raise cnnvis.UserError(f"holds {shown}, which stands there under another name, too")
+                raise cnnvis.UserError(f"holds {shown}, which has another name in the file, too")
             seen.add(address)
             _require_plain_attributes(one, shown)
             if isinstance(one, h5py.h5d.DatasetID):
                 count, taken = _array(one, shown)
                 values, whole = values + count, whole + taken
                 if whole > RATIO * size + SLACK:
-                    raise cnnvis.UserError(f"holds arrays of {whole:,} bytes in {size:,}")
+                    raise cnnvis.UserError(
+                        f"holds arrays of {whole:,} bytes in a file of {size:,} bytes"
+                    )
             elif not isinstance(one, h5py.h5g.GroupID):
                 raise cnnvis.UserError(f"holds {shown}, which is neither a group nor an array")
     except cnnvis.UserError as error:

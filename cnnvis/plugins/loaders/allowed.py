@@ -416,11 +416,11 @@ def _calls(one: Any) -> int:
         return own + sum(_calls(item) for key, item in one.items() if key != "inbound_nodes")
     layers = layers_of(one)
     if not isinstance(layers, list):
-        raise TypeError(f"{_shown(layers)} stands where its layers should")
+        raise TypeError(f"it holds {_shown(layers)} instead of its layers")
     found = 0
     for layer in layers:
         if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
-            raise TypeError(f"{_shown(layer)} stands where a layer should")
+            raise TypeError(f"it holds {_shown(layer)} instead of a layer")
         nodes = layer.get("inbound_nodes")
         found += max(1, _calls(layer)) * max(1, len(nodes) if isinstance(nodes, list) else 1)
         if found > CALLS:
@@ -439,12 +439,12 @@ def _require_sound_calls(layers: list[Config]) -> None:
             parents = [places[one] for one, _, _ in references([node]) if one in places]
             if not parents:  # Keras would compute it at once, however much memory it takes
                 raise cnnvis.UserError(
-                    f"the file is not loaded: it calls the layer {name_of(layer)[:80]!r} with what "
-                    f"no other layer gives; {TRUST}"
+                    f"the file is not loaded: it calls the layer {name_of(layer)[:80]!r} with an "
+                    f"input that no other layer gives; {TRUST}"
                 )
             behind += sum(parent >= place for parent in parents)
     if behind * len(layers) > DISORDER:
         raise cnnvis.UserError(
-            f"the file is not loaded: {behind:,} of the inputs of its layers come from layers that "
-            f"are described behind them; {TRUST}"
+            f"the file is not loaded: {behind:,} inputs of its layers come from layers that the "
+            f"file describes later; {TRUST}"
         )

@@ -163,11 +163,11 @@ def prepared(
             _require_plain(config, kinds)
         say_homes(config, kinds, _FUNCTIONAL)
     said = [
-        f"replaced the code of the Lambda {name!r}, which is known, by the same arithmetic"
+        f"replaced the known code of the Lambda {name!r} by the same arithmetic"
         for name in replaced
     ]
     if asked.trust_model:
-        said.append("ran whatever code the file holds, since it is trusted")
+        said.append("ran all code in the file, since the file is trusted")
     return kinds, (*repairs, *said), cut
 
 
@@ -234,8 +234,9 @@ def require_model(config: Any, path: Path, asked: LoadOptions) -> dict[str, Any]
     kind = config["class_name"]
     if kind not in MODELS and kind not in own and not asked.trust_model:
         raise cnnvis.UserError(
-            f"{str(path)!r} holds a model of the class {str(kind)[:80]!r}, whose code is not in the "
-            f"file; if you have it, say where: --custom module:{str(kind).rpartition('>')[2][:80]}"
+            f"{str(path)!r} holds a model of the class {str(kind)[:80]!r}, whose code is not in "
+            "the file; if you have the code, give it: --custom "
+            f"module:{str(kind).rpartition('>')[2][:80]}"
         )
     return own
 
@@ -302,7 +303,7 @@ def _require_plain(config: Config, kinds: dict[str, Any]) -> None:
     """Refuse the rest of a configuration if it names anything unknown."""
     named = list(dict.fromkeys(foreign(config, kinds)))
     if named:
-        more = f" and {len(named) - 1} more such things" if len(named) > 1 else ""
-        what = named[0].with_cure(f"{more}, and not only what is Keras's own")
+        more = f" and {len(named) - 1} more names" if len(named) > 1 else ""
+        what = named[0].with_cure(f"{more}, which is not a part of Keras")
         raise cnnvis.UserError(f"the file is not loaded: it names {what}")
     made_plain(config, kinds, _FUNCTIONAL)

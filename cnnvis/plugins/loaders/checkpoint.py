@@ -144,7 +144,7 @@ def _entries(index: bytes, prefix: Path) -> Iterator[tuple[str, Entry]]:
             header = BundleHeaderProto.FromString(value)
             shards = header.num_shards
             if header.endianness != BundleHeaderProto.LITTLE:
-                raise ValueError("its numbers are written from the other end")
+                raise ValueError("its numbers have another byte order")
             continue
         entry = BundleEntryProto.FromString(value)
         is_objects = name == _OBJECTS and entry.dtype == _TEXT
@@ -178,7 +178,7 @@ def _objects(entry: Entry | None, held: Any) -> Any:
         content = file.read(entry.size)
     length, at = number(content, 0)
     if at + 4 + length != len(content):  # the length of the one text, a checksum, and the text
-        raise ValueError("what it describes its objects with has another length")
+        raise ValueError("the description of its objects has another length")
     return TrackableObjectGraph.FromString(content[at + 4 :]).nodes
 
 

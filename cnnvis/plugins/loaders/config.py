@@ -35,10 +35,10 @@ ARRAYS = ("__numpy__", "__tensor__")
 MODELS = {"Functional", "Model", "Sequential"}
 
 REFUSED = {
-    "FlaxLayer": "runs code that the file holds",
-    "JaxLayer": "runs code that the file holds",
+    "FlaxLayer": "runs code in the file",
+    "JaxLayer": "runs code in the file",
     "TFSMLayer": "runs a graph from another file",
-    "TorchModuleWrapper": "runs what a pickle in the file says",
+    "TorchModuleWrapper": "runs a pickle in the file",
     "Lambda": "is Python code",
     "StringLookup": "reads its words from files",
     "IntegerLookup": "reads its words from files",
@@ -46,8 +46,8 @@ REFUSED = {
     "HashedCrossing": "takes words, which have no gradient",
     "Hashing": "takes words, which have no gradient",
     "InputSpec": "is no layer",
-    "Layer": "does nothing of its own",
-    "Wrapper": "does nothing of its own",
+    "Layer": "computes nothing",
+    "Wrapper": "computes nothing",
 }
 """Keras's layers that are cut off or refused, each with the reason, to be read after "which"."""
 
@@ -127,7 +127,7 @@ def cut_unreadable(model: Config, unreadable: Unreadable) -> Cut:
     first = next(iter(reasons.values()))
     if _is_empty(model):
         raise cnnvis.UserError(
-            f"the model cannot be explained, since everything in it comes after {first.with_cure()}"
+            f"the model cannot be explained, since all its layers come after {first.with_cure()}"
         )
     return Cut(
         {name: str(reasons.get(name, f"it comes after {first}")) for name in kinds},

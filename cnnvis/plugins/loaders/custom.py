@@ -41,7 +41,7 @@ def given(custom: Sequence[str], flag: str = "--custom") -> dict[str, Any]:
         if not module or not attribute:
             raise cnnvis.UserError(
                 f"{flag} {one!r} is not understood: it takes module:Class, or NAME=module:Class "
-                "where the file calls it by another name"
+                "if the class has another name in the file"
             )
         value = getattr(_imported(module, one, flag), attribute, None)
         if not callable(value):
@@ -68,8 +68,8 @@ def given_lambdas(lambdas: Sequence[str], model: Config) -> dict[str, Any]:
         if name not in there:
             known = f"it has: {', '.join(there)}" if there else "it has none"
             raise cnnvis.UserError(
-                f"--lambda {one!r} is to be NAME=module:function, and the model has no Lambda layer "
-                f"named {name!r}; {known}"
+                f"--lambda {one!r} has the form NAME=module:function, and the model has no Lambda "
+                f"layer named {name!r}; {known}"
             )
     return given(lambdas, "--lambda")
 

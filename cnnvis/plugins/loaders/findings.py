@@ -66,7 +66,7 @@ def _refused(config: Any, layers: list[Config]) -> Iterator[str]:
     if kind not in MODELS:
         yield (
             f"the class {str(kind)[:SHOWN]!r} of the model, whose code is not in the file; if you "
-            f"have it, say where: --custom module:{str(kind).rpartition('>')[2][:SHOWN]}"
+            f"have the code, give it: --custom module:{str(kind).rpartition('>')[2][:SHOWN]}"
         )
     for layer in layers:
         kind = str(layer.get("class_name"))

@@ -128,7 +128,7 @@ def require_cost(cost: Cost, network: Any) -> None:
     taken = sum(_values(one.shape, LENGTH) for one in cnnvis.Model(network).inputs)
     weights = network.count_params()
     of = f"one sample of {taken:,} values"
-    accounted = f"than its {weights:,} weights and that sample account for; {TRUST}"
+    accounted = f"than needed for its {weights:,} weights and this sample; {TRUST}"
     if cost.memory > max(KEPT, KEPT_BY_VALUE * taken, KEPT_BY_WEIGHT * weights):
         raise cnnvis.UserError(
             f"the file is not loaded: {of} takes about {_gb(cost.memory)} on its way through the "
@@ -142,7 +142,7 @@ def require_cost(cost: Cost, network: Any) -> None:
     if cost.looked > max(LOOKED, LOOKED_BY_VALUE * taken):
         raise cnnvis.UserError(
             f"the file is not loaded: with {of}, the windows of its layers look at about "
-            f"{cost.looked:.1e} values one by one, far more than that sample accounts for; {TRUST}"
+            f"{cost.looked:.1e} values one by one, far more than needed for this sample; {TRUST}"
         )
     if cost.steps > STEPS:
         raise cnnvis.UserError(
@@ -153,8 +153,8 @@ def require_cost(cost: Cost, network: Any) -> None:
     if cost.memory > there:
         raise cnnvis.UserError(
             f"the file is not loaded: {of} takes about {_gb(cost.memory)} on its way through the "
-            f"network and back, and {_gb(there)} of memory are free here; a machine with more memory "
-            "can explain it, and --trust-model tries it here all the same"
+            f"network and back, and {_gb(there)} of memory are free here; use a machine with more "
+            "memory, or try with --trust-model"
         )
 
 
@@ -194,8 +194,8 @@ def _require_call(call: Call, bound: _Bound) -> None:
         _require_values(call)
     if call.kind in _SEGMENTS and (call.layer.num_segments is None or call.layer.sorted):
         raise cnnvis.UserError(
-            f"the file is not loaded: its layer {call.layer.name!r} makes as many values as its data "
-            f"say: it needs num_segments, and sorted=False; {TRUST}"
+            f"the file is not loaded: its layer {call.layer.name!r} lets its data set the number "
+            f"of its values: it needs num_segments, and sorted=False; {TRUST}"
         )
     for one in call.made:
         bound.require(call.layer.name, one.shape)
@@ -210,8 +210,8 @@ def _require_values(call: Call) -> None:
     sizes = [size for one in call.given for size in one.shape]
     if any(size is not None and size < 1 for size in (*lengths, *sizes)):
         raise cnnvis.UserError(
-            f"the file is not loaded: its layer {layer.name!r} transforms nothing at all, which "
-            "ends the process"
+            f"the file is not loaded: its layer {layer.name!r} transforms an empty array, which "
+            "crashes the process"
         )
 
 

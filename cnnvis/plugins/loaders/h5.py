@@ -23,8 +23,8 @@ def h5(
 ) -> cnnvis.LoadedNetwork:
     """Load a network from HDF5.
 
-    Nothing in the file is run: a Lambda layer and others that are Python code are cut off, with all
-    that comes after them.
+    No code in the file runs: Lambda layers and other layers of Python code are cut off, with all
+    layers after them.
     """
     from cnnvis.plugins.loaders.reading import network_in
 

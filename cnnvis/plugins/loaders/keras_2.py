@@ -279,7 +279,9 @@ def _require_callable(model: Config) -> None:
             needed |= {(name, number - 1)} if number else set()
             missing = [one for one in needed if not 0 <= one[1] < calls[one[0]]]
             if missing:
-                raise ValueError(f"the layer {name!r} takes what {missing[0][0]!r} never gives")
+                raise ValueError(
+                    f"the layer {name!r} takes an output that {missing[0][0]!r} does not have"
+                )
             waiting[name, number] = len(needed)
             for one in needed:
                 takers.setdefault(one, []).append((name, number))
@@ -294,7 +296,7 @@ def _require_callable(model: Config) -> None:
                 done.append(taker)
     if called < len(every):
         name = next(one for one, count in waiting.items() if count)[0]
-        raise ValueError(f"the layer {name!r} waits for itself")
+        raise ValueError(f"the layer {name!r} is its own input")
 
 
 def _unreadable(layer: Config, kinds: dict[str, Any], *, trusted: bool) -> Obstacle | None:
@@ -330,13 +332,13 @@ def _reason(function: str) -> str | None:
     if _RANDOM.fullmatch(function):
         return "which makes random values"
     if function.removeprefix("compat.v1.") in _INCOMPLETE:
-        return "of which Keras 2 leaves arguments out of its files"
+        return "whose arguments Keras 2 does not write completely into files"
     return None
 
 
 def _require_plain(config: Config, kinds: dict[str, Any], path: Path) -> None:
     named = next(foreign(config, kinds), None)
     if named is not None:
-        what = named.with_cure(", which is not Keras's own")
+        what = named.with_cure(", which is not a part of Keras")
         raise cnnvis.UserError(f"{str(path)!r} is not loaded: it names {what}")
     made_plain(config, kinds, "tf_keras.src.engine.functional")

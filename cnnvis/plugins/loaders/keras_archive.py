@@ -19,9 +19,9 @@ def keras_archive(
     lambdas: cnnvis.Granting[tuple[str, ...]] = (),
     trust_model: cnnvis.Granting[bool] = False,
 ) -> cnnvis.LoadedNetwork:
-    """Load a .keras file; those of Keras 2 need the package tf_keras.
+    """Load a .keras file; a file of Keras 2 needs the package tf_keras.
 
-    Code in the file is never run: a Lambda layer is cut off, with all that comes after it.
+    Code in the file never runs: a Lambda layer is cut off, with all layers after it.
     """
     from cnnvis.plugins.loaders.reading import network_in
 

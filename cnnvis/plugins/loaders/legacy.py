@@ -49,8 +49,8 @@ def repaired(
     said = [f"{what}{f' ({times} times)' if times > 1 else ''}" for what, times in done.items()]
     if dropped:
         said.append(
-            f"left out {', '.join(dropped)}: options that Keras 3 does not know, and that change "
-            "nothing of the answers"
+            f"left out {', '.join(dropped)}: options that Keras 3 does not know and that do not "
+            "change the answers"
         )
     return (*said, *_shaped(model, input_shape))
 
@@ -144,7 +144,7 @@ def _as_before(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
             config[name] = older
     if kind in ("GRU", "GRUCell") and "reset_after" not in config:
         config["reset_after"] = False
-        yield "reset a GRU before it multiplies, as all did before Keras 2.1.2"
+        yield "reset a GRU before the multiplication, as before Keras 2.1.2"
 
 
 def _dropped(layer: Config, custom: Mapping[str, Any]) -> Iterator[str]:
@@ -270,18 +270,20 @@ def _shaped(model: Config, given: tuple[int, ...] | None) -> tuple[str, ...]:
     if model.get("class_name") != "Sequential":
         if wanted is not None and model.get("class_name") in MODELS:
             raise cnnvis.UserError(
-                "the file says what shape its inputs have; leave out --input-shape"
+                "the file holds the shape of its inputs; leave out --input-shape"
             )
         return ()
     if wanted is None:
         raise cnnvis.UserError(
-            "the model lost its input shape when it was saved, as Keras did to Sequential models "
-            "without one; say the shape of one input with --input-shape, for example "
-            "--input-shape 28 28 1"
+            "the file holds no input shape, as Keras saved Sequential models without an input "
+            "layer; give the shape of one input, for example --input-shape 28 28 1"
         )
     layers = layers_of(model)
     layers.insert(0, _input_layer(name_of(layers[0]), wanted, _dtype(layers[0])))
-    return (f"took the input shape {_written(wanted)}, which the file lost, from --input-shape",)
+    return (
+        f"took the input shape {_written(wanted)}, which the file does not hold, from "
+        "--input-shape",
+    )
 
 
 def _written(shape: list[int | None]) -> str:

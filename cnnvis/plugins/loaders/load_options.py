@@ -11,15 +11,13 @@ from cnnvis.plugins.loaders.config import Config
 from cnnvis.plugins.loaders.custom import given, given_lambdas
 
 HELP = {
-    "custom": "Classes of your own that the file names, each module:Class, or NAME=module:Class for "
+    "custom": "Your own classes that the file names, each module:Class, or NAME=module:Class for "
     "a layer's kind or name. The module is imported, and so runs.",
-    "lambdas": "Functions in the place of Lambda layers, each NAME=module:function, where NAME is "
-    "the layer's. The module is imported, and so runs.",
-    "input_shape": "The shape of one input, for a file that lost it; 0 for an axis of any length.",
-    "architecture": "The JSON file that describes the network, for a file that holds its weights "
-    "alone.",
-    "trust_model": "Let code in the file run, and leave out what keeps a stranger's file from doing "
-    "harm.",
+    "lambdas": "Functions that replace Lambda layers, each NAME=module:function, where NAME is "
+    "the name of the layer. The module is imported, and so runs.",
+    "input_shape": "The shape of one input, for a file without this shape; 0 for an axis of any length.",
+    "architecture": "The JSON file that describes the network, for a file with the weights alone.",
+    "trust_model": "Let code in the file run, and leave out the checks against harmful files.",
 }
 """Help for the options, of which each loader has some."""
 

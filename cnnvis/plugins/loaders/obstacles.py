@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-TRUST = "if you trust whoever made the file, --trust-model leaves such checks out"
+TRUST = "if you trust the author of the file, --trust-model leaves out these checks"
 
 
 class Obstacle(str):
@@ -41,4 +41,4 @@ def give(option: str, name: str, what: str) -> str:
         The kind of the object to give: ``Class`` or ``function``.
     """
     word = shlex.quote(f"{name[:200]}=module:{what}")
-    return f"what does the same can be given, if you have it: {option} {word}"
+    return f"if you have code that does the same, give it: {option} {word}"

@@ -102,11 +102,11 @@ REFUSED_OPERATIONS = {
     ),
     **dict.fromkeys(("VectorizedMap", "WhileLoop"), _FUNCTION),
     **dict.fromkeys(("ConvTranspose", "Histogram", "ViewAsComplex"), "Keras cannot run"),
-    "Arange": "counts up to a number that only the running network knows",
+    "Arange": "counts up to a number that is known only while the network runs",
     "Bincount": "makes as many values as its input is large",
     "ElasticTransform": "makes random values",
-    "Function": "does nothing of its own",
-    "SegmentReduction": "does nothing of its own",
+    "Function": "computes nothing",
+    "SegmentReduction": "computes nothing",
 }
 """Operations that are cut off or refused, each with the reason, to be read after "which"."""
 

@@ -75,8 +75,8 @@ def _network_in(path: Path, asked: LoadOptions, known: dict[str, Any]) -> cnnvis
         beside = path.with_suffix(".json")
         hint = f", perhaps {str(beside)!r}" if beside.is_file() else ""
         raise cnnvis.UserError(
-            f"{str(path)!r} holds weights without the network they belong to; name the JSON file "
-            f"that describes it with --architecture{hint}, or save the whole model with model.save"
+            f"{str(path)!r} holds weights without a network; give the JSON file that describes "
+            f"the network with --architecture{hint}, or save the whole model with model.save"
         )
     if asked.trust_model:
         require_running(source.place, asked, config)
@@ -99,7 +99,7 @@ def _is_older(config: Any, version: str | None) -> bool:
 def _require_file(path: Path, place: Path) -> None:
     """Refuse a file that Keras did not write, by its first bytes."""
     if path.is_dir():
-        raise cnnvis.UserError(f"{str(path)!r} is a folder, and not one that TensorFlow wrote")
+        raise cnnvis.UserError(f"{str(path)!r} is a folder, and no SavedModel of TensorFlow")
     if kind_of(place) is None:
         raise cnnvis.UserError(
             f"{str(path)!r} is not a model that Keras saved: {_beginning(place)}"

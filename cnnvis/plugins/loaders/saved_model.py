@@ -31,8 +31,8 @@ def saved_model(
 ) -> cnnvis.LoadedNetwork:
     """Load a SavedModel folder that Keras 2 wrote, by building its layers anew.
 
-    The graph in it is never run, and its weights are read without TensorFlow. Folders without a
-    description of layers are refused.
+    The graph in the folder never runs, and its weights are read without TensorFlow. The loader
+    refuses folders without a description of layers.
     """
     return network_in_folder(path, LoadOptions(custom, lambdas, input_shape, trust_model))
 
@@ -60,8 +60,9 @@ def _network_in(path: Path, asked: LoadOptions, known: dict[str, Any]) -> cnnvis
     nodes = described_objects(path, held)
     if not nodes:
         raise cnnvis.UserError(
-            f"{str(path)!r} is a SavedModel without Keras layers: only its graph could be run, "
-            "unseen, and no layer of it explained; save the model as .keras or .h5 where it was made"
+            f"{str(path)!r} is a SavedModel without Keras layers: cnnvis does not run its graph, "
+            "and cannot explain a layer of it; save the model as .keras or .h5 with the program "
+            "that made it"
         )
     root = nodes.get("root", {})
     if not {"class_name", "config"} <= set(root):

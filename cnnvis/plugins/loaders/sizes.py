@@ -87,8 +87,8 @@ def require_stored(shapes: Iterable[Any], stored: int) -> None:
         needed += math.prod(int(size) for size in shape)
         if needed > stored + SPARE:
             raise cnnvis.UserError(
-                f"the weights in the file do not fit the network described there: it asks for more "
-                f"than {needed:,} numbers, and the file holds {stored:,}"
+                "the weights in the file do not fit the network described there: the network "
+                f"needs more than {needed:,} numbers, and the file holds {stored:,}"
             )
 
 

@@ -51,8 +51,8 @@ def without_foreign_makers(config: Config, given: Container[str]) -> tuple[str, 
     """
     found = Counter(_taken_out(config, given))
     return tuple(
-        f"left out {what}, which does nothing once there are weights"
-        f"{f' ({times} times)' if times > 1 else ''}"
+        f"left out {what}, which has no effect after the weights are "
+        f"loaded{f' ({times} times)' if times > 1 else ''}"
         for what, times in found.items()
     )
 

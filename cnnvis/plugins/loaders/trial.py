@@ -61,7 +61,7 @@ def require_running(path: Path, asked: LoadOptions, config: Any) -> None:
     version = ".".join(map(str, sys.version_info[:2]))
     raise cnnvis.UserError(
         f"the code of the Lambda {code[0]!r} does not run with Python {version}, perhaps since "
-        f"another version compiled it: trying it {became}. Its function can be given instead: "
+        f"another version compiled the code: a trial {became}. Give its function instead: "
         f"--lambda {code[0]}=module:function"
     )
 
@@ -85,9 +85,9 @@ def require_bounded_pass(path: Path, asked: LoadOptions, layer: str) -> None:
     became = _became(path, asked, memory, PROCESSOR_SECONDS)
     if became is not None:
         raise cnnvis.UserError(
-            f"the file is not loaded: how much its layer {layer!r} takes is not known before it "
-            f"runs, and trying it with {memory / 2**30:.1f} GB of memory and {PROCESSOR_SECONDS} "
-            f"seconds {became}; {TRUST}"
+            f"the file is not loaded: the cost of its layer {layer!r} is not known before the "
+            f"layer runs, and a trial with {memory / 2**30:.1f} GB of memory and "
+            f"{PROCESSOR_SECONDS} seconds {became}; {TRUST}"
         )
 
 

@@ -136,8 +136,8 @@ def _for_a_while() -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     except OSError as error:
         raise cnnvis.UserError(
-            f"the weights cannot be unpacked, since no temporary folder can be made: "
-            f"{error.strerror or error}. TMPDIR says where such folders are"
+            "the weights cannot be unpacked, since no temporary folder can be made: "
+            f"{error.strerror or error}. The variable TMPDIR sets the place of temporary folders"
         ) from error
     with folder as name:
         yield Path(name)
@@ -232,8 +232,8 @@ def load_by_name(network: Any, path: Path) -> None:
                 values = np.asarray(stored[group][name])
                 if values.shape != tuple(variable.shape):
                     raise ValueError(
-                        f"those of the layer {layer.name!r} have the shape {values.shape}, and it "
-                        f"takes {tuple(variable.shape)}"
+                        f"the weights of the layer {layer.name!r} have the shape {values.shape}, "
+                        f"and the layer takes {tuple(variable.shape)}"
                     )
                 variable.assign(values)
             if hasattr(layer, "finalize_state"):  # a Normalization computes with copies of them

@@ -54,8 +54,8 @@ def require_windows(call: Call) -> None:
             ):
                 shown = " x ".join(map(str, numbers))
                 raise cnnvis.UserError(
-                    f"the file is not loaded: its layer {call.layer.name!r} asks for the {name} "
-                    f"{shown}, and what it slides over is {longest:,} long; {TRUST}"
+                    f"the file is not loaded: its layer {call.layer.name!r} has the {name} "
+                    f"{shown}, and the longest axis of its input is {longest:,} long; {TRUST}"
                 )
 
 

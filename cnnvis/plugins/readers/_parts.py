@@ -40,7 +40,8 @@ def chosen_of(
     found = held[wanted] if wanted is not None else inputs_among(held)
     if found is None:
         raise cnnvis.UserError(
-            f"{where!r} holds no array named 'X'; it holds {names}. Say which one with {option} NAME"
+            f"{where!r} holds no array named 'X'; it holds {names}. Choose an array with "
+            f"{option} NAME"
         )
     others = {
         "y": _named(held, y, LABEL_NAMES),
@@ -98,9 +99,9 @@ def _split(held: Any, where: str) -> tuple[Any, Any, Any]:
         if x is None:
             keys = ", ".join(key if isinstance(key, str) else _described(key) for key in held)
             raise cnnvis.UserError(
-                f"{where!r} holds a dict without inputs: its keys are {keys or 'none'}, and one must be "
-                f"{', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}, or each the name of one of "
-                "the network's inputs"
+                f"{where!r} holds a dict without inputs: its keys are {keys or 'none'}, and a key "
+                f"must be {', '.join(INPUT_NAMES[:-1])} or {INPUT_NAMES[-1]}, or all keys the "
+                "names of the network's inputs"
             )
         return x, y, held.get("class_names")
     if isinstance(held, tuple | list) and len(held) == 2 and held[1] is None:
@@ -146,8 +147,8 @@ def _array(values: Any, what: str, where: str) -> Any:
         return values  # an image may have several, or none
     if not isinstance(values, list | tuple):
         raise cnnvis.UserError(
-            f"{where!r} holds {_described(values)} where its {what} should be; it should hold "
-            "(X, y): an array of inputs, one for each image, and an array of labels"
+            f"{where!r} holds {_described(values)} instead of its {what}; it should hold (X, y): "
+            "an array of inputs, an input for each image, and an array of labels"
         )
     try:
         return np.asarray(values)

@@ -73,9 +73,9 @@ class Pictures:
         self._common = size or sizes.most_common(1)[0][0]
         if size is None and len(sizes) > 1:
             cnnvis.note(
-                f"pictures are of {len(sizes)} sizes at least, and only those with "
-                f"{_sized(self._common)} can be used; --pictures.size ROWS COLUMNS gives one size "
-                "to all"
+                f"pictures have at least {len(sizes)} sizes, and cnnvis uses only the pictures "
+                f"with {_sized(self._common)}; --pictures.size ROWS COLUMNS resizes all pictures "
+                "to one size"
             )
         example = self._example(
             [file for file, head in heads.items() if size or head.size == self._common]
@@ -145,9 +145,9 @@ class Pictures:
                 read.append(self._read(self._files[position]))
                 if read[-1].shape != self._one_shape:
                     raise cnnvis.UserError(
-                        f"{str(self._files[position])!r} has {_sized(read[-1].shape)}, and others "
-                        f"have {_sized(self._one_shape)}; give one size to all with --pictures.size "
-                        "ROWS COLUMNS"
+                        f"{str(self._files[position])!r} has {_sized(read[-1].shape)}, and other "
+                        f"pictures have {_sized(self._one_shape)}; resize all pictures to one "
+                        "size with --pictures.size ROWS COLUMNS"
                     )
                 advance(1)
         return np.stack(read) if read else np.empty((0, *self._one_shape), self.dtype)
@@ -179,8 +179,8 @@ class Pictures:
         is_grey = picture.mode in _GREY or picture.mode[0] in "IF"
         if self._asked_mode is None and self._mode in ("L", "I", "F") and not is_grey:
             raise cnnvis.UserError(
-                f"{str(file)!r} is in colour, and the pictures that were looked at before are grey; "
-                "--pictures.mode RGB reads all in colour, and L all in grey"
+                f"{str(file)!r} is in colour, and the pictures before it are grey; "
+                "--pictures.mode RGB reads all pictures in colour, and L all in grey"
             )
         if picture.mode in ("I", "F") and self._mode not in ("I", "F"):
             raise cnnvis.UserError(
@@ -245,20 +245,22 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
     from PIL import Image
 
     # Pillow would cut values off at 255.
-    cnnvis.note("pictures of 16 bits a value are read with 8, as the others are or the mode asks")
+    cnnvis.note(
+        "pictures with 16 bits a value are read with 8 bits, like the other pictures or by the mode"
+    )
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert(mode)
 
 
 def _say_what_is_left_out(picture: Image.Image) -> None:
     if picture.format in _SEVERAL and _holds_several(picture):
-        cnnvis.note("of pictures with several frames or pages, the first is read")
+        cnnvis.note("of pictures with several frames or pages, the first frame is read")
     turned = None
     with suppress(Exception):  # damage there costs nothing of the picture
         turned = picture.getexif().get(_ORIENTATION)
     if turned not in (None, 0, 1):
         cnnvis.note(
-            "some pictures say in their EXIF data that they are to be turned; they are read as they "
-            "are stored, as Keras reads them"
+            "the EXIF data of some pictures ask for a rotation; cnnvis does not rotate these "
+            "pictures, as Keras does not"
         )
 
 
@@ -272,7 +274,9 @@ def _head_of(opened: BinaryIO, file: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise cnnvis.UserError(f"{str(file)!r} is too large a picture: {error}") from error
     except Exception as error:  # whatever Pillow makes of what it finds
-        raise cnnvis.UserError(f"{str(file)!r} is not a picture that can be read") from error
+        raise cnnvis.UserError(
+            f"{str(file)!r} is not a picture, or has an unknown format"
+        ) from error
     columns, rows = picture.size
     unpacked = columns * rows * (4 if picture.mode[0] in "IF" else len(picture.getbands()))
     # Pillow itself only warns of the first, and of the second not at all.

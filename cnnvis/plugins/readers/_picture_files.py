@@ -68,8 +68,8 @@ def pictures_in(folder: Path) -> Found:
     if not by_class or (pictures and (len(by_class) < 2 or len(pictures) >= count)):
         if by_class:
             cnnvis.note(
-                f"{len(pictures)} pictures lie in {str(folder)!r} itself and {count} in folders in "
-                "it, so these folders are taken for no classes, and the pictures have no labels"
+                f"{len(pictures)} pictures lie in {str(folder)!r} itself and {count} in folders "
+                "in it, so these folders are no classes, and the pictures have no labels"
             )
         return Found(sorted([*pictures, *(file for one in by_class.values() for file in one)]))
     if pictures:
@@ -121,6 +121,6 @@ def _require_no_splits(folder: Path, by_class: dict[str, list[Path]]) -> None:
     if by_class and nested and {name.lower() for name in by_class} <= SPLITS:
         parts = sorted(by_class)
         raise cnnvis.UserError(
-            f"{str(folder)!r} holds the parts {' and '.join(parts)} of a data set, each with "
-            f"folders of classes of its own; give one of them: --data {folder / parts[0]}"
+            f"{str(folder)!r} holds the parts {' and '.join(parts)} of a data set, each with its "
+            f"own folders of classes; give one part: --data {folder / parts[0]}"
         )

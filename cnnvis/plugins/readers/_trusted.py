@@ -60,7 +60,7 @@ def _end(child: subprocess.CompletedProcess[bytes]) -> str:
         return f"the process that loaded it was ended by signal {-child.returncode}"
     said = child.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     if said.startswith("ModuleNotFoundError"):
-        return f"{said}; install it, or put its folder into PYTHONPATH"
+        return f"{said}; install the package, or put its folder into PYTHONPATH"
     return said or f"the process that loaded it ended with {child.returncode}"
 
 

@@ -67,7 +67,7 @@ _LIBRARIES = {
         f"import pickle, numpy as np; X, y = pickle.load(open({{path}}, 'rb')); {_TENSORS}",
     ),
     "joblib": (
-        "what joblib wrote",
+        "a file of joblib",
         "import joblib, numpy as np; X, y = joblib.load({path}); np.savez({npz}, X=X, y=y)",
     ),
     "scipy": ("a SciPy matrix", _LINE.replace("X=X", "X=X.toarray()")),
@@ -264,7 +264,7 @@ class _Machine:
 
     def pop(self) -> object:
         if not self.stack:
-            raise self.damaged("it takes a value that was never put there")
+            raise self.damaged("it takes a value that does not exist")
         return self.stack.pop()
 
     def pops(self, count: int) -> list[object]:
@@ -292,7 +292,7 @@ class _Machine:
 
     def get(self, index: int) -> None:
         if index not in self.memo:
-            raise self.damaged(f"it reuses value {index}, which it never kept")
+            raise self.damaged(f"it reuses value {index}, which it never stored")
         value = self.memo[index]
         built = value.array if isinstance(value, _Unbuilt) else None
         self.push(value if built is None else built)

@@ -13,13 +13,13 @@ from cnnvis.plugins.readers._parts import chosen_of, is_large, samples_of
 def npz(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Samples:
     """Read arrays that numpy.savez wrote: inputs X, labels y, class_names.
 
-    For a network with several inputs, an array for each, by the name of the input. What is not
-    compressed is read as it is needed.
+    For a network with several inputs, the file holds an array for each input, with the name of the
+    input. Arrays without compression are read as they are needed.
 
     Parameters
     ----------
     x
-        The name of the array of inputs. By default X, x, images, inputs, data or the only one.
+        The name of the array of inputs. By default X, x, images, inputs, data, or the only array.
     y
         The name of the array of labels. By default y, Y, labels or targets, if there is one.
     """

@@ -19,15 +19,16 @@ _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a number that torch.
 
 @cnnvis.reader("pickle", suffixes=(".pkl", ".pickle", ".p", ".pt", ".pth"))
 def pickles(path: Path, *, trust: cnnvis.Granting[bool] = False) -> cnnvis.Samples:
-    """Read a pickle of (X, y), (X,), X or a dict with these.
+    """Read a pickle of (X, y), (X,), X or a dict with X and y.
 
-    Only plain values and NumPy arrays are read; nothing that the file names is imported or called.
+    The reader takes plain values and NumPy arrays alone; it never imports or calls a name in the
+    file.
 
     Parameters
     ----------
     trust
-        Have Python's own pickle load the file, in a process of its own: whatever code it names
-        runs. Only for a file from someone you know.
+        Load the file with Python's own pickle, in a separate process: all code that the file names
+        runs. Only for a file from a person you know.
     """
     import mmap
     import os
@@ -51,9 +52,9 @@ def pickles(path: Path, *, trust: cnnvis.Granting[bool] = False) -> cnnvis.Sampl
         raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
     except NeedsCode as refusal:
         raise cnnvis.UserError(
-            f"{str(path)!r} cannot be read: this pickle {refusal.what}. If you know who made it, "
-            "--trust-pickle (in Python, trust=True) has Python load it, in a process of its own; or "
-            f"save its arrays once, as .npz: {refusal.line(str(path))}"
+            f"{str(path)!r} cannot be read: this pickle {refusal.what}. If you know the author, "
+            "--trust-pickle (in Python, trust=True) loads it with Python, in a separate process; "
+            f"or save its arrays once, as .npz: {refusal.line(str(path))}"
         ) from refusal
     except cnnvis.UserError as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error}") from error
@@ -79,7 +80,7 @@ def _require_pickle(start: bytes, file: BinaryIO) -> None:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
         raise cnnvis.UserError(f"it is a damaged archive: {error}") from error
     if any(name.endswith("/data.pkl") for name in names):
-        raise NeedsCode("is what torch.save wrote, which only torch reads", "torch")
+        raise NeedsCode("is a file of torch.save, which only torch reads", "torch")
     if any(name.endswith(".npy") for name in names):
         raise cnnvis.UserError("it is no pickle but an archive of arrays: give it the ending .npz")
     raise cnnvis.UserError("it is no pickle but a zip archive")

@@ -22,38 +22,39 @@ def pictures(
     offset: float = 0.0,
     preprocess: Preprocess | None = None,
 ) -> cnnvis.Samples:
-    """Read a picture, or all pictures in a folder; folders in it are classes, by their names.
+    """Read a picture, or all pictures in a folder; folders in it are classes, by name.
 
     Pictures of a folder are read when they are needed, not before. Hidden files are left out. Of
-    pictures with several frames the first is read. Pixels are taken as they are stored, without
-    turning them as an EXIF orientation asks, as Keras's image_dataset_from_directory takes them.
+    pictures with several frames the first frame is read. The reader ignores an EXIF orientation, as
+    Keras's image_dataset_from_directory does: pixels stay as they are stored.
 
     Parameters
     ----------
     mode
-        Turn pictures into grey (L), colour (RGB) or colour with transparency (RGBA). By default
-        colour if any of the first and of others evenly spread through the folder is in colour.
+        Turn pictures into grey (L), colour (RGB) or colour with transparency (RGBA). The default
+        looks at the first pictures and at others, evenly spread through the folder: colour if any
+        of these pictures is in colour, else grey.
     size
-        Resize pictures to this many rows and columns. By default those of the size that most have
-        are read.
+        Resize pictures to this many rows and columns. The default reads the pictures of the most
+        frequent size alone.
     scale
-        Multiply values, 0 to 255, by this: 0.00392157 for a network trained on 0 to 1.
+        Multiply values, 0 to 255, by this number: 0.00392157 for a network trained on 0 to 1.
     offset
-        Add this to each value, once it is multiplied: scale 0.00784314 and offset -1 for a network
+        Add this number to each value, after scale: scale 0.00784314 and offset -1 for a network
         trained on -1 to 1.
     preprocess
-        Instead of scale and offset, what preprocess_input of that module of keras.applications
-        does: mobilenet_v2, resnet50, ...; or one of Keras's three ways, tf, torch and caffe. Those of
-        convnext, efficientnet and mobilenet_v3 do nothing, since their networks scale by themselves.
-        For torch and caffe all pictures are read in colour.
+        Instead of scale and offset, compute preprocess_input of this module of keras.applications:
+        mobilenet_v2, resnet50, ...; or one of Keras's three ways, tf, torch and caffe. The modules
+        convnext, efficientnet and mobilenet_v3 change nothing, since their networks scale the
+        input. For torch and caffe all pictures are read in colour.
     """
     import numpy as np
 
     way = None if preprocess is None else WAYS[preprocess]
     if way is not None and (scale != 1 or offset != 0):
         raise cnnvis.UserError(
-            "pictures are read either with --pictures.preprocess or with --pictures.scale and "
-            "--pictures.offset, and not with both"
+            "--pictures.preprocess cannot be used together with --pictures.scale or "
+            "--pictures.offset; leave out one of these options"
         )
     if way in COLOURED:
         if mode not in (None, "RGB"):

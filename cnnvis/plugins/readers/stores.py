@@ -62,7 +62,8 @@ class _Lazy:
 def hdf5(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Samples:
     """Read datasets of an HDF5 file, piece by piece: inputs X, labels y, class_names.
 
-    For a network with several inputs, a dataset for each, by the name of the input.
+    For a network with several inputs, the file holds a dataset for each input, with the name of the
+    input.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     Parameters
     ----------
     x
-        The array of inputs. By default X, x, images, inputs or data, or the only one.
+        The array of inputs. By default X, x, images, inputs or data, or the only array.
     y
         The array of labels. By default y, Y, labels or targets, if there is one.
     """
@@ -144,8 +145,8 @@ def look_at_zarr(path: str) -> None:
                 )
             if declared > _SMALL and declared > _RATIO * _stored(path, name, declared):
                 raise cnnvis.UserError(
-                    f"declares {name!r} to hold {declared} bytes, more than {_RATIO} times what is "
-                    "stored of it"
+                    f"declares {name!r} to hold {declared} bytes, more than {_RATIO} times its "
+                    "stored bytes"
                 )
             left -= _read(array, left)
     except cnnvis.UserError:
@@ -230,8 +231,8 @@ def _require_plain(name: str, codecs: Iterator[str]) -> None:
     for codec in codecs:
         if codec not in _CODECS:
             raise cnnvis.UserError(
-                f"packs {name!r} with the codec {codec!r}; cnnvis reads those that only compress: "
-                f"{', '.join(sorted(_CODECS))}"
+                f"packs {name!r} with the codec {codec!r}; cnnvis reads codecs that only "
+                f"compress: {', '.join(sorted(_CODECS))}"
             )
 
 

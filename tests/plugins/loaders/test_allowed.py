@@ -494,7 +494,7 @@ def test_a_first_look_has_so_much_memory_and_no_more(
     monkeypatch.setattr(_examiner, "_array", _examiner._array)
     hungry = importlib.import_module("hungry_look")
     monkeypatch.setattr(_examiner, "look_at_model", hungry.look)
-    with pytest.raises(cnnvis.UserError, match="it takes too much memory to look at") as error:
+    with pytest.raises(cnnvis.UserError, match="the check takes too much memory") as error:
         cnnvis.load_model(sound_files(tmp_path / "sound")["h5"])
     assert "written by Keras" in error.value.found["origin"]
 

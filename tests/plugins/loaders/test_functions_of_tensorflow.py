@@ -214,7 +214,7 @@ def test_functions_of_tensorflow(tmp_path: Path, suffix: str) -> None:
     [
         ("random.normal", "which makes random values"),
         ("nn.dropout", "which makes random values"),
-        ("meshgrid", "of which Keras 2 leaves arguments out of its files"),
+        ("meshgrid", "whose arguments Keras 2 does not write completely into files"),
         ("nn.fixed_unigram_candidate_sampler", "function 'nn.fixed_unigram_candidate_sampler'"),
         ("keras.activations.deserialize", "function 'keras.activations.deserialize'"),
         ("io.read_file", "function 'io.read_file'"),

@@ -54,7 +54,7 @@ def test_files_answer_as_what_wrote_them(legacy: Path, name: str) -> None:
     before = (legacy / name).read_bytes()
     options: dict[str, Any] = {}
     if name == "keras231_seqinp.h5":
-        with pytest.raises(cnnvis.UserError, match=r"lost its input shape .*--input-shape 28 28 1"):
+        with pytest.raises(cnnvis.UserError, match=r"holds no input shape .*--input-shape 28 28 1"):
             cnnvis.load_model(legacy / name)
     if name.endswith("seqinp.h5"):
         options["input_shape"] = x.shape[1:]
@@ -350,7 +350,7 @@ def test_weights_with_an_architecture_beside_them(
     path = tmp_path / ("model.weights.h5" if name == "renamed.h5" else name)
     network.save_weights(str(path))
     path = path.rename(tmp_path / name)
-    with pytest.raises(cnnvis.UserError, match=r"weights without the network.*--architecture"):
+    with pytest.raises(cnnvis.UserError, match=r"weights without a network.*--architecture"):
         cnnvis.load_model(path)
     (tmp_path / "network.json").write_text(network.to_json())
     model = cnnvis.load_model(path, architecture=str(tmp_path / "network.json"))

@@ -143,7 +143,7 @@ def test_a_lambda_in_the_middle_leaves_what_is_before_it(
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_lambda_before_everything_is_named(keras: Any, tmp_path: Path, suffix: str) -> None:
     path = _saved(_with_lambda(keras, [], "first"), tmp_path / f"model{suffix}")
-    with pytest.raises(cnnvis.UserError, match=r"everything in it comes after the Lambda.*'code'"):
+    with pytest.raises(cnnvis.UserError, match=r"all its layers come after the Lambda.*'code'"):
         cnnvis.load_model(path)
 
 
@@ -193,7 +193,7 @@ def test_a_damaged_archive(classifier: Any, tmp_path: Path) -> None:
 def test_weights_without_a_network(classifier: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.weights.h5"
     classifier.save_weights(path)
-    with pytest.raises(cnnvis.UserError, match="weights without the network"):
+    with pytest.raises(cnnvis.UserError, match="weights without a network"):
         cnnvis.load_model(path)
 
 

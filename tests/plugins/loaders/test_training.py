@@ -86,7 +86,7 @@ def test_what_made_weights_is_not_needed(tmp_path: Path, home: str, suffix: str)
     said = "\n".join(model.repairs)
     for what in ("initializer 'Halves'", "regularizer 'Small'", "constraint 'Bounded'", "'slowly'"):
         assert f"{what}" in said, said
-    assert said.count("which does nothing once there are weights") >= 5
+    assert said.count("which has no effect after the weights are loaded") >= 5
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -55,7 +55,7 @@ def test_a_function_in_the_place_of_a_lambda(
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("json:loads", "is to be NAME=module:function, .* named ''; it has: code"),
+        ("json:loads", "has the form NAME=module:function, .* named ''; it has: code"),
         ("hidden=json:loads", "no Lambda layer named 'hidden'; it has: code"),
         ("cod=json:loads", "no Lambda layer named 'cod'; it has: code"),
         ("code=json", "--lambda 'code=json' is not understood"),
@@ -91,11 +91,11 @@ def test_the_flags(keras: Any, tmp_path: Path, typed: Typed) -> None:
     one, two = (cnnvis.Explanation.load(tmp_path / f"{name}.npz") for name in ("one", "two"))
     np.testing.assert_allclose(one.array, two.array, rtol=1e-5)
     assert [target.filters[0] for target in two.targets] == expected.tolist()
-    assert "ran whatever code the file holds" in str(two.provenance)
+    assert "ran all code in the file" in str(two.provenance)
     for command in ("doctor", "chain", "compare"):
         assert "--trust-model" in typed(command, "--help").stdout
     done = typed("doctor", "model.keras", "--trust-model")
-    assert done.returncode == 0 and "repaired: ran whatever code the file holds" in done.stdout
+    assert done.returncode == 0 and "repaired: ran all code in the file" in done.stdout
 
 
 @pytest.mark.parametrize("suffix", ["h5", "keras"])
@@ -127,7 +127,10 @@ def test_code_of_another_python(keras: Any, tmp_path: Path) -> None:
     _with_lambda(keras, tmp_path / "model.h5")
     code = (lambda x: __import__("os").abort()).__code__
     for content, sentence in (
-        (marshal.dumps(code)[:40], "perhaps since another version compiled it: trying it gives"),
+        (
+            marshal.dumps(code)[:40],
+            "perhaps since another version compiled the code: a trial gives",
+        ),
         # What ends the interpreter, as another version's instructions may.
         (marshal.dumps(code), "trying it ends it with code -6"),
     ):
@@ -165,10 +168,10 @@ def test_doctor_says_what_is_refused(keras: Any, tmp_path: Path, typed: Typed) -
         "refused: the Lambda layer 'hidden', Python code that cnnvis does not run",
         "--lambda hidden=module:function",
         "refused: the layer 'output' names the class 'Touch'",
-        "nothing in the file was run",
+        "no code in the file was run",
     ):
         assert words in done.stdout, words
-    assert "everything in it comes after the Lambda layer 'hidden'" in done.stderr
+    assert "all its layers come after the Lambda layer 'hidden'" in done.stderr
     facts = json.loads(typed("doctor", "model.keras", "--json").stdout)
     assert facts["layers"][2] == ["output", "Dense"] and len(facts["refused"]) == 2
     assert facts["problem"] and len(facts["sha256"]) == 64

@@ -92,8 +92,11 @@ def test_pixels_come_back(way: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"preprocess": "tf", "scale": 0.5}, "either with --pictures.preprocess or with"),
-        ({"preprocess": "vgg16", "offset": 1.0}, "either with --pictures.preprocess or with"),
+        ({"preprocess": "tf", "scale": 0.5}, "--pictures.preprocess cannot be used together with"),
+        (
+            {"preprocess": "vgg16", "offset": 1.0},
+            "--pictures.preprocess cannot be used together with",
+        ),
         ({"preprocess": "caffe", "mode": "L"}, r"red, green and blue.*use --pictures\.mode RGB"),
         ({"preprocess": "vgg61"}, r"cannot be 'vgg61'.*Did you mean 'vgg1"),
     ],
@@ -241,7 +244,7 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     samples, notes = _read(tmp_path)
     assert samples.x.shape == (1, 4, 6, 3) and (samples.x[..., 0] == 50).all()
-    assert notes == ["of pictures with several frames or pages, the first is read"]
+    assert notes == ["of pictures with several frames or pages, the first frame is read"]
 
 
 # Files and folders

@@ -232,11 +232,15 @@ def test_a_damaged_picture_costs_no_other(tmp_path: Path) -> None:
     _picture(tmp_path / "c.png", value=9)
     samples = cnnvis.read_samples(tmp_path)
     assert len(samples) == 3 and samples[[2, 1]].x[:, 0, 0, 0].tolist() == [9, 7]
-    with pytest.raises(cnnvis.UserError, match=r"a\.png' is not a picture that can be read"):
+    with pytest.raises(
+        cnnvis.UserError, match=r"a\.png' is not a picture, or has an unknown format"
+    ):
         _ = samples[[0, 1]].x
     for name in ("b.png", "c.png"):
         (tmp_path / name).unlink()
-    with pytest.raises(cnnvis.UserError, match=r"a\.png' is not a picture that can be read"):
+    with pytest.raises(
+        cnnvis.UserError, match=r"a\.png' is not a picture, or has an unknown format"
+    ):
         cnnvis.read_samples(tmp_path)
 
 
@@ -252,7 +256,7 @@ def test_what_only_looks_like_pictures_is_left_out_and_said(tmp_path: Path) -> N
         f"2 in {str(tmp_path)!r} are left out, since they are pipes, devices or links to nothing: "
         "'nowhere.png', 'pipe.png'"
     )
-    assert "taken for no classes" in notes[1] and len(notes) == 2
+    assert "so these folders are no classes" in notes[1] and len(notes) == 2
 
 
 def test_of_several_frames_the_first_is_read_and_said(tmp_path: Path) -> None:
@@ -262,7 +266,7 @@ def test_of_several_frames_the_first_is_read_and_said(tmp_path: Path) -> None:
         with notes_kept() as notes:
             samples = cnnvis.read_samples(tmp_path / name, mode="L")
         assert samples.x.shape == (1, 4, 6) and (samples.x == 5).all()
-        assert notes == ["of pictures with several frames or pages, the first is read"]
+        assert notes == ["of pictures with several frames or pages, the first frame is read"]
 
 
 def test_a_picture_that_unpacks_to_far_too_much(tmp_path: Path) -> None:

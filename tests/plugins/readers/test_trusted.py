@@ -192,7 +192,7 @@ def test_what_people_take_for_pickles_is_named(
 
 def test_archives_that_are_no_pickles_are_named(tmp_path: Path) -> None:
     for member, sentence in {
-        "archive/data.pkl": "torch.save wrote.*torch.load",
+        "archive/data.pkl": "a file of torch.save.*torch.load",
         "X.npy": "give it the ending .npz",
         "letter.txt": "no pickle but a zip archive",
     }.items():
@@ -244,15 +244,15 @@ def test_settings_never_say_whom_to_trust(
         done = typed(*words.split())
         assert done.returncode == 2
         assert (
-            "line 2: trust of pickle lets code run, so it is typed each time, and never"
+            "line 2: trust of pickle lets code run: type it in each command, since no"
             in done.stderr
         )
     Path("cnnvis.toml").unlink()
     done = typed("config", "set", "pickle.trust", "true")
-    assert done.returncode == 2 and "never kept in settings" in done.stderr
+    assert done.returncode == 2 and "no settings file may hold it" in done.stderr
     monkeypatch.setenv("CNNVIS_PICKLE_TRUST", "true")
     done = typed("run", "saliency", "demo", "-d", "data.pkl")
-    assert done.returncode == 2 and "never taken from the environment" in done.stderr
+    assert done.returncode == 2 and "does not take it from the environment" in done.stderr
     assert not Path("canary").exists()
 
 
