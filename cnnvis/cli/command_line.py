@@ -92,7 +92,7 @@ def _parser(words: Sequence[str] | None) -> Parser:
     parser = Parser(
         prog="cnnvis",
         usage="cnnvis COMMAND ...",
-        description="Shows why a convolutional neural network decides what it decides.",
+        description="Show why a convolutional neural network decides as it does.",
     )
     parser.add_argument(
         "--version", action=_Version, nargs=0, default=argparse.SUPPRESS,

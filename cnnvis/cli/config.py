@@ -33,7 +33,7 @@ def show_settings() -> None:
     if seen:
         results().print(table)
     else:
-        line("nothing is set; cnnvis config set saliency.backprop rectified would be one")
+        line("no setting exists; an example is: cnnvis config set saliency.backprop rectified")
 
 
 def _flat(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
@@ -80,7 +80,9 @@ def trust_folder() -> None:
     """Let the plugins run whose files the settings of this folder, or of one above it, name."""
     path = defaults.project_file()
     if path is None:
-        raise UserError(f"there is no {defaults.FILE} here or above, so there is nothing to trust")
+        raise UserError(
+            f"there is no {defaults.FILE} in this folder or above, so there are no plugins to trust"
+        )
     defaults.trust(path.parent)
     line(f"the plugins that {path} names may run from now on")
 

@@ -63,7 +63,7 @@ def _print_found(model: str, error: UserError, sha256: str, *, json: bool) -> No
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("file", console.words(model))
-    table.add_row("what it is", console.words(str(facts["origin"])))
+    table.add_row("origin", console.words(str(facts["origin"])))
     table.add_row("SHA-256", console.words(str(facts["sha256"])))
     if "parameters" in facts:
         table.add_row("numbers", f"{facts['parameters']:,} in the file")
@@ -76,7 +76,7 @@ def _print_found(model: str, error: UserError, sha256: str, *, json: bool) -> No
     screen.print()
     for refused in facts.get("refused", []):
         _say(screen, "refused", refused, "yellow")
-    _say(screen, "not loaded", "nothing in the file was run", "bold")
+    _say(screen, "not loaded", "no code in the file was run", "bold")
 
 
 def _print(screen: console.Screen, report: Report) -> None:
@@ -89,7 +89,7 @@ def _print(screen: console.Screen, report: Report) -> None:
     for name, why in obstacles.items():
         _say(screen, "no target", f"{name!r}: {why}", "yellow")
     if not obstacles:
-        _say(screen, "targets", "every layer can be one", "bold")
+        _say(screen, "targets", "every layer can be a target", "bold")
     changed = [kind for layer in report.layers for kind in layer.rectifiers]
     if changed:
         _say(screen, "modifiers", f"change {counted(changed)}", "bold")
@@ -112,7 +112,7 @@ def _facts(report: Report) -> Table:
     if report.file is not None:
         table.add_row("file", console.words(report.file))
         if report.origin:
-            table.add_row("what it is", console.words(report.origin))
+            table.add_row("origin", console.words(report.origin))
         table.add_row("SHA-256", console.words(str(report.sha256)))
     for name, shape, dtype in report.inputs:
         table.add_row("input", console.words(f"{name}  {_shape(shape)}  {dtype}"))
@@ -138,7 +138,7 @@ def _layers(report: Report) -> Explanation:
 
 
 def _print_fit(screen: console.Screen, fit: Fit) -> None:
-    looked = "" if fit.examined == fit.samples else f", {fit.examined} of them looked at"
+    looked = "" if fit.examined == fit.samples else f", {fit.examined} examined"
     text = (
         f"{numbered(fit.samples, 'sample')} of shape {_shape(fit.shape)}{looked}, "
         f"values from {fit.smallest:g} to {fit.largest:g}"
@@ -151,7 +151,7 @@ def _print_fit(screen: console.Screen, fit: Fit) -> None:
         why = fit.problem.removeprefix("the data do not fit the model: ")
         _say(screen, "the data do not fit", why, "bold red")
         return
-    _say(screen, "the data fit", "the network takes them", "bold green")
+    _say(screen, "the data fit", "the network accepts the data", "bold green")
     if fit.agreement is not None:
         what = "the answers" if fit.agreement.kind == "number" else "right"
         _say(screen, what, str(fit.agreement), "bold")

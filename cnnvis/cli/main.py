@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PluginError as error:
         if verbose and error.__cause__ is not None:
             _trace(error.__cause__)
-        hint = "" if verbose else " With -v there is a traceback to report."
+        hint = "" if verbose else " The option -v shows a traceback to report."
         code = _say(f"{error}{hint}", 1)
     except Stopped as stop:
         code = _say(str(stop), 128 + stop.signal)
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             if verbose:
                 _trace(error)
-            hint = "" if verbose else "; with -v there is a traceback to report"
+            hint = "" if verbose else "; the option -v shows a traceback to report"
             code = _say(f"{type(error).__name__}: {error}. This is a bug in cnnvis{hint}", 1)
     sys.exit(code)
 
@@ -128,8 +128,8 @@ def _say_what_is_passed_over() -> None:
         from cnnvis.cli import console
 
         sentence = (
-            f"the settings in {str(path)!r} belong to another user and are not read; a {FILE} of your "
-            "own takes their place"
+            f"the settings in {str(path)!r} belong to another user and are not read; your own "
+            f"{FILE} replaces them"
         )
         console.messages().print(console.sentence("note", "bold", sentence))
 

@@ -37,8 +37,8 @@ def list_plugins(kind: str | None = None, *, json: bool = False) -> None:
         return
     screen = results()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("kind", "name", "what it does", "from"):
-        table.add_column(heading, no_wrap=heading != "what it does")
+    for heading in ("kind", "name", "description", "from"):
+        table.add_column(heading, no_wrap=heading != "description")
     for plugin in plugins:
         table.add_row(
             plugin.kind, words((plugin.name, "bold")), words(plugin.summary), words(plugin.origin)
@@ -56,7 +56,7 @@ def list_plugins(kind: str | None = None, *, json: bool = False) -> None:
         whose = "" if one.name == one.distribution else f" of {one.origin}"
         screen.print(words((f"{one.name}{whose} {said}", "red")))
     if known.only is not None:
-        also = f" and those of {', '.join(sorted(known.only))}" if known.only else ""
+        also = f" and the plugins of {', '.join(sorted(known.only))}" if known.only else ""
         screen.print(words((f"Only the built-in plugins{also} were loaded.", "dim")))
 
 

@@ -108,4 +108,4 @@ def unwritten(out: Lasting) -> str:
     """Return a sentence on output that was lost; empty if all was written, or nobody reads it."""
     if out.failure is None or out.failure.errno == EPIPE:
         return ""
-    return f"what is to be printed cannot be written: {out.failure.strerror}"
+    return f"the output cannot be written: {out.failure.strerror}"

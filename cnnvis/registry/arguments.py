@@ -115,15 +115,15 @@ class DataArguments:
     )  # fmt: skip
     images: Images | Selection | None = flag(
         "--images", "-im", kept_as=PLACES, nargs="+", action="extend", type=_images, metavar="IMAGE",
-        help="which images of the data (default: all): places, 0 3 5, -1 for the last; ranges, 0-5 "
-        "with 5; slices as in Python, 20:40:2 without 40; label=NAME, predicted=NAME, right, wrong "
-        "by the network's answer; all. Places are put together, and conditions narrow them "
-        "down; of two conditions with one key, such as label=A label=B, one must hold",
+        help="the images of the data to explain (default: all): places, 0 3 5, -1 for the last; "
+        "ranges, 0-5 with 5; slices as in Python, 20:40:2 without 40; label=NAME, predicted=NAME, "
+        "right, wrong by the network's answer; all. Places are united, and conditions narrow them "
+        "down; of two conditions with the same key, such as label=A label=B, one must hold",
     )  # fmt: skip
     class_names: ClassNames | None = flag(
         "--class-names", kept_as=WORDS, nargs="+", metavar="NAME",
-        help="the names of the network's classes 0, 1, ..., where the data do not hold them; folders "
-        "and other labels in words are matched to them by name",
+        help="the names of the network's classes 0, 1, ..., if the data hold no class names; "
+        "labels in words, also names of folders, are matched to the classes by name",
     )  # fmt: skip
     axes: Mapping[str, Any] | None = None
 
@@ -134,26 +134,27 @@ class TargetArguments:
 
     layer: str | None = flag(
         "--layer", "-l", kept_as=str, metavar="TARGET",
-        help="the layer to explain (default: the layer named output, else the last); or one of its "
-        "outputs, output:3 or output[AI], or a sum or difference, head[3]-head[5]",
+        help="the target: a layer (default: the layer named output, else the last layer); an "
+        "output of a layer, output:3 or output[AI]; a sum or difference of outputs, "
+        "head[3]-head[5]",
     )  # fmt: skip
     filter: int | str | Sequence[int | str] | None = flag(
         "--filter", "--class", kept_as=PLACES, nargs="+", action="extend", metavar="N",
-        help="which outputs of that layer, by number or class name (default: the class predicted "
-        "for each image, class 1 of one sigmoid, 0 of a layer in between)",
+        help="the outputs of the target layer, by number or class name (default: the class "
+        "predicted for each image, class 1 of one sigmoid, output 0 of a layer in between)",
     )  # fmt: skip
     output: str | int | None = flag(
         "--output", kept_as=str, metavar="NAME",
-        help="which of the network's outputs, where it has several (default: the first)",
+        help="the output of a network with several outputs (default: the first)",
     )  # fmt: skip
     region: Sequence[str | int | slice] | None = flag(
         "--region", kept_as=list[int | str], nargs="+", metavar="RANGE",
-        help="for a layer with spatial axes, the positions over which its outputs are averaged, "
-        "a position or a range for each axis: 10:20 7 (default: all)",
+        help="for a layer with spatial axes: average its outputs over these positions, a position "
+        "or a range for each axis: 10:20 7 (default: all)",
     )  # fmt: skip
     input: str | int | Sequence[str | int] | None = flag(
         "--input", kept_as=WORDS, nargs="+", metavar="NAME",
-        help="which of the network's inputs get a map, where it has several (default: all)",
+        help="the inputs that get a map, of a network with several inputs (default: all)",
     )  # fmt: skip
 
 
@@ -163,21 +164,22 @@ class Computing:
 
     compile: str = flag(
         "--compile", default="auto", choices=("auto", "graph", "xla", "eager"),
-        help="as TensorFlow's graph, by XLA, anew for each batch (eager), or by the faster of the "
-        "first two where there is enough to do (default: auto)",
+        help="compile the network as TensorFlow's graph, by XLA, or anew for each batch (eager); "
+        "auto takes the faster of graph and xla if there is enough to compute (default: auto)",
     )  # fmt: skip
     batch_size: int | None = flag(
         "--batch-size", type=_whole, metavar="N",
-        help="how many images at a time (default: 32, more of a small network, or what memory allows)",
+        help="the number of images in a batch (default: 32, more for a small network, or what "
+        "memory allows)",
     )  # fmt: skip
     threads: int | None = flag(
         "--threads", type=_whole, metavar="N",
-        help="how many threads (default: one for each processor that may be used)",
+        help="the number of threads (default: one for each available processor)",
     )  # fmt: skip
     mixed_precision: bool = flag(
         "--mixed-precision", default=False,
-        help="multiply in half precision where the machine can: up to twice as fast, and maps are "
-        "off by several per cent",
+        help="multiply in half precision where the machine can: up to twice as fast, with errors "
+        "of several per cent in the maps",
     )  # fmt: skip
 
 
@@ -187,20 +189,20 @@ class Isolation:
 
     isolate: bool | str | Sequence[str] = flag(
         "--isolate", default=False,
-        help="run plugins that are not built in in processes of their own, where a crash, a hang "
-        "or a use of too much memory costs no other plugin its work",
+        help="isolate all plugins that are not built in: a crash, a hang or a use of too much "
+        "memory in their processes costs no other plugin its work",
     )  # fmt: skip
     isolate_only: Sequence[str] | None = flag(
         "--isolate-only", type=_listed, metavar="NAME,NAME",
-        help="do so for the plugins of these names alone",
+        help="isolate the plugins of these names alone",
     )  # fmt: skip
     isolate_timeout: float | None = flag(
         "--isolate-timeout", type=_number, metavar="SECONDS",
-        help="how long such a process may take for a batch or a picture (default: 600)",
+        help="the time limit of an isolated plugin for a batch or a picture (default: 600)",
     )  # fmt: skip
     isolate_memory: float | None = flag(
         "--isolate-memory", type=_number, metavar="GB",
-        help="how much memory it may take (default: four fifths of the free memory)",
+        help="the memory limit of an isolated plugin (default: four fifths of the free memory)",
     )  # fmt: skip
 
     @property
@@ -215,12 +217,12 @@ class LoadOptions:
 
     custom: Sequence[str] = flag(
         "--custom", default=(), nargs="+", metavar="MODULE:CLASS",
-        help="the classes of layers of your own; their module is imported, and so runs",
+        help="the classes of your own layers; their module is imported, and so runs",
     )  # fmt: skip
     lambdas: Sequence[str] = flag(
         "--lambda", default=(), nargs="+", metavar="NAME=MODULE:FUNCTION",
-        help="a function of yours in the place of the Lambda layer NAME, whose code in the file "
-        "is not run; its module is imported, and so runs",
+        help="your function that replaces the Lambda layer NAME, since the code in the file does "
+        "not run; the function's module is imported, and so runs",
     )  # fmt: skip
     input_shape: Sequence[int] | None = flag(
         "--input-shape", kept_as=list[int], nargs="+", type=_whole, metavar="N",
@@ -228,12 +230,12 @@ class LoadOptions:
     )  # fmt: skip
     architecture: str | PathLike[str] | None = flag(
         "--architecture", is_path=True, metavar="JSON",
-        help="the network that the file's weights belong to",
+        help="the file that describes the network of the weights",
     )  # fmt: skip
     trust_model: bool = flag(
         "--trust-model", default=False,
-        help="let code in the model's file run, and load whatever it asks for: only for files of "
-        "people you know",
+        help="let code in the model's file run, and load all that the file asks for: only for "
+        "files of people you know",
     )  # fmt: skip
 
 
@@ -243,21 +245,21 @@ class RunFolderArguments:
 
     into: Any = flag(
         "--into", metavar="FOLDER",
-        help="keep the maps in this folder as they are computed; none for no folder (default: none "
-        "up to 5000 images, and above that a folder beside the other output)",
+        help="keep the maps in this run folder as they are computed; none for no folder (default: "
+        "none up to 5000 images; for more images, a folder beside the other output)",
     )  # fmt: skip
     resume: bool = flag(
         "--resume", default=False,
-        help="go on with that folder, and compute only what it does not hold",
+        help="go on with the run folder, and compute only the maps that it does not hold",
     )  # fmt: skip
     shard: str | None = flag(
         "--shard", metavar="N/OF",
-        help="compute a share of the folder's shards, 3/16 for the third of sixteen; cnnvis merge "
+        help="compute a share of the shards, 3/16 for the third of sixteen shares; cnnvis merge "
         "puts the folders together",
     )  # fmt: skip
     shard_size: int | None = flag(
         "--shard-size", type=_whole, metavar="N",
-        help="how many images a shard holds (default: 512, or fewer large ones)",
+        help="the number of images in a shard (default: 512, or fewer large images)",
     )  # fmt: skip
     strict: bool = flag(
         "--strict", default=False,
@@ -269,9 +271,12 @@ class RunFolderArguments:
 class Messages:
     """Amount of messages on the standard error stream."""
 
-    quiet: bool = flag("--quiet", "-q", default=False, help="no notes and no bars")
+    quiet: bool = flag("--quiet", "-q", default=False, help="show no notes and no progress bars")
     verbose: bool = flag(
-        "--verbose", "-v", default=False, help="say how the result was made; tracebacks"
+        "--verbose",
+        "-v",
+        default=False,
+        help="show how the result was made; show tracebacks of errors",
     )
 
 
@@ -281,21 +286,22 @@ class RunOutput:
 
     metrics: Sequence[str] = flag(
         "--metrics", default=(), nargs="+", action="extend", metavar="NAME",
-        help="metrics that measure each map, such as sparseness. Their options go by their names; "
-        "cnnvis list-plugins --kind metric lists them",
+        help="metrics that measure each map, such as sparseness. An option of a metric follows "
+        "the metric's name, as in --NAME.OPTION; cnnvis list-plugins --kind metric lists all "
+        "metrics",
     )  # fmt: skip
     render: Sequence[str] = flag(
         "--render", "-r", default=(), nargs="+", action="extend", metavar="NAME",
-        help="renderers (default: png, and terminal in a terminal). Their options go by their "
-        "names: --png.cmap hot; see cnnvis show png",
+        help="renderers (default: png, and terminal in a terminal). An option of a renderer "
+        "follows the renderer's name: --png.cmap hot; see cnnvis show png",
     )  # fmt: skip
     out: str | None = flag(
         "--out", "-o", is_path=True, metavar="PATH",
-        help="the file to write, which takes the place of another of that name, or a folder, in "
-        "which no file is replaced (default: results/TECHNIQUE_LAYER_MODIFIER.png)",
+        help="a file to write, also over an older file, or a folder, in which cnnvis replaces no "
+        "file (default: results/TECHNIQUE_LAYER_MODIFIER.png)",
     )  # fmt: skip
     save_chain: str | None = flag(
-        "--save-chain", metavar="TOML", help="put what was typed into this file as a chain"
+        "--save-chain", metavar="TOML", help="save the typed command in this file as a chain"
     )
 
 
@@ -304,19 +310,17 @@ class ChainOutput:
     """Origin and output of ``cnnvis chain``."""
 
     file: str | None = flag(
-        "--file", metavar="TOML", help="take the chain from a file, which --save-chain writes"
+        "--file", metavar="TOML", help="take the chain from this file, which --save-chain writes"
     )
     name: str | None = flag(
         "--name", metavar="NAME",
-        help="which chain of the file; the name of the chain where it is saved",
+        help="the name of the chain in the file, to run or to save",
     )  # fmt: skip
     form: Form | None = flag(
         "--as", choices=get_args(Form),
-        help="print the chain in this form instead of running it",
+        help="print the chain in this form and do not run it",
     )  # fmt: skip
-    save: str | None = flag(
-        "--save-chain", metavar="TOML", help="put the chain into this file, too"
-    )
+    save: str | None = flag("--save-chain", metavar="TOML", help="save the chain in this file, too")
     out: str | None = flag(
         "--out", "-o", is_path=True, metavar="PATH",
         help="the file or folder to write (default: results/)",
@@ -328,15 +332,15 @@ class Comparing:
     """Comparison of two explanations."""
 
     scaled: bool = flag(
-        "--scaled", default=False, help="scale each map to [0, 1] before it is compared"
+        "--scaled", default=False, help="scale each map to [0, 1] before the comparison"
     )
     top: float = flag(
         "--top", default=10.0, type=_number, metavar="PERCENT",
-        help="how many per cent of the places are the strongest (default: 10)",
+        help="the share of a map that counts as its strongest places, in per cent (default: 10)",
     )  # fmt: skip
     fail_above: float | None = flag(
         "--fail-above", type=_number, metavar="NUMBER",
-        help="exit with 3 if the largest difference is above this, for scripts",
+        help="exit with code 3 if the largest difference is above this number, for scripts",
     )  # fmt: skip
 
 
@@ -346,7 +350,7 @@ class ComparisonOutput:
 
     out: str | None = flag(
         "--out", "-o", metavar="PATH",
-        help="the file of the figure, or its folder (default: results/compare_A_B.png)",
+        help="the file for the figure, or its folder (default: results/compare_A_B.png)",
     )  # fmt: skip
     json: bool = flag("--json", default=False, help="print JSON, for scripts")
 
@@ -362,15 +366,15 @@ OF_COMMANDS: Mapping[str, Sequence[type]] = {
 """Values of the commands that also take the options of plugins."""
 
 TITLES: Mapping[type, str] = {
-    DataArguments: "what to explain",
-    TargetArguments: "which answer to explain",
-    Computing: "how to compute it",
-    Isolation: "plugins in processes of their own",
-    LoadOptions: "what the model's file lacks",
-    RunOutput: "what to do with it",
+    DataArguments: "the data to explain",
+    TargetArguments: "the target to explain",
+    Computing: "the computation",
+    Isolation: "isolated plugins",
+    LoadOptions: "missing parts of the model's file",
+    RunOutput: "the output",
     ChainOutput: "the chain",
     Comparing: "how to compare",
-    ComparisonOutput: "what to do with it",
+    ComparisonOutput: "the output",
     Messages: "messages",
     RunFolderArguments: "long runs",
 }

@@ -40,8 +40,8 @@ class Grant:
 
 
 Granting = Annotated[T, Grant()]
-"""Value that lets code run that nobody has examined: ``trust: cnnvis.Granting[bool] = False``.
+"""Value that lets unexamined code run: ``trust: cnnvis.Granting[bool] = False``.
 
-Only what is typed for this very command, and a call in Python, may give one. Settings, variables of the
-environment and the files of chains may not, since they can be a stranger's.
+Only a typed option or a call in Python may give this value. Settings, variables of the environment
+and chain files may not, since a stranger can write them.
 """

@@ -129,7 +129,7 @@ class Registry:
     def add_file(self, path: Path, objection: str | None = None) -> None:
         """Add the plugins of a single Python file, which is run unless something objects."""
         if objection is None and (not _exists(path) or not path.is_file() or path.suffix != ".py"):
-            objection = f"there is no file of plugins {str(path)!r}; it is a .py file"
+            objection = f"there is no plugin file {str(path)!r}; give a .py file"
         if objection is not None:
             self.broken.append(Broken(path.name, path.name, "", objection))
             return
@@ -203,7 +203,9 @@ class Registry:
             self.broken.append(Broken(plugin.name, plugin.distribution, plugin.version, reason))
             return plugin
         self._plugins[plugin.kind, full] = replace(plugin, name=full)
-        self.remarks.append((full, f"{plugin.name} alone is that of {holders[0].origin}"))
+        self.remarks.append(
+            (full, f"the name {plugin.name} alone means the plugin of {holders[0].origin}")
+        )
         return self._plugins[plugin.kind, full]
 
     def __iter__(self) -> Iterator[Plugin]:
@@ -288,7 +290,8 @@ class Registry:
         what = KINDS[kind].file
         if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not _exists(path):
             raise UserError(
-                f"{str(path)!r} is an address, and only files of this machine are read; get it first"
+                f"{str(path)!r} is an address, and cnnvis reads files of this machine alone; "
+                "download the file first"
             )
         if not _exists(path):
             raise UserError(f"there is no {what} file {str(path)!r}.{_beside(path)}")
@@ -319,12 +322,10 @@ def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
     rivals = [one for one in others if one.distribution != plugin.distribution]
     if rivals:
         named = ", ".join(f"{one.name} of {one.origin}" for one in rivals)
-        are = (
-            "takes such files, too, and is" if len(rivals) == 1 else "take such files, too, and are"
-        )
+        are = "also takes this file, and is" if len(rivals) == 1 else "also take this file, and are"
         note(
-            f"{path.name!r} is read by the {plugin.kind} {plugin.name} of {plugin.origin}; "
-            f"{named} {are} not used"
+            f"the {plugin.kind} {plugin.name} of {plugin.origin} reads {path.name!r}; {named} "
+            f"{are} not used"
         )
 
 
@@ -376,7 +377,7 @@ def _require_usable(plugin: Any) -> None:
     if not _is_name(plugin.name):
         raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
     if plugin.name in WORDS:
-        raise TypeError(f"{plugin.name!r} is a word of cnnvis's own, and cannot name a plugin")
+        raise TypeError(f"{plugin.name!r} is a command of cnnvis, and cannot name a plugin")
     if plugin.kind == "reader" and f"--trust-{plugin.name}" in flags.taken("run"):
         raise TypeError(f"a reader cannot be named {plugin.name!r}: --trust-{plugin.name} is taken")
     _require_flags(plugin)
@@ -462,14 +463,14 @@ def using(chosen: Registry) -> Iterator[None]:
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:
-    """Load the plugins of a single Python file, for this process; the file is run.
+    """Load the plugins of a Python file, for this process; the file runs.
 
     Raises
     ------
     UserError
         If there is no such file.
     PluginError
-        If it, or a plugin in it, cannot be used.
+        If the file, or a plugin in the file, cannot be used.
     """
     path = Path(path)
     require_file(path)
@@ -489,4 +490,4 @@ def require_file(path: Path) -> None:
         If there is no such file.
     """
     if not _exists(path) or not path.is_file() or path.suffix != ".py":
-        raise UserError(f"there is no file of plugins {str(path)!r}; it is a .py file")
+        raise UserError(f"there is no plugin file {str(path)!r}; give a .py file")

@@ -31,7 +31,7 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
         if plugin.kind == "renderer" and (isinstance(error, OSError) or fault is not None):
             raise
         if fault is not None and plugin.distribution == BUILT_IN:
-            what = f"what the {plugin.kind} {plugin.name} keeps on a disk cannot be read or written"
+            what = f"the files of the {plugin.kind} {plugin.name} cannot be read or written"
             raise DiskError(f"{what}: {fault}") from error
         if isinstance(error, UserError):
             raise
@@ -40,7 +40,8 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
             raise UserError(f"the network cannot be computed: {complaint(error)}") from error
         if plugin.distribution == BUILT_IN and isinstance(error, MemoryError):
             raise UserError(
-                f"there is not enough memory for what is asked of {plugin.name}: {complaint(error)}"
+                f"there is not enough memory for {plugin.name} with these options: "
+                f"{complaint(error)}"
             ) from error
         if plugin.distribution == BUILT_IN and (short := host.shortage(error)):
             raise UserError(f"{plugin.name} cannot go on: {short}") from error
@@ -58,5 +59,5 @@ def _said(error: BaseException) -> str:
     with suppress(Exception):  # whose own text may be what is wrong
         text = str(error)[:LONGEST]
     if isinstance(error, ValueError) and "read-only" in text:
-        text += " (what a plugin is given is not its own to change: work on a copy)"
+        text += " (a plugin must not change its arguments: work on a copy)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from cnnvis.registry.arguments import OF_COMMANDS, TITLES, flags_of, names_of
 
 FOR_ALL = {
-    "--plugin": "take the plugins of a Python file, too; the file is run",
-    "--no-plugins": "only the built-in plugins",
+    "--plugin": "also load the plugins of this Python file; the file runs",
+    "--no-plugins": "load only the built-in plugins",
 }
 """Options of every command beside its own options, accepted anywhere on the command line."""
 

@@ -122,9 +122,9 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
             raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
         if not _is_typable(annotation):
             raise TypeError(
-                f"option {name!r} has the type {_type_name(annotation)}, "
-                "and an option is a bool, int, float or str, a Literal of such, a tuple of such, "
-                "or one of these or None"
+                f"option {name!r} has the type {_type_name(annotation)}, and an option is a bool, "
+                "int, float or str, a Literal or a tuple of these types, or one of these types or "
+                "None"
             )
         options.append(Option(name, annotation, default, docstring, grants))
     return tuple(options)

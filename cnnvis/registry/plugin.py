@@ -79,8 +79,8 @@ else by cnnvis.
 PLACES = {
     "anywhere": "on networks of any kind",
     "features": "where the last feature maps are as large as the input, with a dense layer on them",
-    "pooled": "where a dense layer takes the mean of each of them",
-    "pooled-positive": "where it does, with no weight that is negative",
+    "pooled": "where a dense layer takes the mean of each feature map",
+    "pooled-positive": "where a dense layer takes the mean of each feature map, without negative weights",
 }
 """Networks on which a technique may claim to equal another."""
 
@@ -246,7 +246,7 @@ def report_to(distribution: str) -> str:
     from importlib.metadata import PackageNotFoundError, metadata
 
     if distribution.endswith(".py"):
-        return f"Whoever wrote {distribution} can mend that."
+        return f"The author of {distribution} can correct this."
     try:
         known = metadata(distribution)
     except (PackageNotFoundError, ValueError):  # a package without metadata, or no package

@@ -37,8 +37,8 @@ def new_plugin(name: str, kind: str = "technique", folder: Path | None = None) -
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UserError(
-            f"a plugin cannot be named {name!r}: small letters, digits and hyphens between them do, "
-            "as in my-method"
+            f"a plugin cannot be named {name!r}: use small letters, digits, and hyphens between "
+            "them, as in my-method"
         )
     taken = [plugin for plugin in registry() if plugin.name == name]
     if taken:
@@ -55,7 +55,7 @@ def new_plugin(name: str, kind: str = "technique", folder: Path | None = None) -
     }
     package = (folder or Path()) / values["distribution"]
     if os.path.lexists(package):
-        raise UserError(f"{str(package)!r} is there already")
+        raise UserError(f"{str(package)!r} exists already")
     files = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",

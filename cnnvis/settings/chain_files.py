@@ -179,12 +179,13 @@ def recipe_of(chains: Any, path: Path, name: str | None = None) -> Recipe:
     """Return a chain from a file's tables; see `read_recipe`."""
     if not isinstance(chains, dict) or not chains:
         raise UserError(
-            f"{str(path)!r} holds no chains; one is a table [chains.NAME] with the keys model, "
-            "data, ..., and a table [[chains.NAME.steps]] for each step"
+            f"{str(path)!r} holds no chains; a chain is a table [chains.NAME] with the keys "
+            "model, data, ..., and a table [[chains.NAME.steps]] for each step"
         )
     if name is None and len(chains) > 1:
         raise UserError(
-            f"{str(path)!r} holds {len(chains)} chains; say which with --name: {words_of(chains)}"
+            f"{str(path)!r} holds {len(chains)} chains; choose a chain with --name: "
+            f"{words_of(chains)}"
         )
     name = next(iter(chains)) if name is None else name
     if name not in chains:
@@ -206,13 +207,14 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
         )
     if len(steps) > MOST_STEPS:
         raise UserError(
-            f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and one has at most {MOST_STEPS}"
+            f"the chain {name!r} in {str(path)!r} has {len(steps)} steps, and a chain has at "
+            f"most {MOST_STEPS}"
         )
     found = []
     for place, step in enumerate(steps, 1):
         if not isinstance(step, dict) or not isinstance(step.get("step"), str):
             raise UserError(
-                f"step {place} of the chain {name!r} in {str(path)!r} does not say what it is: it "
+                f"step {place} of the chain {name!r} in {str(path)!r} names no plugin: it "
                 'needs step = "saliency", or another plugin\'s name'
             )
         options = {key.replace("-", "_"): value for key, value in step.items() if key != "step"}
@@ -225,8 +227,8 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
             continue
         if key not in TYPES:
             raise UserError(
-                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which is none."
-                f"{nearest(key, TYPES)} It can have: {', '.join(TYPES)}."
+                f"the chain {name!r} in {str(path)!r} has the unknown key "
+                f"{key!r}.{nearest(key, TYPES)} It can have: {', '.join(TYPES)}."
             )
         try:
             value = msgspec.convert(value, TYPES[key])
@@ -256,8 +258,8 @@ def _require_no_grant(name: str, keys: Sequence[str], path: Path) -> None:
     for key in keys:
         if key.replace("-", "_") in granting:
             raise UserError(
-                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which lets code run and so "
-                "is typed each time, and never kept in a file"
+                f"the chain {name!r} in {str(path)!r} has the key {key!r}, which lets code run: "
+                "type it in each command, since no file may hold it"
             )
 
 
@@ -300,9 +302,9 @@ def require_near(recipe: Recipe, path: Path) -> None:
     near = [Path(os.path.realpath(one)) for one in (path.parent, os.curdir)]
     if not any(place.is_relative_to(one) for one in near):
         raise UserError(
-            f"the chain {recipe.name!r} in {str(path)!r} would be written to {shown(out)}, which is "
-            "neither below the folder of that file nor below this one; if you want it there, say so: "
-            f"--out {shlex.quote(str(out))}"
+            f"the chain {recipe.name!r} in {str(path)!r} would be written to {shown(out)}, which "
+            "is neither below the folder of that file nor below the current folder; to write "
+            f"there, add --out {shlex.quote(str(out))}"
         )
 
 

@@ -124,8 +124,9 @@ def plugin_files() -> list[tuple[Path, str | None]]:
                 objection = f"{str(stranger)!r} belongs to another user, so it is not run"
             elif not may_run:
                 objection = (
-                    f"{str(path)!r} names it, and what is in that folder has not been trusted to run. "
-                    "If it is yours, or you have read it, say so once there: cnnvis config trust"
+                    f"{str(path)!r} names it, and the folder of that file is not trusted to run "
+                    "code. If the code is yours, or you have read it, run once in that folder: "
+                    "cnnvis config trust"
                 )
             found.append((file, objection))
     return found
@@ -224,7 +225,7 @@ def _require_place(keys: Collection[str], path: Path) -> None:
     if TRUSTED in keys and path != user_file():
         raise UserError(
             f"{TRUSTED!r} is a key that only the user's own file may have, and {str(path)!r} is "
-            "another; cnnvis config trust writes it there"
+            "another file; cnnvis config trust writes the key into the user's file"
         )
 
 
@@ -259,7 +260,7 @@ def _check(key: str, value: Any) -> None:
         return
     if key in TABLES:
         if not isinstance(value, dict):
-            raise _Wrong("", key, f"{key} is a table, [{key}.NAME], and here it is {shown(value)}")
+            raise _Wrong("", key, f"{key} must be a table, [{key}.NAME], and is {shown(value)}")
         for name, table in value.items() if key == "axes" else ():
             _check_axis(name, table)
         return
@@ -283,8 +284,8 @@ def _check(key: str, value: Any) -> None:
             one.grants for plugin in plugins for one in options_of(plugin) if one.name == option
         ):
             raise _Wrong(
-                key, name, f"{name} of {key} lets code run, so it is typed each time, and never kept "
-                "in settings"
+                key, name, f"{name} of {key} lets code run: type it in each command, since no "
+                "settings file may hold it"
             )  # fmt: skip
         if option not in known:
             raise _Wrong(
@@ -360,14 +361,14 @@ def _environment(variables: Mapping[str, str]) -> Source:
     for name, text in variables.items():
         if name not in places:
             raise UserError(
-                f"the variable {name} is no setting.{nearest(name, places)} They are called "
-                f"{PREFIX}PLUGIN_OPTION"
+                f"the variable {name} is no setting.{nearest(name, places)} Settings have names "
+                f"like {PREFIX}PLUGIN_OPTION"
             )
         plugin, option = places[name]
         if option.grants:
             raise UserError(
-                f"the variable {name} would let code run, which is typed each time, and never taken "
-                "from the environment"
+                f"the variable {name} would let code run: type the option in each command, since "
+                "cnnvis does not take it from the environment"
             )
         value: Any = text.split() if option.words is not None else text
         try:

@@ -144,7 +144,7 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
         (["run", "saliency", "{}/text.h5", "-d", "{}/data.npz"], ["it is a text file"]),
         (["run", "saliency", "{}/text.pkl", "-d", "{}/data.npz"], ["no loader takes", ".keras"]),
         (["run", "saliency", "{}/folder", "-d", "{}/data.npz"], ["no loader takes the folder"]),
-        (["run", "saliency", "{}/model.keras"], ["needs some", "--data"]),
+        (["run", "saliency", "{}/model.keras"], ["needs data", "--data"]),
         (["run", "saliency", "{}/model.keras", "-d", "{}/daat.npz"], ["no data file", "data.npz"]),
         (["run", "saliency", "{}/model.keras", "-d", "{}/text.pkl"], ["text.pkl"]),
         (["run", "saliency", "{}/model.keras", "-d", "{}/text.npz"], ["text.npz"]),
@@ -192,7 +192,7 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
         ),
         (
             ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-o", "{}/it.doc"],
-            ["no renderer writes .doc files"],
+            ["no renderer writes files with the ending '.doc'"],
         ),
         (
             ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-o", "{}/text.h5/it.png"],

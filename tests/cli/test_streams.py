@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is
 LIST = "list-plugins"
 WRONG = "run nosuch demo"
 RUN = "run saliency demo --images 0 --render terminal png --out picture.svg"
-FULL = "what is to be printed cannot be written: No space left on device"
+FULL = "the output cannot be written: No space left on device"
 
 
 def _ended(words: str, state: str, folder: Path, **variables: str) -> tuple[int, str, str]:
@@ -132,5 +132,5 @@ def test_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_few_descriptors(tmp_path: Path) -> None:
     code, _, said = _ended(RUN, "ulimit -n 12; CNNVIS", tmp_path)
-    assert (code, "ulimit -n says how many" in said) in [(2, True), (0, False)]
+    assert (code, "ulimit -n shows the limit" in said) in [(2, True), (0, False)]
     assert "bug" not in said

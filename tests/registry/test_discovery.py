@@ -228,7 +228,7 @@ def test_every_parameter_of_run_is_a_name_that_no_option_may_have() -> None:
 def test_names_that_mean_something_else(kind: str, name: str, package: Path) -> None:
     found = _registry(package, bad=GOOD.replace("technique", kind).replace('"good"', f'"{name}"'))
     assert not list(found)
-    assert re.search("a word of cnnvis's own|--trust-model is taken", found.broken[0].reason)
+    assert re.search("a command of cnnvis|--trust-model is taken", found.broken[0].reason)
 
 
 def test_renderers_readers_and_loaders_share_their_names(package: Path) -> None:
@@ -334,7 +334,7 @@ def test_single_files(tmp_path: Path) -> None:
         found = registry().get("technique", "good")
         assert (found.distribution, found.version) == ("good.py", "")
         assert registry().get("technique", "good.py:good") == found
-        with pytest.raises(cnnvis.UserError, match="no file of plugins"):
+        with pytest.raises(cnnvis.UserError, match="no plugin file"):
             cnnvis.load_plugin(tmp_path / "bad.py")
         (tmp_path / "bad.py").write_text("import cnnvis\n1 / 0\n")
         with pytest.raises(cnnvis.PluginError, match="ZeroDivisionError"):
@@ -355,7 +355,7 @@ def test_a_file_of_plugins_on_the_command_line(typed: Any, tmp_path: Path) -> No
     assert "7" in done.stdout
     assert "mine.py" in typed("list-plugins", "--plugin=mine.py").stdout
     assert typed("run", "good", "demo").returncode == 2
-    assert "no file of plugins" in typed("--plugin", "none.py", "list-plugins").stderr
+    assert "no plugin file" in typed("--plugin", "none.py", "list-plugins").stderr
     assert "--plugin takes a file" in typed("list-plugins", "--plugin").stderr
 
 
@@ -370,7 +370,7 @@ def test_files_of_plugins_in_settings(typed: Any, tmp_path: Path) -> None:
     states = {one["name"]: one for one in json.loads(typed("list-plugins", "--json").stdout)}
     assert states["good"]["state"] == "ok" and states["good"]["distribution"] == "mine.py"
     assert states["bad.py"]["reason"] == "SystemExit: 5"
-    assert "no file of plugins" in states["gone.py"]["reason"]
+    assert "no plugin file" in states["gone.py"]["reason"]
     done = typed("--no-plugins", "list-plugins")
     assert done.returncode == 0 and "good" not in done.stdout
     assert "Only the built-in plugins were loaded" in done.stdout
@@ -387,12 +387,15 @@ def test_files_that_a_folder_names_run_once_it_is_trusted(
     (tmp_path / "cnnvis.toml").write_text('plugins = ["mine.py"]\n[good]\nsize = 9\n')
     listed = json.loads(typed("list-plugins", "--json").stdout)
     (mine,) = [one for one in listed if one["name"] == "mine.py"]
-    assert mine["state"] == "broken" and "say so once there: cnnvis config trust" in mine["reason"]
+    assert (
+        mine["state"] == "broken"
+        and "run once in that folder: cnnvis config trust" in mine["reason"]
+    )
     assert typed("config").returncode == 0
     assert typed("run", "model-summary", "demo").returncode == 0
     done = typed("run", "good", "demo")
     assert done.returncode == 2 and "no technique named 'good'" in done.stderr
-    assert "has not been trusted to run" in done.stderr
+    assert "is not trusted to run code" in done.stderr
     assert not (tmp_path / "canary").exists()
     assert typed("config", "set", "trusted", str(tmp_path)).returncode == 2
     assert typed("config", "trust").returncode == 0
@@ -447,7 +450,7 @@ def test_a_broken_plugin_says_why_and_shows_its_traceback(typed: Any, tmp_path: 
     done = typed("--plugin", "mine.py", "run", "bad", "demo")
     assert done.returncode == 1
     assert "bad of mine.py could not be loaded: TypeError: option 'size'" in done.stderr
-    assert "Traceback" not in done.stderr and "With -v there is a traceback" in done.stderr
+    assert "Traceback" not in done.stderr and "The option -v shows a traceback" in done.stderr
     assert "Traceback" in typed("--plugin", "mine.py", "run", "bad", "demo", "-v").stderr
     done = typed("--plugin", "mine.py", "chain", "demo", "bad", "png")
     assert done.returncode == 1 and "could not be loaded" in done.stderr
@@ -498,7 +501,9 @@ def test_no_package_takes_the_place_of_a_built_in_plugin(
         and own.distribution == "cnnvis"
     )
     assert [
-        said for _, said in known.remarks if said.startswith("saliency alone is that of cnnvis")
+        said
+        for _, said in known.remarks
+        if said.startswith("the name saliency alone means the plugin of cnnvis")
     ]
     assert all(one.function.__module__.startswith("cnnvis.") for one in alone)
     whose = "plug_shadow" if name == "cnnvis" else name
@@ -506,7 +511,7 @@ def test_no_package_takes_the_place_of_a_built_in_plugin(
         (package / file).write_bytes(b"")
         with notes_kept() as notes:
             assert known.for_path(kind, package / file).distribution == "cnnvis"
-        assert f"a-{kind} of {whose} 0.0 takes such files, too, and is not used" in notes[0]
+        assert f"a-{kind} of {whose} 0.0 also takes this file, and is not used" in notes[0]
     with notes_kept() as notes:  # what knows of its files more than their ending goes first
         assert known.for_path("reader", package).distribution == whose
     assert f"is read by the reader a-reader of {whose} 0.0; pictures of cnnvis" in notes[0]

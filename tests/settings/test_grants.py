@@ -98,7 +98,7 @@ def test_no_variable_says_so(here: Path, typed: Typed, monkeypatch: pytest.Monke
         variable = f"CNNVIS_{plugin.name}_{name}".upper().replace("-", "_")
         monkeypatch.setenv(variable, "marked:Scale" if name in VALUES else "true")
         done = typed("run", "model-summary", "model.keras")
-        assert done.returncode == 2 and "never taken from the environment" in done.stderr
+        assert done.returncode == 2 and "does not take it from the environment" in done.stderr
         monkeypatch.delenv(variable)
     assert not (here / "canary").exists()
 

@@ -191,7 +191,7 @@ def test_settings_of_others_do_not_matter_here() -> None:
 
 DEEP = "a = " + "[" * 25 + "]" * 25
 SETTINGS_FROM_STRANGERS = {
-    "too long": ("#" * (2**20 + 1), "is of 1048577 bytes"),
+    "too long": ("#" * (2**20 + 1), "has 1048577 bytes"),
     "too deep": (DEEP, "nests its values more than 20 deep"),
     "far too deep": ("a = " + "[" * 300_000, "nests its values far too deeply"),
     "a long key": ("a" + ".a" * 400_000 + " = 1", "a key of more than 100 parts"),
@@ -201,7 +201,7 @@ SETTINGS_FROM_STRANGERS = {
     "a table too little": ("saliency = 3", "saliency is a plugin, so its options"),
     "words for names": ("class_names = 'AI'", "class_names must be a list of names, and is 'AI'"),
     "numbers for names": ("class_names = [1, 2]", "must be a list of names, and is [1, 2]"),
-    "a long value": ("axes = '" + "x" * 10_000 + "'", "axes is a table, [axes.NAME], and here it"),
+    "a long value": ("axes = '" + "x" * 10_000 + "'", "axes must be a table, [axes.NAME], and"),
     "escapes in a name": ('"\\u001b[31m" = 1', "there is no setting and no plugin '\\x1b[31m'"),
 }
 

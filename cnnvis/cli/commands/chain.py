@@ -23,8 +23,9 @@ from cnnvis.registry.options import options_of
 
 ABOUT = """Explain a model in several steps: techniques, transforms, renderers.
 
-A technique puts its result on a stack, a transform changes the result there, and a renderer shows
-all results there and leaves them. Each step is a plugin's name and its own options.
+A technique puts its result on a stack. A transform changes the last result on the stack. A renderer
+shows all results and leaves them on the stack. Each step is the name of a plugin, followed by the
+plugin's options.
 """
 
 EXAMPLES = """\

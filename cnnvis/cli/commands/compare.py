@@ -15,8 +15,8 @@ from cnnvis.registry.discovery import registry
 
 ABOUT = """Compare two techniques on the same images: in numbers, and side by side.
 
-Also one technique with two settings, or two explanations that the numpy renderer saved. A
-technique's options stand behind its name; the model comes last.
+The command also compares two settings of a technique, or two explanations that the numpy renderer
+saved. The options of a technique stand behind its name; the model comes last.
 """
 
 EXAMPLES = """Examples:
@@ -51,8 +51,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
             registry().require_unbroken(words[0])
             named = [word for word in words if not word.startswith("-")][len(sides)]
             raise UserError(
-                f"two techniques or saved explanations (.npz) are compared, and {named!r} is none."
-                f"{nearest(named, known)} There are: {', '.join(known)}."
+                f"a comparison takes two techniques or saved explanations (.npz), and {named!r} "
+                f"is neither.{nearest(named, known)} There are: {', '.join(known)}."
             )
         name = rest.pop(place)
         if name.endswith(".npz"):

@@ -7,16 +7,16 @@ from typing import Any
 
 from cnnvis.cli import parser as parsing
 
-ABOUT = "Show and change the defaults that are kept in files."
+ABOUT = "Show and change the settings in files: defaults of plugins and class names."
 
 ACTIONS = {
-    "show": "Print every setting and where it comes from.",
+    "show": "Print every setting and its origin.",
     "get": "Print one setting.",
-    "set": "Put a setting into the project's file, or the user's.",
-    "unset": "Take a setting out of the project's file, or the user's.",
-    "trust": "Let the plugins run whose files the project's settings name.",
-    "edit": "Open the project's file, or the user's, in an editor.",
-    "path": "Print the files that settings are read from.",
+    "set": "Write a setting into the project's file, or into the user's file.",
+    "unset": "Remove a setting from the project's file, or from the user's file.",
+    "trust": "Allow the plugin files that the project's settings name to run.",
+    "edit": "Open the project's file, or the user's file, in an editor.",
+    "path": "Print the paths of the files with settings.",
     "schema": "Print the JSON schema of cnnvis.toml, for editors.",
 }
 
@@ -37,7 +37,7 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
             parser.add_argument("words", metavar="VALUE", nargs="+")
         if action in ("set", "unset", "edit"):
             parser.add_argument(
-                "--user", action="store_true", help="the user's file, not the project's"
+                "--user", action="store_true", help="use the user's file, not the project's file"
             )
 
 

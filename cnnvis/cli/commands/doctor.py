@@ -10,7 +10,7 @@ from cnnvis.cli.commands import shared
 from cnnvis.registry import flags
 from cnnvis.registry.arguments import DataArguments, LoadOptions
 
-ABOUT = "Examine a model: what it is, its layers, whether data fit."
+ABOUT = "Examine a model: its origin, its layers, and whether data fit it."
 
 
 def add_to(below: Any, words: Sequence[str] | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from cnnvis.cli import parser as parsing
 from cnnvis.registry.all_kinds import KINDS
 
-ABOUT = "List every plugin there is, built in or installed, and the plugins that cannot be used."
+ABOUT = "List all plugins, built in or installed, also the plugins that cannot be used."
 
 
 def add_to(below: Any, words: Sequence[str] | None) -> None:

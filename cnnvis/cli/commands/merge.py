@@ -7,9 +7,9 @@ from typing import Any
 
 from cnnvis.cli import parser as parsing
 
-ABOUT = """Put run folders together that hold shares of one run.
+ABOUT = """Merge run folders that hold shares of the same run.
 
-Every shard is checked. The new folder is equal to the folder of a single run.
+The command checks every shard. The new folder is equal to the folder of a single run.
 """
 
 
@@ -17,11 +17,13 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
     """Add the command's parser."""
     parser = parsing.command(below, "merge", ABOUT)
     parser.set_defaults(command=main, parser=parser)
-    parser.add_argument("out", metavar="OUT", help="the run folder that is to hold the whole run")
+    parser.add_argument("out", metavar="OUT", help="the new run folder for the whole run")
     parser.add_argument(
-        "folders", metavar="FOLDER", nargs="+", help="the run folders that hold its shares"
+        "folders", metavar="FOLDER", nargs="+", help="the run folders with the shares"
     )
-    parser.add_argument("--quiet", "-q", action="store_true", help="no notes and no bars")
+    parser.add_argument(
+        "--quiet", "-q", action="store_true", help="show no notes and no progress bars"
+    )
 
 
 def main(out: str, folders: list[str], quiet: bool) -> None:

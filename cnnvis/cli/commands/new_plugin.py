@@ -9,7 +9,7 @@ from cnnvis.cli import parser as parsing
 from cnnvis.registry import flags
 from cnnvis.registry.all_kinds import KINDS
 
-ABOUT = "Write a package with a plugin of your own, ready to install."
+ABOUT = "Write a package with your own plugin, ready to install."
 
 
 def add_to(below: Any, words: Sequence[str] | None) -> None:
@@ -18,8 +18,12 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
     parser.set_defaults(command=main, parser=parser)
     parser.add_argument("name", metavar="NAME", help="the name of the plugin: my-method")
     add = flags.adder(parser, "the package")
-    add("--kind", choices=KINDS, help="what the plugin does (default: technique)")
-    add("--folder", metavar="PATH", help="where the package's folder goes (default: here)")
+    add("--kind", choices=KINDS, help="the kind of the plugin (default: technique)")
+    add(
+        "--folder",
+        metavar="PATH",
+        help="the folder to write the package in (default: the current folder)",
+    )
 
 
 def main(**values: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnvis.cli import parser as parsing
 
-ABOUT = "Show what a plugin does, where it is from and its options."
+ABOUT = "Show the description, the origin and the options of a plugin."
 
 
 def add_to(below: Any, words: Sequence[str] | None) -> None:

@@ -11,7 +11,7 @@ from cnnvis.registry import flags
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import options_of
 
-ABOUT = "Hold a plugin to all that plugins promise."
+ABOUT = "Test a plugin against all promises of its kind."
 
 
 def add_to(below: Any, words: Sequence[str] | None) -> None:
@@ -20,12 +20,12 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
     parser.usage = "cnnvis test-plugin NAME [its options]"
     parser.set_defaults(command=main, parser=parser)
     parser.add_argument("name", metavar="NAME", help="a plugin's name, as list-plugins gives it")
-    add = flags.adder(parser, "how to test it")
-    add("--file", metavar="PATH", help="for a reader or loader: a file that it takes")
-    add("--quiet", "-q", action="store_true", help="no bars")
+    add = flags.adder(parser, "the test")
+    add("--file", metavar="PATH", help="for a reader or loader: a file that the plugin reads")
+    add("--quiet", "-q", action="store_true", help="show no progress bars")
     if words is None or words[:1] != ["test-plugin"]:
         return
-    add = flags.adder(parser, "options of the plugin, where its defaults do not fit small networks")
+    add = flags.adder(parser, "options of the plugin, if its defaults do not fit small networks")
     seen = {"--file", "--quiet"}
     for plugin in (one for one in registry() if one.name in words[1:]):
         for option in options_of(plugin):

@@ -40,7 +40,7 @@ def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[st
 
 LOADER = Kind(
     "loader",
-    about="What loads networks.",
+    about="Plugin that loads networks.",
     example="cnnvis doctor network.linear",
     accept=_accept,
     is_beside=True,

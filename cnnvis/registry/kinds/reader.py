@@ -69,7 +69,7 @@ class _Watched:
 
 READER = Kind(
     "reader",
-    about="What reads data.",
+    about="Plugin that reads data.",
     example="cnnvis run saliency model.h5 --data table.csv",
     accept=_accept,
     is_beside=True,

@@ -20,9 +20,10 @@ def renderer(
 ) -> Callable[[Function], Function]:
     """Mark a function as a renderer: ``function(explanation, path or console, *, options)``.
 
-    With `suffixes` it writes one file: its second parameter, `path`, is a temporary name that
-    becomes the real one once the function returns, so that no half-written file is ever seen.
-    Without, it prints: its second parameter, `console`, is a `rich.console.Console`.
+    With `suffixes` the renderer writes one file: its second parameter, `path`, is a temporary name,
+    and cnnvis renames the file after the function returns, so that nobody sees a half-written file.
+    Without `suffixes` the renderer prints: its second parameter, `console`, is a
+    `rich.console.Console`.
     """
     return mark(
         "renderer",
@@ -38,12 +39,12 @@ def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[st
     if plugin.suffixes and len(args) > 1:
         path = Path(args[1])
         if not path.is_file() or path.stat().st_size == 0:
-            raise plugin.failed("it wrote nothing to the path that it was given")
+            raise plugin.failed("it wrote nothing to the given path")
 
 
 RENDERER = Kind(
     "renderer",
-    about="What shows results, or writes them.",
+    about="Plugin that shows or writes results.",
     example="cnnvis run saliency demo -r $name",
     accept=_accept,
     commands=("chain",),

@@ -25,8 +25,8 @@ def technique(
     For `check`, `requires` and `extra`, here and below, see `Plugin`; for `gives`,
     `cnnvis.registry.plugin.Result`; for `claims`, `cnnvis.registry.plugin.Claim`.
 
-    The function takes those of `model` and `samples` that it needs, by these names; a default of
-    None for `samples` says that data are welcome but not needed.
+    The function has the parameters `model` and `samples`, or the one that it needs; a default of
+    None for `samples` means that data are optional.
     """
     return mark(
         "technique", name, reference=reference, gives=gives, check=check,
@@ -48,7 +48,7 @@ def _require_maps(plugin: Plugin, found: Any, samples: Any, promised: Result) ->
 
     if found.maps is None:
         if promised == "images":
-            raise plugin.failed("it gave a table, and promises a map for each of its samples")
+            raise plugin.failed("it gave a table, and promises a map for each sample")
         return
     for source in (samples.source, *samples.others.values(), vars(samples).get("x")):
         # Whether two arrays overlap is found out exactly only where their ends do.
@@ -60,14 +60,14 @@ def _require_maps(plugin: Plugin, found: Any, samples: Any, promised: Result) ->
     if found.samples is None or len(found.maps) != len(samples):
         count = f"it gave {len(found.maps)} maps for {len(samples)} samples"
         without = " and an explanation without samples" if found.samples is None else ""
-        raise plugin.failed(f"{count}{without}, so there is no map for each of its samples")
+        raise plugin.failed(f"{count}{without}, so some samples have no map")
     if not np.array_equal(found.samples.indices, samples.indices):
-        raise plugin.failed("the samples of its explanation are not those that it was given")
+        raise plugin.failed("the samples of its explanation are not the given samples")
 
 
 TECHNIQUE = Kind(
     "technique",
-    about="What explains a network.",
+    about="Plugin that explains a network.",
     example="cnnvis run $name demo",
     accept=_accept,
     commands=("run", "chain", "compare"),

@@ -20,19 +20,19 @@ def transform(
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
-    """Mark a function as a transform of explanations; its parameter says how it takes them.
+    """Mark a function as a transform of explanations; its parameter's name sets the form.
 
     ``function(explanation, *, options) -> Explanation``
-        Is called with a batch of images at a time, each map to be treated by itself.
+        Called with a batch of images at a time; it transforms each map by itself.
     ``function(stream, *, options) -> Explanation``
-        Goes through all batches, as often as it needs to, and keeps no more of them than it must.
-        A generator gives a batch for each that it takes.
+        Goes through all batches, as often as needed, and keeps as few batches as possible. A
+        generator yields a batch for each batch.
     ``function(explanations, *, options) -> Explanation``
-        Is called with a batch of the last two results, of the same images.
+        Called with a batch of the last two results, of the same images.
 
-    `takes` says which kinds of results it can do with, `gives` what it makes of them if that is
-    another kind; see `cnnvis.registry.plugin.Result`. One with the option ``by``, where its value is
-    ``prediction``, is given explanations with `predictions`, whatever was explained.
+    `takes` names the kinds of results that the transform takes, `gives` the kind that it returns,
+    if the kind changes; see `cnnvis.registry.plugin.Result`. With the value ``prediction`` of an
+    option ``by``, the transform gets explanations with `predictions`, whatever the target is.
     """
     return mark(
         "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
@@ -51,12 +51,12 @@ def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[st
         maps = getattr(one, "maps", None)
         if maps is not None and not np.isfinite(maps).all():
             return found
-    raise plugin.failed("its maps hold NaN or infinite values, and those that it was given do not")
+    raise plugin.failed("its maps hold NaN or infinite values, and the given maps do not")
 
 
 TRANSFORM = Kind(
     "transform",
-    about="What a chain does to results.",
+    about="Plugin that changes results in a chain.",
     example="cnnvis chain demo saliency $name png",
     accept=_accept,
     commands=("chain",),
