@@ -11,17 +11,17 @@ from typing import Any
 
 
 class UserError(Exception):
-    """A mistake in a call, a file or an option that the person who made it can mend.
+    """A mistake in a call, a file or an option that a person can correct.
 
-    The message is one sentence or two: what was wrong, what was found, what would do. The command
+    The message is one sentence or two: what was wrong, what was found, what would help. The command
     line prints it without a traceback and exits with its `code`, 2.
 
     Attributes
     ----------
     found
-        The findings about a model's file that is not loaded, for examinations of the file:
-        `origin`, `parameters`, `layers` (name and kind of each), `refused` (objects that must not
-        or cannot be built, with remedies).
+        The findings about a model's file that is not loaded: `origin`, `parameters`, `layers` (name
+        and kind of each layer), `refused` (objects that must not or cannot be built, with
+        remedies).
     """
 
     code = 2
@@ -35,13 +35,13 @@ class NothingUsable(UserError):
 
 
 class DiskError(UserError):
-    """A disk is full or broken, or has lost what was read from it; what was done is kept: exit code 5."""
+    """A disk is full or broken, or lost data; finished work is kept: exit code 5."""
 
     code = 5
 
 
 class ShortageError(DiskError):
-    """A shortage of memory, whatever is asked of this machine: what was done is kept, exit code 5."""
+    """This machine has too little memory; finished work is kept: exit code 5."""
 
 
 class ChangedError(UserError):
@@ -65,15 +65,15 @@ class Stopped(KeyboardInterrupt):
 class PluginError(Exception):
     """Failure of a plugin that is no mistake of the user.
 
-    The message says which plugin of which package, what happened and where to report it; the
-    plugin's own exception is the cause. The command line exits with code 1, and ``-v`` shows the
-    traceback.
+    The message names the plugin and its package, says what happened and where to report the
+    failure; the plugin's own exception is the cause. The command line exits with code 1, and ``-v``
+    shows the traceback.
 
     Attributes
     ----------
     found
-        The results that were computed all the same, where a run continued without the plugin, in
-        the form of `cnnvis.run` or `cnnvis.chain`; else None.
+        The results that the run computed without the plugin, in the form of `cnnvis.run` or
+        `cnnvis.chain`; else None.
     """
 
     found: Any = None
@@ -105,8 +105,7 @@ def _code(error: UserError) -> int:
 def complaint(error: BaseException) -> str:
     """Return the line of an exception's message that says what is wrong.
 
-    Keras wraps what happened in pages of configuration, puts it at their end, and adds codes that
-    colour a terminal.
+    Keras puts its message behind pages of configuration, and adds codes that colour a terminal.
     """
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error)).strip()
     inner = text.rpartition("Exception encountered: ")[2].strip() or text

@@ -84,9 +84,9 @@ def peak_memory() -> int:
 
 
 _SHORT_OF = {
-    errno.EMFILE: "too many files are open at a time; ulimit -n says how many may be",
+    errno.EMFILE: "too many files are open; ulimit -n shows the limit",
     errno.ENFILE: "the system has too many files open",
-    errno.EAGAIN: "no further process or thread may be started; ulimit -u says how many may be",
+    errno.EAGAIN: "no further process or thread may start; ulimit -u shows the limit",
     errno.ENOMEM: "the system has no memory left for this process",
 }
 

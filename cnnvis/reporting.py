@@ -25,9 +25,9 @@ def progress(what: str, total: int | None = None) -> Iterator[Advance]:
     Parameters
     ----------
     what
-        The task, as a person would name it: ``computing saliency``.
+        The task, in words: ``computing saliency``.
     total
-        The number of steps, or None where it is not known.
+        The number of steps, or None if the number is not known.
     """
     reporter = _reporter.get()
     if reporter is None:
@@ -48,7 +48,7 @@ def reported_to(reporter: Reporter) -> Iterator[None]:
 
 
 def note(sentence: str) -> None:
-    """Make a note that a person should read beside the result."""
+    """Make a note for a person to read beside the result."""
     notes = _notes.get()
     if notes is not None and sentence not in notes:
         notes.append(sentence)

@@ -31,16 +31,16 @@ _RESERVED = re.compile(
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Return the text with all characters escaped that are invisible or would control a terminal.
+    r"""Return the text with an escape for each character that is invisible or controls a terminal.
 
-    Control characters, those that turn the direction of text, those of no width, line separators
-    and surrogates become ``\x1b``, ``\u202e``, ... Letters of any script, their accents and
-    pictographs stay; blanks of any width become a space.
+    Control characters, characters that turn the direction of text, characters of no width, line
+    separators and surrogates become ``\x1b``, ``\u202e``, ... Letters of any script, their accents
+    and pictographs stay; blanks of any width become a space.
 
     Parameters
     ----------
     lines
-        Keep ends of lines and tabs, for texts that are meant to have some.
+        Keep ends of lines and tabs, for texts of several lines.
     """
     if text.isprintable() and not _UNSEEN.search(text):
         return text

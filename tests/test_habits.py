@@ -46,7 +46,7 @@ def test_layers_by_place_or_as_they_are(classifier: Any, images: Any) -> None:
     assert cnnvis.Model(classifier, layer=-1).layer == "classes"
     for asked, sentence in {
         5: r"no layer 5: the network has 5 layers, 0 to 4, or -5 to -1",
-        object(): "asked for by its name, by its place among network.layers",
+        object(): "give a layer by its name, by its place among network.layers",
     }.items():
         with pytest.raises(cnnvis.UserError, match=sentence):
             _maps(classifier, images, layer=asked)
@@ -317,8 +317,8 @@ def test_forms_that_a_sentence_refuses(classifier: Any, images: Any) -> None:
     pair = (images, np.arange(7))
     endless = tf.data.Dataset.from_tensor_slices(pair).batch(2).repeat()
     for data, sentence in [
-        ((pair, pair), "as keras.datasets give a training and a test set; explain one"),
-        (endless, r"has no end; take as many elements as are to be explained: dataset\.take"),
+        ((pair, pair), "a training set and a test set as from keras.datasets; give one"),
+        (endless, r"has no end; take the elements to explain, such as dataset\.take"),
         (iter(images), "and must be a file, an array of inputs"),
         (lambda: images, "and must be a file, an array of inputs"),
         (tf.data.Dataset.from_tensor_slices(images).take(0), "the data set has no elements"),
@@ -534,7 +534,7 @@ def test_class_names_belong_to_the_output_that_is_explained(keras: Any) -> None:
     apart = _maps(network, data, layer="size[large]-size[small]", **names)
     np.testing.assert_array_equal(apart, _maps(network, data, layer="size[1]-size[0]"))
     kinds = {"class_names": ["a", "b", "c"]}
-    sentence = "no class 'b'. The class names are those of the network's output 'kind', and the "
+    sentence = "no class 'b'. The class names belong to the network's output 'kind', and the "
     for layer in ("hidden[b]", "kind[b]-size[b]"):
         with pytest.raises(cnnvis.UserError, match=sentence):
             _maps(network, data, layer=layer, **kinds)

@@ -101,10 +101,11 @@ def chain(
     Parameters
     ----------
     steps
-        Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma": 1})]``.
-        A technique puts its result on a stack, a transform changes what is there, a metric puts its
-        numbers beside it, and a renderer shows all that is there and leaves it. Of a network with several inputs a result holds maps
-        of each, and a transform changes all of them; one that takes two results takes those of the
+        Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma":
+        1})]``. A technique puts its result on a stack, a transform changes the last result, a
+        metric adds its numbers to the last result, and a renderer shows all results and leaves them
+        on the stack. For a network with several inputs a result holds maps of each input, and a
+        transform changes the maps of all inputs; a transform of two results takes the maps of the
         same input.
     model, data, images, layer, filter, output, region, input, class_names, axes
         As in `cnnvis.run`; they hold for every technique of the chain.
@@ -115,25 +116,28 @@ def chain(
     out
         The file or folder that renderers write to.
     into, resume, shard, shard_size, strict
-        As in `cnnvis.run`. The folder keeps the maps of techniques; transforms and renderers take
-        them from there. A share of the shards goes through none of these.
+        As in `cnnvis.run`. The run folder keeps the maps of techniques; transforms and renderers
+        read the maps from the folder. With a share of the shards, no transform and no renderer
+        runs.
     show
-        Called with renderers that print, and what they are to print; they are left out by default.
+        A function that is called with each renderer that prints, and the explanation to print; by
+        default no renderer prints.
     wrote
-        Told the path of every file that was written.
+        A function that is called with the path of every written file.
 
     Returns
     -------
     list of Explanation
-        What is on the stack in the end, the latest result last.
+        The results on the stack at the end, the latest result last.
 
     Raises
     ------
     UserError
-        If a step cannot take what is there, before anything is loaded; or as in `cnnvis.run`.
+        If a step cannot take the results on the stack, before anything is loaded; or as in
+        `cnnvis.run`.
     PluginError
-        If a plugin fails; what can be done without it is done first: the results of others are
-        shown and written, and are the error's `found`.
+        If a plugin fails; the chain first shows and writes the results that do not need this
+        plugin, and they are the error's `found`.
     """
     chosen, selection = steps_of(steps), selection_of(images)
     request = Request(
@@ -363,9 +367,9 @@ def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Kee
         except PluginError:
             fitting[name] = stream  # which is told of when its result is wanted
         except UserError as error:
-            note(f"the input {name!r} gets no map of {plugin.name}: {error}")
+            note(f"the input {name!r} gets no map from {plugin.name}: {error}")
     if not fitting:
-        raise UserError(f"no input of the network gets a map of {plugin.name}")
+        raise UserError(f"no input of the network gets a map from {plugin.name}")
     return _Found(fitting, kind)
 
 
@@ -398,7 +402,7 @@ def steps_of(steps: Sequence[StepLike]) -> list[Step]:
     """
     found = []
     if not isinstance(steps, str) and len(steps) > MOST_STEPS:
-        raise UserError(f"a chain has at most {MOST_STEPS} steps, and this has {len(steps)}")
+        raise UserError(f"a chain has at most {MOST_STEPS} steps, and this chain has {len(steps)}")
     for one in [steps] if isinstance(steps, str) else steps:
         if isinstance(one, Step):
             found.append(one)
@@ -413,7 +417,7 @@ def steps_of(steps: Sequence[StepLike]) -> list[Step]:
 _WORDS: dict[Result, str] = {
     "images": "maps of single images",
     "groups": "maps of groups of images",
-    "pictures": "pictures that belong to no image",
+    "pictures": "pictures without images",
     "table": "a table",
 }
 _GIVERS: dict[Result, str] = {
@@ -441,7 +445,11 @@ def require_fitting(steps: Sequence[Step]) -> None:
             continue
         needed = 2 if plugin.takes("explanations") else 1
         if len(stack) < needed:
-            there = f"there is only that of {stack[-1][1]}" if stack else "there is none yet"
+            there = (
+                f"the only result is the result of {stack[-1][1]}"
+                if stack
+                else "no step gives a result yet"
+            )
             what = "the two results before it" if needed == 2 else "a result"
             raise UserError(
                 f"{which} takes {what}, and {there}: put a technique such as saliency before it"
@@ -459,7 +467,7 @@ def require_fitting(steps: Sequence[Step]) -> None:
                 )
         if len({result for result, _ in taken}) > 1:
             raise UserError(
-                f"{which} takes two results of one kind, and would get "
+                f"{which} takes two results of the same kind, and would get "
                 + " and ".join(f"{_WORDS[result]} from {giver}" for result, giver in taken)
             )
         if plugin.kind != "metric":
@@ -481,13 +489,13 @@ def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]
         alone = [str(name) for name in {**first, **last.of_inputs} if name not in pairs]
         if not pairs:
             raise UserError(
-                f"{step.plugin.name} takes two results of one input, and those before it are of "
-                f"different ones: {', '.join(alone)}"
+                f"{step.plugin.name} takes two results of the same input, and the results before "
+                f"it have different inputs: {', '.join(alone)}"
             )
         if alone:
             note(
-                f"{step.plugin.name} takes two results of one input, and there are not two of "
-                f"{', '.join(map(repr, alone))}, which is left out"
+                f"{step.plugin.name} takes two results of the same input, and "
+                f"{', '.join(map(repr, alone))} is left out, since it has fewer than two results"
             )
     return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
 
@@ -515,7 +523,7 @@ def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, 
         sides = [[part for part in side if part is not None] for side in zip(*left, strict=True)]
         filled = [[part for part in side if len(part)] or side[:1] for side in sides]
         if not all(filled):
-            raise UserError("one of two results has maps of images that the other lacks")
+            raise UserError("the two results have maps of different images")
         yield Explanation.joined(filled[0]), Explanation.joined(filled[1])
         return
 

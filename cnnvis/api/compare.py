@@ -41,7 +41,7 @@ class Comparison:
     measures
         The value of each of `MEASURES` for each pair of maps, (n,) float64 by name.
     other_inputs
-        The comparisons of the other inputs of a network with several.
+        The comparisons for the other inputs, of a network with several inputs.
     """
 
     names: tuple[str, str]
@@ -72,7 +72,7 @@ class Comparison:
         return tuple(" ".join(self.first.title(i).splitlines()[:2]) for i in range(len(self.first)))
 
     def figure(self, limit: int = 8) -> Explanation:
-        """Return three maps for each image: the first, the second, and their difference.
+        """Return three maps for each image: the first map, the second map, and their difference.
 
         Where neither map has signs, the third is the absolute difference. `limit` is the number of
         images.
@@ -111,30 +111,32 @@ def compare(
     isolate_memory: float | None = None,
     **subject: Any,
 ) -> Comparison:
-    """Compare two techniques, or one with two settings, or two saved explanations.
+    """Compare two techniques, two settings of a technique, or two saved explanations.
 
     Parameters
     ----------
     first, second
         A technique's name; a pair of a name and options, ``("saliency", {"backprop": None})``; an
-        `Explanation`, or the path of a saved one.
+        `Explanation`, or the path of a saved explanation.
     model
         As in `cnnvis.run`; not needed for explanations.
     scaled
-        Scale each map to [0, 1] before it is compared: for techniques whose values have other
+        Scale each map to [0, 1] before the comparison, for techniques with values in different
         units.
     top
-        How many per cent of the places, by the size of their values, are its strongest: fewer
-        where fewer are not zero; those tied for the last of them count by the share that is left.
+        The share of the places, in per cent, that count as the strongest places of a map, by the
+        size of their values: fewer if fewer places are not zero. Places that tie for the last rank
+        count in part.
     isolate, isolate_timeout, isolate_memory
         As in `cnnvis.run`.
     subject
-        What is explained: the arguments of `cnnvis.run` by name; ``data``, ``images``, ``layer``, ...
+        The model and data to explain, as the arguments of `cnnvis.run` by name: ``data``,
+        ``images``, ``layer``, ...
 
     Raises
     ------
     UserError
-        If the two are not of the same images, or their maps are of different shapes; or as in
+        If the two explanations have different images or maps of different shapes; or as in
         `cnnvis.run`.
     """
     if not 0 < top <= 100:
@@ -188,7 +190,7 @@ def _explained(side: Side, model: Any, subject: Mapping[str, Any]) -> Explanatio
     else:
         found = run(str(side), model, **subject)
     if found.maps is None:
-        raise UserError(f"{_name(side)} gives a table, and maps are compared")
+        raise UserError(f"{_name(side)} gives a table, and a comparison needs maps")
     return found
 
 
@@ -212,7 +214,10 @@ def _inputs_of(one: Explanation, other: Explanation) -> list[tuple[Explanation, 
         (each, others[each.input]) for each in (one, *one.other_inputs) if each.input in others
     ]
     if not pairs:
-        raise UserError(f"one explains the input {one.input!r}, and the other {other.input!r}")
+        raise UserError(
+            f"the first explanation is of the input {one.input!r}, and the second of "
+            f"{other.input!r}"
+        )
     return pairs
 
 
@@ -222,22 +227,24 @@ def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explana
         names = [name for name in one.groups if name in other.groups]
         if not names:
             raise UserError(
-                f"the two are of different groups, {', '.join(one.groups)} and "
-                f"{', '.join(other.groups)}, so there is nothing to compare"
+                f"the two explanations have different groups, {', '.join(one.groups)} and "
+                f"{', '.join(other.groups)}, so cnnvis cannot compare them"
             )
         one, other = (each[[each.groups.index(name) for name in names]] for each in (one, other))
     if (one.indices is None) != (other.indices is None) or (
         one.indices is None and len(one) != len(other)
     ):
         raise UserError(
-            f"{len(one)} maps and {len(other)} maps cannot be compared, since nothing says which of "
-            "them belong together"
+            f"{len(one)} maps and {len(other)} maps cannot be compared, since it is not known "
+            "which maps belong together"
         )
     if one.indices is not None and other.indices is not None:
         places = {int(index): place for place, index in enumerate(other.indices)}
         shared = [i for i, index in enumerate(one.indices) if int(index) in places]
         if not shared:
-            raise UserError("the two explain different images, so there is nothing to compare")
+            raise UserError(
+                "the two explanations have no image in common, so cnnvis cannot compare them"
+            )
         other = other[[places[int(one.indices[i])] for i in shared]]
         one = one[shared]
     one, other = (_without_lone_channel(each) for each in (one, other))

@@ -118,7 +118,7 @@ def doctor(
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     **lacking: Any,
 ) -> Report:
-    """Examine a model, and data beside it if there are any.
+    """Examine a model, and data, if given.
 
     Parameters
     ----------
@@ -127,14 +127,14 @@ def doctor(
     plugin_options
         Options of readers and loaders.
     lacking
-        What a model's file lacks: `custom`, `lambdas`, `input_shape`, `architecture`, and
+        Missing parts of the model's file: `custom`, `lambdas`, `input_shape`, `architecture`, and
         `trust_model`; see `load_model`.
 
     Raises
     ------
     UserError
-        If the model or the data cannot be read, or the names of classes fit neither. Data that do not
-        fit are reported, not refused.
+        If the model or the data cannot be read, or the class names fit neither. Data that do not
+        fit the model are reported, not refused.
     """
     if isinstance(data, str | PathLike) and data != demo.NAME:
         registry().for_path("reader", Path(data))  # a name that is mistyped is said at once
@@ -225,7 +225,7 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
     if not np.isfinite(answers).all():
         warnings.append("the network answers NaN or infinite values")
     elif len(shaped) > 1 and np.ptp(answers, axis=0).max() <= 1e-6 * max(np.abs(answers).max(), 1):
-        warnings.append(f"the network answers the same for all {len(shaped)} samples")
+        warnings.append(f"the network gives the same answer for all {len(shaped)} samples")
     notes = [note for note in (own_scaling(at),) if note]
     agreement = None
     try:
@@ -303,7 +303,7 @@ def _about_order(
         return None, 0
     right = hits.right(order)
     fits = f"{right} of {hits.total} labels are right if "
-    now = "" if agreement is None else f", and {hits.right()} are right as they are numbered"
+    now = "" if agreement is None else f", and {hits.right()} are right with the present numbers"
     if names is None or not has_names or not by_name:
         names = names if has_names else None
         meant = [
@@ -313,8 +313,8 @@ def _about_order(
         many = count > FEW
         shown = f"{', '.join(meant[:-1])} and {meant[-1]}" if not many else ", ".join(meant[:FEW])
         said = (
-            f"{fits}{shown}{' ...' if many else ''}{now}: the labels seem to be numbered "
-            "otherwise than the network's classes; number them so"
+            f"{fits}{shown}{' ...' if many else ''}{now}: the labels and the network's classes "
+            "seem to have different numbers; number the labels in this way"
         )
         return said, right
     ordered = [names[order.index(place)] for place in range(count)]
@@ -346,8 +346,8 @@ def _about_guessing(
         return None
     count = len(hits.labels)
     return (
-        f"{agreement} are right, which is what guessing gives (always answering the most frequent "
-        f"class makes {int(hits.labels.max())} right, one of {count} classes at random "
-        f"{hits.total / count:.0f}): the network may be another one, the data prepared otherwise, or "
-        "the labels not what it was trained on"
+        f"{agreement} are right, no more than by guessing (always answering the most "
+        f"frequent class makes {int(hits.labels.max())} right, one of {count} classes at random "
+        f"{hits.total / count:.0f}): perhaps the file holds another network, or the network was "
+        "trained on other labels or on differently prepared data"
     )

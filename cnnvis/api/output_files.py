@@ -53,8 +53,8 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
         return [best]
     known = ", ".join(f"{r.name} ({' '.join(r.suffixes)})" for r in every)
     raise UserError(
-        f"no renderer writes {path.suffix or 'such'} files, as {str(output)!r} asks; "
-        f"renderers: {known}; end the name in / for a folder"
+        f"no renderer writes files with the ending {path.suffix!r}, as in {str(output)!r}; renderers: "
+        f"{known}; for a folder, end the name in /"
     )
 
 
@@ -126,7 +126,7 @@ def write(
     ):
         call_plugin(renderer, explanation, temporary, **options)
     if placed != path:
-        note(f"{str(path)!r} holds another result, so this one is in {str(placed)!r}")
+        note(f"{str(path)!r} holds another result, so the new result is in {str(placed)!r}")
     return placed
 
 
@@ -182,8 +182,8 @@ def _wanted(
 def _require_ending(renderer: Plugin, path: Path) -> None:
     if path.suffix and not renderer.ending_of(path):
         raise UserError(
-            f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, "
-            f"and the output is to be {str(path)!r}"
+            f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, and the "
+            f"output is {str(path)!r}"
         )
 
 

@@ -74,92 +74,95 @@ def run(
 ) -> Explanation:
     """Explain a network with one technique.
 
-    Images that cannot be read or explained, such as those with NaN, are left out, with a note;
-    ``indices`` tells which are there.
+    Images that cannot be read or explained, such as images with NaN, are left out, with a note;
+    ``indices`` gives the places of the remaining images.
 
     Parameters
     ----------
     technique
         The technique's name: ``saliency``, ``grad-cam``, ...
     model
-        A file, a live Keras network or a `Model`; ``demo`` for the one that comes with cnnvis.
+        A file, a live Keras network or a `Model`; ``demo`` for the network that comes with cnnvis.
     data
         A file or folder, an array of inputs (n, ...), inputs and labels, or `Samples`.
     images
-        Which images of the data; all of them by default. Places (whole numbers; negative ones count
-        from the end), a mask that holds True or False for each image, a slice, a range; or text, as
-        it is typed: ``"0-5"`` (with 5), ``"0-5 8"``, ``"20:40:2"`` (without 40), ``"label=sweep"``,
-        ``"predicted=sweep"``, ``"right"``, ``"wrong"``, ``"all"``. Of several, places are united,
-        and conditions narrow them down; one of those with the same key must hold.
+        The images of the data to explain; all images by default. Places (whole numbers; negative
+        numbers count from the end), a mask that holds True or False for each image, a slice, a
+        range; or text, as in a command: ``"0-5"`` (with 5), ``"0-5 8"``, ``"20:40:2"`` (without
+        40), ``"label=sweep"``, ``"predicted=sweep"``, ``"right"``, ``"wrong"``, ``"all"``. Of
+        several choices, places are united, and conditions narrow them down; of conditions with the
+        same key, one must hold.
     layer
-        The layer to explain, by default the one named ``output``, else the last; or one of its
-        outputs, ``output:3`` or ``output[AI]``, or a sum or difference of such.
+        The target: a layer, by default the layer named ``output``, else the last layer; an output
+        of a layer, ``output:3`` or ``output[AI]``; or a sum or difference of outputs.
     filter
-        Which outputs of that layer, by number or class name; several are added up. By default the
-        class predicted for each image where the layer is the network's last, else output 0.
+        The outputs of the target layer, by number or class name; several outputs are added up. By
+        default the class predicted for each image if the layer is the network's last layer, else
+        output 0.
     output
-        Which of the network's outputs to explain, where it has several and no layer is named: its
-        name or its place among them.
+        The output to explain, of a network with several outputs and if no layer is named: its name
+        or its place among the outputs.
     region
-        For a layer with spatial axes: over which positions its outputs are averaged, a position or
-        a range (``"10:20"``) for each axis. By default over all.
+        For a layer with spatial axes: average its outputs over these positions, a position or a
+        range (``"10:20"``) for each axis. By default all positions.
     input
-        Which of the network's inputs get a map, where it has several, by name or by place; all of
-        them by default.
+        The inputs that get a map, of a network with several inputs, by name or by place; all inputs
+        by default.
     class_names
-        The names of the classes in the network's order, where the data do not hold them; labels in
-        words, such as folders' names, are matched to them by name. A list, or a dict that numbers
-        the names from 0 on, such as ``class_indices`` of Keras's generators.
+        The names of the classes in the network's order, if the data hold no class names; labels in
+        words, such as names of folders, are matched to the classes by name. A list, or a dict that
+        numbers the names from 0 on, such as ``class_indices`` of Keras's generators.
     custom, lambdas, input_shape, architecture
-        What a model's file lacks; see `load_model`.
+        Missing parts of the model's file; see `load_model`.
     trust_model
         Let code in the model's file run. Only for files of people you know.
     axes
-        What positions along the axes stand for: ``{"column": {"name": "position", "unit": "bp",
+        The meaning of the positions along the axes: ``{"column": {"name": "position", "unit": "bp",
         "step": 250}}``; see `cnnvis.Axis`.
     metrics
-        Metrics that measure each map: ``("sparseness",)``. Their numbers are the explanation's
-        `measures`, and stand in the titles of its maps.
+        Metrics that measure each map: ``("sparseness",)``. The numbers are the explanation's
+        `measures`, and stand in the titles of the maps.
     render
-        Renderers that write a file each: ``("png", "numpy")``. None by default.
+        Renderers, each of which writes a file: ``("png", "numpy")``. None by default.
     out
-        The file or folder that they write to, ``results`` by default.
+        The file or folder that the renderers write to, ``results`` by default.
     into
-        A run folder that keeps the maps as they are computed, so that nothing done is lost.
+        A run folder that keeps the maps as they are computed, so that a crash loses no finished
+        shard.
     resume
-        Go on with that folder, if something is there: what it holds is checked, and not computed
-        again.
+        Go on with the run folder, if it holds maps: these maps are checked, and not computed again.
     shard
-        Compute a share of the folder's shards, ``"3/16"`` for the third of sixteen; `cnnvis.merge`
-        puts such folders together. What comes back is a table of them.
+        Compute a share of the shards, ``"3/16"`` for the third of sixteen shares; `cnnvis.merge`
+        puts the folders of all shares together. The result is a table of the shards.
     shard_size
-        How many images a shard holds, by default up to 512; what is in hand when the process ends is
-        lost, and that is a shard.
+        The number of images in a shard, by default up to 512. If the process ends, it loses the
+        shard in hand.
     strict
         Raise at the first image that cannot be read or explained.
     plugin_options
         Options of readers, loaders, metrics and renderers: ``{"png": {"cmap": "hot"}}``.
     isolate
-        Run plugins that are not built in (True), or those of some names, in processes of their own,
-        where a crash, a hang or a hunger for memory is caught.
+        Isolate all plugins that are not built in (True), or the plugins of some names: each runs in
+        its own process, where a crash, a hang or a use of too much memory is caught.
     isolate_timeout, isolate_memory
-        How many seconds a call, and how many GB of memory such a process, may take: by default 600,
-        and four fifths of what is there.
+        The limits of an isolated plugin: seconds for each call, by default 600, and GB of memory,
+        by default four fifths of the available memory.
     options
         The technique's own options.
 
     Returns
     -------
     Explanation
-        Raw values, and how they were made. For several inputs, the maps of the first; those of the
-        others are its `other_inputs`.
+        Raw values, with their provenance. For several inputs, the maps of the first input;
+        `other_inputs` holds the maps of the other inputs.
 
     Raises
     ------
     UserError
-        If anything in the call, the model or the data is not as it must be, in a sentence.
+        If the call, the model or the data hold a mistake; the error says it in a sentence.
     PluginError
-        If a plugin fails; what could be done without it is done first, and is the error's `found`.
+        If a plugin fails; the run first computes the results that do not need this plugin, and they
+        are the error's `found`.
     """
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.

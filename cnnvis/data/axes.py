@@ -25,7 +25,8 @@ class Axis:
     start, step
         The coordinate of the first position, and the step from one position to the next.
     values
-        Instead of start and step, a word or number for every position: its population, its time.
+        Instead of start and step, a word or number for every position, such as a population or a
+        time.
     """
 
     name: str = ""
@@ -58,7 +59,7 @@ class Axis:
         return found if is_words else []
 
     def piece(self, kept: range) -> Axis:
-        """Return the axis of some of the positions."""
+        """Return the axis of a part of the positions."""
         if self.values:
             return replace(self, values=tuple(self.values[place] for place in kept))
         return replace(self, start=self.start + self.step * kept.start)

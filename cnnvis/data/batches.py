@@ -171,13 +171,14 @@ def _require_there(samples: Samples, error: BaseException) -> None:
         cause = cause.__cause__ or cause.__context__
     if gone:
         where = f"{str(path)!r}" if path is not None else "the data"
-        raise DiskError(f"{where} cannot be read any more: {error}") from error
+        raise DiskError(f"{where} can no longer be read: {error}") from error
 
 
 def _shortage(samples: Samples, error: BaseException) -> ShortageError:
     where = "the data" if samples.path is None else repr(str(samples.path))
     return ShortageError(
-        f"there is not enough memory to read {where} ({complaint(error)}): go on where there is more"
+        f"there is not enough memory to read {where} ({complaint(error)}): go on where more "
+        "memory is free"
     )
 
 

@@ -103,6 +103,6 @@ def text_of(word: bytes, what: str) -> str:
         return word.decode("utf-8")
     except UnicodeDecodeError:
         raise UserError(
-            f"{what} {shown(word)}, which is no text in UTF-8; decode it as it was written, with "
-            "numpy.char.decode(y, 'latin-1') for one"
+            f"{what} {shown(word)}, which is no text in UTF-8; decode the text in its own "
+            "encoding, for example with numpy.char.decode(y, 'latin-1')"
         ) from None

@@ -14,16 +14,16 @@ CANCELLED = 0.01
 
 
 def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
-    """Return how far the sums of maps are off the change of the score, as a share of it.
+    """Return the completeness gap of maps, as a share of the change of the score.
 
     |sum of M - (S(x) - S(x'))| / max(|S(x) - S(x')|, 0.01 sum of |M|), for the map M of an input x
-    and a baseline x': zero where a map is complete, as Sundararajan et al. 2017, arXiv:1703.01365,
-    proposition 1, ask for.
+    and a baseline x': zero where a map is complete in the sense of Sundararajan et al. 2017,
+    arXiv:1703.01365, proposition 1.
 
     Parameters
     ----------
     sums, sizes
-        The sum of each map, and that of its absolute values, (n,).
+        The sum of each map, and the sum of its absolute values, (n,).
     change
         S(x) - S(x'), (n,).
 

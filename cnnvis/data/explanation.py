@@ -50,10 +50,10 @@ def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Maps, or a table, that say something of why a network decides as it does.
+    """Maps or a table that explain a decision of a network.
 
-    A technique fills in `maps` (and `samples`, if the maps belong to some) or `table`; `cnnvis.run`
-    adds the targets and the provenance.
+    A technique fills in `maps` (and `samples`, if the maps belong to samples) or `table`;
+    `cnnvis.run` adds the targets and the provenance.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Explanation:
     targets
         The targets of the explanation, one for each map.
     signed
-        True where the sign of a value means anything. None: it does if a value is negative.
+        True where the sign of a value has a meaning. None: True if a value is negative.
     are_inputs
         True where each map is itself an input of the network, to be drawn like an input: in colours
         if it has three channels.
@@ -81,17 +81,17 @@ class Explanation:
     coordinates
         The meaning of the positions along an axis, by the axis's name.
     groups
-        The name of each map's group of images, where maps are of groups and not of single images.
+        The name of each map's group of images, if the maps explain groups and not single images.
     input
-        The input of the network that the maps explain, by name, for a network with several.
+        The name of the input that the maps explain, for a network with several inputs.
     other_inputs
         The explanations of the same samples for the network's other inputs.
     measures
-        Numbers that were measured of each map, (n,) each, by name: ``completeness_gap`` is the
-        difference between the sum of a map and the change of the score that the map must add up to,
-        as a share of the change; ``steps`` is the number of steps that a map took.
+        Measures of each map, (n,) each, by name: ``completeness_gap`` is the difference between the
+        sum of a map and the change of the score that the map must add up to, as a share of the
+        change; ``steps`` is the number of steps that a map took.
     predictions
-        The class that the network answers for each sample, (n,) int64, whatever was explained; None
+        The class that the network answers for each sample, (n,) int64, whatever the target is; None
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
         fill it in where the target is the network's answer; see also `cnnvis.transform`.
     """
@@ -120,7 +120,7 @@ class Explanation:
             return
         maps = np.asarray(self.maps)
         if maps.dtype.kind in "cOSUMm" or maps.dtype.names:
-            raise TypeError(f"maps are real numbers, and these are of the type {maps.dtype}")
+            raise TypeError(f"maps are real numbers, and these maps have the type {maps.dtype}")
         object.__setattr__(self, "maps", np.asarray(maps, np.float32))
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
@@ -158,7 +158,7 @@ class Explanation:
         return max((len(column) for column in self.table.values()), default=0)
 
     def described(self, axes: Mapping[str, Axis]) -> Explanation:
-        """Return the explanation with descriptions of some of its axes.
+        """Return the explanation with descriptions for some of its axes.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Explanation:
 
     @property
     def is_signed(self) -> bool:
-        """True where the sign of a value means anything; by default judged by the maps."""
+        """True where the sign of a value has a meaning; by default judged by the maps."""
         if self.signed is not None or self.maps is None:
             return bool(self.signed)
         return bool(np.fmin.reduce(self.maps, axis=None, initial=np.inf) < 0)
@@ -201,7 +201,7 @@ class Explanation:
 
     @property
     def target(self) -> str | None:
-        """Target that was explained, in words; for several targets, all of them."""
+        """Target of the explanation, in words; for several targets, all targets."""
         return ", ".join(dict.fromkeys(map(str, self.targets))) or None
 
     def title(self, position: int) -> str:
@@ -238,13 +238,13 @@ class Explanation:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Measures of metrics that were asked for, by name."""
+        """Measures of the chosen metrics, by name."""
         asked = (one["metric"] for one in self.provenance.get("metrics", ()))
         return tuple(name for name in dict.fromkeys(asked) if name in self.measures)
 
     @property
     def array(self) -> Array:
-        """The maps, (n, ...) float32, of an explanation that has some.
+        """The maps, (n, ...) float32, of an explanation that has maps.
 
         Raises
         ------
@@ -296,7 +296,7 @@ class Explanation:
         return np.array(self.array, dtype, copy=copy)
 
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
-        """Return the explanation with other maps, as many as before; axes are kept, unless given.
+        """Return the explanation with as many other maps, and with the same axes, unless given.
 
         Measures of the previous maps do not hold for the new maps, and are left out.
 
@@ -315,12 +315,12 @@ class Explanation:
 
     @classmethod
     def joined(cls, parts: Sequence[Explanation], maps: Array | None = None) -> Explanation:
-        """Join explanations of some images each to one explanation of all images.
+        """Join explanations of parts of the images to an explanation of all images.
 
         Parameters
         ----------
         maps
-            The maps of all images, where they are in one array already.
+            The maps of all images, if one array holds them already.
         """
         first = parts[0]
         if len(parts) == 1:
@@ -363,23 +363,24 @@ class Explanation:
         return replace(self, provenance=whole)
 
     def save(self, path: str | PathLike[str], **options: Any) -> None:
-        """Write a file, whose ending says what: ``.npz`` for everything, ``.png`` for pictures, ...
+        """Write a file in the format of its ending: ``.npz`` for all, ``.png`` for pictures, ...
 
-        An ``.npz`` file is read by `load`, and by `numpy.load` without pickle. Of a network with
-        several inputs, the maps of the others are written beside it: ``maps_right.npz`` for an
-        input of the name ``right``. What has these names is written over; `load` finds them there.
+        `load` reads an ``.npz`` file, and so does `numpy.load` without pickle. For a network with
+        several inputs, the maps of the other inputs are written beside the file: ``maps_right.npz``
+        for an input of the name ``right``. Older files of these names are written over; `load`
+        finds the files by these names.
 
         Parameters
         ----------
         path
-            The file; its ending is one that a renderer writes.
+            The file; a renderer must write files of this ending.
         options
-            Options of that renderer.
+            Options of the renderer.
 
         Raises
         ------
         UserError
-            If no renderer writes such files, or the file cannot be written.
+            If no renderer writes files of this ending, or the file cannot be written.
         """
         save_hook.save(self, Path(path), options)
 
@@ -389,13 +390,13 @@ class Explanation:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
-        """Read what `save` wrote, with the files beside it of a network's other inputs.
+        """Read a file that `save` wrote, and the files beside it for a network's other inputs.
 
-        Where one of these is not there any more, a note of the explanation says so.
+        If one of these files is missing, a note of the explanation names it.
 
         Raises
         ------
         UserError
-            If the file is not one.
+            If `save` did not write the file.
         """
         return saving.read(Path(path), cls)

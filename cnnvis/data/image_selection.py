@@ -134,7 +134,7 @@ class Selection:
         if self.conditions and looked_at and not len(places):
             said = " ".join(map(str, self.conditions))
             raise UserError(
-                f"of the {numbered(looked_at, 'image')} looked at, none is left by {said}"
+                f"none of the {numbered(looked_at, 'image')} examined is left by {said}"
             )
         return places
 
@@ -245,7 +245,10 @@ def term(text: str) -> Place | Condition:
     if found := _SLICE.fullmatch(text):
         start, stop, step = (None if end is None else int(end) for end in found.groups())
         if step == 0:
-            raise UserError(f"the slice of images {text!r} has the step 0, which leads nowhere")
+            raise UserError(
+                f"the slice of images {text!r} has the step 0; give a step of 1 or more, or of -1 "
+                "or less"
+            )
         return slice(start, stop, step)
     if text == "all":
         return slice(None)
@@ -282,8 +285,8 @@ def _placed(one: Any, count: int) -> Array:
         return np.asarray(places, np.int64)
     if len(one) != count:
         raise UserError(
-            f"the mask of images holds {numbered(len(one), 'value')}, and the data {numbered(count, 'image')}: it must "
-            "hold True or False for each of them"
+            f"the mask of images holds {numbered(len(one), 'value')}, and the data "
+            f"{numbered(count, 'image')}: the mask must hold True or False for each image"
         )
     return np.flatnonzero(one)
 

@@ -51,14 +51,14 @@ def samples_in(data: Any, inputs: Sequence[Shape] | None = None) -> Samples:
     if isinstance(data, tuple) and len(data) == 2 and (is_gathered or not _are(data, inputs)):
         if all(isinstance(part, tuple) and len(part) == 2 for part in data):
             raise UserError(
-                "the data are two pairs, as keras.datasets give a training and a test set; explain "
-                "one of them: data=(x_test, y_test)"
+                "the data are two pairs, a training set and a test set as from keras.datasets; "
+                "give one set: data=(x_test, y_test)"
             )
         x, y = data
     if isinstance(x, Iterator) or callable(x) or x is None:
         raise UserError(
-            f"the data are {shown(x)}, and must be a file, an array of inputs, a dict of such, a pair "
-            "of inputs and labels, a tf.data.Dataset or Samples"
+            f"the data are {shown(x)}, and must be a file, an array of inputs, a dict of arrays, "
+            "a pair of inputs and labels, a tf.data.Dataset or Samples"
         )
     count = None if inputs is None else len(inputs)
     if y is None:
@@ -118,8 +118,8 @@ def _require_no_labels(x: Any, count: int | None) -> None:
     is_of_labels = len(second) == 1 or (count == 1 and len(second) > 0 and second != first)
     if len(first) > 1 and is_of_labels and second[0] == first[0]:
         raise UserError(
-            "the data are a list of two arrays, which is one of two inputs; a pair of inputs and labels "
-            "is a tuple: data=(X, y)"
+            "the data are a list of two arrays, which stands for two inputs; a pair of inputs and "
+            "labels is a tuple: data=(X, y)"
         )
 
 
@@ -136,14 +136,14 @@ def _require_labels_of_one(y: Any, x: Any, *, is_gathered: bool) -> None:
     which = f"y[{first!r}]"
     mended = f"dataset.map(lambda x, y: (x, {which}))" if is_gathered else f"data=(x, {which})"
     raise UserError(
-        f"the labels are {called}, for several outputs of a network, and "
-        f"one output is explained at a time; give the labels of that one: {mended}"
+        f"the labels are {called}, for several outputs of a network, and cnnvis explains one "
+        f"output at a time; give the labels of this output: {mended}"
     )
 
 
 _NO_ARRAYS = {
-    "RaggedTensor": "whose images have several lengths; give one array, such as x.to_tensor(), which "
-    "fills up with 0, or the images of each length by themselves",
+    "RaggedTensor": "whose images have several lengths; give one array, such as x.to_tensor(), "
+    "which fills up with 0, or the images of each length separately",
     "SparseTensor": "which is no array; give tf.sparse.to_dense(x)",
 }
 
@@ -199,8 +199,7 @@ def _parts(value: Any, *, of_lists: bool) -> dict[str, Any]:
 def _elements(dataset: Any) -> Iterator[Any]:
     if int(dataset.cardinality()) == -1:
         raise UserError(
-            "the data set has no end; take as many elements as are to be explained: "
-            "dataset.take(10)"
+            "the data set has no end; take the elements to explain, such as dataset.take(10)"
         )
     yield from dataset.as_numpy_iterator()
 
@@ -213,7 +212,7 @@ def _is_batched(dataset: Any, inputs: Sequence[Shape] | None) -> bool:
     first: Any = every[0] if every else None
     if not hasattr(first, "shape") or first.shape.rank is None:
         raise UserError(
-            "the elements of the data set have shapes that are not known before; give arrays"
+            "the shapes of the data set's elements are not known in advance; give arrays"
         )
     if first.shape.rank == 0:
         return False

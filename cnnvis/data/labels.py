@@ -76,19 +76,19 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
             raise UserError(f"labels for each position are no labels of the kind {kind!r}")
         if given.dtype.kind not in "biuf":
             raise UserError(
-                f"the labels for each position are of the type {given.dtype}, and must be numbers"
+                f"the labels for each position have the type {given.dtype}, and must be numbers"
             )
         is_column = given.shape[-1] == 1 and len(given.shape) > 3
         return Labels(Reshaped(given, given.shape[:-1]) if is_column else given, "positions")
     array = _array(given)
     if array.ndim == 0:
         raise UserError(
-            f"the labels are the single value {shown(given)}, and each sample needs one"
+            f"the labels are the single value {shown(given)}, and each sample needs a label"
         )
     if 0 in array.shape[1:]:
         raise UserError(
-            f"the labels have the shape {array.shape}, so there is nothing in them for any sample; "
-            "leave them out if there are none"
+            f"the labels have the shape {array.shape}, which holds no label for any sample; "
+            "without labels, leave them out"
         )
     if array.dtype.kind == "O":
         array = _without_objects(array)
@@ -97,9 +97,7 @@ def labels_of(given: Any, kind: LabelKind | None = None) -> Labels:
     elif array.dtype.kind in "biuf":
         found = _numbers(array, kind)
     else:
-        raise UserError(
-            f"the labels are of the type {array.dtype}, and labels are numbers or words"
-        )
+        raise UserError(f"the labels have the type {array.dtype}, and must be numbers or words")
     if kind not in (None, found.kind):
         raise UserError(
             f"the labels are no labels of the kind {kind!r}: by their form they are {found.kind!r}"
@@ -320,7 +318,8 @@ def _word(item: Any) -> str:
     if isinstance(item, str | float | np.number | np.bool_) or _is_short(item):
         return str(item)
     raise UserError(
-        f"the labels hold {shown(item)}, and a label is a word, a number, or several of them"
+        f"the labels hold {shown(item)}, and a label is a word, a number, or a list of words "
+        "or numbers"
     )
 
 
@@ -350,8 +349,8 @@ def _several(rows: Sequence[Sequence[Any]]) -> Labels:
     count = max(every, default=-1) + 1 if known is None else len(known)
     if count * len(rows) > max(SMALL, SPARSE * sum(map(len, rows))):
         raise UserError(
-            f"the labels name the class {shown(max(every))} among {len(every)}; number the classes "
-            "that there are from 0 on"
+            f"the labels name the class {shown(max(every))} among {len(every)}; number the "
+            "existing classes from 0 on"
         )
     place = {one: number for number, one in enumerate(known or ())}
     values = np.zeros((len(rows), count), np.int8)
@@ -422,9 +421,9 @@ def groups_of(value: Any, kind: LabelKind, class_names: Sequence[str] | None) ->
             return (((0, *found.tolist()), ", ".join(map(_exact, found))),)
         case "positions":
             raise UserError(
-                "the data hold a label for each position of an image and none for the whole, so "
-                "images have no groups by label; group by prediction, by all, or by a file with a "
-                "group for each image"
+                "the data hold a label for each position of an image and no label for the whole "
+                "image, so images have no groups by label; group by prediction, by all, or by a "
+                "file with a group for each image"
             )
 
 
@@ -462,7 +461,7 @@ def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool
     number = _number_in(text)
     are_numbers = any(_number_in(name) is not None for name in names)
     if number is None or in_words or are_numbers or (names and not 0 <= number < len(names)):
-        there = f"There are: {', '.join(names)}." if names else "Classes have no names here."
+        there = f"There are: {', '.join(names)}." if names else "The classes have no names."
         raise UserError(f"there is no class {shown(text)}.{nearest(text, names)} {there}")
     return number
 
@@ -518,9 +517,9 @@ def _equal(values: Array, text: str) -> Array:
     try:
         number = float(text)
     except ValueError:
-        raise UserError(f"the labels are numbers, and {text!r} is none") from None
+        raise UserError(f"the labels are numbers, and {text!r} is no number") from None
     if not math.isfinite(number):
-        raise UserError(f"the labels are numbers, and {text!r} is none")
+        raise UserError(f"the labels are numbers, and {text!r} is no number")
     found: Array = values == values.dtype.type(number)
     return found
 

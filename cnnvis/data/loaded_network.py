@@ -18,7 +18,7 @@ class LoadedNetwork:
     repairs
         The changes needed to read the network, in sentences.
     cut
-        Layers that were left out, by name, each with the reason.
+        Left out layers, by name, each with the reason.
     cut_learned
         True where some of the cut layers may have weights: then the last remaining layer is not the
         network's answer, and a person must name the target.
@@ -27,7 +27,7 @@ class LoadedNetwork:
         2.3.1``.
     loss
         The loss that the network was trained with, as ``compile`` takes it or as Keras describes it
-        in files; by default that with which the network is compiled.
+        in files; by default the loss with which the network is compiled.
     """
 
     network: Any

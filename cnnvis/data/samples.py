@@ -27,7 +27,7 @@ from cnnvis.text import words_of
 
 @dataclass(frozen=True)
 class Reading:
-    """Description of how a reader turned a file into numbers, and of other ways to do it.
+    """Description of how a reader turned a file into numbers, and of other ways to read the file.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs of a network: what a technique explains.
+    """Inputs of a network, which a technique explains.
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ class Samples:
         memory map, a folder of pictures).
     labels
         The labels of the samples, or None: the number of each sample's class, (n,) whole numbers,
-        or floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; a
-        number or several, the answers of a regression, (n,) or (n, k) floats; or a label for each
+        or floats with NaN where some have none; 0 or 1 for each of several labels, (n, k) int8; one
+        number or several numbers for a regression, (n,) or (n, k) floats; or a label for each
         position of a sample, (n, ...), in an array or an object that is read when it is indexed.
         One column may be given for (n,); one-hot rows, smoothed or not, for classes; words, or
         lists of words, which then are `class_names`; a pandas frame of 0 and 1, whose columns then
@@ -71,9 +71,9 @@ class Samples:
     path
         The file or folder that the samples were read from, for the provenance.
     held
-        The file or folder held open, where it is read through that; see `cnnvis.held`.
+        The open file or folder, if the samples are read through it; see `cnnvis.held`.
     input
-        The network's input that `source` is for, by name, for a network with several.
+        The name of the network's input for `source`, for a network with several inputs.
     others
         The other inputs of the same samples, by name, each shaped as `source` is: (n, ...).
     label_kind
@@ -81,20 +81,19 @@ class Samples:
         without labels. By default derived from the labels' form: whole numbers are classes, unless
         the kind says that they are numbers.
     in_words
-        True where the labels were given in words and stand for no class of a network yet: then
-        `class_names` is their vocabulary in alphabetical order, and a label's number is a place in
-        it.
+        True where the labels are words and stand for no class of a network yet: then `class_names`
+        holds these words in alphabetical order, and a label's number is a place among them.
     total
-        The number of samples in the whole data set, of which these may be some; None where it is
-        not known.
+        The number of samples in the whole data set, of which these samples may be a part; None
+        where the number is not known.
     reading
         The way in which a reader read the source, and other ways; None where they are not known.
 
     Raises
     ------
     UserError
-        If the inputs are no numbers, the labels none of these, there are more or fewer inputs than
-        labels or names, or a label in words is none of the class names that were given with it.
+        If the inputs are no numbers, the labels have none of these forms, the numbers of inputs,
+        labels and names differ, or a label in words is not among the given class names.
     """
 
     source: ArrayLike
@@ -126,15 +125,15 @@ class Samples:
         labels
             See `labels` above.
         several
-            The number of the network's inputs, where it is known: then a list of so many arrays
-            holds inputs, and not images.
+            The number of the network's inputs, if known: then a list of as many arrays holds
+            inputs, and not images.
         settings
             Other attributes.
 
         Raises
         ------
         UserError
-            If the inputs are no arrays, or do not all hold as many samples.
+            If the inputs are no arrays, or hold different numbers of samples.
         """
         arrays = _several(inputs, labels, several)
         if arrays is None:
@@ -142,7 +141,7 @@ class Samples:
         counts = {name: int(one.shape[0]) if one.shape else 0 for name, one in arrays.items()}
         if len(set(counts.values())) > 1:
             held = ", ".join(f"{count} of {name}" for name, count in counts.items())
-            raise UserError(f"the inputs of the samples must be as many of each, and are {held}")
+            raise UserError(f"all inputs must have the same number of samples, and have {held}")
         (name, source), *others = arrays.items()
         return cls(source, labels, **settings, input=name, others=dict(others))
 
@@ -181,8 +180,8 @@ class Samples:
             )
         if 0 in self.source.shape[1:]:
             raise UserError(
-                f"the data hold inputs of the shape {_shape(self.source.shape[1:])}, in which there "
-                "are no numbers"
+                f"the data hold inputs of the shape {_shape(self.source.shape[1:])}, which holds "
+                "no numbers"
             )
         if self.indices is None:
             object.__setattr__(self, "indices", np.arange(len(self)))  # type: ignore[unreachable]
@@ -237,7 +236,7 @@ class Samples:
         )
 
     def picked(self, places: Sequence[int] | Array) -> Samples:
-        """Return some of the samples, in the order given, whose inputs are read at first use."""
+        """Return some of the samples, in the given order; their inputs are read at first use."""
         chosen = np.asarray(places, np.int64)
         labels = self.labels
         if labels is not None:
@@ -261,7 +260,7 @@ class Samples:
 
     @property
     def space(self) -> tuple[int, ...]:
-        """The sizes of the spatial axes: those of one input, its channels left out."""
+        """The sizes of the spatial axes of one input, without its channels."""
         sizes = list(self.source.shape)
         if self.channel_axis is not None:
             del sizes[self.channel_axis]
@@ -269,12 +268,12 @@ class Samples:
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 of the file or folder that is read, or None for samples that came from none.
+        """The SHA-256 of the file or folder of the samples, or None without a file.
 
         Raises
         ------
         UserError
-            If it was changed since it was opened.
+            If the file was changed since it was opened.
         """
         if self.held is not None:
             return self.held.sha256()
@@ -293,7 +292,8 @@ class Samples:
     def label_groups(self) -> list[tuple[Group, ...]]:
         """Return the groups of each sample by its labels: the key for sorting, and the name.
 
-        Several labels are as many groups; samples without labels are a group of their own.
+        A sample with several labels is in as many groups; samples without labels are a separate
+        group.
 
         Raises
         ------
@@ -306,12 +306,12 @@ class Samples:
         return [labelling.groups_of(one, self.label_kind, self.class_names) for one in values]
 
     def labelled(self, name: str) -> Array:
-        """Tell which samples have the label of that name, perhaps among others, (n,) bool.
+        """Return True for each sample with the label of that name, perhaps among others, (n,).
 
         Parameters
         ----------
         name
-            The name or number of a class; ``none`` for samples without a label; of labels that are
+            The name or number of a class; ``none`` for samples without a label; for labels that are
             numbers, the number.
 
         Raises
@@ -329,9 +329,9 @@ class Samples:
         """Return the samples with a network's class names, and labels matched to them by name.
 
         Labels in words, and labels whose numbers have names, get the numbers that the classes have
-        here. Names that have nothing in common with those that the numbers had take their place.
-        Names that are numbers themselves are those of the labels, where these are no places among
-        them; see `cnnvis.data.labels.by_numbers`.
+        in this network. If the network's names have nothing in common with the labels' names, they
+        replace the labels' names. If the names are numbers, and the labels are no places among the
+        names, the names are matched to the labels' numbers; see `cnnvis.data.labels.by_numbers`.
 
         Raises
         ------
@@ -343,7 +343,9 @@ class Samples:
             return self
         if len(set(names)) < len(names):
             twice = next(name for name, count in Counter(names).items() if count > 1)
-            raise UserError(f"two classes have the name {shown(twice)}; each needs one of its own")
+            raise UserError(
+                f"two classes have the name {shown(twice)}; give each class its own name"
+            )
         is_of_classes = self.labels is not None and self.label_kind != "number"
         by_names = is_of_classes and own is not None and (self.in_words or set(own) & set(names))
         if own is None or not by_names or own == names:
@@ -389,14 +391,14 @@ class Samples:
         return labelling.renumbered(labels, kind, order, count)
 
     def chosen(self, images: Images | Selection | None) -> Samples:
-        """Return the samples chosen by their places, a mask or their labels.
+        """Return the samples chosen by places, a mask or labels.
 
         Parameters
         ----------
         images
-            Places in these samples (whole numbers; negative ones count from the end), a mask that
-            holds True or False for each of them, a slice, a range; or text: ``"0-5"``,
-            ``"20:40:2"``, ``"label=cat"``; or several of these. All samples for None.
+            Places in these samples (whole numbers; negative numbers count from the end), a mask
+            that holds True or False for each sample, a slice, a range; or text: ``"0-5"``,
+            ``"20:40:2"``, ``"label=cat"``; or several of these choices. None for all samples.
 
         Raises
         ------
@@ -409,8 +411,8 @@ class Samples:
         selection = selection_of(images)
         if selection.asks_network:
             raise UserError(
-                "right, wrong and predicted=NAME choose images by what a network answers, and "
-                "there is no network here"
+                "right, wrong and predicted=NAME choose images by the answer of a network, and no "
+                "network is given"
             )
         places = selection.narrowed(
             selection.places_in(len(self)), lambda one, places: self.labelled(one.name)[places]
@@ -424,7 +426,7 @@ class Samples:
         return {} if self.input is None else {self.input: self.source, **self.others}
 
     def explaining(self, name: str) -> Samples:
-        """Return the samples with another of their inputs as the input to explain."""
+        """Return the samples with another input to explain."""
         inputs = self.inputs
         source = inputs.pop(name)
         return replace(self, source=source, input=name, others=inputs)
@@ -497,8 +499,9 @@ class Samples:
             with_channel = (*found[1:axis], 1, *found[axis:])
             if _fits(with_channel, input_shape) and self._is_rather_one(input_shape, channel_axis):
                 note(
-                    f"the data of shape {_shape(found)} are taken for one image; {found[0]} images "
-                    f"of shape {_shape(found[1:])} would have the shape {_shape((*found, 1))}"
+                    f"cnnvis takes the data of shape {_shape(found)} for one image; {found[0]} "
+                    f"images of shape {_shape(found[1:])} would have the shape "
+                    f"{_shape((*found, 1))}"
                 )
                 return samples._whole()
             if _fits(with_channel, input_shape):
@@ -541,7 +544,7 @@ class Samples:
         Raises
         ------
         UserError
-            If there are any, naming the images.
+            If an image holds NaN or infinite values; the error names the images.
         """
         if not np.issubdtype(self.x.dtype, np.inexact):
             return
@@ -550,7 +553,7 @@ class Samples:
             images = [int(index) for index in self.indices[bad.any(axis=1)]]
             raise UserError(
                 f"image {_listed(images)} holds {int(bad.sum())} values that are NaN or infinite; "
-                "leave it out with --images, or put a number in their place"
+                "leave the image out with --images, or replace the values by numbers"
             )
 
 
@@ -595,10 +598,9 @@ def by_name(words: Sequence[str], class_names: Sequence[str]) -> list[int]:
     if strange:
         raise UserError(
             f"the labels are the words {words_of(words)}, and the classes are called "
-            f"{words_of(class_names)}: {words_of(strange)} "
-            f"{'is' if len(strange) == 1 else 'are'} not among these."
-            f"{nearest(strange[0], class_names)} Give each class the name that the labels have for "
-            "it, in the network's order: --class-names NAME NAME ..."
+            f"{words_of(class_names)}: {words_of(strange)} {'is' if len(strange) == 1 else 'are'} "
+            f"not among the class names.{nearest(strange[0], class_names)} Give each class its "
+            "name among the labels, in the network's order: --class-names NAME NAME ..."
         )
     return [place[word] for word in words]
 

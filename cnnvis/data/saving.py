@@ -198,8 +198,8 @@ def read(path: Path, explanation: Callable[..., T]) -> T:
         others += found[:1]
         if not found:
             lacking.append(
-                f"the maps of the input {name!r} were written beside these, as "
-                f"{places[0].name!r}, and are not there"
+                f"the maps of the input {name!r} are missing: their file {places[0].name!r} is no "
+                "longer beside this file"
             )
     made: T = replace(first, other_inputs=tuple(others), notes=(*first.notes, *lacking))
     return made
@@ -256,7 +256,7 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
 def _facts(arrays: Mapping[str, StoredArray]) -> _Facts:
     stored = arrays.get("metadata")
     if stored is None or stored.shape != () or stored.dtype.kind != "U":
-        raise UserError("it has no text with the name 'metadata'")
+        raise UserError("it has no text named 'metadata'")
     maps = arrays.get("maps")
     most = _LONGEST + _LONGEST_EACH * (maps.shape[0] if maps is not None and maps.shape else 0)
     if stored.dtype.itemsize // 4 > most:
@@ -267,7 +267,7 @@ def _facts(arrays: Mapping[str, StoredArray]) -> _Facts:
     facts = msgspec.convert(held, _Facts)
     msgspec.convert(facts.provenance, _Provenance)
     if len({len(column) for column in (facts.table or {}).values()}) > 1:
-        raise UserError("the columns of its table are not all as long as each other")
+        raise UserError("the columns of its table have different lengths")
     return facts
 
 
@@ -280,7 +280,7 @@ def _numbers(stored: StoredArray, name: str) -> Array:
     if stored.dtype.kind not in "biuf" or not stored.shape or 0 in stored.shape[1:]:
         raise UserError(
             f"its {name} are of the type {stored.dtype} and the shape {shown(stored.shape)}, and "
-            "there must be numbers for each image"
+            "must hold numbers for each image"
         )
     return stored[...]
 
@@ -293,7 +293,7 @@ def _whole(arrays: Mapping[str, StoredArray], name: str) -> Array | None:
     if stored.dtype.kind not in "iu" or len(stored.shape) != 1:
         raise UserError(
             f"its {name} are of the type {stored.dtype} and the shape {shown(stored.shape)}, and "
-            "there must be a whole number for each image"
+            "must hold a whole number for each image"
         )
     return stored[...]
 

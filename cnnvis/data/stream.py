@@ -13,15 +13,14 @@ from cnnvis.errors import UserError
 
 
 class Stream:
-    """Result in batches of explanations, which are computed while they are read.
+    """Result as a stream of batches, which are computed while they are read.
 
     Parameters
     ----------
     batches
         Function that returns the batches; called again for each iteration.
     samples
-        The samples that the batches explain together, where they are known before; some may be left
-        out.
+        The samples that all batches explain, if known before; some samples may be left out.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Stream:
 def _joined(batches: Iterable[Explanation]) -> Explanation:
     parts = list(batches)
     if not parts:
-        raise UserError("nothing is left of the images to show")
+        raise UserError("no images are left to show")
     return Explanation.joined(parts)
 
 

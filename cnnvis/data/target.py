@@ -19,7 +19,7 @@ class Target:
     class_names
         The name of each output, where classes have names.
     score
-        The value that the gradient was taken of, for this map's input; None without such a value.
+        The value that the gradient is taken of, for this map's input; None without a score.
     probability
         The value after the softmax or sigmoid that was made linear, if the layer had one.
     region
@@ -35,13 +35,13 @@ class Target:
 
     @property
     def score_text(self) -> str:
-        """Score, with the probability that it stands for, if any: ``4.21 (p 0.985)``."""
+        """Score, with its probability, if any: ``4.21 (p 0.985)``."""
         text = "" if self.score is None else f"{self.score:.3g}"
         return text if self.probability is None else f"{text} (p {self.probability:.3f})"
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The outputs in words: by the names of classes, where these have some, else by number."""
+        """The outputs in words: by class names, if there are class names, else by number."""
         return self.class_names or tuple(map(str, self.filters))
 
     def __str__(self) -> str:

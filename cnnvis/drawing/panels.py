@@ -23,10 +23,10 @@ class Panel:
     Attributes
     ----------
     values
-        (length,) for a profile; (rows, columns) for a picture; (rows, columns, 3 or 4) for one in
-        colours between 0 and 1. NaN where nothing is to be drawn.
+        (length,) for a profile; (rows, columns) for a picture; (rows, columns, 3 or 4) for a
+        picture in colours between 0 and 1. NaN where nothing is to be drawn.
     axes
-        The names of the axes of `values`, that of colours left out; empty for a mosaic.
+        The names of the axes of `values`, without the axis of colours; empty for a mosaic.
     title
         The title of the panel, in a line or more.
     tile
@@ -102,7 +102,8 @@ def panels(
         The maximum number of maps; None for all maps.
     tiles
         The maximum number of planes of a volume, or channels of a map, in a mosaic. If a volume or
-        map has more, the mosaic shows evenly spaced ones, and the title says so.
+        map has more, the mosaic shows evenly spaced planes or channels, and the title gives their
+        number.
     alike
         Give inputs the form of their maps, so that one can be laid over the other: a tile for each
         channel where maps have channels, else colours or the mean of the channels.

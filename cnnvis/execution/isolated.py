@@ -175,7 +175,7 @@ class _Place:
             loaded.network.save(path)
         except Exception as error:
             raise UserError(
-                f"what {self._plugin.name} loads cannot be handed over by a process of its own "
+                f"the network that {self._plugin.name} loads cannot leave an isolated process "
                 f"({type(error).__name__}: {str(error)[:200]}); load it without --isolate"
             ) from error
         return {

@@ -113,10 +113,7 @@ def _names(isolate: str | Sequence[str]) -> frozenset[str]:
     known = [plugin.name for plugin in registry()]
     for name in names:
         if name not in known:
-            raise UserError(
-                f"there is no plugin named {name!r} to run in a process of its own."
-                f"{nearest(name, known)}"
-            )
+            raise UserError(f"there is no plugin named {name!r} to isolate.{nearest(name, known)}")
     return frozenset(names)
 
 
@@ -130,5 +127,5 @@ def called(plugin: Plugin, args: Sequence[Any], kwargs: Mapping[str, Any]) -> An
     """Return the result of a plugin, computed in its own process."""
     here = _current.get()
     assert here is not None
-    with progress(f"{plugin.name}, in a process of its own"):
+    with progress(f"{plugin.name}, isolated"):
         return here.worker(plugin).called(args, kwargs)

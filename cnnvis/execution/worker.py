@@ -83,8 +83,8 @@ class Worker:
             model.network.save(path)
         except Exception as error:
             raise UserError(
-                f"{self.plugin.name} cannot run in a process of its own: the network is in no file, "
-                f"and cannot be saved ({type(error).__name__}: {str(error)[:200]})"
+                f"{self.plugin.name} cannot be isolated: the network is in no file, and cannot be "
+                f"saved ({type(error).__name__}: {str(error)[:200]})"
             ) from error
         self._networks.append((model.network, path))
         return path
@@ -140,7 +140,9 @@ class Worker:
         try:
             return reading()
         except (UserError, OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise self.plugin.failed(f"what its process left cannot be read: {error}") from error
+            raise self.plugin.failed(
+                f"the answer of its process cannot be read: {error}"
+            ) from error
 
     def close(self) -> None:
         """End the process, and delete its files."""
@@ -180,8 +182,8 @@ class Worker:
         if "failure" in answer:
             self._stop()
             raise UserError(
-                f"{self.plugin.name} cannot run in a process of its own, which does not find it in "
-                f"any file or package: {answer.get('text')}"
+                f"{self.plugin.name} cannot be isolated: its process does not find it in any file "
+                f"or package: {answer.get('text')}"
             )
         return process
 
@@ -199,7 +201,7 @@ class Worker:
             except ValueError:
                 answer = None
             if not isinstance(answer, dict):
-                raise self.plugin.failed("its process answered something that is no answer")
+                raise self.plugin.failed("its process gave an invalid answer")
             return answer
         except BaseException:
             self._stop()  # an answer that nobody waits for must not be taken for the next one's
@@ -219,13 +221,13 @@ class Worker:
             if time.monotonic() > end:
                 raise self.plugin.failed(
                     f"it took longer than {timeout:g} seconds, and was ended; --isolate-timeout "
-                    "(isolate_timeout) gives it more"
+                    "(isolate_timeout) sets a longer time"
                 )
             taken = _memory(watched)
             if taken > self._memory:
                 raise self.plugin.failed(
                     f"it took more than {self._memory / GB:.3g} GB of memory, and was ended; "
-                    "--isolate-memory (isolate_memory) gives it more"
+                    "--isolate-memory (isolate_memory) allows more"
                 )
 
     def _ended(self, process: subprocess.Popen[bytes]) -> Exception:

@@ -128,8 +128,8 @@ def _of_numbers(answers: Array, labels: Array) -> Agreement:
     numbers, found = labels.reshape(len(labels), -1).astype(np.float64), answers
     if answers.ndim != 2 or answers.shape != numbers.shape:
         raise UserError(
-            f"there are {numbers.shape[1]} numbers for each image and the network answers "
-            f"{_shaped(answers.shape[1:])}, so nothing can be compared"
+            f"the data hold {numbers.shape[1]} numbers for each image and the network answers "
+            f"with {_shaped(answers.shape[1:])} numbers, so they cannot be compared"
         )
     known = np.isfinite(numbers).all(axis=1)
     numbers, found = numbers[known], np.asarray(answers, np.float64)[known]
@@ -194,8 +194,8 @@ def _of_classes(answer: Model, answers: Array, labels: Array) -> Array:
         return same
     if answers.ndim == 1 or (answers.shape[1:] == (1,) and (_units(answer) or 1) > 1):
         raise UserError(
-            "there is one label for each image, and the network answers with one number for each, "
-            "which is that of no class"
+            "there is one label for each image, and the network answers with one number, which is "
+            "the number of no class"
         )
     if answers.ndim != 2:
         raise UserError("there is one label for each image, and the network answers for positions")
@@ -248,8 +248,8 @@ def _of_several(answer: Model, answers: Array, labels: Array) -> Array:
         )
     if not answer.is_logits and np.allclose(answers.sum(axis=-1), 1, atol=1e-3):
         raise UserError(
-            "the images have several labels, and the network answers with one class for each: it "
-            "ends in a softmax"
+            "the images have several labels, and the network answers with one class for each "
+            "image, since it ends in a softmax"
         )
     found: Array = said_yes(answer, answers) == (labels == 1)
     return found

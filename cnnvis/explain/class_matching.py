@@ -86,7 +86,7 @@ def matched(samples: Samples | None, given: ClassNames | None, model: Model | No
     if given is None and own is not None and of_model is not None and set(own).isdisjoint(of_model):
         raise UserError(
             f"the data call the classes {words_of(own)} and the model calls them "
-            f"{words_of(of_model)}; say what they are called with class_names (--class-names)"
+            f"{words_of(of_model)}; give their names with class_names (--class-names)"
         )
     if own is not None:
         samples = samples.named(own)
@@ -185,9 +185,9 @@ def _of_other_number(samples: Samples, model: Model | None) -> str:
     if count is None or names is None or len(names) == count:
         return ""
     return (
-        f"the data name {len(names)} classes ({words_of(names)}), and the network has {count}, so the "
-        "network's are shown by their numbers. Give the names of all in the network's order: "
-        "--class-names NAME NAME ..."
+        f"the data name {len(names)} classes ({words_of(names)}), and the network has {count}, so "
+        f"cnnvis shows the classes by their numbers. Give the names of all {count} classes in the "
+        "network's order: --class-names NAME NAME ..."
     )
 
 
@@ -201,8 +201,8 @@ def _of_numbers(before: Samples, samples: Samples) -> str:
     label = int(np.asarray(old)[has_class(np.asarray(old))][0])
     place = int(np.asarray(new)[has_class(np.asarray(new))][0])
     return (
-        f"the labels are taken for the classes' names, which are numbers: the label {label} is the "
-        f"class {names[place]!r}, which is class {place} where they are counted from 0"
+        f"cnnvis takes the labels for class names, which are numbers: the label {label} is the "
+        f"class {names[place]!r}, which is class {place} when counted from 0"
     )
 
 
@@ -215,7 +215,7 @@ def _of_strange(samples: Samples, model: Model | None) -> str:
     there = known_numbers(np.asarray(labels))
     if not there or (there[0] >= 0 and there[-1] < count):
         return ""
-    shown = "" if names is None or samples.are_places else "; they are shown without names"
+    shown = "" if names is None or samples.are_places else "; cnnvis shows the labels without names"
     return (
         f"the labels run from {there[0]} to {there[-1]} and the classes from 0 to {count - 1}, so it "
         f"is not known which label is which class, and no label counts as right{shown}. "
@@ -227,8 +227,8 @@ def _about_numbering(there: Sequence[int], count: int) -> str:
     """Return a remedy for labels of which some are no numbers of `count` classes."""
     if len(there) > count:
         return (
-            f"There are {len(there)} different labels, more than classes: leave out the images of no "
-            "class, and number the others as the network numbers its classes, from 0 on"
+            f"There are {len(there)} different labels, more than classes: leave out the images of "
+            "no class, and number the other labels as the network numbers its classes, from 0 on"
         )
     # As many labels as classes may be these in their order, which only a person knows.
     every = [str(one) for one in there]
@@ -257,19 +257,19 @@ def _by_alphabet(samples: Samples, model: Model | None) -> Matching:
         return Matching(
             samples,
             None,
-            f"the labels are words that are numbers ({words_of(words)}), whose order by the alphabet "
-            "is another than by size. It is not known in which of both the network numbers its "
-            f"classes, so no label counts as right. Say it: {typed_names(words)} (as Keras numbers "
-            f"folders) or {typed_names(by_size)}; cnnvis doctor tells which fits",
+            f"the labels are words that are numbers ({words_of(words)}), with different orders by "
+            "alphabet and by size. It is not known which order the network has, so no label "
+            f"counts as right. Give the order: {typed_names(words)} (as Keras numbers folders) or "
+            f"{typed_names(by_size)}; cnnvis doctor says which order fits",
         )
     shown = ", ".join(f"{place} {word!r}" for place, word in enumerate(words[:FEW]))
     more = "" if len(words) <= FEW else f", ... {len(words) - 1} {words[-1]!r}"
     return Matching(
         samples.named(words),
         words,
-        f"the classes are taken to be {shown}{more}: the labels' words in alphabetical order, as "
-        "Keras's image_dataset_from_directory numbers folders. If the network was trained in another "
-        "order, give the names in that order: --class-names NAME NAME ...",
+        f"cnnvis takes the classes to be {shown}{more}: the labels' words in alphabetical order, "
+        "as Keras's image_dataset_from_directory numbers folders. If the network was trained in "
+        "another order, give the names in that order: --class-names NAME NAME ...",
     )
 
 

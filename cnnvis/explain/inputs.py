@@ -31,26 +31,26 @@ def load_model(
     region: Sequence[str | int | slice] | None = None,
     **options: Any,
 ) -> Model:
-    """Load a network from a file, repaired where it must be; nothing in the file is run.
+    """Load a network from a file, with repairs if needed; no code in the file runs.
 
     Parameters
     ----------
     path
-        A file or folder that a loader plugin takes: ``.h5``, ``.hdf5``, ``.keras``, a SavedModel;
+        A file or folder that a loader plugin reads: ``.h5``, ``.hdf5``, ``.keras``, a SavedModel;
         ``demo`` for the network that comes with cnnvis; or a live Keras network, or a `Model`.
     layer, filter, class_names, output, region
         The target; see `Model`.
     options
-        Options of the loader. Those that come with cnnvis take what a file may lack: `custom`, the
-        classes of its own layers, each ``module:Class``; `lambdas`, functions in the place of its
+        Options of the loader. The loaders of cnnvis take missing parts of a file: `custom`, the
+        classes of its own layers, each ``module:Class``; `lambdas`, functions that replace its
         Lambda layers, each ``NAME=module:function``; `input_shape`, the shape of one input;
-        `architecture`, the JSON file that goes with weights. With `trust_model` code in the file
-        may run, and what keeps a stranger's file from doing harm is left out.
+        `architecture`, the JSON file that describes the network of the weights. With `trust_model`
+        code in the file may run, and cnnvis leaves out its checks against harmful files.
 
     Raises
     ------
     UserError
-        If there is no such file, no loader takes it, or it holds what must not be run.
+        If the file does not exist, no loader reads it, or it holds code that must not run.
     """
     target: dict[str, Any] = {"layer": layer, "filters": filter, "output": output}
     target |= {"region": region, "class_names": class_names}
@@ -120,22 +120,22 @@ def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None
 def read_samples(
     path: PathName, *, class_names: ClassNames | None = None, **options: Any
 ) -> Samples:
-    """Read data from a file or folder; nothing in it is run.
+    """Read data from a file or folder; no code in the file runs.
 
     Parameters
     ----------
     path
-        A path that a reader plugin takes: a pickle, ``.npz``, ``.npy``, pictures.
+        A path that a reader plugin reads: a pickle, ``.npz``, ``.npy``, pictures.
     class_names
-        The names of the classes in a network's order, where the file does not hold them. Labels in
-        words, such as folders' names, are matched to them by name.
+        The names of the classes in a network's order, if the file holds no class names. Labels in
+        words, such as names of folders, are matched to the classes by name.
     options
         Options of the reader.
 
     Raises
     ------
     UserError
-        If there is no such file, no reader takes it, or it holds something else.
+        If the file does not exist, no reader reads it, or it holds no data.
     """
     samples = read_from(Path(path), options)
     return samples if class_names is None else samples.named(class_names)

@@ -47,17 +47,17 @@ def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
     factor = getattr(first, "scale", None) if "Rescaling" in model.layers[0].kinds else None
     if isinstance(factor, float) and 0 < factor < 0.1 and np.abs(x).max() * factor < 0.05:
         return (
-            f"the network itself multiplies its input by {factor:.3g}, and the largest value of the "
-            f"data is only {np.abs(x).max():.3g}: they seem to be scaled down already"
+            f"the network itself multiplies its input by {factor:.3g}, and the largest value of "
+            f"the data is only {np.abs(x).max():.3g}: the data seem to be scaled down already"
         )
     found = _normalized(model, x)
     if found is not None:
         name, spread, shift = found
         if not 0.2 <= spread <= 5 or shift > 5:
             return (
-                "the data seem to be scaled in another way than the network expects: what reaches "
-                f"the normalization {name!r} varies {spread:.2g} times as much as what it was "
-                f"trained on, and lies {shift:.2g} deviations away from that"
+                "the data seem to be scaled in another way than the network expects: the input of "
+                f"the normalization {name!r} varies {spread:.2g} times as much as in training, "
+                f"and lies {shift:.2g} deviations away from its mean in training"
             )
     return None
 
@@ -75,14 +75,14 @@ def own_scaling(model: Model) -> str | None:
             scale, offset = (getattr(keras_layer, name, None) for name in ("scale", "offset"))
             found.append(f"{layer.name!r} (times {_short(scale)}, plus {_short(offset)})")
         elif "Normalization" in kinds:
-            found.append(f"{layer.name!r} (by the mean and deviation that it has learned)")
+            found.append(f"{layer.name!r} (by its learned mean and deviation)")
         elif layer.parameters or layer.spatial_axes < model.layers[0].spatial_axes:
             break
     if not found:
         return None
     return (
-        f"the network scales its input by itself, with {' and '.join(found)}: give it values that are "
-        "not scaled yet, such as pixels from 0 to 255"
+        f"the network itself scales its input, with {' and '.join(found)}: give unscaled values, "
+        "such as pixels from 0 to 255"
     )
 
 
@@ -113,11 +113,15 @@ def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | 
     most = max(orders.values(), default=0)
     if most - max(best, right or 0, ordered) > margin:
         which = " or ".join(name for name in orders if orders[name] == most)
-        found = "" if right is None else f"{right} of {len(x)} are right as they are, and "
+        found = (
+            ""
+            if right is None
+            else f"{right} of {len(x)} labels are right with the present scale, and "
+        )
         return (
-            "the data seem to be scaled in another way than the network expects, and the classes to "
-            f"be in another order: {found}{most} of {len(x)} {with_}{which}, in the order that cnnvis "
-            f"doctor tells {'with that option' if others else 'of data scaled so'}"
+            "the data seem to be scaled in another way than the network expects, and the classes "
+            f"to be in another order: {found}{most} of {len(x)} {with_}{which}, in the order that "
+            f"cnnvis doctor gives {'with this option' if others else 'for data of this scale'}"
         )
     if right is None or best - right <= margin or best <= ordered:
         return None
@@ -125,7 +129,7 @@ def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | 
         return None
     return (
         f"the data seem to be scaled in another way than the network expects: {right} of {len(x)} "
-        f"are right as they are, and {best} {with_}{' or '.join(fitting)}"
+        f"labels are right with the present scale, and {best} {with_}{' or '.join(fitting)}"
     )
 
 

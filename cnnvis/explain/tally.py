@@ -116,27 +116,23 @@ class Tally:
             note(f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons")
         if self.failed and not self.images:
             reason, images = next(iter(self.failed.items()))
-            raise NothingUsable(
-                f"not one image could be explained; image {_listed(images)}: {reason}"
-            )
+            raise NothingUsable(f"no image could be explained; image {_listed(images)}: {reason}")
         if not self.images:
             return
         self._say_measures()
-        why = self.blank[0] if self.blank else "nothing in it speaks for this target"
+        why = self.blank[0] if self.blank else "no part of the image speaks for this target"
         about = f"{self.plugin.name} is zero everywhere in"
         if len(self.zero) == self.images and strict:
-            raise UserError(
-                f"{about} every image: {why}. Another layer, filter or modifier may say more."
-            )
+            raise UserError(f"{about} every image: {why}. Try another layer, filter or modifier.")
         if self.zero:
             note(
                 f"{about} {len(self.zero)} of {self.images} images ({_listed(self.zero)}), and a "
-                f"blank map is no finding: {why}"
+                f"blank map explains nothing: {why}"
             )
         if self.alike:
             note(
                 f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
-                "images, so no place in them counts more than another"
+                "images, so no place counts more than another place"
             )
 
     def _say_measures(self) -> None:

@@ -281,7 +281,7 @@ class Task:
             good = read.samples
             said = None if good is None else about_scale(model.with_inputs_held(good), good)
         if said is not None:
-            note(f"every score is saturated, and {said}. cnnvis doctor says more")
+            note(f"every score is saturated, and {said}. For more findings, run cnnvis doctor")
 
 
 LOOKED_AT = 16
@@ -317,7 +317,7 @@ def _read(
     if data is None:
         for plugin in plugins:
             if plugin.needs("samples"):
-                raise UserError(f"{plugin.name} explains images and needs some: add --data FILE")
+                raise UserError(f"{plugin.name} explains images and needs data: add --data FILE")
         return None
     if not any(plugin.takes("samples") for plugin in plugins):
         return None
@@ -351,7 +351,7 @@ def _asked_inputs(
             found.append(names[operator.index(plain(one))])
         except (TypeError, IndexError):
             raise UserError(
-                f"there is no input {shown(one)}; an input is asked for by its name or by its place: "
+                f"there is no input {shown(one)}; give an input by its name or by its place: "
                 f"{', '.join(f'{name} ({place})' for place, name in enumerate(names))}"
             ) from None
     return tuple(found)
@@ -359,7 +359,9 @@ def _asked_inputs(
 
 def _loaded(request: Request) -> Model:
     if request.model is None:
-        raise UserError("right, wrong and predicted=NAME ask a network: name its file, or demo")
+        raise UserError(
+            "right, wrong and predicted=NAME need the answer of a network: name its file, or demo"
+        )
     asked = request.target
     target: dict[str, Any] = {"layer": asked.layer, "filters": asked.filter}
     target |= {"output": asked.output, "region": asked.region}
@@ -558,6 +560,9 @@ def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserEr
     built_in = plugin.distribution == BUILT_IN
     if not built_in and model is not None and np.isfinite(model.predict(samples.x)).all():
         raise plugin.failed(
-            "its maps hold NaN or infinite values, and what the network answers is finite"
+            "its maps hold NaN or infinite values, and the network's answer is finite"
         )
-    return UserError(f"{plugin.name} came out as NaN or infinite; the model's weights may be so")
+    return UserError(
+        f"{plugin.name} gave NaN or infinite values; the weights of the model may hold NaN or "
+        "infinite values"
+    )

@@ -15,7 +15,7 @@ def child_process(
     same_path: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the arguments with which `subprocess.Popen` and `subprocess.run` run a module alone.
+    """Return arguments for `subprocess.Popen` or `subprocess.run` that run a module alone.
 
     The child imports nothing from its working directory, which may hold a stranger's ``json.py``.
 
@@ -26,11 +26,10 @@ def child_process(
     words
         The arguments of the module.
     same_path
-        True for a child that finds the modules that this process finds, those of a checkout among
-        them; else the child finds installed modules, and those that ``PYTHONPATH`` names by
-        absolute paths.
+        True for a child that finds all modules of this process, also the modules of a checkout;
+        else the child finds installed modules, and modules in the absolute paths of ``PYTHONPATH``.
     settings
-        Variables of the child's environment beside those of this process.
+        Variables of the child's environment, in addition to the environment of this process.
 
     Returns
     -------

@@ -42,8 +42,8 @@ _DAMAGES = (
 class StoredArray:
     """Array in a file, read when a part of it is copied.
 
-    The array is mapped to memory only for that moment, since a permanent map takes memory for all
-    that was ever read; a packed array is unpacked as a whole.
+    The array is mapped to memory only during a copy, since a permanent memory map keeps all parts
+    that were ever read; a packed array is unpacked as a whole.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class StoredArray:
     is_packed
         True where the member is compressed.
     held
-        The file as it is held open.
+        The open file.
     """
 
     path: Path
@@ -89,7 +89,7 @@ class StoredArray:
         Raises
         ------
         UserError
-            If it holds Python objects, records or dates.
+            If the array holds Python objects, records or dates.
         """
         if self.dtype.hasobject:
             raise UserError(
@@ -116,7 +116,7 @@ class StoredArray:
             member.read(self.offset)
             found = member.read(needed)
             if len(found) != needed or member.read(1):  # reading to the end checks its sum, too
-                raise ValueError(f"it holds {len(found)} bytes where {needed} should be")
+                raise ValueError(f"it holds {len(found)} bytes instead of {needed}")
         return np.frombuffer(found, self.dtype).reshape(self.shape, order=order)
 
 
@@ -127,7 +127,7 @@ def _require_unicode(elements: npt.NDArray[Any]) -> None:
 
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:
-    """Return the arrays of an ``.npz`` archive by name, or that of an ``.npy`` file under ``""``.
+    """Return the arrays of an ``.npz`` file by name, or the array of an ``.npy`` file under ``""``.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def _require_bounded(members: Sequence[zipfile.ZipInfo], size: int) -> None:
     if len(names) < len(members):
         raise UserError("it holds two arrays of one name")
     if sum(one.compress_size for one in members) > size:
-        raise UserError(f"its members claim more bytes than the {size} that it has")
+        raise UserError(f"its members claim more bytes than its {size} bytes")
     for one in members:
         if one.flag_bits & 1:
             raise UserError(f"its member {one.filename[:80]!r} is encrypted")
@@ -195,8 +195,8 @@ def _require_bounded(members: Sequence[zipfile.ZipInfo], size: int) -> None:
     unpacked = sum(one.file_size for one in members)
     if unpacked > max(_SMALL, _RATIO * size):
         raise UserError(
-            f"its {size} bytes would unpack to {unpacked}; up to {_RATIO} times as many are read, "
-            "so save it unpacked, with np.savez"
+            f"its {size} bytes would unpack to {unpacked} bytes; cnnvis reads up to {_RATIO} "
+            "times as many, so save the arrays without compression, with np.savez"
         )
 
 
@@ -230,12 +230,12 @@ def _array(
     if not all(type(length) is int and 0 <= length < 2**63 for length in shape):
         raise UserError(f"it claims the impossible shape {str(shape)[:80]}")
     if len(shape) > 64 or math.prod(filter(None, shape)) > max(_LONGEST_EMPTY, size):
-        raise UserError(f"it claims the shape {str(shape)[:80]}, and is of {size} bytes")
+        raise UserError(f"it claims the shape {str(shape)[:80]}, and has {size} bytes")
     needed = math.prod(shape) * dtype.itemsize
     if not dtype.hasobject and needed > size - head.tell():  # objects are of any size
         raise UserError(
-            f"it is cut short, or no such array: the shape {str(shape)[:80]} needs {needed} bytes, "
-            f"and there are {size - head.tell()}"
+            f"it is cut short, or no NumPy array: the shape {str(shape)[:80]} needs {needed} "
+            f"bytes, and the file holds {size - head.tell()}"
         )
     offset = head.tell() + start
     order = bool(is_fortran)

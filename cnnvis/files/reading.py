@@ -23,7 +23,7 @@ def require_regular(path: Path) -> None:
     Raises
     ------
     UserError
-        If there is nothing at the path, or no regular file, or it may not be read.
+        If the path holds no file, or no regular file, or permissions forbid to read the file.
     """
     try:
         mode = path.stat().st_mode
@@ -43,15 +43,15 @@ def read_text(path: Path, longest: int = _LONGEST_TEXT) -> str:
     Raises
     ------
     UserError
-        If the file is no regular file, may not be read, is longer than `longest` bytes, or is not
-        such a text.
+        If the file is no regular file, may not be read, is longer than `longest` bytes, or is no
+        text in UTF-8.
     """
     require_regular(path)
     try:
         size = path.stat().st_size
         if size > longest:
             raise UserError(
-                f"{str(path)!r} is of {size} bytes, and a file of its kind has at most {longest}"
+                f"{str(path)!r} has {size} bytes, and a file of its kind has at most {longest}"
             )
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -144,7 +144,8 @@ def require_writable(path: Path) -> None:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(
-            f"{str(path)!r} cannot be written: {str(folder)!r} is no folder that may be written to"
+            f"{str(path)!r} cannot be written: {str(folder)!r} is no folder, or permissions "
+            "forbid to write there"
         )
 
 
@@ -207,7 +208,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
         try:
             yield above.path / temporary
             if above.kind(path.name) is not None:
-                raise UserError(f"{str(path)!r} is there already")
+                raise UserError(f"{str(path)!r} exists already")
             DISK.rename(above, temporary, path.name)
             DISK.flush_folder(above)
         except BaseException:

@@ -46,7 +46,7 @@ _TOO_LARGE = 3  # The code that the child ends with
 
 
 def first_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Any:
-    """Call a function that examines a file in a limited process of its own.
+    """Call a function that examines a file in a separate process with limits.
 
     Returns what the function returns.
 
@@ -81,7 +81,7 @@ def begin_look(look: Callable[..., Any], path: Path, *arguments: Any) -> Callabl
     Returns
     -------
     Callable
-        Waits until the look is over, and gives or raises what `first_look` does.
+        Waits until the look is over, and then returns or raises as `first_look`.
 
     Raises
     ------
@@ -140,8 +140,8 @@ def _answer(path: Path, code: int, seconds: int, output: bytes, complaint: bytes
         last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
         reason = {
             -9: "it takes too much memory or time to read",
-            -24: f"it takes more than {seconds} seconds to look at",
-            _TOO_LARGE: f"it takes more than {MEMORY >> 20} MB to look at",
+            -24: f"the check takes more than {seconds} seconds",
+            _TOO_LARGE: f"the check takes more than {MEMORY >> 20} MB of memory",
         }.get(code) or f"reading it crashes ({last[:200] or 'no word'})"
         raise UserError(f"{str(path)!r} is damaged, or made to do harm: {reason}")
     answer = json.loads(output)
@@ -155,15 +155,15 @@ def _answer(path: Path, code: int, seconds: int, output: bytes, complaint: bytes
 def require_sound_hdf5(path: Path) -> None:
     """Refuse an HDF5 file that is damaged, reaches outside itself or would unpack to far too much.
 
-    Its links are hard links and each group is there once; its data lie in the file itself, behind
-    filters that every h5py has; and what it declares to hold is bounded by what it stores, for each
-    dataset and in all. Its beginning is read: what cannot be read of it is no reason to refuse the
-    rest, and what crashes h5py is.
+    A sound file has hard links alone, and each group once; its data lie in the file itself, behind
+    filters that every h5py has; and the declared sizes are bounded by the stored sizes, for each
+    dataset and in all. The check reads the beginning of the data: unreadable data are no reason to
+    refuse the rest, but data that crash h5py are.
 
     Raises
     ------
     UserError
-        If any of this does not hold, with the object in the file that it is about.
+        If the file is not sound; the error names the object in the file.
     """
     require_regular(path)
     first_look(look_at_hdf5, path)
@@ -188,13 +188,13 @@ def open_hdf5(path: str | Path) -> Any:
     Parameters
     ----------
     path
-        The `place` of what `held` gives, which HDF5 itself cannot open once the file has no name any
-        more: it asks for that.
+        The `place` of an open file from `held`. HDF5 itself asks for the file's name, and so cannot
+        open this path once the file is removed.
 
     Raises
     ------
     OSError
-        If it is none, or damaged.
+        If the file is no HDF5 file, or damaged.
     """
     import h5py
 
@@ -204,7 +204,7 @@ def open_hdf5(path: str | Path) -> Any:
 
 
 def sound_objects(file: Any, size: int, *, reads_all: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield every group, dataset and named type of an HDF5 file, once it is known to be sound.
+    """Yield every group, dataset and named type of an HDF5 file, each after checks.
 
     For use in a first look; `require_sound_hdf5` defines soundness.
 
@@ -269,8 +269,8 @@ class _Hdf5:
                 path = f"{within}{_text(name)}"
                 if kind != h5py.h5l.TYPE_HARD:
                     raise UserError(
-                        f"holds {path!r}, {_link(group, name, kind)}; only what is in the file "
-                        "itself is read, so copy what it points to into its place"
+                        f"holds {path!r}, {_link(group, name, kind)}; cnnvis reads the data in "
+                        "the file alone, so replace the link by a copy of the data"
                     )
                 if (count := count + 1) > _MOST_OBJECTS:
                     raise UserError(f"holds more than {_MOST_OBJECTS} objects")
@@ -322,8 +322,8 @@ class _Hdf5:
         layout = plan.get_layout()
         if layout == h5py.h5d.VIRTUAL or plan.get_external_count():
             raise UserError(
-                f"keeps the data of {name!r} in other files, which are not read; h5repack puts them "
-                "into one"
+                f"keeps the data of {name!r} in other files, which cnnvis does not read; h5repack "
+                "puts all data into one file"
             )
         shape = one.shape
         declared = math.prod(shape) * kind.get_size() if shape is not None else 0
@@ -342,8 +342,8 @@ class _Hdf5:
             raise UserError(f"stores more than its {self.size} bytes, up to {name!r}")
         if declared > max(_SMALL, _RATIO * stored):
             raise UserError(
-                f"declares {name!r} to hold {declared} bytes, of which it stores {stored}; data are "
-                f"read up to {_RATIO} times what is stored"
+                f"declares {name!r} to hold {declared} bytes, of which it stores {stored}; cnnvis "
+                f"reads data up to {_RATIO} times the stored bytes"
             )
         if self.declared > max(_SMALL, _RATIO * self.size):
             raise UserError(
@@ -371,7 +371,9 @@ class _Hdf5:
                     "shuffle and fletcher32, each used once, so repack it: h5repack -f GZIP=4"
                 )
             if code == lzf and any(value > max(chunk, 2**16) for value in values[2:3]):
-                raise UserError(f"unpacks the pieces of {name!r} to more than there is in them")
+                raise UserError(
+                    f"unpacks the pieces of {name!r} to more bytes than the pieces hold"
+                )
         pieces = 0
 
         def look(piece: Any) -> None:

@@ -118,9 +118,8 @@ class HeldFile:
         except OSError as error:
             kind = DiskError if error.errno in (ENOSPC, EDQUOT) else UserError
             raise kind(
-                f"{str(self.path)!r} cannot be copied to {self._copy.name!r}, from where it would be "
-                f"read: {error.strerror or error}. Another folder for such copies can be given by the "
-                "variable TMPDIR"
+                f"{str(self.path)!r} cannot be copied to {self._copy.name!r} for reading: "
+                f"{error.strerror or error}. The variable TMPDIR sets another folder for copies"
             ) from error
         self.require_unchanged()
         return copy
@@ -358,12 +357,12 @@ def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
 
 
 def held(path: Path) -> Held:
-    """Return the file or folder that is being read, held open; to be read by its `place` and `open`.
+    """Return the open file or folder that is being read; read it by its `place` and `open`.
 
     Parameters
     ----------
     path
-        The path with which the reader or loader was called.
+        The path that the reader or loader got.
 
     Raises
     ------
@@ -397,8 +396,8 @@ def sha256(path: Path) -> str:
 def changed(path: Path) -> ChangedError:
     """Return the error for a changed file."""
     return ChangedError(
-        f"{str(path)!r} was changed or replaced while it was being read, so there is no result that is "
-        "of one file; try again once nothing writes to it"
+        f"{str(path)!r} was changed or replaced during the reading, so a result would mix two "
+        "files; try again when no program writes to the file"
     )
 
 
@@ -428,7 +427,7 @@ def _settled(descriptor: int | None, path: Path, known: _State | None = None) ->
 
     found = state()
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{str(path)!r} is no regular file any more")
+        raise UserError(f"{str(path)!r} is no longer a regular file")
     last = max(found.st_mtime_ns, found.st_ctime_ns)
     tick = _COARSE_TICK if found.st_ctime_ns % 10**9 == 0 else _TICK
     left = tick - abs(time.time_ns() - last)

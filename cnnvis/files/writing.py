@@ -141,7 +141,7 @@ class Folder:
         if size > most:
             file.close()
             raise Strange(
-                f"{str(self.path / name)!r} is of {size} bytes, and a file of its kind has at most "
+                f"{str(self.path / name)!r} has {size} bytes, and a file of its kind has at most "
                 f"{most}"
             )
         return file
@@ -384,8 +384,8 @@ def require_only_name(folder: Folder, name: str, handle: int) -> None:
     """
     if os.fstat(handle).st_nlink > 1:
         raise Strange(
-            f"{str(folder.path / name)!r} has another name elsewhere, where it would change, too "
-            "(a hard link): put a copy in its place"
+            f"{str(folder.path / name)!r} is a hard link, and a change would also change the file "
+            "of the other name: replace the link by a copy"
         )
 
 

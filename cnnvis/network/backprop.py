@@ -72,19 +72,19 @@ def notes_on_modifier(
         )
     elif keras_vis:
         yield (
-            f"{backprop} changed nothing: no layer up to {layer!r} has an activation "
-            "named relu, and keras-vis knows no others; the map is the plain gradient's"
+            f"{backprop} changed no activation: no layer up to {layer!r} has an activation named "
+            "relu, and keras-vis changes no other; the map shows the plain gradient"
         )
     else:
         raise UserError(
-            f"backprop {backprop} would change nothing: there is no ReLU, nor another "
-            f"rectifier, up to the layer {layer!r}, so the map would be the plain "
-            "gradient's. Ask for that one: --backprop none"
+            f"backprop {backprop} would change nothing: there is no ReLU and no other rectifier "
+            f"up to the layer {layer!r}, so the map would show the plain gradient. For the plain "
+            "gradient, use --backprop none"
         )
     for call in resolution.traced.graph.needed(resolution.ends):
         name = None if keras_vis else unknown_activation(call)
         if name is not None:
             yield (
-                f"the activation {name!r} of {call.name!r} is not known, and was left alone "
-                "by the modifier"
+                f"the activation {name!r} of {call.name!r} is not known, and the modifier left it "
+                "unchanged"
             )

@@ -117,21 +117,21 @@ def computing(
     threads: int | None = None,
     mixed_precision: bool = False,
 ) -> Iterator[None]:
-    """Have networks computed in a certain way inside the block.
+    """Set how networks are computed inside the block.
 
     Parameters
     ----------
     compile
         ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
     batch_size
-        Number of inputs that are computed at a time. By default 32, up to 256 of a small network,
-        and fewer where memory is short.
+        Number of inputs in a batch. By default 32, up to 256 for a small network, and fewer if
+        memory is short.
     threads
         Number of threads of TensorFlow, which must not have started yet. By default the number of
         processors that this process may use.
     mixed_precision
-        Have TensorFlow multiply in half precision where processor or GPU can: up to twice as fast,
-        and the maps are off by several per cent of their largest value.
+        Let TensorFlow multiply in half precision where processor or GPU can: up to twice as fast,
+        with errors of several per cent of a map's largest value.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def computing(
     if threads is not None:
         if "tensorflow" in sys.modules and os.environ.get(THREADS[0]) != str(threads):
             raise UserError(
-                "TensorFlow has started, and takes no other number of threads any more: say "
+                "TensorFlow has started, and its number of threads can no longer change: give "
                 "threads in the first call"
             )
         for name in THREADS:
@@ -232,8 +232,8 @@ def _require_room(size: int, each: int) -> None:
     if size > 1 and size * each // 3 > there and not _has_gpu():
         raise UserError(
             f"a batch of {size} takes about {size * each / 3 / 2**30:.1f} GB of memory, and "
-            f"{there / 2**30:.1f} GB are free: --batch-size {_most(each)} fits, and so would {size} "
-            "on a machine with more memory"
+            f"{there / 2**30:.1f} GB are free: use --batch-size {_most(each)}, or a machine with "
+            "more memory"
         )
 
 
@@ -312,7 +312,7 @@ class Compiled:
         """
         count = len(arrays[0])
         if count == 0:
-            raise UserError("there are no inputs to compute anything of")
+            raise UserError("there are no inputs to compute")
         size, start = self._size(arrays), 0
         always = [tensorflow().convert_to_tensor(one) for one in shared]
         answers: list[Array] = []
@@ -326,8 +326,8 @@ class Compiled:
                     if _now().is_settled:
                         fewer = f", or begin anew with --batch-size {size // 2}" if size > 1 else ""
                         raise ShortageError(
-                            f"there is not enough memory for the batches of {size} that this run "
-                            f"was begun with: go on with --resume where there is more{fewer}"
+                            f"there is not enough memory for the batches of {size} of this run: "
+                            f"go on with --resume where more memory is free{fewer}"
                         ) from error
                     if size == 1:
                         raise UserError(
@@ -502,8 +502,8 @@ def _plain(answer: Array) -> Array:
     """Return an answer in a type that SciPy and others know, unlike those of half precision."""
     if answer.dtype.kind in "cOSU":
         raise UserError(
-            f"the network answers with values of the type {answer.dtype}, and only real numbers can "
-            "be shown"
+            f"the network answers with values of the type {answer.dtype}, and cnnvis explains "
+            "real numbers alone"
         )
     return answer if answer.dtype == np.float64 else answer.astype(np.float32, copy=False)
 

@@ -20,8 +20,8 @@ def _on_outputs(resolution: Resolution) -> Iterator[str]:
     request, outputs = resolution.request, resolution.traced.outputs
     if request.layer is None and request.output is None and len(outputs) > 1:
         yield (
-            f"the network has the outputs {', '.join(outputs)}; {resolution.layer!r} is explained, "
-            "and --output names another"
+            f"the network has the outputs {', '.join(outputs)}; cnnvis explains "
+            f"{resolution.layer!r}, and --output chooses another output"
         )
 
 
@@ -33,8 +33,8 @@ def _on_states(resolution: Resolution) -> Iterator[str]:
     ]
     if stateful:
         yield (
-            f"{', '.join(map(repr, stateful))} keeps states from one batch to the next; each "
-            "image is explained without them, as the first of a sequence"
+            f"{', '.join(map(repr, stateful))} keeps states from one batch to the next; cnnvis "
+            "explains each image without these states, as the first image of a sequence"
         )
 
 
@@ -47,9 +47,9 @@ def _on_squashed_scores(resolution: Resolution) -> Iterator[str]:
             squashed = squashed_before(traced.graph, call)
         if squashed is not None:
             yield (
-                f"the score of {call.name!r} is taken behind a softmax or sigmoid, that of "
-                f"{squashed.name!r}: where it is sure, its gradient is small. --layer "
-                f"{squashed.name} explains what goes into it"
+                f"the score of {call.name!r} is taken behind the softmax or sigmoid of "
+                f"{squashed.name!r}: where the network is sure, the gradient is small. --layer "
+                f"{squashed.name} explains the score before the softmax or sigmoid"
             )
 
 
@@ -63,6 +63,6 @@ def _on_units(resolution: Resolution) -> Iterator[str]:
     if resolution.units > 1 and not resolution.has_classes:
         yield (
             f"the {resolution.units} outputs of {resolution.layer!r} are not known to be classes, "
-            "so output 0 is explained for every image. --filter names another; if the outputs are "
-            "classes, --class-names, or labels of the data, say so"
+            "so cnnvis explains output 0 for every image. --filter chooses another output; if the "
+            "outputs are classes, give --class-names or data with labels"
         )

@@ -36,7 +36,7 @@ def blocking_layer(layers: Sequence[Layer], values: Sequence[Array]) -> str | No
     for layer, given in zip(layers, values, strict=True):
         if layer.rectifiers and not given.any():
             kinds = " and ".join(dict.fromkeys(layer.rectifiers))
-            return f"every unit of {layer.name!r} ({kinds}) is off there, so nothing passes it"
+            return f"every unit of {layer.name!r} ({kinds}) is off there, so it passes no gradient"
         low, high = _BOUNDS.get(layer.activation, (np.nan, np.nan))
         flat = (np.abs(given - low) < 1e-6) | (np.abs(given - high) < 1e-6)
         if flat.all():

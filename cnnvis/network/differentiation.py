@@ -223,7 +223,7 @@ class Differentiation:
         if not resolution.depends_on(source.slot):
             raise UserError(
                 f"the target {resolution.layer!r} does not depend on the input {source.name!r}; "
-                "explain another input with --input, or another layer"
+                "explain another input with --input, or another layer with --layer"
             )
         lookups = (
             call
@@ -234,8 +234,8 @@ class Differentiation:
         if lookup is not None and by_input:
             raise UserError(
                 f"the input {source.name!r} goes through {lookup.name!r} (Embedding), which looks "
-                "whole numbers up and has no gradient by them; grad-cam explains the layers behind "
-                "it"
+                "whole numbers up, so the score has no gradient with respect to them; grad-cam "
+                "explains the layers behind the Embedding"
             )
 
     def _note_modifier(self, backprop: Backprop | None, *, keras_vis: bool) -> None:
@@ -265,7 +265,7 @@ class Differentiation:
             return
         about = f"the gradient of {layer!r} is zero everywhere: {why}"
         if blank.size == len(sizes):
-            raise UserError(f"{about}. Another layer, filter or modifier may say more.")
+            raise UserError(f"{about}. Try another layer, filter or modifier.")
         note(f"for {blank.size} of {len(sizes)} images {about}")
 
     def _why_zero(self, x: Array, row: int, options: GradientOptions) -> str:

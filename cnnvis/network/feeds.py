@@ -93,8 +93,8 @@ class Feeds:
             if held is None:
                 raise UserError(
                     f"the network takes {len(self.inputs)} inputs "
-                    f"({', '.join(each.name for each in self.inputs)}), and there is none for "
-                    f"{one.name!r}; give data for all of them"
+                    f"({', '.join(each.name for each in self.inputs)}), and the data hold none "
+                    f"for {one.name!r}; give data for all inputs"
                 )
             if len(rows) != count or (of is None and len(held) != count):
                 raise ValueError(  # whoever wrote the technique can mend that, not its user

@@ -344,8 +344,8 @@ class Part:
         kind = tf.as_dtype(output.dtype)
         if not (kind.is_floating or kind.is_integer or kind.is_bool):
             raise UserError(
-                f"the target gives values of the type {kind.name}, and those of real numbers are "
-                "explained; explain another layer, with --layer"
+                f"the target gives values of the type {kind.name}, and cnnvis explains real "
+                "numbers alone; explain another layer, with --layer"
             )
         if kind.is_bool:
             output = tf.cast(output, tf.float32)
@@ -366,8 +366,8 @@ def require_each(shape: Any, count: int | None) -> None:
     """Refuse a target without a value for each sample, such as one that adds up all samples."""
     if len(shape) == 0 or (count is not None and shape[0] not in (None, count)):
         raise UserError(
-            f"the target gives values of the shape {tuple(shape)} for {count} images, and each image "
-            "needs its own; explain a layer before it, with --layer"
+            f"the target gives values of the shape {tuple(shape)} for {count} images, and each "
+            "image needs its own values; explain a layer before the target, with --layer"
         )
 
 
@@ -441,8 +441,8 @@ class Pass:
             weights = tf.one_hot(tf.argmax(joined, axis=-1), joined.shape[-1], dtype=exact)
         if joined.shape[-1] != weights.shape[-1]:
             raise UserError(
-                f"the target gives {joined.shape[-1]} values, and {weights.shape[-1]} by its "
-                "description; explain a layer before it, with --layer"
+                f"the target gives {joined.shape[-1]} values, and its description says "
+                f"{weights.shape[-1]}; explain a layer before the target, with --layer"
             )
         return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
 
@@ -577,7 +577,7 @@ def _gradient(tape: Any, scores: Any, source: Any) -> Any:
     except Exception as error:  # whatever TensorFlow makes of a network on the way back
         raise UserError(
             f"TensorFlow has no gradient of a layer on the way to the target: {complaint(error)}; "
-            "explain one before it, with --layer"
+            "explain a layer before it, with --layer"
         ) from error
     if found is None:
         raise UserError(

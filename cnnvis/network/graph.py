@@ -291,8 +291,8 @@ def graph_of(network: Any) -> Graph:
     for which, shape in shapes:
         if 0 in shape:
             raise UserError(
-                f"{which} values of the shape {shape} for one sample, which are none, so there is "
-                "nothing that the network could answer"
+                f"{which} values of the shape {shape} for one sample, which holds no values, so "
+                "the network has no answer"
             )
     keys = {
         id(tensor): _keys(place) for tensor, place in _placed(_structure(functional, "outputs"))
@@ -398,7 +398,7 @@ def _functional(network: Any) -> Any:
     if not _is_model(network):
         return "it is no Keras model"
     if any(kind.__name__ == "Sequential" for kind in type(network).__mro__):
-        return "its input shape is not known; build it, or call it once, before it is explained"
+        return "its input shape is not known; build the network, or call it once, before a run"
     return _followed(network)
 
 
@@ -409,7 +409,7 @@ def _followed(network: Any) -> Any:
         home = importlib.import_module("tf_keras")
     shapes = _built_shapes(network)
     if not shapes:
-        return "its input shape is not known; call it once on data before it is explained"
+        return "its input shape is not known; before the explanation, call the network once on data"
     parameters = inspect.signature(network.call).parameters
     inputs: list[Any] = []
 
@@ -431,10 +431,10 @@ def _followed(network: Any) -> Any:
     except Exception as error:  # whatever a person's own code raises on symbolic inputs
         reason = str(error).strip().splitlines()
         return (
-            "its own code decides what is called, and could not be followed "
-            f"({type(error).__name__}{': ' + reason[0] if reason else ''}). Written with "
-            "keras.ops in place of functions of TensorFlow or NumPy it could be, and so could a "
-            "Functional model of the same layers"
+            "its own code calls the layers, and cnnvis could not follow this code "
+            f"({type(error).__name__}{': ' + reason[0] if reason else ''}). Write the code with "
+            "keras.ops in place of functions of TensorFlow or NumPy, or make a Functional model "
+            "of the same layers"
         )
 
 

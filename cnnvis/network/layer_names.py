@@ -57,8 +57,7 @@ def find_call(calls: Mapping[str, Call], name: str, cut: Mapping[str, str]) -> C
             f"The layers are: {', '.join(calls)}."
         )
     raise UserError(
-        f"there are {len(fitting)} calls of a layer {name!r}, and its name alone does not say "
-        f"which is meant: {', '.join(fitting)}"
+        f"there are {len(fitting)} calls of a layer {name!r}; choose a call: {', '.join(fitting)}"
     )
 
 
@@ -85,8 +84,8 @@ def layer_name(network: Any, layer: Any) -> str:
         place = operator.index(plain(layer))
     except TypeError:
         raise UserError(
-            f"layer is {shown(layer)}, and a layer is asked for by its name, by its place among "
-            "network.layers, or as one of these layers"
+            f"layer is {shown(layer)}; give a layer by its name, by its place among "
+            "network.layers, or as a layer of network.layers"
         ) from None
     if not -len(every) <= place < len(every):
         raise UserError(

@@ -69,7 +69,7 @@ def _complained(call: Call, given: dict[Slot, Any]) -> str | None:
         if wrong.size:
             most = max(wrong, key=abs)
             return (
-                f"the layer {call.name!r} (Embedding) looks up whole numbers from 0 to {count - 1}, "
-                f"and was given {most:.10g}; give it data with the numbers that it was trained with"
+                f"the layer {call.name!r} (Embedding) looks up whole numbers from 0 to "
+                f"{count - 1}, and got {most:.10g}; give data with the numbers of the training"
             )
     return None

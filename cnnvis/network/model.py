@@ -32,33 +32,33 @@ T = TypeVar("T")
 
 
 class Model(TargetedNetwork):
-    """Network as techniques see it: cut at its target, so that nothing behind it ever runs.
+    """Network for techniques, cut at its target: no layer behind the target ever runs.
 
     Parameters
     ----------
     network
         A Keras network, of Keras 3 or tf_keras: Functional, Sequential, nested, or a subclassed
-        one whose call can be followed with symbolic inputs; or what a loader gave. It is not
-        changed.
+        network whose call can be followed with symbolic inputs; or a `LoadedNetwork`. The network
+        is not changed.
     layer
-        The target: a layer, ``output`` or ``backbone/block5_conv3``, one of its outputs,
-        ``output:3`` or ``output[AI]``, or a sum or difference of such, ``head[3]-head[5]``; also a
-        Keras layer of the network, or its place among ``network.layers``: -1 for the last. By
-        default the layer named ``output``, if what is behind it has no weights and leaves the
-        classes as they are, else the last.
+        The target: a layer, ``output`` or ``backbone/block5_conv3``; an output of a layer,
+        ``output:3`` or ``output[AI]``; or a sum or difference of outputs, ``head[3]-head[5]``; also
+        a Keras layer of the network, or its place among ``network.layers``: -1 for the last. By
+        default the layer named ``output``, if the layers behind it have no weights and leave the
+        classes as they are, else the last layer.
     filters
-        Outputs of the target to explain, by number or by name: classes of the last layer,
-        filters of one in between. Several are added up. By default the class that the network
-        predicts for each input if the target is the default one, else output 0. A single sigmoid
-        stands for two classes: the name of the first means that its score counts negatively.
+        Outputs of the target to explain, by number or by name: classes of the last layer, filters
+        of a layer in between. Several outputs are added up. By default the class that the network
+        predicts for each input if the target is the default target, else output 0. A single sigmoid
+        stands for two classes: for the first class, the score counts negatively.
     class_names
         The names of the target's classes.
     path
         File that the network was loaded from, for the provenance.
     sha256
-        The SHA-256 of what was loaded; by default, that of the file as it is when somebody asks.
+        The SHA-256 of the loaded file; by default computed at first use.
     output
-        Output of the network to explain, where there are several and no layer is named: its name or
+        Output of the network to explain, of several outputs and if no layer is named: its name or
         its place among the outputs.
     region
         For a target with spatial axes, such as the classes of every pixel: the positions over which
@@ -73,7 +73,7 @@ class Model(TargetedNetwork):
     Raises
     ------
     UserError
-        If there is no such layer, or the network has no graph of layers to cut.
+        If the network has no layer of this name, or no graph of layers to cut.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Model(TargetedNetwork):
         self._blank_reasons: list[str] | None = None
 
     def loaded_with(self, options: Mapping[str, Any]) -> Model:
-        """Return a model that knows with which options its file was loaded, to load it again."""
+        """Return a model that holds the options of its file's loader, to load the file again."""
         return self._changed(_file=replace(self._file, loading=options))
 
     # The same network in another way
@@ -121,7 +121,7 @@ class Model(TargetedNetwork):
         output: str | int | None = None,
         region: str | int | slice | Sequence[str | int | slice] | None = None,
     ) -> Model:
-        """Return a model of the same network with another target, by default the default one."""
+        """Return a model of the same network with another target, by default the default target."""
         old = self._resolution
         request = TargetRequest.of(
             self.network,
@@ -139,12 +139,12 @@ class Model(TargetedNetwork):
     at = deprecated_alias("at", with_target)
 
     def with_inputs_held(self, samples: Samples) -> Model:
-        """Return a model that explains one of several inputs and holds the others at their values.
+        """Return a model that explains one of several inputs and holds the other inputs.
 
         Parameters
         ----------
         samples
-            The input to explain, by its name, and the others; see `shaped`.
+            The input to explain, by its name, and the other inputs; see `shaped`.
         """
         return self._changed(_feeds=self._feeds.holding(samples))
 
@@ -156,7 +156,7 @@ class Model(TargetedNetwork):
         samples
             The data with their labels; None if there are no data.
         class_names
-            The names of the classes; None if they have none.
+            The names of the classes; None without names.
         """
         evidence = replace(self._resolution.evidence, names=class_names)
         answer = replace(self._resolution, evidence=evidence).answer
@@ -169,14 +169,14 @@ class Model(TargetedNetwork):
         return self._changed(_resolution=replace(self._resolution, evidence=evidence))
 
     def with_classes_decided(self, has_classes: bool) -> Model:
-        """Return a model whose outputs are classes, or not, as another process found out."""
+        """Return a model whose outputs are classes, or not, as another process decided."""
         evidence = replace(self._resolution.evidence, decided=has_classes)
         return self._changed(_resolution=replace(self._resolution, evidence=evidence))
 
     def with_blank_reasons(self, reasons: list[str]) -> Model:
-        """Return a model that adds to a list why gradients are blank, instead of raising an error.
+        """Return a model that lists the reasons for blank gradients instead of raising an error.
 
-        For batches of many images, of which one may hold nothing but blank ones.
+        For many images: a batch may hold blank gradients alone.
         """
         return self._changed(_blank_reasons=reasons)
 
@@ -187,13 +187,13 @@ class Model(TargetedNetwork):
 
     @property
     def answer(self) -> Model | None:
-        """Model with the network's answer as its target; None if that was cut off."""
+        """Model with the network's answer as its target; None if the answer was cut off."""
         answer = self._resolution.answer
         return None if answer is None else self._changed(_resolution=answer)
 
     @property
     def blank_reasons(self) -> list[str] | None:
-        """List that collects why gradients are blank; None if that is an error."""
+        """List of the reasons for blank gradients; None if blank gradients are an error."""
         return self._blank_reasons
 
     # Answers and scores
@@ -201,13 +201,13 @@ class Model(TargetedNetwork):
     def predict(self, x: Array | Sequence[Array] | Mapping[str, Array]) -> Array:
         """Compute the network's answer for inputs (n, ...), its last activation included.
 
-        Of several outputs, the one that was asked for with `output`, else the first.
+        Of several outputs, the output chosen with `output`, else the first.
 
         Parameters
         ----------
         x
-            Inputs, (n, ...); of a network with several inputs an array for each, in a dict by name
-            or in a list, or that of the explained one if the others are held.
+            Inputs, (n, ...); for a network with several inputs an array for each, in a dict by name
+            or in a list, or the array of the explained input if the other inputs are held.
         """
         return self._evaluation.predict(x)
 
@@ -229,21 +229,21 @@ class Model(TargetedNetwork):
         return evaluation.joined(found) if self._resolution.is_compound else found[0]
 
     def values(self, x: Array, layers: Sequence[str]) -> list[Array]:
-        """Compute what layers give for inputs (n, ...), each (n, ...), their activations included.
+        """Compute the outputs of layers for inputs (n, ...), each (n, ...), with activations.
 
-        All at once and without compiling anything: for a look at a few inputs.
+        All inputs at once and without compiling: for a look at a few inputs.
         """
         return self._evaluation.values(x, [self._call(name) for name in layers])
 
     def values_into(self, x: Array, layer: str) -> Array:
-        """Compute what a layer is given, (n, ...), for inputs (n, ...)."""
+        """Compute the input of a layer, (n, ...), for inputs (n, ...)."""
         return self._evaluation.values_into(x, self._call(layer))
 
     def target_weights(self, x: Array, *, of: Sequence[int] | None = None) -> Array:
-        """Compute how much each output of the target counts in each score, (n, k) float32.
+        """Compute the weight of each output of the target in each score, (n, k) float32.
 
-        One for the outputs asked for, or for the class predicted for that input; zero elsewhere.
-        For `of`, see `input_gradient`.
+        1 for the chosen outputs, or for the class predicted for the input; 0 elsewhere. For `of`,
+        see `input_gradient`.
         """
         return self._evaluation.weights(x, of)
 
@@ -261,7 +261,7 @@ class Model(TargetedNetwork):
     def targets(
         self, x: Array, weights: Array | None = None, *, of: Sequence[int] | None = None
     ) -> tuple[Target, ...]:
-        """Describe what is explained of each of these inputs (n, ...), with its score.
+        """Describe the target of each of these inputs (n, ...), with its score.
 
         For `weights` and `of`, see `input_gradient`.
         """
@@ -285,28 +285,29 @@ class Model(TargetedNetwork):
         keras_vis: bool = False,
         reduced: Callable[[Any], Any] | None = None,
     ) -> Array:
-        """Compute the gradient of each input's score by that input, (n, ...) like the inputs, float32.
+        """Compute the gradient of each score with respect to its input, (n, ...), float32.
 
         Parameters
         ----------
         x
-            Inputs, (n, ...); n of any size, since they are taken batch by batch.
+            Inputs, (n, ...), for any n, since they are computed batch by batch.
         backprop
             Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights
             Weights of the outputs in the score, (n, k), by default `self.target_weights(x)`: a
-            method that changes its inputs must go on explaining the class predicted for the
-            unchanged ones.
+            method that changes its inputs must go on with the class predicted for the unchanged
+            inputs.
         of
-            For a network with several inputs: which sample each row of `x` belongs to, so that the
-            other inputs can be held at that sample's. By default row i belongs to sample i.
+            For a network with several inputs: the number of the sample of each row of `x`, so that
+            the other inputs are held at the values of the sample. By default row i belongs to
+            sample i.
         keras_vis
-            Change only activations given by the name relu, and leave LeakyReLU and the like alone,
-            as keras-vis does.
+            Change only activations with the name relu, and leave LeakyReLU and other rectifiers
+            unchanged, as keras-vis does.
         reduced
-            Reduction of the gradient: a function of a TensorFlow tensor (n, ...) that gives
-            another. It is compiled with the network, and its result is what comes back. The same
-            function, or `functools.partial` of one with the same arguments, is compiled but once.
+            Reduction of the gradient: a function of a TensorFlow tensor (n, ...) that returns a
+            tensor. It is compiled with the network, and the method returns its result. The same
+            function, or a `functools.partial` of it with the same arguments, is compiled only once.
 
         Raises
         ------
@@ -329,8 +330,9 @@ class Model(TargetedNetwork):
     ) -> Any:
         """Compute (activations, gradients) of a layer before the target, both (n, ...) float32.
 
-        The parameters and errors are those of `input_gradient`; `layer` names the layer whose
-        activations the score is differentiated by, and an error says if it is not before it.
+        The parameters and errors are the same as of `input_gradient`; `layer` names the layer whose
+        activations the score is differentiated by. An error says if the layer is not before the
+        target.
 
         Parameters
         ----------
@@ -362,28 +364,28 @@ class Model(TargetedNetwork):
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> Array:
-        """Compute the mean of the gradients by several perturbations of each input, (n, ...) float32.
+        """Compute the mean gradient over several perturbations of each input, (n, ...) float32.
 
-        All of them are explained as the inputs themselves are, by the class predicted for these,
-        say; batches are full whatever the number of perturbations, and the mean is taken where the
-        gradients are.
+        All perturbed inputs have the target of the unchanged input, such as the class predicted for
+        it. Batches are full for any number of perturbations, and the mean is taken on the same
+        device as the gradients.
 
         Parameters
         ----------
         x
             Inputs, (n, ...).
         perturb
-            Function that makes perturbed inputs of TensorFlow tensors that broadcast: called with
+            Function that makes perturbed inputs from TensorFlow tensors that broadcast: called with
             inputs (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
-            perturbations (1, k, ...); gives perturbed inputs, (n, k, ...). It is compiled once, so
-            it must be the same function at every call.
+            perturbations (1, k, ...); returns perturbed inputs, (n, k, ...). It is compiled once,
+            so it must be the same function at every call.
         perturbation_args
-            Function that returns the arguments of the perturbations of these numbers, arrays
-            (k, ...) float32.
+            Function of numbers of perturbations that returns their arguments, arrays (k, ...)
+            float32.
         factors
             Weight of each perturbation's gradient in the mean.
         per_sample_args
-            Arguments that each input has for itself, arrays (n, ...).
+            Arguments for each input, arrays (n, ...).
         backprop
             Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights, of
@@ -412,7 +414,7 @@ class Model(TargetedNetwork):
     ) -> dict[str, Array]:
         """Compute mean gradients as `mean_gradient` does, for all inputs perturbed together, by name.
 
-        Inputs of whole numbers are held: nothing lies between two of them.
+        Inputs of whole numbers are held, since no value lies between two whole numbers.
         """
         names = {
             number: one.name
@@ -427,17 +429,18 @@ class Model(TargetedNetwork):
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None
     ) -> Callable[[Any, Any], Any]:
-        """Make a function of TensorFlow tensors x (n, ...) and weights (n, k) that gives scores (n,).
+        """Make a function of tensors x (n, ...) and weights (n, k) that returns scores (n,).
 
-        For techniques that compile a loop of their own with ``tf.function``: the backpropagation
-        modifier is in force wherever the function is traced. For `of`, see `input_gradient`.
+        For techniques that compile their own loop with ``tf.function``: the backpropagation
+        modifier holds wherever the function is traced. For `of`, see `input_gradient`.
         """
         return self._differentiation.scorer(backprop, of)
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` gives, made once for this network, this target and a technique's key.
+        """Return the result of `make`, called once for this network, this target and a key.
 
-        For what is costly to make and holds nothing else of the model, such as a compiled loop.
+        For results that are costly to make and hold no other part of the model, such as a compiled
+        loop.
         """
         cache = self._resolution.traced.compiled
         whole = ("cached", self._resolution.key, self._feeds.number, key)

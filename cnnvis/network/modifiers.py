@@ -33,13 +33,12 @@ def modify_gradient(gradient: Any, modifier: GradientModifier | None) -> Any:
     """Change a gradient, array or tensor, as keras-vis's gradient modifiers do.
 
     ``absolute`` |g|, ``negate`` -g, ``invert`` 1/(g + 1e-7), ``relu`` max(g, 0), ``small_values``
-    |1/(g + 1e-7)|; None leaves the gradient as it
-    is.
+    |1/(g + 1e-7)|; None leaves the gradient unchanged.
 
     Raises
     ------
     UserError
-        If there is no modifier of that name.
+        If no modifier has this name.
     """
     match modifier:
         case None:
@@ -71,8 +70,8 @@ def channel_max(maps: Any, channel_axis: int | None) -> Any:
     maps
         (n, ...) floats, an array or a tensor.
     channel_axis
-        Axis that holds channels, as `Samples.channel_axis` says; None if no axis does: the maps
-        themselves are returned then.
+        Axis of the channels, as in `Samples.channel_axis`; for None the function returns the maps
+        unchanged.
     """
     if channel_axis is None:
         return maps

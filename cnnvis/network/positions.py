@@ -71,7 +71,7 @@ def laid_over_input(
     space = spatial_axes(traced, source)
     if origin is None or not set(origin.followed).intersection(space):
         raise UserError(
-            f"no axis of the output of {call.name!r} is one of the input's, so its feature maps "
+            f"no axis of the output of {call.name!r} is an axis of the input, so its feature maps "
             "cannot be laid over the input; name another layer"
         )
     channel = traced.channel_axis(call) % (len(origin.axes) + 1)
@@ -86,18 +86,18 @@ def _note_lost(lost: Lost, layer: str, space: Sequence[int]) -> None:
     """Note what of a layer's maps has no place in the input."""
     if lost.positions > 1:
         note(
-            f"the feature maps of {layer!r} have {lost.positions} values for each position of "
-            "the input, along axes that are not the input's; their mean is shown"
+            f"the feature maps of {layer!r} have {lost.positions} values for each position of the "
+            "input, along axes that the input does not have; the map shows their mean"
         )
     if lost.constant:
         names = axis_names(len(space), None)
         which = " and ".join(names[space.index(axis)] for axis in lost.constant)
         note(
-            f"{layer!r} has no positions along the input's {which} that could be followed, so maps "
-            "are alike there"
+            f"cnnvis finds no positions of {layer!r} along the input's {which}, so maps are "
+            "constant along it"
         )
     if lost.outside:
         note(
             f"{lost.outside} position{'s' if lost.outside > 1 else ''} of {layer!r}, such as a "
-            "class token, stand for no place of the input and are left out"
+            "class token, stand for no place of the input, and the map leaves them out"
         )

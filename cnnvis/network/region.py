@@ -33,9 +33,9 @@ def part_of(call: Call, channel_axis: int, region: Sequence[str | int | slice] |
     del shape[channel_axis % (len(shape) + 1) - 1]
     if len(shape) != len(positions):
         raise UserError(
-            f"the region has {len(positions)} axes, and the layer {call.name!r} has "
-            f"{len(shape)} spatial ones{', of lengths ' if shape else ''}"
-            f"{' x '.join('any' if size is None else str(size) for size in shape)}"
+            f"the region has {len(positions)} axes, and the layer {call.name!r} has {len(shape)} "
+            "spatial "
+            f"axes{', of lengths ' if shape else ''}{' x '.join('any' if size is None else str(size) for size in shape)}"
         )
     for size, position in zip(shape, positions, strict=True):
         if size is not None and not _holds_any(position, size):

@@ -64,9 +64,7 @@ class Resolution:
             If the network computes nothing, or its end was cut off and nobody named a layer.
         """
         if not self.traced.calls:
-            raise UserError(
-                "the network has no layer that computes anything, so none can be explained"
-            )
+            raise UserError("the network has no layer that computes, so cnnvis cannot explain any")
         if not self.calls:
             raise UserError(
                 f"the network's end was cut off, since {next(iter(self.loaded.cut.values()))}; name "
@@ -251,7 +249,7 @@ def resolve(
         terms = parsed(text, every_name(traced.calls), tuple(traced.calls))
     if any(term.unit is not None for term in terms) or len(terms) > 1:
         if request.filters is not None:
-            raise UserError(f"the target {text!r} names its outputs, so filter must not")
+            raise UserError(f"the target {text!r} names its outputs, so leave out filter")
         if len(terms) == 1 and terms[0].factor == 1:
             request = replace(request, layer=terms[0].layer, filters=terms[0].unit)
     calls = tuple(find_call(traced.calls, term.layer, loaded.cut) for term in terms)

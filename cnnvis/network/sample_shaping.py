@@ -39,7 +39,10 @@ def shaped_samples(graph: Graph, samples: Samples) -> Mapping[str, Samples]:
             _require_whole_numbers(one, np.asarray(source[:LOOKED_AT]))
     unused = [name for name in samples.inputs if name not in arrays.values()]
     if unused:
-        note(f"the network takes no input {', '.join(map(repr, unused))}, which the data hold")
+        note(
+            f"the data hold the input {', '.join(map(repr, unused))}, which the network does not "
+            "take"
+        )
     return samples.shaped_for_inputs(
         {
             one.name: (
@@ -64,5 +67,5 @@ def _require_whole_numbers(one: Input, values: Array) -> None:
         return
     raise UserError(
         f"the input {one.name!r} takes whole numbers ({one.dtype}), and the data hold {wrong}: "
-        f"give the numbers that the network was trained on, as X.astype({one.dtype!r})"
+        f"give the numbers of the training, as X.astype({one.dtype!r})"
     )

@@ -45,8 +45,8 @@ def score_weights(resolution: Resolution, count: int, units: Array | None = None
         filters = resolution.request.filters
         asked = "" if filters is None else f" and its outputs {filters}"
         raise UserError(
-            f"the target {resolution.layer!r}{asked} adds up to nothing, since what speaks for one "
-            "of its outputs speaks against another; name one of them"
+            f"the target {resolution.layer!r}{asked} is always zero, since its outputs cancel "
+            "each other out; name one output"
         )
     return weights
 

@@ -65,8 +65,8 @@ def parsed(text: str, layers: Collection[str], listed: Collection[str] = ()) -> 
         sign = rest[:1] if rest[:1] in ("+", "-") else ""
         if terms and not sign:
             raise UserError(
-                f"the target {text!r} is not understood at {rest!r}: a target is a layer, one of "
-                "its outputs (output:3 or output[AI]), or a sum or difference of such"
+                f"the target {text!r} is not understood at {rest!r}: a target is a layer, an "
+                "output of a layer (output:3 or output[AI]), or a sum or difference of outputs"
             )
         rest = rest[len(sign) :].lstrip()
         factor = -1.0 if sign == "-" else 1.0

@@ -88,8 +88,8 @@ class TracedNetwork:
         units = self.channels(call)
         if units is None:
             raise UserError(
-                f"the layer {call.name!r} has as many outputs as its input is large, so none of "
-                "them has a number; name another with --layer"
+                f"the layer {call.name!r} has as many outputs as its input is large, so its "
+                "outputs have no numbers; name another layer with --layer"
             )
         return int(units)
 

@@ -38,7 +38,7 @@ def asked_units(
         return None
     every = list(filters) if isinstance(filters, list | tuple) else [filters]
     if not every:
-        raise UserError("filter names no output; leave it out for the default")
+        raise UserError("filter names no output; leave filter out for the default")
     return tuple(dict.fromkeys(find_unit(one, call, classes) for one in every))
 
 
@@ -71,7 +71,11 @@ def find_unit(asked: int | str, call: Call, classes: OutputClasses) -> WeightedU
             )
         return WeightedUnit(0, 1.0 if number else -1.0)
     if not 0 <= number < units:
-        about = f"it has {units}, numbered 0 to {units - 1}" if units > 1 else "it has one, 0"
+        about = (
+            f"its {units} outputs are numbered 0 to {units - 1}"
+            if units > 1
+            else "it has one output, 0"
+        )
         raise UserError(f"the layer {call.name!r} has no output {number}: {about}")
     return WeightedUnit(number, 1.0)
 
@@ -80,9 +84,9 @@ def _no_names(call: Call, classes: OutputClasses) -> str:
     """Say why a layer's outputs have no names, in a sentence."""
     named = classes.named
     if classes.evidence.names is None or named is None or named is call:
-        return " Classes have no names here."
+        return " The classes have no names."
     return (
-        f" The class names are those of the network's output {named.name!r}, and the outputs of "
+        f" The class names belong to the network's output {named.name!r}, and the outputs of "
         f"{call.name!r} have numbers."
     )
 
@@ -115,8 +119,8 @@ def compound_weights(
     for term, call in zip(terms, calls, strict=True):
         if term.unit is None and units[call] > 1:
             raise UserError(
-                f"the target {text!r} does not say which of the {units[call]} outputs of "
-                f"{call.name!r} is meant; write {term.layer}[0] for the first"
+                f"the target {text!r} does not choose one of the {units[call]} outputs of "
+                f"{call.name!r}; write {term.layer}[0] for the first output"
             )
         unit = WeightedUnit(0, 1.0)
         if term.unit is not None:

@@ -88,7 +88,7 @@ def decoded_maps(data: bytes, name: str, shape: tuple[int, ...]) -> Array:
     from zarr.core.buffer import default_buffer_prototype
 
     if not are_maps(data, shape):
-        raise ValueError("it does not hold as many values as it has to")
+        raise ValueError("it holds a wrong number of values")
     held: dict[str, Any] = {}
     maps = _maps(held, shape[0], shape[1:], shape[0])
     rest = name.removeprefix("maps/c.").partition(".")[2]

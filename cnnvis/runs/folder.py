@@ -89,7 +89,7 @@ class RunFolder:
         if not self.into.share.is_whole:
             note(
                 f"{str(self.path)!r} holds the shards {self.into.share} of the run: cnnvis merge "
-                "puts the shares together, and renderers wait for that"
+                "puts the shares together, and renderers run after the merge"
             )
             return Explanation(table=self._table())
         if self.into.shown is None:
@@ -181,14 +181,14 @@ def kept_in(
     few = one is None or len(one) <= MANY or not techniques
     if into is None or (into.folder is None and few):
         if into is not None and into.resume:
-            raise UserError("there is nothing to go on with: name the run folder with --into")
+            raise UserError("no run folder is named to go on with: add --into FOLDER")
         yield None
         return
     if task.model is None or one is None or not techniques:
-        raise UserError("a run folder keeps maps of images, and there are none here")
+        raise UserError("a run folder keeps maps of images, and this run has no maps of images")
     path = into.folder or _default(into.beside or beside, task, techniques)
     if into.folder is None:
-        note(f"what is computed is kept in {str(path)!r}; stopped, it goes on with --resume")
+        note(f"the run keeps its maps in {str(path)!r}; if it stops, --resume goes on")
     with opened(path) as folder, locked(folder):
         # Whoever types the same again, and never asked for a folder, means no other run.
         before = begun(folder, resume=into.resume or into.folder is None)
@@ -209,7 +209,7 @@ def kept_in(
         elif different := manifest.differences(before, now):
             raise UserError(
                 f"{str(path)!r} holds another run, with which --resume cannot go on: "
-                f"{'; '.join(different)}. Use what it was begun with, or name another folder with "
+                f"{'; '.join(different)}. Use the same settings, or name another folder with "
                 "--into"
             )
         settled = now["computed"]
@@ -228,12 +228,12 @@ def _require_kept(folder: Folder, facts: Mapping[str, Any]) -> None:
     """
     if not folder.is_at_its_path():
         raise DiskError(
-            f"{str(folder.path)!r} was moved, replaced or removed while it was written to: what was "
-            "computed is not there"
+            f"{str(folder.path)!r} was moved, replaced or removed during the run: the computed "
+            "maps are lost"
         )
     if MANIFEST not in folder.entries():
         begin(folder, facts)
-        note(f"{MANIFEST} in {str(folder.path)!r} was removed meanwhile, and is written again")
+        note(f"{MANIFEST} in {str(folder.path)!r} was removed during the run, and is written again")
 
 
 @contextmanager
@@ -266,7 +266,7 @@ def begin(folder: Folder, facts: Mapping[str, Any]) -> None:
     """
     written = sealed(facts, indent=1)
     if len(written) > LONGEST_MANIFEST or held(facts, Manifest) is None:
-        raise UserError("what is computed takes more to be described than a run folder keeps")
+        raise UserError("the description of this run is too long for a run folder")
     with trouble_with(folder.path / MANIFEST, ADVICE):
         DISK.put(folder, MANIFEST, written)
 
@@ -332,30 +332,30 @@ def manifest_in(folder: Folder, *, resume: bool = True) -> Mapping[str, Any] | N
             if others:
                 raise UserError(
                     f"{str(path)!r} is no run folder, and not empty: it holds {others[0]!r}. Name "
-                    "another one"
+                    "another folder"
                 )
             return None
         if not resume:
             raise UserError(
-                f"{str(path)!r} holds a run already: --resume goes on with it and shows what it "
-                "holds; name another folder with --into, or remove this one"
+                f"{str(path)!r} holds a run already: go on with --resume, which also shows its "
+                "maps; or name another folder with --into, or remove this folder"
             )
         found = unsealed(folder.read(MANIFEST, LONGEST_MANIFEST))
     if not isinstance(found, dict):
         raise UserError(
-            f"{str(path / MANIFEST)!r} is damaged, and without it nobody knows what is in the "
-            "folder: name another folder, or remove this one"
+            f"{str(path / MANIFEST)!r} is damaged, and the folder cannot be read without it: name "
+            "another folder, or remove this folder"
         )
     if found.get("format") != manifest.FORMAT:
         raise UserError(
             f"{str(path)!r} was written by another version of cnnvis, in the form "
-            f"{shown(found.get('format'))}; this one writes {manifest.FORMAT}"
+            f"{shown(found.get('format'))}; this version writes {manifest.FORMAT}"
         )
     facts = held(found, Manifest)
     if facts is None:
         raise UserError(
-            f"{str(path / MANIFEST)!r} holds what no run writes: name another folder, or remove "
-            "this one"
+            f"{str(path / MANIFEST)!r} holds values that no run writes: name another folder, or "
+            "remove this folder"
         )
     require_shards(facts.data.count, facts.computed.shard_size)
     return found
@@ -372,13 +372,17 @@ def asked_into(asked: RunFolderArguments) -> Into | None:
     if asked.into is None:
         if asked.resume or asked.shard is not None or asked.shard_size is not None:
             raise UserError(
-                "resume, shard and shard_size are for a run folder, which into, or --into, names"
+                "resume, shard and shard_size need a run folder: name it with into, or --into "
+                "FOLDER"
             )
         return None
     into = asked.into if isinstance(asked.into, Into) else asked_for(asked)
     if into.folder is not None:
         require_writable(into.folder)
         if into.folder.is_file():
-            raise UserError(f"{str(into.folder)!r} is a file, and a run folder is to be there")
+            raise UserError(
+                f"{str(into.folder)!r} is a file, and a run folder must be a folder: name another "
+                "path"
+            )
         read_manifest(into.folder, resume=into.resume)
     return into

@@ -40,9 +40,9 @@ class Into:
 
     def __post_init__(self) -> None:
         if self.shard_size is not None and self.shard_size < 1:
-            raise UserError(f"a shard of {self.shard_size} images is none; it holds at least 1")
+            raise UserError(f"a shard cannot hold {self.shard_size} images; it holds at least 1")
         if not self.share.is_whole and self.folder is None:
-            raise UserError("a share of the shards needs a folder of its own: name it with --into")
+            raise UserError("a share of the shards needs its own run folder: name it with --into")
 
 
 def asked_for(asked: RunFolderArguments) -> Into:

@@ -48,18 +48,20 @@ def _lock(handle: int, folder: Folder) -> None:
     try:
         import fcntl
     except ImportError:  # Windows
-        note(f"nothing keeps two runs out of {path!r}: this system has no such locks")
+        note(f"cnnvis cannot keep a second run out of {path!r}: this system has no file locks")
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(handle, 20, 0).decode(errors="replace")
         raise UserError(
-            f"{path!r} is being written by another run"
-            f"{f' (process {holder})' if holder.isdigit() else ''}: wait for it, stop it, or name "
-            "another folder with --into"
+            f"another run writes to {path!r}{f' (process {holder})' if holder.isdigit() else ''}: "
+            "wait for the other run, stop it, or name another folder with --into"
         ) from None
     except OSError as error:
         if fault_of_disk(error) is not None:
             raise
-        note(f"nothing keeps two runs out of {path!r}: locks do not work there ({error})")
+        note(
+            f"cnnvis cannot keep a second run out of {path!r}: file locks do not work there "
+            f"({error})"
+        )

@@ -18,17 +18,17 @@ from cnnvis.runs.part import WHOLE, Part
 
 
 def merge(out: PathName, folders: Sequence[PathName]) -> Path:
-    """Put run folders together that hold shares of one run, such as 1/16 to 16/16.
+    """Merge run folders that hold shares of the same run, such as 1/16 to 16/16.
 
-    Every shard is checked. The result is what a single run writes, byte for byte; a merge that was
-    interrupted goes on when it is called again.
+    Every shard is checked. The result equals the folder of a single run, byte for byte; an
+    interrupted merge goes on when it is called again.
 
     Parameters
     ----------
     out
-        The folder that is to hold the whole run.
+        The new folder for the whole run.
     folders
-        Those that hold its shares.
+        The folders that hold the shares.
 
     Returns
     -------
@@ -38,11 +38,14 @@ def merge(out: PathName, folders: Sequence[PathName]) -> Path:
     Raises
     ------
     UserError
-        If they are not of one run, shards are missing or damaged, or `out` holds something else.
+        If the folders hold different runs, shards are missing or damaged, or `out` holds something
+        else.
     """
     path, sources = Path(out), [Path(folder) for folder in folders]
     if not sources:
-        raise UserError("there is nothing to merge: name the folders that hold the shares of a run")
+        raise UserError(
+            "no folders to merge are named: name the folders that hold the shares of a run"
+        )
     with ExitStack() as stack:
         shares = [_share(stack, source) for source in sources]
         first, first_facts = shares[0]
@@ -51,7 +54,7 @@ def merge(out: PathName, folders: Sequence[PathName]) -> Path:
                 same_part = {**facts, "part": first_facts["part"]}
                 what = "; ".join(manifest.differences(first_facts, same_part))
                 raise UserError(
-                    f"{str(folder.path)!r} and {str(first.path)!r} are not of one run: "
+                    f"{str(folder.path)!r} and {str(first.path)!r} hold different runs: "
                     f"{what or 'files'}"
                 )
         whole = {**first_facts, "part": str(WHOLE)}

@@ -49,7 +49,7 @@ from cnnvis.runs.seals import digest, plain, sealed, unsealed
 
 JOURNAL = "journal.jsonl"
 
-ADVICE = "Whatever was done before is kept; --resume goes on once it can be written"
+ADVICE = "Finished shards are kept; when the folder can be written again, --resume goes on"
 
 _FOR_ALL = ("titles", "targets")
 
@@ -175,7 +175,8 @@ class Part:
 
     def _changed(self, name: str) -> DiskError:
         return DiskError(
-            f"{str(self.path / name)!r} is not what was written; --resume computes that shard again"
+            f"{str(self.path / name)!r} is damaged: it differs from the written data; "
+            "--resume computes this shard again"
         )
 
     def _facts_of(self, number: int) -> ShardFacts:
@@ -341,8 +342,8 @@ class Part:
         known = read_facts(written, piece.places)
         if known is None:
             raise UserError(
-                "a run folder does not keep what came of the images from place "
-                f"{piece.places.start} on: it has to be numbers and text, as many as there are maps"
+                "a run folder cannot keep the result of the images from place "
+                f"{piece.places.start} on: it must hold numbers and text, one for each map"
             )
         self._require_like(known)
         files = {_facts_name(number): written}
@@ -377,13 +378,13 @@ class Part:
         self._like = like = self._like or facts
         if (like.shape, like.axes) != (facts.shape, facts.axes):
             raise UserError(
-                f"a run folder keeps maps of one shape and one kind of axes, and here there are maps "
+                "a run folder keeps maps of one shape and one kind of axes, and this run has maps "
                 f"of {facts.shape} along {facts.axes} and of {like.shape} along {like.axes}"
             )
         if any(bool(getattr(like, one)) != bool(getattr(facts, one)) for one in _FOR_ALL):
             raise UserError(
-                "a run folder keeps titles and targets for all maps or for none, and here some have "
-                "them"
+                "a run folder keeps titles and targets for all maps or for no map, and in this "
+                "run some maps have them"
             )
 
     def put(self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]) -> None:
@@ -464,7 +465,7 @@ class Part:
             return arrays.decoded_maps(self._bytes(number, name, most), name, shape)
         except ValueError as error:
             raise DiskError(
-                f"{str(self.path / name)!r} is not what was written: {error}"
+                f"{str(self.path / name)!r} differs from the written data: {error}"
             ) from error
 
     @property

@@ -69,7 +69,7 @@ def checks_of_claims(subject: Subject) -> dict[str, Callable[[], None]]:
 
 
 def _unknown(claim: str, known: list[str]) -> None:
-    raise Violation(f"it claims {claim!r}, and cnnvis knows {', '.join(known)}")
+    raise Violation(f"it claims {claim!r}, and cnnvis knows the claims {', '.join(known)}")
 
 
 # Gradients by the input
@@ -90,7 +90,7 @@ def _gradient(subject: Subject, options: Options) -> None:
         return  # a mean over noisy copies, which turns units on and off
     _require(
         found, _dense_gradient(network, data)[..., 0],
-        "for a dense layer with ReLU and one behind it, its maps are not dS/dx",
+        "for a dense layer with ReLU and a dense layer behind it, its maps are not dS/dx",
         {
             "the gradient at half the input": _dense_gradient(network, data / 2)[..., 0],
             "the gradient at the input 0": _dense_gradient(network, data * 0)[..., 0],
@@ -104,7 +104,7 @@ def _gradient_times_input(subject: Subject, options: Options) -> None:
         gradient = _dense_gradient(network, data)
         _require(
             subject.spatial(network, data, **options), (data * gradient).sum(axis=-1),
-            "for a dense layer with ReLU and one behind it, its maps are not x dS/dx",
+            "for a dense layer with ReLU and a dense layer behind it, its maps are not x dS/dx",
             {
                 "the gradient alone, not multiplied by the input": gradient.sum(axis=-1),
                 "that of half the input": (data * _dense_gradient(network, data / 2)).sum(-1) / 2,
@@ -188,7 +188,7 @@ def _occlusion(subject: Subject, options: Options) -> None:
     whole = model.scores(data, weights=weights)[:, None, None]
     _require(
         subject.spatial(network, data, **options), whole - left,
-        "its maps are not by how much the score falls where a position is 0",
+        "its maps are not the fall of the score when a position is 0",
         {
             "with the score of the class that is predicted for the covered image": whole - anew,
             "by how much it rises": left - whole,
@@ -298,13 +298,14 @@ def _equality(subject: Subject, options: Options) -> None:
         found = subject.spatial(network, data, **asked.options)
     except UserError as error:
         raise Violation(
-            f"it claims to equal {asked.technique}, and refuses what that explains: {error}"
+            f"it claims to equal {asked.technique}, and refuses a network that "
+            f"{asked.technique} explains: {error}"
         ) from None
     if asked.scaled:
         found, expected = _to_one(found), _to_one(expected)
     _require(
         found, expected,
-        f"its maps are not those of {asked.technique}, as it claims (where: {asked.where})",
+        f"its maps are not the maps of {asked.technique}, as it claims (where: {asked.where})",
         {}, within=asked.within,
     )  # fmt: skip
 

@@ -63,7 +63,7 @@ class Check:
         except PluginError as error:
             raise Violation(str(error)) from error
         except UserError as error:
-            raise NotApplicable(f"it says that it cannot: {error}") from error
+            raise NotApplicable(f"the plugin refuses: {error}") from error
 
 
 def checks(
@@ -91,7 +91,9 @@ def checks(
     else:
         marked = plugin_of(plugin)
         if marked is None:
-            raise UserError(f"{plugin!r} is no plugin: decorate it with cnnvis.technique, say")
+            raise UserError(
+                f"{plugin!r} is no plugin: decorate it, for example with cnnvis.technique"
+            )
         found = replace(marked, distribution=plugin.__module__.partition(".")[0])
         known = Registry(only=registry().only)
         found = known.add(found)
@@ -167,18 +169,20 @@ def _within(known: Registry, function: Callable[[], None]) -> Callable[[], None]
 
 def _documented(plugin: Plugin) -> None:
     if not plugin.summary:
-        raise Violation(f"{plugin.name} has no docstring, so help would say nothing of it")
+        raise Violation(
+            f"{plugin.name} has no docstring, so the help has no description: add a docstring"
+        )
     without = [option.name for option in options_of(plugin) if not option.help]
     if without:
         raise Violation(
-            f"the docstring says nothing of {', '.join(without)}: list each option under Parameters, "
-            "in NumPy's style"
+            f"the docstring does not describe {', '.join(without)}: list each option under "
+            "Parameters, in NumPy's style"
         )
     for option in options_of(plugin):
         try:
             checked(replace(plugin, check=None), {option.name: option.default})
         except UserError as error:
-            raise Violation(f"the default is not one that could be typed: {error}") from None
+            raise Violation(f"the default cannot be typed as an option: {error}") from None
 
 
 def _light(plugin: Plugin) -> None:
@@ -203,5 +207,5 @@ def _light(plugin: Plugin) -> None:
     if done.stdout.split():
         raise Violation(
             f"importing {name} imports {', '.join(done.stdout.split())}, and every command would "
-            "wait for that: import it inside the function that uses it"
+            "wait for it: import it inside the function that uses it"
         )

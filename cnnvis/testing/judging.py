@@ -32,7 +32,7 @@ def may_refuse() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise NotApplicable(f"it says that it cannot: {error}") from None
+        raise NotApplicable(f"the plugin refuses: {error}") from None
 
 
 @contextmanager

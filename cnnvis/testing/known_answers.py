@@ -76,7 +76,7 @@ def _visible(subject: Subject, looking: Looking) -> Array:
         maps = subject.spatial(looking.network, looking.data)
     except UserError as error:
         if "zero everywhere" not in str(error):
-            raise NotApplicable(f"it says that it cannot: {error}") from None
+            raise NotApplicable(f"the plugin refuses: {error}") from None
         maps = np.zeros((len(looking.places), *looking.space), np.float32)
     expected = (len(looking.places), *looking.space)
     if maps.shape != expected:
@@ -107,13 +107,13 @@ def _require_bright(maps: Array, looking: Looking, noise: float) -> None:
         for k, one in enumerate(maps)
     ):
         said = _found(one, looking, number)
-        raise Violation(f"{said}: its sign is turned, or what speaks for the class is left out")
+        raise Violation(f"{said}: its sign is turned, or it leaves out the evidence for the class")
     if not one.any():
         raise Violation(
             f"the network looks at {_named(looking.places[number])} of an image with a light "
-            "there, and the map is blank: another image than that (half of it, say) may be "
-            "explained, another class, or what is multiplied may not belong together, such as "
-            "the gradients of another layer or channels in another order"
+            "there, and the map is blank: it may explain another image (such as half of the "
+            "image) or another class, or multiply arrays that do not belong together, such as "
+            "gradients of another layer or channels in another order"
         )
     raise Violation(_found(one, looking, number))
 
@@ -197,7 +197,7 @@ def _mistakes(looking: Looking) -> Iterator[tuple[str, Sequence[Place], int]]:
     first = np.repeat(places[:1], len(places), axis=0)
     yield "all maps show the place of the first image or class", as_places(first), 0
     yield (
-        "it shows what is bright in the image, though the network's weights there are zero",
+        "it shows the bright places of the image, though the network's weights there are zero",
         as_places(last - places), 0,
     )  # fmt: skip
 
@@ -216,8 +216,8 @@ def _require_right_side(maps: Array, looking: Looking, axis: int, noise: float) 
         if here < there - CLOSE * scale_of(one) - noise:
             raise Violation(
                 f"the network looks at {_named(looking.places[number])} alone, and along "
-                f"{axis_names(one.ndim, None)[axis - 1]} its map has less on that side, "
-                f"{here:.3g} a position, than on the other, {there:.3g}"
+                f"{axis_names(one.ndim, None)[axis - 1]} its map is weaker on that side, "
+                f"{here:.3g} a position, than on the other side, {there:.3g}"
             )
 
 
@@ -239,9 +239,10 @@ def _like_its_twin(subject: Subject) -> None:
         noise = subject.noise(expected, last, data)
     require_close(
         found, expected,
-        "a network with channels first gives another map than the same network with channels last: "
-        "ask the model where channels are (samples.channel_axis, model.channels_first(layer)), and "
-        "draw random numbers from an option `seed`, so that it is known what is chance",
+        "a network with channels first gives another map than the same network with channels "
+        "last: ask the model where channels are (samples.channel_axis, "
+        "model.channels_first(layer)), and draw random numbers from an option `seed`, so that the "
+        "test can allow for chance",
         beyond=2 * noise,
     )  # fmt: skip
 
@@ -264,8 +265,8 @@ def _scaled(subject: Subject) -> None:
         if likeness < needed:
             raise Violation(
                 "with all values twice as large and the first weights half as large, the network "
-                "computes the same, and its map is another (they correlate by "
-                f"{likeness:.2f}): values may be cut off, or taken for those of a picture"
+                f"computes the same, and its map is another (they correlate by {likeness:.2f}): "
+                "it may cut values off, or take them for pixels of a picture"
             )
 
 
@@ -301,12 +302,12 @@ def _moved(subject: Subject) -> None:
     blur = _blur_of_its_own(subject)
     if any(abs(step - STEP) > STEP / 2 + more for step, more in zip(steps, blur, strict=True)):
         if noise > 0.1 * float(np.ptp(maps[0])):
-            raise NotApplicable("its maps differ too much from seed to seed to tell")
+            raise NotApplicable("its maps differ too much from seed to seed for this test")
         raise Violation(
             f"an image was moved by {STEP} rows and columns, and the middle of its map moved by "
             f"{steps[0]:.1f} rows and {steps[1]:.1f} columns, though the network counts each "
-            "position alike (draw random numbers from an option `seed`, so that it is known what "
-            "is chance)"
+            "position alike (draw random numbers from an option `seed`, so that the test can "
+            "allow for chance)"
         )
 
 
@@ -337,8 +338,8 @@ def _mirrored(subject: Subject) -> None:
             continue
         require_close(
             np.flip(found, axis), expected,
-            f"a network and an image were mirrored along {names[axis - 1]}, and the map is not the "
-            "mirrored one: it may be shifted, or enlarged from one of its corners",
+            f"a network and an image were mirrored along {names[axis - 1]}, and the map is not "
+            "the mirrored map: it may be shifted, or enlarged from a corner",
         )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def _shaped(subject: Subject, axes: int, *, first: bool = False, optional: bool 
 
 def _require_maps(found: Explanation, count: int, shape: Sequence[int], axes: int) -> None:
     if found.maps is None:
-        raise Violation("it gave a table, and promised maps: say gives='table' in its decorator")
+        raise Violation("it gave a table, and promised maps: add gives='table' to its decorator")
     maps = found.maps
     if len(maps) != count:
         raise Violation(f"it gave {len(maps)} maps for {count} samples")
@@ -59,7 +59,7 @@ def _require_maps(found: Explanation, count: int, shape: Sequence[int], axes: in
     if found.samples is None:
         raise Violation("its explanation has no samples: give them to cnnvis.Explanation")
     if not np.array_equal(found.samples.indices, np.arange(count)):
-        raise Violation("the samples of its explanation are not those that it was given")
+        raise Violation("the samples of its explanation are not the given samples")
     if len(found.space_axes()) != axes:
         raise Violation(
             f"for inputs with {axes} spatial axes, its maps of shape {maps.shape[1:]} have the axes "
@@ -92,8 +92,8 @@ def _several_inputs(subject: Subject) -> None:
     )
     require_close(
         found.other_inputs[0].array[2:3], alone.array,
-        "one sample of two inputs alone gets another map than among others: pass `of` to the model "
-        "where rows are not samples",
+        "one sample of two inputs alone gets another map than among other samples: pass `of` to "
+        "the model where rows are not samples",
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _alone(subject: Subject) -> None:
     network, data = small_network(2, seed=MIXED), data_of(shape_of(2), 5)
     together = subject.maps(network, data)
     alone = np.concatenate([subject.maps(network, data[i : i + 1]) for i in range(5)])
-    require_close(together, alone, "a sample gets another map alone than among others")
+    require_close(together, alone, "a sample alone gets another map than among other samples")
 
 
 def _reordered(subject: Subject) -> None:
@@ -116,7 +116,7 @@ def _repeated(subject: Subject) -> None:
     network, data = small_network(2), data_of(shape_of(2))
     require_close(
         subject.maps(network, data), subject.maps(network, data),
-        "twice the same gave two results: draw random numbers from an option `seed`",
+        "two equal calls gave two results: draw random numbers from an option `seed`",
     )  # fmt: skip
 
 
@@ -125,14 +125,16 @@ def _other_weights(subject: Subject) -> None:
     one = subject.maps(small_network(2, seed=1), data, filter=0)
     other = subject.maps(small_network(2, seed=2), data, filter=0)
     if np.allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(one).max()):
-        raise Violation("networks of other weights get the same maps, so these show the data alone")
+        raise Violation(
+            "networks of other weights get the same maps, so the maps show the data alone"
+        )
 
 
 def _other_class(subject: Subject) -> None:
     network, data = small_network(2), data_of(shape_of(2))
     one, other = (subject.maps(network, data, filter=number) for number in (0, 1))
     if np.allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(one).max()):
-        raise Violation("another class gets the same maps, so these say nothing of the target")
+        raise Violation("another class gets the same maps, so the maps do not depend on the target")
 
 
 def _samples_unchanged(subject: Subject) -> None:
@@ -140,7 +142,7 @@ def _samples_unchanged(subject: Subject) -> None:
     copy, samples = data.copy(), Samples.of(data, np.array([0, 1, 2, 0]))
     found = subject.called(small_network(2), samples)
     if not np.array_equal(copy, data):
-        raise Violation("it changed the samples that it was given: work on a copy")
+        raise Violation("it changed the given samples: work on a copy")
     if found.maps is not None and np.shares_memory(found.maps, data):
         raise Violation("its maps are the very array of the inputs: give a copy")
     if found.labels is None or found.labels.tolist() != [0, 1, 2, 0]:
@@ -164,7 +166,7 @@ def _refusing(subject: Subject) -> None:
             continue
         except Exception as error:
             raise Violation(
-                f"{what} should end in a cnnvis.UserError, and ended in "
-                f"{type(error).__name__}: {error}"
+                f"{what} should raise a cnnvis.UserError, and raised {type(error).__name__}: "
+                f"{error}"
             ) from error
-        raise Violation(f"{what} should be refused, and was explained")
+        raise Violation(f"the plugin should refuse {what}, and explained it")

@@ -53,11 +53,11 @@ def checks_of_others(subject: Subject) -> dict[str, Callable[[], None]]:
         one, other = explained(network), explained(network)
         if one.table is not None or other.table is not None:
             if one.table != other.table:
-                raise Violation("twice the same gave two tables")
+                raise Violation("two equal calls gave two tables")
         else:
             require_close(
                 one.array, other.array,
-                "twice the same gave two results: draw random numbers from an option `seed`",
+                "two equal calls gave two results: draw random numbers from an option `seed`",
             )  # fmt: skip
 
     return {
@@ -120,11 +120,11 @@ def checks_of_transforms(subject: Subject) -> dict[str, Callable[[], None]]:
         with may_refuse():
             found = transformed(*given)
         if any(not np.array_equal(a.array, b) for a, b in zip(given, copies, strict=True)):
-            raise Violation("it changed the maps that it was given: work on a copy")
+            raise Violation("it changed the given maps: work on a copy")
         if plugin.gives is None and found.samples is not None and given[0].samples is not None:
             known = set(given[0].samples.indices.tolist())
             if not set(found.samples.indices.tolist()) <= known:
-                raise Violation("its maps belong to images that it was not given")
+                raise Violation("its maps belong to images that were not given")
 
     def leaves() -> None:
         given = made(2), made(2, 8)
@@ -139,7 +139,8 @@ def checks_of_transforms(subject: Subject) -> dict[str, Callable[[], None]]:
         parts = [transformed(made(2)[[i]]) for i in range(4)]
         require_close(
             together.array, np.concatenate([part.array for part in parts]),
-            "a map alone is changed otherwise than among others: take a `stream` to see them all",
+            "a map alone is changed in another way than among other maps: take a `stream` to see "
+            "all maps",
         )  # fmt: skip
 
     return {
@@ -177,21 +178,19 @@ def checks_of_renderers(subject: Subject) -> dict[str, Callable[[], None]]:
                     path = Path(folder) / f"drawn{plugin.suffixes[0]}"
                     call_plugin(plugin, explanation, path, **options)
                     if not path.is_file() or path.stat().st_size == 0:
-                        raise Violation(
-                            f"it wrote nothing to the path that it was given, {path.name}"
-                        )
+                        raise Violation(f"it wrote nothing to the given path, {path.name}")
                     others = {one.name for one in Path(folder).iterdir()} - {path.name}
                     if others:
-                        raise Violation(f"it wrote other files than it was told to: {others}")
+                        raise Violation(f"it wrote other files than the given path: {others}")
             else:
                 from rich.console import Console
 
                 console = Console(record=True, file=tempfile.TemporaryFile("w"), width=100)  # noqa: SIM115
                 call_plugin(plugin, explanation, console, **options)
                 if not console.export_text().strip():
-                    raise Violation("it printed nothing to the console that it was given")
+                    raise Violation("it printed nothing to the given console")
         if before is not None and not np.array_equal(before, explanation.array):
-            raise Violation("it changed the maps that it was given: work on a copy")
+            raise Violation("it changed the given maps: work on a copy")
 
     table = Explanation(
         table={"layer": ["a", "b"], "parameters": [1, 2]},
@@ -221,10 +220,12 @@ def checks_of_readers(subject: Subject, file: Path | None) -> dict[str, Callable
             raise Violation(f"it gave {type(found).__name__}, not cnnvis.Samples")
         whole = found.x
         if len(whole) != len(found):
-            raise Violation(f"it holds {len(whole)} samples, and says {len(found)}")
+            raise Violation(f"it holds {len(whole)} samples, and its length is {len(found)}")
         some = list(range(len(found)))[::-2]
         if not np.array_equal(found[some].x, whole[some], equal_nan=True):
-            raise Violation("samples picked out are not those at the same places of the whole")
+            raise Violation(
+                "picked samples differ from the samples at the same places of the whole"
+            )
 
     def leaves() -> None:
         path, closely = _given(file), subject.watched.plugin
@@ -252,7 +253,7 @@ def checks_of_loaders(subject: Subject, file: Path | None) -> dict[str, Callable
 
 def _given(file: Path | None) -> Path:
     if file is None:
-        raise NotApplicable("no file was given to try it on")
+        raise NotApplicable("no file was given for the test: add --file PATH")
     if not file.is_dir():
         require_regular(file)
     return file

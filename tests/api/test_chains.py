@@ -102,7 +102,7 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
         cnnvis.chain(classifier, ["saliency", "average"], data=images)
     (tmp_path / "short.txt").write_text("a\nb\n")
     steps: list[Any] = ["saliency", ("average", {"by": str(tmp_path / "short.txt")})]
-    with pytest.raises(cnnvis.UserError, match=r"holds 2 groups.*none for image 2"):
+    with pytest.raises(cnnvis.UserError, match=r"holds 2 groups.*no group for image 2"):
         cnnvis.chain(classifier, steps, data=images)
     with pytest.raises(cnnvis.UserError, match="must be label, prediction, all, or a file"):
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
@@ -116,8 +116,8 @@ def test_averages_over_several_targets_are_told(classifier: Any, images: Any) ->
     steps: list[Any] = [saliency, ("average", {"by": "all"})]
     (found,) = cnnvis.chain(classifier, steps, data=images)
     (said,) = [note for note in found.notes if "several targets" in note]
-    assert said.startswith("the mean of 'all' is over maps of several targets (")
-    assert said.endswith("; --class NAME explains the same for all")
+    assert said.startswith("the mean of 'all' is taken over maps of several targets (")
+    assert said.endswith("; --class NAME explains the same class for all images")
     assert all(str(target) in said for target in targets)
     for same in ({"filter": 1}, {}):
         steps[1] = ("average", {"by": "all" if same else "prediction"})
@@ -172,7 +172,7 @@ def test_groups_of_one_name_that_are_of_other_images(
     difference: list[list[Any]] = [[*one, ("difference", {"of": ("1", "2")})] for one in groups]
     some = [[saliency, ("select", {"label": one}), every] for one in ("1", "2")]
     for first, second in (groups, difference, some):
-        with pytest.raises(cnnvis.UserError, match="are not of the same images"):
+        with pytest.raises(cnnvis.UserError, match="hold different images"):
             cnnvis.chain(classifier, [*first, *second, name], data=data)
         cnnvis.chain(classifier, [*first, *first, name], data=data)
     mean = [saliency, ("deviation", {"by": "label", "scaled": True}), "absolute"]
@@ -182,13 +182,16 @@ def test_groups_of_one_name_that_are_of_other_images(
 
 
 WRONG: list[tuple[list[Any], str]] = [
-    (["average"], r"step 1, average, takes a result, and there is none yet: put a technique"),
-    (["saliency", "multiply"], r"step 2, multiply, .*there is only that of saliency"),
+    (
+        ["average"],
+        r"step 1, average, takes a result, and no step gives a result yet: put a technique",
+    ),
+    (["saliency", "multiply"], r"step 2, multiply, .*the only result is the result of saliency"),
     (["saliency", "difference"], r"takes maps of groups .* put average before it"),
     (["saliency", "average", "average"], r"step 3, average, takes maps of single images"),
     (["model-summary", "smooth"], r"step 2, smooth, .* would get a table from model-summary"),
-    (["filter-weights", "average"], r"pictures that belong to no image from filter-weights"),
-    (["saliency", "average", "saliency", "multiply"], r"takes two results of one kind"),
+    (["filter-weights", "average"], r"pictures without images from filter-weights"),
+    (["saliency", "average", "saliency", "multiply"], r"takes two results of the same kind"),
     (["png"], r"step 1, png, takes a result"),
     (["salency"], r"no step named 'salency'\. Did you mean 'saliency'\?"),
     ([("smooth", {"sigma": -1})], r"step 1, smooth"),
@@ -328,7 +331,9 @@ def test_several_inputs_are_several_results(keras: Any) -> None:
         np.testing.assert_allclose(one.array, whole.array**2, rtol=1e-5, atol=1e-8)
     (only,) = cnnvis.chain(network, ["grad-cam", "saliency", "multiply"], data=data, filter=0)
     assert only.input == "left"
-    assert any("there are not two of 'right', which is left out" in note for note in only.notes)
+    assert any(
+        "'right' is left out, since it has fewer than two results" in note for note in only.notes
+    )
     # Where one of them is blank, the others are still there, and it is said.
     network.layers[-1].set_weights([np.r_[np.ones((24, 2)), np.zeros((3, 2))], np.zeros(2)])
     left_only = cnnvis.chain(network, ["saliency"], data=data, filter=0)
@@ -484,11 +489,13 @@ def test_chains_are_saved_beside_what_is_there(typed: Typed, tmp_path: Path) -> 
     done = typed("chain", "--file", study, "--name", "means", "-o", "again.png")
     assert done.stdout.split() == ["again.png"], done.stderr
     done = typed("chain", "--file", study)
-    assert done.returncode == 2 and "holds 2 chains; say which with --name" in done.stderr
+    assert done.returncode == 2 and "holds 2 chains; choose a chain with --name" in done.stderr
 
 
 def test_a_chain_is_only_so_long() -> None:
-    with pytest.raises(cnnvis.UserError, match="a chain has at most 200 steps, and this has 1001"):
+    with pytest.raises(
+        cnnvis.UserError, match="a chain has at most 200 steps, and this chain has 1001"
+    ):
         cnnvis.chain("demo", ["saliency", *["absolute"] * 1000], images=[0])
 
 
@@ -505,7 +512,7 @@ def test_the_longest_chain_runs() -> None:
         ("a = 1", "holds no chains"),
         ("[chains.a]\nmodel = 'x'", "has no steps"),
         ("[chains.a]\nmodl = 'x'\n[[chains.a.steps]]\nstep = 'png'", r"'modl'.*mean 'model'"),
-        ("[chains.a]\n[[chains.a.steps]]\nstap = 'png'", "does not say what it is"),
+        ("[chains.a]\n[[chains.a.steps]]\nstap = 'png'", "names no plugin"),
         ("[chains.a]\nlayer = 3\n[[chains.a.steps]]\nstep = 'png'", "layer of the chain"),
         ("[chains.a.axes.z]\n[[chains.a.steps]]\nstep = 'png'", "no axis 'z'"),
     ],
@@ -610,7 +617,7 @@ CHAINS_FROM_STRANGERS = {
     "words for images": ("images = ['x']", "images of the chain 'a' in"),
     "a date for the filter": ("filter = 2020-01-01", "filter of the chain 'a' in"),
     "a zero in a path": ('model = "a\\u0000b"', "is no path"),
-    "an unknown key": ('"\\u001b[2J" = 1', "which is none"),
+    "an unknown key": ('"\\u001b[2J" = 1', "has the unknown key"),
     "a table for the classes": ("class_names = [{a = 1}]", "class_names of the chain 'a' in"),
 }
 

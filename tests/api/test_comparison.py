@@ -92,7 +92,7 @@ def test_images_are_matched_by_their_places(maps: Any) -> None:
     found = cnnvis.compare(one, other)
     assert found.in_all["largest"] == 0
     assert found.first.indices.tolist() == [7, 9]
-    with pytest.raises(cnnvis.UserError, match="different images"):
+    with pytest.raises(cnnvis.UserError, match="no image in common"):
         cnnvis.compare(one, _explanation(maps, indices=np.array([0, 1, 2])))
 
 
@@ -187,7 +187,7 @@ def test_what_the_command_cannot_do(typed: Any) -> None:
     done = typed("compare", "salience", "grad-cam", "demo")
     assert done.returncode == 2 and "Did you mean 'saliency'?" in done.stderr
     done = typed("compare", "saliency", "demo")
-    assert done.returncode == 2 and "'demo' is none" in done.stderr
+    assert done.returncode == 2 and "'demo' is neither" in done.stderr
     done = typed("compare", "saliency", "grad-cam")
     assert done.returncode == 2 and "name its file, or demo" in done.stderr
     done = typed("compare", "saliency", "grad-cam", "demo", "--backprob", "none")
@@ -227,5 +227,7 @@ def test_groups_are_compared_by_their_names() -> None:
     found = cnnvis.compare(one, other)
     assert found.first.groups == found.second.groups == ("a", "c")
     assert found.in_all["largest"] == 0
-    with pytest.raises(cnnvis.UserError, match="of different groups, a, b, c and x, y, so there"):
+    with pytest.raises(
+        cnnvis.UserError, match="have different groups, a, b, c and x, y, so cnnvis"
+    ):
         cnnvis.compare(one, cnnvis.Explanation(maps[:2], groups=("x", "y")))

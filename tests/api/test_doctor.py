@@ -122,7 +122,7 @@ def test_networks_that_answer_nothing(keras: Any) -> None:
     x = np.random.default_rng(0).normal(size=(5, 4))
     network.set_weights([np.zeros((4, 2)), np.ones(2)])
     warnings = cnnvis.doctor(network, data=x).warnings
-    assert any("answers the same for all 5 samples" in warning for warning in warnings)
+    assert any("gives the same answer for all 5 samples" in warning for warning in warnings)
     assert any("no ReLU or other rectifier" in warning for warning in warnings)
     network.set_weights([np.full((4, 2), np.nan), np.ones(2)])
     warnings = cnnvis.doctor(network, data=x).warnings

@@ -60,7 +60,10 @@ def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
     other = typed("run", "saliency", "model.keras", "-d", "data.npz", "-im", 1)
     assert other.stdout.split() == ["results/saliency_classes_guided_2.png"]
     said = " ".join(other.stderr.split())
-    assert "'results/saliency_classes_guided.png' holds another result, so this one is in" in said
+    assert (
+        "'results/saliency_classes_guided.png' holds another result, so the new result is in"
+        in said
+    )
     # The same again is the same file, whichever of them it is.
     assert typed(*run).stdout.split() == ["results/saliency_classes_guided.png"]
     again = typed("run", "saliency", "model.keras", "-d", "data.npz", "-im", 1)
@@ -163,4 +166,4 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path: Path, typed: Typed
     shutil.rmtree(tmp_path / "cnnvis-my-method")
     (tmp_path / "cnnvis-my-method").symlink_to("real")
     again = typed("new-plugin", "my-method")
-    assert again.returncode == 2 and "is there already" in again.stderr
+    assert again.returncode == 2 and "exists already" in again.stderr

@@ -131,12 +131,12 @@ def test_labels_narrow_places_down(images: Any, places: Any) -> None:
 
 def test_nothing_that_is_left_is_an_error() -> None:
     with pytest.raises(
-        cnnvis.UserError, match="of the 2 images looked at, none is left by label=ape"
+        cnnvis.UserError, match="none of the 2 images examined is left by label=ape"
     ):
         SAMPLES.chosen(["1-2", "label=ape"])
     with pytest.raises(cnnvis.UserError, match=r"no class 'cat'\..* There are: ape, bee 2, c=w"):
         SAMPLES.chosen("label=cat")
-    with pytest.raises(cnnvis.UserError, match="there is no network here"):
+    with pytest.raises(cnnvis.UserError, match="no network is given"):
         SAMPLES.chosen("wrong")
     with pytest.raises(cnnvis.UserError, match="hold no labels"):
         cnnvis.Samples(np.zeros((3, 4))).chosen("label=1")
@@ -234,10 +234,10 @@ def test_of_several_labels_all_must_be_right(keras: Any) -> None:
             "labels run from 1 to 3, and the network's classes are numbered 0",
         ),
         ((X, list("abcdefghij")), "right", "it is not known which of the network's classes"),
-        ((X, LABELS), "predicted=dog", "no class 'dog'. Classes have no names here"),
+        ((X, LABELS), "predicted=dog", "no class 'dog'. The classes have no names"),
         ((X, LABELS), "predicted=3", "no class '3': the network has 3"),
-        ((X, ANSWERS), "wrong", "of the 10 images looked at, none is left by wrong"),
-        ((X, LABELS), ["wrong", "right"], "none is left by wrong right"),
+        ((X, ANSWERS), "wrong", "none of the 10 images examined is left by wrong"),
+        ((X, LABELS), ["wrong", "right"], "is left by wrong right"),
     ],
     ids=str,
 )
@@ -295,7 +295,7 @@ def test_a_technique_without_a_model_can_ask_one(sorter: Any) -> None:
     assert table is not None and table["image"] == WRONG
     table = cnnvis.run("get-labels", None, data=data, images="label=cow").table
     assert table is not None and table["image"] == [2, 5, 8]
-    with pytest.raises(cnnvis.UserError, match="ask a network: name its file"):
+    with pytest.raises(cnnvis.UserError, match="need the answer of a network: name its file"):
         cnnvis.run("get-labels", None, data=data, images="wrong")
 
 
@@ -416,7 +416,7 @@ def test_mistakes_are_one_sentence(typed: Typed) -> None:
         (["0", "6-3"], "runs backwards"),
         (["label=dog"], "no class 'dog'. There are: ape, bee 2, cow."),
         (["0-10"], "no image 10"),
-        (["label=ape", "predicted=bee 2", "right"], "of the 10 images looked at, none is left"),
+        (["label=ape", "predicted=bee 2", "right"], "none of the 10 images examined is left"),
     ):
         done = typed("run", "saliency", *BASE, "-bm", "none", "-im", *words)
         assert done.returncode == 2 and part in done.stderr, done.stderr

@@ -164,7 +164,7 @@ def test_the_kind_of_labels_can_be_said() -> None:
     ("given", "sentence"),
     [
         (5, "the labels are the single value 5"),
-        ([1 + 2j, 0], "of the type complex128"),
+        ([1 + 2j, 0], "the labels have the type complex128"),
         ([[0.5], [0.5, 1.5]], r"labels of one sample are \[0.5\], and must be words, or whole"),
         ([["a", "b"], 3.5], r"labels of one sample are 3\.5, and must be words, or whole"),
         ([["a", "b"], [0]], "words for some samples and numbers for others"),
@@ -365,7 +365,7 @@ def test_numbers_are_groups_while_they_are_few() -> None:
         _transformed("average", many)
     with pytest.raises(cnnvis.UserError, match=r"more than 20 values"):
         _transformed("count", many)
-    with pytest.raises(cnnvis.UserError, match="the labels are numbers, and 'cat' is none"):
+    with pytest.raises(cnnvis.UserError, match="the labels are numbers, and 'cat' is no number"):
         _transformed("select", one, label="cat")
 
 
@@ -403,7 +403,7 @@ def test_labels_are_selected_by_their_names(
     [
         ([0, 1, 2], ("3", "5", "8"), "1", r"no class '1'\. There are: 3, 5, 8"),
         ([0, 1, 2], ("ape", "bee", "cow"), "7", r"no class '7'.* There are: ape, bee, cow"),
-        ([0, 1, 2], None, "cow", r"no class 'cow'\. Classes have no names here"),
+        ([0, 1, 2], None, "cow", r"no class 'cow'\. The classes have no names"),
         (["a", "b", "a"], None, "0", r"no class '0'\. There are: a, b"),
         ([[1, 0], [0, 0], [1, 1]], None, "2", r"no label '2': the labels are 0 to 1"),
     ],

@@ -162,7 +162,9 @@ def test_one_image_for_a_network_of_open_size(shape: Any, wanted: Any) -> None:
     x = np.zeros(shape)
     with notes_kept() as notes:
         assert cnnvis.Samples(x).shaped_for(wanted).x.shape == (1, *shape)
-    assert len(notes) == 1 and notes[0].startswith(f"the data of shape {shape} are taken for one")
+    assert len(notes) == 1 and notes[0].startswith(
+        f"cnnvis takes the data of shape {shape} for one"
+    )
     # What the note tells is many, and so are those that have labels or names.
     many = (*shape, 1)
     assert cnnvis.Samples(x[..., None]).shaped_for(wanted).x.shape == many

@@ -292,7 +292,7 @@ def test_names_of_other_inputs_lead_nowhere_else(name: str, tmp_path: Path) -> N
         put(elsewhere / "saved_x.npz", arrays, {**facts, "input": name})
         put(elsewhere / "x.npz", arrays, {**facts, "input": name})
     found = cnnvis.Explanation.load(path)
-    assert not found.other_inputs and "are not there" in found.notes[-1]
+    assert not found.other_inputs and "is no longer beside this file" in found.notes[-1]
 
 
 def test_files_beside_are_held_to_the_same(tmp_path: Path) -> None:
@@ -301,15 +301,15 @@ def test_files_beside_are_held_to_the_same(tmp_path: Path) -> None:
     arrays, facts = parts_of(path)
     put(path, arrays, {**facts, "other_inputs": ["left"]})
     os.mkfifo(tmp_path / "saved_left.npz")
-    assert "are not there" in cnnvis.Explanation.load(path).notes[-1]
+    assert "is no longer beside this file" in cnnvis.Explanation.load(path).notes[-1]
     (tmp_path / "saved_left.npz").unlink()
     (tmp_path / "saved_left.npz").symlink_to("/dev/zero")
-    assert "are not there" in cnnvis.Explanation.load(path).notes[-1]
+    assert "is no longer beside this file" in cnnvis.Explanation.load(path).notes[-1]
     (tmp_path / "saved_left.npz").unlink()
     put(tmp_path / "saved_left.npz", arrays, "[]")
     with pytest.raises(cnnvis.UserError, match=r"saved_left\.npz"):
         cnnvis.Explanation.load(path)
     put(tmp_path / "saved_left.npz", arrays, {**facts, "input": "right"})
-    assert "are not there" in cnnvis.Explanation.load(path).notes[-1]
+    assert "is no longer beside this file" in cnnvis.Explanation.load(path).notes[-1]
     put(tmp_path / "saved_left.npz", arrays, {**facts, "input": "left"})
     assert [one.input for one in cnnvis.Explanation.load(path).other_inputs] == ["left"]

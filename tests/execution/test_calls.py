@@ -27,7 +27,7 @@ WRONG = Path(__file__).parents[1] / "third_party" / "wrong_plugins.py"
 X = np.random.default_rng(0).normal(size=(5, 12, 10, 2)).astype(np.float32)
 Y = np.arange(5) % 3
 BY = r"of wrong_plugins\.py failed: "
-MENDS = r"Whoever wrote wrong_plugins\.py can mend that\."
+MENDS = r"The author of wrong_plugins\.py can correct this\."
 
 
 pytestmark = pytest.mark.usefixtures("wrong_plugins")
@@ -109,21 +109,24 @@ def test_a_check_and_a_look_at_a_path_may_fail_too(
     ("what", "said"),
     [
         ("nothing", "it gave NoneType, not an Explanation"),
-        ("table", "it gave a table, and promises a map for each of its samples"),
+        ("table", "it gave a table, and promises a map for each sample"),
         ("input", "its maps are the very array of the inputs"),
         ("view", "its maps are the very array of the inputs"),
-        ("fewer", "it gave 4 maps for 5 samples, so there is no map for each"),
+        ("fewer", "it gave 4 maps for 5 samples, so some samples have no map"),
         (
             "alone",
-            "it gave 5 maps for 5 samples and an explanation without samples, so there is no map",
+            "it gave 5 maps for 5 samples and an explanation without samples, so some samples have no map",
         ),
-        ("others", "the samples of its explanation are not those that it was given"),
-        ("complex", "TypeError: maps are real numbers, and these are of the type complex64"),
-        ("text", "TypeError: maps are real numbers, and these are of the type <U3"),
-        ("object", "TypeError: maps are real numbers, and these are of the type object"),
-        ("nan", "its maps hold NaN or infinite values, and what the network answers is finite"),
+        ("others", "the samples of its explanation are not the given samples"),
+        ("complex", "TypeError: maps are real numbers, and these maps have the type complex64"),
+        ("text", "TypeError: maps are real numbers, and these maps have the type <U3"),
+        ("object", "TypeError: maps are real numbers, and these maps have the type object"),
+        ("nan", "its maps hold NaN or infinite values, and the network's answer is finite"),
         ("scalar", r"(TypeError|IndexError|ValueError)"),
-        ("changed", r"ValueError: .*read-only \(what a plugin is given .* work on a copy\)"),
+        (
+            "changed",
+            r"ValueError: .*read-only \(a plugin must not change its arguments: work on a copy\)",
+        ),
         ("source", r"ValueError: .*read-only"),
         ("labels", r"ValueError: .*read-only"),
     ],
@@ -151,7 +154,7 @@ def test_a_promise_is_held() -> None:
         ("nothing", "it gave NoneType, not an Explanation"),
         ("list", "it gave list, not an Explanation"),
         ("complex", "TypeError: maps are real numbers"),
-        ("nan", "its maps hold NaN or infinite values, and those that it was given do not"),
+        ("nan", "its maps hold NaN or infinite values, and the given maps do not"),
         ("changed", r"ValueError: .*read-only"),
         ("fewer", r"TypeError: there are 4 maps but 5 samples"),
     ],
@@ -185,8 +188,8 @@ def test_results_belong_to_who_gets_them(classifier: Any) -> None:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("empty", "it wrote nothing to the path that it was given"),
-        ("gone", "it wrote nothing to the path that it was given"),
+        ("empty", "it wrote nothing to the given path"),
+        ("gone", "it wrote nothing to the given path"),
         ("changed", r"ValueError: .*read-only"),
     ],
 )

@@ -63,7 +63,7 @@ def _turned(explanation: cnnvis.Explanation, how: str, **limits: Any) -> Any:
         ("abort", r"its process crashed \(SIGABRT\)"),
         ("segfault", r"its process crashed \(SIGSEGV\)"),
         ("leave", r"its process ended without an answer \(exit code 0\)"),
-        ("garbage", "its process answered something that is no answer"),
+        ("garbage", "its process gave an invalid answer"),
         ("exit", "SystemExit: 3"),
         ("recursion", "RecursionError"),
         ("memory", "MemoryError: no room"),
@@ -76,7 +76,7 @@ def test_a_crash_is_told_in_a_sentence(
     with pytest.raises(cnnvis.PluginError) as raised:
         _turned(explanation, how)
     assert re.match(rf"the transform turns of wrong_plugins\.py failed: {said}", str(raised.value))
-    assert "Whoever wrote wrong_plugins.py can mend that." in str(raised.value)
+    assert "The author of wrong_plugins.py can correct this." in str(raised.value)
 
 
 def test_a_hang_ends(explanation: cnnvis.Explanation) -> None:
@@ -148,7 +148,9 @@ def test_files_that_are_no_good_are_told_of(
         return answer
 
     monkeypatch.setattr(worker.Worker, "_exchanged", spoiled)
-    with pytest.raises(cnnvis.PluginError, match=r"turns .* what its process left cannot be read"):
+    with pytest.raises(
+        cnnvis.PluginError, match=r"turns .* the answer of its process cannot be read"
+    ):
         _turned(explanation, "nothing")
 
 
@@ -291,9 +293,7 @@ def test_what_cannot_be_is_said(typed: Any, files: Path, classifier: Any) -> Non
     base = ("--plugin", WRONG, "run", "acts", files / "model.keras", "-d", files / "data.npz")
     done = typed(*base, "--isolate-only", "act")
     assert done.returncode == 2
-    assert (
-        "no plugin named 'act' to run in a process of its own. Did you mean 'acts'?" in done.stderr
-    )
+    assert "no plugin named 'act' to isolate. Did you mean 'acts'?" in done.stderr
     done = typed(*base, "--isolate", "--isolate-timeout", 0)
     assert done.returncode == 2 and "isolate_timeout is 0, and must be above zero" in done.stderr
 
@@ -307,9 +307,7 @@ def test_what_cannot_be_is_said(typed: Any, files: Path, classifier: Any) -> Non
     marked = cnnvis.plugin_of(homeless)
     assert marked is not None
     registry().add(marked)
-    with pytest.raises(
-        cnnvis.UserError, match="homeless cannot run in a process of its own, which"
-    ):
+    with pytest.raises(cnnvis.UserError, match="homeless cannot be isolated: its process"):
         cnnvis.chain(classifier, ["saliency", "homeless"], data=X, isolate=True)
 
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_counted_is_not(keras: Any) -> None:
     assert "labels are numbers, and the network answers with classes" in _refusal(
         softmax, x, [0.5, 1, 2]
     )
-    assert "2 numbers for each image and the network answers 3" in _refusal(linear, x, [[0.5, 1], [2, 3], [4, 5]])  # fmt: skip
+    assert "2 numbers for each image and the network answers with 3 numbers" in _refusal(linear, x, [[0.5, 1], [2, 3], [4, 5]])  # fmt: skip
     compiled = _dense(keras, np.eye(3), [0] * 3, None)
     compiled.compile(loss="mse")  # which says that its outputs are numbers, whatever labels are
     assert "not known to be a class" in _refusal(compiled, x, [[1, 1, 0], [0, 0, 0], [0, 1, 0]])
@@ -170,7 +170,7 @@ def test_answers_that_are_numbers_of_classes(keras: Any, is_column: bool) -> Non
         assert found.indices is not None and found.indices.tolist() == list(places)
     assert "labels run from 1 to 3" in _refusal(network, x, np.arange(12) % 3 + 1)
     other = keras.Model(inputs, ends["share"])
-    assert "with one number for each, which is that of no class" in _refusal(other, x, labels)
+    assert "with one number, which is the number of no class" in _refusal(other, x, labels)
 
 
 def test_printed(keras: Any, typed: Typed, tmp_path: Path) -> None:
@@ -229,7 +229,9 @@ def test_the_option_that_fits_is_named(
 ) -> None:
     _threshold(keras, level, per).save(tmp_path / "model.keras")
     done = typed("doctor", "model.keras", "-d", colours)
-    assert "12 of 24 are right as they are, and 24 with" in done.stdout, done.stdout
+    assert "12 of 24 labels are right with the present scale, and 24 with" in done.stdout, (
+        done.stdout
+    )
     assert option in done.stdout
     again = typed("doctor", "model.keras", "-d", colours, *option.split())
     assert "right: 24 of 24 labels" in again.stdout and "warning: the data" not in again.stdout

@@ -103,7 +103,7 @@ def test_given_names_are_the_networks_order_and_folders_find_theirs(
     assert _right(cnnvis.doctor(model, data=folder)) == 18
     table = cnnvis.run("get-labels", model, data=folder, images="label=arc").table
     assert table is not None and table["label"] == ["arc"] * 6
-    with pytest.raises(cnnvis.UserError, match="none is left by wrong"):
+    with pytest.raises(cnnvis.UserError, match="is left by wrong"):
         cnnvis.run("saliency", model, data=folder, images="wrong")
     # In the order of the alphabet, all labels are wrong, and the doctor says which order fits.
     report = cnnvis.doctor(_sorter(keras, (1, 2, 0)), data=folder)
@@ -115,8 +115,8 @@ def test_given_names_are_the_networks_order_and_folders_find_theirs(
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["red", "green", "blue"], "words 'arc', 'cross', 'dot', and the classes are called 'red', 'green', 'blue': 'arc', 'cross', 'dot' are not among these"),
-        (["cross", "dott", "arc"], r"'dot' is not among these\. Did you mean 'dott'\?"),
+        (["red", "green", "blue"], "words 'arc', 'cross', 'dot', and the classes are called 'red', 'green', 'blue': 'arc', 'cross', 'dot' are not among the class names"),
+        (["cross", "dott", "arc"], r"'dot' is not among the class names\. Did you mean 'dott'\?"),
         (["cross", "dot", "dot"], "two classes have the name 'dot'"),
         (["cross", "dot"], "there are 2 class names, and 'output' has 3 outputs"),
     ],
@@ -221,7 +221,7 @@ def test_labels_that_are_names_of_classes_are_these(sorter: Any, numbers: Sequen
         found = cnnvis.run("saliency", sorter, images=f"label={number}", backprop=None, **subject)
         assert found.indices is not None and found.indices.tolist() == [place, place + 3]
         assert f"label {number}" in found.title(0) and f"output[{number}]" in found.title(0)
-        assert "are taken for the classes' names" in found.notes[0]
+        assert "cnnvis takes the labels for class names" in found.notes[0]
         # What was matched once is not matched again.
         again = cnnvis.run("saliency", sorter, data=found.samples, backprop=None)
         assert again.title(0) == found.title(0)
@@ -229,7 +229,7 @@ def test_labels_that_are_names_of_classes_are_these(sorter: Any, numbers: Sequen
     assert mean.groups == tuple(map(str, numbers))
     report = cnnvis.doctor(sorter, **subject)
     assert _right(report) == 6 and report.warnings == ()
-    with pytest.raises(cnnvis.UserError, match="none is left by wrong"):
+    with pytest.raises(cnnvis.UserError, match="is left by wrong"):
         cnnvis.run("saliency", sorter, images="wrong", **subject)
     samples = cnnvis.Samples(COLOURED, labels, class_names=numbers)  # type: ignore[arg-type]
     assert _right(cnnvis.doctor(sorter, samples)) == 6
@@ -302,8 +302,8 @@ def test_labels_without_names_in_another_order(keras: Any) -> None:
     report = cnnvis.doctor(_sorter(keras, (2, 0, 1)), data=(x, y))
     sentence = (
         "18 of 18 labels are right if label 0 means class 1, label 1 means class 2 and label 2 means "
-        "class 0, and 0 are right as they are numbered: the labels seem to be numbered otherwise than "
-        "the network's classes; number them so"
+        "class 0, and 0 are right with the present numbers: the labels and the network's classes seem "
+        "to have different numbers; number the labels in this way"
     )
     assert report.warnings == (sentence,)
     # Other names number no label anew, so none are advised.
@@ -347,7 +347,10 @@ def test_another_order_and_another_scale_at_once(keras: Any, typed: Typed, tmp_p
     words = ["doctor", "model.keras", "-d", "data"]
     done = typed(*words)
     said = " ".join(done.stdout.split())
-    assert "10 of 30 are right as they are, and 30 of 30 with --pictures.preprocess tf" in said
+    assert (
+        "10 of 30 labels are right with the present scale, and 30 of 30 with --pictures.preprocess tf"
+        in said
+    )
     words += ["--pictures.preprocess", "tf"]
     done = typed(*words)
     offered = re.search(r"30 of 30 labels are right .*(--class-names .*)", done.stdout)
@@ -438,7 +441,7 @@ def test_the_doctor_tells_a_guess(keras: Any) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(90, 8, 8, 3)) * 20 + 100, np.arange(90) % 3
     warning = cnnvis.doctor(_sorter(keras), data=(x, y)).warnings[0]
-    assert "which is what guessing gives" in warning
+    assert "no more than by guessing" in warning
     assert "always answering the most frequent class makes 30 right" in warning
 
 
@@ -503,7 +506,7 @@ def test_the_name_that_an_error_offers_works(typed: Typed, words: list[str], adv
 def test_the_groups_that_an_error_lists_can_be_typed(typed: Typed, tmp_path: Path) -> None:
     chain = ("chain", *BASE, "saliency", "-bm", "none", "average", "difference")
     done = typed(*chain, "numpy")
-    found = re.search(r"there are 3 groups, (.*); say which two with --of A B", done.stderr)
+    found = re.search(r"there are 3 groups, (.*); choose two groups with --of A B", done.stderr)
     assert done.returncode == 2 and found is not None, done.stderr
     first, _, last = found[1].split(", ")
     done = typed(*chain, "--of", first, last, "numpy", "-o", "a.npz")

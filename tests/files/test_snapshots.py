@@ -156,7 +156,7 @@ def test_data(tmp_path: Path, after_a_look: Any, name: str, way: str, moment: st
         x = _pieces(samples, replace)
         found = samples.sha256
     except ChangedError as error:
-        assert "was changed or replaced while it was being read" in str(error)
+        assert "was changed or replaced during the reading" in str(error)
         # What has another name by now is read to its end.
         assert way == "in place" or path.is_dir()
         return

@@ -51,7 +51,7 @@ def test_a_modifier_that_changes_nothing_is_refused(
     with pytest.raises(cnnvis.UserError, match="backprop guided would change nothing"):
         list(notes_on_modifier(linear, "guided", keras_vis=False))
     (said,) = notes_on_modifier(linear, "guided", keras_vis=True)
-    assert "the map is the plain gradient's" in said
+    assert "the map shows the plain gradient" in said
     with pytest.raises(cnnvis.UserError, match="no backpropagation modifier"):
         list(notes_on_modifier(linear, "giuded", keras_vis=False))  # type: ignore[arg-type]
 

@@ -35,7 +35,7 @@ def test_a_score_behind_a_softmax_is_named(keras: Any, resolved: Any) -> None:
     kind = keras.layers.Dense(3, activation="softmax", name="kind")(x)
     network = keras.Model(x, keras.layers.Rescaling(100.0, name="percent")(kind))
     (said,) = notes_on_defaults(resolved(network, filters=0))
-    assert "the score of 'percent' is taken behind a softmax or sigmoid, that of 'kind'" in said
+    assert "the score of 'percent' is taken behind the softmax or sigmoid of 'kind'" in said
 
 
 def test_states_between_batches_are_named(keras: Any, resolved: Any) -> None:

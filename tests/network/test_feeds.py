@@ -44,7 +44,7 @@ def test_all_rows_may_be_held_at_one_sample() -> None:
 
 def test_an_input_without_values_is_named() -> None:
     with pytest.raises(
-        cnnvis.UserError, match=r"takes 2 inputs \(image, age\), and there is none for"
+        cnnvis.UserError, match=r"takes 2 inputs \(image, age\), and the data hold none for"
     ):
         Feeds((IMAGE, AGE)).arrays(IMAGES)
 

@@ -123,7 +123,7 @@ def test_filters_are_chosen_by_name_or_number(classifier: Any) -> None:
         (None, 3, r"'classes' has no output 3: it has 3, numbered 0 to 2"),
         (None, -1, r"no output -1"),
         (None, "cat", r"no class 'cat'\..*There are: ape, bee, cow"),
-        ("first", "cow", r"no class 'cow'.*names are those of the network's output 'classes'"),
+        ("first", "cow", r"no class 'cow'.*names belong to the network's output 'classes'"),
     ],
 )
 def test_targets_that_are_not_there(
@@ -155,7 +155,7 @@ def test_numbers_that_an_embedding_does_not_have(compiled: str, home: str, way: 
     given = np.full((2, 12), 30)
     said = (
         r"the layer 'words' \(Embedding\) looks up whole numbers from 0 to 19, and was given "
-        f"{29 if way == 'shifted' else 30}; give it data with the numbers that it was trained with"
+        f"{29 if way == 'shifted' else 30}; give data with the numbers of the training"
     )
     with cnnvis.computing(compile=compiled):
         model = cnnvis.Model(network)
@@ -183,11 +183,13 @@ def test_networks_without_a_graph_are_refused(keras: Any) -> None:
         def call(self, x: Any) -> Any:
             return x if np.asarray(x).sum() > 0 else -x
 
-    with pytest.raises(cnnvis.UserError, match=r"Subclassed.*no graph.*call it once on data"):
+    with pytest.raises(
+        cnnvis.UserError, match=r"Subclassed.*no graph.*call the network once on data"
+    ):
         cnnvis.Model(Subclassed())
     network = Subclassed()
     network(np.ones((1, 4)))
-    with pytest.raises(cnnvis.UserError, match=r"could not be followed .*keras\.ops"):
+    with pytest.raises(cnnvis.UserError, match=r"could not follow this code .*keras\.ops"):
         cnnvis.Model(network)
     with pytest.raises(cnnvis.UserError, match=r"Sequential.*input shape is not known"):
         cnnvis.Model(keras.Sequential([keras.layers.Dense(2)]))

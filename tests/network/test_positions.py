@@ -41,7 +41,7 @@ def test_a_map_is_drawn_where_receptive_fields_are_centred(three_heads: Any) -> 
 
 def test_a_layer_without_positions_is_refused(three_heads: Any) -> None:
     traced = TracedNetwork.of(three_heads)
-    with pytest.raises(cnnvis.UserError, match="no axis of the output of 'kind' is one of the"):
+    with pytest.raises(cnnvis.UserError, match="no axis of the output of 'kind' is an axis of the"):
         laid_over_input(
             traced, np.zeros(1), traced.calls["kind"], traced.graph.inputs[0], (6, 5, 1)
         )

@@ -41,7 +41,7 @@ def test_a_target_is_found(
         ({"output": "sik"}, "the network has no output 'sik'.*sick"),
         ({"layer": "conv", "output": "sik"}, "the network has no output 'sik'"),
         ({"layer": "con"}, "there is no layer 'con'"),
-        ({"layer": "kind:1", "filters": 2}, "names its outputs, so filter must not"),
+        ({"layer": "kind:1", "filters": 2}, "names its outputs, so leave out filter"),
     ],
 )
 def test_a_target_that_is_not_there_is_refused(

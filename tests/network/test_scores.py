@@ -38,7 +38,8 @@ def test_weights_are_those_of_what_was_asked(
 
 def test_a_target_that_adds_up_to_nothing_is_refused(three_heads: Any, resolved: Any) -> None:
     with pytest.raises(
-        cnnvis.UserError, match=r"'sick' and its outputs \[0, 1\] adds up to nothing"
+        cnnvis.UserError,
+        match=r"'sick' and its outputs \[0, 1\] is always zero, since its outputs cancel each other out",
     ):
         score_weights(resolved(three_heads, layer="sick", filters=[0, 1]), 2)
     assert score_weights(resolved(three_heads, layer="sick", filters=[0, 1]), 0).shape == (0, 1)

@@ -213,14 +213,14 @@ def test_maps_of_other_inputs_are_found_beside(network: Any, tmp_path: Path, wri
         other.write_bytes(path.read_bytes()) if is_replaced else other.unlink()
         rest = cnnvis.Explanation.load(path)
         assert [one.input for one in rest.other_inputs] == names[2:]
-        assert f"{other.name!r}, and are not there" in rest.notes[-1]
+        assert f"{other.name!r} is no longer beside this file" in rest.notes[-1]
 
 
 def test_activation_maximization_holds_the_other_inputs(network: Any) -> None:
     settings: dict[str, Any] = {"data": DATA, "images": [0, 1], "layer": "output", "iterations": 3}
     found = cnnvis.run("activation-max", network, start="data", filter=[0, 2], **settings)
     assert found.maps is not None and found.maps.shape == (4, 9, 8, 1)
-    with pytest.raises(cnnvis.UserError, match="noise in one of them means nothing"):
+    with pytest.raises(cnnvis.UserError, match="noise in one input means nothing"):
         cnnvis.run("activation-max", network, **settings)
 
 
@@ -310,4 +310,4 @@ def test_names_that_match_nothing_are_an_error(keras: Any) -> None:
     with pytest.raises(cnnvis.UserError, match=r"'a', 'b', and the data are a list of 2 arrays"):
         cnnvis.run("saliency", network, data=([data["a"], data["b"]], np.arange(3)))
     found = cnnvis.run("saliency", network, data={**data, "id": np.arange(3)}, backprop=None)
-    assert "the network takes no input 'id', which the data hold" in found.notes
+    assert "the data hold the input 'id', which the network does not take" in found.notes

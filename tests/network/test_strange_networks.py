@@ -62,15 +62,17 @@ def test_what_holds_no_numbers_is_refused_before_it_ends_the_process(keras: Any)
     inside = keras.Input((4, 1))
     for given, end in ((empty, empty), (inside, keras.layers.Cropping1D((2, 1))(inside)[:, 1:])):
         flat = given if end is given else keras.layers.Flatten()(end)
-        with pytest.raises(cnnvis.UserError, match="for one sample, which are none"):
+        with pytest.raises(cnnvis.UserError, match="for one sample, which holds no values"):
             cnnvis.load_model(keras.Model(given, keras.layers.Dense(2)(flat)))
-    with pytest.raises(cnnvis.UserError, match="in which there are no numbers"):
+    with pytest.raises(cnnvis.UserError, match="which holds no numbers"):
         cnnvis.Samples(np.zeros((3, 0, 4, 1)))
 
 
 def test_a_network_without_layers_has_nothing_to_explain(keras: Any) -> None:
     given = keras.Input((6, 6, 1))
-    with pytest.raises(cnnvis.UserError, match="no layer that computes anything"):
+    with pytest.raises(
+        cnnvis.UserError, match="no layer that computes, so cnnvis cannot explain any"
+    ):
         cnnvis.run("saliency", keras.Model(given, given), data=np.ones((2, 6, 6, 1)), backprop=None)
 
 

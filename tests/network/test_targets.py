@@ -103,9 +103,9 @@ def test_sums_and_differences_are_what_they_say(linear: tuple[Any, Any]) -> None
 def test_what_a_target_cannot_be(linear: tuple[Any, Any]) -> None:
     network, _ = linear
     x = np.ones((1, 5))
-    with pytest.raises(cnnvis.UserError, match=r"does not say which of the 4 outputs of 'head'"):
+    with pytest.raises(cnnvis.UserError, match=r"does not choose one of the 4 outputs of 'head'"):
         cnnvis.Model(network, layer="head-hidden[1]").input_gradient(x)
-    with pytest.raises(cnnvis.UserError, match="names its outputs, so filter must not"):
+    with pytest.raises(cnnvis.UserError, match="names its outputs, so leave out filter"):
         cnnvis.Model(network, layer="head:1", filters=2)
     with pytest.raises(cnnvis.UserError, match=r"'head' has no output 9: it has 4"):
         cnnvis.Model(network, layer="head[9]-head[1]").input_gradient(x)
@@ -245,7 +245,7 @@ def test_several_outputs(keras: Any) -> None:
     x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
     by_default = cnnvis.run("saliency", network, data=x, backprop=None)
     assert by_default.targets[0].layer == "kind"
-    assert "outputs kind, size; 'kind' is explained, and --output" in " ".join(by_default.notes)
+    assert "outputs kind, size; cnnvis explains 'kind', and --output" in " ".join(by_default.notes)
     asked = cnnvis.run("saliency", network, data=x, backprop=None, output="size")
     assert asked.targets[0].layer == "size" and "--output" not in " ".join(asked.notes)
     np.testing.assert_allclose(
@@ -286,7 +286,10 @@ def test_a_target_that_cancels_itself_out_is_refused(keras: Any) -> None:
     x = keras.Input((3,))
     network = keras.Model(x, keras.layers.Dense(1, "sigmoid", name="output")(x))
     for asked in ({"filter": [0, 1]}, {"layer": "output[0]-output[0]"}):
-        with pytest.raises(cnnvis.UserError, match=r"'output.* adds up to nothing"):
+        with pytest.raises(
+            cnnvis.UserError,
+            match=r"'output.* is always zero, since its outputs cancel each other out",
+        ):
             cnnvis.run("saliency", network, data=np.ones((1, 3)), backprop=None, **asked)
 
 
@@ -358,7 +361,7 @@ def test_what_does_nothing_behind_the_last_activation_is_looked_through(
     (target,) = found.targets
     assert target.probability is not None and target.probability > 0.99
     assert target.score == pytest.approx(float(data[0] @ kernel[:, -1]), rel=1e-3)
-    assert not any("behind a softmax" in note for note in found.notes)
+    assert not any("behind the softmax" in note for note in found.notes)
     assert found.predictions is not None and found.predictions.tolist() == [max(units - 1, 1)]
 
 
@@ -371,7 +374,7 @@ def test_a_clip_that_cuts_answers_off_is_not_looked_through(keras: Any, rate: fl
     found = cnnvis.run("integrated-gradients", network, data=np.ones((1, 3)) / 9, filter=1)
     inner = keras.Model(x, answer)(np.ones((1, 3)) / 9).numpy()[0, 1]
     assert found.targets[0].score == pytest.approx(np.clip(inner, rate, 1 - rate), rel=1e-5)
-    assert any("behind a softmax or sigmoid, that of 'answer'" in note for note in found.notes)
+    assert any("behind the softmax or sigmoid of 'answer'" in note for note in found.notes)
 
 
 def test_units_that_are_others_behind_a_softmax_are_no_classes(keras: Any) -> None:
@@ -409,7 +412,7 @@ def test_a_softmax_of_which_positions_are_cut_off_is_said_to_stay(keras: Any) ->
     answer = layers.Conv2D(3, 1, activation="softmax", name="answer")(x)
     network = keras.Model(x, layers.Cropping2D(1, name="cut")(answer))
     found = cnnvis.run("saliency", network, data=np.ones((1, 6, 6, 1)), filter=0, backprop=None)
-    said = "score of 'cut' is taken behind a softmax or sigmoid, that of 'answer'"
+    said = "score of 'cut' is taken behind the softmax or sigmoid of 'answer'"
     assert any(said in note and "--layer answer" in note for note in found.notes)
 
 

@@ -55,7 +55,7 @@ def test_names_of_another_output_are_said_to_be_that_outputs(
     three_heads: Any, resolved: Any
 ) -> None:
     resolution = resolved(three_heads, NAMES, layer="conv")
-    with pytest.raises(cnnvis.UserError, match="those of the network's output 'kind'"):
+    with pytest.raises(cnnvis.UserError, match="belong to the network's output 'kind'"):
         asked_units("cat", resolution.target, resolution.classes)
 
 

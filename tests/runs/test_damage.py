@@ -176,5 +176,5 @@ def test_a_shard_that_changes_while_it_is_used_is_not_believed(
         assert facts is not None
         part = part_of(folder, facts, "1-made", 0, DISK).recovered()
         (path / "1-made" / "shards" / "0.json").write_text(json.dumps({"failed": {}}))
-        with pytest.raises(cnnvis.DiskError, match="is not what was written"):
+        with pytest.raises(cnnvis.DiskError, match="is damaged: it differs from the written data"):
             part.take(0, part)

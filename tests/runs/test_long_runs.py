@@ -129,7 +129,7 @@ def test_exit_codes(explain: Typed, typed: Typed, files: Path, tmp_path: Path) -
     assert strict.returncode == 2 and strict.stderr.startswith("error: image 7 ")
     assert not (tmp_path / "c.npz").exists()
     none = explain("-o", "c.npz", data="hopeless.npz")
-    assert none.returncode == 4 and "not one image could be explained" in none.stderr
+    assert none.returncode == 4 and "no image could be explained" in none.stderr
     assert len(none.stderr.splitlines()) == 1 and not (tmp_path / "c.npz").exists()
     none = explain(*KEEP, data="hopeless.npz")
     assert none.returncode == 4
@@ -151,7 +151,10 @@ def test_what_is_there_is_not_written_over(explain: Typed, tmp_path: Path) -> No
     assert explain(*KEEP).returncode == 0
     before = bytes_of(tmp_path / "kept")
     refused = explain(*KEEP)
-    assert refused.returncode == 2 and "'kept' holds a run already: --resume" in refused.stderr
+    assert (
+        refused.returncode == 2
+        and "'kept' holds a run already: go on with --resume" in refused.stderr
+    )
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     refused = explain("--into", "other", "--resume")
@@ -246,7 +249,7 @@ def test_many_images_are_kept_without_being_asked(
     done = explain("-o", "out/")
     kept = tmp_path / "out" / "saliency_classes_guided.run"
     assert done.returncode == 0 and kept.is_dir()
-    assert "note: what is computed is kept in 'out/saliency_classes_guided.run'" in done.stderr
+    assert "note: the run keeps its maps in 'out/saliency_classes_guided.run'" in done.stderr
     before = bytes_of(kept)
     for again in ((), ("--resume",)):
         assert explain("-o", "out/", *again).returncode == 0
@@ -281,7 +284,7 @@ def test_shares_are_put_together(explain: Typed, typed: Typed, tmp_path: Path) -
         words = ("--into", f"share{number}", "--shard-size", 4, "--shard", f"{number}/3")
         done = explain(*words, data="bad.npz")
         assert done.returncode == (3 if number == 2 else 0), done.stderr
-        assert done.stdout == f"share{number}\n" and "renderers wait for that" in done.stderr
+        assert done.stdout == f"share{number}\n" and "renderers run after the merge" in done.stderr
     assert not (tmp_path / "results").exists()
     missing = typed("merge", "merged", "share1", "share2")
     assert (
@@ -314,7 +317,7 @@ def test_shares_of_two_runs_are_not_put_together(
             "--into", f"s{number}", "--shard-size", 4, "--shard", f"{number}/2", "-bm", backprop
         )
     done = typed("merge", "out", "s1", "s2")
-    assert done.returncode == 2 and "are not of one run: backprop of the options" in done.stderr
+    assert done.returncode == 2 and "hold different runs: backprop of the options" in done.stderr
     assert "no run folder" in typed("merge", "out", "s1", "nowhere").stderr
     damaged = tmp_path / "s1" / "1-saliency" / "maps" / "c.0.0.0"
     damaged.write_bytes(damaged.read_bytes()[:-1])
@@ -378,9 +381,12 @@ def test_techniques_that_explain_no_images_have_nothing_to_keep(
     explain: Typed, typed: Typed, files: Path
 ) -> None:
     done = typed("run", "model-summary", files / "model.keras", "--into", "kept")
-    assert done.returncode == 2 and "keeps maps of images, and there are none here" in done.stderr
+    assert (
+        done.returncode == 2
+        and "keeps maps of images, and this run has no maps of images" in done.stderr
+    )
     done = explain("--resume")
-    assert done.returncode == 2 and "name the run folder with --into" in done.stderr
+    assert done.returncode == 2 and "no run folder is named to go on with" in done.stderr
 
 
 @pytest.fixture
@@ -452,7 +458,7 @@ def test_data_that_are_gone_are_said_to_be(
 
     monkeypatch.setattr(task, "_computed", vanishing)
     keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
-    with pytest.raises(cnnvis.DiskError, match="cannot be read any more"):
+    with pytest.raises(cnnvis.DiskError, match="can no longer be read"):
         cnnvis.run("saliency", grey, data=samples, **keep)
     (tmp_path / "moved").rename(pictures)
     monkeypatch.undo()
@@ -487,7 +493,7 @@ def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
         return computed(*arguments)
 
     monkeypatch.setattr(task, "_computed", changing)
-    with pytest.raises(cnnvis.UserError, match="was changed or replaced while it was being read"):
+    with pytest.raises(cnnvis.UserError, match="was changed or replaced during the reading"):
         cnnvis.run("saliency", grey, data=samples, **keep)
     monkeypatch.undo()
     last.rmdir() if what == "a folder" else last.unlink()

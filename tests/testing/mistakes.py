@@ -160,7 +160,9 @@ def _(model: Any, samples: Any) -> Array:
     return _laid(model, samples, a.sum(axis=-1))
 
 
-@_mistaken("explains-half-the-image", LOOKS, r"another image than that \(half", OF_LAYER_CAM)
+@_mistaken(
+    "explains-half-the-image", LOOKS, r"it may explain another image \(such as half", OF_LAYER_CAM
+)
 def _(model: Any, samples: Any) -> Array:
     a, g = model.activation_gradient(
         samples.x / 2, _last(model), weights=model.target_weights(samples.x)
@@ -203,7 +205,7 @@ def _(model: Any, samples: Any) -> Array:
 
 
 @_mistaken(
-    "enlarges-from-a-corner", "an image that is mirrored", "enlarged from one of its corners",
+    "enlarges-from-a-corner", "an image that is mirrored", "enlarged from a corner",
     OF_LAYER_CAM,
 )  # fmt: skip
 def _(model: Any, samples: Any) -> Array:
@@ -219,7 +221,10 @@ def _(model: Any, samples: Any) -> Array:
 
 
 @_mistaken(
-    "scales-by-the-batch", "one sample alone gets the map", "another map alone", OF_LAYER_CAM
+    "scales-by-the-batch",
+    "one sample alone gets the map",
+    "a sample alone gets another map",
+    OF_LAYER_CAM,
 )
 def _(model: Any, samples: Any) -> Array:
     maps = layer_cam(model, samples)
@@ -288,7 +293,9 @@ def _(model: Any, samples: Any) -> Array:
     return _laid(model, samples, _positive(total))
 
 
-@_mistaken("averages-over-images", "one sample alone gets the map", "another map alone")
+@_mistaken(
+    "averages-over-images", "one sample alone gets the map", "a sample alone gets another map"
+)
 def _(model: Any, samples: Any) -> Array:
     a, g = _parts(model, samples)
     total = (a * g.mean(axis=tuple(range(g.ndim - 1)), keepdims=True)).sum(axis=-1)
@@ -338,7 +345,7 @@ def _(model: Any, samples: Any) -> Array:
     return samples.x * model.input_gradient(samples.x / 2, weights=weights)  # type: ignore[no-any-return]
 
 
-@_mistaken("takes-images-for-pictures", "twice the values", "taken for those of a picture")
+@_mistaken("takes-images-for-pictures", "twice the values", "take them for pixels of a picture")
 def _(model: Any, samples: Any) -> Array:
     x = np.clip(samples.x, 0, 1)
     return x * model.input_gradient(x, weights=model.target_weights(samples.x))
@@ -479,12 +486,14 @@ def smooth(
 OF_GRADIENTS = {"gradient": {}}
 
 
-@_mistaken("draws-other-noise-each-time", "twice the same", "an option `seed`")
+@_mistaken("draws-other-noise-each-time", "two equal calls", "an option `seed`")
 def _(model: Any, samples: Any) -> Array:
     return smooth(model, samples, rng=np.random.default_rng())
 
 
-@_mistaken("takes-the-range-of-all-images", "one sample alone gets", "another map alone")
+@_mistaken(
+    "takes-the-range-of-all-images", "one sample alone gets", "a sample alone gets another map"
+)
 def _(model: Any, samples: Any) -> Array:
     return smooth(model, samples, range_of_all=True)
 

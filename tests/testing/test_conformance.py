@@ -196,10 +196,14 @@ def moves_away(model: Any, samples: Any) -> cnnvis.Explanation:
         (forgets_the_input, "its claim holds: integrated-gradients", "multiplied by the input"),
         (forgets_the_input, "its claim holds: complete", "do not add up"),
         (noisy, "twice the same gives the same", "an option `seed`"),
-        (scales_by_the_batch, "one sample alone gets the map", "another map alone"),
+        (scales_by_the_batch, "one sample alone gets the map", "a sample alone gets another map"),
         (shows_the_data, "other weights give other maps", "the data alone"),
         (gives_the_samples, "the samples stay as they are", "the very array"),
-        (ignores_the_class, "another class gives other maps", "nothing of the target"),
+        (
+            ignores_the_class,
+            "another class gives other maps",
+            "the maps do not depend on the target",
+        ),
         (flat_only, "it works over one spatial axis", "ValueError"),
         (flat_only, "it works over three spatial axes", "ValueError"),
         (spoils_the_model, "the model stays as it is", "changed the weights"),
@@ -266,4 +270,4 @@ def test_the_command_prints_a_line_for_each_check(typed: Any, tmp_path: Path) ->
     assert (
         "x what it is given stays as it is: the transform wrong of wrong.py failed" in done.stdout
     )
-    assert "is read-only (what a plugin is given is not its own to change: work on" in done.stdout
+    assert "is read-only (a plugin must not change its arguments: work on" in done.stdout

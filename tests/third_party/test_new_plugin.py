@@ -55,6 +55,6 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
         new_plugin("saliency", folder=tmp_path)
     new_plugin("mine", folder=tmp_path)
     (tmp_path / "cnnvis-mine" / "README.md").write_text("changed")
-    with pytest.raises(cnnvis.UserError, match="is there already"):
+    with pytest.raises(cnnvis.UserError, match="exists already"):
         new_plugin("mine", folder=tmp_path)
     assert (tmp_path / "cnnvis-mine" / "README.md").read_text() == "changed"

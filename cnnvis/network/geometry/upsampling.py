@@ -100,8 +100,9 @@ def upsampled(
     if not origin.shifts:
         return _laid(maps, places, sizes), Lost(averaged, tuple(constant), outside)
     note(
-        f"each position is of {len(origin.shifts) + 1} places of the input that the network puts "
-        "together, and is drawn in each of them; where several lie over each other, it is their mean"
+        f"each position belongs to {len(origin.shifts) + 1} places of the input, which the "
+        "network puts together, and is drawn in each of these places; where several positions "
+        "overlap, the map is their mean"
     )
     reach = [max(np.subtract(*fields.get(axis, (0.0, 0.0))[::-1]) / 2, 0.5) for axis in space]
     found = _several(

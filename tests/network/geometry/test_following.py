@@ -337,7 +337,7 @@ def test_crops_that_are_put_together_are_drawn_where_they_were(keras: Any, how: 
     network.set_weights([np.abs(one) + 0.05 for one in network.get_weights()])
     data = np.random.default_rng(0).random((1, 24, 26, 1), np.float32)
     found = cnnvis.run("grad-cam", network, data=data, penultimate="here", backprop=None)
-    assert any("is of 2 places of the input" in note for note in found.notes)
+    assert any("belongs to 2 places of the input" in note for note in found.notes)
     np.testing.assert_array_equal(found.array[0][:, :13], found.array[0][:, 13:])
 
 
@@ -411,7 +411,9 @@ def test_the_largest_of_a_row_have_no_places_in_it(keras: Any) -> None:
     network.set_weights([np.abs(one) + 0.05 for one in network.get_weights()])
     data = np.random.default_rng(0).random((1, 12, 14, 1), np.float32)
     explained = cnnvis.run("grad-cam", network, data=data, penultimate="here", backprop=None)
-    assert any("no positions along the input's column" in note for note in explained.notes)
+    assert any(
+        "finds no positions of 'here' along the input's column" in note for note in explained.notes
+    )
 
 
 # Layers that say nothing of positions
@@ -525,7 +527,7 @@ def test_an_axis_that_is_gone_is_said_to_be(keras: Any) -> None:
     found = cnnvis.run("grad-cam", network, data=data, penultimate="here", backprop="rectified")
     assert found.array.shape == (3, 12, 20)
     assert (found.array == found.array[:, :1]).all()
-    assert any("no positions along the input's row" in note for note in found.notes)
+    assert any("finds no positions of 'here' along the input's row" in note for note in found.notes)
 
 
 def test_what_has_no_place_in_the_input_is_refused(keras: Any) -> None:
@@ -537,11 +539,11 @@ def test_what_has_no_place_in_the_input_is_refused(keras: Any) -> None:
     network = keras.Model(x, layers.Dense(1, name="output")(layers.Flatten()(value)))
     data = np.ones((1, 10, 12, 1), np.float32)
     with pytest.raises(
-        cnnvis.UserError, match="no axis of the output of 'latent' is one of the input"
+        cnnvis.UserError, match="no axis of the output of 'latent' is an axis of the input"
     ):
         cnnvis.run("grad-cam", network, data=data, penultimate="latent", backprop=None)
     with pytest.raises(
-        cnnvis.UserError, match="no feature maps to lay over it; saliency needs none"
+        cnnvis.UserError, match="no feature maps can be laid over the input; use saliency"
     ):
         cnnvis.run("grad-cam", network, data=data, backprop=None)
 
@@ -590,6 +592,6 @@ def test_keras_vis_lays_axes_over_each_other_as_they_come_and_that_is_said(keras
     settings: dict[str, Any] = {"penultimate": "here", "backprop": None, "gradient": "absolute"}
     own = cnnvis.run("grad-cam", network, data=data, **settings)
     theirs = cnnvis.run("grad-cam", network, data=data, keras_vis=True, **settings)
-    said = "are not those of the input in their order"
+    said = "are not the axes of the input in the same order"
     assert any(said in note for note in theirs.notes)
     assert not any(said in note for note in own.notes)

@@ -81,7 +81,9 @@ def test_a_chain_measures_what_is_on_the_stack() -> None:
 def test_what_cannot_be_measured_is_said() -> None:
     with pytest.raises(cnnvis.UserError, match=r"sparseness, takes .* and would get a table"):
         cnnvis.chain("demo", ["model-summary", "sparseness"])
-    with pytest.raises(cnnvis.UserError, match="sparseness, takes a result, and there is none yet"):
+    with pytest.raises(
+        cnnvis.UserError, match="sparseness, takes a result, and no step gives a result yet"
+    ):
         cnnvis.chain("demo", ["sparseness"])
     with pytest.raises(cnnvis.UserError, match="measures maps, and the result is a table"):
         cnnvis.run("model-summary", "demo", metrics="sparseness")
@@ -120,7 +122,7 @@ def _own(answer: Callable[[cnnvis.Explanation], Any]) -> Registry:
         (lambda one: 3.0, "the shape"),
         (lambda one: "much", "it gave str, not a number for each map"),
         (lambda one: np.full(len(one), np.inf), "infinite"),
-        (lambda one: one.array.fill(0), "is not its own to change"),
+        (lambda one: one.array.fill(0), "must not change its arguments"),
     ],
 )
 def test_a_metric_that_is_wrong_is_said_to_be(answer: Any, said: str) -> None:
