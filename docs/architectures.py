@@ -490,8 +490,8 @@ _BEGINNING = """\
 # Which technique works on which network
 
 Written by `python docs/architectures.py`, which builds each network and runs each technique on it,
-and held up to date by a test. Gradients of every network here are also compared with central
-differences in double precision.
+and a test checks that it is up to date. Gradients of every network here are also compared with
+central differences in double precision.
 """
 
 _BEHIND = """\
