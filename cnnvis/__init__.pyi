@@ -42,6 +42,7 @@ from .network.modifiers import GradientModifier as GradientModifier
 from .network.modifiers import channel_max as channel_max
 from .network.modifiers import modify_gradient as modify_gradient
 from .network.modifiers import unit_scaled as unit_scaled
+from .registry.bounds import Baseline as Baseline
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
 from .registry.bounds import NotNegative as NotNegative
@@ -50,6 +51,7 @@ from .registry.bounds import Positive as Positive
 from .registry.bounds import Share as Share
 from .registry.discovery import load_plugin as load_plugin
 from .registry.hookspecs import hookimpl as hookimpl
+from .registry.kinds.baseline import baseline as baseline
 from .registry.kinds.loader import loader as loader
 from .registry.kinds.metric import metric as metric
 from .registry.kinds.reader import reader as reader

@@ -88,6 +88,9 @@ class Samples:
         where the number is not known.
     reading
         The way in which a reader read the source, and other ways; None where they are not known.
+    baselines
+        Baselines that are ready, by the name that was typed and then by the input, empty for samples
+        of one input: an array for each sample, (n, ...), or one for all, (1, ...). See `baseline`.
 
     Raises
     ------
@@ -109,6 +112,7 @@ class Samples:
     in_words: bool = False
     reading: Reading | None = None
     total: int | None = None
+    baselines: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     held: Held | None = field(default=None, repr=False)
 
     @classmethod
@@ -164,6 +168,7 @@ class Samples:
                 name: np.concatenate([np.asarray(part.others[name][:]) for part in parts])
                 for name in first.others
             },
+            baselines={},
         )
 
     def batches(self, size: int) -> Iterator[Samples]:
@@ -233,7 +238,14 @@ class Samples:
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             indices=self.indices[chosen],
             others={name: other[chosen] for name, other in self.others.items()},
+            baselines=self._baselines_of(chosen),
         )
+
+    def _baselines_of(self, chosen: Array) -> dict[str, dict[str, Array]]:
+        return {
+            name: {key: one if len(one) == 1 else one[chosen] for key, one in of.items()}
+            for name, of in self.baselines.items()
+        }
 
     def picked(self, places: Sequence[int] | Array) -> Samples:
         """Return some of the samples, in the given order; their inputs are read at first use."""
@@ -248,6 +260,7 @@ class Samples:
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             indices=self.indices[chosen],
             others={name: Picked(other, chosen) for name, other in self.others.items()},
+            baselines=self._baselines_of(chosen),
         )
 
     def __iter__(self) -> Iterator[Samples]:
@@ -257,6 +270,34 @@ class Samples:
     def x(self) -> Array:
         """Array of all inputs, (n, ...), read at the first use."""
         return np.asarray(self.source[:])
+
+    def baseline(self, name: str | float, input: str | None = None) -> Array:
+        """Return a baseline for each of the samples, (n, ...) float32, or one for all, (1, ...).
+
+        Parameters
+        ----------
+        name
+            The value of an option of the type `cnnvis.Baseline`: a number, or a name that `cnnvis.run`
+            has made ready.
+        input
+            Another input than the explained one, by name.
+
+        Raises
+        ------
+        UserError
+            If it is not ready: then a technique asks for what is none of its options.
+        """
+        source = self.source if input in (None, self.input) else self.others[str(input)]
+        number = number_of(name)
+        if number is not None:
+            return np.full((1, *source.shape[1:]), number, np.float32)
+        found = self.baselines.get(str(name), {}).get(input or self.input or "")
+        if found is None:
+            raise UserError(
+                f"the baseline {name!r} is made from a data set, and is ready only in a technique that "
+                "cnnvis.run calls with an option of the type cnnvis.Baseline"
+            )
+        return found
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -555,6 +596,17 @@ class Samples:
                 f"image {_listed(images)} holds {int(bad.sum())} values that are NaN or infinite; "
                 "leave the image out with --images, or replace the values by numbers"
             )
+
+
+def number_of(name: str | float) -> float | None:
+    """Return the number that a baseline's name is; None for a name."""
+    try:
+        number = float(name)
+    except ValueError:
+        return None
+    if not np.isfinite(number):
+        raise UserError(f"a baseline is a finite number or a name, and not {name}")
+    return number
 
 
 def _several(inputs: Any, labels: Any, wanted: int | None) -> dict[str, Any] | None:

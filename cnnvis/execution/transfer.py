@@ -31,6 +31,10 @@ def pack_samples(samples: Samples, folder: Path) -> None:
     if samples.labels is not None:
         arrays["labels"] = samples.labels
     arrays |= {f"other-{number}": one for number, one in enumerate(samples.others.values())}
+    baselines = [
+        (name, key, array) for name, of in samples.baselines.items() for key, array in of.items()
+    ]
+    arrays |= {f"baseline-{number}": one for number, (_, _, one) in enumerate(baselines)}
     for name, array in arrays.items():
         _write(folder / f"{name}.npy", array)
     facts = {
@@ -42,6 +46,7 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "input": samples.input,
         "others": list(samples.others),
         "total": samples.total,
+        "baselines": [(name, key) for name, key, _ in baselines],
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
@@ -56,6 +61,9 @@ def unpack_samples(folder: Path) -> Samples:
     """
     facts = json.loads((folder / "facts.json").read_text())
     labels = folder / "labels.npy"
+    baselines: dict[str, dict[str, Array]] = {}
+    for number, (name, key) in enumerate(facts["baselines"]):
+        baselines.setdefault(name, {})[key] = _read(folder / f"baseline-{number}.npy")
     samples = Samples(
         _read(folder / "source.npy"),
         np.array(_read(labels)) if labels.exists() else None,
@@ -71,6 +79,7 @@ def unpack_samples(folder: Path) -> Samples:
             name: _read(folder / f"other-{number}.npy")
             for number, name in enumerate(facts["others"])
         },
+        baselines=baselines,
     )
     vars(samples)[_MARK] = str(folder)
     return samples

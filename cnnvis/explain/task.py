@@ -28,6 +28,7 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
 from cnnvis.explain.predictions import Answers
@@ -177,14 +178,34 @@ class Task:
             If that input cannot have what the technique gives.
         """
         assert self.model is not None
-        one = self.samples[name][:1]
         with notes_kept(), quietly():
+            one = self.baselines(plugin, options).ready(self.samples[name][:1])
             call_plugin(
                 plugin,
                 model=self.model.with_blank_reasons([]).with_inputs_held(one),
                 samples=one,
+                **self._references(plugin, one),
                 **options,
             )
+
+    @functools.cached_property
+    def data(self) -> Mapping[str | None, Samples]:
+        """The whole data set in the shape of each of the model's inputs."""
+        if self.model is None or self.every is None:
+            return self.samples
+        return dict(_shaped(self.model, self.every, None).items())
+
+    def baselines(self, plugin: Plugin, options: Mapping[str, Any]) -> Baselines:
+        """Return the baselines that a plugin's options name, made of the whole data set."""
+        return Baselines(named_in(plugin, options), lambda: self.data)
+
+    def _references(self, plugin: Plugin, samples: Samples | None) -> dict[str, Samples]:
+        """Return samples of the whole data set, if the plugin has the parameter `references`."""
+        if samples is None or not plugin.takes("references"):
+            return {}
+        whole = self.data.get(samples.input) or next(iter(self.data.values()))
+        places = np.linspace(0, len(whole) - 1, min(len(whole), REFERENCES)).astype(int)
+        return {"references": whole.picked(places)}
 
     def _at_once(
         self,
@@ -195,12 +216,14 @@ class Task:
     ) -> Explanation:
         if model is not None and samples is not None:
             samples.require_finite()
+            samples = self.baselines(plugin, options).ready(samples)
         tally = Tally(plugin)
         with units_cached():
             found = call_plugin(
                 plugin,
                 **({"model": model} if plugin.takes("model") else {}),
                 **({"samples": samples} if plugin.takes("samples") else {}),
+                **self._references(plugin, samples),
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
@@ -227,12 +250,18 @@ class Task:
         facts = provenance_of(plugin, options, model, samples)
         size = batch_size(images_at_once(samples))
         is_kept = keeper is not None or len(samples) > size
+        baselines = self.baselines(plugin, options)
 
         def explain(at: Model, batch: Samples) -> Explanation:
+            batch = baselines.ready(batch)
             at = at.with_inputs_held(batch)
             with units_cached():
-                found = call_plugin(plugin, model=at, samples=batch, **options)
+                found = call_plugin(
+                    plugin, model=at, samples=batch, **self._references(plugin, batch), **options
+                )
                 found = _completed(found, plugin, at, batch, options)
+            if batch.baselines and found.samples is not None:
+                found = replace(found, samples=replace(found.samples, baselines={}))
             if is_kept and (
                 found.maps is None or found.samples is None or len(found) != len(batch)
             ):
@@ -253,7 +282,8 @@ class Task:
                     if piece.found is not None:
                         found = replace(piece.found, input=samples.input)
                         found = self._predicted(found, model)
-                        yield found.described(self.axes).with_facts(facts)
+                        taken = {"baselines": baselines.taken} if baselines.taken else {}
+                        yield found.described(self.axes).with_facts({**facts, **taken})
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)
@@ -283,6 +313,9 @@ class Task:
         if said is not None:
             note(f"every score is saturated, and {said}. For more findings, run cnnvis doctor")
 
+
+REFERENCES = 256
+"""Maximum number of samples, evenly spaced in the data, that techniques have as references."""
 
 LOOKED_AT = 16
 """Number of images that are examined for another scale of the data."""
@@ -524,7 +557,7 @@ def _completed(
             found = replace(found, predictions=model.predicted_classes(x))
         claimed = plugin.claims.get("complete")
         if not are_named and claimed is not None and claimed.items() <= dict(options).items():
-            found = _with_gap(found, model, options.get("baseline", 0.0))
+            found = _with_gap(found, model, samples, options.get("baseline", 0.0))
     if samples is not None:
         found = replace(found, input=samples.input)
     if model is not None and model.cut:
@@ -533,15 +566,18 @@ def _completed(
     return found
 
 
-def _with_gap(found: Explanation, model: Model, baseline: Any) -> Explanation:
+def _with_gap(
+    found: Explanation, model: Model, samples: Samples | None, baseline: Any
+) -> Explanation:
     """Add the completeness gap of the maps to a result, unless it was measured or is unknown."""
     assert found.samples is not None
-    is_number = isinstance(baseline, int | float)
-    if "completeness_gap" in found.measures or not is_number or not finite_maps(found).all():
+    is_known = isinstance(baseline, int | float | str) and samples is not None
+    if "completeness_gap" in found.measures or not is_known or not finite_maps(found).all():
         return found
     x = np.asarray(found.samples.x, np.float32)
     weights = model.target_weights(x)
-    at_baseline = model.scores(np.full_like(x, baseline), weights=weights)
+    start = np.broadcast_to(samples.baseline(baseline), x.shape)  # type: ignore[union-attr]
+    at_baseline = model.scores(np.array(start), weights=weights)
     flat = found.array.reshape(len(found), -1).astype(np.float64)
     gap = completeness_gap(
         flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline

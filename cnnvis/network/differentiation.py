@@ -61,7 +61,8 @@ class Perturbations:
     factors
         Weight of the gradient of each perturbation in the mean.
     per_sample_args
-        Arguments that each input has for itself, arrays (n, ...).
+        Arguments that each sample has for itself, arrays (n, ...): as many for each moved input, in
+        the order of these.
     """
 
     perturb: Callable[..., Any]
@@ -193,7 +194,7 @@ class Differentiation:
             functools.partial(
                 gradients.compiled_mean,
                 perturb=perturb,
-                per_sample=len(perturbations.per_sample_args),
+                per_sample=len(perturbations.per_sample_args) // len(moved),
                 count=count,
                 moved=moved,
             ),

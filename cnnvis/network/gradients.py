@@ -516,8 +516,9 @@ def compiled_mean(
 ) -> Compiled:
     """Compile the means of the gradients over perturbations of inputs.
 
-    The function takes the inputs (n, ...), weights (n, k), and as many arrays with an entry for each
-    input, (n, ...), as `per_sample` says. Behind these it takes the arguments of the perturbations,
+    The function takes the inputs (n, ...), weights (n, k), and for each of the inputs in `moved` as
+    many arrays with an entry for each sample, (n, ...), as `per_sample` says. Behind these it takes
+    the arguments of the perturbations,
     which are the same for all inputs, (count, ...), and the factors by which their gradients count,
     (count,). It gives a mean for each of the inputs whose numbers are in `moved`; the others are
     held.
@@ -527,8 +528,8 @@ def compiled_mean(
 
     def mean(*arrays: Any) -> tuple[Any, ...]:
         x, weights = list(arrays[:inputs]), arrays[inputs]
-        own_args = arrays[inputs + 1 : inputs + 1 + per_sample]
-        args, factors = arrays[inputs + 1 + per_sample : -1], arrays[-1]
+        first = inputs + 1 + per_sample * len(moved)
+        own_args, args, factors = arrays[inputs + 1 : first], arrays[first:-1], arrays[-1]
 
         def spread(value: Any, axis: int, rank: int) -> Any:
             value = tf.expand_dims(value, axis)
@@ -537,16 +538,19 @@ def compiled_mean(
         def repeated(value: Any) -> Any:
             return tf.repeat(value, count, axis=0)
 
-        def perturbed(value: Any) -> Any:
+        def perturbed(value: Any, own: Sequence[Any]) -> Any:
             rank = len(value.shape) + 1
             rows = perturb(
                 spread(value, 1, rank),
-                *(spread(one, 1, rank) for one in own_args),
+                *(spread(one, 1, rank) for one in own),
                 *(spread(one, 0, rank) for one in args),
             )
             return tf.reshape(rows, [-1, *value.shape[1:]])
 
-        rows = {at: perturbed(x[at]) for at in moved}
+        rows = {
+            at: perturbed(x[at], own_args[place * per_sample : (place + 1) * per_sample])
+            for place, at in enumerate(moved)
+        }
         feeds = [rows[at] if at in rows else repeated(one) for at, one in enumerate(x)]
         # The score is linear in its weights, so that gradients come out weighted.
         weighted = repeated(weights) * tf.tile(factors, [x[0].shape[0]])[:, None]

@@ -409,22 +409,33 @@ class Model(TargetedNetwork):
         perturbation_args: Callable[[range], Sequence[Array]],
         factors: Sequence[float],
         *,
+        per_sample_args: Mapping[str, Sequence[Array]] | None = None,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> dict[str, Array]:
         """Compute mean gradients as `mean_gradient` does, for all inputs perturbed together, by name.
 
-        Inputs of whole numbers are held, since no value lies between two whole numbers.
+        Inputs of whole numbers are held, since no value lies between two whole numbers. `per_sample_args`
+        holds arrays for each of `movable_inputs`, by name.
         """
-        names = {
-            number: one.name
-            for number, one in enumerate(self.inputs)
-            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
-        }
-        perturbations = Perturbations(perturb, perturbation_args, factors)
+        names = self.movable_inputs
+        numbers = tuple(
+            number for number, one in enumerate(self.inputs) if one.name in self.movable_inputs
+        )
+        own = [one for name in names for one in (per_sample_args or {}).get(name, ())]
+        perturbations = Perturbations(perturb, perturbation_args, factors, own)
         options = GradientOptions(weights=weights, of=of)
-        found = self._differentiation.means(x, perturbations, options, tuple(names))
-        return dict(zip(names.values(), found, strict=True))
+        found = self._differentiation.means(x, perturbations, options, numbers)
+        return dict(zip(names, found, strict=True))
+
+    @property
+    def movable_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that the target depends on and that hold real numbers."""
+        return tuple(
+            one.name
+            for one in self.inputs
+            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
+        )
 
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None

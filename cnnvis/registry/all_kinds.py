@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnvis.registry.kinds.baseline import BASELINE
 from cnnvis.registry.kinds.kind import Kind
 from cnnvis.registry.kinds.loader import LOADER
 from cnnvis.registry.kinds.metric import METRIC
@@ -11,5 +12,5 @@ from cnnvis.registry.kinds.technique import TECHNIQUE
 from cnnvis.registry.kinds.transform import TRANSFORM
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (TECHNIQUE, TRANSFORM, METRIC, RENDERER, READER, LOADER)
+    kind.name: kind for kind in (TECHNIQUE, TRANSFORM, METRIC, BASELINE, RENDERER, READER, LOADER)
 }

@@ -35,6 +35,20 @@ Percent = Annotated[float, Bound(ge=0, le=100)]
 
 
 @dataclass(frozen=True)
+class Named:
+    """Mark of an option that names a plugin of some kind, perhaps with an argument: ``class:neutral``."""
+
+    kind: str
+
+
+Baseline = Annotated[str | float, Named("baseline")]
+"""A baseline: the name of a plugin, as ``mean`` or ``class:neutral``, or a number for every value.
+
+The samples that a technique or a metric is given have it ready: see `cnnvis.Samples.baseline`.
+"""
+
+
+@dataclass(frozen=True)
 class Grant:
     """Mark of an option that lets code run, or omits checks of a stranger's file."""
 

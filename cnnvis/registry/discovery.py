@@ -377,7 +377,13 @@ def _require_usable(plugin: Any) -> None:
     if not _is_name(plugin.name):
         raise TypeError(f"{plugin.name!r} cannot be typed as a plugin's name")
     if plugin.name in WORDS:
-        raise TypeError(f"{plugin.name!r} is a command of cnnvis, and cannot name a plugin")
+        raise TypeError(f"{plugin.name!r} has another meaning in cnnvis, and cannot name a plugin")
+    kind = KINDS[plugin.kind]
+    if not kind.commands and not kind.is_beside and options_of(plugin):
+        raise TypeError(
+            f"a {plugin.kind} has no options: what it is to know stands behind a colon, as its "
+            "parameter `argument`"
+        )
     if plugin.kind == "reader" and f"--trust-{plugin.name}" in flags.taken("run"):
         raise TypeError(f"a reader cannot be named {plugin.name!r}: --trust-{plugin.name} is taken")
     _require_flags(plugin)

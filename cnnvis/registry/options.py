@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.registry.all_kinds import KINDS
-from cnnvis.registry.bounds import Bound, Grant
+from cnnvis.registry.bounds import Bound, Grant, Named
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
 
@@ -61,6 +61,12 @@ class Option:
         """Flags of the option, in all spellings."""
         off = f"--no-{self.flag.removeprefix('--')}"
         return (self.flag, off) if self.is_on_by_default else (self.flag,)
+
+    @property
+    def names_kind(self) -> str | None:
+        """Kind of the plugins that the option names; None for other options."""
+        marks = get_args(self.annotation) if get_origin(self.annotation) is Annotated else ()
+        return next((one.kind for one in marks if isinstance(one, Named)), None)
 
     @property
     def choices(self) -> tuple[object, ...]:
@@ -195,6 +201,11 @@ def _choices(annotation: Any) -> tuple[object, ...]:
 def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         base, *bounds = get_args(annotation)
+        named = next((one.kind for one in bounds if isinstance(one, Named)), None)
+        if named is not None:
+            return " | ".join(
+                f"{named} name" if one is str else _type_name(one) for one in _members(base)
+            )
         signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
         within = [
             f"{sign} {getattr(bound, name):g}"

@@ -166,9 +166,8 @@ def _completeness(subject: Subject, options: Options) -> None:
 def _baselines(subject: Subject, options: Options) -> list[float | None]:
     """Return the baselines to try: numbers if an option of that name takes them, else None."""
     default = options.get("baseline", subject.default("baseline"))
-    if isinstance(default, int | float) and not isinstance(default, bool):
-        return [0.0, 0.5]
-    return [None]
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    return [0.0, 0.5] if is_number or subject.takes_baseline else [None]
 
 
 def _occlusion(subject: Subject, options: Options) -> None:

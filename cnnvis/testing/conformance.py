@@ -26,6 +26,7 @@ from cnnvis.errors import PluginError, UserError
 from cnnvis.registry.discovery import Registry, registry, using
 from cnnvis.registry.options import checked, options_of
 from cnnvis.registry.plugin import Plugin, plugin_of
+from cnnvis.testing.baselines import checks_of_baselines
 from cnnvis.testing.judging import NotApplicable, Violation
 from cnnvis.testing.maps import checks_of_maps
 from cnnvis.testing.metrics import checks_of_metrics
@@ -114,6 +115,8 @@ def checks(
             every |= checks_of_transforms(subject)
         case "metric":
             every |= checks_of_metrics(subject)
+        case "baseline":
+            every |= checks_of_baselines(subject)
         case "renderer":
             every |= checks_of_renderers(subject)
         case "reader":

@@ -12,6 +12,7 @@ from cnnvis.api.run import run
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import Registry
 from cnnvis.registry.options import checked, options_of
@@ -37,9 +38,11 @@ class Subject:
         """Explain exactly these samples with the technique, with nothing around it."""
         model = Model(network)
         (shaped,) = model.shaped(samples).values()
-        subject = {"model": model, "samples": shaped}
+        options = checked(self.plugin, self.options)
+        ready = Baselines(named_in(self.plugin, options), lambda: {None: shaped}).ready(shaped)
+        subject = {"model": model, "samples": ready, "references": shaped}
         given = {name: one for name, one in subject.items() if self.plugin.takes(name)}
-        found: Explanation = call_plugin(self.plugin, **given, **checked(self.plugin, self.options))
+        found: Explanation = call_plugin(self.plugin, **given, **options)
         return found
 
     def maps(self, network: Any, data: Any, **more: Any) -> Array:
@@ -61,6 +64,14 @@ class Subject:
         """Return the value that an option has in the test; None if there is no such option."""
         values = {one.name: one.default for one in options_of(self.plugin)} | dict(self.options)
         return values.get(option)
+
+    @property
+    def takes_baseline(self) -> bool:
+        """True where the plugin has an option `baseline` that takes any baseline."""
+        return any(
+            one.name == "baseline" and one.names_kind == "baseline"
+            for one in options_of(self.plugin)
+        )
 
     @property
     def watched(self) -> Subject:

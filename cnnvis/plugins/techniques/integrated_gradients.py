@@ -22,14 +22,14 @@ ROUNDING = 2.4e-7
 @cnnvis.technique(
     "integrated-gradients",
     reference="arXiv:1703.01365",
-    claims={"integrated-gradients": {}, "complete": {}},
+    claims={"integrated-gradients": {"baseline": 0.0}, "complete": {}},
 )
 def integrated_gradients(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
     *,
     steps: cnnvis.Count = 50,
-    baseline: float = 0.0,
+    baseline: cnnvis.Baseline = "auto",
     tolerance: cnnvis.Positive = 0.01,
     most_steps: cnnvis.Count = 1600,
     moving: Literal["one", "all"] = "one",
@@ -46,7 +46,9 @@ def integrated_gradients(
     steps
         At how many points on the way gradients are taken at first.
     baseline
-        The value of every place of the input that the way begins with.
+        The input that the way begins with: a number for every value; or by name, such as zero, mean,
+        class:NAME, sample:N, blur or noise. Nothing is said about positions where it is the input
+        itself, so auto is zero, or the mean of the data where more than 30 % of the positions are zero.
     tolerance
         How far the sum of a map may be off S(x) - S(x'), as a share of it; where contributions
         cancel out, as a share of a hundredth of their sizes.
@@ -62,7 +64,8 @@ def integrated_gradients(
     x = np.asarray(samples.x, np.float32)
     weights = model.target_weights(x)
     score = model.scores(x, weights=weights)
-    start = _score_of_baseline(model, samples, x, baseline, weights, moving)
+    starts = _starts(model, samples, baseline)
+    start = _score_of_baseline(model, samples, starts, weights, moving)
     # What the scores themselves are rounded by, no steps can mend.
     change, rounded = score - start, ROUNDING * np.maximum(abs(score), abs(start))
     maps, gaps, taken = np.zeros_like(x), np.zeros(len(x)), np.zeros(len(x))
@@ -70,7 +73,7 @@ def integrated_gradients(
     while left.size and count <= max(steps, most_steps):
         way, shares = _quadrature(count)
         maps[left], sums, sizes = _integrated(
-            model, samples, left, baseline, (way, shares), weights[left], moving
+            model, samples, left, starts, (way, shares), weights[left], moving
         )
         taken[left] = len(way)
         gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left])
@@ -91,34 +94,45 @@ def integrated_gradients(
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps, "steps": taken})
 
 
+def _starts(
+    model: cnnvis.Model, samples: cnnvis.Samples, baseline: str | float
+) -> dict[str, Array]:
+    """Return the baseline of each input, (n, ...) float32, by the inputs' names."""
+    import numpy as np
+
+    own = samples.input or model.inputs[0].name
+    sources = samples.inputs or {own: samples.source}
+    return {
+        name: np.ascontiguousarray(
+            np.broadcast_to(samples.baseline(baseline, None if name == own else name), source.shape)
+        )
+        for name, source in sources.items()
+        if name == own or name in model.movable_inputs
+    }
+
+
 def _score_of_baseline(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
-    x: Array,
-    baseline: float,
+    starts: dict[str, Array],
     weights: Array,
     moving: str,
 ) -> Array:
     """Return the score of each input at the baseline, (n,), with other inputs at it or held."""
     from dataclasses import replace
 
-    import numpy as np
-
+    own = samples.input or model.inputs[0].name
     if moving == "all":
-        moved = {
-            one.name: np.full(np.shape(samples.others[one.name]), np.float32(baseline))
-            for one in model.inputs
-            if one.name in samples.others and one.dtype.startswith("float")
-        }
+        moved = {name: start for name, start in starts.items() if name != own}
         model = model.with_inputs_held(replace(samples, others={**samples.others, **moved}))
-    return model.scores(np.full_like(x, baseline), weights=weights)
+    return model.scores(starts[own], weights=weights)
 
 
 def _integrated(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
     rows: Array,
-    baseline: float,
+    starts: dict[str, Array],
     quadrature: tuple[Array, list[float]],
     weights: Array,
     moving: str,
@@ -127,23 +141,33 @@ def _integrated(
     import numpy as np
 
     way, shares = quadrature
-    start = np.float32(baseline)
+    own = samples.input or model.inputs[0].name
 
     def perturbation_args(some: range) -> list[Array]:
-        return [way[some.start : some.stop], (1 - way[some.start : some.stop]) * start]
+        return [way[some.start : some.stop], 1 - way[some.start : some.stop]]
 
     x, of = np.asarray(samples.x[rows], np.float32), rows.tolist()
+    start = starts[own][rows]
     if moving == "all":
-        means = model.mean_gradients(x, _between, perturbation_args, shares, weights=weights, of=of)
-        own = samples.input or model.inputs[0].name
+        means = model.mean_gradients(
+            x, _between, perturbation_args, shares,
+            per_sample_args={name: [one[rows]] for name, one in starts.items()},
+            weights=weights, of=of,
+        )  # fmt: skip
         moved = {
-            name: (np.asarray(samples.inputs[name][rows] if name != own else x) - start) * mean
+            name: (
+                np.asarray(samples.inputs[name][rows] if name != own else x) - starts[name][rows]
+            )
+            * mean
             for name, mean in means.items()
         }
         maps = moved.pop(own)
         every = [maps, *moved.values()]
     else:
-        mean = model.mean_gradient(x, _between, perturbation_args, shares, weights=weights, of=of)
+        mean = model.mean_gradient(
+            x, _between, perturbation_args, shares,
+            per_sample_args=[start], weights=weights, of=of,
+        )  # fmt: skip
         maps = (x - start) * mean
         every = [maps]
     flat = [one.reshape(len(rows), -1).astype(np.float64) for one in every]
@@ -161,6 +185,6 @@ def _quadrature(steps: int) -> tuple[Array, list[float]]:
     return places.ravel().astype(np.float32), np.tile(weights / 2 / pieces, pieces).tolist()
 
 
-def _between(x: Any, share: Any, rest: Any) -> Any:
+def _between(x: Any, start: Any, share: Any, rest: Any) -> Any:
     """Return places on the path from the baseline to x."""
-    return x * share + rest
+    return x * share + start * rest

@@ -27,6 +27,9 @@ def technique(
 
     The function has the parameters `model` and `samples`, or the one that it needs; a default of
     None for `samples` means that data are optional.
+    With `references` the function also takes samples of the whole data set, to compare the images
+    with: up to 256, evenly spaced, in the shape of the explained input, and read when they are
+    indexed.
     """
     return mark(
         "technique", name, reference=reference, gives=gives, check=check,
