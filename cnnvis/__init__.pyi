@@ -14,6 +14,7 @@ from .data.samples import Reading as Reading
 from .data.samples import Samples as Samples
 from .data.stream import Stream as Stream
 from .data.target import Target as Target
+from .data.verdict import Verdict as Verdict
 from .drawing.panels import Panel as Panel
 from .drawing.panels import panels as panels
 from .errors import DiskError as DiskError
@@ -21,6 +22,13 @@ from .errors import NothingUsable as NothingUsable
 from .errors import PluginError as PluginError
 from .errors import UserError as UserError
 from .errors import complaint as complaint
+from .evaluation.bootstrap import bootstrap_interval as bootstrap_interval
+from .evaluation.edges import edge_maps as edge_maps
+from .evaluation.edges import random_maps as random_maps
+from .evaluation.ranks import spearman as spearman
+from .evaluation.removal import relevance_gain as relevance_gain
+from .evaluation.removal import removal_scores as removal_scores
+from .explain.explainer import Explainer as Explainer
 from .explain.inputs import load_model as load_model
 from .explain.inputs import read_samples as read_samples
 from .files.child_process import child_process as child_process

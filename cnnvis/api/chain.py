@@ -22,8 +22,10 @@ from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
+from cnnvis.explain.baselines import named_in
+from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
-from cnnvis.explain.measuring import measured
+from cnnvis.explain.measuring import judged, measured
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Keeper, Task
 from cnnvis.files.reading import require_writable
@@ -150,6 +152,8 @@ def chain(
     )
     require_fitting(chosen)
     options = [step.options for step in chosen]
+    for step, given in zip(chosen, options, strict=True):
+        named_in(step.plugin, given)
     if any(step.plugin.suffixes for step in chosen):
         require_writable(RESULTS if out is None else Path(out))
     into = asked_into(RunFolderArguments(into, resume, shard, shard_size))
@@ -187,7 +191,7 @@ def chain(
                 for of in stack
                 for stream in of.of_inputs.values()
             ]
-            found = [_with_notes(one, notes) for one in left if one is not None]
+            found = [_with_notes(judged(one), notes) for one in left if one is not None]
     failures.close(found)
     return found
 
@@ -283,10 +287,13 @@ class _Found:
         A result for each input of the network that gets one, by its name.
     kind
         The kind of each result.
+    explainer
+        What made the maps; None where they were changed since.
     """
 
     of_inputs: Mapping[str | None, Stream]
     kind: Result
+    explainer: Explainer | None = None
 
 
 def _techniques(
@@ -354,10 +361,11 @@ def _run(
 def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None) -> _Found:
     """Return a technique's result for each of the model's inputs that gets a map."""
     kind: Result = plugin.gives or "images"
+    explainer = Explainer(task, plugin, options) if plugin.gives_maps_of_images else None
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
     results = task.explained(plugin, options, strict=False, kept=keep)
     if task.inputs is not None or len(results) == 1:
-        return _Found(task.explained(plugin, options, kept=keep), kind)
+        return _Found(task.explained(plugin, options, kept=keep), kind, explainer)
     # What an input cannot have is found out on a single image, before all others are computed.
     fitting = {}
     for name, stream in results.items():
@@ -370,7 +378,7 @@ def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Kee
             note(f"the input {name!r} gets no map from {plugin.name}: {error}")
     if not fitting:
         raise UserError(f"no input of the network gets a map from {plugin.name}")
-    return _Found(fitting, kind)
+    return _Found(fitting, kind, explainer)
 
 
 def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
@@ -380,11 +388,11 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
     """
     limit = options.get("limit")
     if result != "images" or not isinstance(limit, int):
-        return stream.whole()
+        return judged(stream.whole())
     explanation, is_part = stream.first(limit)
     if is_part:
         note(f"{step.plugin.name} shows the first {limit} maps")
-    return explanation
+    return judged(explanation)
 
 
 def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
@@ -502,14 +510,14 @@ def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]
 
 def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Model | None) -> _Found:
     """Return the result of a metric, beside the result that was measured."""
+    explainer = taken.explainer
 
     def batches(before: Stream) -> Iterator[Explanation]:
         for one in before:
-            yield measured(one, step.plugin, options, model)
+            yield measured(one, step.plugin, options, model, explainer)
 
-    return _Found(
-        {name: Stream(partial(batches, one)) for name, one in taken.of_inputs.items()}, taken.kind
-    )
+    streams = {name: Stream(partial(batches, one)) for name, one in taken.of_inputs.items()}
+    return _Found(streams, taken.kind, explainer)
 
 
 def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, Explanation]]:

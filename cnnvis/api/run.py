@@ -16,8 +16,10 @@ from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.execution.isolation import isolates
+from cnnvis.explain.baselines import named_in
+from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName
-from cnnvis.explain.measuring import measured
+from cnnvis.explain.measuring import judged, measured
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.network.model import Model
@@ -167,6 +169,7 @@ def run(
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.
     chosen = checked(plugin, options)
+    named_in(plugin, chosen)
     selection = None if images is None else selection_of(images)
     names = names_in_order(class_names)
     side = {
@@ -242,7 +245,8 @@ def _explained(
                     failures += [error] if isinstance(error, PluginError) else []
                     continue
                 if into is None or into.share.is_whole:  # else it is a table of what was computed
-                    explanation = _measured(explanation, metrics, task.model, failures)
+                    explainer = Explainer(task, plugin, options)
+                    explanation = _measured(explanation, metrics, explainer, failures)
                 found.append(replace(explanation, notes=(*explanation.notes, *notes)))
             said = len(notes)
         late = notes[said:]  # of the folder, once all is in it
@@ -256,24 +260,28 @@ def _asked_metrics(names: str | Sequence[str], options: Mapping[str, Any]) -> Me
     """Return the metrics of these names, each with all of its options."""
     asked = [names] if isinstance(names, str) else names
     plugins = [registry().get("metric", name) for name in asked]
-    return [(plugin, checked(plugin, options.get(plugin.name, {}))) for plugin in plugins]
+    chosen = [(plugin, checked(plugin, options.get(plugin.name, {}))) for plugin in plugins]
+    for plugin, given in chosen:
+        named_in(plugin, given)
+    return chosen
 
 
 def _measured(
     explanation: Explanation,
     metrics: Metrics,
-    model: Model | None,
+    explainer: Explainer,
     failures: list[UserError | PluginError],
 ) -> Explanation:
     """Return an explanation with what its metrics say; one that fails costs nothing but its numbers."""
     for metric, options in metrics:
         try:
-            explanation = measured(explanation, metric, options, model)
+            model = explainer.task.model
+            explanation = measured(explanation, metric, options, model, explainer)
         except DiskError:
             raise
         except (UserError, PluginError) as error:
             failures.append(error)
-    return explanation
+    return judged(explanation)
 
 
 def _side_plugin(name: str) -> Plugin:

@@ -10,7 +10,7 @@ from typing import Any
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
 from cnnvis.cli.progress import bars
-from cnnvis.cli.run import SOME_FAILED, destination_of
+from cnnvis.cli.run import SOME_FAILED, destination_of, has_failed, print_verdicts
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
@@ -77,13 +77,14 @@ def run_chain(
         _tell(found, messages, said.verbose)
     if failure is not None:
         raise failure
-    return SOME_FAILED if images else 0
+    return SOME_FAILED if images or (folder.strict and has_failed(found)) else 0
 
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the results were made."""
     for note in dict.fromkeys(note for one in found for note in one.notes):
         messages.print(console.sentence("note", "bold", note))
+    print_verdicts(found, messages)
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)

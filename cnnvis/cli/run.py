@@ -23,7 +23,7 @@ from cnnvis.runs.into import Into, asked_for
 from cnnvis.text import json_text
 
 SOME_FAILED = 3
-"""Exit code: all is done except for some images, which are named."""
+"""Exit code: all is done except for some images, which are named; or strict, and a check failed."""
 
 
 def explain(
@@ -86,7 +86,8 @@ def explain(
         )
     if failures:
         raise together(failures)
-    return SOME_FAILED if images else 0
+    is_refused = folder.strict and has_failed((explanation, *explanation.other_inputs))
+    return SOME_FAILED if images or is_refused else 0
 
 
 def destination_of(
@@ -122,10 +123,30 @@ def _renderer(name: str) -> Plugin:
     return registry().get("renderer", name)
 
 
+STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "information": "dim"}
+
+
+def print_verdicts(explanations: Sequence[Explanation], messages: console.Screen) -> None:
+    """Print a line for each verdict of a metric: its sign, its name, the outcome and the meaning."""
+    for one in explanations:
+        of = "" if one.input is None else f" of {one.input}"
+        for name, verdict in one.verdicts.items():
+            what = f"{verdict.sign} {name}{of} {verdict.outcome}"
+            messages.print(console.sentence(what, STYLES[verdict.outcome], verdict.meaning))
+
+
+def has_failed(explanations: Sequence[Explanation]) -> bool:
+    """Tell whether a metric's verdict on some of the maps is that they failed."""
+    return any(
+        verdict.outcome == "failed" for one in explanations for verdict in one.verdicts.values()
+    )
+
+
 def _tell(explanation: Explanation, messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the result was made."""
     every = (explanation, *explanation.other_inputs)
     for note in dict.fromkeys(note for one in every for note in one.notes):
         messages.print(console.sentence("note", "bold", note))
+    print_verdicts(every, messages)
     if verbose:
         messages.print_json(json_text(dict(explanation.provenance)), ensure_ascii=False)

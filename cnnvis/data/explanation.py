@@ -15,6 +15,7 @@ from cnnvis.data.axes import Axis
 from cnnvis.data.completeness import within
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.target import Target
+from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
 from cnnvis.text import printable
 
@@ -228,9 +229,11 @@ class Explanation:
             sums_up = "" if gap is None else f", adds up {within(gap[position])}"
             lines.append(self.targets[position].score_text + sums_up)
         if self.metrics:
+            failed = [name for name, one in self.verdicts.items() if one.outcome == "failed"]
             lines.append(
                 ", ".join(
                     f"{printable(name)} {self.measures[name][position]:.3g}"
+                    + (" failed" if name in failed else "")
                     for name in self.metrics
                 )
             )
@@ -241,6 +244,15 @@ class Explanation:
         """Measures of the chosen metrics, by name."""
         asked = (one["metric"] for one in self.provenance.get("metrics", ()))
         return tuple(name for name in dict.fromkeys(asked) if name in self.measures)
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Verdicts of metrics about all maps, by the metrics' names."""
+        return {
+            one["metric"]: Verdict(**one["verdict"])
+            for one in self.provenance.get("metrics", ())
+            if "verdict" in one
+        }
 
     @property
     def array(self) -> Array:

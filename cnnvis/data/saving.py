@@ -23,6 +23,7 @@ from cnnvis.data.axes import axes_of
 from cnnvis.data.labels import LabelKind
 from cnnvis.data.samples import Array, ArrayLike, Samples
 from cnnvis.data.target import Target
+from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError, shown
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import is_deeper
@@ -140,6 +141,11 @@ class _Transform(msgspec.Struct):
     transform: str
 
 
+class _Metric(msgspec.Struct):
+    metric: str
+    verdict: Verdict | None = None
+
+
 class _Provenance(msgspec.Struct):
     """Fields of the provenance that are read; other fields may exist."""
 
@@ -149,6 +155,7 @@ class _Provenance(msgspec.Struct):
     model: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
     transforms: Annotated[list[_Transform], Few] = []
+    metrics: Annotated[list[_Metric], Few] = []
 
 
 class _Facts(msgspec.Struct):

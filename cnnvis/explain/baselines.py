@@ -74,45 +74,50 @@ class Baselines:
         """
         if not self.names:
             return batch
-        made: dict[str, dict[str, Array]] = {}
-        for name in self.names:
-            made[name] = {}
-            for key in batch.inputs or {"": batch.source}:
-                if np.dtype(batch.inputs.get(key, batch.source).dtype).kind in "fiub":
-                    of = batch.explaining(key) if key and key != batch.input else batch
-                    made[name][key] = self._made(name, key, of)
+        inputs = batch.inputs or {"": batch.source}
+        made = {
+            name: {
+                key: self._made(
+                    name, key, batch if key in ("", batch.input) else batch.explaining(key)
+                )
+                for key in inputs
+            }
+            for name in self.names
+        }
         return replace(batch, baselines=made)
 
     def _made(self, name: str, key: str, batch: Samples) -> Array:
+        """Return a baseline for one of the inputs: one for all samples is made once, (1, ...)."""
         if (name, key) in self._of_all:
             return self._of_all[name, key]
-        data = self.data()
-        whole = data[key or None] if (key or None) in data else next(iter(data.values()))
-        text = name
+        by_input = self.data()
+        data = by_input[key] if key in by_input else next(iter(by_input.values()))
+        found: Array | str = name
+        plugin: Plugin | None = None
         for _ in range(DEEPEST):
-            number = number_of(text)
+            asked = str(found)
+            number = number_of(asked)
             if number is not None:
-                found = np.full(whole.source.shape[1:], number, np.float32)
+                found = np.full(data.source.shape[1:], number, np.float32)
                 break
-            plugin_name, argument = _parsed(text)
+            plugin_name, argument = _parsed(asked)
             plugin = registry().get("baseline", plugin_name)
             if argument and not plugin.takes("argument"):
                 raise UserError(
                     f"the baseline {plugin_name} takes nothing behind a colon, and is asked for as "
-                    f"{text!r}"
+                    f"{asked!r}"
                 )
-            given = {"data": whole, "samples": batch, "argument": argument}
-            answer = call_plugin(
+            given = {"data": data, "samples": batch, "argument": argument}
+            found = call_plugin(
                 plugin, **{what: one for what, one in given.items() if plugin.takes(what)}
             )
-            if not isinstance(answer, str):
-                found = answer
-                if plugin.takes("samples"):
-                    return _kept(found)
+            if not isinstance(found, str):
                 break
-            text = self._taken[name] = answer
-        else:
-            raise UserError(f"the baselines {name!r} and {text!r} stand for each other")
+            self._taken[name] = found
+        if isinstance(found, str):
+            raise UserError(f"the baselines {name!r} and {found!r} stand for each other")
+        if plugin is not None and plugin.takes("samples"):
+            return _kept(found)
         self._of_all[name, key] = _kept(found[None])
         return self._of_all[name, key]
 

@@ -125,7 +125,8 @@ def read_samples(
     Parameters
     ----------
     path
-        A path that a reader plugin reads: a pickle, ``.npz``, ``.npy``, pictures.
+        A path that a reader plugin reads: a pickle, ``.npz``, ``.npy``, pictures; or ``demo`` for the
+        data that come with cnnvis.
     class_names
         The names of the classes in a network's order, if the file holds no class names. Labels in
         words, such as names of folders, are matched to the classes by name.
@@ -137,5 +138,5 @@ def read_samples(
     UserError
         If the file does not exist, no reader reads it, or it holds no data.
     """
-    samples = read_from(Path(path), options)
+    samples = read_from(demo.DATA if path == demo.NAME else Path(path), options)
     return samples if class_names is None else samples.named(class_names)

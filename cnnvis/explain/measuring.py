@@ -1,4 +1,4 @@
-"""Metrics of explanations: called, and put beside the maps that they measure."""
+"""Metrics of explanations: called, put beside the maps that they measure, and judged."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.baselines import Baselines, named_in
+from cnnvis.explain.explainer import Explainer
 from cnnvis.network.model import Model
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
 
 
 def measured(
-    explanation: Explanation, metric: Plugin, options: Mapping[str, Any], model: Model | None
+    explanation: Explanation,
+    metric: Plugin,
+    options: Mapping[str, Any],
+    model: Model | None,
+    explainer: Explainer | None = None,
 ) -> Explanation:
     """Return an explanation with a metric's number for each of its maps.
 
@@ -24,11 +33,13 @@ def measured(
         All options of the metric.
     model
         The model that was explained, at its target; None where there is none.
+    explainer
+        What made the maps; None where they are not a technique's own any more.
 
     Raises
     ------
     UserError
-        If the metric needs a model and there is none, or cannot measure what it is given.
+        If the metric needs a model or an explainer and there is none, or cannot measure the maps.
     PluginError
         If the metric fails.
     """
@@ -44,16 +55,47 @@ def measured(
     if result not in metric.takes_results:
         raise UserError(f"{metric.name} does not measure maps of {result}")
     given = dict(options)
+    samples = explanation.samples
     if metric.takes("model"):
         if model is None:
             raise UserError(f"{metric.name} asks the network, and nothing here has one")
-        of = explanation.samples
-        given["model"] = model if of is None else model.with_inputs_held(of)
-    numbers = call_plugin(metric, explanation, **given)
-    told = [*explanation.provenance.get("metrics", ()), _facts(metric, options)]
-    measures = {**explanation.measures, metric.name: numbers}
+        given["model"] = model if samples is None else model.with_inputs_held(samples)
+    if metric.takes("explainer"):
+        if explainer is None:
+            raise UserError(
+                f"{metric.name} has the technique make other maps, and these maps were changed "
+                "since: put it right behind the technique"
+            )
+        given["explainer"] = explainer
+    to_measure = explanation
+    names = named_in(metric, options)
+    if names and samples is not None:
+        if explainer is None:
+            raise UserError(f"{metric.name} fills with {names[0]}, and nothing here has the data")
+        ready = Baselines(names, lambda: explainer.task.data).ready(samples)
+        to_measure = replace(explanation, samples=ready)
+    numbers = call_plugin(metric, to_measure, **given)
+    facts = {"metric": metric.name, "options": dict(options), "version": metric.version}
+    facts["measures"] = list(numbers)
+    told = [*explanation.provenance.get("metrics", ()), facts]
+    measures = {**explanation.measures, **numbers}
     return replace(explanation, measures=measures).with_facts({"metrics": told})
 
 
-def _facts(metric: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"metric": metric.name, "options": dict(options), "version": metric.version}
+def judged(explanation: Explanation) -> Explanation:
+    """Return an explanation with the verdict of each metric that judges, about all of its maps."""
+    metrics = {metric.name: metric for metric in registry().of("metric")}
+    facts = []
+    for one in explanation.provenance.get("metrics", ()):
+        metric = metrics.get(one["metric"])
+        values = {name: explanation.measures[name] for name in one.get("measures", ())
+                  if name in explanation.measures}  # fmt: skip
+        if metric is None or metric.judge is None or metric.name not in values:
+            facts.append(one)
+            continue
+        with as_plugin_error(metric):
+            verdict = metric.judge(values)
+        if not isinstance(verdict, Verdict):
+            raise metric.failed(f"it judged {type(verdict).__name__}, not a cnnvis.Verdict")
+        facts.append({**one, "verdict": {"outcome": verdict.outcome, "meaning": verdict.meaning}})
+    return explanation.with_facts({"metrics": facts}) if facts else explanation

@@ -184,7 +184,7 @@ class Task:
                 plugin,
                 model=self.model.with_blank_reasons([]).with_inputs_held(one),
                 samples=one,
-                **self._references(plugin, one),
+                **self.references(plugin, one),
                 **options,
             )
 
@@ -199,7 +199,7 @@ class Task:
         """Return the baselines that a plugin's options name, made of the whole data set."""
         return Baselines(named_in(plugin, options), lambda: self.data)
 
-    def _references(self, plugin: Plugin, samples: Samples | None) -> dict[str, Samples]:
+    def references(self, plugin: Plugin, samples: Samples | None) -> dict[str, Samples]:
         """Return samples of the whole data set, if the plugin has the parameter `references`."""
         if samples is None or not plugin.takes("references"):
             return {}
@@ -223,7 +223,7 @@ class Task:
                 plugin,
                 **({"model": model} if plugin.takes("model") else {}),
                 **({"samples": samples} if plugin.takes("samples") else {}),
-                **self._references(plugin, samples),
+                **self.references(plugin, samples),
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
@@ -257,7 +257,7 @@ class Task:
             at = at.with_inputs_held(batch)
             with units_cached():
                 found = call_plugin(
-                    plugin, model=at, samples=batch, **self._references(plugin, batch), **options
+                    plugin, model=at, samples=batch, **self.references(plugin, batch), **options
                 )
                 found = _completed(found, plugin, at, batch, options)
             if batch.baselines and found.samples is not None:

@@ -23,6 +23,7 @@ from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.permutation import answering_layer, permute_weights, with_sigmoid
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import resolve
 from cnnvis.network.scores import described_targets
@@ -179,6 +180,23 @@ class Model(TargetedNetwork):
         For many images: a batch may hold blank gradients alone.
         """
         return self._changed(_blank_reasons=reasons)
+
+    def with_permuted_weights(self, seed: int) -> Model:
+        """Return a model of a copy of the network up to the target, its weights permuted.
+
+        The values of each tensor are permuted among themselves, in every layer: the network that is
+        left knows nothing of what was learned, and its activations keep their sizes.
+
+        Raises
+        ------
+        UserError
+            As for `keras_model`.
+        """
+        network = self.keras_model()
+        permute_weights(network, seed)
+        if self.has_classes and self.target_units == 1:  # a sigmoid, which stands for two classes
+            network = with_sigmoid(network)
+        return Model(network, layer=answering_layer(network))
 
     def _changed(self, **attributes: Any) -> Model:
         other = copy.copy(self)

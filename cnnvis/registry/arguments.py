@@ -263,7 +263,8 @@ class RunFolderArguments:
     )  # fmt: skip
     strict: bool = flag(
         "--strict", default=False,
-        help="stop at the first image that cannot be read or explained",
+        help="stop at the first image that cannot be read or explained; exit with 3 where a metric's "
+        "verdict is that the maps failed",
     )  # fmt: skip
 
 

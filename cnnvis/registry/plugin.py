@@ -127,6 +127,11 @@ class Plugin:
         them: where one is missing, the plugin is listed, and says so when it is called.
     claims
         The claims of a technique about its maps, each with the options under which it holds.
+    signed
+        Options under which the maps of a technique keep the signs of their values; None if there
+        are none such.
+    judge
+        For a metric: function of its numbers that gives the verdict on all maps together.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.
@@ -145,6 +150,8 @@ class Plugin:
     requires: tuple[str, ...] = ()
     extra: str = ""
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
+    signed: Mapping[str, Any] | None = None
+    judge: Callable[[Mapping[str, Any]], Any] | None = None
     distribution: str = ""
     version: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,12 @@ import numpy as np
 from cnnvis.api.run import run
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
-from cnnvis.execution.calls import call_plugin
-from cnnvis.network.model import Model
+from cnnvis.explain.explainer import Explainer
+from cnnvis.explain.measuring import measured
+from cnnvis.explain.request import Request
+from cnnvis.explain.task import Task
+from cnnvis.registry.arguments import DataArguments, TargetArguments
+from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.testing.judging import Violation, may_refuse, require_close
@@ -35,82 +40,98 @@ def checks_of_metrics(subject: Subject) -> dict[str, Callable[[], None]]:
     }
 
 
-def _explained(network: Any, axes: int = 2) -> Explanation:
-    samples = Samples.of(data_of(shape_of(axes)), np.array([0, 1, 2, 0]))
-    return run("saliency", network, data=samples, layer="output", backprop=None)
+@dataclass(frozen=True)
+class _Case:
+    """Maps of a small network, to be measured by the metric under test."""
+
+    subject: Subject
+    every: Explanation
+    explainer: Explainer
+
+    @classmethod
+    def of(cls, subject: Subject, axes: int = 2, network: Any = None) -> _Case:
+        network = small_network(axes) if network is None else network
+        samples = Samples.of(data_of(shape_of(axes)), np.array([0, 1, 2, 0]))
+        every = run("saliency", network, data=samples, layer="output", backprop=None)
+        saliency = registry().get("technique", "saliency")
+        task = Task.of(
+            Request(network, DataArguments(samples), TargetArguments("output")), [saliency]
+        )
+        return cls(subject, every, Explainer(task, saliency, checked(saliency, {"backprop": None})))
+
+    def numbers(self, maps: Explanation | None = None, plugin: Plugin | None = None) -> Array:
+        """Return the metric's number for each map."""
+        metric = plugin or self.subject.plugin
+        options = checked(metric, self.subject.options)
+        maps = self.every if maps is None else maps
+        found = measured(maps, metric, options, self.explainer.model, self.explainer)
+        return found.measures[metric.name]
 
 
-def _measured(
-    subject: Subject, explanation: Explanation, network: Any, plugin: Plugin | None = None
-) -> Array:
-    plugin = plugin or subject.plugin
-    given = dict(checked(plugin, subject.options))
-    if plugin.takes("model"):
-        given["model"] = Model(network, layer="output")
-    found: Array = call_plugin(plugin, explanation, **given)
-    return found
+def _require_equal(found: Array, other: Array, sentence: str) -> None:
+    """Refuse numbers that differ, or that are there for one map and not for the other."""
+    if not np.array_equal(np.isnan(found), np.isnan(other)):
+        raise Violation(f"{sentence}; one of them is NaN")
+    known = ~np.isnan(found)
+    if known.any():
+        require_close(found[known], other[known], sentence)
 
 
 def _works(subject: Subject, axes: int) -> None:
-    network = small_network(axes)
+    case = _Case.of(subject, axes)
     with may_refuse():
-        _measured(subject, _explained(network, axes), network)
+        case.numbers()
 
 
 def _alone(subject: Subject) -> None:
-    network = small_network(2)
-    every = _explained(network)
+    case = _Case.of(subject)
     with may_refuse():
-        together = _measured(subject, every, network)
-    parts = [_measured(subject, every[[place]], network) for place in range(len(every))]
-    require_close(
+        together = case.numbers()
+    parts = [case.numbers(case.every[[place]]) for place in range(len(case.every))]
+    _require_equal(
         together, np.concatenate(parts), "a map alone is measured otherwise than among others"
     )
 
 
 def _reordered(subject: Subject) -> None:
-    network = small_network(2)
-    every = _explained(network)
+    case = _Case.of(subject)
     with may_refuse():
-        found = _measured(subject, every, network)
+        found = case.numbers()
     order = [2, 0, 1, 3]
-    require_close(
-        _measured(subject, every[order], network), found[order],
+    _require_equal(
+        case.numbers(case.every[order]), found[order],
         "in another order of the maps its numbers are others",
     )  # fmt: skip
 
 
 def _repeated(subject: Subject) -> None:
-    network = small_network(2)
-    every = _explained(network)
+    case = _Case.of(subject)
     with may_refuse():
-        found = _measured(subject, every, network)
-    require_close(
-        _measured(subject, every, network), found,
+        found = case.numbers()
+    _require_equal(
+        case.numbers(), found,
         "twice the same gave two numbers: draw random numbers from an option `seed`",
     )  # fmt: skip
 
 
 def _maps_unchanged(subject: Subject) -> None:
-    network = small_network(2)
-    every = _explained(network)
-    before = every.array.copy()
+    case = _Case.of(subject)
+    before = case.every.array.copy()
     with may_refuse():
-        _measured(subject, every, network)
-    if not np.array_equal(every.array, before):
+        case.numbers()
+    if not np.array_equal(case.every.array, before):
         raise Violation("it changed the maps that it was given: work on a copy")
 
 
 def _model_unchanged(subject: Subject) -> None:
-    def measured(network: Any) -> Any:
+    def measured_on(network: Any) -> Any:
         with may_refuse():
-            return _measured(subject, _explained(network), network)
+            return _Case.of(subject, network=network).numbers()
 
-    model_unchanged(measured)
+    model_unchanged(measured_on)
 
 
 def _process_unchanged(subject: Subject) -> None:
-    network = small_network(2)
-    every = _explained(network)
+    case = _Case.of(subject)
     with may_refuse():
-        process_unchanged(lambda: _measured(subject, every, network, subject.watched.plugin))
+        process_unchanged(lambda: case.numbers(plugin=subject.watched.plugin))

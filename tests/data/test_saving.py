@@ -137,6 +137,8 @@ WRONG: dict[str, Change] = {
     **{f"made with {name} {value!r}"[:60]: _made(**{name: value}) for name, values in {
         "technique": [3, None, []], "options": [3, "a", []], "model": [3, "a", []], "data": [3, "a"],
         "transforms": [3, ["a"], [{}], [{"transform": 3}]], "target": [3, []],
+        "metrics": [3, ["a"], [{}], [{"metric": 3}], [{"metric": "a", "verdict": 3}],
+                    [{"metric": "a", "verdict": {"outcome": "good", "meaning": ""}}]],
         "anything": [_deep(60), _deep(900)],
     }.items() for value in values},
 }  # fmt: skip

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-@cnnvis.technique("expected-gradients", reference="arXiv:1906.10670")
+@cnnvis.technique("expected-gradients", reference="arXiv:1906.10670", signed={})
 def expected_gradients(
     model: cnnvis.Model,
     samples: cnnvis.Samples,

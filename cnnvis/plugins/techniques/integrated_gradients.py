@@ -23,6 +23,7 @@ ROUNDING = 2.4e-7
     "integrated-gradients",
     reference="arXiv:1703.01365",
     claims={"integrated-gradients": {"baseline": 0.0}, "complete": {}},
+    signed={},
 )
 def integrated_gradients(
     model: cnnvis.Model,
@@ -142,37 +143,29 @@ def _integrated(
 
     way, shares = quadrature
     own = samples.input or model.inputs[0].name
+    start_of = {name: one[rows] for name, one in starts.items()}
 
     def perturbation_args(some: range) -> list[Array]:
         return [way[some.start : some.stop], 1 - way[some.start : some.stop]]
 
     x, of = np.asarray(samples.x[rows], np.float32), rows.tolist()
-    start = starts[own][rows]
     if moving == "all":
         means = model.mean_gradients(
             x, _between, perturbation_args, shares,
-            per_sample_args={name: [one[rows]] for name, one in starts.items()},
+            per_sample_args={name: [one] for name, one in start_of.items()},
             weights=weights, of=of,
         )  # fmt: skip
-        moved = {
-            name: (
-                np.asarray(samples.inputs[name][rows] if name != own else x) - starts[name][rows]
-            )
-            * mean
-            for name, mean in means.items()
-        }
-        maps = moved.pop(own)
-        every = [maps, *moved.values()]
     else:
         mean = model.mean_gradient(
             x, _between, perturbation_args, shares,
-            per_sample_args=[start], weights=weights, of=of,
+            per_sample_args=[start_of[own]], weights=weights, of=of,
         )  # fmt: skip
-        maps = (x - start) * mean
-        every = [maps]
-    flat = [one.reshape(len(rows), -1).astype(np.float64) for one in every]
-    sums = sum(one.sum(axis=1) for one in flat)
-    return maps, np.asarray(sums), np.asarray(sum(abs(one).sum(axis=1) for one in flat))
+        means = {own: mean}
+    inputs = {name: x if name == own else np.asarray(samples.inputs[name][rows]) for name in means}
+    moved = {name: (inputs[name] - start_of[name]) * mean for name, mean in means.items()}
+    flat = [one.reshape(len(rows), -1).astype(np.float64) for one in moved.values()]
+    sums, sizes = sum(one.sum(axis=1) for one in flat), sum(abs(one).sum(axis=1) for one in flat)
+    return moved[own], np.asarray(sums), np.asarray(sizes)
 
 
 def _quadrature(steps: int) -> tuple[Array, list[float]]:

@@ -12,6 +12,7 @@ import cnnvis
     "saliency",
     reference="arXiv:1312.6034",
     claims={"gradient": {"backprop": None, "gradient": None}},
+    signed={"gradient": None},
 )
 def saliency(
     model: cnnvis.Model,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     "smoothgrad",
     reference="arXiv:1706.03825",
     claims={"gradient": {"gradient": None}},
+    signed={"gradient": None},
 )
 def smoothgrad(
     model: cnnvis.Model,

@@ -15,6 +15,7 @@ def metric(
     reference: str | None = None,
     takes: Sequence[Result] = MAPS,
     check: Callable[..., None] | None = None,
+    judge: Callable[[Mapping[str, Any]], Any] | None = None,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -23,7 +24,16 @@ def metric(
     The function gives one number for each map of the explanation, NaN where the metric is not
     defined, as for a blank map. It takes the `model` that was explained, at its target, if it has a
     parameter of that name. The numbers stand in the explanation's `measures` under the metric's
-    name, in the titles of its maps and in tables of them.
+    name, in the titles of its maps and in tables of them. Several numbers for each map come in a
+    dict; the first has the metric's name.
+
+    With the parameter `explainer` it is given a `cnnvis.Explainer`, which explains other targets, inputs or
+    weights as the maps were made; then it measures only maps that are a technique's own. An option of
+    the type `cnnvis.Baseline` says what stands in the place of removed parts: see
+    `cnnvis.Samples.baseline`.
+
+    `judge` is called with the numbers of all maps, arrays (n,) by name, and gives a
+    `cnnvis.Verdict`. A metric without it describes and does not judge.
 
     `takes` says which kinds of results it can measure; see `cnnvis.registry.plugin.Result`. For
     `check`, `requires` and `extra`, see `Plugin`.
@@ -34,6 +44,7 @@ def metric(
         reference=reference,
         takes_results=tuple(takes),
         check=check,
+        judge=judge,
         requires=tuple(requires),
         extra=extra,
     )
@@ -42,18 +53,25 @@ def metric(
 def _accept(plugin: Plugin, answer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     import numpy as np
 
-    try:
-        found = np.asarray(answer, np.float64)
-    except (TypeError, ValueError):
-        raise plugin.failed(f"it gave {type(answer).__name__}, not a number for each map") from None
-    if found.shape != (len(args[0]),):
-        raise plugin.failed(
-            f"it gave numbers of the shape {found.shape} for {len(args[0])} maps, and must give one "
-            "for each"
-        )
-    if np.isinf(found).any():
-        raise plugin.failed("it gave infinite values")
-    return found
+    every = answer if isinstance(answer, Mapping) else {plugin.name: answer}
+    if next(iter(every), None) != plugin.name:
+        raise plugin.failed("the first of several numbers must have the metric's name")
+    numbers = {}
+    for name, values in every.items():
+        try:
+            found = np.asarray(values, np.float64)
+        except (TypeError, ValueError):
+            kind = type(values).__name__
+            raise plugin.failed(f"it gave {kind}, not a number for each map") from None
+        if found.shape != (len(args[0]),):
+            raise plugin.failed(
+                f"it gave numbers of the shape {found.shape} for {len(args[0])} maps, and must give "
+                "one for each"
+            )
+        if np.isinf(found).any():
+            raise plugin.failed("it gave infinite values")
+        numbers[str(name)] = found
+    return numbers
 
 
 METRIC = Kind(

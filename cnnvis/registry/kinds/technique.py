@@ -19,11 +19,14 @@ def technique(
     requires: Sequence[str] = (),
     extra: str = "",
     claims: Mapping[Claim, Mapping[str, Any]] | None = None,
+    signed: Mapping[str, Any] | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
 
     For `check`, `requires` and `extra`, here and below, see `Plugin`; for `gives`,
-    `cnnvis.registry.plugin.Result`; for `claims`, `cnnvis.registry.plugin.Claim`.
+    `cnnvis.registry.plugin.Result`; for `claims`, `cnnvis.registry.plugin.Claim`. `signed` holds
+    options under which maps keep the signs of their values, an empty dict if they always do: checks
+    that compare maps of two targets need signs.
 
     The function has the parameters `model` and `samples`, or the one that it needs; a default of
     None for `samples` means that data are optional.
@@ -33,7 +36,7 @@ def technique(
     """
     return mark(
         "technique", name, reference=reference, gives=gives, check=check,
-        requires=tuple(requires), extra=extra, claims=dict(claims or {}),
+        requires=tuple(requires), extra=extra, claims=dict(claims or {}), signed=signed,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from cnnvis.registry.discovery import Registry, registry, using
 
 def _sparseness(maps: Any, **settings: Any) -> Any:
     explanation = cnnvis.Explanation(np.asarray(maps, np.float32), **settings)
-    return call_plugin(registry().get("metric", "sparseness"), explanation)
+    return call_plugin(registry().get("metric", "sparseness"), explanation)["sparseness"]
 
 
 def test_the_gini_index_of_maps_that_are_known() -> None:

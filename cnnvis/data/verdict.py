@@ -1,0 +1,43 @@
+"""Verdict of a metric about the maps of an explanation together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from cnnvis.data.samples import Array
+
+Outcome = Literal["passed", "warned", "failed", "information"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Verdict of a metric.
+
+    Attributes
+    ----------
+    outcome
+        ``passed``, ``warned`` or ``failed``; ``information`` where nothing is judged.
+    meaning
+        What was found and what it means, as a sentence without a full stop.
+    """
+
+    outcome: Outcome
+    meaning: str
+
+    SIGNS: ClassVar[Mapping[Outcome, str]] = {
+        "passed": "+",
+        "warned": "!",
+        "failed": "x",
+        "information": "-",
+    }
+
+    @property
+    def sign(self) -> str:
+        """Sign of the outcome, for lines that are looked over."""
+        return self.SIGNS[self.outcome]
+
+
+Judge = Callable[[Mapping[str, Array]], Verdict]
+"""Function of a metric's numbers, (n,) by name, that gives the verdict."""

@@ -1,0 +1,37 @@
+"""Networks whose weights are permuted, which know nothing of what was learned."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+
+def permute_weights(network: Any, seed: int) -> None:
+    """Permute the values of every weight of a Keras network among themselves, layer by layer.
+
+    Each tensor keeps its values, so that activations keep their sizes; statistics of normalizations
+    are permuted as well.
+    """
+    rng = np.random.default_rng(seed)
+    weights = []
+    for one in network.get_weights():
+        values = np.asarray(one)
+        is_number = values.dtype.kind == "f"
+        weights.append(rng.permutation(values.ravel()).reshape(values.shape) if is_number else one)
+    network.set_weights(weights)
+
+
+def with_sigmoid(network: Any) -> Any:
+    """Return a network with a sigmoid behind the answer of another, of the same Keras."""
+    keras = importlib.import_module(type(network).__module__.partition(".")[0])
+    answer = keras.layers.Activation("sigmoid")(network.outputs[0])
+    return keras.Model(network.inputs, answer)
+
+
+def answering_layer(network: Any) -> str:
+    """Return the name of the layer that gives the answer of a network with one output."""
+    history = network.outputs[0]._keras_history
+    layer = getattr(history, "operation", None) or history.layer
+    return str(layer.name)

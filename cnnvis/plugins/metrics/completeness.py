@@ -1,0 +1,41 @@
+"""Completeness: whether a map adds up to what it claims to explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cnnvis
+
+WARNS, FAILS = 0.05, 0.2
+
+
+def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
+    import numpy as np
+
+    known = values["completeness"][~np.isnan(values["completeness"])]
+    if not len(known):
+        return cnnvis.Verdict("information", "the method does not claim that its maps add up")
+    middle, largest = float(np.median(known)), float(known.max())
+    found = f"half of the maps are within {middle:.1%} of it, all within {largest:.1%}"
+    if middle > FAILS:
+        return cnnvis.Verdict(
+            "failed", f"maps do not add up to the change of the score: {found}; more steps may help"
+        )
+    if middle > WARNS:
+        return cnnvis.Verdict("warned", f"maps add up to the change of the score badly: {found}")
+    return cnnvis.Verdict("passed", f"maps add up to the change of the score: {found}")
+
+
+@cnnvis.metric("completeness", reference="arXiv:1703.01365", judge=_judge)
+def completeness(explanation: cnnvis.Explanation) -> Any:
+    """How far the sum of a map is from S(x) - S(x'), as a share of that, for methods that claim it.
+
+    |sum M - (S(x) - S(x'))| / max(|S(x) - S(x')|, sum |M| / 100), for the score S, the input x and the
+    baseline x': axiom 1 of Sundararajan et al. 2017. NaN for methods that do not claim it. Over 5 %
+    for half of the images is a warning, over 20 % a failure.
+    """
+    import numpy as np
+
+    found = explanation.measures.get("completeness_gap")
+    return np.full(len(explanation), np.nan) if found is None else found

@@ -1,0 +1,104 @@
+"""Symmetric relevance gain: whether what a map says is important is what the network uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cnnvis
+
+ENOUGH = 20
+"""Number of images from which an interval that holds 0 is a failure."""
+
+
+def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
+    import numpy as np
+
+    gain, edges = values["srg"], values["srg_edges"]
+    known = gain[~np.isnan(gain)]
+    inside = cnnvis.bootstrap_interval(gain)
+    if inside is None:
+        mean = f", {known.mean():.2f} on average" if len(known) else ""
+        return cnnvis.Verdict("information", f"of {len(known)} images nothing is judged{mean}")
+    found = f"{known.mean():.2f} (95 % between {inside[0]:.2f} and {inside[1]:.2f}, {len(known)} images)"
+    if inside[0] <= 0 < inside[1] and len(known) < ENOUGH:
+        return cnnvis.Verdict(
+            "warned", f"{found}: so few images do not decide whether it is above 0"
+        )
+    if inside[1] < 0:
+        return cnnvis.Verdict(
+            "failed",
+            f"{found}: the score is lower without what the maps call unimportant, so they do not show "
+            "what speaks for the target, but at most where the score is sensitive",
+        )
+    if inside[0] <= 0:
+        return cnnvis.Verdict(
+            "failed",
+            f"{found}: the score falls no more without what the maps call important than without the "
+            "rest",
+        )
+    better = cnnvis.bootstrap_interval(gain - edges)
+    if better is not None and better[0] <= 0:
+        return cnnvis.Verdict(
+            "warned",
+            f"{found}: not above an edge filter, which knows nothing of the network and has "
+            f"{np.nanmean(edges):.2f}",
+        )
+    return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.2f} of an edge filter")
+
+
+@cnnvis.metric("srg", reference="arXiv:2401.06654", judge=_judge)
+def srg(
+    explanation: cnnvis.Explanation,
+    model: cnnvis.Model,
+    *,
+    fill: cnnvis.Baseline = "mean",
+    fractions: cnnvis.Count = 4,
+) -> Any:
+    """How much more of the score goes with what a map calls important than with the rest.
+
+    The mean over removed shares of S(least important removed first) - S(most important removed
+    first), for the score S: the symmetric relevance gain of Bluecher et al. 2024. Parts of the input
+    are removed, 32 of one axis, 8 x 8 of two, 4 x 4 x 4 of three, with the mean of the map's values as
+    their importance. ``srg_edges`` and ``srg_random`` are the same of an edge filter and of random
+    values. A failure is a 95 % interval over images that holds 0, a warning one that is not above the
+    edge filter's, or that holds 0 with fewer than 20 images; of fewer than five nothing is judged.
+
+    Parameters
+    ----------
+    fill
+        What stands in the place of a removed part: never the method's own baseline, which would
+        reward it for what it starts from.
+    fractions
+        How many shares of the parts are removed.
+    """
+    import numpy as np
+
+    samples = explanation.samples
+    if samples is None:
+        raise cnnvis.UserError("srg removes parts of images, and these maps are of none")
+    x = np.asarray(samples.x, np.float32)
+    maps = np.asarray(explanation.array, np.float64)
+    if "channel" in explanation.axes:
+        maps = maps.sum(axis=1 + explanation.axes.index("channel"))
+    if maps.shape[1:] != samples.space:
+        raise cnnvis.UserError(
+            f"srg needs maps as large as the input, {samples.space}, and these are {maps.shape[1:]}"
+        )
+    weights = model.target_weights(x)
+
+    def score(changed: Any, rows: list[int]) -> Any:
+        return model.scores(changed.astype(np.float32), weights=weights[rows], of=rows)
+
+    start = samples.baseline(fill)
+    every = {
+        "srg": maps,
+        "srg_edges": cnnvis.edge_maps(x, samples.channel_axis),
+        "srg_random": cnnvis.random_maps(samples.space, samples.indices),
+    }
+    return {
+        name: cnnvis.relevance_gain(
+            cnnvis.removal_scores(one, x, start, samples.channel_axis, score, fractions)
+        )
+        for name, one in every.items()
+    }
