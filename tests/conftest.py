@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -18,6 +19,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests, so that no processor waits for one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +44,16 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
+    """Keras, its objects and TensorFlow's out of the garbage collector's way.
+
+    They are a million, and stay; `clear_session` looks at all others each time that it is called.
+    """
     from cnnvis.network import backend
 
-    return backend.keras()
+    module = backend.keras()
+    gc.collect()
+    gc.freeze()
+    return module
 
 
 @pytest.fixture(scope="session")
