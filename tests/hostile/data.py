@@ -20,6 +20,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hostile.bombs import links, zeros
+
 Use = Literal["read", "settings", "recipe", "load"]
 CANARY = "canary"
 X = np.arange(5 * 4 * 6, dtype=np.uint8).reshape(5, 4, 6)
@@ -361,7 +363,7 @@ def _hdf5(folder: Path) -> Made:
 
     def bomb(file: Any) -> None:
         data = file.create_dataset("X", (16, 1024), "u1", chunks=(16, 1024), compression="gzip")
-        data.id.write_direct_chunk((0, 0), zlib.compress(bytes(2**29)))
+        data.id.write_direct_chunk((0, 0), zeros(2**29))
 
     def cycle(file: Any) -> None:
         file["g/g"] = file.create_group("g")
@@ -372,8 +374,7 @@ def _hdf5(folder: Path) -> Made:
 
     def many(file: Any) -> None:
         file["X"] = X
-        for index in range(100_001):
-            file[str(index)] = file["X"]
+        links(file, b"X", 100_001)
 
     hostile: dict[str, Any] = {
         "external-link": lambda f: f.__setitem__("X", h5py.ExternalLink("/etc/hostname", "/X")),
@@ -468,7 +469,7 @@ def _zarr(folder: Path) -> Made:
     yield store("gzip-damaged", compressor={"id": "gzip", "level": 1}), "read", False
     yield store("blosc-damaged", compressor={"id": "blosc"}), "read", False
     bomb = store("gzip-bomb", compressor={"id": "zlib", "level": 1})
-    _wrote(bomb / "X" / "0.0", zlib.compress(bytes(2**30)))
+    _wrote(bomb / "X" / "0.0", zeros(2**30))
     yield bomb, "read", False
     link = store("link")
     (link / "X" / "0.0").unlink()
@@ -505,7 +506,7 @@ def _png(columns: int, rows: int, *chunks: tuple[bytes, bytes], data: bytes = b"
 def _pictures(folder: Path) -> Made:
     from PIL import Image
 
-    bomb = zlib.compress(bytes(2**28))
+    bomb = zeros(2**28)
     wholes: dict[str, bytes] = {}
     for kind in ("png", "jpeg", "tiff", "bmp", "gif", "webp"):
         buffer = io.BytesIO()
