@@ -512,8 +512,10 @@ def test_limits_of_groups_of_processes(
     assert host.processors() == 2
 
 
-def test_it_is_typed(typed: Any) -> None:
-    words = ("run", "saliency", "demo", "-im", "0", "2", "-r", "numpy")
+def test_it_is_typed(typed: Any, classifier: Any, images: Any) -> None:
+    classifier.save("model.keras")
+    np.savez("data.npz", X=images)
+    words = ("run", "saliency", "model.keras", "-d", "data.npz", "-im", "0", "2", "-r", "numpy")
     assert typed(*words, "-o", "one.npz").returncode == 0
     assert typed(*words, "-o", "two.npz", "--compile", "eager", "--batch-size", 1).returncode == 0
     one, two = (cnnvis.Explanation.load(name) for name in ("one.npz", "two.npz"))
@@ -549,6 +551,7 @@ def test_mixed_precision_is_off_unless_asked_for(keras: Any) -> None:
     assert not tf.config.optimizer.get_experimental_options()["auto_mixed_precision"]
 
 
+@pytest.mark.slow
 def test_no_gradient_is_computed_that_nobody_asked_for(tmp_path: Path) -> None:
     """That of the filter of a strided 1 x 1 convolution makes TensorFlow 2.21 end the process."""
     program = """

@@ -13,8 +13,14 @@ import tempfile
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 
+# What commands import of others' libraries, once and not in each of them.
+import h5py  # noqa: F401
 import keras  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg  # noqa: F401
+import rich.progress  # noqa: F401
 import tensorflow  # noqa: F401
+import zarr  # noqa: F401
 
 for line in sys.stdin:
     told = json.loads(line)

@@ -1,0 +1,34 @@
+"""Which of many parameters are quick: some stand for all, and the others are tried by slow tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+
+def quick_are(chosen: Iterable[Any], every: Iterable[Any] | Mapping[str, Any]) -> list[Any]:
+    """Return all parameters of a test, of which those that are not chosen are slow.
+
+    Parameters
+    ----------
+    chosen
+        Those that stand for all: each way through the code is gone by at least one of them. Of a
+        mapping, their names.
+    every
+        All of them. The keys of a mapping are the names of the parameters.
+    """
+    named = list(every.items()) if isinstance(every, Mapping) else [(one, one) for one in every]
+    left = list(chosen)
+    found = []
+    for name, value in named:
+        is_quick = name in left
+        if is_quick:
+            left.remove(name)
+        ids = {"id": name} if isinstance(every, Mapping) else {}
+        values = value if isinstance(value, tuple) else (value,)
+        marks = [] if is_quick else [pytest.mark.slow]
+        found.append(pytest.param(*values, marks=marks, **ids))
+    assert not left, f"no parameters of this test: {left}"
+    return found
