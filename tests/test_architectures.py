@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import quick_are
 
 import cnnvis
 from cnnvis.registry.discovery import registry
@@ -32,6 +34,9 @@ NEEDS_XLA = {"3-D", "channels first"}
 """TensorFlow's own kernels for these take single precision only on a CPU; XLA's take double."""
 
 TECHNIQUES = ("saliency", "grad-cam")
+
+SOME = ("nested", "3-D", "siamese", "attention", "tf_keras")
+"""Networks that stand for all among the quick tests; docs/architectures.py says what they are."""
 
 
 @pytest.fixture
@@ -61,7 +66,9 @@ def _models(name: str) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.usefixtures("doubles")
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "tokens"])
+@pytest.mark.parametrize(
+    "name", quick_are(SOME, [name for name in ARCHITECTURES if name != "tokens"])
+)
 def test_gradients_are_central_differences(name: str) -> None:
     rng, step = np.random.default_rng(1), 1e-6
     for model, samples in _models(name):
@@ -82,7 +89,9 @@ def test_gradients_are_central_differences(name: str) -> None:
 
 # XLA adds a bias along the wrong axis where channels come first and the last axis is as long.
 @pytest.mark.usefixtures("doubles")
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "channels first"])
+@pytest.mark.parametrize(
+    "name", quick_are(SOME, [name for name in ARCHITECTURES if name != "channels first"])
+)
 def test_gradients_by_feature_maps_are_central_differences(name: str) -> None:
     """The score moves with the weights of a layer's bias as the summed gradient of its output."""
     architecture = ARCHITECTURES[name]
@@ -120,7 +129,9 @@ def test_gradients_by_feature_maps_are_central_differences(name: str) -> None:
         layer.activation = activation
 
 
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
+@pytest.mark.parametrize(
+    "name", quick_are([*SOME, "subclassed", "recurrent", "tokens"], list(ARCHITECTURES))
+)
 def test_the_network_written_out_answers_as_the_network(name: str) -> None:
     model, samples = _models(name)[0]
     x = model._feeds.arrays(samples.x) if len(model.inputs) > 1 else [samples.x.astype(np.float32)]
@@ -132,8 +143,13 @@ def test_the_network_written_out_answers_as_the_network(name: str) -> None:
 FORMS = ("sequential", "functional", "nested", "sequential in sequential", "subclassed")
 
 
-@pytest.mark.parametrize("backprop", [None, "guided", "rectified"])
-@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize(
+    ("technique", "backprop"),
+    quick_are(
+        [("saliency", "guided"), ("grad-cam", None)],
+        itertools.product(TECHNIQUES, [None, "guided", "rectified"]),
+    ),
+)
 def test_the_form_of_a_network_does_not_matter(technique: str, backprop: Any) -> None:
     data = ARCHITECTURES["sequential"].data()
     weights = ARCHITECTURES["sequential"].network().get_weights()

@@ -170,13 +170,17 @@ def test_typed(trained: Any, typed: Typed, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.npz", "model.keras"]
 
 
-def test_the_reference_models(reference: Path) -> None:
+@pytest.mark.slow
+def test_a_large_reference_model(reference: Path) -> None:
     folder = reference / "genomatnn"
     report = cnnvis.doctor(folder / "nea_to_ceu.hdf5", data=folder / "validation_256x418.npz")
     assert report.fit is not None and report.fit.right is not None
     assert report.fit.right >= 0.93 * report.fit.examined == 0.93 * 300
     assert report.warnings == ()
     assert sum(len(layer.rectifiers) for layer in report.layers) == 7
+
+
+def test_the_reference_model(reference: Path) -> None:
     seed = reference / "seed"
     report = cnnvis.doctor(seed / "introgression_32x32.h5", data=seed / "test_data_32x32.pkl")
     assert report.fit is not None and report.fit.right == 97

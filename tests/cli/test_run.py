@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from quick import quick_are
 
 import cnnvis
 
@@ -55,7 +56,7 @@ def _fails(done: subprocess.CompletedProcess[str], *parts: str) -> None:
         assert part in done.stderr
 
 
-@pytest.mark.parametrize("technique", ["saliency", "grad-cam"])
+@pytest.mark.parametrize("technique", quick_are(["saliency"], ["saliency", "grad-cam"]))
 def test_the_original_programs_command_line(
     reference: Path, command: Command, tmp_path: Path, technique: str
 ) -> None:
@@ -291,6 +292,7 @@ def test_tables(reference: Path, typed: Command, tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_demo(command: Command, tmp_path: Path) -> None:
     done = command("run", "saliency", "demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

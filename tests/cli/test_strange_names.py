@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import quick_are
 
 EVIL = "evil\x1b]0;pwned\x07\u202e$x_{$"
 SHOWN = r"evil\x1b]0;pwned\x07\u202e$x_{$"
@@ -154,7 +155,7 @@ def _words(files: Path, words: tuple[str, ...]) -> list[str]:
     return ["--plugin", str(files / "odd.py"), *given]
 
 
-@pytest.mark.parametrize("name", ["layer", "odd-help"])
+@pytest.mark.parametrize("name", quick_are(["odd-help"], ["layer", "odd-help"]))
 def test_real_processes(
     files: Path, tmp_path: Path, command: Callable[..., Any], name: str
 ) -> None:
@@ -163,6 +164,7 @@ def test_real_processes(
     assert SHOWN in _harmless(done.stdout.encode()) + _harmless(done.stderr.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "openpty"), reason="there are no terminals here")
 def test_a_real_terminal(files: Path, tmp_path: Path) -> None:
     """With colours and bars, of which rich's own codes alone are left."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import quick_are
 
 import cnnvis
 from cnnvis.data.image_selection import selection_of, typed
@@ -328,8 +329,8 @@ BASE = ("model.keras", "-d", "data.npz")
     ("words", "places"),
     [
         (["0-2", "8:10", "-1", "3"], [0, 1, 2, 8, 9, 9, 3]),
-        (["-2:"], [8, 9]),
-        (["wrong"], WRONG),
+        pytest.param(["-2:"], [8, 9], marks=pytest.mark.slow),
+        pytest.param(["wrong"], WRONG, marks=pytest.mark.slow),
         (["label=bee 2", "wrong"], [7]),
         (["predicted=bee 2"], [1, 3, 4]),
         (["all"], list(range(10))),
@@ -351,8 +352,16 @@ def test_typed(typed: Typed, tmp_path: Path, words: list[str], places: list[int]
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "words",
-    [["0-2", "8:", "-1"], ["wrong"], ["label=bee 2", "wrong"], ["0", "3"], ["-3:"]],
-    ids=str,
+    quick_are(
+        ["several places", "label and wrong"],
+        {
+            "several places": ["0-2", "8:", "-1"],
+            "wrong": ["wrong"],
+            "label and wrong": ["label=bee 2", "wrong"],
+            "two places": ["0", "3"],
+            "from the end": ["-3:"],
+        },
+    ),
 )
 def test_every_form_of_a_chain_chooses_the_same(
     typed: Typed, tmp_path: Path, words: list[str]

@@ -60,13 +60,13 @@ def _turned(explanation: cnnvis.Explanation, how: str, **limits: Any) -> Any:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("abort", r"its process crashed \(SIGABRT\)"),
+        pytest.param("abort", r"its process crashed \(SIGABRT\)", marks=pytest.mark.slow),
         ("segfault", r"its process crashed \(SIGSEGV\)"),
         ("leave", r"its process ended without an answer \(exit code 0\)"),
         ("garbage", "its process gave an invalid answer"),
-        ("exit", "SystemExit: 3"),
-        ("recursion", "RecursionError"),
-        ("memory", "MemoryError: no room"),
+        pytest.param("exit", "SystemExit: 3", marks=pytest.mark.slow),
+        pytest.param("recursion", "RecursionError", marks=pytest.mark.slow),
+        pytest.param("memory", "MemoryError: no room", marks=pytest.mark.slow),
         ("error", "ValueError: bad"),
     ],
 )
@@ -246,7 +246,8 @@ def test_built_in_plugins_may_run_apart_too(files: Path) -> None:
     assert json.loads(json.dumps(here.provenance)) == json.loads(json.dumps(there.provenance))
 
 
-def test_streams_readers_and_loaders(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_streams(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "AT_ONCE", 2)
     (here,) = cnnvis.chain(files / "model.keras", ["saliency", "flows"], data=files / "data.npz")
     (there,) = cnnvis.chain(
@@ -255,6 +256,9 @@ def test_streams_readers_and_loaders(files: Path, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(there.array, here.array, rtol=1e-5)
     np.testing.assert_array_equal(there.inputs, here.inputs)
     assert there.labels is not None and there.labels.tolist() == Y.tolist()
+
+
+def test_readers_and_loaders(files: Path) -> None:
     with isolation.isolating(True):
         model = cnnvis.load_model(files / "model.net", how="whole")
         assert model.origin == "made up" and model.predict(X).shape == (5, 3)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import quick_are
 
 import cnnvis
 
@@ -37,7 +38,14 @@ def _network(home: Any, form: str, batch: int | None) -> Any:
 
 @pytest.mark.parametrize(
     ("home", "form", "batch"),
-    [*(("keras", form, 4) for form in SHAPES), ("keras", "lstm", 1), ("tf_keras", "both ways", 4)],
+    quick_are(
+        [("keras", "lstm", 4), ("keras", "its own number", 4)],
+        [
+            *(("keras", form, 4) for form in SHAPES),
+            ("keras", "lstm", 1),
+            ("tf_keras", "both ways", 4),
+        ],
+    ),
 )
 def test_maps_do_not_depend_on_other_images(home: str, form: str, batch: int) -> None:
     home = pytest.importorskip(home)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import pickle
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from quick import quick_are
 
 import cnnvis
 from cnnvis.data.batches import Pieces, read_ahead
@@ -88,7 +88,7 @@ def _in_place(new: Path, path: Path) -> None:
 WAYS = {"renamed": _renamed, "one by one": _one_by_one, "in place": _in_place}
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=quick_are(["renamed", "in place"], WAYS.keys()))
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -243,22 +243,11 @@ def test_a_reader_that_reads_by_name(tmp_path: Path, way: str) -> None:
 # Models
 
 
-WRITING = """
-import sys
-import tf_keras
-
-L = tf_keras.layers
-for name in ("old", "new"):
-    network = tf_keras.Sequential([L.Input((4,)), L.Dense(3, name="dense")])
-    network.set_weights([one * 0 + (1 if name == "old" else 2) for one in network.get_weights()])
-    network.save(f"{sys.argv[1]}/{name}/saved", save_format="tf")
-    network.save(f"{sys.argv[1]}/{name}/older.h5")
-"""
-
-
 @pytest.fixture(scope="session")
 def networks(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks of two values, in each format: old/model.h5, new/model.h5, ..."""
+    import tf_keras
+
     folder = tmp_path_factory.mktemp("networks")
     layers = keras.layers
     for number, name in enumerate(("old", "new"), 1):
@@ -269,7 +258,11 @@ def networks(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         network.save(folder / name / "model.keras")
         network.save_weights(folder / name / "only.weights.h5")
         (folder / name / "only.json").write_text(network.to_json())
-    subprocess.run([sys.executable, "-c", WRITING, folder], check=True, capture_output=True)
+        layers_2 = tf_keras.layers
+        older = tf_keras.Sequential([layers_2.Input((4,)), layers_2.Dense(3, name="dense")])
+        older.set_weights([np.full_like(one, number) for one in older.get_weights()])
+        older.save(folder / name / "saved", save_format="tf")
+        older.save(folder / name / "older.h5")
     return folder
 
 
@@ -279,7 +272,9 @@ def _loaded(path: Path, **options: Any) -> tuple[list[float], str | None]:
     return sorted(set(values)), model.sha256
 
 
-@pytest.mark.parametrize("trusted", [False, True], ids=["stranger's", "trusted"])
+@pytest.mark.parametrize(
+    "trusted", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["stranger's", "trusted"]
+)
 @pytest.mark.parametrize(
     "name", ["model.h5", "model.keras", "older.h5", "saved", "only.weights.h5"]
 )

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 from PIL import Image
+from quick import quick_are
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -136,7 +137,14 @@ def _print(explanation: cnnvis.Explanation, width: int = 80, **settings: Any) ->
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-@pytest.mark.parametrize("name", CASES)
+SOME = (
+    *("four", "signed", "colours", "channels of maps first", "profile of many channels", "dna"),
+    *("volume", "dense", "constant", "no numbers", "kernels over 2 of 3 channels"),
+)
+"""Results that stand for all among the quick tests."""
+
+
+@pytest.mark.parametrize("name", quick_are([*SOME, "table"], CASES.keys()))
 def test_every_kind_of_result_is_drawn(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -147,7 +155,7 @@ def test_every_kind_of_result_is_drawn(name: str, tmp_path: Path) -> None:
         assert json.loads(picture.info["cnnvis"]) == FACTS
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "table" not in name])
+@pytest.mark.parametrize("name", quick_are(SOME, [name for name in CASES if "table" not in name]))
 def test_every_kind_of_result_is_drawn_in_other_ways(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -155,7 +163,7 @@ def test_every_kind_of_result_is_drawn_in_other_ways(name: str, tmp_path: Path) 
         assert _draw(CASES[name], tmp_path / "it.png", dpi=40, **options).std() > 5
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick_are([*SOME, "table", "very long"], CASES.keys()))
 def test_every_kind_of_result_is_printed(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from quick import quick_are
 
 import cnnvis
 from cnnvis.drawing.figure_settings import own_settings, settings
@@ -51,8 +52,15 @@ def latex(tmp_path: Path) -> tuple[dict[str, str], Path]:
     return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}, marker
 
 
+@pytest.mark.parametrize(
+    "words",
+    quick_are(
+        ["run get-labels demo -im 0 1"],
+        ["run get-labels demo -im 0 1", "run filter-weights demo --layer conv1"],
+    ),
+)
 def test_a_folder_has_no_say(
-    tmp_path: Path, command: Command, latex: tuple[dict[str, str], Path]
+    tmp_path: Path, command: Command, latex: tuple[dict[str, str], Path], words: str
 ) -> None:
     """The file in the folder changes no byte of a picture, starts no TeX, and reaches no plugin."""
     variables, marker = latex
@@ -64,8 +72,8 @@ def test_a_folder_has_no_say(
             (tmp_path / folder / "matplotlibrc").write_text(STRANGE)
             (tmp_path / folder / "canary.py").write_text("open('canary', 'w')")
         done = command(
-            *("--plugin", tmp_path / "maps_of.py", "run", "filter-weights", "demo", "--layer"),
-            *("conv1", "-r", "png", "-r", "plotted", "-o", "out/"),
+            *("--plugin", tmp_path / "maps_of.py", *words.split()),
+            *("-r", "png", "-r", "plotted", "-o", "out/"),
             cwd=tmp_path / folder,
             env=variables,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from disks import Counting, Crash, Full, Losing, Quick
+from quick import quick_are
 from quickruns import Runs, bytes_of
 
 import cnnvis
@@ -66,8 +67,8 @@ def test_the_disk_of_these_tests_loses_what_was_not_flushed(tmp_path: Path) -> N
 
 
 def test_a_crash_at_each_step(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
-    """Each moment once, the losses in turn; the slow test takes each with each."""
-    for moment in range(1, _moments(runs, tmp_path / "counted") + 1):
+    """Every seventh moment, the losses in turn; the slow test takes each with each."""
+    for moment in range(1, _moments(runs, tmp_path / "counted") + 1, 7):
         path = tmp_path / str(moment)
         _crashed(runs, path, moment, LOSSES[moment % len(LOSSES)])
         _require_same(runs, path, whole)
@@ -84,11 +85,14 @@ def test_a_crash_at_each_step_with_each_loss(
         _require_same(runs, path, whole)
 
 
-def test_a_crash_while_it_recovers(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("crashes", quick_are([15], [15, 60]))
+def test_a_crash_while_it_recovers(
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes], crashes: int
+) -> None:
     """A second crash, at each step of the run that goes on after the first."""
     last = _moments(runs, tmp_path / "counted")
     rng = random.Random(1)
-    for number in range(60):
+    for number in range(crashes):
         path, moment = tmp_path / str(number), rng.randint(1, last)
         _crashed(runs, path, moment, rng.choice(LOSSES))
         disk = Losing(path, rng.randint(1, 40))
@@ -120,14 +124,25 @@ def test_a_line_behind_a_torn_one_counts(
     assert said
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
+@pytest.mark.parametrize(
+    ("number", "every"),
+    quick_are(
+        ["full, some", "broken, some"],
+        {
+            "full, some": (errno.ENOSPC, 14),
+            "broken, some": (errno.EIO, 14),
+            "full": (errno.ENOSPC, 2),
+            "broken": (errno.EIO, 2),
+        },
+    ),
+)
 def test_a_disk_that_refuses_a_step(
-    runs: Runs, tmp_path: Path, whole: dict[str, bytes], number: int
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes], number: int, every: int
 ) -> None:
-    """Each step, before or after it, by turns with the other parameter."""
+    """Each step, before or after it, by turns with the other disk; in quick tests, some."""
     disk = Counting()
     runs.run(tmp_path / "counted", disk)
-    for moment in range(1 + (number == errno.EIO), disk.count + 1, 2):
+    for moment in range(1 + (number == errno.EIO), disk.count + 1, every):
         path = tmp_path / str(moment)
         runs.reported.clear()
         with pytest.raises(cnnvis.DiskError, match=r"cannot be written: .*--resume goes on"):
@@ -135,7 +150,10 @@ def test_a_disk_that_refuses_a_step(
         _require_same(runs, path, whole)
 
 
-def test_a_crash_in_a_merge(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("every", quick_are([16], [16, 3]))
+def test_a_crash_in_a_merge(
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes], every: int
+) -> None:
     shares = [tmp_path / name for name in ("one", "two", "three")]
     for number, path in enumerate(shares, 1):
         runs.run(path, share=f"{number}/3")
@@ -147,7 +165,7 @@ def test_a_crash_in_a_merge(runs: Runs, tmp_path: Path, whole: dict[str, bytes])
     with runs.on(disk):
         merge(path, shares)
     assert bytes_of(path) == whole
-    for moment in range(1, disk.count + 1, 3):
+    for moment in range(1, disk.count + 1, every):
         path = tmp_path / str(moment)
         path.mkdir()
         losing = Losing(path, moment)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import quick_are
 
 import cnnvis
 import cnnvis.testing
@@ -35,7 +36,12 @@ def failures(plugin: str | Callable[..., Any], only: str = "") -> dict[str, str]
     return found
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+LONG = {"activation-max", "integrated-gradients", "saliency", "smoothgrad"}
+
+
+@pytest.mark.parametrize(
+    "name", quick_are([name for name in BUILT_IN if name not in LONG], BUILT_IN)
+)
 def test_built_in_plugins_hold_to_everything(name: str) -> None:
     assert failures(name) == {}
 
@@ -64,6 +70,7 @@ def integrated(model: Any, samples: Any, *, steps: cnnvis.Count = 8) -> cnnvis.E
     return cnnvis.Explanation(samples.x * _steps(model, samples, steps), samples)
 
 
+@pytest.mark.slow
 def test_a_right_method_holds() -> None:
     assert failures(integrated) == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import itertools
 import json
 import re
 import shlex
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 from hostile.models import call, layer, operation, pictures, sound, write_h5, write_keras
+from quick import quick_are
 
 import cnnvis
 
@@ -118,8 +120,13 @@ def _first(home: Any, one: Any, *more: Any) -> Any:
 SUFFIXES = ["keras", "h5"]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("name", ["code", "some code", "it's=code"])
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    quick_are(
+        [("keras", "some code"), ("h5", "it's=code")],
+        itertools.product(SUFFIXES, ["code", "some code", "it's=code"]),
+    ),
+)
 def test_a_lambda(
     keras: Any, tmp_path: Path, given: Any, typed: Typed, suffix: str, name: str
 ) -> None:
@@ -128,9 +135,13 @@ def test_a_lambda(
     assert words == ["--lambda", f"{name}=given_here:same"]
 
 
-@pytest.mark.parametrize("package", [None, "mine"])
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("home", ["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("home", "suffix", "package"),
+    quick_are(
+        [("keras", "keras", "mine"), ("keras", "h5", None), ("tf_keras", "keras", None)],
+        itertools.product(["keras", "tf_keras"], SUFFIXES, [None, "mine"]),
+    ),
+)
 def test_a_layer_of_ones_own(
     tmp_path: Path, given: Any, typed: Typed, home: str, suffix: str, package: str | None
 ) -> None:
@@ -144,9 +155,13 @@ def test_a_layer_of_ones_own(
     assert words == ["--custom", f"Scale=given_here:{ours}"]
 
 
-@pytest.mark.parametrize("registered", [False, True])
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("home", ["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("home", "suffix", "registered"),
+    quick_are(
+        [("keras", "keras", True), ("keras", "h5", False), ("tf_keras", "h5", True)],
+        itertools.product(["keras", "tf_keras"], SUFFIXES, [False, True]),
+    ),
+)
 def test_an_activation_of_ones_own(
     tmp_path: Path, given: Any, typed: Typed, home: str, suffix: str, registered: bool
 ) -> None:
@@ -190,8 +205,13 @@ def test_a_lambda_within_a_layer(
 WRITES = {"keras": write_keras, "h5": write_h5}
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("kind", ["Bincount", "Map", "ElasticTransform"])
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    quick_are(
+        [("keras", "Map"), ("h5", "Bincount")],
+        itertools.product(SUFFIXES, ["Bincount", "Map", "ElasticTransform"]),
+    ),
+)
 def test_an_operation(
     keras: Any, tmp_path: Path, given: Any, typed: Typed, suffix: str, kind: str
 ) -> None:
@@ -282,7 +302,7 @@ def test_a_model_of_ones_own_class(keras: Any, tmp_path: Path, given: Any, typed
     assert _follow(typed, tmp_path / "m.keras") == ["--custom", "given_here:Network"]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", quick_are(["keras"], SUFFIXES))
 def test_code_that_does_not_run(
     keras: Any, tmp_path: Path, given: Any, typed: Typed, suffix: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ from hostile.models import (
     write_h5,
     write_keras,
 )
+from quick import quick_are
 
 import cnnvis
 
@@ -136,8 +138,13 @@ FLAWS = {
 """Flaws that Keras had, each with the shapes that made use of it."""
 
 
-@pytest.mark.parametrize("flaw", FLAWS)
-@pytest.mark.parametrize("form", ["h5", "keras"])
+@pytest.mark.parametrize(
+    ("flaw", "form"),
+    quick_are(
+        zip(FLAWS, itertools.cycle(["keras", "h5"]), strict=False),
+        itertools.product(FLAWS, ["h5", "keras"]),
+    ),
+)
 def test_each_kind_of_flaw_that_keras_had(tmp_path: Path, flaw: str, form: str) -> None:
     for number, name in enumerate(FLAWS[flaw]):
         config = sound()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from older_layers import Made, forms
+from quick import quick_are
 
 import cnnvis
 
-GROUPS = 8
+GROUPS = 24
 """Every so-many forms are one test, and one of them is among the quick tests."""
 
 
@@ -40,10 +42,7 @@ def _flat(values: Any) -> list[Any]:
     return [np.asarray(one) for one in (values if isinstance(values, list | tuple) else [values])]
 
 
-@pytest.mark.parametrize(
-    "group",
-    [pytest.param(one, marks=[pytest.mark.slow] if one else []) for one in range(GROUPS)],
-)
+@pytest.mark.parametrize("group", quick_are([0], range(GROUPS)))
 def test_every_layer_of_keras_2_answers_as_it_did(tmp_path: Path, group: int) -> None:
     keras: Any = importlib.import_module("tf_keras")
     made = list(forms(keras))
@@ -136,9 +135,16 @@ def test_a_gru_of_before_2_1_2_resets_before_it_multiplies(
     np.testing.assert_allclose(model.predict(x), network(x), atol=1e-5)
 
 
-@pytest.mark.parametrize("home", ["keras", "tf_keras"])
-@pytest.mark.parametrize("suffix", ["h5", "keras"])
-@pytest.mark.parametrize("kind", ["LSTM", "Bidirectional"])
+@pytest.mark.parametrize(
+    ("home", "suffix", "kind"),
+    quick_are(
+        [
+            *(("keras", "keras", "LSTM"), ("keras", "h5", "Bidirectional")),
+            *(("tf_keras", "keras", "Bidirectional"), ("tf_keras", "h5", "LSTM")),
+        ],
+        itertools.product(["keras", "tf_keras"], ["h5", "keras"], ["LSTM", "Bidirectional"]),
+    ),
+)
 def test_a_stateful_network_begins_anew(tmp_path: Path, home: str, suffix: str, kind: str) -> None:
     package: Any = importlib.import_module(home)
     layers = package.layers

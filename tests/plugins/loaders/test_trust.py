@@ -15,8 +15,10 @@ import h5py
 import numpy as np
 import pytest
 from hostile.models import sound, write_keras
+from quick import quick_are
 
 import cnnvis
+from cnnvis.plugins.loaders import trial
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,6 +39,12 @@ def _with_lambda(keras: Any, path: Path, *, factor: float = 2.0) -> Any:
 
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code of a file that is trusted runs at once, and not first in a process of its own."""
+    monkeypatch.setattr(trial, "_became", lambda *_: None)
 
 
 @pytest.mark.parametrize("suffix", ["h5", "keras"])
@@ -76,6 +84,7 @@ def test_a_model_without_lambdas_takes_no_function(tmp_path: Path) -> None:
         cnnvis.load_model(write_keras(tmp_path / "m.keras", sound()), lambdas=["code=json:loads"])
 
 
+@pytest.mark.usefixtures("untried")
 def test_the_flags(keras: Any, tmp_path: Path, typed: Typed) -> None:
     network = _with_lambda(keras, tmp_path / "model.keras")
     (tmp_path / "flags_given.py").write_text("def twice(x):\n    return x * 2\n")
@@ -98,7 +107,7 @@ def test_the_flags(keras: Any, tmp_path: Path, typed: Typed) -> None:
     assert done.returncode == 0 and "repaired: ran all code in the file" in done.stdout
 
 
-@pytest.mark.parametrize("suffix", ["h5", "keras"])
+@pytest.mark.parametrize("suffix", quick_are(["keras"], ["h5", "keras"]))
 def test_what_is_trusted_runs(keras: Any, tmp_path: Path, suffix: str) -> None:
     network = _with_lambda(keras, tmp_path / f"model.{suffix}")
     path = tmp_path / f"model.{suffix}"
@@ -108,6 +117,7 @@ def test_what_is_trusted_runs(keras: Any, tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(model.predict(X), network.predict(X, verbose=0), rtol=1e-5)
 
 
+@pytest.mark.usefixtures("untried")
 def test_trust_is_said_anew_each_time(tmp_path: Path, typed: Typed, keras: Any) -> None:
     """No file says that a model is to be trusted: not a saved chain either."""
     _with_lambda(keras, tmp_path / "model.keras")
@@ -122,27 +132,34 @@ def test_trust_is_said_anew_each_time(tmp_path: Path, typed: Typed, keras: Any) 
     assert done.returncode == 2 and "has the key 'trust_model', which lets code run" in done.stderr
 
 
-def test_code_of_another_python(keras: Any, tmp_path: Path) -> None:
+CODE = marshal.dumps((lambda x: __import__("os").abort()).__code__)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    quick_are(
+        ["ends the interpreter"],  # as another version's instructions may
+        {
+            "cut off": (
+                CODE[:40],
+                "perhaps since another version compiled the code: a trial gives",
+            ),
+            "ends the interpreter": (CODE, "trying it ends it with code -6"),
+        },
+    ),
+)
+def test_code_of_another_python(keras: Any, tmp_path: Path, content: bytes, sentence: str) -> None:
     """It is tried where a crash does no harm, and what became of it is said."""
     _with_lambda(keras, tmp_path / "model.h5")
-    code = (lambda x: __import__("os").abort()).__code__
-    for content, sentence in (
-        (
-            marshal.dumps(code)[:40],
-            "perhaps since another version compiled the code: a trial gives",
-        ),
-        # What ends the interpreter, as another version's instructions may.
-        (marshal.dumps(code), "trying it ends it with code -6"),
-    ):
-        with h5py.File(tmp_path / "model.h5", "r+") as file:
-            config = json.loads(file.attrs["model_config"])
-            one = next(one for one in config["config"]["layers"] if one["config"]["name"] == "code")
-            held = [base64.b64encode(content).decode(), None, None]
-            one["config"]["function"] = held
-            one.pop("module", None)
-            file.attrs["model_config"] = json.dumps(config)
-        with pytest.raises(cnnvis.UserError, match=sentence):
-            cnnvis.load_model(tmp_path / "model.h5", trust_model=True)
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        one = next(one for one in config["config"]["layers"] if one["config"]["name"] == "code")
+        held = [base64.b64encode(content).decode(), None, None]
+        one["config"]["function"] = held
+        one.pop("module", None)
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        cnnvis.load_model(tmp_path / "model.h5", trust_model=True)
 
 
 def test_doctor_says_what_is_refused(keras: Any, tmp_path: Path, typed: Typed) -> None:

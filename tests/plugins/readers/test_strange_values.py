@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from quick import quick_are
 
 import cnnvis
 
@@ -160,7 +161,24 @@ def _stored(held: Any, folder: Path) -> list[Path]:
     return [*paths, folder / "data.h5"]
 
 
-@pytest.mark.parametrize("held", WRONG.values(), ids=WRONG.keys())
+SOME_WRONG = (
+    *(
+        "labels: one number",
+        "labels: nothing for each",
+        "labels: no text",
+        "labels: beyond 64 bits",
+    ),
+    *("labels: a number of 5000 digits", "labels: a class far away", "labels: complex"),
+    *("labels: dates", "labels: records", "labels: dicts", "labels: a cycle", "labels: too many"),
+    *("labels: words of three axes", "labels: words and numbers", "names: a plain number"),
+    *("names: no text", "names: empty", "names: NaN", "names: lists", "names: numbers far apart"),
+    *("inputs: one number", "inputs: none", "inputs: words", "inputs: complex", "inputs: objects"),
+    *("inputs: records", "inputs: of several lengths", "inputs: a dict of no array"),
+    *("inputs: inputs that differ", "inputs: a cycle"),
+)
+
+
+@pytest.mark.parametrize("held", quick_are(SOME_WRONG, WRONG))
 def test_what_is_no_data_is_refused_in_a_sentence_about_the_file(
     held: Any, tmp_path: Path, typed: Typed
 ) -> None:
@@ -182,7 +200,15 @@ def test_what_is_no_data_is_refused_in_a_sentence_about_the_file(
     assert refused
 
 
-@pytest.mark.parametrize("held", ODD.values(), ids=ODD.keys())
+SOME_ODD = (
+    *("labels: halves in lists", "labels: NaN among them", "labels: rows of NaN"),
+    *("labels: largest", "labels: of 64 axes", "labels: blanks among them", "labels: halves"),
+    *("labels: a long word", "labels: unseen", "labels: positions", "labels: sets"),
+    *("names: none", "names: infinite", "names: unseen", "names: the other way"),
+)
+
+
+@pytest.mark.parametrize("held", quick_are(SOME_ODD, ODD))
 def test_what_is_odd_is_read_grouped_and_drawn(held: Any, tmp_path: Path) -> None:
     """Whatever values labels and names have, a map of such an image has a title and a file."""
     names = held.get("class_names")
