@@ -62,6 +62,13 @@ class Baselines:
         """Names of the baselines that were taken, by the typed names that stand for others."""
         return dict(self._taken)
 
+    def settle(self) -> None:
+        """Find out which baselines the names stand for, even where no image is left to explain."""
+        for name in self.names:
+            plugin = registry().get("baseline", _parsed(name)[0])
+            for key, data in () if plugin.takes("samples") else self.data().items():
+                self._made(name, key or "", data)
+
     def ready(self, batch: Samples) -> Samples:
         """Return the samples with every baseline made for each of their inputs.
 

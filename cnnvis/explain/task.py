@@ -269,6 +269,7 @@ class Task:
             return found
 
         def batches() -> Iterator[Explanation]:
+            baselines.settle()
             tally = Tally(plugin, len(samples), stops=self.stops)
             compute = functools.partial(_computed, plugin, explain, model, tally)
             if keeper is not None:

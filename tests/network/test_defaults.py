@@ -14,7 +14,7 @@ from cnnvis.network.defaults import notes_on_defaults
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({}, ["has the outputs kind, sick, sizes; 'kind' is explained"]),
+        ({}, ["has the outputs kind, sick, sizes; cnnvis explains 'kind'"]),
         ({"output": "kind"}, []),
         ({"layer": "conv"}, []),
         ({"output": "sizes"}, ["the 2 outputs of 'sizes' are not known to be classes"]),

@@ -120,7 +120,7 @@ def test_filters_are_chosen_by_name_or_number(classifier: Any) -> None:
     ("layer", "filters", "sentence"),
     [
         ("clases", None, r"no layer 'clases'\. Did you mean 'classes'\? The layers are: first"),
-        (None, 3, r"'classes' has no output 3: it has 3, numbered 0 to 2"),
+        (None, 3, r"'classes' has no output 3: its 3 outputs are numbered 0 to 2"),
         (None, -1, r"no output -1"),
         (None, "cat", r"no class 'cat'\..*There are: ape, bee, cow"),
         ("first", "cow", r"no class 'cow'.*names belong to the network's output 'classes'"),
@@ -154,7 +154,7 @@ def test_numbers_that_an_embedding_does_not_have(compiled: str, home: str, way: 
     network = importlib.import_module(home).Model(inputs, end)
     given = np.full((2, 12), 30)
     said = (
-        r"the layer 'words' \(Embedding\) looks up whole numbers from 0 to 19, and was given "
+        r"the layer 'words' \(Embedding\) looks up whole numbers from 0 to 19, and got "
         f"{29 if way == 'shifted' else 30}; give data with the numbers of the training"
     )
     with cnnvis.computing(compile=compiled):

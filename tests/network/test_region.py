@@ -23,7 +23,7 @@ def test_a_region_is_read_and_written(three_heads: Any) -> None:
 @pytest.mark.parametrize(
     ("region", "said"),
     [
-        ((1,), "the region has 1 axes, and the layer 'conv' has 2 spatial ones, of lengths 4 x 3"),
+        ((1,), "the region has 1 axes, and the layer 'conv' has 2 spatial axes, of lengths 4 x 3"),
         ((4, 0), "the region 4 holds no position of the layer 'conv', which has 4"),
         (("2:2", 0), "the region 2:2 holds no position"),
     ],

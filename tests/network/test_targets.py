@@ -109,7 +109,7 @@ def test_what_a_target_cannot_be(linear: tuple[Any, Any]) -> None:
         cnnvis.Model(network, layer="head-hidden[1]").input_gradient(x)
     with pytest.raises(cnnvis.UserError, match="names its outputs, so leave out filter"):
         cnnvis.Model(network, layer="head:1", filters=2)
-    with pytest.raises(cnnvis.UserError, match=r"'head' has no output 9: it has 4"):
+    with pytest.raises(cnnvis.UserError, match=r"'head' has no output 9: its 4 outputs"):
         cnnvis.Model(network, layer="head[9]-head[1]").input_gradient(x)
     with pytest.raises(cnnvis.UserError, match=r"region has 2 axes, and the layer 'head' has 0"):
         cnnvis.Model(network, layer="head", region=(1, 2)).input_gradient(x)
@@ -154,7 +154,7 @@ def test_a_sigmoid_in_between_is_no_two_classes(keras: Any) -> None:
     network = keras.Model(x, layers.Dense(2, name="output")(layers.Multiply()([x, gate])))
     model = cnnvis.Model(network, layer="gate", filters=0)
     assert not model.has_classes and (model.target_weights(np.ones((1, 3))) == 1).all()
-    with pytest.raises(cnnvis.UserError, match="'gate' has no output 1: it has one, 0"):
+    with pytest.raises(cnnvis.UserError, match="'gate' has no output 1: it has one output, 0"):
         cnnvis.Model(network, layer="gate", filters=1).input_gradient(np.ones((1, 3)))
 
 
@@ -211,7 +211,7 @@ def test_a_region_with_steps_is_called_so(keras: Any) -> None:
 
 def test_regions_that_are_not_there(per_pixel: Any) -> None:
     x = np.ones((1, 6, 5, 2))
-    with pytest.raises(cnnvis.UserError, match=r"region has 1 axes.* 2 spatial ones.* 6 x 5"):
+    with pytest.raises(cnnvis.UserError, match=r"region has 1 axes.* 2 spatial axes.* 6 x 5"):
         cnnvis.Model(per_pixel, region=(3,)).input_gradient(x)
     with pytest.raises(cnnvis.UserError, match=r"region 9 holds no position .* has 6 along"):
         cnnvis.Model(per_pixel, region=(9, 0)).input_gradient(x)

@@ -36,7 +36,7 @@ def test_units_are_asked_for_by_number_or_name(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (3, "no output 3: it has 3, numbered 0 to 2"),
+        (3, "no output 3: its 3 outputs are numbered 0 to 2"),
         (-1, "no output -1"),
         ("cta", "there is no class 'cta'.*cat.*There are: cat, dog, eel"),
         ([], "filter names no output"),
@@ -77,5 +77,5 @@ def test_terms_of_a_sum_add_up(three_heads: Any, resolved: Any) -> None:
 
 def test_a_term_must_say_which_of_several_units_it_means(three_heads: Any, resolved: Any) -> None:
     found = resolved(three_heads, layer="kind-sizes[0]")
-    with pytest.raises(cnnvis.UserError, match=r"which of the 3 outputs of 'kind'.*kind\[0\]"):
+    with pytest.raises(cnnvis.UserError, match=r"one of the 3 outputs of 'kind'.*kind\[0\]"):
         compound_weights(found.terms, found.calls, found.classes, "kind-sizes[0]")

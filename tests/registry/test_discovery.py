@@ -64,6 +64,7 @@ def test_built_ins_come_by_the_entry_points_of_pyproject() -> None:
     assert libraries == {"keras-vis", "tf-keras-vis", "xplique"}
     assert {name for name in techniques if ":" not in name} == {
         "activation-max",
+        "expected-gradients",
         "filter-weights",
         "get-labels",
         "grad-cam",
@@ -228,7 +229,7 @@ def test_every_parameter_of_run_is_a_name_that_no_option_may_have() -> None:
 def test_names_that_mean_something_else(kind: str, name: str, package: Path) -> None:
     found = _registry(package, bad=GOOD.replace("technique", kind).replace('"good"', f'"{name}"'))
     assert not list(found)
-    assert re.search("a command of cnnvis|--trust-model is taken", found.broken[0].reason)
+    assert re.search("another meaning in cnnvis|--trust-model is taken", found.broken[0].reason)
 
 
 def test_renderers_readers_and_loaders_share_their_names(package: Path) -> None:
@@ -514,7 +515,8 @@ def test_no_package_takes_the_place_of_a_built_in_plugin(
         assert f"a-{kind} of {whose} 0.0 also takes this file, and is not used" in notes[0]
     with notes_kept() as notes:  # what knows of its files more than their ending goes first
         assert known.for_path("reader", package).distribution == whose
-    assert f"is read by the reader a-reader of {whose} 0.0; pictures of cnnvis" in notes[0]
+    assert f"the reader a-reader of {whose} 0.0 reads " in notes[0]
+    assert "; pictures of cnnvis 0.1.0 also takes this file, and is not used" in notes[0]
 
 
 def test_the_longest_ending_decides(package: Path) -> None:

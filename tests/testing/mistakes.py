@@ -308,7 +308,7 @@ def _(model: Any, samples: Any) -> Array:
 
 
 @_mistaken(
-    "equals-another-no-more", "its claim holds: equals", "not those of grad-cam",
+    "equals-another-no-more", "its claim holds: equals", "not the maps of grad-cam",
     {"equals": {
         "technique": "grad-cam", "theirs": {"backprop": None}, "where": "pooled-positive"
     }},
@@ -455,7 +455,7 @@ def _forgetful(model: Any, samples: Any, *, baseline: float = 0.0) -> cnnvis.Exp
 MISTAKES.append(Mistake(_forgetful, "its claim holds: complete", r"do not add up.*S\(0\.5\)"))
 
 
-@_mistaken("ends-half-way", LOOKS, "half of it", OF_PATHS)
+@_mistaken("ends-half-way", LOOKS, "half of the image", OF_PATHS)
 def _(model: Any, samples: Any) -> Array:
     return integrated(model, samples, end=0.5)
 
@@ -486,7 +486,7 @@ def smooth(
 OF_GRADIENTS = {"gradient": {}}
 
 
-@_mistaken("draws-other-noise-each-time", "two equal calls", "an option `seed`")
+@_mistaken("draws-other-noise-each-time", "twice the same", "an option `seed`")
 def _(model: Any, samples: Any) -> Array:
     return smooth(model, samples, rng=np.random.default_rng())
 

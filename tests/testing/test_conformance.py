@@ -215,7 +215,7 @@ def moves_away(model: Any, samples: Any) -> cnnvis.Explanation:
         (flat_only, "it works over three spatial axes", "ValueError"),
         (spoils_the_model, "the model stays as it is", "changed the weights"),
         (spoils_the_samples, "the samples stay as they are", "work on a copy"),
-        (undocumented, "its options are documented", "says nothing of depth"),
+        (undocumented, "its options are documented", "does not describe depth"),
         (wrong_default, "its options are documented", "steps .* cannot be 0"),
         (too_small, "it gives a map for every sample", r"\[10, 10\] positions"),
         (loses_rows, "it works with several inputs", "rows|samples"),

@@ -32,7 +32,7 @@ def test_it_is_caught_and_named(mistake: Mistake) -> None:
 @pytest.mark.parametrize(
     ("claim", "options", "said"),
     [
-        ("layercam", {}, "it claims 'layercam', and cnnvis knows gradient, .*, equals"),
+        ("layercam", {}, "it claims 'layercam', and cnnvis knows the claims gradient, .*, equals"),
         ("equals", {"method": "grad-cam"}, "that takes technique, options, theirs, where"),
         ("equals", {"technique": "grad-cam", "where": "here"}, "anywhere, features, pooled"),
     ],

@@ -64,7 +64,7 @@ def test_files_answer_as_what_wrote_them(legacy: Path, name: str) -> None:
     before = (legacy / name).read_bytes()
     options: dict[str, Any] = {}
     if name == "keras231_seqinp.h5":
-        with pytest.raises(cnnvis.UserError, match=r"holds no input shape .*--input-shape 28 28 1"):
+        with pytest.raises(cnnvis.UserError, match=r"holds no input shape,.*--input-shape 28 28 1"):
             cnnvis.load_model(legacy / name)
     if name.endswith("seqinp.h5"):
         options["input_shape"] = x.shape[1:]
@@ -465,7 +465,7 @@ def test_what_a_stranger_names_is_not_imported(
     path = _keras_2(tmp_path, HOSTILE[name])
     loaded = keras_archive(path)
     if name in ("initializer", "regularizer"):
-        assert loaded.cut == {} and "'run' of canary, which does nothing" in loaded.repairs[-1]
+        assert loaded.cut == {} and "'run' of canary, which has no effect" in loaded.repairs[-1]
     else:
         assert "last" in loaded.cut and [layer.name for layer in loaded.network.layers] == ["first"]
     assert not (tmp_path / "ran").exists() and "canary" not in sys.modules

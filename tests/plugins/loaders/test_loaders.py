@@ -235,7 +235,7 @@ def test_the_original_programs_model(reference: Path) -> None:
         "dtype out of an initializer" in one and "(24 times)" in one for one in model.repairs
     )
     assert model.origin == "HDF5, written by Keras 2.2.4-tf"
-    assert "the Lambda 'BetaCalibration', which is known" in model.repairs[-1]
+    assert "replaced the known code of the Lambda 'BetaCalibration'" in model.repairs[-1]
 
 
 def test_a_lambda_that_is_known_is_computed_and_not_run(reference: Path, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ CODE = marshal.dumps((lambda x: __import__("os").abort()).__code__)
                 CODE[:40],
                 "perhaps since another version compiled the code: a trial gives",
             ),
-            "ends the interpreter": (CODE, "trying it ends it with code -6"),
+            "ends the interpreter": (CODE, "a trial ends it with code -6"),
         },
     ),
 )
@@ -195,7 +195,7 @@ def test_doctor_says_what_is_refused(keras: Any, tmp_path: Path, typed: Typed) -
     assert not ran.exists() and "stranger" not in sys.modules
     (tmp_path / "cut.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:900])
     done = typed("doctor", "cut.keras")
-    assert done.returncode == 2 and "what it is  Keras archive" in done.stdout
+    assert done.returncode == 2 and "origin   Keras archive" in done.stdout
 
 
 @pytest.mark.parametrize("suffix", ["h5", "keras"])

@@ -93,8 +93,8 @@ class Touch:
 @pytest.mark.parametrize(
     ("held", "sentence"),
     [
-        ("text", "the text 'text' where its inputs should be"),
-        (None, "nothing where its inputs"),
+        ("text", "the text 'text' instead of its inputs"),
+        (None, "nothing instead of its inputs"),
         ({"a": X, "b": Y}, r"dict without inputs: its keys are a, b.*X, x, images"),
         ((X, Y[:3]), "5 inputs but 3 labels"),
         ((np.array(["a", "b"]), Y[:2]), "inputs of the type <U1, and a network needs numbers"),

@@ -157,7 +157,7 @@ class Missing:
     [
         (Ends(), "could not be loaded: the process that loaded it ended with 7"),
         (Missing(), "could not be loaded: TypeError"),
-        ("words", "the text 'words' where its inputs should be"),
+        ("words", "the text 'words' instead of its inputs"),
         ((X, Y[:2]), "5 inputs but 2 labels"),
     ],
     ids=["exit", "error", "text", "too few labels"],
@@ -169,7 +169,9 @@ def test_what_cannot_be_loaded_ends_in_a_sentence(tmp_path: Path, held: Any, sen
 
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "data.pkl").write_bytes(b"cnot_installed\nThing\n)R.")
-    with pytest.raises(cnnvis.UserError, match=r"No module named 'not_installed'; install it"):
+    with pytest.raises(
+        cnnvis.UserError, match=r"No module named 'not_installed'; install the package"
+    ):
         cnnvis.read_samples(tmp_path / "data.pkl", trust=True)
 
 
@@ -226,7 +228,7 @@ def test_every_command_that_reads_data_takes_the_flag(
     assert done.returncode == 2 and "wants to call" in done.stderr and not canary.exists()
     done = typed(*shlex.split(words))
     # What the file holds are no inputs; but it was loaded.
-    assert done.returncode == 2 and "nothing where its inputs should be" in done.stderr
+    assert done.returncode == 2 and "nothing instead of its inputs" in done.stderr
     assert canary.exists()
 
 
