@@ -54,16 +54,18 @@ def _pickled(path: Path, held: Any) -> Path:
 
 
 def test_a_table_is_told_from_others_and_read_once_it_is_trusted(
-    tmp_path: Path, pandas: Any
+    tmp_path: Path, pandas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     path = _pickled(tmp_path / "data.pkl", (pandas.DataFrame(X), pandas.DataFrame(Y)))
     with pytest.raises(cnnvis.UserError, match=r"a pandas DataFrame or Series.*--trust-pickle"):
         cnnvis.read_samples(path)
-    before = set(Path(tempfile.gettempdir()).glob("cnnvis-*"))
     samples = cnnvis.read_samples(path, trust=True)
     np.testing.assert_array_equal(samples.x, X)
     assert samples.labels is not None and samples.labels.tolist() == Y.tolist()
-    assert set(Path(tempfile.gettempdir()).glob("cnnvis-*")) == before
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["data.pkl", "it's.pickle"])
