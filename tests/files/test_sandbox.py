@@ -74,7 +74,7 @@ def _ways(path: str) -> list[str]:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", os.fspath(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", os.fspath(Path(__file__).parent), prepend=os.pathsep)
     some = (_tells, _refuses, _crashes, _loops, _hoards, _fails, _writes, _sleeps, _chatters, _ways)
     for look in some:
         monkeypatch.setattr(look, "__module__", Path(__file__).stem)

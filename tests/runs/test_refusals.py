@@ -156,7 +156,7 @@ def test_some_calls_are_refused(commands: Commands, name: str) -> None:
     """Of each command a few, by turns with what the system says; the slow test takes every one."""
     whole, count = commands.whole(name)
     rng = random.Random(name)
-    for kind, number in rng.sample([*DISK.items(), *OURS.items()], 2 if name in OF_NETWORKS else 4):
+    for kind, number in rng.sample([*DISK.items(), *OURS.items()], 1 if name in OF_NETWORKS else 2):
         commands.refuse(name, rng.randint(1, count), number, 5 if kind in DISK else 2, whole)
 
 

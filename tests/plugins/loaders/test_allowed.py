@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import itertools
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -494,7 +495,7 @@ def test_a_first_look_that_fails(
 ) -> None:
     (tmp_path / "looks_that_fail.py").write_text(LOOKS)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     failing = getattr(importlib.import_module("looks_that_fail"), look)
     monkeypatch.setattr(_examiner, "look_at_model", failing)
     path = sound_files(tmp_path / "sound")["h5"]
@@ -515,7 +516,7 @@ def test_a_first_look_has_so_much_memory_and_no_more(
         "    return look_at_model(path)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(_examiner, "_array", _examiner._array)
     hungry = importlib.import_module("hungry_look")
     monkeypatch.setattr(_examiner, "look_at_model", hungry.look)
