@@ -363,7 +363,7 @@ def _hdf5(folder: Path) -> Made:
 
     def bomb(file: Any) -> None:
         data = file.create_dataset("X", (16, 1024), "u1", chunks=(16, 1024), compression="gzip")
-        data.id.write_direct_chunk((0, 0), zeros(2**29))
+        data.id.write_direct_chunk((0, 0), zlib.compress(bytes(2**29)))
 
     def cycle(file: Any) -> None:
         file["g/g"] = file.create_group("g")
