@@ -33,6 +33,10 @@ class Verdict:
         "information": "-",
     }
 
+    def __post_init__(self) -> None:
+        if self.outcome not in self.SIGNS:
+            raise ValueError(f"{self.outcome!r} is no outcome; there are: {', '.join(self.SIGNS)}")
+
     @property
     def sign(self) -> str:
         """Sign of the outcome, for lines that are looked over."""

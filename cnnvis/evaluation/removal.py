@@ -68,19 +68,24 @@ def removal_scores(
     flat = maps.reshape(len(maps), -1)
     sizes = np.bincount(parts.ravel(), minlength=count)
     means = np.stack([np.bincount(parts.ravel(), one, count) for one in flat]) / sizes
-    order = np.argsort(means, axis=1, kind="stable")  # the least important part first
+    # The least important part first. Among parts of equal importance, once the first and once the last
+    # comes first: a map without differences would else be judged by where its parts lie.
+    order = np.argsort(means, axis=1, kind="stable")
+    other = count - 1 - np.argsort(means[:, ::-1], axis=1, kind="stable")
+    orders = [order] if np.array_equal(order, other) else [order, other]
     fill = np.broadcast_to(fill, x.shape)
     found = np.zeros((2, fractions, len(x)))
     rows = list(range(len(x)))
-    for step in range(fractions):
-        removed = math.ceil(count * (step + 1) / (fractions + 1))
-        for direction, chosen in enumerate((order[:, :removed], order[:, count - removed :])):
-            is_out = np.zeros((len(x), count), bool)
-            np.put_along_axis(is_out, chosen, True, axis=1)
-            mask = is_out[:, parts]
-            if channel_axis is not None:
-                mask = np.expand_dims(mask, channel_axis % x.ndim)
-            found[direction, step] = score(np.where(mask, fill, x), rows)
+    for order in orders:
+        for step in range(fractions):
+            removed = math.ceil(count * (step + 1) / (fractions + 1))
+            for direction, chosen in enumerate((order[:, :removed], order[:, count - removed :])):
+                is_out = np.zeros((len(x), count), bool)
+                np.put_along_axis(is_out, chosen, True, axis=1)
+                mask = is_out[:, parts]
+                if channel_axis is not None:
+                    mask = np.expand_dims(mask, channel_axis % x.ndim)
+                found[direction, step] += score(np.where(mask, fill, x), rows) / len(orders)
     return found
 
 

@@ -85,6 +85,17 @@ def test_larger_parts_do_not_come_first() -> None:
     assert sizes.min() < sizes.max() and found is not None and found[0] < 0 < found[1]
 
 
+def test_parts_of_equal_importance_are_in_no_order() -> None:
+    """So that a map without differences gains nothing, wherever the score looks."""
+    x, weights = RNG.random((3, 10)), np.arange(10.0)
+    np.testing.assert_allclose(_gain(np.ones((3, 10)), x, weights), 0, atol=1e-12)
+    corner = np.zeros((3, 10))
+    corner[:, 0] = 1  # where the score does not look, so it calls the wrong part important
+    assert (_gain(corner, x, weights) < 0).all()
+    np.testing.assert_allclose(_gain(corner[:, ::-1], x[:, ::-1], weights[::-1]),
+                               _gain(corner, x, weights))  # fmt: skip
+
+
 @pytest.mark.parametrize("axis", [1, -1])
 def test_all_channels_of_a_part_are_removed(axis: int) -> None:
     x, weights = RNG.normal(size=(2, 12, 3)), RNG.normal(size=(12, 3))

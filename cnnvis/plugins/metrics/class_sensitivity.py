@@ -20,16 +20,16 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
             "nothing is judged: the method says nothing of signs, or the target is no single class",
         )
     mean = float(known.mean())
-    found = f"the correlation with maps of the runner-up class is {mean:.2f}"
+    found = f"the correlation of signed maps with those of the runner-up output is {mean:.2f}"
     if mean > FAILS:
         return cnnvis.Verdict(
             "failed",
-            f"{found}: a map would look the same for another class, so it does not show what speaks "
-            "for this one",
+            f"{found}: a map would look much the same for another output; either both rest on the "
+            "same evidence, or the method does not show what speaks for one of them",
         )
     if mean > WARNS:
-        return cnnvis.Verdict("warned", f"{found}: maps of two classes look much alike")
-    return cnnvis.Verdict("passed", f"{found}, and a map says which class it is of")
+        return cnnvis.Verdict("warned", f"{found}: maps of two outputs look much alike")
+    return cnnvis.Verdict("passed", f"{found}, so signed maps of two outputs differ")
 
 
 @cnnvis.metric("class-sensitivity", reference="arXiv:1912.09818", judge=_judge)

@@ -26,15 +26,15 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
             "nothing is judged: the method says nothing of signs, or the target is no single output",
         )
     mean = float(known.mean())
-    found = f"the correlation with maps of a network with permuted weights is {mean:.2f}"
+    found = f"the correlation of signed maps with those of permuted networks is {mean:.2f}"
     if mean > FAILS:
         return cnnvis.Verdict(
             "failed",
-            f"{found}: a map would look much the same for a network that has learned nothing",
+            f"{found}: maps look much the same with permuted weights, so they depend little on them",
         )
     if mean >= PASSES:
         return cnnvis.Verdict("warned", f"{found}, between the {PASSES} that passes and {FAILS}")
-    return cnnvis.Verdict("passed", f"{found}, and a map depends on what was learned")
+    return cnnvis.Verdict("passed", f"{found}, so maps depend on the weights")
 
 
 @cnnvis.metric("randomization", reference="arXiv:1810.03292", judge=_judge)
