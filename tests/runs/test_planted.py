@@ -153,8 +153,8 @@ def test_a_planted_fault_is_found(fault: Fault, tmp_path: Path) -> None:
     assert text.count(fault.old) == 1
     file.write_text(text.replace(fault.old, fault.new))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider",
-         HERE / fault.found_by],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-m", "slow or not slow",
+         "-p", "no:cacheprovider", HERE / fault.found_by],
         capture_output=True, text=True, cwd=HERE, env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 1, done.stdout[-3000:]
