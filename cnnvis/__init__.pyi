@@ -61,6 +61,7 @@ from .registry.discovery import load_plugin as load_plugin
 from .registry.hookspecs import hookimpl as hookimpl
 from .registry.kinds.baseline import baseline as baseline
 from .registry.kinds.loader import loader as loader
+from .registry.kinds.metric import Cost as Cost
 from .registry.kinds.metric import metric as metric
 from .registry.kinds.reader import reader as reader
 from .registry.kinds.renderer import renderer as renderer

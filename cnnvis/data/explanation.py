@@ -247,12 +247,9 @@ class Explanation:
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """Verdicts of metrics about all maps, by the metrics' names."""
-        return {
-            one["metric"]: Verdict(**one["verdict"])
-            for one in self.provenance.get("metrics", ())
-            if "verdict" in one
-        }
+        """Verdicts of checks and of metrics about the technique's maps, by the metrics' names."""
+        known = (*self.provenance.get("checks", ()), *self.provenance.get("metrics", ()))
+        return {one["metric"]: Verdict(**one["verdict"]) for one in known if "verdict" in one}
 
     @property
     def array(self) -> Array:

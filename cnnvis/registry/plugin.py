@@ -132,6 +132,8 @@ class Plugin:
         are none such.
     judge
         For a metric: function of its numbers that gives the verdict on all maps together.
+    cost
+        For a metric that judges: what it costs, a `cnnvis.registry.kinds.metric.Cost`.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.
@@ -152,6 +154,7 @@ class Plugin:
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
     signed: Mapping[str, Any] | None = None
     judge: Callable[[Mapping[str, Any]], Any] | None = None
+    cost: Any = None
     distribution: str = ""
     version: str = ""
 

@@ -37,7 +37,10 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, so maps depend on the weights")
 
 
-@cnnvis.metric("randomization", reference="arXiv:1810.03292", judge=_judge)
+# Five maps, and a network to make ready.
+@cnnvis.metric(
+    "randomization", reference="arXiv:1810.03292", judge=_judge, cost=cnnvis.Cost(signed_maps=6)
+)
 def randomization(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -78,8 +81,7 @@ def randomization(
     maps = explainer.maps(samples, filters, signed=True)
     where = _where(maps, samples, explainer.baseline(samples))
     alike, growth = [], []
-    for number in range(networks):
-        other = model.with_permuted_weights(seed + number)
+    for other in model.with_permuted_weights(range(seed, seed + networks)):
         random = explainer.maps(samples, filters, model=other, signed=True)
         alike.append(cnnvis.spearman(maps, random, where))
         before, after = _entropies(maps), _entropies(random)

@@ -47,7 +47,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.2f} of an edge filter")
 
 
-@cnnvis.metric("srg", reference="arXiv:2401.06654", judge=_judge)
+@cnnvis.metric("srg", reference="arXiv:2401.06654", judge=_judge, cost=cnnvis.Cost(passes=24))
 def srg(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,

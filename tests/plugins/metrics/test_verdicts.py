@@ -224,12 +224,13 @@ def test_the_model_is_as_it_was() -> None:
 
 def test_permuted_weights_are_the_old_ones_in_another_order(classifier: Any) -> None:
     model = cnnvis.Model(classifier)
-    other = model.with_permuted_weights(3)
+    (other,) = model.with_permuted_weights([3])
     for one, permuted in zip(classifier.get_weights(), other.network.get_weights(), strict=True):
         np.testing.assert_array_equal(np.sort(one, axis=None), np.sort(permuted, axis=None))
         assert np.ptp(one) == 0 or not np.array_equal(one, permuted)
-    again = model.with_permuted_weights(3).network.get_weights()
-    np.testing.assert_array_equal(other.network.get_weights()[0], again[0])
+    again = [one.network.get_weights()[0] for one in model.with_permuted_weights([7, 3])]
+    assert not np.array_equal(*again)
+    np.testing.assert_array_equal(other.network.get_weights()[0], again[1])
 
 
 # Where verdicts are met
