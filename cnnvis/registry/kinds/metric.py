@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnvis.registry.kinds.kind import Kind
-from cnnvis.registry.plugin import MAPS, Function, Plugin, Result, mark
+from cnnvis.registry.plugin import MAPS, Better, Function, Plugin, Result, mark
 
 
 def metric(
@@ -16,6 +16,8 @@ def metric(
     takes: Sequence[Result] = MAPS,
     check: Callable[..., None] | None = None,
     judge: Callable[[Mapping[str, Any]], Any] | None = None,
+    better: Better | None = None,
+    scale_free: bool = False,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -35,6 +37,10 @@ def metric(
     `judge` is called with the numbers of all maps, arrays (n,) by name, and gives a
     `cnnvis.Verdict`. A metric without it describes and does not judge.
 
+    `better` says whether higher or lower numbers are better, for tables of methods; None for a metric
+    that describes maps and prefers none. `scale_free` says that a map and its multiples by positive
+    factors have the same number. The conformance kit holds a metric to both.
+
     `takes` says which kinds of results it can measure; see `cnnvis.registry.plugin.Result`. For
     `check`, `requires` and `extra`, see `Plugin`.
     """
@@ -45,6 +51,8 @@ def metric(
         takes_results=tuple(takes),
         check=check,
         judge=judge,
+        better=better,
+        scale_free=scale_free,
         requires=tuple(requires),
         extra=extra,
     )
