@@ -33,7 +33,12 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
 
 
 @cnnvis.metric(
-    "class-sensitivity", reference="arXiv:1912.09818", judge=_judge, cost=cnnvis.Cost(signed_maps=2)
+    "class-sensitivity",
+    reference="arXiv:1912.09818",
+    judge=_judge,
+    cost=cnnvis.Cost(signed_maps=2),
+    better="lower",
+    scale_free=True,
 )
 def class_sensitivity(
     explanation: cnnvis.Explanation, model: cnnvis.Model, explainer: cnnvis.Explainer

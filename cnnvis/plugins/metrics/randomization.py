@@ -39,7 +39,12 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
 
 # Five maps, and a network to make ready.
 @cnnvis.metric(
-    "randomization", reference="arXiv:1810.03292", judge=_judge, cost=cnnvis.Cost(signed_maps=6)
+    "randomization",
+    reference="arXiv:1810.03292",
+    judge=_judge,
+    cost=cnnvis.Cost(signed_maps=6),
+    better="lower",
+    scale_free=True,
 )
 def randomization(
     explanation: cnnvis.Explanation,

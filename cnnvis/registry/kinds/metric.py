@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnvis.registry.kinds.kind import Kind
-from cnnvis.registry.plugin import MAPS, Function, Plugin, Result, mark
+from cnnvis.registry.plugin import MAPS, Better, Function, Plugin, Result, mark
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ def metric(
     check: Callable[..., None] | None = None,
     judge: Callable[[Mapping[str, Any]], Any] | None = None,
     cost: Cost | None = None,
+    better: Better | None = None,
+    scale_free: bool = False,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -55,6 +57,10 @@ def metric(
     check: `cnnvis.run` and `cnnvis.chain` compute it beside maps, with ``checks="quick"`` if its
     `cost` fits into the time, and is given.
 
+    `better` says whether higher or lower numbers are better, for tables of methods; None for a metric
+    that describes maps and prefers none. `scale_free` says that a map and its multiples by positive
+    factors have the same number. The conformance kit holds a metric to both.
+
     `takes` says which kinds of results it can measure; see `cnnvis.registry.plugin.Result`. For
     `check`, `requires` and `extra`, see `Plugin`.
     """
@@ -66,6 +72,8 @@ def metric(
         check=check,
         judge=judge,
         cost=cost,
+        better=better,
+        scale_free=scale_free,
         requires=tuple(requires),
         extra=extra,
     )
