@@ -10,6 +10,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
+from cnnvis.execution.isolation import applies
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.explainer import Explainer
 from cnnvis.network.model import Model
@@ -65,6 +66,11 @@ def measured(
             raise UserError(
                 f"{metric.name} has the technique make other maps, and these maps were changed "
                 "since: put it right behind the technique"
+            )
+        if applies(metric):
+            raise UserError(
+                f"{metric.name} has the technique make other maps, which it cannot in a process of "
+                "its own: leave out --isolate (isolate=), or let it name other plugins alone"
             )
         given["explainer"] = explainer
     to_measure = explanation
