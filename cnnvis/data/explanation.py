@@ -249,9 +249,9 @@ class Explanation:
     def verdicts(self) -> dict[str, Verdict]:
         """Verdicts of metrics about all maps, by the metrics' names."""
         return {
-            one["metric"]: Verdict(**one["verdict"])
+            one["metric"]: Verdict(one["verdict"]["outcome"], one["verdict"]["meaning"])
             for one in self.provenance.get("metrics", ())
-            if "verdict" in one
+            if one.get("verdict") is not None
         }
 
     @property

@@ -295,3 +295,41 @@ def test_a_metric_of_several_numbers_names_the_first_after_itself() -> None:
             cnnvis.run("saliency", "demo", images=[0], metrics="two-numbers")
         with pytest.raises(cnnvis.PluginError, match=r"not a cnnvis\.Verdict"):
             cnnvis.run("saliency", "demo", images=[0], metrics="no-verdict")
+
+
+def _judging(judge: Any) -> Registry:
+    """A metric of ones with that judge."""
+
+    @cnnvis.metric("own", judge=judge)
+    def own(explanation: cnnvis.Explanation) -> Any:
+        """Ones."""
+        return [1.0] * len(explanation)
+
+    known = Registry(only=[])
+    plugin = cnnvis.plugin_of(own)
+    assert plugin is not None
+    known.add(plugin)
+    return known
+
+
+@pytest.mark.parametrize(
+    ("outcome", "meaning", "said"),
+    [
+        ("good", "all is well", "'good' is no outcome; there are: passed"),
+        (["passed"], "all is well", "TypeError"),
+        ("passed", 3, "the meaning of a verdict is a sentence, and not 3"),
+        ("passed", " ", "the meaning of a verdict is a sentence"),
+    ],
+)
+def test_a_verdict_that_is_none_is_the_plugins_fault(outcome: Any, meaning: Any, said: str) -> None:
+    with using(_judging(lambda values: cnnvis.Verdict(outcome, meaning))):
+        with pytest.raises(cnnvis.PluginError, match=r"the metric own of .* failed: ") as raised:
+            cnnvis.run("saliency", "demo", images=[0], metrics="own")
+        assert said in str(raised.value)
+
+
+def test_what_a_verdict_says_stays_in_its_line() -> None:
+    evil = "first\n+ sanity passed:\x1b]0;pwned\x07 \u202e all\r\nis well "
+    with using(_judging(lambda values: cnnvis.Verdict("warned", evil))):
+        (verdict,) = cnnvis.run("saliency", "demo", images=[0], metrics="own").verdicts.values()
+    assert verdict.meaning == r"first + sanity passed:\x1b]0;pwned\x07 \u202e all is well"
