@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
 from cnnvis.network.modifiers import Backprop
-from cnnvis.network.permutation import answering_layer, permute_weights, with_sigmoid
+from cnnvis.network.permutation import answering_layer, are_same, permuted, with_sigmoid
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import resolve
 from cnnvis.network.scores import described_targets
@@ -181,22 +181,37 @@ class Model(TargetedNetwork):
         """
         return self._changed(_blank_reasons=reasons)
 
-    def with_permuted_weights(self, seed: int) -> Model:
-        """Return a model of a copy of the network up to the target, its weights permuted.
+    def with_permuted_weights(self, seeds: Sequence[int]) -> Iterator[Model]:
+        """Yield models of a copy of the network up to the target, its weights permuted.
 
         The values of each tensor are permuted among themselves, in every layer: the network that is
-        left knows nothing of what was learned, and its activations keep their sizes.
+        left knows nothing of what was learned, and its activations keep their sizes. There is a
+        single copy, so that it is compiled once: a model holds until the next is taken. A
+        permutation that leaves all weights as they are, since they are all alike, yields none.
+
+        Parameters
+        ----------
+        seeds
+            A permutation for each of them.
 
         Raises
         ------
         UserError
             As for `keras_model`.
         """
-        network = self.keras_model()
-        permute_weights(network, seed)
+        everywhere = self.with_target(
+            self.asked_layer, self.asked_filters, output=self.asked_output
+        )
+        network = everywhere.keras_model()
+        learned = network.get_weights()
+        whole = network
         if self.has_classes and self.target_units == 1:  # a sigmoid, which stands for two classes
-            network = with_sigmoid(network)
-        return Model(network, layer=answering_layer(network))
+            whole = with_sigmoid(network)
+        for seed in seeds:
+            other = permuted(learned, seed)
+            if not are_same(learned, other):
+                network.set_weights(other)
+                yield Model(whole, layer=answering_layer(whole), region=self.asked_region)
 
     def _changed(self, **attributes: Any) -> Model:
         other = copy.copy(self)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 
-def permute_weights(network: Any, seed: int) -> None:
-    """Permute the values of every weight of a Keras network among themselves, layer by layer.
+def permuted(weights: Sequence[Any], seed: int) -> list[Any]:
+    """Return the weights of a Keras network with the values of each permuted among themselves.
 
     Each tensor keeps its values, so that activations keep their sizes; statistics of normalizations
     are permuted as well.
     """
     rng = np.random.default_rng(seed)
-    weights = []
-    for one in network.get_weights():
+    found = []
+    for one in weights:
         values = np.asarray(one)
         is_number = values.dtype.kind == "f"
-        weights.append(rng.permutation(values.ravel()).reshape(values.shape) if is_number else one)
-    network.set_weights(weights)
+        found.append(rng.permutation(values.ravel()).reshape(values.shape) if is_number else one)
+    return found
+
+
+def are_same(weights: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Tell whether two networks of the same layers have the same weights."""
+    return all(np.array_equal(one, other) for one, other in zip(weights, others, strict=True))
 
 
 def with_sigmoid(network: Any) -> Any:
