@@ -63,9 +63,10 @@ def srg(
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S: the symmetric relevance gain of Bluecher et al. 2024. Parts of the input
     are removed, 32 of one axis, 8 x 8 of two, 4 x 4 x 4 of three, with the mean of the map's values as
-    their importance: which positions within a part are bright is not tested. ``srg_edges`` and ``srg_random`` are the same of an edge filter and of random
-    values. A failure is a 95 % interval over images that holds 0, a warning one that is not above the
-    edge filter's, or that holds 0 with fewer than 20 images; of fewer than five nothing is judged.
+    their importance: which positions within a part are bright is not tested. ``srg_edges`` and
+    ``srg_random`` are the same of an edge filter and of random values. A failure is a 95 % interval over
+    images that holds 0, a warning one that is not above the edge filter's, or that holds 0 with fewer
+    than 20 images; of fewer than five nothing is judged.
 
     Parameters
     ----------

@@ -458,3 +458,58 @@ def test_what_a_verdict_says_stays_in_its_line() -> None:
     with using(_judging(lambda values: cnnvis.Verdict("warned", evil))):
         (verdict,) = cnnvis.run("saliency", "demo", images=[0], metrics="own").verdicts.values()
     assert verdict.meaning == r"first + sanity passed:\x1b]0;pwned\x07 \u202e all is well"
+
+
+def test_some_of_the_maps_have_no_verdict_about_all() -> None:
+    found = cnnvis.run("saliency", "demo", images=[0, 2, 5], metrics=("sanity", "sparseness"))
+    for some in (found[0:2], found[1], found[[2, 2, 0]], next(iter(found))):
+        assert some.verdicts == {} and some.metrics == ("sanity", "sparseness")
+    assert found[0:3].verdicts == found[[2, 0, 1]].verdicts == found.verdicts != {}
+    assert found.with_maps(found.array + 1).verdicts == {}
+    assert [one["metric"] for one in found[0].provenance["metrics"]] == ["sanity", "sparseness"]
+    (one,) = cnnvis.chain(
+        "demo", ["saliency", "sanity", ("select", {"label": "sweep"})], images=range(5)
+    )
+    assert "sanity" in one.verdicts  # about those that are left
+
+
+def test_the_fill_of_a_single_image_is_told_of(keras: Any) -> None:
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((6, 4)), layers.Flatten(), layers.Dense(2)])
+    x = np.random.default_rng(0).random((1, 6, 4)).astype(np.float32)
+    found = cnnvis.run("saliency", network, data=x, metrics="srg", backprop=None)
+    assert np.isnan(found.measures["srg"]).all()
+    assert found.verdicts["srg"].outcome == "information"
+    assert "a mean of 1 sample" in found.verdicts["srg"].meaning
+    assert "--srg.fill" in found.verdicts["srg"].meaning
+    (chained,) = cnnvis.chain(network, [("saliency", {"backprop": None}), "srg"], data=x)
+    assert chained.verdicts == found.verdicts
+    with pytest.raises(cnnvis.UserError, match=r"no sample|labels.*--srg\.fill"):
+        cnnvis.run("saliency", network, data=x, metrics="srg", backprop=None,
+                   plugin_options={"srg": {"fill": "class:a"}})  # fmt: skip
+
+
+def test_numbers_do_not_take_the_place_of_others() -> None:
+    known = Registry(only=[])
+    for name, second in (("one", "completeness_gap"), ("two", "shared"), ("three", "shared")):
+
+        @cnnvis.metric(name)
+        def numbers(explanation: cnnvis.Explanation, name: str = name, second: str = second) -> Any:
+            """Numbers of two names."""
+            ones = [1.0] * len(explanation)
+            return {name: ones, second: ones}
+
+        plugin = cnnvis.plugin_of(numbers)
+        assert plugin is not None
+        known.add(plugin)
+    given: Any = {"images": [0], "baseline": "zero"}
+    with using(known):
+        with pytest.raises(
+            cnnvis.UserError,
+            match="'completeness_gap', and so does integrated-gradients: leave out",
+        ):
+            cnnvis.run("integrated-gradients", "demo", metrics="one", **given)
+        with pytest.raises(cnnvis.UserError, match=r"three gives .* 'shared', and so does two"):
+            cnnvis.run("saliency", "demo", images=[0], metrics=("two", "three"))
+        twice = cnnvis.run("saliency", "demo", images=[0], metrics=("two", "two"))
+    assert [one["metric"] for one in twice.provenance["metrics"]] == ["two"]
