@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.api.compare import Comparison, Side, compare
-from cnnvis.api.output_files import RESULTS, write, writers
+from cnnvis.api.output_files import RESULTS, is_named, write, writers
 from cnnvis.cli import console
 from cnnvis.cli.packages import FAILED
 from cnnvis.cli.progress import bars
@@ -36,7 +36,7 @@ def compared(
 ) -> int:
     """Compare, print and draw; return the exit code."""
     out, how = output.out, taken_out(subject, Comparing)
-    writer = writers(() if out else ("png",), out)[0]
+    writer = (writers((), out) or writers(("png",), out))[0]  # a folder says nothing of a format
     require_writable(Path(RESULTS if out is None else out))
     sides = (_with_settings(sides[0]), _with_settings(sides[1]))
     messages, results = console.messages(), console.results()
@@ -54,7 +54,7 @@ def compared(
             for found in every:
                 path = unused(_path(found, out, writer.suffixes[0]), taken)
                 try:
-                    named = bool(out and Path(out).suffix)
+                    named = is_named(out)
                     placed.append(write(found.figure(), writer, path, options, named=named))
                 except PluginError as error:  # of one figure; the numbers do not depend on it
                     failed.append(error)
@@ -85,7 +85,7 @@ def compared(
 def _path(found: Comparison, out: str | None, suffix: str) -> Path:
     """Return the path of a figure: one figure for each input of the network."""
     name = file_name("_".join(["compare", *found.names]))
-    path = Path(out) if out and Path(out).suffix else Path(out or RESULTS) / (name + suffix)
+    path = Path(out) if out and is_named(out) else Path(out or RESULTS) / (name + suffix)
     one = found.first.input
     return path if one is None else path.with_stem(f"{path.stem}_{file_name(one)}")
 

@@ -249,7 +249,11 @@ class Explanation:
     def verdicts(self) -> dict[str, Verdict]:
         """Verdicts of checks and of metrics about the technique's maps, by the metrics' names."""
         known = (*self.provenance.get("checks", ()), *self.provenance.get("metrics", ()))
-        return {one["metric"]: Verdict(**one["verdict"]) for one in known if "verdict" in one}
+        return {
+            one["metric"]: Verdict(one["verdict"]["outcome"], one["verdict"]["meaning"])
+            for one in known
+            if one.get("verdict") is not None
+        }
 
     @property
     def array(self) -> Array:
@@ -267,7 +271,8 @@ class Explanation:
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
         """Return some of the maps, with all that belongs to them: by place, slice, places or mask.
 
-        A single place gives an explanation of one map.
+        A single place gives an explanation of one map. Verdicts about all maps are left out, unless
+        all are there.
         """
         every = np.arange(len(self.array))
         index = list(index) if isinstance(index, tuple | range) else index
@@ -280,6 +285,7 @@ class Explanation:
             targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
+            provenance=self.provenance if len(set(chosen)) == len(self) else self._unjudged(),
             predictions=None if self.predictions is None else self.predictions[chosen],
             other_inputs=tuple(
                 one[chosen] if one.maps is not None and len(one) == len(self) else one
@@ -307,7 +313,7 @@ class Explanation:
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """Return the explanation with as many other maps, and with the same axes, unless given.
 
-        Measures of the previous maps do not hold for the new maps, and are left out.
+        Measures and verdicts of the previous maps do not hold for the new maps, and are left out.
 
         Parameters
         ----------
@@ -316,7 +322,16 @@ class Explanation:
         changes
             Other attributes, by name.
         """
-        return replace(self, maps=maps, **{"measures": {}, **changes})
+        other: dict[str, Any] = {"measures": {}, "provenance": self._unjudged(), **changes}
+        return replace(self, maps=maps, **other)
+
+    def _unjudged(self) -> Mapping[str, Any]:
+        """Return the provenance without the verdicts of metrics; those of checks say what they are of."""
+        known = self.provenance.get("metrics")
+        if not known:
+            return self.provenance
+        facts = [{key: value for key, value in one.items() if key != "verdict"} for one in known]
+        return {**self.provenance, "metrics": facts}
 
     def space_axes(self) -> tuple[int, ...]:
         """Return the axes of `maps` that are neither the sample axis nor the channel axis."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from cnnvis.data.samples import Array
+from cnnvis.text import printable
 
 Outcome = Literal["passed", "warned", "failed", "information"]
 
@@ -20,7 +21,8 @@ class Verdict:
     outcome
         ``passed``, ``warned`` or ``failed``; ``information`` where nothing is judged.
     meaning
-        What was found and what it means, as a sentence without a full stop.
+        What was found and what it means, as a sentence without a full stop. It becomes one line, with
+        an escape for each character that controls a terminal or is not seen.
     """
 
     outcome: Outcome
@@ -36,6 +38,9 @@ class Verdict:
     def __post_init__(self) -> None:
         if self.outcome not in self.SIGNS:
             raise ValueError(f"{self.outcome!r} is no outcome; there are: {', '.join(self.SIGNS)}")
+        if not isinstance(self.meaning, str) or not self.meaning.strip():
+            raise TypeError(f"the meaning of a verdict is a sentence, and not {self.meaning!r}")
+        object.__setattr__(self, "meaning", printable(" ".join(self.meaning.split())))
 
     @property
     def sign(self) -> str:

@@ -149,7 +149,7 @@ class _Place:
         from cnnvis.data.explanation import Explanation
         from cnnvis.data.loaded_network import LoadedNetwork
         from cnnvis.data.samples import Samples
-        from cnnvis.execution.transfer import pack_explanation, pack_samples
+        from cnnvis.execution.transfer import pack_arrays, pack_explanation, pack_samples
 
         out.mkdir()
         if isinstance(answer, Explanation):
@@ -166,7 +166,11 @@ class _Place:
                 pack_explanation(one, out / str(number))
                 folders.append(str(out / str(number)))
             return {"explanations": folders}
-        return {"plain": answer.tolist() if hasattr(answer, "tolist") else answer}
+        if self._plugin.kind == "metric":
+            return {"numbers": pack_arrays(answer, out)}
+        if self._plugin.kind == "baseline" and not isinstance(answer, str):
+            return {"array": pack_arrays({"baseline": answer}, out)["baseline"]}
+        return {"plain": answer}
 
     def _saved(self, loaded: Any, path: Path) -> dict[str, Any]:
         from cnnvis.network.losses import losses_of

@@ -19,6 +19,7 @@ from cnnvis.data.stream import Stream
 from cnnvis.execution.transfer import (
     pack_explanation,
     pack_samples,
+    unpack_array,
     unpack_explanation,
     unpack_samples,
 )
@@ -131,6 +132,12 @@ class Sender:
                 return self._each(held)
             case "samples":  # which stay where they are, to be read as they are wanted
                 return self._read(lambda: unpack_samples(Path(held)))
+            case "array":
+                found = self._read(lambda: unpack_array(Path(held)))
+            case "numbers":
+                found = self._read(
+                    lambda: {str(name): unpack_array(Path(one)) for name, one in held.items()}
+                )
             case "network":
                 found = self._read(lambda: _network(held))
         # What is mapped from a file that is gone stays there for as long as it is used.

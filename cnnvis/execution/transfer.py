@@ -24,6 +24,25 @@ PIECE = 2**24
 _MARK = "_parcel"
 
 
+def pack_arrays(arrays: Mapping[str, Array], folder: Path) -> dict[str, str]:
+    """Put arrays into files of a folder, and return the files by the arrays' names."""
+    files = {name: folder / f"{number}.npy" for number, name in enumerate(arrays)}
+    for name, file in files.items():
+        _write(file, np.asarray(arrays[name]))
+    return {name: str(file) for name, file in files.items()}
+
+
+def unpack_array(file: Path) -> Array:
+    """Read an array from a file.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file holds no array.
+    """
+    return _read(file)
+
+
 def pack_samples(samples: Samples, folder: Path) -> None:
     """Put samples into a new folder."""
     folder.mkdir()

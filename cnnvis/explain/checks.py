@@ -280,7 +280,7 @@ def _said(
     every = []
     for fact in facts:
         outcome, meaning = fact["verdict"]["outcome"], fact["verdict"]["meaning"]
-        if "means" in fact:
+        if fact.get("means"):
             meaning += some
             fact = {**fact, "images": checked}
         technique = str(found.provenance.get("technique", ""))

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.samples import Array
+from cnnvis.data.samples import Array, Samples
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
+from cnnvis.execution.isolation import applies
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.explainer import Explainer
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.failures import as_plugin_error
+from cnnvis.registry.options import flag_of, options_of
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import verdict
 
@@ -68,20 +72,77 @@ def measured(
                 f"{metric.name} has the technique make other maps, and these maps were changed "
                 "since: put it right behind the technique"
             )
+        if applies(metric):
+            raise UserError(
+                f"{metric.name} has the technique make other maps, which it cannot in a process of "
+                "its own: leave out --isolate (isolate=), or let it name other plugins alone"
+            )
         given["explainer"] = explainer
     to_measure = explanation
     names = named_in(metric, options)
+    facts: dict[str, Any] = {"metric": metric.name, "options": dict(options)}
+    facts["version"] = metric.version
+    why = ""
     if names and samples is not None:
         if explainer is None:
             raise UserError(f"{metric.name} fills with {names[0]}, and nothing here has the data")
-        ready = Baselines(names, lambda: explainer.task.data).ready(samples)
-        to_measure = replace(explanation, samples=ready)
-    numbers = call_plugin(metric, to_measure, **given)
-    facts = {"metric": metric.name, "options": dict(options), "version": metric.version}
-    facts["measures"] = list(numbers)
-    told = [*explanation.provenance.get("metrics", ()), facts]
+        samples, why = _with_baselines(metric, options, samples, explainer)
+        to_measure = replace(explanation, samples=samples)
+    if why:
+        numbers = {metric.name: np.full(len(explanation), np.nan)}
+        facts |= {"measures": [], "verdict": {"outcome": "information", "meaning": why}}
+    else:
+        numbers = call_plugin(metric, to_measure, **given)
+        facts["measures"] = list(numbers)
+    before = explanation.provenance.get("metrics", ())
+    _require_unused(metric, numbers, explanation)
+    told = [*(one for one in before if one["metric"] != metric.name), facts]
     measures = {**explanation.measures, **numbers}
     return replace(explanation, measures=measures).with_facts({"metrics": told})
+
+
+def _with_baselines(
+    metric: Plugin, options: Mapping[str, Any], samples: Samples, explainer: Explainer
+) -> tuple[Samples, str]:
+    """Return samples with the baselines of a metric's options; or why there are none, in a sentence.
+
+    Raises
+    ------
+    UserError
+        If a baseline that somebody asked for cannot be made of these data.
+    """
+    data = Baselines(named_in(metric, options), lambda: explainer.task.data)
+    try:
+        return data.ready(samples), ""
+    except UserError as error:
+        every = [one for one in options_of(metric) if one.names_kind == "baseline"]
+        asked = [one for one in every if options[one.name] != one.default]
+        (flag, *_) = [flag_of(metric, one) for one in asked or every]
+        said = f"{str(error).rstrip('.')} (the option {flag} of {metric.name})"
+        if asked:
+            raise UserError(said) from error
+        return samples, f"nothing is measured: {said}"
+
+
+def _require_unused(metric: Plugin, numbers: Mapping[str, Any], explanation: Explanation) -> None:
+    """Refuse numbers of a metric that would take the place of others.
+
+    Raises
+    ------
+    UserError
+        If the technique, or another metric, gives numbers of the same name.
+    """
+    known = explanation.provenance.get("metrics", ())
+    names = {one["metric"]: {one["metric"], *one.get("measures", ())} for one in known}
+    own = names.pop(metric.name, set())
+    taken = [name for name in numbers if name in explanation.measures and name not in own]
+    if taken:
+        technique = str(explanation.provenance.get("technique", "the technique"))
+        giver = next((other for other, held in names.items() if taken[0] in held), technique)
+        raise UserError(
+            f"{metric.name} gives numbers named {taken[0]!r}, and so does {giver}: leave out one of the "
+            f"two, or ask the author of {metric.origin or metric.name} for another name"
+        )
 
 
 def judged(explanation: Explanation) -> Explanation:
@@ -118,5 +179,5 @@ def report(explanation: Explanation) -> None:
     """Report the verdicts of metrics about an explanation."""
     technique = str(explanation.provenance.get("technique", ""))
     for one in explanation.provenance.get("metrics", ()):
-        if "verdict" in one:
+        if one.get("verdict") is not None:
             verdict(technique, explanation.input or "", one["metric"], **one["verdict"])

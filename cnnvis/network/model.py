@@ -23,7 +23,7 @@ from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
 from cnnvis.network.modifiers import Backprop
-from cnnvis.network.permutation import answering_layer, permuted, with_sigmoid
+from cnnvis.network.permutation import answering_layer, are_same, permuted, with_sigmoid
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import resolve
 from cnnvis.network.scores import described_targets
@@ -186,7 +186,8 @@ class Model(TargetedNetwork):
 
         The values of each tensor are permuted among themselves, in every layer: the network that is
         left knows nothing of what was learned, and its activations keep their sizes. There is a
-        single copy, so that it is compiled once: a model holds until the next is taken.
+        single copy, so that it is compiled once: a model holds until the next is taken. A
+        permutation that leaves all weights as they are, since they are all alike, yields none.
 
         Parameters
         ----------
@@ -198,14 +199,19 @@ class Model(TargetedNetwork):
         UserError
             As for `keras_model`.
         """
-        network = self.keras_model()
+        everywhere = self.with_target(
+            self.asked_layer, self.asked_filters, output=self.asked_output
+        )
+        network = everywhere.keras_model()
         learned = network.get_weights()
         whole = network
         if self.has_classes and self.target_units == 1:  # a sigmoid, which stands for two classes
             whole = with_sigmoid(network)
         for seed in seeds:
-            network.set_weights(permuted(learned, seed))
-            yield Model(whole, layer=answering_layer(whole))
+            other = permuted(learned, seed)
+            if not are_same(learned, other):
+                network.set_weights(other)
+                yield Model(whole, layer=answering_layer(whole), region=self.asked_region)
 
     def _changed(self, **attributes: Any) -> Model:
         other = copy.copy(self)

@@ -24,6 +24,11 @@ def permuted(weights: Sequence[Any], seed: int) -> list[Any]:
     return found
 
 
+def are_same(weights: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Tell whether two networks of the same layers have the same weights."""
+    return all(np.array_equal(one, other) for one, other in zip(weights, others, strict=True))
+
+
 def with_sigmoid(network: Any) -> Any:
     """Return a network with a sigmoid behind the answer of another, of the same Keras."""
     keras = importlib.import_module(type(network).__module__.partition(".")[0])

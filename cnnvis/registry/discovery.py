@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from cnnvis.errors import PluginError, UserError, nearest
+from cnnvis.errors import PluginError, UserError, nearest, shown
 from cnnvis.registry import flags
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
@@ -226,6 +226,7 @@ class Registry:
         PluginError
             If the plugin exists and could not be loaded.
         """
+        _require_name(kind, name)
         found = self._plugins.get((kind, name))
         if found is None and ":" in name:
             distribution, short = name.rsplit(":", 1)
@@ -247,6 +248,7 @@ class Registry:
         PluginError
             If the plugin exists and could not be loaded.
         """
+        _require_name("step", name)
         for kind in STEPS:
             with suppress(UserError, PluginError):
                 return self.get(kind, name)
@@ -315,6 +317,19 @@ class Registry:
         )
         found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
         raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+
+def _require_name(kind: str, name: object) -> None:
+    """Refuse what is no name of a plugin, such as a pair of a name and options.
+
+    Raises
+    ------
+    UserError
+        If it is no text.
+    """
+    if not isinstance(name, str):
+        options = "; its options stand in plugin_options" if kind in SIDE else ""
+        raise UserError(f"a {kind} is chosen by its name, and not by {shown(name)}{options}")
 
 
 def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:

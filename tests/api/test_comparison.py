@@ -166,6 +166,16 @@ def test_the_command(typed: Any, tmp_path: Path) -> None:
     assert (tmp_path / "there.png").is_file()
 
 
+def test_a_folder_takes_the_figure_of_the_command(typed: Any, tmp_path: Path) -> None:
+    (tmp_path / "there.is").mkdir()
+    for folder in ("new/", "there.is"):
+        done = typed("compare", "saliency", "grad-cam", "demo", "-im", 0, "-o", folder)
+        assert done.returncode == 0, done.stderr
+        assert [one.name for one in (tmp_path / folder).iterdir()] == [
+            "compare_saliency_grad-cam.png"
+        ]
+
+
 def test_the_command_fails_above_what_it_is_told(typed: Any) -> None:
     same = typed("compare", "saliency", "saliency", "demo", "--fail-above", 1e-9)
     assert same.returncode == 0, same.stderr

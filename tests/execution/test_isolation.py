@@ -258,6 +258,76 @@ def test_streams(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert there.labels is not None and there.labels.tolist() == Y.tolist()
 
 
+OWN = """
+from typing import Any
+
+import cnnvis
+
+
+@cnnvis.metric("sums")
+def sums(explanation: cnnvis.Explanation, model: cnnvis.Model) -> Any:
+    \"\"\"The sum of a map, and nothing.\"\"\"
+    found = explanation.array.reshape(len(explanation), -1).sum(axis=1)
+    return {"sums": found, "sums_of_nothing": found * float("nan")}
+
+
+@cnnvis.metric("asks")
+def asks(explanation: cnnvis.Explanation, explainer: cnnvis.Explainer) -> Any:
+    \"\"\"How much the maps are those that are made again.\"\"\"
+    return cnnvis.spearman(explanation.array, explainer.maps(explanation.samples))
+
+
+@cnnvis.baseline("largest")
+def largest(data: cnnvis.Samples) -> Any:
+    \"\"\"The largest value of the data at each position.\"\"\"
+    return data.x.max(axis=0)
+
+
+@cnnvis.baseline("half")
+def half(samples: cnnvis.Samples) -> Any:
+    \"\"\"Half of each image.\"\"\"
+    return samples.x / 2
+
+
+@cnnvis.baseline("other")
+def other(data: cnnvis.Samples) -> Any:
+    \"\"\"The name of another.\"\"\"
+    return "largest"
+"""
+
+
+@pytest.fixture
+def own(wrong_plugins: None, tmp_path: Path) -> None:
+    """Metrics and baselines of a file of one's own."""
+    from cnnvis.registry.discovery import registry
+
+    (tmp_path / "own.py").write_text(OWN)
+    registry().add_file(tmp_path / "own.py")
+
+
+@pytest.mark.usefixtures("own")
+def test_metrics(files: Path) -> None:
+    """Those that ask the network; what has maps made anew stays with the network that is here."""
+    given: Any = {"data": files / "data.npz", "images": [0, 2]}
+    here = cnnvis.run("saliency", files / "model.keras", metrics=["sums", "asks"], **given)
+    there = cnnvis.run("saliency", files / "model.keras", metrics="sums", isolate=True, **given)
+    for name in ("sums", "sums_of_nothing"):
+        np.testing.assert_allclose(there.measures[name], here.measures[name], rtol=1e-5)
+    with pytest.raises(cnnvis.UserError, match=r"asks .* cannot in a process .*--isolate"):
+        cnnvis.run("saliency", files / "model.keras", metrics="asks", isolate=True, **given)
+
+
+@pytest.mark.usefixtures("own")
+def test_baselines(files: Path) -> None:
+    given: Any = {"data": files / "data.npz", "images": [0, 2], "steps": 4}
+    for name in ("half", "other"):
+        here, there = (
+            cnnvis.run("integrated-gradients", files / "model.keras", baseline=name, isolate=apart, **given)
+            for apart in (False, True)
+        )  # fmt: skip
+        np.testing.assert_allclose(there.array, here.array, rtol=1e-4, atol=1e-6)
+
+
 def test_readers_and_loaders(files: Path) -> None:
     with isolation.isolating(True):
         model = cnnvis.load_model(files / "model.net", how="whole")

@@ -13,12 +13,12 @@ WARNS, FAILS = 0.5, 0.9
 def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     import numpy as np
 
+    from . import _reasons
+
     known = values["class-sensitivity"][~np.isnan(values["class-sensitivity"])]
     if not len(known):
-        return cnnvis.Verdict(
-            "information",
-            "nothing is judged: the method says nothing of signs, or the target is no single class",
-        )
+        why = _reasons.nothing(values["class-sensitivity_reason"])
+        return cnnvis.Verdict("information", why)
     mean = float(known.mean())
     found = f"the correlation of signed maps with those of the runner-up output is {mean:.2f}"
     if mean > FAILS:
@@ -47,23 +47,25 @@ def class_sensitivity(
 
     The runner-up is the output of the target layer with the largest value but the explained one.
     Without signs, even the plain gradient of a network with two classes looks alike for both: then
-    nothing is judged, and this is NaN. Above 0.5 on average is a warning, above 0.9 a failure: as
-    Sixt et al. 2020 show, guided backpropagation and deconvolution hardly depend on the class.
+    nothing is judged, and this is NaN; nor where the outputs are not known to be classes, such as
+    those of a regression. ``class-sensitivity_reason`` is the number of the reason, 0 for none.
+    Above 0.5 on average is a warning, above 0.9 a failure: as Sixt et al. 2020 show, guided
+    backpropagation and deconvolution hardly depend on the class.
     """
     import numpy as np
 
+    from . import _reasons
+
     samples = explanation.samples
-    nothing = np.full(len(explanation), np.nan)
-    if samples is None or not explainer.has_signs:
-        return nothing
-    outputs = model.outputs(samples.x)
-    own = [target.filters for target in explanation.targets]
-    if outputs.ndim != 2 or any(len(filters) != 1 for filters in own):
-        return nothing
-    explained = np.array([filters[0] for filters in own])
+    reason = _unfit(explanation, model, explainer)
+    outputs = np.empty(0) if reason or samples is None else model.outputs(samples.x)
+    if not reason and outputs.ndim != 2:
+        reason = _reasons.POSITIONS
+    if reason or samples is None:
+        nothing, reasons = np.full(len(explanation), np.nan), np.full(len(explanation), reason)
+        return {"class-sensitivity": nothing, "class-sensitivity_reason": reasons}
+    explained = np.array([target.filters[0] for target in explanation.targets])
     if outputs.shape[1] == 1:
-        if not model.has_classes:
-            return nothing
         runner_up = 1 - explained  # of the two classes that a single sigmoid stands for
     else:
         others = np.array(outputs)
@@ -71,4 +73,21 @@ def class_sensitivity(
         runner_up = others.argmax(axis=1)
     this = explainer.maps(samples, explained.tolist(), signed=True)
     that = explainer.maps(samples, runner_up.tolist(), signed=True)
-    return cnnvis.spearman(this, that)
+    found = cnnvis.spearman(this, that)
+    reasons = np.where(np.isnan(found), _reasons.BLANK, 0)
+    return {"class-sensitivity": found, "class-sensitivity_reason": reasons}
+
+
+def _unfit(
+    explanation: cnnvis.Explanation, model: cnnvis.Model, explainer: cnnvis.Explainer
+) -> int:
+    """Return the reason why maps have no runner-up that they could be compared with; 0 for none."""
+    from . import _reasons
+
+    if explanation.samples is None:
+        return _reasons.NO_IMAGES
+    if not explainer.has_signs:
+        return _reasons.NO_SIGNS
+    if any(len(target.filters) != 1 for target in explanation.targets):
+        return _reasons.SEVERAL
+    return 0 if model.has_classes else _reasons.NO_CLASSES

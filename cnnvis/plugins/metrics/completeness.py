@@ -17,7 +17,12 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     if not len(known):
         return cnnvis.Verdict("information", "the method does not claim that its maps add up")
     middle, largest = float(np.median(known)), float(known.max())
-    found = f"half of the maps are within {middle:.1%} of it, all within {largest:.1%}"
+    if len(known) == 1:
+        found = f"the map is off by {middle:.1%} of it"
+    else:
+        found = (
+            f"half of the maps are off by at most {middle:.1%} of it, the worst by {largest:.1%}"
+        )
     if middle > FAILS:
         return cnnvis.Verdict(
             "failed", f"maps do not add up to the change of the score: {found}; more steps may help"

@@ -19,12 +19,12 @@ BINS = 100
 def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     import numpy as np
 
+    from . import _reasons
+
     known = values["randomization"][~np.isnan(values["randomization"])]
     if not len(known):
-        return cnnvis.Verdict(
-            "information",
-            "nothing is judged: the method says nothing of signs, or the target is no single output",
-        )
+        why = _reasons.nothing(values["randomization_reason"])
+        return cnnvis.Verdict("information", why)
     mean = float(known.mean())
     found = f"the correlation of signed maps with those of permuted networks is {mean:.2f}"
     if mean > FAILS:
@@ -60,8 +60,9 @@ def randomization(
     signs kept: with the last layer alone, or with absolute values, verdicts turn round. A smooth map
     correlates with any other by chance, once this way and once that, which the mean over networks
     takes out before its size is taken. Positions where the input is the method's baseline do not
-    count, since the map is 0 there for every network. Below 0.15 passes, above 0.2 fails, the mean
-    over images.
+    count, since the map is 0 there for every network; nor do networks whose map is the same
+    everywhere. Below 0.15 passes, above 0.2 fails, the mean over images. NaN where no network is
+    left; ``randomization_reason`` is then the number of the reason, 0 for none.
 
     ``randomization_complexity`` is the efficient form of Hedström et al. 2024, arXiv:2401.06465,
     equation 3: how much the entropy of the map grows, as a share of it.
@@ -75,26 +76,62 @@ def randomization(
     """
     import numpy as np
 
+    from . import _reasons
+
     if seed < 0:
         raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     samples = explanation.samples
     own = [target.filters for target in explanation.targets]
-    nothing = np.full(len(explanation), np.nan)
-    if samples is None or not explainer.has_signs or any(len(filters) != 1 for filters in own):
-        return {"randomization": nothing, "randomization_complexity": nothing}
+    if samples is None:
+        return _unjudged(len(explanation), _reasons.NO_IMAGES)
+    if not explainer.has_signs:
+        return _unjudged(len(explanation), _reasons.NO_SIGNS)
+    if any(len(filters) != 1 for filters in own):
+        return _unjudged(len(explanation), _reasons.SEVERAL)
     filters = [one[0] for one in own]
     maps = explainer.maps(samples, filters, signed=True)
     where = _where(maps, samples, explainer.baseline(samples))
+    before = _entropies(maps)
     alike, growth = [], []
     for other in model.with_permuted_weights(range(seed, seed + networks)):
         random = explainer.maps(samples, filters, model=other, signed=True)
+        # A network whose activations are all dead, or too large for a number, has no map.
+        is_map = np.isfinite(random).reshape(len(random), -1).all(axis=1)
+        random[~is_map] = 0
         alike.append(cnnvis.spearman(maps, random, where))
-        before, after = _entropies(maps), _entropies(random)
-        growth.append((after - before) / np.where(before > 0, before, np.nan))
+        change = (_entropies(random) - before) / np.where(before > 0, before, np.nan)
+        growth.append(np.where(np.isnan(alike[-1]), np.nan, change))
+    if not alike:
+        return _unjudged(len(explanation), _reasons.SAME_WEIGHTS)
+    found = _known_mean(alike)
+    is_blank = np.isnan(cnnvis.spearman(maps, maps, where))
+    reasons = np.where(is_blank, _reasons.BLANK, _reasons.BLANK_OTHERS)
     return {
-        "randomization": abs(np.mean(alike, axis=0)),
-        "randomization_complexity": np.mean(growth, axis=0),
+        "randomization": abs(found),
+        "randomization_complexity": _known_mean(growth),
+        "randomization_reason": np.where(np.isnan(found), reasons, 0),
     }
+
+
+def _unjudged(count: int, reason: int) -> dict[str, Array]:
+    import numpy as np
+
+    nothing = np.full(count, np.nan)
+    return {
+        "randomization": nothing,
+        "randomization_complexity": nothing,
+        "randomization_reason": np.full(count, reason),
+    }
+
+
+def _known_mean(values: list[Array]) -> Array:
+    """Return the mean of arrays (n,) without what is NaN; NaN where all are."""
+    import numpy as np
+
+    is_known = ~np.isnan(values)
+    counts = is_known.sum(axis=0)
+    found: Array = np.where(is_known, values, 0).sum(axis=0) / np.where(counts, counts, np.nan)
+    return found
 
 
 def _where(maps: Array, samples: cnnvis.Samples, start: Array | None) -> Array | None:

@@ -13,19 +13,21 @@ BLIND = 0.3
 def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     import numpy as np
 
-    blank = int((values["sanity"] == 0).sum())
+    blank, count = int((values["sanity"] == 0).sum()), len(values["sanity"])
     if blank:
-        return cnnvis.Verdict(
-            "failed",
-            f"{blank} of {len(values['sanity'])} maps are the same everywhere and show nothing",
+        which = (
+            "the map is"
+            if count == 1
+            else f"{blank} of {count} maps {'is' if blank == 1 else 'are'}"
         )
+        return cnnvis.Verdict("failed", f"{which} the same everywhere, which shows nothing")
     blind = values.get("sanity_blind")
     known = np.array([]) if blind is None else blind[~np.isnan(blind)]
     if len(known) and known.mean() > BLIND:
         return cnnvis.Verdict(
             "warned",
             f"nothing is said about {known.mean():.0%} of the positions, where the input is the baseline "
-            "itself; --baseline mean may say more",
+            "itself; a baseline that differs from the input there would say more",
         )
     said = f"; {known.mean():.0%} of the positions are the baseline itself" if len(known) else ""
     return cnnvis.Verdict("passed", f"every map shows something{said}")

@@ -18,8 +18,11 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     known = gain[~np.isnan(gain)]
     inside = cnnvis.bootstrap_interval(gain)
     if inside is None:
-        mean = f", {known.mean():.2f} on average" if len(known) else ""
-        return cnnvis.Verdict("information", f"of {len(known)} images nothing is judged{mean}")
+        of = f"{len(known)} image{'' if len(known) == 1 else 's'}"
+        mean = f"; the mean is {known.mean():.2f}" if len(known) else ""
+        return cnnvis.Verdict(
+            "information", f"nothing is judged of {of}, since fewer than five decide nothing{mean}"
+        )
     found = f"{known.mean():.2f} (95 % between {inside[0]:.2f} and {inside[1]:.2f}, {len(known)} images)"
     if inside[0] <= 0 < inside[1] and len(known) < ENOUGH:
         return cnnvis.Verdict(
@@ -68,9 +71,10 @@ def srg(
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S: the symmetric relevance gain of Bluecher et al. 2024. Parts of the input
     are removed, 32 of one axis, 8 x 8 of two, 4 x 4 x 4 of three, with the mean of the map's values as
-    their importance. ``srg_edges`` and ``srg_random`` are the same of an edge filter and of random
-    values. A failure is a 95 % interval over images that holds 0, a warning one that is not above the
-    edge filter's, or that holds 0 with fewer than 20 images; of fewer than five nothing is judged.
+    their importance: which positions within a part are bright is not tested. ``srg_edges`` and
+    ``srg_random`` are the same of an edge filter and of random values. A failure is a 95 % interval over
+    images that holds 0, a warning one that is not above the edge filter's, or that holds 0 with fewer
+    than 20 images; of fewer than five nothing is judged.
 
     Parameters
     ----------

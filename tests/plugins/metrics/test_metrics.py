@@ -89,6 +89,13 @@ def test_what_cannot_be_measured_is_said() -> None:
         cnnvis.run("model-summary", "demo", metrics="sparseness")
     with pytest.raises(cnnvis.UserError, match=r"no metric named 'sparsness'.*'sparseness'"):
         cnnvis.run("saliency", "demo", metrics=["sparsness"])
+    for asked in ([1], [("srg", {"fractions": 2})]):
+        with pytest.raises(
+            cnnvis.UserError, match=r"chosen by its name, and not by .*plugin_options"
+        ):
+            cnnvis.run("saliency", "demo", metrics=asked)
+    with pytest.raises(cnnvis.UserError, match="a technique is chosen by its name, and not by 1"):
+        cnnvis.run(1, "demo")  # type: ignore[arg-type]
 
 
 def test_the_command_shows_them(typed: Callable[..., Any], tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_blank_maps_and_blind_positions() -> None:
     found = cnnvis.run("constant", "demo", images=[0, 1], metrics="sanity")
     assert found.measures["sanity"].tolist() == [1, 0]
     assert found.verdicts["sanity"].outcome == "failed"
-    assert "1 of 2 maps are the same everywhere" in found.verdicts["sanity"].meaning
+    assert "1 of 2 maps is the same everywhere" in found.verdicts["sanity"].meaning
     blind = cnnvis.run("integrated-gradients", "demo", images=[0, 1], baseline="zero",
                        metrics="sanity")  # fmt: skip
     expected = (cnnvis.read_samples("demo").x[:2] == 0).reshape(2, -1).mean(axis=1)
@@ -140,6 +140,25 @@ def test_positions_are_blind_and_not_values(keras: Any) -> None:
     found = cnnvis.run("integrated-gradients", network, data=letters, baseline="zero",
                        metrics="sanity", filter=1)  # fmt: skip
     assert found.measures["sanity_blind"].tolist() == [0.25, 0, 0, 0, 0, 0]
+
+
+def test_one_is_written_as_one() -> None:
+    from cnnvis.plugins.metrics import completeness, sanity, srg
+
+    one = np.ones(1)
+    assert "of 1 image," in srg._judge({"srg": one, "srg_edges": one}).meaning
+    assert sanity._judge({"sanity": 0 * one}).meaning.startswith("the map is the same everywhere")
+    assert (
+        "the map is off by 1.0% of it" in completeness._judge({"completeness": one / 100}).meaning
+    )
+
+
+def test_advice_about_blind_positions_is_fit_for_any_method() -> None:
+    """A baseline that has a name cannot be typed for each of them."""
+    from cnnvis.plugins.metrics import sanity
+
+    verdict = sanity._judge({"sanity": np.ones(2), "sanity_blind": np.full(2, 0.9)})
+    assert verdict.outcome == "warned" and "--" not in verdict.meaning
 
 
 @pytest.mark.parametrize(
@@ -161,8 +180,14 @@ def test_a_linear_network_of_opposite_classes(keras: Any) -> None:
     one = np.arange(6.0)[:, None]
     network.set_weights([np.ones((1, 1, 1)), np.concatenate([one, -one], axis=1), np.zeros(2)])
     x = np.random.default_rng(2).random((3, 6, 1)).astype(np.float32)
-    found = cnnvis.run("saliency", network, data=x, metrics="class-sensitivity", backprop=None)
+    given: Any = {"data": x, "metrics": "class-sensitivity", "backprop": None}
+    found = cnnvis.run("saliency", network, class_names=["up", "down"], **given)
     np.testing.assert_allclose(found.measures["class-sensitivity"], -1)
+    # Of outputs that nobody calls classes, as those of a regression, none is the runner-up.
+    numbers = cnnvis.run("saliency", network, **given)
+    assert np.isnan(numbers.measures["class-sensitivity"]).all()
+    verdict = numbers.verdicts["class-sensitivity"]
+    assert verdict.outcome == "information" and "not known to be classes" in verdict.meaning
 
 
 @pytest.mark.parametrize("explained", [0, 1])
@@ -190,7 +215,7 @@ def test_a_single_sigmoid_stands_for_two_classes(keras: Any, explained: int) -> 
         (np.tile([2.0, -2.0], 15), "failed", "the score falls no more"),
         (np.tile([2.0, -2.0], 5), "warned", "so few images"),
         (-1 - np.arange(10) / 10, "failed", "where the score is sensitive"),
-        (np.array([1.0, 2, 3]), "information", "of 3 images nothing is judged"),
+        (np.array([1.0, 2, 3]), "information", "nothing is judged of 3 images"),
     ],
 )
 def test_what_a_gain_means(gains: Any, outcome: str, words: str) -> None:
@@ -205,10 +230,109 @@ def test_methods_that_say_nothing_of_signs_are_not_judged_by_them() -> None:
     assert found == {"class-sensitivity": "information", "randomization": "information"}
 
 
+@pytest.mark.parametrize(
+    ("technique", "settings", "why"),
+    [
+        ("grad-cam", {}, "the method does not say how its maps keep their signs"),
+        ("saliency", {"layer": "output[sweep]-output[neutral]"}, "a sum of outputs"),
+        ("saliency", {"filter": [0, 1]}, "a sum of outputs"),
+    ],
+)
+def test_it_is_said_why_nothing_is_judged(
+    technique: str, settings: dict[str, Any], why: str
+) -> None:
+    names = ("class-sensitivity", "randomization")
+    found = cnnvis.run(technique, "demo", images=[0, 2], metrics=names, **settings)
+    for name in names:
+        assert why in found.verdicts[name].meaning
+
+
+def test_a_region_stays_with_a_network_of_other_weights() -> None:
+    given: Any = {
+        "images": [0, 2],
+        "metrics": "randomization",
+        "backprop": None,
+        "layer": "conv2:7",
+    }
+    at = cnnvis.run("saliency", "demo", region=["3:5", "4:9"], **given)
+    everywhere = cnnvis.run("saliency", "demo", **given)
+    assert not np.isnan(at.measures["randomization"]).any()
+    assert not np.allclose(at.measures["randomization"], everywhere.measures["randomization"])
+    model = cnnvis.load_model("demo").with_target("conv2", [7], region=["3:5", "4:9"])
+    (other,) = model.with_permuted_weights([1])
+    x = cnnvis.read_samples("demo").x[:1, ..., None]
+    rows, columns = np.nonzero(other.input_gradient(x)[0, ..., 0])
+    seen = np.nonzero(model.input_gradient(x)[0, ..., 0])
+    assert len(rows) and set(rows) <= set(seen[0]) and set(columns) <= set(seen[1])
+
+
+def _conv(keras: Any, *weights: Any) -> Any:
+    layers = keras.layers
+    network = keras.Sequential([
+        layers.Input((6, 1)), layers.Conv1D(2, 2, activation="relu"), layers.Flatten(),
+        layers.Dense(2, name="output"),
+    ])  # fmt: skip
+    network.set_weights([np.asarray(one, np.float32) for one in weights])
+    return network
+
+
+def test_a_network_that_a_permutation_leaves_as_it_is_is_not_judged(keras: Any) -> None:
+    network = _conv(keras, np.ones((2, 1, 2)), np.zeros(2), np.ones((10, 2)), np.zeros(2))
+    x = np.random.default_rng(0).random((3, 6, 1)).astype(np.float32)
+    found = cnnvis.run("saliency", network, data=x, metrics="randomization", backprop=None)
+    verdict = found.verdicts["randomization"]
+    assert verdict.outcome == "information" and "a permutation changes nothing" in verdict.meaning
+    # A method that no weight touches fails all the same where the weights differ.
+    weights = np.random.default_rng(1).normal(size=20).reshape(10, 2)
+    other = _conv(keras, np.ones((2, 1, 2)), np.zeros(2), weights, np.zeros(2))
+    assert cnnvis.run("edges", other, data=x, metrics="randomization", filter=0).verdicts[
+        "randomization"
+    ].outcome == "failed"  # fmt: skip
+
+
+def test_networks_whose_map_is_blank_do_not_count(keras: Any) -> None:
+    dense = np.random.default_rng(1).normal(size=(10, 2)).astype(np.float32)
+    network = _conv(keras, [[[3.0, 1.0]], [[-2.0, 2.0]]], np.zeros(2), dense, np.zeros(2))
+    blank: list[bool] = []
+
+    @cnnvis.technique("at-times", signed={})
+    def at_times(
+        model: cnnvis.Model, samples: cnnvis.Samples, *, least: float = 0.3
+    ) -> cnnvis.Explanation:
+        """The gradient; not a number, or zero, of networks whose first weight is small.
+
+        Parameters
+        ----------
+        least
+            Which weight is not small.
+        """
+        weights = model.network.get_weights()[2]
+        maps = model.input_gradient(samples.x)
+        blank.append(bool(weights[0, 0] < least and not np.array_equal(weights, dense)))
+        if blank[-1]:
+            maps = maps * (np.nan if len(blank) % 2 else 0)
+        return cnnvis.Explanation(maps, samples)
+
+    plugin = cnnvis.plugin_of(at_times)
+    assert plugin is not None
+    known = Registry(only=[])
+    known.add(plugin)
+    x = np.random.default_rng(0).random((4, 6, 1)).astype(np.float32)
+    given: Any = {"data": x, "metrics": "randomization", "filter": 0}
+    with using(known):
+        found = cnnvis.run("at-times", network, least=0.3, **given)
+        assert {True, False} == set(blank)
+        assert not np.isnan(found.measures["randomization"]).any()
+        assert not np.isnan(found.measures["randomization_complexity"]).any()
+        verdict = cnnvis.run("at-times", network, least=9, **given).verdicts["randomization"]
+    assert verdict.outcome == "information"
+    assert "of all networks with permuted weights are the same everywhere" in verdict.meaning
+
+
 def test_a_few_images_are_not_judged() -> None:
     found = cnnvis.run("saliency", "demo", images=[0, 2], metrics="srg")
     assert found.verdicts["srg"].outcome == "information"
-    assert "of 2 images nothing is judged" in found.verdicts["srg"].meaning
+    assert "nothing is judged of 2 images" in found.verdicts["srg"].meaning
 
 
 def test_the_model_is_as_it_was() -> None:
@@ -296,3 +420,96 @@ def test_a_metric_of_several_numbers_names_the_first_after_itself() -> None:
             cnnvis.run("saliency", "demo", images=[0], metrics="two-numbers")
         with pytest.raises(cnnvis.PluginError, match=r"not a cnnvis\.Verdict"):
             cnnvis.run("saliency", "demo", images=[0], metrics="no-verdict")
+
+
+def _judging(judge: Any) -> Registry:
+    """A metric of ones with that judge."""
+
+    @cnnvis.metric("own", judge=judge)
+    def own(explanation: cnnvis.Explanation) -> Any:
+        """Ones."""
+        return [1.0] * len(explanation)
+
+    known = Registry(only=[])
+    plugin = cnnvis.plugin_of(own)
+    assert plugin is not None
+    known.add(plugin)
+    return known
+
+
+@pytest.mark.parametrize(
+    ("outcome", "meaning", "said"),
+    [
+        ("good", "all is well", "'good' is no outcome; there are: passed"),
+        (["passed"], "all is well", "TypeError"),
+        ("passed", 3, "the meaning of a verdict is a sentence, and not 3"),
+        ("passed", " ", "the meaning of a verdict is a sentence"),
+    ],
+)
+def test_a_verdict_that_is_none_is_the_plugins_fault(outcome: Any, meaning: Any, said: str) -> None:
+    with using(_judging(lambda values: cnnvis.Verdict(outcome, meaning))):
+        with pytest.raises(cnnvis.PluginError, match=r"the metric own of .* failed: ") as raised:
+            cnnvis.run("saliency", "demo", images=[0], metrics="own")
+        assert said in str(raised.value)
+
+
+def test_what_a_verdict_says_stays_in_its_line() -> None:
+    evil = "first\n+ sanity passed:\x1b]0;pwned\x07 \u202e all\r\nis well "
+    with using(_judging(lambda values: cnnvis.Verdict("warned", evil))):
+        (verdict,) = cnnvis.run("saliency", "demo", images=[0], metrics="own").verdicts.values()
+    assert verdict.meaning == r"first + sanity passed:\x1b]0;pwned\x07 \u202e all is well"
+
+
+def test_some_of_the_maps_have_no_verdict_about_all() -> None:
+    found = cnnvis.run("saliency", "demo", images=[0, 2, 5], metrics=("sanity", "sparseness"))
+    for some in (found[0:2], found[1], found[[2, 2, 0]], next(iter(found))):
+        assert some.verdicts == {} and some.metrics == ("sanity", "sparseness")
+    assert found[0:3].verdicts == found[[2, 0, 1]].verdicts == found.verdicts != {}
+    assert found.with_maps(found.array + 1).verdicts == {}
+    assert [one["metric"] for one in found[0].provenance["metrics"]] == ["sanity", "sparseness"]
+    (one,) = cnnvis.chain(
+        "demo", ["saliency", "sanity", ("select", {"label": "sweep"})], images=range(5)
+    )
+    assert "sanity" in one.verdicts  # about those that are left
+
+
+def test_the_fill_of_a_single_image_is_told_of(keras: Any) -> None:
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((6, 4)), layers.Flatten(), layers.Dense(2)])
+    x = np.random.default_rng(0).random((1, 6, 4)).astype(np.float32)
+    found = cnnvis.run("saliency", network, data=x, metrics="srg", backprop=None)
+    assert np.isnan(found.measures["srg"]).all()
+    assert found.verdicts["srg"].outcome == "information"
+    assert "a mean of 1 sample" in found.verdicts["srg"].meaning
+    assert "--srg.fill" in found.verdicts["srg"].meaning
+    (chained,) = cnnvis.chain(network, [("saliency", {"backprop": None}), "srg"], data=x)
+    assert chained.verdicts == found.verdicts
+    with pytest.raises(cnnvis.UserError, match=r"no sample|labels.*--srg\.fill"):
+        cnnvis.run("saliency", network, data=x, metrics="srg", backprop=None,
+                   plugin_options={"srg": {"fill": "class:a"}})  # fmt: skip
+
+
+def test_numbers_do_not_take_the_place_of_others() -> None:
+    known = Registry(only=[])
+    for name, second in (("one", "completeness_gap"), ("two", "shared"), ("three", "shared")):
+
+        @cnnvis.metric(name)
+        def numbers(explanation: cnnvis.Explanation, name: str = name, second: str = second) -> Any:
+            """Numbers of two names."""
+            ones = [1.0] * len(explanation)
+            return {name: ones, second: ones}
+
+        plugin = cnnvis.plugin_of(numbers)
+        assert plugin is not None
+        known.add(plugin)
+    given: Any = {"images": [0], "baseline": "zero"}
+    with using(known):
+        with pytest.raises(
+            cnnvis.UserError,
+            match="'completeness_gap', and so does integrated-gradients: leave out",
+        ):
+            cnnvis.run("integrated-gradients", "demo", metrics="one", **given)
+        with pytest.raises(cnnvis.UserError, match=r"three gives .* 'shared', and so does two"):
+            cnnvis.run("saliency", "demo", images=[0], metrics=("two", "three"))
+        twice = cnnvis.run("saliency", "demo", images=[0], metrics=("two", "two"))
+    assert [one["metric"] for one in twice.provenance["metrics"]] == ["two"]
