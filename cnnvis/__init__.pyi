@@ -4,6 +4,9 @@ from .api.chain import chain as chain
 from .api.compare import Comparison as Comparison
 from .api.compare import compare as compare
 from .api.doctor import doctor as doctor
+from .api.evaluate import Evaluation as Evaluation
+from .api.evaluate import Method as Method
+from .api.evaluate import evaluate as evaluate
 from .api.run import run as run
 from .data.axes import Axis as Axis
 from .data.completeness import completeness_gap as completeness_gap

@@ -11,6 +11,7 @@ from cnnvis.cli.commands import (
     compare,
     config,
     doctor,
+    evaluate,
     list_plugins,
     merge,
     new_plugin,
@@ -24,7 +25,7 @@ from cnnvis.registry import flags
 from cnnvis.registry.discovery import registry
 
 MODULES = (
-    *(run, chain, merge, compare, doctor, config, list_plugins, show),
+    *(run, chain, merge, compare, evaluate, doctor, config, list_plugins, show),
     *(new_plugin, test_plugin),
 )
 """Commands, each a module with its arguments and its main function, in the order of the help.
@@ -53,6 +54,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
         return chain.parsed(words[1:])
     if words[:1] == ["compare"]:
         return compare.parsed(words[1:])
+    if words[:1] == ["evaluate"]:
+        return evaluate.parsed(words[1:])
     parser = _parser(words)
     _require_command(words)
     if words[:1] == ["run"]:

@@ -112,7 +112,7 @@ class Checks:
         """
         if not self.metrics or found.maps is None or found.samples is None:
             return found
-        rows = _spread(found.samples)
+        rows = spread(found.samples)
         some = found if len(rows) == len(found) else found[rows]
         facts = self._facts(some, explainer, seconds * len(rows) / max(len(found), 1), seconds)
         return found.with_facts(_said(facts, found, len(rows), len(found)))
@@ -130,7 +130,7 @@ class Checks:
         if not self.metrics:
             return {}
         samples = explainer.task.samples[name]
-        rows = _spread(samples)
+        rows = spread(samples)
         some = {name: samples.picked(np.array(rows))}
         inputs = None if name is None else (name,)
         task = replace(explainer.task, samples=some, inputs=inputs, stops=False)
@@ -238,7 +238,7 @@ def checked_at_once(samples: Samples) -> int:
     return max(min(len(samples), MOST, BYTES // max(each, 1)), 1)
 
 
-def _spread(samples: Samples) -> list[int]:
+def spread(samples: Samples) -> list[int]:
     """Return places of the images that are checked, evenly spread over all."""
     places = np.linspace(0, len(samples) - 1, checked_at_once(samples)).astype(int)
     found: list[int] = places.tolist()

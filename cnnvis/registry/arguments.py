@@ -371,6 +371,25 @@ class ComparisonOutput:
     json: bool = flag("--json", default=False, help="print JSON, for scripts")
 
 
+@dataclass(frozen=True)
+class EvaluationOutput:
+    """Metrics and output of ``cnnvis evaluate``."""
+
+    metrics: Sequence[str] | None = flag(
+        "--metrics", nargs="+", action="extend", metavar="NAME",
+        help="the metrics (default: all checks, the metrics that judge). An option of a metric follows "
+        "the metric's name, as in --srg.fill blur; cnnvis list-plugins --kind metric lists all "
+        "metrics",
+    )  # fmt: skip
+    out: str | None = flag(
+        "--out", "-o", metavar="PATH",
+        help="a file to write: the table (.csv), all numbers (.json), or the curves of the score as "
+        "parts are removed (.png, .svg, .pdf); a folder for the table, the numbers and the curves "
+        "(default: none)",
+    )  # fmt: skip
+    json: bool = flag("--json", default=False, help="print JSON, for scripts")
+
+
 SUBJECT: Sequence[type] = (DataArguments, TargetArguments, Computing, Isolation, LoadOptions)
 """Values of every command that explains a network."""
 
@@ -378,6 +397,7 @@ OF_COMMANDS: Mapping[str, Sequence[type]] = {
     "run": (*SUBJECT, Checking, RunOutput, Messages, RunFolderArguments),
     "chain": (*SUBJECT, Checking, ChainOutput, Messages, RunFolderArguments),
     "compare": (*SUBJECT, Comparing, ComparisonOutput, Messages),
+    "evaluate": (*SUBJECT, EvaluationOutput, Messages),
 }
 """Values of the commands that also take the options of plugins."""
 
@@ -392,6 +412,7 @@ TITLES: Mapping[type, str] = {
     ChainOutput: "the chain",
     Comparing: "how to compare",
     ComparisonOutput: "the output",
+    EvaluationOutput: "the metrics and the output",
     Messages: "messages",
     RunFolderArguments: "long runs",
 }

@@ -15,7 +15,7 @@ FOR_ALL = {
 }
 """Options of every command beside its own options, accepted anywhere on the command line."""
 
-Command = Literal["run", "chain", "compare"]
+Command = Literal["run", "chain", "compare", "evaluate"]
 
 
 def taken(command: Command) -> frozenset[str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,32 +13,22 @@ from cnnvis.renderers._common import (
     number,
     require_maps,
 )
+from cnnvis.renderers._files import ABOUT, require_date, save
 from cnnvis.renderers._page import Frame, Page, table_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Where each format keeps a text about the file.
-ABOUT = {".png": "cnnvis", ".svg": "Description", ".pdf": "Subject"}
 BETWEEN_TILES = "0.8"  # light grey, which no usual colour map has at its ends or at zero
-LARGEST = 2**16  # pixels on a side, all that matplotlib can draw
 
 
 def _check(*, cmap: str | None, input_cmap: str, width: float, **_: object) -> None:
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
     if not 0.1 <= width <= 100:
         raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
-    date = os.environ.get("SOURCE_DATE_EPOCH", "0")  # by which matplotlib dates .svg and .pdf
-    try:
-        datetime.fromtimestamp(int(date), UTC)
-    except (ValueError, OverflowError, OSError):
-        raise cnnvis.UserError(
-            f"the variable SOURCE_DATE_EPOCH is {date!r}, and gives the date of pictures: set it "
-            "to seconds since 1970, or unset it"
-        ) from None
+    require_date()
 
 
 @cnnvis.renderer("png", suffixes=tuple(ABOUT), check=_check)
@@ -117,7 +103,7 @@ def png(
             page.colour_bar(colours.scale)
         page.draw_frames()
         figure = page.figure
-    _save(figure, path, dpi, json.dumps(dict(explanation.provenance)))
+    save(figure, path, dpi, dict(explanation.provenance))
 
 
 class _Colours:
@@ -245,31 +231,3 @@ def _behind(place: Axes | Frame, panel: cnnvis.Panel) -> Axes | Frame:
     behind: Axes = figure.add_axes(place.get_position(), zorder=place.get_zorder() - 1)
     behind.set_axis_off()
     return behind
-
-
-def _save(figure: Figure, path: Path, dpi: int, facts: str) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
-
-    kind = path.suffix.lower()
-    size = [round(inches * dpi) for inches in figure.get_size_inches()]
-    if kind == ".png" and max(size) >= LARGEST:
-        raise cnnvis.UserError(
-            f"the picture would be {size[0]} x {size[1]} pixels, and a side must be below "
-            f"{LARGEST}: lower limit or dpi, or write .svg or .pdf"
-        )
-    canvas: Any = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():
-        # A name in a script that matplotlib's font does not have is drawn as boxes, which says so.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        if kind != ".png":
-            figure.savefig(path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts})
-            return
-        figure.set_dpi(dpi)
-        canvas.draw()
-    about = PngInfo()
-    about.add_text(ABOUT[kind], facts)
-    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    # Without transparency, and packed less, a file is there in half the time, and hardly larger.
-    drawn.convert("RGB").save(path, "PNG", pnginfo=about, dpi=(dpi, dpi), compress_level=2)

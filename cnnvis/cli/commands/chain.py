@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnvis.cli import parser as parsing
+from cnnvis.cli import step_words
 from cnnvis.cli.commands import shared
-from cnnvis.errors import UserError, nearest
 from cnnvis.registry import flags
 from cnnvis.registry.arguments import (
     OF_COMMANDS,
@@ -57,10 +57,13 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     names = [plugin.name for plugin in known]
     names += [f"{plugin.distribution}:{plugin.name}" for plugin in known]
     parser = _parser([plugin.name for plugin in known])
-    head, *segments = _segments(words, names, parser)
-    values = _values(parser, head, names)
+    head, *segments = step_words.segments(words, names, parser)
+    values = step_words.values(parser, head, names)
     steps = [
-        (name, _values(parsing.plugin_parser("chain", registry().step(name)), rest, names))
+        (
+            name,
+            step_words.values(parsing.plugin_parser("chain", registry().step(name)), rest, names),
+        )
         for name, *rest in segments
     ]
     return {"command": main, "steps": steps, **values}
@@ -84,52 +87,6 @@ def _parser(names: Sequence[str]) -> parsing.Parser:
     flags.add(parser, *OF_COMMANDS["chain"])
     parsing.add_side_flags(parser, "loader", "reader")
     return parser
-
-
-def _segments(words: Sequence[str], names: Sequence[str], whole: parsing.Parser) -> list[list[str]]:
-    """Return the words before the first step, and then each step's name and words.
-
-    The word after a flag that takes a value is the value, whatever the word is. Options of the
-    whole chain may also come at its end, where people tend to add them.
-    """
-    segments: list[list[str]] = [[]]
-    switches = {
-        flag for action in whole._actions if action.nargs == 0 for flag in action.option_strings
-    }
-    own: set[str] = set()
-    for word in words:
-        before = segments[-1][-1] if segments[-1] else ""
-        is_flag = before.startswith("-") and not parsing.NEGATIVE.match(before)
-        is_value = is_flag and "=" not in before and before not in switches
-        if word not in names or is_value:
-            segments[-1].append(word)
-            continue
-        segments.append([word])
-        switches, own = set(), set()
-        for option in options_of(registry().step(word)):
-            own |= {*option.flags, parsing.SHORT.get(option.name, option.flag)}
-            switches |= set(option.flags) if option.annotation is bool else set()
-    last = segments[-1] if len(segments) > 1 else []
-    others = set(whole._option_string_actions) - own - {"-h", "--help"}
-    end = next(
-        (place for place, word in enumerate(last) if word.split("=")[0] in others), len(last)
-    )
-    segments[0] += last[end:]
-    del last[end:]
-    return segments
-
-
-def _values(parser: parsing.Parser, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    found, unknown = parser.parse_known_args(list(words))
-    if unknown and unknown[0].startswith("-"):
-        raise UserError(f"{parsing.no_such_option(unknown[0], parser)} (see {parser.prog} --help)")
-    if unknown:
-        registry().require_unbroken(unknown[0])
-        raise UserError(
-            f"there is no step {unknown[0]!r}.{nearest(unknown[0], names)} "
-            f"There are: {', '.join(name for name in names if ':' not in name)}."
-        )
-    return vars(found)
 
 
 def main(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> int:

@@ -76,6 +76,6 @@ TECHNIQUE = Kind(
     about="Plugin that explains a network.",
     example="cnnvis run $name demo",
     accept=_accept,
-    commands=("run", "chain", "compare"),
+    commands=("run", "chain", "compare", "evaluate"),
     is_step=True,
 )

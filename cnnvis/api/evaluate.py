@@ -1,0 +1,454 @@
+"""Evaluation of methods: what checks and other metrics say of each, on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cnnvis import demo
+from cnnvis.api.chain import Step, StepLike, steps_of
+from cnnvis.data.axes import Axis
+from cnnvis.data.class_names import names_in_order
+from cnnvis.data.explanation import CHANNEL, Explanation
+from cnnvis.data.image_selection import selection_of
+from cnnvis.data.samples import Array
+from cnnvis.data.verdict import Verdict
+from cnnvis.errors import DiskError, PluginError, UserError, together
+from cnnvis.evaluation.bootstrap import bootstrap_interval
+from cnnvis.evaluation.removal import removal_scores
+from cnnvis.execution.isolation import isolates
+from cnnvis.explain.baselines import Baselines, named_in
+from cnnvis.explain.checks import Checks, spread
+from cnnvis.explain.explainer import Explainer
+from cnnvis.explain.measuring import measured, verdict_of
+from cnnvis.explain.request import Request
+from cnnvis.explain.task import Task
+from cnnvis.registry.arguments import DataArguments, LoadOptions, TargetArguments, taken_out
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
+from cnnvis.registry.plugin import Plugin
+from cnnvis.reporting import note, notes_kept, progress, quietly
+
+STEPS = 9
+"""Number of shares of the parts that are removed for a curve, between none and all."""
+
+Metric = tuple[Plugin, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What metrics say of a method.
+
+    Attributes
+    ----------
+    name
+        The technique's name, with the options that were given.
+    values
+        The numbers of each metric for each image of the evaluation, (n,), by the metric's name; NaN
+        where there is none.
+    verdicts
+        The verdicts of metrics that judge, by their names.
+    reasons
+        By the name of a metric without numbers: why there are none.
+    failure
+        Why the method gave no maps; empty where it gave some.
+    curves
+        The mean score after 0, 1, ... of `STEPS` + 1 shares of the parts are removed, (2, STEPS +
+        2): least important first, and most important first. None where it was not asked for.
+    """
+
+    name: str
+    values: Mapping[str, Array] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+    curves: Array | None = None
+
+    def count(self, outcome: str) -> int:
+        """Return the number of verdicts with an outcome."""
+        return sum(one.outcome == outcome for one in self.verdicts.values())
+
+    def mean(self, metric: str) -> float | None:
+        """Return the mean of a metric over all images; None without numbers."""
+        known = self._known(metric)
+        return float(known.mean()) if len(known) else None
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """Return the 95 % bootstrap interval of the mean; None for fewer than five images."""
+        return bootstrap_interval(self._known(metric))
+
+    def _known(self, metric: str) -> Array:
+        values = self.values.get(metric, np.array([]))
+        found: Array = values[~np.isnan(values)]
+        return found
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Methods by checks.
+
+    Attributes
+    ----------
+    methods
+        The methods, the best first; see `places`.
+    places
+        The place of each method: first those whose maps failed the fewest checks, then those with the
+        fewest warnings, then by `decides`. Methods have the same place where the 95 % bootstrap
+        interval of the difference, image by image, holds 0: then the images do not decide.
+    metrics
+        The names of the metrics.
+    better
+        Whether higher or lower numbers of a metric are better, by its name; None where neither is.
+    decides
+        The metric by which methods are ordered that failed as many checks; None without one.
+    indices
+        The places of the images in the data, (n,).
+    notes
+        Sentences that a person should read beside the result.
+    provenance
+        The origin of the evaluation: plain JSON values by name.
+    """
+
+    methods: tuple[Method, ...]
+    places: tuple[int, ...]
+    metrics: tuple[str, ...]
+    better: Mapping[str, str | None]
+    decides: str | None
+    indices: Array
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def table(self) -> dict[str, list[Any]]:
+        """Table of all numbers: a row for each method and metric, with the interval of the mean."""
+        rows: list[dict[str, Any]] = []
+        for place, method in zip(self.places, self.methods, strict=True):
+            for metric in self.metrics:
+                verdict, interval = method.verdicts.get(metric), method.interval(metric)
+                low, high = (None, None) if interval is None else interval
+                reason = method.failure or method.reasons.get(metric, "")
+                rows.append({
+                    "place": place, "method": method.name, "metric": metric,
+                    "mean": method.mean(metric), "low": low, "high": high,
+                    "images": int((~np.isnan(method.values.get(metric, np.array([])))).sum()),
+                    "better": self.better[metric],
+                    "outcome": None if verdict is None else verdict.outcome,
+                    "meaning": reason if verdict is None else verdict.meaning,
+                })  # fmt: skip
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that was found, as plain JSON values."""
+        return {
+            "methods": [
+                {
+                    "place": place,
+                    "name": method.name,
+                    "failure": method.failure or None,
+                    "metrics": {metric: self._of(method, metric) for metric in self.metrics},
+                }
+                for place, method in zip(self.places, self.methods, strict=True)
+            ],
+            "decides": self.decides,
+            "images": self.indices.tolist(),
+            **self.provenance,
+        }
+
+    def _of(self, method: Method, metric: str) -> dict[str, Any]:
+        verdict = method.verdicts.get(metric)
+        values = method.values.get(metric)
+        return {
+            "mean": method.mean(metric),
+            "interval": method.interval(metric),
+            "values": None
+            if values is None
+            else [None if np.isnan(v) else float(v) for v in values],
+            "better": self.better[metric],
+            "verdict": None if verdict is None else asdict(verdict),
+            "reason": method.reasons.get(metric),
+        }
+
+    def figure(self) -> Explanation:
+        """Return the curves of all methods: the score as parts are removed, one map for each curve.
+
+        Raises
+        ------
+        UserError
+            If the evaluation has no curves.
+        """
+        drawn = [method for method in self.methods if method.curves is not None]
+        if not drawn:
+            raise UserError("the evaluation has no curves; ask for them with curves=True")
+        orders = ("the most important parts first", "the least important parts first")
+        curves = [method.curves[1 - number] for number in (0, 1) for method in drawn]  # type: ignore[index]
+        titles = [f"{method.name}\n{order}" for order in orders for method in drawn]
+        share = Axis("removed parts", "%", step=100 / (STEPS + 1))
+        found = Explanation(
+            np.array(curves, np.float32), axes=("position",), titles=tuple(titles),
+            signed=True, provenance={"technique": "evaluate", "options": {}, **self.provenance},
+        )  # fmt: skip
+        return found.described({"position": share})
+
+
+@isolates
+def evaluate(
+    methods: Sequence[StepLike],
+    model: Any,
+    *,
+    metrics: str | Sequence[str] | None = None,
+    curves: bool = False,
+    isolate: bool | str | Sequence[str] = False,
+    isolate_timeout: float | None = None,
+    isolate_memory: float | None = None,
+    **subject: Any,
+) -> Evaluation:
+    """Evaluate methods on the same images, with the same masks and seeds for all.
+
+    Parameters
+    ----------
+    methods
+        Techniques: names, or pairs of a name and options, ``("saliency", {"backprop": None})``.
+    model
+        As in `cnnvis.run`.
+    metrics
+        The names of metrics; by default all checks, the metrics that judge.
+    curves
+        Compute the curves of the score as parts are removed, for `Evaluation.figure`.
+    isolate, isolate_timeout, isolate_memory
+        As in `cnnvis.run`.
+    subject
+        The model and data to explain, and the options of metrics, as the arguments of `cnnvis.run` by
+        name: ``data``, ``images``, ``layer``, ``plugin_options``, ... Without ``images``, at most 32
+        images, evenly spread over the data.
+
+    Raises
+    ------
+    UserError
+        If a method gives no map for each image, or the call, the model or the data hold a mistake. A
+        method that fails alone is named in the result.
+    PluginError
+        If all methods fail, and one by a fault of a plugin.
+    """
+    chosen = _methods(methods)
+    options = subject.pop("plugin_options", None) or {}
+    measuring = _metrics(metrics, options)
+    if isinstance(model, str) and model == demo.NAME:
+        subject.setdefault("data", demo.NAME)
+    request = _request(model, subject, options)
+    for step in chosen:
+        named_in(step.plugin, step.options)
+    with notes_kept() as notes:
+        task = Task.of(request, [step.plugin for step in chosen])
+        task = _of_one_input(task, spread_out=subject.get("images") is None)
+        (samples,) = task.samples.values()
+        failures: list[UserError | PluginError] = []
+        with progress("evaluating", len(chosen) * (len(measuring) + 1)) as done:
+            found = [_evaluated(step, task, measuring, curves, failures, done) for step in chosen]
+    if all(one.failure for one in found):
+        raise together(failures)
+    better = {metric.name: metric.better for metric, _ in measuring}
+    decides = "srg" if "srg" in better else next((name for name in better if better[name]), None)
+    order, places = _ordered(found, decides, better.get(decides or ""))
+    facts = {
+        "options": {metric.name: dict(given) for metric, given in measuring},
+        "curves": "the score after parts are removed, filled with the mean of the data",
+    }
+    return Evaluation(
+        tuple(order), tuple(places), tuple(better), better, decides, samples.indices,
+        tuple(dict.fromkeys(notes)), facts,
+    )  # fmt: skip
+
+
+def _methods(methods: Sequence[StepLike]) -> list[Step]:
+    """Return the techniques to evaluate.
+
+    Raises
+    ------
+    UserError
+        If one is no technique, or gives no map for each image; or if two are the same.
+    """
+    steps = steps_of(methods)
+    for step in steps:
+        if step.plugin.kind != "technique":
+            raise UserError(
+                f"{step.plugin.name} is a {step.plugin.kind}, and techniques are evaluated"
+            )
+        if not step.plugin.gives_maps_of_images:
+            raise UserError(
+                f"{step.plugin.name} gives no map for each image, so it is not evaluated"
+            )
+        _ = step.options
+    names = [named(step) for step in steps]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} is named twice, with the same options")
+    return steps
+
+
+def named(step: Step) -> str:
+    """Return the name of a method: the technique and the options that were given."""
+    return " ".join([step.plugin.name, *(f"{key}={value}" for key, value in step.given.items())])
+
+
+def _metrics(
+    names: str | Sequence[str] | None, options: Mapping[str, Mapping[str, Any]]
+) -> list[Metric]:
+    if names is None:
+        return list(Checks.of("full", options).metrics)
+    asked = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    found: list[Metric] = []
+    for name in asked:
+        metric = registry().get("metric", name)
+        found.append((metric, checked(metric, options.get(metric.name, {}))))
+        named_in(*found[-1])
+    if not found:
+        raise UserError("an evaluation needs metrics, such as srg")
+    return found
+
+
+def _request(model: Any, subject: dict[str, Any], options: Mapping[str, Any]) -> Request:
+    subject = {**subject, "class_names": names_in_order(subject.get("class_names"))}
+    subject["images"] = selection_of(subject.get("images"))
+    data = taken_out(subject, DataArguments)
+    target, loading = taken_out(subject, TargetArguments), taken_out(subject, LoadOptions)
+    strict = subject.pop("strict", False)
+    if subject:
+        raise UserError(f"evaluate has no argument {next(iter(subject))!r}")
+    return Request(model, data, target, loading, options, strict)
+
+
+def _of_one_input(task: Task, *, spread_out: bool) -> Task:
+    """Return the task for its only input, with at most 32 images where nobody chose some.
+
+    Raises
+    ------
+    UserError
+        If several inputs of the network get a map.
+    """
+    names = task.explained_inputs
+    if len(names) > 1:
+        raise UserError(
+            f"the network has several inputs, {', '.join(names)}, and an evaluation is of one: name it "
+            f"with --input {names[0]}"
+        )
+    samples = task.samples[names[0]]
+    rows = spread(samples)
+    if spread_out and len(rows) < len(samples):
+        note(f"{len(rows)} of {len(samples)} images are taken; --images all takes all")
+        samples = samples.picked(np.array(rows))
+    return replace(task, samples={names[0]: samples}, inputs=names[:1])
+
+
+def _evaluated(
+    step: Step,
+    task: Task,
+    metrics: Sequence[Metric],
+    curves: bool,
+    failures: list[UserError | PluginError],
+    done: Callable[[int], None],
+) -> Method:
+    """Return what metrics say of a method; a failure is added to the failures and costs no other."""
+    ((_, samples),) = task.samples.items()
+    explainer = Explainer(task, step.plugin, step.options)
+    try:
+        with quietly():
+            results = task.explained(step.plugin, step.options)
+            found = next(iter(results.values())).whole()
+    except DiskError:
+        raise
+    except (UserError, PluginError) as error:
+        failures.append(error)
+        done(len(metrics) + 1)
+        return Method(named(step), failure=str(error))
+    done(1)
+    assert found.indices is not None
+    rows = np.flatnonzero(np.isin(samples.indices, found.indices))
+    values, verdicts, reasons = dict[str, Array](), dict[str, Verdict](), dict[str, str]()
+    for metric, options in metrics:
+        try:
+            with quietly(), notes_kept():
+                one = measured(found, metric, options, task.model, explainer)
+        except DiskError:
+            raise
+        except (UserError, PluginError) as error:
+            reasons[metric.name] = str(error)
+            done(1)
+            continue
+        own = one.provenance["metrics"][-1]
+        numbers = {name: one.measures[name] for name in own["measures"]}
+        judged = verdict_of(metric.name, numbers)
+        if judged is not None:
+            verdicts[metric.name] = judged
+        elif own.get("verdict") is not None:
+            verdicts[metric.name] = Verdict(**own["verdict"])
+        values[metric.name] = np.full(len(samples), np.nan)
+        values[metric.name][rows] = one.measures[metric.name]
+        done(1)
+    drawn = _curves(found, explainer) if curves else None
+    return Method(named(step), values, verdicts, reasons, curves=drawn)
+
+
+def _curves(found: Explanation, explainer: Explainer) -> Array | None:
+    """Return the mean curves of the score as parts are removed, (2, STEPS + 2); None without them."""
+    samples = found.samples
+    maps = found.array.astype(np.float64)
+    if CHANNEL in found.axes:
+        maps = maps.sum(axis=1 + found.axes.index(CHANNEL))
+    if samples is None or maps.shape[1:] != samples.space:
+        return None
+    with quietly(), notes_kept():
+        samples = Baselines(("mean",), lambda: explainer.task.data).ready(samples)
+        fill = samples.baseline("mean")
+        model = explainer.model.with_inputs_held(samples)
+        x = np.asarray(samples.x, np.float32)
+        weights = model.target_weights(x)
+
+        def score(changed: Array, rows: list[int]) -> Array:
+            given = np.asarray(changed, np.float32)
+            return model.scores(given, weights=weights[rows], of=rows)
+
+        scores = removal_scores(maps, x, fill, samples.channel_axis, score, STEPS).mean(axis=2)
+        rows = list(range(len(x)))
+        ends = score(x, rows).mean(), score(np.broadcast_to(fill, x.shape), rows).mean()
+    return np.stack([np.concatenate([[ends[0]], one, [ends[1]]]) for one in scores])
+
+
+def _ordered(
+    methods: Sequence[Method], decides: str | None, better: str | None
+) -> tuple[list[Method], list[int]]:
+    """Return the methods, the best first, and the place of each; see `Evaluation`."""
+    sign = -1 if better == "lower" else 1
+
+    def level(method: Method) -> tuple[int, int, int]:
+        return bool(method.failure), method.count("failed"), method.count("warned")
+
+    def key(method: Method) -> tuple[tuple[int, int, int], float]:
+        mean = method.mean(decides) if decides else None
+        return level(method), np.inf if mean is None else -sign * mean
+
+    order = sorted(methods, key=key)
+    places: list[int] = []
+    first: Method | None = None
+    for number, method in enumerate(order, 1):
+        if (
+            first is None
+            or level(method) != level(first)
+            or _is_worse(first, method, decides, sign)
+        ):
+            first = method
+            places.append(number)
+        else:
+            places.append(places[-1])
+    return order, places
+
+
+def _is_worse(first: Method, other: Method, decides: str | None, sign: int) -> bool:
+    """Tell whether images decide that a method is worse than the first of its place."""
+    if decides is None or not {decides} <= {*first.values} & {*other.values}:
+        return False
+    interval = bootstrap_interval(sign * (first.values[decides] - other.values[decides]))
+    return interval is not None and interval[0] > 0

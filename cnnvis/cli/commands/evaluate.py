@@ -1,0 +1,83 @@
+"""``cnnvis evaluate``: its arguments, and what is done with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from cnnvis.cli import parser as parsing
+from cnnvis.cli import step_words
+from cnnvis.cli.commands import shared
+from cnnvis.registry import flags
+from cnnvis.registry.arguments import OF_COMMANDS, SUBJECT, EvaluationOutput, Messages, taken_out
+from cnnvis.registry.discovery import registry
+
+ABOUT = """Evaluate techniques by checks on the same images: which maps deserve trust.
+
+The options of a technique stand behind its name, so settings of a technique are compared as well. The
+model comes last.
+"""
+
+EXAMPLES = """Examples:
+  cnnvis evaluate saliency grad-cam integrated-gradients demo
+  cnnvis evaluate saliency --backprop none saliency --backprop guided demo --images label=sweep
+  cnnvis evaluate saliency smoothgrad demo --metrics srg deletion insertion -o results/
+"""
+
+
+def add_to(below: Any, words: Sequence[str] | None) -> None:
+    """Add the command's parser, with arguments for completion alone."""
+    parser = parsing.command(below, "evaluate", ABOUT)
+    if words is not None:  # typed words are read method by method; see `parsed`
+        return
+    names = [plugin.name for plugin in registry().of("technique")]
+    parser.add_argument("methods", nargs="*", choices=names)
+    flags.add(parser, *SUBJECT)
+
+
+def parsed(words: Sequence[str]) -> dict[str, Any]:
+    """Parse the methods with their options, the model, and the options of all."""
+    known = registry().of("technique")
+    names = [plugin.name for plugin in known]
+    names += [f"{plugin.distribution}:{plugin.name}" for plugin in known]
+    parser = _parser()
+    head, *methods = step_words.segments(words, names, parser)
+    found = []
+    for number, (name, *own) in enumerate(methods, 1):
+        technique = parsing.plugin_parser("evaluate", registry().get("technique", name))
+        if number == len(methods):  # behind the options of the last method stands the model
+            _, left = technique.parse_known_args(own)
+            if len(left) == 1 and not left[0].startswith("-"):
+                place = len(own) - 1 - own[::-1].index(left[0])
+                head.append(own.pop(place))
+        found.append((name, step_words.values(technique, own, names)))
+    values = vars(parser.parse_args(head))
+    return {"command": main, "methods": found, **values}
+
+
+def _parser() -> parsing.Parser:
+    parser = parsing.Parser(
+        prog="cnnvis evaluate",
+        usage="cnnvis evaluate TECHNIQUE [its options] TECHNIQUE ... MODEL [options]",
+        description=parsing.wrapped(ABOUT),
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", default=argparse.SUPPRESS,
+        help="a model's file, or demo",
+    )  # fmt: skip
+    flags.add(parser, *OF_COMMANDS["evaluate"])
+    parsing.add_side_flags(parser, "metric", "renderer", "loader", "reader")
+    return parser
+
+
+def main(methods: list[tuple[str, dict[str, Any]]], model: str | None = None, **values: Any) -> int:
+    """Evaluate methods, and print and write what was found."""
+    from cnnvis.cli.evaluate import evaluated
+
+    others = shared.options_of_plugins(values)
+    shared.add_general_settings(values)
+    with shared.computing_as_asked(values):
+        output, messages = taken_out(values, EvaluationOutput), taken_out(values, Messages)
+        return evaluated(methods, model, others, output, messages, values)
