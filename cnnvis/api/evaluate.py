@@ -183,7 +183,7 @@ class Evaluation:
         drawn = [method for method in self.methods if method.curves is not None]
         if not drawn:
             raise UserError("the evaluation has no curves; ask for them with curves=True")
-        orders = ("the most important parts first", "the least important parts first")
+        orders = ("score, most important parts removed first", "score, least important first")
         curves = [method.curves[1 - number] for number in (0, 1) for method in drawn]  # type: ignore[index]
         titles = [f"{method.name}\n{order}" for order in orders for method in drawn]
         share = Axis("removed parts", "%", step=100 / (STEPS + 1))

@@ -48,9 +48,10 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
         technique = parsing.plugin_parser("evaluate", registry().get("technique", name))
         if number == len(methods):  # behind the options of the last method stands the model
             _, left = technique.parse_known_args(own)
-            if len(left) == 1 and not left[0].startswith("-"):
-                place = len(own) - 1 - own[::-1].index(left[0])
-                head.append(own.pop(place))
+            behind = [word for word in left if not word.startswith("-")]
+            head = [*behind, *head]
+            for word in behind:
+                own.pop(len(own) - 1 - own[::-1].index(word))
         found.append((name, step_words.values(technique, own, names)))
     values = vars(parser.parse_args(head))
     return {"command": main, "methods": found, **values}
