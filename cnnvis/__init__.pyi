@@ -32,12 +32,12 @@ from .evaluation.grids import Tiled as Tiled
 from .evaluation.grids import cell_of as cell_of
 from .evaluation.grids import grids_of as grids_of
 from .evaluation.imputation import imputed as imputed
-from .evaluation.imputation import with_noise as with_noise
 from .evaluation.localization import energy_inside as energy_inside
 from .evaluation.localization import overlap as overlap
 from .evaluation.localization import pointing_hits as pointing_hits
 from .evaluation.localization import widened as widened
 from .evaluation.masks import masks_of as masks_of
+from .evaluation.noise import image_noise as image_noise
 from .evaluation.ranks import spearman as spearman
 from .evaluation.removal import curve_area as curve_area
 from .evaluation.removal import relevance_gain as relevance_gain

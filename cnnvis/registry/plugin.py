@@ -137,8 +137,6 @@ class Plugin:
         For a metric: function of its numbers that gives the verdict on all maps together.
     better
         For a metric: which of its numbers are better; None where neither is.
-    scale_free
-        For a metric: True if a map and its multiples by positive factors have the same number.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.
@@ -160,7 +158,6 @@ class Plugin:
     signed: Mapping[str, Any] | None = None
     judge: Callable[[Mapping[str, Any]], Any] | None = None
     better: Better | None = None
-    scale_free: bool = False
     distribution: str = ""
     version: str = ""
 

@@ -32,9 +32,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, so signed maps of two outputs differ")
 
 
-@cnnvis.metric(
-    "class-sensitivity", reference="arXiv:1912.09818", judge=_judge, better="lower", scale_free=True
-)
+@cnnvis.metric("class-sensitivity", reference="arXiv:1912.09818", judge=_judge, better="lower")
 def class_sensitivity(
     explanation: cnnvis.Explanation, model: cnnvis.Model, explainer: cnnvis.Explainer
 ) -> Any:

@@ -14,9 +14,7 @@ def _check_draws(*, draws: int, **others: Any) -> None:
         raise cnnvis.UserError(f"seed is {others['seed']}, and must not be negative")
 
 
-@cnnvis.metric(
-    "infidelity", reference="arXiv:1901.09392", check=_check_draws, better="lower", scale_free=True
-)
+@cnnvis.metric("infidelity", reference="arXiv:1901.09392", check=_check_draws, better="lower")
 def infidelity(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -66,7 +64,6 @@ def infidelity(
     reference="arXiv:1711.06104",
     check=_check_draws,
     better="higher",
-    scale_free=True,
 )
 def sensitivity_n(
     explanation: cnnvis.Explanation,

@@ -22,7 +22,6 @@ def _check(*, seed: int, **_: Any) -> None:
     reference="arXiv:2104.00032",
     check=_check,
     better="higher",
-    scale_free=True,
 )
 def grid_localization(
     explanation: cnnvis.Explanation,
@@ -147,7 +146,7 @@ def _shares(
         )
     masks = np.zeros(maps.shape, bool)
     for row, cell in enumerate(right.tolist()):
-        masks[(row, *cnnvis.cell_of(cell, samples.space, shrink=shrink))] = True
+        masks[row][cnnvis.cell_of(cell, samples.space, shrink=shrink)] = True
     return cnnvis.energy_inside(maps, masks)
 
 

@@ -24,7 +24,6 @@ def _check(*, masks: str | None, **_: Any) -> None:
 
 @cnnvis.metric(
     "pointing-game", reference="doi:10.1007/s11263-017-1059-x", check=_check, better="higher",
-    scale_free=True,
 )  # fmt: skip
 def pointing_game(
     explanation: cnnvis.Explanation,
@@ -62,7 +61,6 @@ def pointing_game(
 
 @cnnvis.metric(
     "energy-pointing-game", reference="arXiv:1910.01279", check=_check, better="higher",
-    scale_free=True,
 )  # fmt: skip
 def energy_pointing_game(
     explanation: cnnvis.Explanation, *, masks: str | None = None, label: int | None = None
@@ -89,7 +87,7 @@ def energy_pointing_game(
     return {"energy-pointing-game": shares, "energy-pointing-game_chance": _shares(where)}
 
 
-@cnnvis.metric("iou", check=_check, better="higher", scale_free=True)
+@cnnvis.metric("iou", check=_check, better="higher")
 def iou(
     explanation: cnnvis.Explanation,
     *,

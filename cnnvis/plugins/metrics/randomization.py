@@ -37,9 +37,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, so maps depend on the weights")
 
 
-@cnnvis.metric(
-    "randomization", reference="arXiv:1810.03292", judge=_judge, better="lower", scale_free=True
-)
+@cnnvis.metric("randomization", reference="arXiv:1810.03292", judge=_judge, better="lower")
 def randomization(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,

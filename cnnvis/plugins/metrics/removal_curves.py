@@ -7,7 +7,7 @@ from typing import Any
 import cnnvis
 
 
-@cnnvis.metric("deletion", reference="arXiv:1806.07421", better="lower", scale_free=True)
+@cnnvis.metric("deletion", reference="arXiv:1806.07421", better="lower")
 def deletion(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -41,7 +41,7 @@ def deletion(
     return cnnvis.without_order(maps, cnnvis.curve_area(removal.curve(maps, counts), counts))
 
 
-@cnnvis.metric("insertion", reference="arXiv:1806.07421", better="higher", scale_free=True)
+@cnnvis.metric("insertion", reference="arXiv:1806.07421", better="higher")
 def insertion(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -75,7 +75,7 @@ def insertion(
     return cnnvis.without_order(maps, cnnvis.curve_area(curve, counts))
 
 
-@cnnvis.metric("pixel-flipping", reference="arXiv:1509.06321", better="higher", scale_free=True)
+@cnnvis.metric("pixel-flipping", reference="arXiv:1509.06321", better="higher")
 def pixel_flipping(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,

@@ -47,7 +47,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.2f} of an edge filter")
 
 
-@cnnvis.metric("srg", reference="arXiv:2401.06654", judge=_judge, better="higher", scale_free=True)
+@cnnvis.metric("srg", reference="arXiv:2401.06654", judge=_judge, better="higher")
 def srg(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,

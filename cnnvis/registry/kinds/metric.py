@@ -17,7 +17,6 @@ def metric(
     check: Callable[..., None] | None = None,
     judge: Callable[[Mapping[str, Any]], Any] | None = None,
     better: Better | None = None,
-    scale_free: bool = False,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -38,8 +37,8 @@ def metric(
     `cnnvis.Verdict`. A metric without it describes and does not judge.
 
     `better` says whether higher or lower numbers are better, for tables of methods; None for a metric
-    that describes maps and prefers none. `scale_free` says that a map and its multiples by positive
-    factors have the same number. The conformance kit holds a metric to both.
+    that describes maps and prefers none. The numbers of a metric with `better` must not depend on the
+    scale of a map, since methods differ in it: the conformance kit holds the metric to both.
 
     `takes` says which kinds of results it can measure; see `cnnvis.registry.plugin.Result`. For
     `check`, `requires` and `extra`, see `Plugin`.
@@ -52,7 +51,6 @@ def metric(
         check=check,
         judge=judge,
         better=better,
-        scale_free=scale_free,
         requires=tuple(requires),
         extra=extra,
     )
