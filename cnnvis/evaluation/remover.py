@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -133,6 +134,12 @@ class Removal:
 
         return cls(samples, model, parts, filled)
 
+    @cached_property
+    def weights(self) -> Array:
+        """How much each output counts in the score of each input, (n, k): as for the whole inputs."""
+        parts = [self.model.target_weights(self._inputs(rows), of=rows) for rows in self._batches()]
+        return np.concatenate(parts)
+
     @property
     def count(self) -> int:
         """Number of parts."""
@@ -152,11 +159,10 @@ class Removal:
         """
         found = np.zeros(len(self.samples))
         for rows in self._batches():
-            x = np.asarray(self.samples.source[rows], np.float32)
-            weights = self.model.target_weights(x, of=rows)
+            x = self._inputs(rows)
             if is_out is not None:
                 x = self.fill(x, is_out[rows][:, self.parts], rows).astype(np.float32)
-            found[rows] = self.model.scores(x, weights=weights, of=rows)
+            found[rows] = self.model.scores(x, weights=self.weights[rows], of=rows)
         return found
 
     def curve(self, maps: Array, counts: Sequence[int], *, least_first: bool = False) -> Array:
@@ -192,6 +198,9 @@ class Removal:
         )
         found: Array = lots.argsort(axis=1).argsort(axis=1) < size
         return found
+
+    def _inputs(self, rows: list[int]) -> Array:
+        return np.asarray(self.samples.source[rows], np.float32)
 
     def _batches(self) -> Iterator[list[int]]:
         each = 4 * math.prod(self.samples.source.shape[1:])
