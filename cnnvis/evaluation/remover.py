@@ -15,9 +15,11 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
 from cnnvis.evaluation.removal import (
     chosen_parts,
+    curve_area,
     orders_of,
     part_means,
     part_sums,
+    step_counts,
 )
 from cnnvis.evaluation.units import AUTO, units_of
 
@@ -185,6 +187,18 @@ class Removal:
                 is_out = chosen_parts(order, removed, least_first=least_first)
                 found[step] += self.left(is_out) / len(orders)
         return found
+
+    def steps(self, count: int, share: float = 1.0) -> list[int]:
+        """Return numbers of removed parts in so many nearly equal steps from 0 to a share of all."""
+        return step_counts(self.count, count, share)
+
+    def area(self, maps: Array, count: int, *, least_first: bool = False) -> Array:
+        """Compute the area under each `curve` from 0 to all parts in so many steps, (n,) float64.
+
+        By the trapezoidal rule over the share of removed parts, so that it is a mean of scores.
+        """
+        counts = self.steps(count)
+        return curve_area(self.curve(maps, counts, least_first=least_first), counts)
 
     def random_parts(self, size: int, *key: int) -> Array:
         """Draw parts of each input, `size` of them, (n, count) bool.

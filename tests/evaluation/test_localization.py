@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.evaluation.grids import Tiled, cell_of, grids_of
-from cnnvis.evaluation.localization import energy_inside, overlap, pointing_hits, widened
+from cnnvis.evaluation.grids import TiledImages, grid_cell, image_grids
+from cnnvis.evaluation.localization import energy_inside, mask_overlap, pointing_hits, widened_masks
 from cnnvis.evaluation.masks import masks_of
 
 RNG = np.random.default_rng(4)
@@ -32,8 +32,8 @@ def test_the_largest_value_lies_in_the_mask_or_near_it(space: tuple[int, ...]) -
     np.testing.assert_array_equal(pointing_hits(maps, masks), [1, 0, np.nan, np.nan])
     np.testing.assert_array_equal(pointing_hits(maps, masks, 2.9), [1, 0, np.nan, np.nan])
     np.testing.assert_array_equal(pointing_hits(maps, masks, 3), [1, 1, np.nan, np.nan])
-    np.testing.assert_array_equal(widened(masks, 2)[0], _disc(space, (2,) * len(space), 2))
-    assert not widened(masks, 2)[3].any()
+    np.testing.assert_array_equal(widened_masks(masks, 2)[0], _disc(space, (2,) * len(space), 2))
+    assert not widened_masks(masks, 2)[3].any()
 
 
 def test_of_several_largest_values_a_share_hits() -> None:
@@ -51,16 +51,16 @@ def test_the_energy_of_positive_values() -> None:
 def test_the_best_overlap_is_that_of_all_thresholds() -> None:
     maps = RNG.integers(0, 6, (5, 6, 7)).astype(float)
     masks = RNG.random((5, 6, 7)) > 0.7
-    found = overlap(maps, masks)
+    found = mask_overlap(maps, masks)
     for one, mask, best in zip(maps, masks, found, strict=True):
         ratios = [
             (mask & (one >= level)).sum() / (mask | (one >= level)).sum() for level in range(6)
         ]
         assert best == pytest.approx(max(ratios))
-    np.testing.assert_allclose(overlap(masks * 2.0, masks), 1)
-    np.testing.assert_allclose(overlap(masks * -2.0, masks), masks.mean(axis=(1, 2)))
-    assert np.isnan(overlap(np.ones((1, 4)), np.ones((1, 4), bool))).all()
-    assert np.isnan(overlap(maps[:1], masks[:1] & False)).all()
+    np.testing.assert_allclose(mask_overlap(masks * 2.0, masks), 1)
+    np.testing.assert_allclose(mask_overlap(masks * -2.0, masks), masks.mean(axis=(1, 2)))
+    assert np.isnan(mask_overlap(np.ones((1, 4)), np.ones((1, 4), bool))).all()
+    assert np.isnan(mask_overlap(maps[:1], masks[:1] & False)).all()
 
 
 def test_a_stated_share_is_taken_with_those_that_are_equal() -> None:
@@ -72,7 +72,7 @@ def test_a_stated_share_is_taken_with_those_that_are_equal() -> None:
         (0.5, 2 / 5),
         (1, 3 / 8),
     ):
-        assert overlap(maps, masks, share) == pytest.approx(expected)
+        assert mask_overlap(maps, masks, share) == pytest.approx(expected)
 
 
 # Masks
@@ -204,12 +204,12 @@ def test_each_image_lies_in_its_cell(space: tuple[int, ...], axis: int | None) -
     cells = [RNG.random((2, *space)) for _ in range(2 ** len(space))]
     for shrink in (False, True):
         given = [np.stack([one, -one], axis=axis) if axis else one for one in cells]
-        found = grids_of(given, axis, shrink=shrink)
+        found = image_grids(given, axis, shrink=shrink)
         plain = found if axis is None else found.take(0, axis=axis)
         assert plain.shape[1:] == (space if shrink else tuple(2 * length for length in space))
         covered = np.zeros(plain.shape[1:], int)
         for number, cell in enumerate(cells):
-            place = cell_of(number, space, shrink=shrink)
+            place = grid_cell(number, space, shrink=shrink)
             covered[place] += 1
             kept = cell
             if shrink:
@@ -224,8 +224,8 @@ def test_each_image_lies_in_its_cell(space: tuple[int, ...], axis: int | None) -
 def test_the_mean_of_grids_is_a_grid_of_means() -> None:
     x = RNG.random((3, 4, 5, 2))
     for shrink in (False, True):
-        tiled = Tiled(x, -1, shrink)
+        tiled = TiledImages(x, -1, shrink)
         assert tiled[[0, 2]].shape == (2, *tiled.shape[1:]) and tiled.shape[0] == 3
         np.testing.assert_allclose(
-            tiled[:].mean(axis=0), Tiled(x.mean(axis=0, keepdims=True), -1, shrink)[:][0]
+            tiled[:].mean(axis=0), TiledImages(x.mean(axis=0, keepdims=True), -1, shrink)[:][0]
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.evaluation.faithfulness import correlation, relative_change, scaled_infidelity
+from cnnvis.evaluation.faithfulness import pearson, relative_change, scaled_infidelity
 from cnnvis.evaluation.imputation import imputed
 from cnnvis.evaluation.noise import image_noise
 from cnnvis.evaluation.removal import curve_area, orders_of, parts_of, step_counts
@@ -191,10 +191,10 @@ def test_the_best_factor_is_taken_but_no_negative_one() -> None:
 def test_correlations_are_numpys() -> None:
     a, b = RNG.normal(size=(2, 20, 3))
     expected = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(3)]
-    np.testing.assert_allclose(correlation(a, b), expected)
+    np.testing.assert_allclose(pearson(a, b), expected)
     a[:, 1] = 0.1 * 3  # up to the last digit, as sums in another order are
     a[::2, 1] = 0.1 + 0.1 + 0.1
-    assert np.isnan(correlation(a, b)).tolist() == [False, True, False]
+    assert np.isnan(pearson(a, b)).tolist() == [False, True, False]
 
 
 def test_changes_are_shares_of_the_map() -> None:

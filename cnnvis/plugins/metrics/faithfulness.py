@@ -110,7 +110,7 @@ def sensitivity_n(
             is_out = removal.random_parts(int(size), seed, int(size), number)
             given.append((sums * is_out).sum(axis=1))
             drops.append(whole - removal.left(is_out))
-        found.append(cnnvis.correlation(np.array(given), np.array(drops)))
+        found.append(cnnvis.pearson(np.array(given), np.array(drops)))
     known = ~np.isnan(found)
     total = np.where(known, found, 0).sum(axis=0)
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)

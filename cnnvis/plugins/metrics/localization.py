@@ -55,7 +55,7 @@ def pointing_game(
     hits = cnnvis.pointing_hits(maps, where, tolerance)
     return {
         "pointing-game": hits,
-        "pointing-game_chance": _shares(cnnvis.widened(where, tolerance)),
+        "pointing-game_chance": _shares(cnnvis.widened_masks(where, tolerance)),
     }
 
 
@@ -116,7 +116,7 @@ def iou(
     """
     maps = cnnvis.map_values(explanation, "iou")
     where = cnnvis.masks_of(explanation, masks, label)
-    return cnnvis.overlap(maps, where, None if share is None else share / 100)
+    return cnnvis.mask_overlap(maps, where, None if share is None else share / 100)
 
 
 def _shares(masks: Any) -> Any:

@@ -37,8 +37,7 @@ def deletion(
     """
     maps = cnnvis.map_values(explanation, "deletion")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    counts = cnnvis.step_counts(removal.count, steps)
-    return cnnvis.without_order(maps, cnnvis.curve_area(removal.curve(maps, counts), counts))
+    return cnnvis.without_order(maps, removal.area(maps, steps))
 
 
 @cnnvis.metric("insertion", reference="arXiv:1806.07421", better="higher")
@@ -69,10 +68,8 @@ def insertion(
     """
     maps = cnnvis.map_values(explanation, "insertion")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    counts = cnnvis.step_counts(removal.count, steps)
     # The same images as when the least important parts are removed first, in the other direction.
-    curve = removal.curve(maps, counts, least_first=True)
-    return cnnvis.without_order(maps, cnnvis.curve_area(curve, counts))
+    return cnnvis.without_order(maps, removal.area(maps, steps, least_first=True))
 
 
 @cnnvis.metric("pixel-flipping", reference="arXiv:1509.06321", better="higher")
@@ -107,5 +104,5 @@ def pixel_flipping(
     """
     maps = cnnvis.map_values(explanation, "pixel-flipping")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    curve = removal.curve(maps, cnnvis.step_counts(removal.count, steps, share))
+    curve = removal.curve(maps, removal.steps(steps, share))
     return cnnvis.without_order(maps, (curve[0] - curve).mean(axis=0))
