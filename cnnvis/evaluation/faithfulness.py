@@ -30,7 +30,7 @@ def scaled_infidelity(sums: Array, drops: Array) -> Array:
     return np.where(sizes > 0, found, np.nan)
 
 
-def correlation(a: Array, b: Array) -> Array:
+def pearson(a: Array, b: Array) -> Array:
     """Compute Pearson's correlation over the first axis of (removals, n), (n,) float64.
 
     NaN where either is constant, up to the rounding of sums in another order.

@@ -12,7 +12,7 @@ import numpy as np
 from cnnvis.data.samples import Array, ArrayLike
 
 
-def grids_of(cells: Sequence[Array], channel_axis: int | None, *, shrink: bool = False) -> Array:
+def image_grids(cells: Sequence[Array], channel_axis: int | None, *, shrink: bool = False) -> Array:
     """Lay images side by side, two along each spatial axis: (m, ...), twice as long along each.
 
     Parameters
@@ -35,7 +35,7 @@ def grids_of(cells: Sequence[Array], channel_axis: int | None, *, shrink: bool =
     for number, cell in enumerate(cells):
         place: list[slice] = [slice(None)] * first.ndim
         kept: list[slice] = [slice(None)] * first.ndim
-        for axis, where in zip(space, cell_of(number, [first.shape[a] for a in space], shrink=shrink),
+        for axis, where in zip(space, grid_cell(number, [first.shape[a] for a in space], shrink=shrink),
                                strict=True):  # fmt: skip
             place[axis] = where
             step = 2 if shrink else 1
@@ -44,7 +44,7 @@ def grids_of(cells: Sequence[Array], channel_axis: int | None, *, shrink: bool =
     return found
 
 
-def cell_of(number: int, space: Sequence[int], *, shrink: bool = False) -> tuple[slice, ...]:
+def grid_cell(number: int, space: Sequence[int], *, shrink: bool = False) -> tuple[slice, ...]:
     """Return the positions of a cell in a grid of images with these lengths."""
     corners = list(itertools.product((0, 1), repeat=len(space)))
     found = []
@@ -55,7 +55,7 @@ def cell_of(number: int, space: Sequence[int], *, shrink: bool = False) -> tuple
 
 
 @dataclass(frozen=True)
-class Tiled:
+class TiledImages:
     """Grids of one image each, in every cell, made when they are indexed.
 
     What a data set is to images, this is to grids: the mean of grids is a grid of means.
@@ -79,7 +79,7 @@ class Tiled:
     def __getitem__(self, index: Any) -> Array:
         cell = np.asarray(self.source[index])
         count = 2 ** len(_space_axes(cell.ndim, self.channel_axis))
-        return grids_of([cell] * count, self.channel_axis, shrink=self.shrink)
+        return image_grids([cell] * count, self.channel_axis, shrink=self.shrink)
 
 
 def _space_axes(axes: int, channel_axis: int | None) -> list[int]:

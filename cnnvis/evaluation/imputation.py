@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -38,25 +37,6 @@ def imputed(x: Array, is_out: Array, channel_axis: int | None) -> Array:
         if out.any():
             one[out] = _solved(one, out)
     return found[..., 0] if channel_axis is None else np.moveaxis(found, -1, channel_axis)
-
-
-def with_noise(
-    x: Array, is_out: Array, channel_axis: int | None, sizes: Array, seeds: Sequence[Any]
-) -> Array:
-    """Add normal noise to the removed positions of inputs, (m, ...) float32.
-
-    Parameters
-    ----------
-    sizes
-        The standard deviation for each input, (m,).
-    seeds
-        The seed for each input.
-    """
-    if channel_axis is not None:
-        is_out = np.expand_dims(is_out, channel_axis % x.ndim)
-    noise = np.stack([np.random.default_rng(seed).normal(size=x.shape[1:]) for seed in seeds])
-    noise *= sizes.reshape(-1, *[1] * (x.ndim - 1))
-    return (x + np.where(is_out, noise, 0)).astype(np.float32)
 
 
 def _solved(values: Array, out: Array) -> Array:

@@ -22,13 +22,13 @@ def pointing_hits(maps: Array, masks: Array, tolerance: float = 0) -> Array:
         How far from the mask a position may lie, in positions along a straight line.
     """
     found = np.full(len(maps), np.nan)
-    for row, (one, mask) in enumerate(zip(maps, widened(masks, tolerance), strict=True)):
+    for row, (one, mask) in enumerate(zip(maps, widened_masks(masks, tolerance), strict=True)):
         if masks[row].any() and np.ptp(one) > 0:
             found[row] = mask[one == one.max()].mean()
     return found
 
 
-def widened(masks: Array, tolerance: float) -> Array:
+def widened_masks(masks: Array, tolerance: float) -> Array:
     """Return masks (n, *space) with all positions that lie so near to one in them."""
     from scipy import ndimage
 
@@ -53,7 +53,7 @@ def energy_inside(maps: Array, masks: Array) -> Array:
     return np.where((total > 0) & inside.any(axis=1), shares, np.nan)
 
 
-def overlap(maps: Array, masks: Array, share: float | None = None) -> Array:
+def mask_overlap(maps: Array, masks: Array, share: float | None = None) -> Array:
     """Return the intersection over union of each map's largest values and its mask, (n,).
 
     Parameters

@@ -60,7 +60,10 @@ def masks_of(explanation: Explanation, path: str | None = None, label: int | Non
 def _of_labels(explanation: Explanation, label: int | None) -> Array:
     samples = explanation.samples
     assert samples is not None
-    if samples.labels is None or samples.label_kind != "positions":
+    shape = () if samples.labels is None else tuple(samples.labels.shape[1:])
+    # Over a single axis, 0 and 1 for each position look like several labels of the image.
+    is_row = samples.label_kind == "several" and shape == samples.space
+    if samples.labels is None or not (is_row or samples.label_kind == "positions"):
         raise UserError(
             "nothing says which places matter: the data have no label for each position, so give a "
             "file of masks or boxes as the option masks"
@@ -181,7 +184,7 @@ def _of_boxes(
                 )
             inside.append(slice(start, stop))
         for row in np.flatnonzero(indices == image).tolist():
-            found[(row, *inside)] = True
+            found[row][tuple(inside)] = True
     return found
 
 

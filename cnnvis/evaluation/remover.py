@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,9 +15,11 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
 from cnnvis.evaluation.removal import (
     chosen_parts,
+    curve_area,
     orders_of,
     part_means,
     part_sums,
+    step_counts,
 )
 from cnnvis.evaluation.units import AUTO, units_of
 
@@ -133,6 +136,12 @@ class Removal:
 
         return cls(samples, model, parts, filled)
 
+    @cached_property
+    def weights(self) -> Array:
+        """How much each output counts in the score of each input, (n, k): as for the whole inputs."""
+        parts = [self.model.target_weights(self._inputs(rows), of=rows) for rows in self._batches()]
+        return np.concatenate(parts)
+
     @property
     def count(self) -> int:
         """Number of parts."""
@@ -152,11 +161,10 @@ class Removal:
         """
         found = np.zeros(len(self.samples))
         for rows in self._batches():
-            x = np.asarray(self.samples.source[rows], np.float32)
-            weights = self.model.target_weights(x, of=rows)
+            x = self._inputs(rows)
             if is_out is not None:
                 x = self.fill(x, is_out[rows][:, self.parts], rows).astype(np.float32)
-            found[rows] = self.model.scores(x, weights=weights, of=rows)
+            found[rows] = self.model.scores(x, weights=self.weights[rows], of=rows)
         return found
 
     def curve(self, maps: Array, counts: Sequence[int], *, least_first: bool = False) -> Array:
@@ -180,6 +188,18 @@ class Removal:
                 found[step] += self.left(is_out) / len(orders)
         return found
 
+    def steps(self, count: int, share: float = 1.0) -> list[int]:
+        """Return numbers of removed parts in so many nearly equal steps from 0 to a share of all."""
+        return step_counts(self.count, count, share)
+
+    def area(self, maps: Array, count: int, *, least_first: bool = False) -> Array:
+        """Compute the area under each `curve` from 0 to all parts in so many steps, (n,) float64.
+
+        By the trapezoidal rule over the share of removed parts, so that it is a mean of scores.
+        """
+        counts = self.steps(count)
+        return curve_area(self.curve(maps, counts, least_first=least_first), counts)
+
     def random_parts(self, size: int, *key: int) -> Array:
         """Draw parts of each input, `size` of them, (n, count) bool.
 
@@ -192,6 +212,9 @@ class Removal:
         )
         found: Array = lots.argsort(axis=1).argsort(axis=1) < size
         return found
+
+    def _inputs(self, rows: list[int]) -> Array:
+        return np.asarray(self.samples.source[rows], np.float32)
 
     def _batches(self) -> Iterator[list[int]]:
         each = 4 * math.prod(self.samples.source.shape[1:])

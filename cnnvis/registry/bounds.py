@@ -58,7 +58,7 @@ class Form:
 
 _ALONG = r"\s*[^\s:,][^:,]*(:[0-9][0-9_]*(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*)?"
 
-Units = Annotated[str, Form(rf"^{_ALONG}(,{_ALONG})*$", "auto | AXIS | AXIS:LENGTH, ...")]
+Units = Annotated[str, Form(rf"^{_ALONG}(,{_ALONG})*$", "auto | AXIS | AXIS:LENGTH | AXIS,AXIS")]
 """Units in which parts of inputs are removed: see `cnnvis.Removal`.
 
 ``auto`` for patches; the names of axes with commas between, ``row`` or ``row,column``: a unit for each

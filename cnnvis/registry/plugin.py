@@ -139,8 +139,6 @@ class Plugin:
         For a metric that judges: what it costs, a `cnnvis.registry.kinds.metric.Cost`.
     better
         For a metric: which of its numbers are better; None where neither is.
-    scale_free
-        For a metric: True if a map and its multiples by positive factors have the same number.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.
@@ -163,7 +161,6 @@ class Plugin:
     judge: Callable[[Mapping[str, Any]], Any] | None = None
     cost: Any = None
     better: Better | None = None
-    scale_free: bool = False
     distribution: str = ""
     version: str = ""
 

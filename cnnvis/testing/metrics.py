@@ -12,6 +12,7 @@ import numpy as np
 from cnnvis.api.run import run
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import UserError
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.measuring import measured
 from cnnvis.explain.request import Request
@@ -21,7 +22,8 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.testing.judging import Violation, may_refuse, require_close
-from cnnvis.testing.networks import data_of, shape_of, small_network
+from cnnvis.testing.metric_answers import checks_of_answers
+from cnnvis.testing.networks import MIXED, data_of, shape_of, small_network
 from cnnvis.testing.subject import PROCESS, Subject, model_unchanged, process_unchanged
 
 
@@ -37,6 +39,7 @@ def checks_of_metrics(subject: Subject) -> dict[str, Callable[[], None]]:
         "what it is given stays as it is": partial(_maps_unchanged, subject),
         "the model stays as it is": partial(_model_unchanged, subject),
         PROCESS: partial(_process_unchanged, subject),
+        **checks_of_answers(subject),
     }
 
 
@@ -50,8 +53,20 @@ class _Case:
 
     @classmethod
     def of(cls, subject: Subject, axes: int = 2, network: Any = None) -> _Case:
-        network = small_network(axes) if network is None else network
-        samples = Samples.of(data_of(shape_of(axes)), np.array([0, 1, 2, 0]))
+        """Return maps with classes as labels, or with labels of positions if the metric needs them."""
+        network = small_network(axes, seed=MIXED) if network is None else network
+        data = data_of(shape_of(axes))
+        case = cls._labelled(subject, network, Samples.of(data, np.array([0, 1, 2, 0])))
+        try:
+            case.numbers(case.every[[0]])
+        except UserError:
+            where = (data[..., 0] > 0.5).astype(int)
+            samples = Samples.of(data, where, label_kind="positions")
+            return cls._labelled(subject, network, samples)
+        return case
+
+    @classmethod
+    def _labelled(cls, subject: Subject, network: Any, samples: Samples) -> _Case:
         every = run("saliency", network, data=samples, layer="output", backprop=None)
         saliency = registry().get("technique", "saliency")
         task = Task.of(

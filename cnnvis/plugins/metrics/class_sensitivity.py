@@ -38,7 +38,6 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     judge=_judge,
     cost=cnnvis.Cost(signed_maps=2),
     better="lower",
-    scale_free=True,
 )
 def class_sensitivity(
     explanation: cnnvis.Explanation, model: cnnvis.Model, explainer: cnnvis.Explainer

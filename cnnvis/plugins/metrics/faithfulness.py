@@ -14,9 +14,7 @@ def _check_draws(*, draws: int, **others: Any) -> None:
         raise cnnvis.UserError(f"seed is {others['seed']}, and must not be negative")
 
 
-@cnnvis.metric(
-    "infidelity", reference="arXiv:1901.09392", check=_check_draws, better="lower", scale_free=True
-)
+@cnnvis.metric("infidelity", reference="arXiv:1901.09392", check=_check_draws, better="lower")
 def infidelity(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -66,7 +64,6 @@ def infidelity(
     reference="arXiv:1711.06104",
     check=_check_draws,
     better="higher",
-    scale_free=True,
 )
 def sensitivity_n(
     explanation: cnnvis.Explanation,
@@ -113,7 +110,7 @@ def sensitivity_n(
             is_out = removal.random_parts(int(size), seed, int(size), number)
             given.append((sums * is_out).sum(axis=1))
             drops.append(whole - removal.left(is_out))
-        found.append(cnnvis.correlation(np.array(given), np.array(drops)))
+        found.append(cnnvis.pearson(np.array(given), np.array(drops)))
     known = ~np.isnan(found)
     total = np.where(known, found, 0).sum(axis=0)
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)

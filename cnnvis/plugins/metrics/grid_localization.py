@@ -22,7 +22,6 @@ def _check(*, seed: int, **_: Any) -> None:
     reference="arXiv:2104.00032",
     check=_check,
     better="higher",
-    scale_free=True,
 )
 def grid_localization(
     explanation: cnnvis.Explanation,
@@ -73,7 +72,7 @@ def grid_localization(
     places = np.unique(np.linspace(0, len(data) - 1, candidates).astype(int))
     others = data.picked(places)
     classes = _classes(model.with_inputs_held(others), others)
-    tiled = cnnvis.Tiled(data.source, samples.channel_axis, shrink)
+    tiled = cnnvis.TiledImages(data.source, samples.channel_axis, shrink)
     over_grids = explainer.with_data(_with_source(data, tiled))
     found = []
     for start in range(0, len(samples), AT_ONCE):
@@ -135,7 +134,7 @@ def _shares(
         chosen = _partners(classes, explained[row], count - 1, rng)
         free = [cell for cell in range(count) if cell != right[row]]
         cells[free, row] = others.source[chosen]
-    made = cnnvis.grids_of(list(cells), samples.channel_axis, shrink=shrink)
+    made = cnnvis.image_grids(list(cells), samples.channel_axis, shrink=shrink)
     grids = _with_source(samples, made)
     maps = np.asarray(explainer.maps(grids, explained.tolist()), np.float64)
     if maps.shape == made.shape and samples.channel_axis is not None:
@@ -147,7 +146,7 @@ def _shares(
         )
     masks = np.zeros(maps.shape, bool)
     for row, cell in enumerate(right.tolist()):
-        masks[(row, *cnnvis.cell_of(cell, samples.space, shrink=shrink))] = True
+        masks[row][cnnvis.grid_cell(cell, samples.space, shrink=shrink)] = True
     return cnnvis.energy_inside(maps, masks)
 
 

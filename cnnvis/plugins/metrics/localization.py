@@ -24,7 +24,6 @@ def _check(*, masks: str | None, **_: Any) -> None:
 
 @cnnvis.metric(
     "pointing-game", reference="doi:10.1007/s11263-017-1059-x", check=_check, better="higher",
-    scale_free=True,
 )  # fmt: skip
 def pointing_game(
     explanation: cnnvis.Explanation,
@@ -56,13 +55,12 @@ def pointing_game(
     hits = cnnvis.pointing_hits(maps, where, tolerance)
     return {
         "pointing-game": hits,
-        "pointing-game_chance": _shares(cnnvis.widened(where, tolerance)),
+        "pointing-game_chance": _shares(cnnvis.widened_masks(where, tolerance)),
     }
 
 
 @cnnvis.metric(
     "energy-pointing-game", reference="arXiv:1910.01279", check=_check, better="higher",
-    scale_free=True,
 )  # fmt: skip
 def energy_pointing_game(
     explanation: cnnvis.Explanation, *, masks: str | None = None, label: int | None = None
@@ -89,7 +87,7 @@ def energy_pointing_game(
     return {"energy-pointing-game": shares, "energy-pointing-game_chance": _shares(where)}
 
 
-@cnnvis.metric("iou", check=_check, better="higher", scale_free=True)
+@cnnvis.metric("iou", check=_check, better="higher")
 def iou(
     explanation: cnnvis.Explanation,
     *,
@@ -118,7 +116,7 @@ def iou(
     """
     maps = cnnvis.map_values(explanation, "iou")
     where = cnnvis.masks_of(explanation, masks, label)
-    return cnnvis.overlap(maps, where, None if share is None else share / 100)
+    return cnnvis.mask_overlap(maps, where, None if share is None else share / 100)
 
 
 def _shares(masks: Any) -> Any:

@@ -12,9 +12,7 @@ def _check(*, seed: int, **_: Any) -> None:
         raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
 
 
-@cnnvis.metric(
-    "max-sensitivity", reference="arXiv:1901.09392", check=_check, better="lower", scale_free=True
-)
+@cnnvis.metric("max-sensitivity", reference="arXiv:1901.09392", check=_check, better="lower")
 def max_sensitivity(
     explanation: cnnvis.Explanation,
     explainer: cnnvis.Explainer,
@@ -56,10 +54,8 @@ def max_sensitivity(
     filters = [one[0] for one in own] if all(len(one) == 1 for one in own) else None
     found = np.full(len(x), np.nan)
     for number in range(draws):
-        noise = np.stack([
-            np.random.default_rng([seed, number, int(index)]).uniform(-1, 1, x.shape[1:])
-            for index in samples.indices
-        ])  # fmt: skip
+        seeds = [[seed, number, int(index)] for index in samples.indices]
+        noise = cnnvis.image_noise(x, samples.channel_axis, seeds, "uniform")
         noisy = dataclasses.replace(samples, source=(x + reach * noise).astype(np.float32))
         maps = explainer.maps(noisy, filters)
         found = np.fmax(found, cnnvis.relative_change(explanation.array, maps))

@@ -44,7 +44,6 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     judge=_judge,
     cost=cnnvis.Cost(signed_maps=6),
     better="lower",
-    scale_free=True,
 )
 def randomization(
     explanation: cnnvis.Explanation,

@@ -7,7 +7,7 @@ from typing import Any
 import cnnvis
 
 
-@cnnvis.metric("deletion", reference="arXiv:1806.07421", better="lower", scale_free=True)
+@cnnvis.metric("deletion", reference="arXiv:1806.07421", better="lower")
 def deletion(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -37,11 +37,10 @@ def deletion(
     """
     maps = cnnvis.map_values(explanation, "deletion")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    counts = cnnvis.step_counts(removal.count, steps)
-    return cnnvis.without_order(maps, cnnvis.curve_area(removal.curve(maps, counts), counts))
+    return cnnvis.without_order(maps, removal.area(maps, steps))
 
 
-@cnnvis.metric("insertion", reference="arXiv:1806.07421", better="higher", scale_free=True)
+@cnnvis.metric("insertion", reference="arXiv:1806.07421", better="higher")
 def insertion(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -69,13 +68,11 @@ def insertion(
     """
     maps = cnnvis.map_values(explanation, "insertion")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    counts = cnnvis.step_counts(removal.count, steps)
     # The same images as when the least important parts are removed first, in the other direction.
-    curve = removal.curve(maps, counts, least_first=True)
-    return cnnvis.without_order(maps, cnnvis.curve_area(curve, counts))
+    return cnnvis.without_order(maps, removal.area(maps, steps, least_first=True))
 
 
-@cnnvis.metric("pixel-flipping", reference="arXiv:1509.06321", better="higher", scale_free=True)
+@cnnvis.metric("pixel-flipping", reference="arXiv:1509.06321", better="higher")
 def pixel_flipping(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -107,5 +104,5 @@ def pixel_flipping(
     """
     maps = cnnvis.map_values(explanation, "pixel-flipping")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    curve = removal.curve(maps, cnnvis.step_counts(removal.count, steps, share))
+    curve = removal.curve(maps, removal.steps(steps, share))
     return cnnvis.without_order(maps, (curve[0] - curve).mean(axis=0))

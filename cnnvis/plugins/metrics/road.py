@@ -13,7 +13,7 @@ def _check(*, seed: int, **_: Any) -> None:
         raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
 
 
-@cnnvis.metric("road", reference="arXiv:2202.00449", check=_check, better="higher", scale_free=True)
+@cnnvis.metric("road", reference="arXiv:2202.00449", check=_check, better="higher")
 def road(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -52,11 +52,13 @@ def road(
     axis, indices = samples.channel_axis, samples.indices
 
     def fill(x: Any, is_out: Any, rows: Sequence[int]) -> Any:
-        sizes = noise * np.ptp(x.reshape(len(x), -1), axis=1)
         seeds = [
             [seed, int(indices[row]), int(out.sum())] for row, out in zip(rows, is_out, strict=True)
         ]
-        return cnnvis.with_noise(cnnvis.imputed(x, is_out, axis), is_out, axis, sizes, seeds)
+        sizes = noise * np.ptp(x.reshape(len(x), -1), axis=1).reshape(-1, *[1] * (x.ndim - 1))
+        out = is_out if axis is None else np.expand_dims(is_out, axis % x.ndim)
+        drawn = cnnvis.image_noise(x, axis, seeds, "normal")
+        return cnnvis.imputed(x, is_out, axis) + np.where(out, sizes * drawn, 0)
 
     removal = cnnvis.Removal.of(explanation, model, fill, units)
     shares = np.arange(1, fractions + 1) / (fractions + 1)

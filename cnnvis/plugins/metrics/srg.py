@@ -56,7 +56,6 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     judge=_judge,
     cost=cnnvis.Cost(passes=24),
     better="higher",
-    scale_free=True,
 )
 def srg(
     explanation: cnnvis.Explanation,

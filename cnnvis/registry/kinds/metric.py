@@ -35,7 +35,6 @@ def metric(
     judge: Callable[[Mapping[str, Any]], Any] | None = None,
     cost: Cost | None = None,
     better: Better | None = None,
-    scale_free: bool = False,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -58,8 +57,8 @@ def metric(
     `cost` fits into the time, and is given.
 
     `better` says whether higher or lower numbers are better, for tables of methods; None for a metric
-    that describes maps and prefers none. `scale_free` says that a map and its multiples by positive
-    factors have the same number. The conformance kit holds a metric to both.
+    that describes maps and prefers none. The numbers of a metric with `better` must not depend on the
+    scale of a map, since methods differ in it: the conformance kit holds the metric to both.
 
     `takes` says which kinds of results it can measure; see `cnnvis.registry.plugin.Result`. For
     `check`, `requires` and `extra`, see `Plugin`.
@@ -73,7 +72,6 @@ def metric(
         judge=judge,
         cost=cost,
         better=better,
-        scale_free=scale_free,
         requires=tuple(requires),
         extra=extra,
     )

@@ -109,8 +109,8 @@ def test_the_command_shows_them(typed: Callable[..., Any], tmp_path: Path) -> No
     assert done.returncode == 0 and 'step = "sparseness"' in Path("c.toml").read_text()
 
 
-def _own(answer: Callable[[cnnvis.Explanation], Any]) -> Registry:
-    @cnnvis.metric("mine")
+def _own(answer: Callable[[cnnvis.Explanation], Any], better: Any = None) -> Registry:
+    @cnnvis.metric("mine", better=better)
     def mine(explanation: cnnvis.Explanation) -> Any:
         """Mine."""
         return answer(explanation)
@@ -165,16 +165,41 @@ def test_a_metric_may_ask_the_model() -> None:
 test_it_is_a_metric_like_any_other = cnnvis.testing.conformance("sparseness")
 
 
+def _balance(one: cnnvis.Explanation, blank: float = np.nan) -> Any:
+    """The sum of a map by that of its sizes: 1 for one without negative values, of whatever scale."""
+    flat = one.array.reshape(len(one), -1)
+    sizes = abs(flat).sum(axis=1)
+    return np.where(sizes > 0, flat.sum(axis=1) / np.maximum(sizes, 1e-9), blank)
+
+
 @pytest.mark.parametrize(
-    ("wrong", "check"),
+    ("wrong", "better", "check"),
     [
-        (lambda one: one.array.reshape(len(one), -1).max(axis=1)[::-1], "in whatever order"),
-        (lambda one: one.array.reshape(len(one), -1).max(axis=1) / one.array.max(), "among others"),
-        (lambda one: np.random.default_rng().normal(size=len(one)), "twice the same"),
+        (lambda one: one.array.reshape(len(one), -1).max(axis=1)[::-1], None, "in whatever order"),
+        (
+            lambda one: one.array.reshape(len(one), -1).max(axis=1) / one.array.max(),
+            None,
+            "among others",
+        ),
+        (lambda one: np.random.default_rng().normal(size=len(one)), None, "twice the same"),
+        (lambda one: one.inputs[..., 0].sum(axis=(1, 2)), None, "channels first"),
+        (_balance, "lower", "a right map is better than a random one and a negative one, 3-D"),
+        (
+            lambda one: 2 - abs(_balance(one)),
+            "higher",
+            "a right map is better than a random one and a negative one, 1-D",
+        ),
+        (
+            lambda one: one.array.reshape(len(one), -1).sum(axis=1),
+            "higher",
+            "the scale of a map does not matter",
+        ),
+        (lambda one: _balance(one, 2.0), "higher", "no better than a right one"),
+        (_balance, "higher", ""),
     ],
 )
-def test_the_kit_finds_a_metric_that_is_wrong(wrong: Any, check: str) -> None:
-    known = _own(wrong)
+def test_the_kit_finds_a_metric_that_is_wrong(wrong: Any, better: Any, check: str) -> None:
+    known = _own(wrong, better)
     with using(known):
         failed = []
         for one in cnnvis.testing.checks("mine"):
@@ -184,7 +209,18 @@ def test_the_kit_finds_a_metric_that_is_wrong(wrong: Any, check: str) -> None:
                 failed.append(one.name)
             except cnnvis.testing.NotApplicable:
                 pass
-    assert any(check in name for name in failed), failed
+    assert any(check in name for name in failed) if check else not failed, failed
+
+
+def test_it_is_said_which_numbers_are_better(typed: Callable[..., Any]) -> None:
+    for name, said in {
+        "deletion": "Lower numbers are better.",
+        "srg": "Higher numbers are better.",
+        "randomization": "Lower numbers are better.",
+    }.items():
+        assert said in typed("show", name).stdout.splitlines()
+    assert "are better." not in typed("show", "sanity").stdout
+    assert "are better." not in typed("show", "sparseness").stdout
 
 
 def test_options_of_metrics_are_typed_behind_their_names(
