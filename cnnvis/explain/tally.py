@@ -141,8 +141,13 @@ class Tally:
         if gap is None:
             return
         took = "" if steps is None else f" with {_spread(steps)} steps an image"
+        start = (
+            "its samples of the data, on average"
+            if self.plugin.takes("references")
+            else "the baseline"
+        )
         note(
-            f"{self.plugin.name} adds up to the change of the score from the baseline, "
+            f"{self.plugin.name} adds up to the change of the score from {start}, "
             f"{within(gap.max())} of it{took}"
             + (f"; half of the images {within(np.median(gap))}" if len(gap) > 1 else "")
         )
