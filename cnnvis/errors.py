@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -19,13 +19,13 @@ class UserError(Exception):
     Attributes
     ----------
     found
-        The findings about a model's file that is not loaded: `origin`, `parameters`, `layers` (name
-        and kind of each layer), `refused` (objects that must not or cannot be built, with
-        remedies).
+        The results without what failed, as of a `PluginError`; or the findings about a model's file
+        that is not loaded: `origin`, `parameters`, `layers` (name and kind of each layer), `refused`
+        (objects that must not or cannot be built, with remedies).
     """
 
     code = 2
-    found: Mapping[str, Any] = MappingProxyType({})
+    found: Any = MappingProxyType({})
 
 
 class NothingUsable(UserError):

@@ -15,6 +15,9 @@ Reporter = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 _reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 _notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
+_verdicts: ContextVar[dict[tuple[str, str, str], tuple[str, str]] | None] = ContextVar(
+    "verdicts", default=None
+)
 _failures: ContextVar[dict[int, str] | None] = ContextVar("failures", default=None)
 
 
@@ -81,6 +84,24 @@ def failures_kept() -> Iterator[dict[int, str]]:
         yield failures
     finally:
         _failures.reset(token)
+
+
+def verdict(technique: str, input: str, metric: str, outcome: str, meaning: str) -> None:
+    """Report the verdict of a metric about the maps of a technique for an input of the network."""
+    verdicts = _verdicts.get()
+    if verdicts is not None:
+        verdicts.setdefault((technique, input, metric), (outcome, meaning))
+
+
+@contextmanager
+def verdicts_kept() -> Iterator[dict[tuple[str, str, str], tuple[str, str]]]:
+    """Collect outcomes and meanings of verdicts by technique, input and metric, in a growing dict."""
+    verdicts: dict[tuple[str, str, str], tuple[str, str]] = {}
+    token = _verdicts.set(verdicts)
+    try:
+        yield verdicts
+    finally:
+        _verdicts.reset(token)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whoever runs the tests may have settings of their own; these must not matter."""
     for name in [name for name in os.environ if name.startswith("CNNVIS_")]:
         del os.environ[name]
+    os.environ["CNNVIS_CHECKS"] = "none"  # but where a test asks for checks: they take their time
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("settings"))
 
 

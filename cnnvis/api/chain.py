@@ -7,31 +7,37 @@ images take the memory of one batch.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from cnnvis.api.output_files import RESULTS, beside, destination, is_named, write
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
+from cnnvis.data.samples import Array
 from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
+from cnnvis.explain.checks import Checks, checked_at_once
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
-from cnnvis.explain.measuring import judged, measured
+from cnnvis.explain.measuring import judged, measured, verdict_of
 from cnnvis.explain.request import Request
-from cnnvis.explain.task import Keeper, Task
+from cnnvis.explain.task import Keeper, Task, images_at_once
 from cnnvis.files.reading import require_writable
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
     DataArguments,
+    Level,
     LoadOptions,
     RunFolderArguments,
     TargetArguments,
@@ -39,7 +45,7 @@ from cnnvis.registry.arguments import (
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin, Result
-from cnnvis.reporting import note, notes_kept
+from cnnvis.reporting import note, notes_kept, verdict
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
 from cnnvis.runs.into import Into
 from cnnvis.runs.manifest import loading_of
@@ -85,6 +91,7 @@ def chain(
     architecture: PathName | None = None,
     trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
+    checks: Level | None = None,
     out: PathName | None = None,
     into: PathName | Into | None = None,
     resume: bool = False,
@@ -109,8 +116,9 @@ def chain(
         on the stack. For a network with several inputs a result holds maps of each input, and a
         transform changes the maps of all inputs; a transform of two results takes the maps of the
         same input.
-    model, data, images, layer, filter, output, region, input, class_names, axes
-        As in `cnnvis.run`; they hold for every technique of the chain.
+    model, data, images, layer, filter, output, region, input, class_names, axes, checks
+        As in `cnnvis.run`; they hold for every technique of the chain. The checks are of the
+        technique's own maps, before any transform.
     custom, lambdas, input_shape, architecture, trust_model, plugin_options
         As in `cnnvis.run`.
     isolate, isolate_timeout, isolate_memory
@@ -152,6 +160,8 @@ def chain(
     )
     require_fitting(chosen)
     options = [step.options for step in chosen]
+    asked = [step.plugin.name for step in chosen if step.plugin.kind == "metric"]
+    checking = Checks.of(checks, {}, asked)
     for step, given in zip(chosen, options, strict=True):
         named_in(step.plugin, given)
     if any(step.plugin.suffixes for step in chosen):
@@ -177,8 +187,9 @@ def chain(
         with kept_in(into, task, kept, loading, names, beside(out)) as folder:
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
-                    chosen, options, task, folder, failures, notes, _Shown(out, show, wrote)
-                )
+                    chosen, options, task, folder, failures, notes, checking,
+                    _Shown(out, show, wrote),
+                )  # fmt: skip
             else:
                 results = _techniques(chosen, options, task, folder)
                 streams = [one for each in results for one in each.of_inputs.values()]
@@ -327,6 +338,7 @@ def _run(
     folder: RunFolder | None,
     failures: _Failures,
     notes: Sequence[str],
+    checks: Checks,
     shown: _Shown,
 ) -> list[_Found]:
     """Run all steps, and return the results that are on the stack at the end."""
@@ -338,7 +350,7 @@ def _run(
                 if folder is not None and keep is not None:
                     for stream in found.of_inputs.values():
                         failures.result(stream, partial(folder.fill, stream))
-                stack.append(found)
+                stack.append(_checked(found, checks, failures, is_kept=keep is not None))
             case "metric":
                 stack[-1] = _measured(stack[-1], step, given, task.model)
             case "transform":
@@ -379,6 +391,33 @@ def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Kee
     if not fitting:
         raise UserError(f"no input of the network gets a map from {plugin.name}")
     return _Found(fitting, kind, explainer)
+
+
+def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: bool) -> _Found:
+    """Return a technique's result with the verdicts of checks in its provenance."""
+    explainer = found.explainer
+    if explainer is None or not checks.metrics:
+        return found
+    streams = {}
+    for name, stream in found.of_inputs.items():
+        samples = explainer.task.samples[name]
+        if is_kept or len(samples) > min(checked_at_once(samples), images_at_once(samples)):
+            facts = checks.ahead(explainer, name)
+            streams[name] = Stream(partial(_with_facts, stream, facts), samples)
+            continue
+        begin = time.monotonic()
+        whole = failures.result(stream, stream.whole)
+        if whole is not None:
+            judged = checks.beside(whole, explainer, time.monotonic() - begin)
+            streams[name] = Stream(partial(list, [judged]))
+        else:
+            streams[name] = stream
+    return replace(found, of_inputs=streams)
+
+
+def _with_facts(stream: Stream, facts: Mapping[str, Any]) -> Iterator[Explanation]:
+    for one in stream:
+        yield one.with_facts(facts)
 
 
 def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
@@ -513,8 +552,19 @@ def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Mode
     explainer = taken.explainer
 
     def batches(before: Stream) -> Iterator[Explanation]:
+        numbers: list[Mapping[str, Array]] = []
         for one in before:
-            yield measured(one, step.plugin, options, model, explainer)
+            done = measured(one, step.plugin, options, model, explainer)
+            numbers.append(done.measures)
+            yield done
+        # All maps have passed, whatever a later step makes of them.
+        if numbers:
+            own = done.provenance["metrics"][-1]["measures"]
+            values = {name: np.concatenate([each[name] for each in numbers]) for name in own}
+            found = verdict_of(step.plugin.name, values)
+            if found is not None:
+                technique = str(done.provenance.get("technique", ""))
+                verdict(technique, done.input or "", step.plugin.name, **asdict(found))
 
     streams = {name: Stream(partial(batches, one)) for name, one in taken.of_inputs.items()}
     return _Found(streams, taken.kind, explainer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +18,16 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
+from cnnvis.explain.checks import Checks
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName
-from cnnvis.explain.measuring import judged, measured
+from cnnvis.explain.measuring import judged, measured, report
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
     DataArguments,
+    Level,
     LoadOptions,
     RunFolderArguments,
     TargetArguments,
@@ -60,6 +63,7 @@ def run(
     architecture: PathName | None = None,
     trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
+    checks: Level | None = None,
     metrics: str | Sequence[str] = (),
     render: str | Sequence[str] = (),
     out: PathName | None = None,
@@ -121,6 +125,10 @@ def run(
     axes
         The meaning of the positions along the axes: ``{"column": {"name": "position", "unit": "bp",
         "step": 250}}``; see `cnnvis.Axis`.
+    checks
+        Checks of the maps on at most 32 images, whose verdicts stand in the explanation's `verdicts`:
+        ``"none"``; ``"quick"``, those that fit into a fifth of the time that the maps take, or into
+        two seconds; ``"full"``, all. By default the variable ``CNNVIS_CHECKS``, else quick.
     metrics
         Metrics that measure each map: ``("sparseness",)``. The numbers are the explanation's
         `measures`, and stand in the titles of the maps.
@@ -161,7 +169,8 @@ def run(
     Raises
     ------
     UserError
-        If the call, the model or the data hold a mistake; the error says it in a sentence.
+        If the call, the model or the data hold a mistake; the error says it in a sentence. If only
+        a metric or a renderer finds it, the maps are the error's `found`.
     PluginError
         If a plugin fails; the run first computes the results that do not need this plugin, and they
         are the error's `found`.
@@ -177,6 +186,7 @@ def run(
     }
     renderers = writers([render] if isinstance(render, str) else render, out)
     measuring = _asked_metrics(metrics, side)
+    checking = Checks.of(checks, side, [metric.name for metric, _ in measuring])
     destination = asked_into(RunFolderArguments(into, resume, shard, shard_size))
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
@@ -191,7 +201,9 @@ def run(
         strict,
     )
     failures: list[UserError | PluginError] = []
-    explanation = _explained(request, plugin, chosen, measuring, destination, beside(out), failures)
+    explanation = _explained(
+        request, plugin, chosen, (checking, measuring), destination, beside(out), failures
+    )
     with notes_kept() as notes:
         try:
             if explanation.maps is not None or shard is None:
@@ -201,8 +213,7 @@ def run(
     explanation = replace(explanation, notes=(*explanation.notes, *notes))
     if failures:
         failure = together(failures)
-        if isinstance(failure, PluginError):
-            failure.found = explanation
+        failure.found = explanation
         raise failure
     return explanation
 
@@ -211,7 +222,7 @@ def _explained(
     request: Request,
     plugin: Plugin,
     options: Mapping[str, Any],
-    metrics: Metrics,
+    judging: tuple[Checks, Metrics],
     into: Into | None,
     beside: Path,
     failures: list[UserError | PluginError],
@@ -220,6 +231,7 @@ def _explained(
 
     The failure of one of several inputs is added to the failures, and costs the others nothing.
     """
+    checks, metrics = judging
     with notes_kept() as notes:
         task = Task.of(request, [plugin])
         techniques = [(plugin, options)] if plugin.gives_maps_of_images else []
@@ -234,6 +246,7 @@ def _explained(
             for name, stream in results.items():
                 # Notes about one input stand beside that input's maps, general notes beside all.
                 del notes[general:]
+                begin = time.monotonic()
                 try:
                     explanation = stream.whole() if folder is None else folder.shown(stream)
                 except DiskError:
@@ -245,7 +258,12 @@ def _explained(
                     failures += [error] if isinstance(error, PluginError) else []
                     continue
                 if into is None or into.share.is_whole:  # else it is a table of what was computed
+                    seconds = time.monotonic() - begin
                     explainer = Explainer(task, plugin, options)
+                    if plugin.gives_maps_of_images and folder is None:
+                        explanation = checks.beside(explanation, explainer, seconds)
+                    elif plugin.gives_maps_of_images:
+                        explanation = explanation.with_facts(checks.ahead(explainer, name))
                     explanation = _measured(explanation, metrics, explainer, failures)
                 found.append(replace(explanation, notes=(*explanation.notes, *notes)))
             said = len(notes)
@@ -272,7 +290,7 @@ def _measured(
     explainer: Explainer,
     failures: list[UserError | PluginError],
 ) -> Explanation:
-    """Return an explanation with what its metrics say; one that fails costs nothing but its numbers."""
+    """Return an explanation with what its metrics say; a failing metric costs only its numbers."""
     for metric, options in metrics:
         try:
             model = explainer.task.model
@@ -281,7 +299,9 @@ def _measured(
             raise
         except (UserError, PluginError) as error:
             failures.append(error)
-    return judged(explanation)
+    explanation = judged(explanation)
+    report(explanation)
+    return explanation
 
 
 def _side_plugin(name: str) -> Plugin:

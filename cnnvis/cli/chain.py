@@ -10,16 +10,17 @@ from typing import Any
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
 from cnnvis.cli.progress import bars
-from cnnvis.cli.run import SOME_FAILED, destination_of, has_failed, print_verdicts
+from cnnvis.cli.run import SOME_FAILED, destination_of
+from cnnvis.cli.verdicts import has_failed, print_verdicts
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.arguments import ChainOutput, Messages, RunFolderArguments
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import Plugin
-from cnnvis.reporting import failures_kept
+from cnnvis.reporting import failures_kept, verdicts_kept
 from cnnvis.settings.chain_files import Recipe, read_recipe, require_near, save_recipe
-from cnnvis.settings.defaults import sources, with_settings
+from cnnvis.settings.defaults import checks_by_settings, sources, with_settings
 from cnnvis.text import json_text
 
 
@@ -50,6 +51,7 @@ def run_chain(
     if output.save is not None:
         save_recipe(recipe, Path(output.save))
     given = {key: value for key, value in recipe.subject.items() if key != "model"}
+    given.setdefault("checks", checks_by_settings())
     messages, results = console.messages(), console.results()
     failure: PluginError | None = None
 
@@ -61,7 +63,11 @@ def run_chain(
 
     # What is on the stack in the end is only asked for its notes.
     into = destination_of(folder, given.get("out"), [{"limit": 1}])
-    with bars(messages, quiet=said.quiet), failures_kept() as images:
+    with (
+        bars(messages, quiet=said.quiet),
+        failures_kept() as images,
+        verdicts_kept() as verdicts,
+    ):
         try:
             found = chain(
                 recipe.subject["model"], chosen, **given, into=into, strict=folder.strict,
@@ -75,16 +81,16 @@ def run_chain(
         console.line(str(folder.into))
     if not said.quiet:
         _tell(found, messages, said.verbose)
+        print_verdicts(verdicts, messages, said.verbose)
     if failure is not None:
         raise failure
-    return SOME_FAILED if images or (folder.strict and has_failed(found)) else 0
+    return SOME_FAILED if images or (folder.strict and has_failed(verdicts)) else 0
 
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the results were made."""
     for note in dict.fromkeys(note for one in found for note in one.notes):
         messages.print(console.sentence("note", "bold", note))
-    print_verdicts(found, messages)
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)

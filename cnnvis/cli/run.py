@@ -11,6 +11,7 @@ from cnnvis.api.output_files import beside, writers, written
 from cnnvis.api.run import run
 from cnnvis.cli import console
 from cnnvis.cli.progress import bars
+from cnnvis.cli.verdicts import has_failed, print_verdicts
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
@@ -18,8 +19,9 @@ from cnnvis.registry.arguments import Messages, RunFolderArguments, RunOutput
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
-from cnnvis.reporting import failures_kept, notes_kept
+from cnnvis.reporting import failures_kept, notes_kept, verdicts_kept
 from cnnvis.runs.into import Into, asked_for
+from cnnvis.settings.defaults import checks_by_settings
 from cnnvis.text import json_text
 
 SOME_FAILED = 3
@@ -57,11 +59,12 @@ def explain(
         bars(messages, quiet=said.quiet),
         failures_kept() as images,
         notes_kept() as notes,
+        verdicts_kept() as verdicts,
     ):
         explanation = _found(
             failures, technique, model,
             metrics=output.metrics, plugin_options=plugin_options, into=into, strict=folder.strict,
-            **subject, **options,
+            **{"checks": checks_by_settings(), **subject}, **options,
         )  # fmt: skip
         if folder.shard is not None:  # renderers wait for the whole
             to_file, to_console = [], []
@@ -84,9 +87,10 @@ def explain(
         _tell(
             replace(explanation, notes=(*explanation.notes, *notes, *more)), messages, said.verbose
         )
+        print_verdicts(verdicts, messages, said.verbose)
     if failures:
         raise together(failures)
-    is_refused = folder.strict and has_failed((explanation, *explanation.other_inputs))
+    is_refused = folder.strict and has_failed(verdicts)
     return SOME_FAILED if images or is_refused else 0
 
 
@@ -112,7 +116,7 @@ def _found(failures: list[UserError | PluginError], *given: Any, **settings: Any
     """Return a technique's result, also where it fails for some of the network's inputs."""
     try:
         return run(*given, **settings)
-    except PluginError as error:
+    except (UserError, PluginError) as error:
         if not isinstance(error.found, Explanation):
             raise
         failures.append(error)
@@ -123,30 +127,10 @@ def _renderer(name: str) -> Plugin:
     return registry().get("renderer", name)
 
 
-STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "information": "dim"}
-
-
-def print_verdicts(explanations: Sequence[Explanation], messages: console.Screen) -> None:
-    """Print a line for each verdict of a metric: its sign, its name, the outcome and the meaning."""
-    for one in explanations:
-        of = "" if one.input is None else f" of {one.input}"
-        for name, verdict in one.verdicts.items():
-            what = f"{verdict.sign} {name}{of} {verdict.outcome}"
-            messages.print(console.sentence(what, STYLES[verdict.outcome], verdict.meaning))
-
-
-def has_failed(explanations: Sequence[Explanation]) -> bool:
-    """Tell whether a metric's verdict on some of the maps is that they failed."""
-    return any(
-        verdict.outcome == "failed" for one in explanations for verdict in one.verdicts.values()
-    )
-
-
 def _tell(explanation: Explanation, messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the result was made."""
     every = (explanation, *explanation.other_inputs)
     for note in dict.fromkeys(note for one in every for note in one.notes):
         messages.print(console.sentence("note", "bold", note))
-    print_verdicts(every, messages)
     if verbose:
         messages.print_json(json_text(dict(explanation.provenance)), ensure_ascii=False)

@@ -247,10 +247,11 @@ class Explanation:
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """Verdicts of metrics about all maps, by the metrics' names."""
+        """Verdicts of checks and of metrics about the technique's maps, by the metrics' names."""
+        known = (*self.provenance.get("checks", ()), *self.provenance.get("metrics", ()))
         return {
             one["metric"]: Verdict(one["verdict"]["outcome"], one["verdict"]["meaning"])
-            for one in self.provenance.get("metrics", ())
+            for one in known
             if one.get("verdict") is not None
         }
 
@@ -325,13 +326,11 @@ class Explanation:
         return replace(self, maps=maps, **other)
 
     def _unjudged(self) -> Mapping[str, Any]:
-        """Return the provenance without the verdicts of metrics."""
-        if not self.verdicts:
+        """Return the provenance without the verdicts of metrics; those of checks say what they are of."""
+        known = self.provenance.get("metrics")
+        if not known:
             return self.provenance
-        facts = [
-            {key: value for key, value in one.items() if key != "verdict"}
-            for one in self.provenance["metrics"]
-        ]
+        facts = [{key: value for key, value in one.items() if key != "verdict"} for one in known]
         return {**self.provenance, "metrics": facts}
 
     def space_axes(self) -> tuple[int, ...]:

@@ -156,6 +156,7 @@ class _Provenance(msgspec.Struct):
     data: dict[str, Any] | None = None
     transforms: Annotated[list[_Transform], Few] = []
     metrics: Annotated[list[_Metric], Few] = []
+    checks: Annotated[list[_Metric], Few] = []
 
 
 class _Facts(msgspec.Struct):

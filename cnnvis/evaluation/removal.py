@@ -1,9 +1,12 @@
-"""Removal of parts of inputs in the order of a map, and the score that is left."""
+"""Removal of parts of inputs in the order of a map, and the score that is left.
+
+A part is removed as a whole, with all its channels: positions within a part are not told apart.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -32,6 +35,64 @@ def parts_of(space: tuple[int, ...]) -> Array:
     return found
 
 
+def part_sums(maps: Array, parts: Array) -> Array:
+    """Return the sum of each map (n, ...) over each part, (n, number of parts) float64."""
+    count, numbers = int(parts.max()) + 1, parts.ravel()
+    return np.stack([np.bincount(numbers, one.ravel(), count) for one in maps])
+
+
+def part_means(maps: Array, parts: Array) -> Array:
+    """Return the mean of each map (n, ...) over each part, (n, number of parts) float64.
+
+    The importance of a part: by their sums, larger parts would come first in maps without negative
+    values.
+    """
+    sizes = np.bincount(parts.ravel())
+    found: Array = part_sums(maps, parts) / sizes
+    return found
+
+
+def orders_of(importance: Array) -> list[Array]:
+    """Return orders of parts, each (n, count), from the least important part to the most important.
+
+    One order; or two, of which the mean counts, where parts of an image are equally important: once
+    the first and once the last of these comes first. A map without differences would else be judged
+    by where its parts lie.
+    """
+    count = importance.shape[1]
+    order = np.argsort(importance, axis=1, kind="stable")
+    other = count - 1 - np.argsort(importance[:, ::-1], axis=1, kind="stable")
+    return [order] if np.array_equal(order, other) else [order, other]
+
+
+def chosen_parts(order: Array, removed: int, *, least_first: bool) -> Array:
+    """Return which parts are removed if so many are, (n, count) bool, by an order of `orders_of`."""
+    count = order.shape[1]
+    found = np.zeros(order.shape, bool)
+    chosen = order[:, :removed] if least_first else order[:, count - removed :]
+    np.put_along_axis(found, chosen, True, axis=1)
+    return found
+
+
+def curve_area(scores: Array, counts: Sequence[int]) -> Array:
+    """Return the area under each curve of scores (steps, n), by the trapezoidal rule, (n,).
+
+    Over the numbers of removed parts as shares of the largest, so that it is a mean of scores.
+    """
+    found: Array = np.trapezoid(scores, np.asarray(counts) / counts[-1], axis=0)
+    return found
+
+
+def step_counts(count: int, steps: int, share: float = 1.0) -> list[int]:
+    """Return numbers of removed parts in nearly equal steps: 0, ..., up to a share of all parts.
+
+    Fewer than `steps` steps where there are fewer parts.
+    """
+    last = max(1, round(count * share))
+    found: list[int] = np.unique(np.round(np.linspace(0, last, steps + 1)).astype(int)).tolist()
+    return found
+
+
 def removal_scores(
     maps: Array,
     x: Array,
@@ -39,6 +100,7 @@ def removal_scores(
     channel_axis: int | None,
     score: Callable[[Array, list[int]], Array],
     fractions: int = FRACTIONS,
+    parts: Array | None = None,
 ) -> Array:
     """Compute the scores of inputs after the least and the most important parts are removed.
 
@@ -46,7 +108,7 @@ def removal_scores(
     ----------
     maps
         One map for each input over its spatial axes, (n, ...). The importance of a part is the mean
-        of its values: by their sum, larger parts would come first in maps without negative values.
+        of its values.
     x
         The inputs, (n, ...).
     fill
@@ -57,32 +119,25 @@ def removal_scores(
         Function of changed inputs and the numbers of their samples that gives their scores.
     fractions
         How many shares of the parts are removed: 1 / (fractions + 1), 2 / (fractions + 1), ...
+    parts
+        The number of the part that each position belongs to; by default patches, `parts_of`.
 
     Returns
     -------
     ndarray
         (2, fractions, n) float64: least important first, and most important first.
     """
-    parts = parts_of(maps.shape[1:])
+    parts = parts_of(maps.shape[1:]) if parts is None else parts
     count = int(parts.max()) + 1
-    flat = maps.reshape(len(maps), -1)
-    sizes = np.bincount(parts.ravel(), minlength=count)
-    means = np.stack([np.bincount(parts.ravel(), one, count) for one in flat]) / sizes
-    # The least important part first. Among parts of equal importance, once the first and once the last
-    # comes first: a map without differences would else be judged by where its parts lie.
-    order = np.argsort(means, axis=1, kind="stable")
-    other = count - 1 - np.argsort(means[:, ::-1], axis=1, kind="stable")
-    orders = [order] if np.array_equal(order, other) else [order, other]
+    orders = orders_of(part_means(maps, parts))
     fill = np.broadcast_to(fill, x.shape)
     found = np.zeros((2, fractions, len(x)))
     rows = list(range(len(x)))
     for order in orders:
         for step in range(fractions):
             removed = math.ceil(count * (step + 1) / (fractions + 1))
-            for direction, chosen in enumerate((order[:, :removed], order[:, count - removed :])):
-                is_out = np.zeros((len(x), count), bool)
-                np.put_along_axis(is_out, chosen, True, axis=1)
-                mask = is_out[:, parts]
+            for direction, least_first in enumerate((True, False)):
+                mask = chosen_parts(order, removed, least_first=least_first)[:, parts]
                 if channel_axis is not None:
                     mask = np.expand_dims(mask, channel_axis % x.ndim)
                 found[direction, step] += score(np.where(mask, fill, x), rows) / len(orders)

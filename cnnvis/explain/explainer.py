@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,16 @@ class Explainer:
     def has_signs(self) -> bool:
         """True where the technique says how its maps keep their signs."""
         return self.plugin.signed is not None
+
+    def data(self, samples: Samples) -> Samples:
+        """Return the whole data set, of the input that these samples are of."""
+        every = self.task.data
+        return every[samples.input] if samples.input in every else next(iter(every.values()))
+
+    def with_data(self, samples: Samples) -> Explainer:
+        """Return an explainer with another data set, of which it makes baselines and references."""
+        task = replace(self.task, samples={samples.input: samples}, every=None)
+        return replace(self, task=task)
 
     def maps(
         self,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.samples import Samples
+from cnnvis.data.samples import Array, Samples
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
@@ -21,6 +21,7 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.options import flag_of, options_of
 from cnnvis.registry.plugin import Plugin
+from cnnvis.reporting import verdict
 
 
 def measured(
@@ -146,18 +147,37 @@ def _require_unused(metric: Plugin, numbers: Mapping[str, Any], explanation: Exp
 
 def judged(explanation: Explanation) -> Explanation:
     """Return an explanation with the verdict of each metric that judges, about all of its maps."""
-    metrics = {metric.name: metric for metric in registry().of("metric")}
     facts = []
     for one in explanation.provenance.get("metrics", ()):
-        metric = metrics.get(one["metric"])
         values = {name: explanation.measures[name] for name in one.get("measures", ())
                   if name in explanation.measures}  # fmt: skip
-        if metric is None or metric.judge is None or metric.name not in values:
-            facts.append(one)
-            continue
-        with as_plugin_error(metric):
-            verdict = metric.judge(values)
-        if not isinstance(verdict, Verdict):
-            raise metric.failed(f"it judged {type(verdict).__name__}, not a cnnvis.Verdict")
-        facts.append({**one, "verdict": {"outcome": verdict.outcome, "meaning": verdict.meaning}})
+        found = verdict_of(one["metric"], values)
+        said = {} if found is None else {"verdict": asdict(found)}
+        facts.append({**one, **said})
     return explanation.with_facts({"metrics": facts}) if facts else explanation
+
+
+def verdict_of(name: str, values: Mapping[str, Array]) -> Verdict | None:
+    """Return the verdict of a metric about its numbers; None if it does not judge, or without them.
+
+    Raises
+    ------
+    PluginError
+        If the metric's own judgement fails.
+    """
+    metric = next((one for one in registry().of("metric") if one.name == name), None)
+    if metric is None or metric.judge is None or name not in values:
+        return None
+    with as_plugin_error(metric):
+        found = metric.judge(values)
+    if not isinstance(found, Verdict):
+        raise metric.failed(f"it judged {type(found).__name__}, not a cnnvis.Verdict")
+    return found
+
+
+def report(explanation: Explanation) -> None:
+    """Report the verdicts of metrics about an explanation."""
+    technique = str(explanation.provenance.get("technique", ""))
+    for one in explanation.provenance.get("metrics", ()):
+        if one.get("verdict") is not None:
+            verdict(technique, explanation.input or "", one["metric"], **one["verdict"])

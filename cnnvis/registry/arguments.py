@@ -24,6 +24,9 @@ T = TypeVar("T")
 Form = Literal["toml", "python", "shell"]
 """Written form of a chain."""
 
+Level = Literal["none", "quick", "full"]
+"""How many of the checks are computed beside maps."""
+
 WORDS = str | list[str]
 """Type of a key that holds one or several words in a chain's file."""
 
@@ -263,8 +266,20 @@ class RunFolderArguments:
     )  # fmt: skip
     strict: bool = flag(
         "--strict", default=False,
-        help="stop at the first image that cannot be read or explained; exit with 3 where a metric's "
-        "verdict is that the maps failed",
+        help="stop at the first image that cannot be read or explained; exit with 3 where a check "
+        "says that the maps failed",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checking:
+    """Checks beside the maps."""
+
+    checks: Level | None = flag(
+        "--checks", kept_as=Level, choices=get_args(Level),
+        help="the checks beside the maps, on at most 32 images: none; quick, those that fit into a "
+        "fifth of the time that the maps take, or two seconds; full, all (default: the variable "
+        "CNNVIS_CHECKS, else quick)",
     )  # fmt: skip
 
 
@@ -360,8 +375,8 @@ SUBJECT: Sequence[type] = (DataArguments, TargetArguments, Computing, Isolation,
 """Values of every command that explains a network."""
 
 OF_COMMANDS: Mapping[str, Sequence[type]] = {
-    "run": (*SUBJECT, RunOutput, Messages, RunFolderArguments),
-    "chain": (*SUBJECT, ChainOutput, Messages, RunFolderArguments),
+    "run": (*SUBJECT, Checking, RunOutput, Messages, RunFolderArguments),
+    "chain": (*SUBJECT, Checking, ChainOutput, Messages, RunFolderArguments),
     "compare": (*SUBJECT, Comparing, ComparisonOutput, Messages),
 }
 """Values of the commands that also take the options of plugins."""
@@ -372,6 +387,7 @@ TITLES: Mapping[type, str] = {
     Computing: "the computation",
     Isolation: "isolated plugins",
     LoadOptions: "missing parts of the model's file",
+    Checking: "checks of the maps",
     RunOutput: "the output",
     ChainOutput: "the chain",
     Comparing: "how to compare",

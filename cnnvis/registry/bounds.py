@@ -49,6 +49,24 @@ The samples that a technique or a metric is given have it ready: see `cnnvis.Sam
 
 
 @dataclass(frozen=True)
+class Form:
+    """Form of a text: a regular expression, and the same in words for the help."""
+
+    pattern: str
+    words: str
+
+
+_ALONG = r"\s*[^\s:,][^:,]*(:[0-9][0-9_]*(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*)?"
+
+Units = Annotated[str, Form(rf"^{_ALONG}(,{_ALONG})*$", "auto | AXIS | AXIS:LENGTH, ...")]
+"""Units in which parts of inputs are removed: see `cnnvis.Removal`.
+
+``auto`` for patches; the names of axes with commas between, ``row`` or ``row,column``: a unit for each
+position along them; and with a length, ``position:10000``, for each window so long.
+"""
+
+
+@dataclass(frozen=True)
 class Grant:
     """Mark of an option that lets code run, or omits checks of a stranger's file."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.registry.all_kinds import KINDS
-from cnnvis.registry.bounds import Bound, Grant, Named
+from cnnvis.registry.bounds import Bound, Form, Grant, Named
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
 
@@ -201,6 +201,9 @@ def _choices(annotation: Any) -> tuple[object, ...]:
 def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         base, *bounds = get_args(annotation)
+        form = next((one.words for one in bounds if isinstance(one, Form)), None)
+        if form is not None:
+            return form
         named = next((one.kind for one in bounds if isinstance(one, Named)), None)
         if named is not None:
             return " | ".join(
@@ -269,16 +272,9 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def checkable(annotation: Any) -> Any:
     """Replace the bounds in a type, which do not need msgspec, by those of msgspec."""
-    import msgspec
-
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        metas = [
-            msgspec.Meta(**{key: value for key, value in vars(one).items() if value is not None})
-            if isinstance(one, Bound)
-            else one
-            for one in parts[1:]
-        ]
+        metas = [_checkable_mark(one) for one in parts[1:]]
         return Annotated.__class_getitem__((checkable(parts[0]), *metas))
     if origin in (Union, UnionType):
         return Union[tuple(checkable(part) for part in parts)]  # noqa: UP007
@@ -287,6 +283,15 @@ def checkable(annotation: Any) -> Any:
             tuple, tuple(part if part is ... else checkable(part) for part in parts)
         )
     return annotation
+
+
+def _checkable_mark(mark: Any) -> Any:
+    """Return the mark of a type as msgspec has it."""
+    import msgspec
+
+    if isinstance(mark, Bound):
+        return msgspec.Meta(**{key: one for key, one in vars(mark).items() if one is not None})
+    return msgspec.Meta(pattern=mark.pattern) if isinstance(mark, Form) else mark
 
 
 def _plain(value: Any, option: Option) -> Any:

@@ -26,6 +26,9 @@ maximizing inputs), or a table.
 
 MAPS: tuple[Result, ...] = ("images", "groups", "pictures")
 
+Better = Literal["higher", "lower"]
+"""Direction in which the numbers of a metric become better."""
+
 Claim = Literal[
     "gradient",
     "gradient-times-input",
@@ -132,6 +135,12 @@ class Plugin:
         are none such.
     judge
         For a metric: function of its numbers that gives the verdict on all maps together.
+    cost
+        For a metric that judges: what it costs, a `cnnvis.registry.kinds.metric.Cost`.
+    better
+        For a metric: which of its numbers are better; None where neither is.
+    scale_free
+        For a metric: True if a map and its multiples by positive factors have the same number.
     distribution, version
         The installed package that the plugin came from, filled in by the registry; for a plugin
         that is a single file, the file's name and nothing.
@@ -152,6 +161,9 @@ class Plugin:
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
     signed: Mapping[str, Any] | None = None
     judge: Callable[[Mapping[str, Any]], Any] | None = None
+    cost: Any = None
+    better: Better | None = None
+    scale_free: bool = False
     distribution: str = ""
     version: str = ""
 
@@ -195,9 +207,15 @@ class Plugin:
 
     @property
     def description(self) -> str:
-        """Docstring up to its sections (parameters, ...), one line a paragraph."""
+        """Docstring up to its sections (parameters, ...), one line a paragraph.
+
+        For a metric, a line at the end says which of its numbers are better.
+        """
         body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
-        return "\n\n".join(" ".join(part.split()) for part in body.strip().split("\n\n"))
+        parts = [" ".join(part.split()) for part in body.strip().split("\n\n")]
+        if self.better is not None:
+            parts.append(f"{self.better.capitalize()} numbers are better.")
+        return "\n\n".join(parts)
 
     @property
     def gives_maps_of_images(self) -> bool:

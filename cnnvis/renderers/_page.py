@@ -365,6 +365,10 @@ class _Heading:
         about = ", ".join(str(name) for name in files if name)
         room = int((width - EDGE) / HEADING_LETTER)
         self._lines = folded(cnnvis.printable(" ".join(words)), room, HEADING_LINES)
+        failed = [name for name, one in explanation.verdicts.items() if one.outcome == "failed"]
+        if failed:
+            said = cnnvis.printable(f"x failed: {', '.join(failed)}")
+            self._lines += folded(said, room, HEADING_LINES)
         self._files = folded(cnnvis.printable(about), int((width - EDGE) / LETTER), HEADING_LINES)
         self._below = 0.1 + 0.16 * len(self._lines)
         self.height = self._below + LINE * len(self._files) + 0.06

@@ -12,6 +12,7 @@ from typing import Any
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.registry.arguments import (
     ChainOutput,
+    Checking,
     DataArguments,
     Form,
     LoadOptions,
@@ -25,7 +26,7 @@ from cnnvis.text import escaped, printable, words_of
 
 _FLAGS = {
     name: flag
-    for values in (DataArguments, TargetArguments, LoadOptions, ChainOutput)
+    for values in (DataArguments, TargetArguments, LoadOptions, Checking, ChainOutput)
     for name, flag in flags_of(values).items()
     if flag.kept_as is not None
 }

@@ -12,7 +12,7 @@
 
 What is typed goes before the environment (``CNNVIS_SALIENCY_BACKPROP``), that before the project's
 file, that before the user's, and that before a plugin's own default. Only the command line reads
-these: a script means what it says.
+these, but for the variable CNNVIS_CHECKS: a script means what it says.
 """
 
 from __future__ import annotations
@@ -23,23 +23,31 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cnnvis.data.axes import axes_of
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.files.reading import is_there, read_text, read_toml
+from cnnvis.registry.arguments import Level
 from cnnvis.registry.discovery import CHOICE, Registry, registry
 from cnnvis.registry.options import checked, options_of
 from cnnvis.registry.plugin import Plugin
 
 FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"
+CHECKS = f"{PREFIX}CHECKS"
+"""Variable of the checks, which `cnnvis.run` and `cnnvis.chain` read as well."""
 
 TRUSTED = "trusted"
 """Key of the user's own file that lists folders whose settings may name code to be run."""
 
-GENERAL = ("class_names", "plugins", TRUSTED)
-"""Keys that belong to no plugin: lists of names."""
+GENERAL: Mapping[str, Any] = {
+    "class_names": list[str],
+    "checks": Level,
+    "plugins": list[str],
+    TRUSTED: list[str],
+}
+"""Keys that belong to no plugin, and the types of their values."""
 
 TABLES = ("chains", "axes")
 """Tables that belong to no plugin."""
@@ -254,6 +262,11 @@ class _Wrong(Exception):
 
 
 def _check(key: str, value: Any) -> None:
+    if key in GENERAL and GENERAL[key] is Level:
+        if value not in get_args(Level):
+            levels = ", ".join(get_args(Level))
+            raise _Wrong("", key, f"{key} can be {levels}, and is {shown(value)}")
+        return
     if key in GENERAL:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise _Wrong("", key, f"{key} must be a list of names, and is {shown(value)}")
@@ -352,13 +365,21 @@ def _variables() -> Iterator[tuple[str, str]]:
 
 def _environment(variables: Mapping[str, str]) -> Source:
     """Return options of plugins from variables: ``CNNVIS_GRAD_CAM_BACKPROP``."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Any] = {}
     places = {
         f"{PREFIX}{plugin.name}_{option.name}".upper().replace("-", "_"): (plugin, option)
         for plugin in registry()
         for option in options_of(plugin)
     }
+    value: Any
     for name, text in variables.items():
+        if name == CHECKS:
+            try:
+                _check("checks", text)
+            except _Wrong as wrong:
+                raise UserError(f"the variable {name}: {wrong}") from None
+            found["checks"] = text
+            continue
         if name not in places:
             raise UserError(
                 f"the variable {name} is no setting.{nearest(name, places)} Settings have names "
@@ -370,7 +391,7 @@ def _environment(variables: Mapping[str, str]) -> Source:
                 f"the variable {name} would let code run: type the option in each command, since "
                 "cnnvis does not take it from the environment"
             )
-        value: Any = text.split() if option.words is not None else text
+        value = text.split() if option.words is not None else text
         try:
             checked(plugin, {option.name: value})
         except UserError as error:
@@ -398,6 +419,13 @@ def general(key: str) -> Value | None:
         if key in source.settings:
             return Value(source.settings[key], source.name)
     return None
+
+
+def checks_by_settings() -> Level | None:
+    """Return the level of checks that settings ask for, if any."""
+    found = general("checks")
+    level: Level | None = None if found is None else found.value
+    return level
 
 
 def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -462,12 +490,13 @@ def typed_value(key: str, words: list[str]) -> Any:
                 f"there is no setting {key!r}; options of plugins are set as PLUGIN.OPTION, such as "
                 "saliency.backprop"
             )
-        return list(words)
+        value: Any = list(words) if GENERAL[name] == list[str] else " ".join(words)
+        return value
     try:
         for plugin in plugins_of(table):
             for option in options_of(plugin):
                 if option.name == name.replace("-", "_"):
-                    value: Any = words if option.words is not None else " ".join(words)
+                    value = words if option.words is not None else " ".join(words)
                     plain = checked(plugin, {option.name: value})[option.name]
                     plain = list(plain) if isinstance(plain, tuple) else plain
                     return "none" if plain is None else plain

@@ -19,7 +19,7 @@ def schema() -> dict[str, Any]:
     definitions["Axis"]["additionalProperties"] = False
     axes = {"type": "object", "properties": dict.fromkeys(NAMES, axis)}
     properties: dict[str, Any] = {
-        **dict.fromkeys(GENERAL, msgspec.json.schema(list[str])),
+        **{key: msgspec.json.schema(kind) for key, kind in GENERAL.items()},
         "chains": {"type": "object", "additionalProperties": _chain(axes)},
         "axes": axes,
     }

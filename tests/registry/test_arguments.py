@@ -16,6 +16,7 @@ from cnnvis.registry import flags
 from cnnvis.registry.arguments import (
     OF_COMMANDS,
     TITLES,
+    Checking,
     Computing,
     DataArguments,
     Isolation,
@@ -27,7 +28,7 @@ from cnnvis.registry.arguments import (
     taken_out,
 )
 
-OF_BOTH = (DataArguments, TargetArguments, LoadOptions, RunFolderArguments, Isolation)
+OF_BOTH = (Checking, DataArguments, TargetArguments, LoadOptions, RunFolderArguments, Isolation)
 
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:

@@ -32,7 +32,14 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, so signed maps of two outputs differ")
 
 
-@cnnvis.metric("class-sensitivity", reference="arXiv:1912.09818", judge=_judge)
+@cnnvis.metric(
+    "class-sensitivity",
+    reference="arXiv:1912.09818",
+    judge=_judge,
+    cost=cnnvis.Cost(signed_maps=2),
+    better="lower",
+    scale_free=True,
+)
 def class_sensitivity(
     explanation: cnnvis.Explanation, model: cnnvis.Model, explainer: cnnvis.Explainer
 ) -> Any:

@@ -32,7 +32,9 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"maps add up to the change of the score: {found}")
 
 
-@cnnvis.metric("completeness", reference="arXiv:1703.01365", judge=_judge)
+@cnnvis.metric(
+    "completeness", reference="arXiv:1703.01365", judge=_judge, cost=cnnvis.Cost(), better="lower"
+)
 def completeness(explanation: cnnvis.Explanation) -> Any:
     """How far the sum of a map is from S(x) - S(x'), as a share of that, for methods that claim it.
 

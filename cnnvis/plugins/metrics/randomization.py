@@ -37,7 +37,15 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, so maps depend on the weights")
 
 
-@cnnvis.metric("randomization", reference="arXiv:1810.03292", judge=_judge)
+# Five maps, and a network to make ready.
+@cnnvis.metric(
+    "randomization",
+    reference="arXiv:1810.03292",
+    judge=_judge,
+    cost=cnnvis.Cost(signed_maps=6),
+    better="lower",
+    scale_free=True,
+)
 def randomization(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,

@@ -33,7 +33,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"every map shows something{said}")
 
 
-@cnnvis.metric("sanity", judge=_judge)
+@cnnvis.metric("sanity", judge=_judge, cost=cnnvis.Cost(), scale_free=True)
 def sanity(explanation: cnnvis.Explanation, explainer: cnnvis.Explainer) -> Any:
     """Whether a map shows anything, 1 or 0; and of which share of the positions it says nothing.
 

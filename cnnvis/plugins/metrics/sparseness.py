@@ -7,7 +7,7 @@ from typing import Any
 import cnnvis
 
 
-@cnnvis.metric("sparseness", reference="arXiv:0811.4706")
+@cnnvis.metric("sparseness", reference="arXiv:0811.4706", scale_free=True)
 def sparseness(explanation: cnnvis.Explanation) -> Any:
     """How few places hold most of a map: 0 where all are equal, near 1 where a single one counts.
 

@@ -50,13 +50,21 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.2f} of an edge filter")
 
 
-@cnnvis.metric("srg", reference="arXiv:2401.06654", judge=_judge)
+@cnnvis.metric(
+    "srg",
+    reference="arXiv:2401.06654",
+    judge=_judge,
+    cost=cnnvis.Cost(passes=24),
+    better="higher",
+    scale_free=True,
+)
 def srg(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
     *,
     fill: cnnvis.Baseline = "mean",
     fractions: cnnvis.Count = 4,
+    units: cnnvis.Units = "auto",
 ) -> Any:
     """How much more of the score goes with what a map calls important than with the rest.
 
@@ -75,6 +83,9 @@ def srg(
         reward it for what it starts from.
     fractions
         How many shares of the parts are removed.
+    units
+        The parts: auto for patches; names of axes, row or row,column, for a part of each position
+        along them; position:10000 for windows so long. Positions within a part are not told apart.
     """
     import numpy as np
 
@@ -94,7 +105,7 @@ def srg(
     def score(changed: Any, rows: list[int]) -> Any:
         return model.scores(changed.astype(np.float32), weights=weights[rows], of=rows)
 
-    start = samples.baseline(fill)
+    start, parts = samples.baseline(fill), cnnvis.units_of(explanation, units)
     every = {
         "srg": maps,
         "srg_edges": cnnvis.edge_maps(x, samples.channel_axis),
@@ -102,7 +113,7 @@ def srg(
     }
     return {
         name: cnnvis.relevance_gain(
-            cnnvis.removal_scores(one, x, start, samples.channel_axis, score, fractions)
+            cnnvis.removal_scores(one, x, start, samples.channel_axis, score, fractions, parts)
         )
         for name, one in every.items()
     }

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cnnvis.registry.kinds.kind import Kind
-from cnnvis.registry.plugin import MAPS, Function, Plugin, Result, mark
+from cnnvis.registry.plugin import MAPS, Better, Function, Plugin, Result, mark
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a metric for each map, by which the time that it takes is estimated.
+
+    Attributes
+    ----------
+    passes
+        Passes of an image forwards through the network.
+    signed_maps
+        Maps that the technique makes of an image with `signed`, where it can; none where it cannot.
+    """
+
+    passes: float = 0
+    signed_maps: float = 0
 
 
 def metric(
@@ -16,6 +33,9 @@ def metric(
     takes: Sequence[Result] = MAPS,
     check: Callable[..., None] | None = None,
     judge: Callable[[Mapping[str, Any]], Any] | None = None,
+    cost: Cost | None = None,
+    better: Better | None = None,
+    scale_free: bool = False,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -33,7 +53,13 @@ def metric(
     `cnnvis.Samples.baseline`.
 
     `judge` is called with the numbers of all maps, arrays (n,) by name, and gives a
-    `cnnvis.Verdict`. A metric without it describes and does not judge.
+    `cnnvis.Verdict`. A metric without it describes and does not judge. A metric that judges is a
+    check: `cnnvis.run` and `cnnvis.chain` compute it beside maps, with ``checks="quick"`` if its
+    `cost` fits into the time, and is given.
+
+    `better` says whether higher or lower numbers are better, for tables of methods; None for a metric
+    that describes maps and prefers none. `scale_free` says that a map and its multiples by positive
+    factors have the same number. The conformance kit holds a metric to both.
 
     `takes` says which kinds of results it can measure; see `cnnvis.registry.plugin.Result`. For
     `check`, `requires` and `extra`, see `Plugin`.
@@ -45,6 +71,9 @@ def metric(
         takes_results=tuple(takes),
         check=check,
         judge=judge,
+        cost=cost,
+        better=better,
+        scale_free=scale_free,
         requires=tuple(requires),
         extra=extra,
     )

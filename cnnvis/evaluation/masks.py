@@ -1,0 +1,199 @@
+"""Masks of the places in images that are known to matter: from a file, or from labels of positions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnvis.data.explanation import CHANNEL, Explanation
+from cnnvis.data.samples import Array
+from cnnvis.errors import UserError, nearest, numbered, shown
+from cnnvis.files.npy import StoredArray, stored_arrays
+from cnnvis.files.reading import read_text
+
+MASKS = "masks"
+"""Name of the array of masks in an archive."""
+
+
+def masks_of(explanation: Explanation, path: str | None = None, label: int | None = None) -> Array:
+    """Return a mask for each map, (n, *space) bool: nowhere True where an image has none.
+
+    Parameters
+    ----------
+    explanation
+        Maps of images; the images' places in the data choose the masks.
+    path
+        A file of masks or boxes. ``.npy``, or ``.npz`` with one array or an array ``masks``: 0 or 1,
+        or bool, (images, *space) for all images of the data in their order. ``.csv`` with a line for
+        each box, or ``.json`` with a list of objects: ``image``, the place of the image, and for an
+        axis such as column ``column_start``, the first position, and ``column_stop``, the position
+        behind the last, counted from 0. Along an axis that is not named a box is as long as the
+        image; several boxes of an image are united. None for labels of positions.
+    label
+        The number of the label that counts, of labels of positions; by default all but 0.
+
+    Raises
+    ------
+    UserError
+        If there are neither a file nor labels of positions, or they do not fit the images.
+    """
+    samples = explanation.samples
+    assert samples is not None  # `map_values` refuses maps of no images
+    if path is None:
+        return _of_labels(explanation, label)
+    file, total = Path(path), samples.total
+    if file.suffix.lower() in (".npy", ".npz"):
+        return _of_array(file, samples.indices, samples.space, total)
+    names = [name for name in explanation.axes if name != CHANNEL]
+    boxes = _boxes(file)
+    return _of_boxes(
+        boxes, file, samples.indices, dict(zip(names, samples.space, strict=True)), total
+    )
+
+
+def _of_labels(explanation: Explanation, label: int | None) -> Array:
+    samples = explanation.samples
+    assert samples is not None
+    if samples.labels is None or samples.label_kind != "positions":
+        raise UserError(
+            "nothing says which places matter: the data have no label for each position, so give a "
+            "file of masks or boxes as the option masks"
+        )
+    labels = np.asarray(samples.labels[:])
+    wanted = (len(samples), *samples.space)
+    if labels.shape in ((*wanted, 1), (len(samples), 1, *samples.space)):
+        labels = labels.reshape(wanted)
+    if labels.shape != wanted:
+        raise UserError(
+            f"the labels of positions have the shape {labels.shape[1:]} for each image, and the "
+            f"images have {samples.space}"
+        )
+    found: Array = (labels != 0) & ~np.isnan(labels) if label is None else labels == label
+    return found
+
+
+def _of_array(path: Path, indices: Array, space: tuple[int, ...], total: int | None) -> Array:
+    arrays = stored_arrays(path)
+    stored = arrays[MASKS] if MASKS in arrays else next(iter(arrays.values()), None)
+    if stored is None or (len(arrays) > 1 and MASKS not in arrays):
+        raise UserError(
+            f"{str(path)!r} holds the arrays {', '.join(arrays) or 'none'}; masks are the only array "
+            f"of a file, or the one with the name {MASKS}"
+        )
+    _require_masks(stored, path, space, total, int(indices.max(initial=0)))
+    values = stored[np.asarray(indices)]
+    strange = (values != 0) & (values != 1)
+    if strange.any():
+        raise UserError(
+            f"{str(path)!r} holds {values[strange][0]:g}, and a mask holds 0 and 1 only"
+        )
+    return values.astype(bool)
+
+
+def _require_masks(
+    stored: StoredArray, path: Path, space: tuple[int, ...], total: int | None, last: int
+) -> None:
+    if stored.dtype.kind not in "buif":
+        raise UserError(f"{str(path)!r} holds {stored.dtype}, and a mask holds 0 and 1 only")
+    if tuple(stored.shape[1:]) != space:
+        raise UserError(
+            f"{str(path)!r} holds masks of the shape {tuple(stored.shape[1:])}, and the images have "
+            f"{space}, without channels"
+        )
+    _require_image(last, stored.shape[0], path, "masks")
+    if total is not None and stored.shape[0] != total:
+        raise UserError(
+            f"{str(path)!r} holds {numbered(stored.shape[0], 'mask')}, and the data "
+            f"{numbered(total, 'image')}: give a mask for every image, empty where there is none"
+        )
+
+
+def _require_image(place: int, count: int, path: Path, what: str) -> None:
+    if not 0 <= place < count:
+        raise UserError(
+            f"{str(path)!r} has {what} for the images 0 to {count - 1}, and image {place} is none of them"
+        )
+
+
+Box = Mapping[str, Any]
+
+
+def _boxes(path: Path) -> Sequence[tuple[str, Box]]:
+    """Return the boxes of a file, each with its place in the file in words."""
+    text = read_text(path)
+    match path.suffix.lower():
+        case ".csv":
+            lines = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+            try:
+                return [(f"line {lines.line_num}", one) for one in lines]
+            except csv.Error as error:
+                raise UserError(f"{str(path)!r} is no table of boxes: {error}") from error
+        case ".json":
+            try:
+                held = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{str(path)!r} is not JSON: {str(error)[:200]}") from error
+            if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
+                raise UserError(f"{str(path)!r} must hold a list of objects, one for each box")
+            return [(f"box {number}", one) for number, one in enumerate(held)]
+    raise UserError(
+        f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json"
+    )
+
+
+def _of_boxes(
+    boxes: Sequence[tuple[str, Box]],
+    path: Path,
+    indices: Array,
+    space: Mapping[str, int],
+    total: int | None,
+) -> Array:
+    found = np.zeros((len(indices), *space.values()), bool)
+    known = ["image", *(f"{axis}_{end}" for axis in space for end in ("start", "stop"))]
+    for where, box in boxes:
+        said = f"{str(path)!r}, {where}"
+        for key in box:
+            if key not in known:
+                raise UserError(
+                    f"{said}: a box has no {shown(key)}.{nearest(str(key), known)} It has: "
+                    f"{', '.join(known)}."
+                )
+        image = _whole(box.get("image"), "image", said)
+        if total is not None and not 0 <= image < total:
+            raise UserError(
+                f"{said}: there is no image {image}; the data hold images 0 to {total - 1}"
+            )
+        inside = []
+        for axis, length in space.items():
+            ends = box.get(f"{axis}_start"), box.get(f"{axis}_stop")
+            start, stop = (_end(end, axis, said, usual)
+                           for end, usual in zip(ends, (0, length), strict=True))  # fmt: skip
+            if not 0 <= start < stop <= length:
+                raise UserError(
+                    f"{said}: the box reaches from {start} to {stop} along {axis}, which has "
+                    f"{numbered(length, 'position')}"
+                )
+            inside.append(slice(start, stop))
+        for row in np.flatnonzero(indices == image).tolist():
+            found[(row, *inside)] = True
+    return found
+
+
+def _end(value: Any, axis: str, said: str, usual: int) -> int:
+    return usual if value is None or value == "" else _whole(value, axis, said)
+
+
+def _whole(value: Any, what: str, said: str) -> int:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UserError(f"{said}: {what} must be a whole number, and is {shown(value)}") from None
+    if isinstance(value, bool) or not number.is_integer():
+        raise UserError(f"{said}: {what} must be a whole number, and is {shown(value)}")
+    return int(number)

@@ -1,0 +1,119 @@
+"""Agreement of what a map gives to removed parts with what the score loses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cnnvis
+
+
+def _check_draws(*, draws: int, **others: Any) -> None:
+    if draws < 3:
+        raise cnnvis.UserError(f"draws is {draws}, and of fewer than 3 nothing can be said")
+    if others["seed"] < 0:
+        raise cnnvis.UserError(f"seed is {others['seed']}, and must not be negative")
+
+
+@cnnvis.metric(
+    "infidelity", reference="arXiv:1901.09392", check=_check_draws, better="lower", scale_free=True
+)
+def infidelity(
+    explanation: cnnvis.Explanation,
+    model: cnnvis.Model,
+    *,
+    fill: cnnvis.Baseline = "mean",
+    draws: cnnvis.Count = 32,
+    units: cnnvis.Units = "auto",
+    seed: int = 0,
+) -> Any:
+    """How badly the sums of a map over random parts tell what the score loses without these parts.
+
+    The smallest E[(b a - d)^2] over factors b >= 0, as a share of E[d^2]: 0 for a map whose sums a are the
+    drops d of the score up to a factor, 1 for a map that says nothing. Yeh et al. 2019, definition 2.1
+    with the optimal scaling of section 2.2, since methods differ in the scale of their maps; the
+    removed parts are random ones, of all sizes alike. A map is read as contributions, as that of
+    integrated gradients: for a gradient, the paper multiplies by what is removed. NaN for a map or a
+    network that gives 0 everywhere.
+
+    Parameters
+    ----------
+    fill
+        What stands in the place of a removed part.
+    draws
+        How many times random parts are removed, the same ones for every method.
+    units
+        The parts: auto for patches; names of axes, row or row,column, for a part of each position
+        along them; position:10000 for windows so long. Positions within a part are not told apart.
+    seed
+        Of the random parts.
+    """
+    import numpy as np
+
+    maps = cnnvis.map_values(explanation, "infidelity")
+    removal = cnnvis.Removal.of(explanation, model, fill, units)
+    whole, sums = removal.left(), removal.sums(maps)
+    sizes = np.round(1 + (removal.count - 2) * (np.arange(draws) + 0.5) / draws).astype(int)
+    given, drops = [], []
+    for number, size in enumerate(sizes):
+        is_out = removal.random_parts(int(size), seed, number)
+        given.append((sums * is_out).sum(axis=1))
+        drops.append(whole - removal.left(is_out))
+    return cnnvis.scaled_infidelity(np.array(given), np.array(drops))
+
+
+@cnnvis.metric(
+    "sensitivity-n",
+    reference="arXiv:1711.06104",
+    check=_check_draws,
+    better="higher",
+    scale_free=True,
+)
+def sensitivity_n(
+    explanation: cnnvis.Explanation,
+    model: cnnvis.Model,
+    *,
+    fill: cnnvis.Baseline = "mean",
+    sizes: cnnvis.Count = 4,
+    draws: cnnvis.Count = 16,
+    units: cnnvis.Units = "auto",
+    seed: int = 0,
+) -> Any:
+    """Correlation of the sum of a map over n random parts with the drop of the score without them.
+
+    Pearson's correlation over `draws` random sets of n parts, averaged over several n: Ancona et al. 2018,
+    section 4, who take 100 sets each for n from 1 to 80 % of the values. 1 for a map whose sums are
+    the drops, as for a linear network; about 0 for a map that knows nothing. So few sets make it a
+    noisy number for one image: look at the mean over many. NaN where the sums, or the drops, are all
+    the same.
+
+    Parameters
+    ----------
+    fill
+        What stands in the place of a removed part.
+    sizes
+        How many n there are, from 1 to 80 % of the parts, in equal steps of their logarithm.
+    draws
+        How many sets of parts are removed for each n, the same ones for every method.
+    units
+        The parts: auto for patches; names of axes, row or row,column, for a part of each position
+        along them; position:10000 for windows so long. Positions within a part are not told apart.
+    seed
+        Of the random sets.
+    """
+    import numpy as np
+
+    maps = cnnvis.map_values(explanation, "sensitivity-n")
+    removal = cnnvis.Removal.of(explanation, model, fill, units)
+    whole, sums = removal.left(), removal.sums(maps)
+    largest = max(1, round(0.8 * removal.count))
+    found = []
+    for size in np.unique(np.round(np.geomspace(1, largest, sizes)).astype(int)):
+        given, drops = [], []
+        for number in range(draws):
+            is_out = removal.random_parts(int(size), seed, int(size), number)
+            given.append((sums * is_out).sum(axis=1))
+            drops.append(whole - removal.left(is_out))
+        found.append(cnnvis.correlation(np.array(given), np.array(drops)))
+    known = ~np.isnan(found)
+    total = np.where(known, found, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)

@@ -1,0 +1,66 @@
+"""Sensitivity of maps to small changes of the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cnnvis
+
+
+def _check(*, seed: int, **_: Any) -> None:
+    if seed < 0:
+        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
+
+
+@cnnvis.metric(
+    "max-sensitivity", reference="arXiv:1901.09392", check=_check, better="lower", scale_free=True
+)
+def max_sensitivity(
+    explanation: cnnvis.Explanation,
+    explainer: cnnvis.Explainer,
+    *,
+    radius: cnnvis.Share = 0.02,
+    draws: cnnvis.Count = 10,
+    seed: int = 0,
+) -> Any:
+    """The largest change of a map under a little noise in the input, as a share of the map's size.
+
+    max over draws of |M(x + e) - M(x)| / |M(x)|, with roots of sums of squares as sizes: Yeh et al. 2019,
+    definition 2.2, divided by the map's size so that methods can be compared. The noise e is
+    uniform in each value between -r and r, and r a share of the image's range, the largest of its
+    values less the smallest. The explained class stays that of x. The worst noise may change more than
+    the worst of a few draws does, and a method that averages over noise is better by construction.
+    NaN for a map that is 0 everywhere.
+
+    Parameters
+    ----------
+    radius
+        The largest noise, as a share of the range of the image's values.
+    draws
+        How many noisy copies of each image are explained.
+    seed
+        Of the noise.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    samples = explanation.samples
+    if samples is None:
+        raise cnnvis.UserError("max-sensitivity changes images, and these maps are of none")
+    x = np.asarray(samples.x, np.float32)
+    flat = x.reshape(len(x), -1)
+    reach = (radius * np.ptp(flat, axis=1)).reshape(-1, *[1] * (x.ndim - 1))
+    own = [target.filters for target in explanation.targets]
+    # A sum of outputs is the same for every image, and stays by itself.
+    filters = [one[0] for one in own] if all(len(one) == 1 for one in own) else None
+    found = np.full(len(x), np.nan)
+    for number in range(draws):
+        noise = np.stack([
+            np.random.default_rng([seed, number, int(index)]).uniform(-1, 1, x.shape[1:])
+            for index in samples.indices
+        ])  # fmt: skip
+        noisy = dataclasses.replace(samples, source=(x + reach * noise).astype(np.float32))
+        maps = explainer.maps(noisy, filters)
+        found = np.fmax(found, cnnvis.relative_change(explanation.array, maps))
+    return found

@@ -1,0 +1,68 @@
+"""Remove and debias (ROAD): removal of parts that leaves no edges behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cnnvis
+
+
+def _check(*, seed: int, **_: Any) -> None:
+    if seed < 0:
+        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
+
+
+@cnnvis.metric("road", reference="arXiv:2202.00449", check=_check, better="higher", scale_free=True)
+def road(
+    explanation: cnnvis.Explanation,
+    model: cnnvis.Model,
+    *,
+    fractions: cnnvis.Count = 4,
+    noise: cnnvis.NotNegative = 0.01,
+    units: cnnvis.Units = "auto",
+    seed: int = 0,
+) -> Any:
+    """How much more of the score goes with what a map calls important, filled in from around it.
+
+    The mean over removed shares of S(least important removed first) - S(most important removed
+    first), for the score S, where removed positions become weighted means of their neighbours, plus a
+    little noise: Rong et al. 2022, section 4.3. So neither the shape of what was removed nor a
+    strange value tells the network anything. ``road_most`` and ``road_least`` are the two mean scores.
+    In the unit of the score. NaN for a map that is the same everywhere.
+
+    Parameters
+    ----------
+    fractions
+        How many shares of the parts are removed: of four, 20, 40, 60 and 80 %.
+    noise
+        The standard deviation of the noise, as a share of the range of the image's values.
+    units
+        The parts: auto for patches; names of axes, row or row,column, for a part of each position
+        along them, as the paper removes single pixels; position:10000 for windows so long. Positions
+        within a part are not told apart.
+    seed
+        Of the noise.
+    """
+    import numpy as np
+
+    maps = cnnvis.map_values(explanation, "road")
+    samples = explanation.samples
+    assert samples is not None
+    axis, indices = samples.channel_axis, samples.indices
+
+    def fill(x: Any, is_out: Any, rows: Sequence[int]) -> Any:
+        sizes = noise * np.ptp(x.reshape(len(x), -1), axis=1)
+        seeds = [
+            [seed, int(indices[row]), int(out.sum())] for row, out in zip(rows, is_out, strict=True)
+        ]
+        return cnnvis.with_noise(cnnvis.imputed(x, is_out, axis), is_out, axis, sizes, seeds)
+
+    removal = cnnvis.Removal.of(explanation, model, fill, units)
+    shares = np.arange(1, fractions + 1) / (fractions + 1)
+    # One part is left at least, since there must be something to fill in from.
+    counts = np.clip(np.round(removal.count * shares), 1, removal.count - 1).astype(int).tolist()
+    least = removal.curve(maps, counts, least_first=True).mean(axis=0)
+    most = removal.curve(maps, counts).mean(axis=0)
+    every = {"road": least - most, "road_most": most, "road_least": least}
+    return {name: cnnvis.without_order(maps, values) for name, values in every.items()}

@@ -1,0 +1,286 @@
+"""Checks beside maps: which are computed, on which images, and where their verdicts stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis.registry.discovery import Registry, using
+
+SEEN: list[list[int]] = []
+"""The images that the check `watched` was given."""
+
+
+def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
+    return cnnvis.Verdict("failed", "it always does")
+
+
+@cnnvis.metric("watched", judge=_judge, cost=cnnvis.Cost())
+def watched(explanation: cnnvis.Explanation) -> Any:
+    """A check that fails, and costs nothing."""
+    assert explanation.indices is not None
+    SEEN.append(explanation.indices.tolist())
+    return np.ones(len(explanation))
+
+
+@cnnvis.metric("dear", judge=_judge, cost=cnnvis.Cost(passes=1e9))
+def dear(explanation: cnnvis.Explanation) -> Any:
+    """A check that no time is enough for."""
+    return np.ones(len(explanation))
+
+
+@cnnvis.metric("dear-maps", judge=_judge, cost=cnnvis.Cost(signed_maps=1e9))
+def dear_maps(explanation: cnnvis.Explanation) -> Any:
+    """A check that asks for more maps than there is time for, of techniques with signs."""
+    return np.ones(len(explanation))
+
+
+@cnnvis.metric("unknown-cost", judge=_judge)
+def unknown_cost(explanation: cnnvis.Explanation) -> Any:
+    """A check that nobody knows the cost of."""
+    return np.ones(len(explanation))
+
+
+@cnnvis.metric("broken-check", judge=_judge, cost=cnnvis.Cost())
+def broken(explanation: cnnvis.Explanation) -> Any:
+    """A check with a fault."""
+    raise ZeroDivisionError
+
+
+@cnnvis.metric("unwilling", judge=_judge, cost=cnnvis.Cost())
+def unwilling(explanation: cnnvis.Explanation) -> Any:
+    """A check that does not take these maps."""
+    raise cnnvis.UserError("only maps of birds")
+
+
+@pytest.fixture
+def own_checks() -> Iterator[None]:
+    known = Registry(only=[])
+    for function in (watched, dear, dear_maps, unknown_cost, broken, unwilling):
+        plugin = cnnvis.plugin_of(function)
+        assert plugin is not None
+        known.add(plugin)
+    SEEN.clear()
+    with using(known):
+        yield
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks as they are for a person, and not for most tests."""
+    monkeypatch.delenv("CNNVIS_CHECKS")
+
+
+def _verdicts(found: cnnvis.Explanation) -> dict[str, str]:
+    return {name: one.outcome for name, one in found.verdicts.items()}
+
+
+def test_quick_checks_are_the_default(checked: None, classifier: Any, images: Any) -> None:
+    found = cnnvis.run("saliency", classifier, data=images)
+    assert list(found.verdicts)[:2] == ["sanity", "completeness"]
+    assert _verdicts(found)["sanity"] == "passed"
+    assert found.measures == {} and found.metrics == ()
+    (chained,) = cnnvis.chain(classifier, ["saliency"], data=images)
+    assert list(chained.verdicts) == list(found.verdicts)
+
+
+def test_the_variable_is_the_default_of_the_argument(
+    monkeypatch: pytest.MonkeyPatch, own_checks: None, classifier: Any, images: Any
+) -> None:
+    monkeypatch.setenv("CNNVIS_CHECKS", "none")
+    assert cnnvis.run("saliency", classifier, data=images).verdicts == {}
+    assert cnnvis.run("saliency", classifier, data=images, checks="quick").verdicts
+    monkeypatch.setenv("CNNVIS_CHECKS", "some")
+    with pytest.raises(cnnvis.UserError, match="none, quick or full, not 'some'"):
+        cnnvis.run("saliency", classifier, data=images)
+
+
+def test_settings_say_which_checks(
+    monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Any], own_checks: None, tmp_path: Path
+) -> None:
+    words = ("run", "saliency", "demo", "-im", "0", "-o", "a.npz")
+    assert "watched" not in typed(*words).stderr  # by the variable of these tests
+    monkeypatch.setenv("CNNVIS_CHECKS", "quick")
+    assert "watched" in typed(*words).stderr
+    monkeypatch.setenv("CNNVIS_CHECKS", "some")
+    done = typed(*words)
+    assert done.returncode == 2
+    assert (
+        "the variable CNNVIS_CHECKS: checks can be none, quick, full, and is 'some'" in done.stderr
+    )
+    monkeypatch.delenv("CNNVIS_CHECKS")
+    assert typed("config", "set", "checks", "none").returncode == 0
+    assert (tmp_path / "cnnvis.toml").read_text() == 'checks = "none"\n'
+    assert "watched" not in typed(*words).stderr
+    assert "watched" in typed(*words, "--checks", "quick").stderr
+    assert typed("config", "set", "checks", "some").returncode == 2
+
+
+def test_checks_that_do_not_fit_are_left_out_and_named(
+    own_checks: None, classifier: Any, images: Any
+) -> None:
+    found = cnnvis.run("saliency", classifier, data=images, checks="quick")
+    assert _verdicts(found)["watched"] == "failed"
+    assert "unknown-cost" not in found.verdicts
+    for name in ("dear", "dear-maps"):
+        assert found.verdicts[name].outcome == "information"
+        assert "too little time; --checks full computes it" in found.verdicts[name].meaning
+    full = cnnvis.run("saliency", classifier, data=images, checks="full")
+    names = ("watched", "dear", "dear-maps", "unknown-cost")
+    assert all(full.verdicts[name].outcome == "failed" for name in names)
+    # A technique without signs makes no signed maps, which then cost nothing.
+    others = cnnvis.run("grad-cam", classifier, data=images, checks="quick")
+    assert _verdicts(others)["dear-maps"] == "failed"
+
+
+def test_a_check_that_fails_costs_nothing_but_its_verdict(
+    own_checks: None, classifier: Any, images: Any
+) -> None:
+    found = cnnvis.run("saliency", classifier, data=images, checks="quick")
+    alone = cnnvis.run("saliency", classifier, data=images, checks="none")
+    np.testing.assert_array_equal(found.array, alone.array)
+    assert found.verdicts["unwilling"].meaning == "not computed: only maps of birds"
+    assert "the metric broken-check of" in found.verdicts["broken-check"].meaning
+    assert found.verdicts["broken-check"].outcome == "information"
+
+
+def test_at_most_32_images_are_checked_evenly_spread_over_all(
+    own_checks: None, classifier: Any, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(1).normal(size=(100, 12, 10, 2)).astype(np.float32)
+    every = {}
+    every["run"] = cnnvis.run("saliency", classifier, data=x, checks="quick")
+    (every["chain"],) = cnnvis.chain(classifier, ["saliency"], data=x, checks="quick")
+    into = cnnvis.run("saliency", classifier, data=x, checks="quick", into=tmp_path / "kept")
+    resumed = cnnvis.run(
+        "saliency", classifier, data=x, checks="quick", into=tmp_path / "kept", resume=True
+    )
+    for found in (*every.values(), into, resumed):
+        assert found.verdicts["watched"].meaning == "it always does (32 of 100 images were checked)"
+        assert len(found) == 100
+    assert len(SEEN) == 4 and all(seen == SEEN[0] for seen in SEEN)
+    assert SEEN[0][0] == 0 and SEEN[0][-1] == 99 and set(np.diff(SEEN[0])) == {3, 4}
+
+
+def test_large_images_are_checked_by_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnvis.explain import checks
+
+    samples = cnnvis.Samples(np.zeros((40, 8, 8, 1), np.float32))
+    assert checks.checked_at_once(samples) == 32
+    monkeypatch.setattr(checks, "BYTES", 4 * 8 * 8 * 3)
+    assert checks.checked_at_once(samples) == 3
+    monkeypatch.setattr(checks, "BYTES", 1)
+    assert checks.checked_at_once(samples) == 1
+
+
+def test_verdicts_stay_through_transforms_and_in_files(
+    own_checks: None, classifier: Any, images: Any, tmp_path: Path
+) -> None:
+    steps = ["saliency", "smooth", ("average", {"by": "all"})]
+    (found,) = cnnvis.chain(classifier, steps, data=images, checks="quick")
+    assert _verdicts(found)["watched"] == "failed"
+    found.save(tmp_path / "maps.npz")
+    assert cnnvis.Explanation.load(tmp_path / "maps.npz").verdicts == found.verdicts
+
+
+def test_a_picture_names_the_checks_that_failed(
+    own_checks: None, classifier: Any, images: Any, tmp_path: Path
+) -> None:
+    found = cnnvis.run("saliency", classifier, data=images, checks="full")
+    found.save(tmp_path / "maps.svg")
+    assert "x failed: " in (tmp_path / "maps.svg").read_text()
+    cnnvis.run("saliency", classifier, data=images, checks="none").save(tmp_path / "none.svg")
+    assert "failed" not in (tmp_path / "none.svg").read_text()
+
+
+def test_techniques_without_maps_of_images_have_no_checks(checked: None, classifier: Any) -> None:
+    assert cnnvis.run("model-summary", classifier).verdicts == {}
+    assert cnnvis.run("filter-weights", classifier, layer="first").verdicts == {}
+
+
+def test_a_metric_that_another_metric_is_asked_for_is_no_check_as_well(
+    own_checks: None, classifier: Any, images: Any
+) -> None:
+    found = cnnvis.run("saliency", classifier, data=images, checks="quick", metrics="watched")
+    assert len(SEEN) == 1 and found.metrics == ("watched",)
+    assert "watched" not in [one["metric"] for one in found.provenance["checks"]]
+
+
+def test_maps_of_several_inputs_are_checked_each(keras: Any, own_checks: None) -> None:
+    layers = keras.layers
+    left, right = layers.Input((8, 8, 1), name="left"), layers.Input((8, 8, 1), name="right")
+    both = layers.Concatenate()([layers.Conv2D(2, 3)(left), layers.Conv2D(2, 3)(right)])
+    answer = layers.Dense(2)(layers.Flatten()(layers.ReLU()(both)))
+    model = keras.Model([left, right], answer)
+    rng = np.random.default_rng(2)
+    data = cnnvis.Samples.of({name: rng.normal(size=(5, 8, 8, 1)) for name in ("left", "right")})
+    found = cnnvis.run("saliency", model, data=data, checks="quick")
+    for one in (found, *found.other_inputs):
+        assert _verdicts(one)["watched"] == "failed"
+    ended = cnnvis.chain(model, ["saliency"], data=data, checks="quick")
+    assert [_verdicts(one)["watched"] for one in ended] == ["failed", "failed"]
+
+
+# On the command line
+
+
+def test_lines_of_verdicts(checked: None, typed: Callable[..., Any], own_checks: None) -> None:
+    words = ("run", "saliency", "demo", "-im", "0-3", "-o", "a.npz")
+    done = typed(*words)
+    assert "x watched failed: it always does\n" in done.stderr
+    assert (
+        "- left out for lack of time: dear, dear-maps (--checks full computes all)" in done.stderr
+    )
+    assert "broken-check, unwilling (-v says why)" in done.stderr
+    assert done.returncode == 0
+    assert typed(*words, "--strict").returncode == 3
+    assert "watched" not in typed(*words, "--checks", "none").stderr
+    assert "watched" not in typed(*words, "-q").stderr
+    assert "- unwilling information: not computed: only maps of birds" in typed(*words, "-v").stderr
+
+
+def test_a_strict_chain_sees_checks_and_metrics_behind_which_maps_were_changed(
+    checked: None, typed: Callable[..., Any], own_checks: None
+) -> None:
+    done = typed(
+        "chain", "demo", "-im", "0-3", "--strict", "saliency", "smooth", "average", "numpy"
+    )
+    assert done.returncode == 3 and "x watched failed: it always does\n" in done.stderr
+    words = ("chain", "demo", "-im", "0-3", "--strict", "--checks", "none", "saliency")
+    done = typed(*words, "watched", "smooth", "average", "numpy")
+    assert done.returncode == 3 and "x watched failed: it always does\n" in done.stderr
+    done = typed(*words, "grad-cam", "watched", "multiply", "numpy")
+    assert done.returncode == 3 and "x watched failed: it always does\n" in done.stderr
+
+
+def test_verdicts_of_several_techniques_name_them(
+    checked: None, typed: Callable[..., Any], own_checks: None
+) -> None:
+    done = typed("chain", "demo", "-im", "0-3", "saliency", "grad-cam", "multiply", "numpy")
+    assert "x watched of saliency failed: it always does\n" in done.stderr
+    assert "x watched of grad-cam failed: it always does\n" in done.stderr
+
+
+def test_a_metric_that_cannot_be_computed_costs_no_maps(
+    typed: Callable[..., Any], own_checks: None, tmp_path: Path
+) -> None:
+    done = typed(
+        "run", "saliency", "demo", "-im", "0", "-o", "a.npz", "--metrics", "unwilling", "watched"
+    )
+    assert done.returncode == 2 and "error: only maps of birds" in done.stderr
+    assert "x watched failed" in done.stderr
+    assert cnnvis.Explanation.load(tmp_path / "a.npz").verdicts["watched"].outcome == "failed"
+
+
+def test_a_saved_chain_keeps_its_level(typed: Callable[..., Any], own_checks: None) -> None:
+    words = ("chain", "demo", "-im", "0", "--checks", "quick", "--save-chain", "own.toml")
+    assert "watched" in typed(*words, "saliency", "numpy").stderr
+    assert "watched" in typed("chain", "--file", "own.toml").stderr
+    assert "watched" not in typed("chain", "--file", "own.toml", "--checks", "none").stderr
+    written = typed("chain", "--file", "own.toml", "--as", "shell").stdout
+    assert "--checks quick" in written
