@@ -165,6 +165,40 @@ def test_what_is_no_baseline_is_a_sentence(
         _explained(linear, data, baseline=name)
 
 
+def test_a_technique_that_takes_a_number_alone_takes_none_that_is_too_large(linear: Any) -> None:
+    @cnnvis.technique("own-start", claims={"complete": {}})
+    def own_start(
+        model: cnnvis.Model, samples: cnnvis.Samples, *, baseline: float = 0.0
+    ) -> cnnvis.Explanation:
+        """Twice the integrated gradients of a linear network, which do not add up.
+
+        Parameters
+        ----------
+        baseline
+            The value that the way begins at.
+        """
+        return cnnvis.Explanation(
+            2 * (samples.x - baseline) * model.input_gradient(samples.x), samples
+        )
+
+    known = Registry(only=[])
+    plugin = cnnvis.plugin_of(own_start)
+    assert plugin is not None
+    known.add(plugin)
+    x = np.random.default_rng(4).normal(size=(3, 5, 2)).astype(np.float32)
+    given: Any = {"data": x, "filter": 0}
+    with using(known):
+        with pytest.raises(cnnvis.UserError, match=r"a finite number of at most 3\.4e38"):
+            cnnvis.run("own-start", linear, baseline=1e40, **given)
+        found = cnnvis.run("own-start", linear, **given)
+        one = cnnvis.run("own-start", linear, images=[1], **given)
+    # What is off by as much as it should be is not said to add up.
+    assert _said(found, "own-start does not add up to the change of the score from the baseline")
+    assert _said(found, "for every image: it is off by up to 100.")
+    assert _said(one, "the baseline: it is off by up to 100.")
+    assert ", does not add up, off by 100." in found.title(0)
+
+
 def test_samples_with_nan_are_left_out_of_the_mean(linear: Any, data: Any) -> None:
     x, labels = data
     broken = x.copy()
