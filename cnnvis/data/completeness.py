@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 CANCELLED = 0.01
 """Share of the sizes of contributions by which a gap is measured where they almost cancel out."""
 
+FAR = 0.2
+"""Gap from which on a map is not said to add up."""
+
 
 def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
     """Return the completeness gap of maps, as a share of the change of the score.
@@ -41,6 +44,20 @@ def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
 
 def within(gap: float) -> str:
     """Return a gap in words, as a bound: what is rounded is rounded up, to a tenth of a per cent."""
+    return f"within {bound(gap)}"
+
+
+def bound(gap: float) -> str:
+    """Return a gap in per cent, rounded up to a tenth."""
     import numpy as np
 
-    return f"within {max(np.ceil(1000 * gap) / 10, 0.1):.1f}%"
+    return f"{max(np.ceil(1000 * gap) / 10, 0.1):.1f}%"
+
+
+def sum_in_words(gap: float) -> str:
+    """Say how well a map adds up, for its title; nothing where that is not known."""
+    import numpy as np
+
+    if np.isnan(gap):
+        return ""
+    return f", adds up {within(gap)}" if gap <= FAR else f", does not add up, off by {bound(gap)}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnvis.data import save_hook, saving
 from cnnvis.data.axes import Axis
-from cnnvis.data.completeness import within
+from cnnvis.data.completeness import sum_in_words
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
@@ -226,7 +226,7 @@ class Explanation:
             lines.append(printable(str(self.targets[position])))
         if self.targets and self.targets[position].score is not None:
             gap = self.measures.get("completeness_gap")
-            sums_up = "" if gap is None else f", adds up {within(gap[position])}"
+            sums_up = "" if gap is None else sum_in_words(float(gap[position]))
             lines.append(self.targets[position].score_text + sums_up)
         if self.metrics:
             failed = [name for name, one in self.verdicts.items() if one.outcome == "failed"]

@@ -604,8 +604,12 @@ def number_of(name: str | float) -> float | None:
         number = float(name)
     except ValueError:
         return None
-    if not np.isfinite(number):
-        raise UserError(f"a baseline is a finite number or a name, and not {name}")
+    with np.errstate(over="ignore"):
+        is_finite = np.isfinite(np.float32(number))  # as which a network takes it
+    if not is_finite:
+        raise UserError(
+            f"a baseline is a finite number of at most 3.4e38, or a name, and not {name}"
+        )
     return number
 
 

@@ -25,8 +25,11 @@ def named_in(plugin: Plugin, options: Mapping[str, Any]) -> tuple[str, ...]:
     Raises
     ------
     UserError
-        If there is no baseline of a name.
+        If there is no baseline of a name, or a number is none that a network can take.
     """
+    number = options.get("baseline")  # of a technique that takes a number alone, too
+    if isinstance(number, int | float):
+        number_of(number)
     values = [options[one.name] for one in options_of(plugin) if one.names_kind == "baseline"]
     names = tuple(str(value) for value in values if number_of(value) is None)
     for name in names:

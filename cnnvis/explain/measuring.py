@@ -91,6 +91,8 @@ def measured(
     if why:
         numbers = {metric.name: np.full(len(explanation), np.nan)}
         facts |= {"measures": [], "verdict": {"outcome": "information", "meaning": why}}
+        technique = str(explanation.provenance.get("technique", ""))
+        verdict(technique, explanation.input or "", metric.name, **facts["verdict"])
     else:
         numbers = call_plugin(metric, to_measure, **given)
         facts["measures"] = list(numbers)

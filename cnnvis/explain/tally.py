@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cnnvis.data.batches import Piece
-from cnnvis.data.completeness import within
+from cnnvis.data.completeness import FAR, bound, within
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import NothingUsable, UserError
@@ -141,11 +141,24 @@ class Tally:
         if gap is None:
             return
         took = "" if steps is None else f" with {_spread(steps)} steps an image"
-        note(
-            f"{self.plugin.name} adds up to the change of the score from the baseline, "
-            f"{within(gap.max())} of it{took}"
-            + (f"; half of the images {within(np.median(gap))}" if len(gap) > 1 else "")
+        start = (
+            "its samples of the data, on average"
+            if self.plugin.takes("references")
+            else "the baseline"
         )
+        change = f"the change of the score from {start}"
+        known = gap[~np.isnan(gap)]
+        if not len(known):
+            note(f"whether {self.plugin.name} adds up is not known: {change} is no finite number")
+            return
+        worst = float(known.max())
+        half = f"; half of the images {within(np.median(known))}" if len(known) > 1 else ""
+        if worst <= FAR:
+            said = f"adds up to {change}, {within(worst)} of it"
+        else:
+            every = " for every image" if len(known) > 1 else ""
+            said = f"does not add up to {change}{every}: it is off by up to {bound(worst)} of it"
+        note(f"{self.plugin.name} {said}{took}{half}")
 
 
 def _spread(values: Array) -> str:

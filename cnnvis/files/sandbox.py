@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -38,6 +39,7 @@ _RATIO = 100  # How many times its stored size anything larger may unpack to.
 _LARGEST_CHUNK = 2**28  # Bytes; reading one value of a chunk takes memory for all of it.
 _READ = 2**28  # Bytes of a file that are read to see that they can be.
 _PIECE = 2**24  # Bytes that are read at a time.
+_MOST_PACKED = 1032  # How many times its size a gzip stream may unpack to, whoever made it.
 _MOST_OBJECTS = 50_000
 _MOST_ATTRIBUTES = 1_000  # of each object
 _LARGEST_ATTRIBUTES = 2**26  # Bytes, of all of a file
@@ -240,6 +242,7 @@ class _Hdf5:
     def __init__(self, size: int, *, reads_all: bool) -> None:
         self.size, self.reads_all = size, reads_all
         self.stored = self.declared = self.described = self.attributes = self.read = 0
+        self.unpacked = 0
 
     def sound(self, root: Any) -> Iterator[tuple[str, Any]]:
         import h5py
@@ -374,18 +377,49 @@ class _Hdf5:
                 raise UserError(
                     f"unpacks the pieces of {name!r} to more bytes than the pieces hold"
                 )
+        codes = [code for code, *_ in filters]
+        gzip = codes.index(h5py.h5z.FILTER_DEFLATE) if h5py.h5z.FILTER_DEFLATE in codes else None
+        if gzip is not None and {*codes[gzip + 1 :]} - {h5py.h5z.FILTER_FLETCHER32}:
+            raise UserError(f"packs {name!r} again behind gzip, so repack it: h5repack -f GZIP=4")
         pieces = 0
+        packed: list[tuple[int, ...]] = []
 
         def look(piece: Any) -> None:
             nonlocal pieces
             pieces += 1
             if piece.byte_offset is None or piece.byte_offset + piece.size > self.size:
                 raise UserError(f"places data of {name!r} outside the file")
+            # What cannot be packed lies there as it is, with a few bytes around it.
+            if piece.size > 2 * chunk + 1024:
+                raise UserError(
+                    f"stores {piece.size} bytes in a piece of {name!r}, which holds {chunk} bytes"
+                )
+            is_packed = gzip is not None and not piece.filter_mask >> gzip & 1
+            if is_packed and piece.size * _MOST_PACKED > max(_SMALL, 4 * chunk):
+                packed.append(tuple(piece.chunk_offset))
 
         one.chunk_iter(look)
+        for place in packed:
+            if self.unpacked > _READ and not self.reads_all:
+                break
+            self.require_unpacking_to(name, one.read_direct_chunk(place)[1], chunk)
         lengths = zip(one.shape, plan.get_chunk(), strict=True)
         if pieces > math.prod(-(-length // piece) for length, piece in lengths):
             raise UserError(f"holds more pieces of {name!r} than it can have")
+
+    def require_unpacking_to(self, name: str, packed: bytes, chunk: int) -> None:
+        """Require that a gzip stream unpacks to no more than a piece: libhdf5 unpacks all of it."""
+        stream = zlib.decompressobj()
+        found = 0
+        try:
+            while packed and not stream.eof and found <= chunk + 1024:
+                found += len(stream.decompress(packed, _PIECE))
+                packed = stream.unconsumed_tail
+        except zlib.error:  # which is seen when the piece is read
+            return
+        self.unpacked += found
+        if found > chunk + 1024 or (stream.eof and len(stream.unused_data) > 1024):
+            raise UserError(f"unpacks the pieces of {name!r} to more bytes than the pieces hold")
 
     def require_short_words(self, name: str, dataset: Any) -> None:
         """Require that texts are shorter than the file, as they are if none is used twice."""

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,37 @@ def _one_bomb(file: h5py.File) -> None:
     data.id.write_direct_chunk((0, 0), zeros(2**30))
 
 
+def _bomb_in_a_large_piece(stream: bytes) -> Callable[[h5py.File], None]:
+    def write(file: h5py.File) -> None:
+        data = file.create_dataset("X", (2**20,), "u1", chunks=(2**20,), compression="gzip")
+        data.id.write_direct_chunk((0,), stream)
+
+    return write
+
+
+def _bomb_in_one_go(file: h5py.File) -> None:
+    _bomb_in_a_large_piece(zlib.compress(bytes(2**28)))(file)
+
+
+def _bomb_with_flushes(file: h5py.File) -> None:
+    from hostile.bombs import zeros
+
+    _bomb_in_a_large_piece(zeros(2**28))(file)
+
+
+def _bomb_of_members(file: h5py.File) -> None:
+    _bomb_in_a_large_piece(zlib.compress(bytes(2**20)) * 2**8)(file)
+
+
+def _packed_before_another_filter(file: h5py.File) -> None:
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk((100,))
+    plan.set_deflate(4)
+    plan.set_shuffle()
+    space = h5py.h5s.create_simple((100,))
+    h5py.h5d.create(file.id, b"X", h5py.h5t.NATIVE_INT32, space, dcpl=plan)
+
+
 def _large_pieces(file: h5py.File) -> None:
     file.create_dataset("X", (2**20, 2**10), "u1", chunks=(2**20, 2**10), compression="gzip")
 
@@ -248,7 +280,11 @@ REFUSED: dict[Callable[[h5py.File], None], str] = {
     _unwritten: "declares '/X' to hold 1073741824 bytes, of which it stores 0",
     _all_zeros: "declares '/X' to hold 268435456 bytes, of which it stores 2",
     _in_all: "declares to hold [0-9]+, more than 100 times",
-    _one_bomb: "filter returned failure|more than 1024 MB",
+    _one_bomb: "stores [0-9]+ bytes in a piece of '/X', which holds 16384 bytes",
+    _bomb_in_one_go: "unpacks the pieces of '/X' to more bytes than the pieces hold",
+    _bomb_with_flushes: "unpacks the pieces of '/X' to more bytes than the pieces hold",
+    _bomb_of_members: "unpacks the pieces of '/X' to more bytes than the pieces hold",
+    _packed_before_another_filter: "packs '/X' again behind gzip",
     _large_pieces: "in pieces of 1073741824 bytes",
     _twice_packed: "filter deflate; .* each used once",
     _odd_filter: "filter scaleoffset; cnnvis reads gzip, lzf",

@@ -365,6 +365,10 @@ def _hdf5(folder: Path) -> Made:
         data = file.create_dataset("X", (16, 1024), "u1", chunks=(16, 1024), compression="gzip")
         data.id.write_direct_chunk((0, 0), zlib.compress(bytes(2**29)))
 
+    def bomb_in_pieces(file: Any) -> None:
+        data = file.create_dataset("X", (16, 2**16), "u1", chunks=(16, 2**16), compression="gzip")
+        data.id.write_direct_chunk((0, 0), zeros(2**29))
+
     def cycle(file: Any) -> None:
         file["g/g"] = file.create_group("g")
 
@@ -392,6 +396,7 @@ def _hdf5(folder: Path) -> Made:
             "X", data=np.zeros(2**28, "u1"), compression="gzip", chunks=(2**22,)
         ),
         "bomb": bomb,
+        "bomb-in-pieces": bomb_in_pieces,
         "large-pieces": lambda f: f.create_dataset(
             "X", (2**20, 2**10), "u1", chunks=(2**20, 2**10)
         ),

@@ -24,7 +24,10 @@ def noise(samples: cnnvis.Samples, argument: str) -> Any:
             f"the baseline noise takes a whole number of at least 0, noise:7, not {argument!r}"
         ) from None
     x = np.asarray(samples.x, np.float32)
+    # Drawn with channels last, so that an image with channels first has the same noise.
+    channel = -1 if samples.channel_axis is None else samples.channel_axis
+    last = np.moveaxis(x, channel, -1)
     found = [
-        draw.uniform(one.min(), one.max(), one.shape) for draw, one in zip(draws, x, strict=True)
+        draw.uniform(one.min(), one.max(), one.shape) for draw, one in zip(draws, last, strict=True)
     ]
-    return np.array(found, np.float32).reshape(x.shape)
+    return np.moveaxis(np.array(found, np.float32).reshape(last.shape), -1, channel)

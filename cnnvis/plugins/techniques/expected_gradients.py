@@ -33,7 +33,7 @@ def expected_gradients(
     Parameters
     ----------
     baselines
-        How many samples of the data the ways begin at.
+        How many samples of the data the ways begin at, of 256 evenly spaced ones that are chosen from.
     steps
         At how many points on each way gradients are taken.
     seed
@@ -42,6 +42,11 @@ def expected_gradients(
     import numpy as np
 
     starts = _drawn(references, baselines, seed)
+    if len(starts) < baselines:
+        cnnvis.note(
+            f"expected-gradients begins at {len(starts)} samples of the data, and not at {baselines}: it "
+            "chooses among 256 at most, and leaves out those with NaN"
+        )
     nodes, shares = np.polynomial.legendre.leggauss(steps)
     places, shares = ((nodes + 1) / 2).astype(np.float32), (shares / 2).tolist()
     x = np.asarray(samples.x, np.float32)

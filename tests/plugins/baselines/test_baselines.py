@@ -89,6 +89,18 @@ def test_an_image_has_its_own_blur_and_noise(linear: Any, data: Any) -> None:
     ).all()
 
 
+def test_noise_is_that_of_the_values_however_they_lie_in_memory() -> None:
+    from cnnvis.plugins.baselines.noise import noise
+
+    x = np.random.default_rng(0).normal(size=(3, 4, 5, 2)).astype(np.float32)
+    expected = noise(cnnvis.Samples(x), "2")
+    turned = np.ascontiguousarray(x.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
+    for same in (np.asfortranarray(x), turned, x.astype(np.float64), x[:, ::-1][:, ::-1]):
+        np.testing.assert_array_equal(noise(cnnvis.Samples(same), "2"), expected)
+    first = noise(cnnvis.Samples(np.moveaxis(x, -1, 1), channel_axis=1), "2")
+    np.testing.assert_array_equal(np.moveaxis(first, 1, -1), expected)
+
+
 def test_blur_leaves_channels_apart_and_what_is_even(linear: Any) -> None:
     even = np.ones((1, 5, 2), np.float32) * [1.0, -3.0]
     with pytest.raises(cnnvis.UserError, match="zero everywhere"):  # nothing is blurred away
@@ -142,6 +154,8 @@ def _said(found: cnnvis.Explanation, words: str) -> bool:
         ("mean:3", "takes nothing behind a colon"),
         ("nan", "a finite number"),
         (float("inf"), "a finite number"),
+        ("1e40", r"a finite number of at most 3\.4e38"),  # no float32
+        (-1e39, r"a finite number of at most 3\.4e38"),
     ],
 )
 def test_what_is_no_baseline_is_a_sentence(
@@ -149,6 +163,40 @@ def test_what_is_no_baseline_is_a_sentence(
 ) -> None:
     with pytest.raises(cnnvis.UserError, match=sentence):
         _explained(linear, data, baseline=name)
+
+
+def test_a_technique_that_takes_a_number_alone_takes_none_that_is_too_large(linear: Any) -> None:
+    @cnnvis.technique("own-start", claims={"complete": {}})
+    def own_start(
+        model: cnnvis.Model, samples: cnnvis.Samples, *, baseline: float = 0.0
+    ) -> cnnvis.Explanation:
+        """Twice the integrated gradients of a linear network, which do not add up.
+
+        Parameters
+        ----------
+        baseline
+            The value that the way begins at.
+        """
+        return cnnvis.Explanation(
+            2 * (samples.x - baseline) * model.input_gradient(samples.x), samples
+        )
+
+    known = Registry(only=[])
+    plugin = cnnvis.plugin_of(own_start)
+    assert plugin is not None
+    known.add(plugin)
+    x = np.random.default_rng(4).normal(size=(3, 5, 2)).astype(np.float32)
+    given: Any = {"data": x, "filter": 0}
+    with using(known):
+        with pytest.raises(cnnvis.UserError, match=r"a finite number of at most 3\.4e38"):
+            cnnvis.run("own-start", linear, baseline=1e40, **given)
+        found = cnnvis.run("own-start", linear, **given)
+        one = cnnvis.run("own-start", linear, images=[1], **given)
+    # What is off by as much as it should be is not said to add up.
+    assert _said(found, "own-start does not add up to the change of the score from the baseline")
+    assert _said(found, "for every image: it is off by up to 100.")
+    assert _said(one, "the baseline: it is off by up to 100.")
+    assert ", does not add up, off by 100." in found.title(0)
 
 
 def test_samples_with_nan_are_left_out_of_the_mean(linear: Any, data: Any) -> None:
@@ -250,6 +298,16 @@ def test_expected_gradients_of_a_linear_score(linear: Any, data: Any) -> None:
     some = cnnvis.run("expected-gradients", linear, data=data, images=[0, 5], baselines=4, seed=3)
     chosen = np.random.default_rng(3).permutation(12)[:4]
     np.testing.assert_allclose(some.array, _expected(linear, x, x[chosen].mean(axis=0)), atol=1e-5)
+
+
+def test_it_is_said_where_there_are_fewer_samples(linear: Any, data: Any) -> None:
+    given: Any = {"data": data, "images": [0, 5]}
+    many = cnnvis.run("expected-gradients", linear, baselines=100_000, **given)
+    assert _said(many, "begins at 12 samples of the data, and not at 100000")
+    few = cnnvis.run("expected-gradients", linear, baselines=12, **given)
+    assert not _said(few, "and not at")
+    np.testing.assert_array_equal(few.array, many.array)
+    assert _said(few, "the change of the score from its samples of the data, on average, within")
 
 
 def test_expected_gradients_add_up(classifier: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import cnnvis
 from cnnvis.registry.discovery import Registry, using
+from cnnvis.reporting import verdicts_kept
 
 CHECKS = ("sanity", "completeness", "srg", "class-sensitivity", "randomization")
 SWEEPS = "label=sweep"
@@ -482,8 +483,10 @@ def test_the_fill_of_a_single_image_is_told_of(keras: Any) -> None:
     assert found.verdicts["srg"].outcome == "information"
     assert "a mean of 1 sample" in found.verdicts["srg"].meaning
     assert "--srg.fill" in found.verdicts["srg"].meaning
-    (chained,) = cnnvis.chain(network, [("saliency", {"backprop": None}), "srg"], data=x)
-    assert chained.verdicts == found.verdicts
+    with verdicts_kept() as told:
+        (chained,) = cnnvis.chain(network, [("saliency", {"backprop": None}), "srg"], data=x)
+    assert chained.verdicts["srg"] == found.verdicts["srg"]
+    assert told["saliency", "", "srg"] == ("information", found.verdicts["srg"].meaning)
     with pytest.raises(cnnvis.UserError, match=r"no sample|labels.*--srg\.fill"):
         cnnvis.run("saliency", network, data=x, metrics="srg", backprop=None,
                    plugin_options={"srg": {"fill": "class:a"}})  # fmt: skip

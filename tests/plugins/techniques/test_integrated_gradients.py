@@ -124,7 +124,9 @@ def test_other_techniques_that_claim_completeness_are_measured_too(keras: Any) -
         network.set_weights([np.ones((4, 1))])
         found = cnnvis.run("half", network, data=data)
         np.testing.assert_allclose(found.measures["completeness_gap"], 0.25, rtol=1e-5)
-        assert any("half adds up to the change of the score" in note for note in found.notes)
+        assert any(
+            "half does not add up to the change of the score" in note for note in found.notes
+        )
         assert cnnvis.run("half", network, data=data, whole=True).measures == {}
 
 
