@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,14 +23,15 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array
 from cnnvis.data.stream import Stream
-from cnnvis.errors import PluginError, UserError, together
+from cnnvis.data.verdict import Verdict
+from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks, checked_at_once
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
-from cnnvis.explain.measuring import judged, measured, verdict_of
+from cnnvis.explain.measuring import judged, measured, report_of, verdict_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Keeper, Task, images_at_once
 from cnnvis.files.reading import require_writable
@@ -45,7 +46,7 @@ from cnnvis.registry.arguments import (
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin, Result
-from cnnvis.reporting import note, notes_kept, verdict
+from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
 from cnnvis.runs.into import Into
 from cnnvis.runs.manifest import loading_of
@@ -144,7 +145,8 @@ def chain(
     ------
     UserError
         If a step cannot take the results on the stack, before anything is loaded; or as in
-        `cnnvis.run`.
+        `cnnvis.run`. If only a metric or a renderer finds the mistake, the error's `found` holds the
+        results.
     PluginError
         If a plugin fails; the chain first shows and writes the results that do not need this
         plugin, and they are the error's `found`.
@@ -202,7 +204,9 @@ def chain(
                 for of in stack
                 for stream in of.of_inputs.values()
             ]
-            found = [_with_notes(judged(one), notes) for one in left if one is not None]
+            found = [
+                _with_notes(judged(one, strict=False), notes) for one in left if one is not None
+            ]
     failures.close(found)
     return found
 
@@ -239,21 +243,25 @@ class _Failures:
             self.errors.append(error)
             return None
 
+    def add(self, error: UserError | PluginError) -> None:
+        """Record an error, once: a result may be computed for several steps."""
+        if str(error) not in map(str, self.errors):
+            self.errors.append(error)
+
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Record an error of a renderer inside the block, so that other renderers still run."""
+        """Record an error of a renderer or a judge inside the block, so that others still run."""
         try:
             yield
         except (UserError, PluginError) as error:
-            self.errors.append(error)
+            self.add(error)
 
     def close(self, found: list[Explanation]) -> None:
         """Raise what there is to raise, now that all else is done."""
         if not self.errors:
             return
         failure = together(self.errors)
-        if isinstance(failure, PluginError):
-            failure.found = found
+        failure.found = found
         raise failure
 
 
@@ -352,7 +360,10 @@ def _run(
                         failures.result(stream, partial(folder.fill, stream))
                 stack.append(_checked(found, checks, failures, is_kept=keep is not None))
             case "metric":
-                stack[-1] = _measured(stack[-1], step, given, task.model)
+                stack[-1] = _measured(stack[-1], step, given, task.model, failures)
+                if folder is not None:  # of which only the first maps are shown, and all are judged
+                    for stream in stack[-1].of_inputs.values():
+                        failures.result(stream, partial(_pass, stream))
             case "transform":
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
@@ -427,11 +438,16 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
     """
     limit = options.get("limit")
     if result != "images" or not isinstance(limit, int):
-        return judged(stream.whole())
+        return judged(stream.whole(), strict=False)
     explanation, is_part = stream.first(limit)
     if is_part:
         note(f"{step.plugin.name} shows the first {limit} maps")
-    return judged(explanation)
+    return judged(explanation, strict=False)
+
+
+def _pass(stream: Stream) -> None:
+    for _ in stream:
+        pass
 
 
 def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
@@ -547,26 +563,42 @@ def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]
     return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
 
 
-def _measured(taken: _Found, step: Step, options: Mapping[str, Any], model: Model | None) -> _Found:
-    """Return the result of a metric, beside the result that was measured."""
-    explainer = taken.explainer
+def _measured(
+    taken: _Found,
+    step: Step,
+    options: Mapping[str, Any],
+    model: Model | None,
+    failures: _Failures,
+) -> _Found:
+    """Return the result of a metric, beside the result that was measured.
+
+    A metric that fails costs nothing but its numbers.
+    """
+    name, explainer = step.plugin.name, taken.explainer
 
     def batches(before: Stream) -> Iterator[Explanation]:
-        numbers: list[Mapping[str, Array]] = []
+        numbers: list[Mapping[str, Array]] | None = []
         for one in before:
-            done = measured(one, step.plugin, options, model, explainer)
-            numbers.append(done.measures)
-            yield done
-        # All maps have passed, whatever a later step makes of them.
-        if numbers:
-            own = done.provenance["metrics"][-1]["measures"]
-            values = {name: np.concatenate([each[name] for each in numbers]) for name in own}
-            found = verdict_of(step.plugin.name, values)
-            if found is not None:
-                technique = str(done.provenance.get("technique", ""))
-                verdict(technique, done.input or "", step.plugin.name, **asdict(found))
+            if numbers is not None:
+                try:
+                    one = measured(one, step.plugin, options, model, explainer)
+                    numbers.append(one.measures)
+                except DiskError:
+                    raise
+                except (UserError, PluginError) as error:
+                    failures.add(error)
+                    numbers = None
+            yield one
+        if numbers:  # all maps have passed, whatever a later step makes of them
+            fact = one.provenance["metrics"][-1]
+            own = fact["measures"] or [name]
+            values = {each: np.concatenate([part[each] for part in numbers]) for each in own}
+            with failures.kept():
+                given = fact.get("verdict")
+                found = verdict_of(name, values) if given is None else Verdict(**given)
+                report_of(one, name, found, values[name])
 
-    streams = {name: Stream(partial(batches, one)) for name, one in taken.of_inputs.items()}
+    streams = {input: Stream(partial(batches, one)) for input, one in taken.of_inputs.items()}
     return _Found(streams, taken.kind, explainer)
 
 

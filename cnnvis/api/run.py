@@ -294,12 +294,11 @@ def _measured(
     for metric, options in metrics:
         try:
             model = explainer.task.model
-            explanation = measured(explanation, metric, options, model, explainer)
+            explanation = judged(measured(explanation, metric, options, model, explainer))
         except DiskError:
             raise
         except (UserError, PluginError) as error:
             failures.append(error)
-    explanation = judged(explanation)
     report(explanation)
     return explanation
 

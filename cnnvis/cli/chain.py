@@ -53,7 +53,7 @@ def run_chain(
     given = {key: value for key, value in recipe.subject.items() if key != "model"}
     given.setdefault("checks", checks_by_settings())
     messages, results = console.messages(), console.results()
-    failure: PluginError | None = None
+    failure: UserError | PluginError | None = None
 
     def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
         call_plugin(renderer, explanation, results, **options)
@@ -73,8 +73,8 @@ def run_chain(
                 recipe.subject["model"], chosen, **given, into=into, strict=folder.strict,
                 plugin_options=plugin_options, show=show, wrote=wrote,
             )  # fmt: skip
-        except PluginError as error:
-            if not error.found:
+        except (UserError, PluginError) as error:
+            if not isinstance(error.found, list) or not error.found:
                 raise
             found, failure = error.found, error
     if folder.shard is not None:

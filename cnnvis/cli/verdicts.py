@@ -8,6 +8,7 @@ from typing import cast
 from cnnvis.cli import console
 from cnnvis.data.verdict import Outcome, Verdict
 from cnnvis.explain.checks import LEFT_OUT
+from cnnvis.explain.measuring import MEASURED
 
 Verdicts = Mapping[tuple[str, str, str], tuple[str, str]]
 """Outcomes and meanings of verdicts, by technique, input and metric."""
@@ -31,6 +32,9 @@ def print_verdicts(verdicts: Verdicts, messages: console.Screen, verbose: bool) 
         if outcome == "information" and not verbose:
             why = LATE if meaning == LEFT_OUT else NONE
             silent.setdefault((whose, *why), []).append(metric)
+            continue
+        if outcome == MEASURED:
+            messages.print(console.sentence(f"- {metric}{whose}", STYLES["information"], meaning))
             continue
         said = Verdict(cast(Outcome, outcome), meaning)
         label = f"{said.sign} {metric}{whose} {outcome}"

@@ -11,7 +11,7 @@ import numpy as np
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.verdict import Verdict
-from cnnvis.errors import UserError
+from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import applies
 from cnnvis.explain.baselines import Baselines, named_in
@@ -22,6 +22,9 @@ from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.options import flag_of, options_of
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import verdict
+
+MEASURED = "measured"
+"""Outcome that is reported of a metric that does not judge."""
 
 
 def measured(
@@ -147,13 +150,29 @@ def _require_unused(metric: Plugin, numbers: Mapping[str, Any], explanation: Exp
         )
 
 
-def judged(explanation: Explanation) -> Explanation:
-    """Return an explanation with the verdict of each metric that judges, about all of its maps."""
+def judged(explanation: Explanation, *, strict: bool = True) -> Explanation:
+    """Return an explanation with the verdict of each metric that judges, about all of its maps.
+
+    Parameters
+    ----------
+    strict
+        Raise an error if a judge fails, rather than leave out its verdict.
+
+    Raises
+    ------
+    PluginError
+        If a metric's own judgement fails.
+    """
     facts = []
     for one in explanation.provenance.get("metrics", ()):
         values = {name: explanation.measures[name] for name in one.get("measures", ())
                   if name in explanation.measures}  # fmt: skip
-        found = verdict_of(one["metric"], values)
+        try:
+            found = verdict_of(one["metric"], values)
+        except PluginError:
+            if strict:
+                raise
+            found = None
         said = {} if found is None else {"verdict": asdict(found)}
         facts.append({**one, **said})
     return explanation.with_facts({"metrics": facts}) if facts else explanation
@@ -178,8 +197,27 @@ def verdict_of(name: str, values: Mapping[str, Array]) -> Verdict | None:
 
 
 def report(explanation: Explanation) -> None:
-    """Report the verdicts of metrics about an explanation."""
-    technique = str(explanation.provenance.get("technique", ""))
+    """Report what metrics say about an explanation: their verdicts, or else their numbers."""
     for one in explanation.provenance.get("metrics", ()):
-        if one.get("verdict") is not None:
-            verdict(technique, explanation.input or "", one["metric"], **one["verdict"])
+        given = one.get("verdict")
+        found = None if given is None else Verdict(given["outcome"], given["meaning"])
+        values = explanation.measures.get(one["metric"])
+        if found is not None or values is not None:
+            report_of(explanation, one["metric"], found, values)
+
+
+def report_of(
+    explanation: Explanation, name: str, found: Verdict | None, values: Array | None
+) -> None:
+    """Report the verdict of a metric; of a metric that does not judge, the mean and the range."""
+    technique = str(explanation.provenance.get("technique", ""))
+    if found is not None:
+        verdict(technique, explanation.input or "", name, found.outcome, found.meaning)
+        return
+    known = np.array([]) if values is None else values[~np.isnan(values)]
+    said = "no number for any map"
+    if len(known):
+        said = f"{known.mean():.3g} on average, {known.min():.3g} to {known.max():.3g}"
+        said += f" over {len(known)} maps" if len(known) > 1 else ""
+        said = said if len(known) > 1 else f"{known[0]:.3g}"
+    verdict(technique, explanation.input or "", name, MEASURED, said)

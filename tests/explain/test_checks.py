@@ -284,3 +284,68 @@ def test_a_saved_chain_keeps_its_level(typed: Callable[..., Any], own_checks: No
     assert "watched" not in typed("chain", "--file", "own.toml", "--checks", "none").stderr
     written = typed("chain", "--file", "own.toml", "--as", "shell").stdout
     assert "--checks quick" in written
+
+
+@cnnvis.metric("wrong-judge", judge=lambda values: 1 / 0)
+def wrong_judge(explanation: cnnvis.Explanation) -> Any:
+    """A metric whose judge fails."""
+    return np.ones(len(explanation))
+
+
+@pytest.fixture
+def wrong_judges(own_checks: None) -> None:
+    from cnnvis.registry.discovery import registry
+
+    plugin = cnnvis.plugin_of(wrong_judge)
+    assert plugin is not None
+    registry().add(plugin)
+
+
+@pytest.mark.parametrize(
+    "name, code, said",
+    [("unwilling", 2, "only maps of birds"), ("wrong-judge", 1, "wrong-judge of")],
+)
+@pytest.mark.parametrize("metrics", ["run", "chain"])
+def test_a_failing_metric_costs_no_maps_and_no_verdicts_of_others(
+    typed: Callable[..., Any], wrong_judges: None, tmp_path: Path,
+    name: str, code: int, said: str, metrics: str,
+) -> None:  # fmt: skip
+    words = {
+        "run": (
+            "run",
+            "saliency",
+            "demo",
+            "-im",
+            "0-1",
+            "--metrics",
+            name,
+            "watched",
+            "-r",
+            "numpy",
+        ),
+        "chain": ("chain", "demo", "-im", "0-1", "saliency", name, "watched", "numpy"),
+    }
+    done = typed(*words[metrics], "-o", "a.npz")
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert "x watched failed: it always does" in done.stderr
+    assert cnnvis.Explanation.load(tmp_path / "a.npz").verdicts["watched"].outcome == "failed"
+
+
+def test_metrics_that_do_not_judge_say_their_numbers(typed: Callable[..., Any]) -> None:
+    words = ("run", "saliency", "demo", "-im", "0-3", "-o", "a.npz", "--metrics", "sparseness")
+    assert "- sparseness: 0." in typed(*words).stderr
+    chain = ("chain", "demo", "-im", "0-3", "saliency", "sparseness", "average", "numpy")
+    assert " on average, " in typed(*chain).stderr
+
+
+def test_a_metric_in_a_chain_with_a_run_folder_judges_all_images(
+    own_checks: None, classifier: Any, tmp_path: Path
+) -> None:
+    from cnnvis.reporting import verdicts_kept
+
+    x = np.random.default_rng(1).normal(size=(40, 12, 10, 2)).astype(np.float32)
+    steps = ["saliency", "watched", "smooth"]
+    with verdicts_kept() as verdicts:
+        cnnvis.chain(classifier, steps, data=x, into=tmp_path / "kept", shard_size=8)
+    assert verdicts == {("saliency", "", "watched"): ("failed", "it always does")}
+    assert sorted({index for seen in SEEN for index in seen}) == list(range(40))
