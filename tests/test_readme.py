@@ -27,7 +27,7 @@ Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_there_is_something_to_try() -> None:
-    assert len(COMMANDS) == 30, COMMANDS
+    assert len(COMMANDS) == 32, COMMANDS
     assert len(PYTHON) == 2
 
 
