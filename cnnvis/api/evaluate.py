@@ -12,13 +12,13 @@ from cnnvis import demo
 from cnnvis.api.chain import Step, StepLike, steps_of
 from cnnvis.data.axes import Axis
 from cnnvis.data.class_names import names_in_order
-from cnnvis.data.explanation import CHANNEL, Explanation
+from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import selection_of
 from cnnvis.data.samples import Array
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.evaluation.bootstrap import bootstrap_interval
-from cnnvis.evaluation.removal import removal_scores
+from cnnvis.evaluation.remover import Removal, map_values
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.checks import Checks, spread
@@ -32,8 +32,8 @@ from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
 
-STEPS = 9
-"""Number of shares of the parts that are removed for a curve, between none and all."""
+STEPS = 10
+"""Number of steps in which all parts are removed for a curve."""
 
 Metric = tuple[Plugin, Mapping[str, Any]]
 
@@ -56,8 +56,8 @@ class Method:
     failure
         Why the method gave no maps; empty where it gave some.
     curves
-        The mean score after 0, 1, ... of `STEPS` + 1 shares of the parts are removed, (2, STEPS +
-        2): least important first, and most important first. None where it was not asked for.
+        By the share of the parts that is removed: the mean score after the least important parts are
+        removed first, and after the most important ones are. Empty where it was not asked for.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Method:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
-    curves: Array | None = None
+    curves: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
     def count(self, outcome: str) -> int:
         """Return the number of verdicts with an outcome."""
@@ -180,13 +180,19 @@ class Evaluation:
         UserError
             If the evaluation has no curves.
         """
-        drawn = [method for method in self.methods if method.curves is not None]
+        drawn = [method for method in self.methods if method.curves]
         if not drawn:
-            raise UserError("the evaluation has no curves; ask for them with curves=True")
+            raise UserError(
+                "the evaluation has no curves: ask for them with curves=True, of maps as large as the input"
+            )
         orders = ("score, most important parts removed first", "score, least important first")
-        curves = [method.curves[1 - number] for number in (0, 1) for method in drawn]  # type: ignore[index]
+        curves = [
+            [scores[1 - number] for scores in method.curves.values()]
+            for number in (0, 1)
+            for method in drawn
+        ]
         titles = [f"{method.name}\n{order}" for order in orders for method in drawn]
-        share = Axis("removed parts", "%", step=100 / (STEPS + 1))
+        share = Axis("removed parts", "%", values=tuple(100 * one for one in drawn[0].curves))
         found = Explanation(
             np.array(curves, np.float32), axes=("position",), titles=tuple(titles),
             signed=True, provenance={"technique": "evaluate", "options": {}, **self.provenance},
@@ -388,33 +394,27 @@ def _evaluated(
         values[metric.name] = np.full(len(samples), np.nan)
         values[metric.name][rows] = one.measures[metric.name]
         done(1)
-    drawn = _curves(found, explainer) if curves else None
+    drawn = _curves(found, explainer) if curves else {}
     return Method(named(step), values, verdicts, reasons, curves=drawn)
 
 
-def _curves(found: Explanation, explainer: Explainer) -> Array | None:
-    """Return the mean curves of the score as parts are removed, (2, STEPS + 2); None without them."""
-    samples = found.samples
-    maps = found.array.astype(np.float64)
-    if CHANNEL in found.axes:
-        maps = maps.sum(axis=1 + found.axes.index(CHANNEL))
-    if samples is None or maps.shape[1:] != samples.space:
-        return None
+def _curves(found: Explanation, explainer: Explainer) -> dict[float, tuple[float, float]]:
+    """Return the mean scores after shares of the parts are removed; none where they cannot be."""
+    assert found.samples is not None
     with quietly(), notes_kept():
-        samples = Baselines(("mean",), lambda: explainer.task.data).ready(samples)
-        fill = samples.baseline("mean")
-        model = explainer.model.with_inputs_held(samples)
-        x = np.asarray(samples.x, np.float32)
-        weights = model.target_weights(x)
-
-        def score(changed: Array, rows: list[int]) -> Array:
-            given = np.asarray(changed, np.float32)
-            return model.scores(given, weights=weights[rows], of=rows)
-
-        scores = removal_scores(maps, x, fill, samples.channel_axis, score, STEPS).mean(axis=2)
-        rows = list(range(len(x)))
-        ends = score(x, rows).mean(), score(np.broadcast_to(fill, x.shape), rows).mean()
-    return np.stack([np.concatenate([[ends[0]], one, [ends[1]]]) for one in scores])
+        try:
+            samples = Baselines(("mean",), lambda: explainer.task.data).ready(found.samples)
+            found = replace(found, samples=samples)
+            maps = map_values(found, "evaluate")
+        except UserError:  # of maps that are smaller than the input, or data without a mean
+            return {}
+        removal = Removal.of(found, explainer.model.with_inputs_held(samples))
+        counts = removal.steps(STEPS)
+        least, most = (
+            removal.curve(maps, counts, least_first=first).mean(axis=1) for first in (True, False)
+        )
+    shares = (count / removal.count for count in counts)
+    return {share: (float(a), float(b)) for share, a, b in zip(shares, least, most, strict=True)}
 
 
 def _ordered(

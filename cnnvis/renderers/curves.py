@@ -48,8 +48,8 @@ def curves(
     require_maps(explanation)
     if len(explanation.axes) != 1:
         raise cnnvis.UserError(
-            f"curves draws maps over one axis, and these have {', '.join(explanation.axes)}: take png, or "
-            "profile over one of the axes first"
+            f"curves draws maps over one axis, and these have {', '.join(explanation.axes)}: take png, or put "
+            "the transform project before it"
         )
     from matplotlib.figure import Figure
 

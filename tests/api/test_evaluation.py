@@ -114,9 +114,9 @@ def test_checks_are_the_default_and_curves_begin_and_end_alike(
     model = cnnvis.Model(classifier)
     score = model.scores(images, weights=model.target_weights(images)).mean()
     for method in found.methods:
-        assert method.curves is not None and method.curves.shape == (2, STEPS + 2)
-        np.testing.assert_allclose(method.curves[:, 0], score, rtol=1e-5)
-        np.testing.assert_allclose(method.curves[0, -1], method.curves[1, -1], rtol=1e-5)
+        assert len(method.curves) == STEPS + 1 and list(method.curves)[-1] == 1
+        np.testing.assert_allclose(method.curves[0], score, rtol=1e-5)
+        np.testing.assert_allclose(*method.curves[1], rtol=1e-5)
         alone = cnnvis.run(
             method.name.split()[0], classifier, data=images, metrics="srg",
             **dict(methods)[method.name.split()[0]],
