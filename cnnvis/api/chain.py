@@ -163,7 +163,7 @@ def chain(
     require_fitting(chosen)
     options = [step.options for step in chosen]
     asked = [step.plugin.name for step in chosen if step.plugin.kind == "metric"]
-    checking = Checks.of(checks, {}, asked)
+    checking = Checks.of(checks, plugin_options or {}, asked)
     for step, given in zip(chosen, options, strict=True):
         named_in(step.plugin, given)
     if any(step.plugin.suffixes for step in chosen):

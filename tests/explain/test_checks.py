@@ -349,3 +349,14 @@ def test_a_metric_in_a_chain_with_a_run_folder_judges_all_images(
         cnnvis.chain(classifier, steps, data=x, into=tmp_path / "kept", shard_size=8)
     assert verdicts == {("saliency", "", "watched"): ("failed", "it always does")}
     assert sorted({index for seen in SEEN for index in seen}) == list(range(40))
+
+
+def test_settings_of_metrics_hold_for_checks(typed: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "cnnvis.toml").write_text("[srg]\nfractions = 2\n")
+    for command in ("run saliency demo", "chain demo saliency numpy"):
+        words = (*command.split()[:2], *command.split()[2:], "-im", "0-4", "--checks", "full")
+        words = (*words, "-o", "a.npz")
+        assert typed(*words).returncode == 0
+        facts = cnnvis.Explanation.load(tmp_path / "a.npz").provenance["checks"]
+        (own,) = [one["options"] for one in facts if one["metric"] == "srg"]
+        assert own["fractions"] == 2
