@@ -24,7 +24,7 @@ def max_sensitivity(
     """The largest change of a map under a little noise in the input, as a share of the map's size.
 
     max over draws of |M(x + e) - M(x)| / |M(x)|, with roots of sums of squares as sizes: Yeh et al. 2019,
-    definition 2.2, divided by the map's size so that methods can be compared. The noise e is
+    definition 3.1, divided by the map's size so that methods can be compared. The noise e is
     uniform in each value between -r and r, and r a share of the image's range, the largest of its
     values less the smallest. The explained class stays that of x. The worst noise may change more than
     the worst of a few draws does, and a method that averages over noise is better by construction.
