@@ -63,7 +63,7 @@ def grid_localization(
             "grid-localization lays images into grids, and these maps are of none"
         )
     own = [target.filters for target in explanation.targets]
-    if any(len(filters) != 1 for filters in own):
+    if not own or any(len(filters) != 1 for filters in own):
         return np.full(len(explanation), np.nan)
     if not shrink:
         _require_open(model, samples)
