@@ -15,7 +15,7 @@ def scaled_infidelity(sums: Array, drops: Array) -> Array:
 
     The smallest E[(b a - d)^2] over factors b >= 0, as a share of E[d^2], for the values a that a map
     gives to what was removed and the drops d of the score: 1 - max(0, E[a d])^2 / (E[a^2] E[d^2]).
-    Yeh et al. 2019, arXiv:1901.09392, definition 2.1 with its optimal scaling. A negative factor
+    Yeh et al. 2019, arXiv:1901.09392, definition 2.1 with the best scaling. A negative factor
     would forgive a map that has all signs wrong. NaN where all values or all drops are 0.
 
     Parameters

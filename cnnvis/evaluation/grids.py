@@ -56,9 +56,9 @@ def grid_cell(number: int, space: Sequence[int], *, shrink: bool = False) -> tup
 
 @dataclass(frozen=True)
 class TiledImages:
-    """Grids of one image each, in every cell, made when they are indexed.
+    """Grids with one image in every cell, made when they are indexed.
 
-    What a data set is to images, this is to grids: the mean of grids is a grid of means.
+    A data set for grids: its mean is a grid with the mean of the images in every cell.
     """
 
     source: ArrayLike

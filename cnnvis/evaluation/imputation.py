@@ -18,8 +18,8 @@ def imputed(x: Array, is_out: Array, channel_axis: int | None) -> Array:
 
     Each removed position is the mean of its neighbours, those along an axis with twice the weight of
     those along a diagonal, the removed ones among them with the values that they get: a system of
-    linear equations for each input. Rong et al. 2022, arXiv:2202.00449, section 4.3 and appendix C,
-    where two axes have the weights 1/6 and 1/12; here over any number of axes.
+    linear equations for each input. The linear imputation of Rong et al. 2022, arXiv:2202.00449, where
+    neighbours over two axes have the weights 1/6 and 1/12; here over any number of axes.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from cnnvis.data.samples import Array
 def pointing_hits(maps: Array, masks: Array, tolerance: float = 0) -> Array:
     """Return whether the largest value of each map lies in its mask, (n,): 1 or 0.
 
-    Zhang et al. 2018, doi:10.1007/s11263-017-1059-x, section 4.1. Where several positions have the
+    Zhang et al. 2018, doi:10.1007/s11263-017-1059-x. Where several positions have the
     largest value, the share of them that does. NaN for a map that is the same everywhere and for an
     empty mask.
 
@@ -42,7 +42,7 @@ def widened_masks(masks: Array, tolerance: float) -> Array:
 def energy_inside(maps: Array, masks: Array) -> Array:
     """Return the share of each map's positive values that lies in its mask, (n,).
 
-    Wang et al. 2020, arXiv:1910.01279, section 4.3. NaN for a map without positive values and for an
+    Wang et al. 2020, arXiv:1910.01279, the energy-based pointing game. NaN for a map without positive values and for an
     empty mask.
     """
     flat = np.maximum(maps, 0).reshape(len(maps), -1)

@@ -22,7 +22,7 @@ MASKS = "masks"
 
 
 def masks_of(explanation: Explanation, path: str | None = None, label: int | None = None) -> Array:
-    """Return a mask for each map, (n, *space) bool: nowhere True where an image has none.
+    """Return a mask for each map, (n, *space) bool: False everywhere for an image without one.
 
     Parameters
     ----------

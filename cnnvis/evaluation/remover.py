@@ -32,7 +32,7 @@ inputs among the samples, that gives the inputs without these positions, (m, ...
 
 
 class Scoring(Protocol):
-    """What a `cnnvis.Model` does for a removal."""
+    """Part of `cnnvis.Model` that a removal needs."""
 
     def target_weights(self, x: Array, *, of: Sequence[int] | None = None) -> Array:
         """Compute how much each output counts in the score of each input, (n, k)."""
@@ -203,8 +203,8 @@ class Removal:
     def random_parts(self, size: int, *key: int) -> Array:
         """Draw parts of each input, `size` of them, (n, count) bool.
 
-        By the input's place in the data and a key, so that all methods are asked about the same
-        parts, and an image alone about the same parts as among others.
+        The draw depends on the input's place in the data and on the key alone: so all methods are
+        asked about the same parts, and an image alone about the same parts as among others.
         """
         indices = self.samples.indices
         lots = np.stack(

@@ -15,8 +15,6 @@ from cnnvis.evaluation.removal import curve_area, orders_of, parts_of, step_coun
 from cnnvis.evaluation.remover import Removal, map_values, without_order
 from cnnvis.evaluation.units import units_of
 
-RNG = np.random.default_rng(8)
-
 
 def _maps(*space: int, **axes: cnnvis.Axis) -> cnnvis.Explanation:
     return cnnvis.Explanation(np.zeros((1, *space))).described(axes)
@@ -121,7 +119,8 @@ class _Linear:
 
 
 def _removal(monkeypatch: Any = None, count: int = 5, **settings: Any) -> tuple[Any, Any, Any]:
-    x, weights = RNG.normal(size=(count, 12, 3)), RNG.normal(size=(12, 3))
+    rng = np.random.default_rng(6)
+    x, weights = rng.normal(size=(count, 12, 3)), rng.normal(size=(12, 3))
     samples = cnnvis.Samples.of(x)
     maps = cnnvis.Explanation(x * weights, samples)
     model = _Linear(weights)
@@ -129,11 +128,12 @@ def _removal(monkeypatch: Any = None, count: int = 5, **settings: Any) -> tuple[
 
 
 def test_scores_of_what_is_left_are_those_of_the_filled_input() -> None:
+    rng = np.random.default_rng(6)
     removal, maps, model = _removal(units="position:4")
     assert removal.count == 3
     x = np.array(maps.samples.x)
     np.testing.assert_allclose(removal.left(), (x * model.weights).sum(axis=(1, 2)), rtol=1e-5)
-    is_out = RNG.random((5, 3)) > 0.5
+    is_out = rng.random((5, 3)) > 0.5
     x[np.repeat(is_out, 4, axis=1)] = 0.5
     np.testing.assert_allclose(
         removal.left(is_out), (x * model.weights).sum(axis=(1, 2)), rtol=1e-5
@@ -178,8 +178,9 @@ def test_maps_that_are_not_over_the_input_are_refused() -> None:
 
 
 def test_the_best_factor_is_taken_but_no_negative_one() -> None:
-    drops = RNG.normal(size=(50, 4))
-    sums = np.stack([3 * drops[:, 0], -drops[:, 1], RNG.normal(size=50), np.zeros(50)], axis=1)
+    rng = np.random.default_rng(6)
+    drops = rng.normal(size=(50, 4))
+    sums = np.stack([3 * drops[:, 0], -drops[:, 1], rng.normal(size=50), np.zeros(50)], axis=1)
     found = scaled_infidelity(sums, drops)
     np.testing.assert_allclose(found[:2], [0, 1], atol=1e-12)
     factors = np.linspace(0, 2, 20001)[:, None]
@@ -189,7 +190,8 @@ def test_the_best_factor_is_taken_but_no_negative_one() -> None:
 
 
 def test_correlations_are_numpys() -> None:
-    a, b = RNG.normal(size=(2, 20, 3))
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(size=(2, 20, 3))
     expected = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(3)]
     np.testing.assert_allclose(pearson(a, b), expected)
     a[:, 1] = 0.1 * 3  # up to the last digit, as sums in another order are
@@ -223,7 +225,8 @@ def test_what_is_linear_is_imputed_as_it_was(space: tuple[int, ...]) -> None:
 
 
 def test_neighbours_along_an_axis_weigh_twice_as_much_as_those_across() -> None:
-    x = RNG.random((1, 3, 3)).astype(np.float32)
+    rng = np.random.default_rng(6)
+    x = rng.random((1, 3, 3)).astype(np.float32)
     is_out = np.zeros(x.shape, bool)
     is_out[0, 1, 1] = True
     direct = x[0, [0, 1, 1, 2], [1, 0, 2, 1]].sum() / 6

@@ -36,7 +36,12 @@ def failures(plugin: str | Callable[..., Any], only: str = "") -> dict[str, str]
     return found
 
 
-LONG = {"activation-max", "integrated-gradients", "saliency", "smoothgrad"}
+LONG = {
+    *("activation-max", "integrated-gradients", "saliency", "smoothgrad"),
+    # Others of their families are tried, or their parts: deletion, pointing-game.
+    *("insertion", "pixel-flipping", "infidelity", "sensitivity-n", "energy-pointing-game"),
+    "iou",
+}
 
 
 @pytest.mark.parametrize(

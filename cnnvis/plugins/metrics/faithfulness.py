@@ -28,7 +28,7 @@ def infidelity(
 
     The smallest E[(b a - d)^2] over factors b >= 0, as a share of E[d^2]: 0 for a map whose sums a are the
     drops d of the score up to a factor, 1 for a map that says nothing. Yeh et al. 2019, definition 2.1
-    with the optimal scaling of section 2.2, since methods differ in the scale of their maps; the
+    with the best scaling of the map, since methods differ in the scale of their maps; the
     removed parts are random ones, of all sizes alike. A map is read as contributions, as that of
     integrated gradients: for a gradient, the paper multiplies by what is removed. NaN for a map or a
     network that gives 0 everywhere.
@@ -77,8 +77,8 @@ def sensitivity_n(
 ) -> Any:
     """Correlation of the sum of a map over n random parts with the drop of the score without them.
 
-    Pearson's correlation over `draws` random sets of n parts, averaged over several n: Ancona et al. 2018,
-    section 4, who take 100 sets each for n from 1 to 80 % of the values. 1 for a map whose sums are
+    Pearson's correlation over `draws` random sets of n parts, averaged over several n: the sensitivity-n
+    of Ancona et al. 2018, who take 100 sets each for n from 1 to 80 % of the values. 1 for a map whose sums are
     the drops, as for a linear network; about 0 for a map that knows nothing. So few sets make it a
     noisy number for one image: look at the mean over many. NaN where the sums, or the drops, are all
     the same.

@@ -37,8 +37,8 @@ def grid_localization(
 
     Each image is laid into a random cell of a grid, two cells along each spatial axis, with images of
     other classes in the other cells, and its class is explained; the mean over grids of sum max(M, 0) in
-    its cell by that of the whole grid. Böhle et al. 2021, section 4.1, and Rao et al. 2022,
-    arXiv:2205.10435, there with 3 x 3 cells. 1 is best; chance is 1/2 over one axis, 1/4 over two, 1/8
+    its cell by that of the whole grid. The localization metric of Böhle et al. 2021, there with 3 x 3
+    cells, and the grid pointing game of Rao et al. 2022, arXiv:2205.10435. 1 is best; chance is 1/2 over one axis, 1/4 over two, 1/8
     over three. The network must take inputs of any size. NaN for maps without positive values, and
     where the target is no single class.
 
@@ -63,7 +63,7 @@ def grid_localization(
             "grid-localization lays images into grids, and these maps are of none"
         )
     own = [target.filters for target in explanation.targets]
-    if any(len(filters) != 1 for filters in own):
+    if not own or any(len(filters) != 1 for filters in own):
         return np.full(len(explanation), np.nan)
     if not shrink:
         _require_open(model, samples)

@@ -34,7 +34,7 @@ def pointing_game(
 ) -> Any:
     """Whether the largest value of a map lies where it should: 1 or 0, whose mean is the accuracy.
 
-    Zhang et al. 2018, section 4.1. Where several positions have the largest value, the share of them that
+    The pointing game of Zhang et al. 2018. Where several positions have the largest value, the share of them that
     does. ``pointing-game_chance`` is the share of all positions that would do. NaN for a map that is the
     same everywhere, and for an image without a mask.
 
@@ -67,7 +67,7 @@ def energy_pointing_game(
 ) -> Any:
     """The share of a map's positive values that lies where it should, from 0 to 1.
 
-    Wang et al. 2020, section 4.3. ``energy-pointing-game_chance`` is the share of the positions that do,
+    The energy-based pointing game of Wang et al. 2020. ``energy-pointing-game_chance`` is the share of the positions that do,
     which a map without differences has. NaN for a map without positive values, and for an image
     without a mask.
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import cnnvis
 
+AT_ONCE = 64
+"""Number of images that are changed at a time."""
+
 
 def _check(*, seed: int, **_: Any) -> None:
     if seed < 0:
@@ -24,7 +27,7 @@ def max_sensitivity(
     """The largest change of a map under a little noise in the input, as a share of the map's size.
 
     max over draws of |M(x + e) - M(x)| / |M(x)|, with roots of sums of squares as sizes: Yeh et al. 2019,
-    definition 2.2, divided by the map's size so that methods can be compared. The noise e is
+    definition 3.1, divided by the map's size so that methods can be compared. The noise e is
     uniform in each value between -r and r, and r a share of the image's range, the largest of its
     values less the smallest. The explained class stays that of x. The worst noise may change more than
     the worst of a few draws does, and a method that averages over noise is better by construction.
@@ -39,24 +42,34 @@ def max_sensitivity(
     seed
         Of the noise.
     """
-    import dataclasses
-
     import numpy as np
 
     samples = explanation.samples
     if samples is None:
         raise cnnvis.UserError("max-sensitivity changes images, and these maps are of none")
-    x = np.asarray(samples.x, np.float32)
-    flat = x.reshape(len(x), -1)
-    reach = (radius * np.ptp(flat, axis=1)).reshape(-1, *[1] * (x.ndim - 1))
     own = [target.filters for target in explanation.targets]
     # A sum of outputs is the same for every image, and stays by itself.
-    filters = [one[0] for one in own] if all(len(one) == 1 for one in own) else None
-    found = np.full(len(x), np.nan)
-    for number in range(draws):
-        seeds = [[seed, number, int(index)] for index in samples.indices]
-        noise = cnnvis.image_noise(x, samples.channel_axis, seeds, "uniform")
-        noisy = dataclasses.replace(samples, source=(x + reach * noise).astype(np.float32))
-        maps = explainer.maps(noisy, filters)
-        found = np.fmax(found, cnnvis.relative_change(explanation.array, maps))
+    has_classes = bool(own) and all(len(one) == 1 for one in own)
+    found = np.full(len(samples), np.nan)
+    for start in range(0, len(samples), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        batch, maps = samples[rows], explanation.array[rows]
+        filters = [one[0] for one in own[rows]] if has_classes else None
+        for number in range(draws):
+            noisy = _with_noise(batch, radius, [seed, number])
+            change = cnnvis.relative_change(maps, explainer.maps(noisy, filters))
+            found[rows] = np.fmax(found[rows], change)
     return found
+
+
+def _with_noise(samples: cnnvis.Samples, radius: float, key: list[int]) -> cnnvis.Samples:
+    """Return samples with noise of a share of each image's range."""
+    import dataclasses
+
+    import numpy as np
+
+    x = np.asarray(samples.x, np.float32)
+    spread = np.ptp(x.reshape(len(x), -1), axis=1).reshape(-1, *[1] * (x.ndim - 1))
+    seeds = [[*key, int(index)] for index in samples.indices]
+    noise = cnnvis.image_noise(x, samples.channel_axis, seeds, "uniform")
+    return dataclasses.replace(samples, source=(x + radius * spread * noise).astype(np.float32))

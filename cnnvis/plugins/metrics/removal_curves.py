@@ -19,7 +19,7 @@ def deletion(
     """Area under the curve of the score as the most important parts are removed first.
 
     The mean of S(x without a share t of its parts) over t from 0 to 1, by the trapezoidal rule, for
-    the score S: Petsiuk et al. 2018, section 3.3, algorithm 1. In the unit of the score, which is
+    the score S: the deletion metric of Petsiuk et al. 2018. In the unit of the score, which is
     read before its softmax or sigmoid where the paper has probabilities; so compare methods on the
     same images, and not networks. Lower is better: the score falls early. NaN for a map that is the
     same everywhere.
@@ -52,7 +52,8 @@ def insertion(
     """Area under the curve of the score as the most important parts are put into the fill first.
 
     The mean of S(a share t of the parts of x, the rest filled) over t from 0 to 1, by the trapezoidal
-    rule, for the score S: Petsiuk et al. 2018, section 3.3. In the unit of the score, as `deletion`.
+    rule, for the score S: the insertion metric of Petsiuk et al. 2018. In the unit of the score, as
+    `deletion`.
     Higher is better: few parts make the score. NaN for a map that is the same everywhere.
 
     Parameters
@@ -87,8 +88,7 @@ def pixel_flipping(
     sum over k = 0, ..., L of (S(x) - S(x without the k most important parts)) / (L + 1): the area over
     the perturbation curve (AOPC) of Samek et al. 2017, equation 12, after the pixel flipping of Bach
     et al. 2015, doi:10.1371/journal.pone.0130140. In the unit of the score. Unlike `deletion`, it looks
-    at the parts that the map calls most important, and not at all. NaN for a map that is the same
-    everywhere.
+    at the most important parts alone, and at no others. NaN for a map that is the same everywhere.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ def road(
 
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S, where removed positions become weighted means of their neighbours, plus a
-    little noise: Rong et al. 2022, section 4.3. So neither the shape of what was removed nor a
+    little noise: the noisy linear imputation of Rong et al. 2022. So neither the shape of what was removed nor a
     strange value tells the network anything. ``road_most`` and ``road_least`` are the two mean scores.
     In the unit of the score. NaN for a map that is the same everywhere.
 
