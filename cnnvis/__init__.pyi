@@ -42,8 +42,6 @@ from .evaluation.localization import widened_masks as widened_masks
 from .evaluation.masks import masks_of as masks_of
 from .evaluation.noise import image_noise as image_noise
 from .evaluation.ranks import spearman as spearman
-from .evaluation.removal import relevance_gain as relevance_gain
-from .evaluation.removal import removal_scores as removal_scores
 from .evaluation.remover import Removal as Removal
 from .evaluation.remover import map_values as map_values
 from .evaluation.remover import without_order as without_order

@@ -5,8 +5,7 @@ A part is removed as a whole, with all its channels: positions within a part are
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from cnnvis.data.samples import Array
 
 PARTS = {1: 32, 2: 8, 3: 4}
 """Number of parts along each axis, by the number of spatial axes."""
-
-FRACTIONS = 4
 
 
 def parts_of(space: tuple[int, ...]) -> Array:
@@ -90,66 +87,4 @@ def step_counts(count: int, steps: int, share: float = 1.0) -> list[int]:
     """
     last = max(1, round(count * share))
     found: list[int] = np.unique(np.round(np.linspace(0, last, steps + 1)).astype(int)).tolist()
-    return found
-
-
-def removal_scores(
-    maps: Array,
-    x: Array,
-    fill: Array,
-    channel_axis: int | None,
-    score: Callable[[Array, list[int]], Array],
-    fractions: int = FRACTIONS,
-    parts: Array | None = None,
-) -> Array:
-    """Compute the scores of inputs after the least and the most important parts are removed.
-
-    Parameters
-    ----------
-    maps
-        One map for each input over its spatial axes, (n, ...). The importance of a part is the mean
-        of its values.
-    x
-        The inputs, (n, ...).
-    fill
-        What stands in the place of a removed part: (n, ...) or (1, ...).
-    channel_axis
-        The axis of channels in `x`; None without channels.
-    score
-        Function of changed inputs and the numbers of their samples that gives their scores.
-    fractions
-        How many shares of the parts are removed: 1 / (fractions + 1), 2 / (fractions + 1), ...
-    parts
-        The number of the part that each position belongs to; by default patches, `parts_of`.
-
-    Returns
-    -------
-    ndarray
-        (2, fractions, n) float64: least important first, and most important first.
-    """
-    parts = parts_of(maps.shape[1:]) if parts is None else parts
-    count = int(parts.max()) + 1
-    orders = orders_of(part_means(maps, parts))
-    fill = np.broadcast_to(fill, x.shape)
-    found = np.zeros((2, fractions, len(x)))
-    rows = list(range(len(x)))
-    for order in orders:
-        for step in range(fractions):
-            removed = math.ceil(count * (step + 1) / (fractions + 1))
-            for direction, least_first in enumerate((True, False)):
-                mask = chosen_parts(order, removed, least_first=least_first)[:, parts]
-                if channel_axis is not None:
-                    mask = np.expand_dims(mask, channel_axis % x.ndim)
-                found[direction, step] += score(np.where(mask, fill, x), rows) / len(orders)
-    return found
-
-
-def relevance_gain(scores: Array) -> Array:
-    """Return the symmetric relevance gain of each input, (n,): the mean of LIF less MIF scores.
-
-    Bluecher, Vielhaben and Strodthoff 2024, arXiv:2401.06654, equation 3: the area between the curves
-    when the least important (LIF) and the most important (MIF) parts are removed first. It is 0 on
-    average for an order that knows nothing, and turns its sign with the map's.
-    """
-    found: Array = (scores[0] - scores[1]).mean(axis=0)
     return found

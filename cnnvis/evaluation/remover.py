@@ -200,6 +200,23 @@ class Removal:
         counts = self.steps(count)
         return curve_area(self.curve(maps, counts, least_first=least_first), counts)
 
+    def relevance_gain(self, maps: Array, fractions: int) -> Array:
+        """Compute the symmetric relevance gain of each map, (n,): the mean of LIF less MIF scores.
+
+        Bluecher, Vielhaben and Strodthoff 2024, arXiv:2401.06654, equation 3: the area between the
+        curves when the least important (LIF) and the most important (MIF) parts are removed first. It
+        is 0 on average for an order that knows nothing, and turns its sign with the map's.
+
+        Parameters
+        ----------
+        fractions
+            How many shares of the parts are removed: 1 / (fractions + 1), 2 / (fractions + 1), ...
+        """
+        counts = [math.ceil(self.count * (step + 1) / (fractions + 1)) for step in range(fractions)]
+        least, most = (self.curve(maps, counts, least_first=first) for first in (True, False))
+        found: Array = (least - most).mean(axis=0)
+        return found
+
     def random_parts(self, size: int, *key: int) -> Array:
         """Draw parts of each input, `size` of them, (n, count) bool.
 

@@ -86,33 +86,12 @@ def srg(
         The parts: auto for patches; names of axes, row or row,column, for a part of each position
         along them; position:10000 for windows so long. Positions within a part are not told apart.
     """
-    import numpy as np
-
-    samples = explanation.samples
-    if samples is None:
-        raise cnnvis.UserError("srg removes parts of images, and these maps are of none")
-    x = np.asarray(samples.x, np.float32)
-    maps = np.asarray(explanation.array, np.float64)
-    if "channel" in explanation.axes:
-        maps = maps.sum(axis=1 + explanation.axes.index("channel"))
-    if maps.shape[1:] != samples.space:
-        raise cnnvis.UserError(
-            f"srg needs maps as large as the input, {samples.space}, and these are {maps.shape[1:]}"
-        )
-    weights = model.target_weights(x)
-
-    def score(changed: Any, rows: list[int]) -> Any:
-        return model.scores(changed.astype(np.float32), weights=weights[rows], of=rows)
-
-    start, parts = samples.baseline(fill), cnnvis.units_of(explanation, units)
+    maps = cnnvis.map_values(explanation, "srg")
+    removal = cnnvis.Removal.of(explanation, model, fill, units)
+    samples = removal.samples
     every = {
         "srg": maps,
-        "srg_edges": cnnvis.edge_maps(x, samples.channel_axis),
+        "srg_edges": cnnvis.edge_maps(samples.x, samples.channel_axis),
         "srg_random": cnnvis.random_maps(samples.space, samples.indices),
     }
-    return {
-        name: cnnvis.relevance_gain(
-            cnnvis.removal_scores(one, x, start, samples.channel_axis, score, fractions, parts)
-        )
-        for name, one in every.items()
-    }
+    return {name: removal.relevance_gain(one, fractions) for name, one in every.items()}
