@@ -36,7 +36,10 @@ def failures(plugin: str | Callable[..., Any], only: str = "") -> dict[str, str]
     return found
 
 
-LONG = {"activation-max", "integrated-gradients", "saliency", "smoothgrad"}
+LONG = {
+    *("activation-max", "expected-gradients", "integrated-gradients", "saliency", "smoothgrad"),
+    *("class-sensitivity", "randomization", "srg"),
+}
 
 
 @pytest.mark.parametrize(
