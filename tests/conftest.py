@@ -18,7 +18,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in the background of a script; the processes that tests interrupt would ignore it, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+HERE = Path(__file__).parent
+REFERENCE = HERE.parents[1] / "shared" / "reference"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +42,48 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
         del os.environ[name]
     os.environ["CNNVIS_CHECKS"] = "none"  # but where a test asks for checks: they take their time
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("settings"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def looks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, Any]]]:
+    """First looks at files need not import NumPy and h5py, each a fifth of a second.
+
+    Each is done in a process of its own all the same; see `looking.py`. What is given is how the
+    command itself begins a look.
+    """
+    from cnnvis.files import sandbox
+
+    begun = sandbox.child_process
+    if sys.platform != "linux":
+        yield begun
+        return
+    place = tmp_path_factory.mktemp("looks") / "socket"
+    server: list[subprocess.Popen[bytes]] = []
+
+    def asking(module: str, *words: str | Path, **settings: Any) -> dict[str, Any]:
+        told = begun(module, *words, **settings)
+        if not server:
+            # The socket's place is told from its folder, since such names may not be long.
+            how = {**begun(module, same_path=True, **settings), "cwd": place.parent}
+            how["args"] = [sys.executable, "-P", "-B", HERE / "looking.py", place.name]
+            server.append(subprocess.Popen(stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how))
+            assert server[0].stdout is not None
+            assert server[0].stdout.readline() == b"listening\n"
+        return {**told, "args": [sys.executable, "-I", "-S", HERE / "asking.py", place, *words]}
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sandbox, "child_process", asking)
+        yield begun
+    for one in server:
+        one.communicate(timeout=30)
+
+
+@pytest.fixture
+def looks_of_their_own(looks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First looks begin as those of the command do."""
+    from cnnvis.files import sandbox
+
+    monkeypatch.setattr(sandbox, "child_process", looks)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +148,7 @@ def wrong_plugins() -> Iterator[None]:
     from cnnvis.registry.discovery import Registry, using
 
     known = Registry(only=[])
-    known.add_file(Path(__file__).parent / "third_party" / "wrong_plugins.py")
+    known.add_file(HERE / "third_party" / "wrong_plugins.py")
     assert known.broken == []
     with using(known):
         yield

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from quick import quick_at
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
@@ -14,7 +15,7 @@ from fuzz.targets import TARGETS, kept, mutations  # noqa: E402
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("count", [1500, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", quick_at([0], [500, 1500, 10_000]))
 def test_nothing_but_a_refusal_comes_of_any_file(
     target: str, count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 
@@ -212,7 +212,7 @@ def test_whoever_stops_reading_ends_it_quietly(words: str, tmp_path: Path) -> No
     assert "error" not in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("layer", [None, "here"])
+@pytest.mark.parametrize("layer", quick_at([1], [None, "here"]))
 def test_inputs_that_are_too_short_are_the_datas_fault(keras: Any, layer: str | None) -> None:
     layers = keras.layers
     x = keras.Input((None, 4))

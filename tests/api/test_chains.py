@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 from cnnvis.explain import task
@@ -527,7 +527,7 @@ def test_files_that_hold_no_chain(tmp_path: Path, text: str, sentence: str) -> N
 @pytest.mark.parametrize(
     "out",
     quick_are(
-        ["../elsewhere/", "linked/taken.png", "{tmp}/taken.png"],
+        ["../elsewhere/", "linked/taken.png"],
         [
             "../taken.png",
             "../elsewhere/",
@@ -592,7 +592,7 @@ def test_recipes_come_back_as_they_were(tmp_path: Path) -> None:
 # The original program's figures
 
 
-@pytest.mark.parametrize("technique", ["saliency", "grad-cam"])
+@pytest.mark.parametrize("technique", quick_at([0], ["saliency", "grad-cam"]))
 def test_the_original_programs_averages(reference: Path, technique: str) -> None:
     """Means over all 100 images by label of keras-vis's maps, each scaled by itself."""
     seed = reference / "seed"

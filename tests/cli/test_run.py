@@ -302,6 +302,7 @@ def test_the_demo(command: Command, tmp_path: Path) -> None:
     assert "sweep" in done.stdout and len(done.stdout.splitlines()) > 40
 
 
+@pytest.mark.slow
 def test_in_a_terminal_the_picture_is_shown(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     read: list[bytes] = []

@@ -234,6 +234,7 @@ def test_a_technique_gives_the_same(
     np.testing.assert_array_equal(there.inputs, here.inputs)
 
 
+@pytest.mark.slow
 def test_built_in_plugins_may_run_apart_too(files: Path) -> None:
     steps: Any = ["saliency", "acts", "multiply", "smooth", ("average", {"by": "label"})]
     (here,) = cnnvis.chain(files / "model.keras", steps, data=files / "data.npz")
@@ -328,16 +329,21 @@ def test_baselines(files: Path) -> None:
         np.testing.assert_allclose(there.array, here.array, rtol=1e-4, atol=1e-6)
 
 
-def test_readers_and_loaders(files: Path) -> None:
+def test_readers(files: Path) -> None:
     with isolation.isolating(True):
-        model = cnnvis.load_model(files / "model.net", how="whole")
-        assert model.origin == "made up" and model.predict(X).shape == (5, 3)
-        assert model.has_classes  # as the loss says that goes with the network
         assert (
             cnnvis.read_samples(files / "data.wrong").x.tolist() == np.ones((3, 12, 10, 2)).tolist()
         )
         with pytest.raises(cnnvis.PluginError, match=r"reads .* IndexError: not there"):
             cnnvis.read_samples(files / "data.wrong", how="later")
+
+
+@pytest.mark.slow
+def test_loaders(files: Path) -> None:
+    with isolation.isolating(True):
+        model = cnnvis.load_model(files / "model.net", how="whole")
+        assert model.origin == "made up" and model.predict(X).shape == (5, 3)
+        assert model.has_classes  # as the loss says that goes with the network
 
 
 def test_the_command(typed: Any, files: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def _network(home: Any, form: str, batch: int | None) -> Any:
 @pytest.mark.parametrize(
     ("home", "form", "batch"),
     quick_are(
-        [("keras", "lstm", 4), ("keras", "its own number", 4)],
+        [("keras", "its own number", 4)],
         [
             *(("keras", form, 4) for form in SHAPES),
             ("keras", "lstm", 1),

@@ -92,7 +92,7 @@ def test_a_plugin_in_a_process_of_its_own_imports_nothing_from_here(
 @pytest.mark.parametrize(
     "words",
     quick_are(
-        ["run get-labels demo -d model.h5", "run get-labels demo -d data.pkl --trust-pickle"],
+        ["run get-labels demo -d data.pkl --trust-pickle"],
         [
             "run get-labels demo -d model.h5",
             "run get-labels demo -d data.pkl --trust-pickle",

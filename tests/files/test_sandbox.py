@@ -23,6 +23,8 @@ import cnnvis
 from cnnvis.files import sandbox
 from cnnvis.files.sandbox import MEMORY, begin_look, first_look, require_sound_hdf5
 
+pytestmark = pytest.mark.usefixtures("looks_of_their_own")
+
 X = np.random.default_rng(0).random((50, 8, 8, 1)).astype(np.float32)
 
 
@@ -105,6 +107,7 @@ def test_a_look_that_waits_for_ever_is_ended(file: Path, monkeypatch: pytest.Mon
         first_look(_sleeps, file)
 
 
+@pytest.mark.slow
 def test_a_larger_file_may_take_longer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 1)
     monkeypatch.setattr(sandbox, "BYTES_A_SECOND", 2)  # and the file has four

@@ -87,6 +87,7 @@ def test_a_folder_has_no_say(
     assert not (tmp_path / "strange" / "canary").exists()
 
 
+@pytest.mark.slow
 def test_a_pipe_of_that_name_is_not_waited_for(tmp_path: Path, command: Command) -> None:
     cnnvis.Explanation(np.arange(6.0).reshape(1, 2, 3)).save(tmp_path / "a.npz")
     os.mkfifo(tmp_path / "matplotlibrc")

@@ -127,7 +127,7 @@ def test_a_line_behind_a_torn_one_counts(
 @pytest.mark.parametrize(
     ("number", "every"),
     quick_are(
-        ["full, some", "broken, some"],
+        ["full, some"],
         {
             "full, some": (errno.ENOSPC, 14),
             "broken, some": (errno.EIO, 14),

@@ -37,7 +37,8 @@ def failures(plugin: str | Callable[..., Any], only: str = "") -> dict[str, str]
 
 
 LONG = {
-    *("activation-max", "integrated-gradients", "saliency", "smoothgrad"),
+    *("activation-max", "expected-gradients", "integrated-gradients", "saliency", "smoothgrad"),
+    *("class-sensitivity", "randomization", "srg"),
     # Others of their families are tried, or their parts: deletion, pointing-game.
     *("insertion", "pixel-flipping", "infidelity", "sensitivity-n", "energy-pointing-game"),
     "iou",

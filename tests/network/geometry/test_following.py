@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import quick_at
 
 import cnnvis
 from cnnvis.network.geometry.origin import Origin, Positions, Run
@@ -57,7 +58,7 @@ def _sliding(layers: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("of", [pytest.param((24, 24), marks=pytest.mark.slow), (23, 25)], ids=str)
+@pytest.mark.parametrize("of", quick_at([0], [((13, 14),), ((24, 24),), ((23, 25),)]), ids=str)
 def test_windows_are_what_layers_depend_on(keras: Any, of: tuple[int, int]) -> None:
     for name, layer in _sliding(keras.layers).items():
         network = built(keras, (*of, 2), layer)
@@ -383,7 +384,7 @@ def _sorted(keras: Any, name: str) -> Any:
     }[name]
 
 
-@pytest.mark.parametrize("sizes", [(12, 12), (23, 16), (40, 32)], ids=str)
+@pytest.mark.parametrize("sizes", quick_at([0], [((12, 12),), ((23, 16),), ((40, 32),)]), ids=str)
 @pytest.mark.parametrize("name", ["sort", "by ranks", "ranks", "Lambda"])
 def test_what_was_sorted_has_no_places(keras: Any, name: str, sizes: tuple[int, int]) -> None:
     """Along that axis; along the other it has those that it had."""
@@ -466,7 +467,7 @@ def test_tokens_of_a_picture_stand_for_its_places(keras: Any) -> None:
     assert any("1 position of 'here', such as a class token" in note for note in explained.notes)
 
 
-@pytest.mark.parametrize("form", ["Keras's own", "a person's own", "with mel bins"])
+@pytest.mark.parametrize("form", quick_at([2], ["Keras's own", "a person's own", "with mel bins"]))
 def test_a_spectrogram_keeps_time_and_adds_frequencies(keras: Any, form: str) -> None:
     """What is seen of a burst is drawn when it is, whatever its frequency."""
     layers = keras.layers

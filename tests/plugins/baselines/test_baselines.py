@@ -281,6 +281,7 @@ def test_one_with_options_is_refused(tmp_path: Path) -> None:
     assert "a baseline has no options" in known.broken[0].reason
 
 
+@pytest.mark.slow
 def test_a_technique_in_a_process_of_its_own_has_it_too(linear: Any, data: Any) -> None:
     here = _explained(linear, data, baseline="class:cat")
     apart = _explained(linear, data, baseline="class:cat", isolate=["integrated-gradients"])

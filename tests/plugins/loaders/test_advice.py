@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pytest
 from hostile.models import call, layer, operation, pictures, sound, write_h5, write_keras
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 
@@ -177,7 +177,7 @@ def test_an_activation_of_ones_own(
     assert words == ["--custom", "mine=given_here:same"]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", quick_at([1], SUFFIXES))
 def test_classes_within_layers(
     keras: Any, tmp_path: Path, given: Any, typed: Typed, suffix: str
 ) -> None:
@@ -244,7 +244,7 @@ def test_a_layer_of_keras_that_is_not_loaded(
         {"config": {"name": "hidden", "activation": "relu", "dtype": "float7"}},
     ],
 )
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", quick_at([1], SUFFIXES))
 def test_what_is_called_as_keras_calls_its_own(
     keras: Any, tmp_path: Path, given: Any, typed: Typed, suffix: str, change: dict[str, Any]
 ) -> None:
@@ -302,7 +302,8 @@ def test_a_model_of_ones_own_class(keras: Any, tmp_path: Path, given: Any, typed
     assert _follow(typed, tmp_path / "m.keras") == ["--custom", "given_here:Network"]
 
 
-@pytest.mark.parametrize("suffix", quick_are(["keras"], SUFFIXES))
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_code_that_does_not_run(
     keras: Any, tmp_path: Path, given: Any, typed: Typed, suffix: str
 ) -> None:

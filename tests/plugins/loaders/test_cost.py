@@ -40,9 +40,7 @@ LOOPS = {"recurrent"}
 
 @pytest.mark.parametrize(
     "name",
-    quick_are(
-        ["nested", "3-D", "recurrent", "attention", "video", "tf_keras"], list(ARCHITECTURES)
-    ),
+    quick_are(["nested", "recurrent", "tf_keras"], list(ARCHITECTURES)),
 )
 def test_operations_are_those_that_tensorflow_counts(name: str) -> None:
     network = ARCHITECTURES[name].network()
@@ -211,6 +209,7 @@ def _changed(path: Path, config: str, suffix: str) -> Path:
     return (write_h5 if suffix == "h5" else write_keras)(path, config, [])
 
 
+@pytest.mark.slow
 def test_copies_of_values_are_not_made_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 from cnnvis.plugins.loaders.h5 import h5
@@ -193,7 +193,7 @@ def test_damaged_bytecode_is_only_text(tmp_path: Path, keras: Any, code: Any) ->
 @pytest.mark.parametrize(
     ("form", "suffix"),
     quick_are(
-        [("functional", ".keras"), ("sequential", ".h5")],
+        [("functional", ".keras")],
         itertools.product(["functional", "sequential"], [".h5", ".keras"]),
     ),
 )
@@ -366,7 +366,7 @@ def test_code_that_cannot_be_had(
 
 @pytest.mark.parametrize(
     "name",
-    quick_are(["weights.h5", "renamed.h5"], ["weights.h5", "model.weights.h5", "renamed.h5"]),
+    quick_are(["renamed.h5"], ["weights.h5", "model.weights.h5", "renamed.h5"]),
 )
 def test_weights_with_an_architecture_beside_them(
     classifier: Any, images: Any, tmp_path: Path, name: str
@@ -473,7 +473,10 @@ def test_what_a_stranger_names_is_not_imported(
 
 @pytest.mark.parametrize(
     "function",
-    ["io.write_file", "py_function", "raw_ops.WriteFile", "numpy_function", "print", None],
+    quick_at(
+        [0, 5],
+        ["io.write_file", "py_function", "raw_ops.WriteFile", "numpy_function", "print", None],
+    ),
 )
 def test_functions_that_are_no_mathematics(tmp_path: Path, function: Any) -> None:
     import tensorflow as tf

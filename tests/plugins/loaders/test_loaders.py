@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from quick import quick_at
 
 import cnnvis
 from cnnvis.plugins.loaders.config import cut_unreadable
@@ -117,7 +118,7 @@ def test_a_lambda_behind_everything_is_cut_off(keras: Any, tmp_path: Path, suffi
         model.with_target("code")
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("suffix", quick_at([1], [".h5", ".keras"]))
 def test_a_lambda_in_the_middle_leaves_what_is_before_it(
     keras: Any, tmp_path: Path, suffix: str
 ) -> None:

@@ -15,14 +15,12 @@ import pytest
 import cnnvis
 
 WRITING = """
-import sys
 import zipfile
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 L = tf_keras.layers
-folder = sys.argv[1]
 tf_keras.utils.set_random_seed(1)
 rng = np.random.default_rng(1)
 
@@ -41,17 +39,17 @@ def beginning(inputs):
 
 
 inputs = L.Input((5, 4))
-if "layers" in sys.argv:
+if "layers" in asked:
     h = L.BatchNormalization(name="norm")(L.DepthwiseConv1D(2)(beginning(inputs)))
     saved("layers", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
-if "functions" in sys.argv:
+if "functions" in asked:
     h = tf.nn.relu(beginning(inputs) * 2.0)
     saved("functions", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
-if "cells" in sys.argv:
+if "cells" in asked:
     h = L.Bidirectional(L.GRU(2, return_sequences=True), name="both")(beginning(inputs))
     h = L.RNN([L.LSTMCell(3), L.SimpleRNNCell(2)], name="cells")(h)
     saved("cells", inputs, L.Dense(2, name="output")(h))
-if "heads" in sys.argv:
+if "heads" in asked:
     h = L.MultiHeadAttention(2, 2, name="heads")(inputs, inputs)
     saved("heads", inputs, L.Dense(2, name="output")(L.Flatten()(h)))
 
@@ -62,7 +60,7 @@ def each(name, shape, layers):
     saved(name, inputs, L.Dense(2, name="output")(L.Concatenate()(ends)))
 
 
-if "pictures" in sys.argv:
+if "pictures" in asked:
     each("pictures", (8, 8, 4), [
         L.Conv2D(3, 3), L.Conv2D(4, 3, groups=2), L.Conv2DTranspose(3, 3), L.DepthwiseConv2D(3),
         L.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False), L.SeparableConv2D(3, 3),
@@ -73,7 +71,7 @@ if "pictures" in sys.argv:
         L.TimeDistributed(L.DepthwiseConv1D(2)), L.TimeDistributed(L.Conv1D(2, 2)),
         L.ThresholdedReLU(), L.LeakyReLU(), L.ELU(), L.Rescaling(0.5),
     ])
-if "sequences" in sys.argv:
+if "sequences" in asked:
     two = [L.LSTMCell(3), L.GRUCell(2)]
     each("sequences", (8, 4), [
         L.Conv1D(3, 3), L.Conv1DTranspose(3, 3), L.DepthwiseConv1D(3), L.SeparableConv1D(3, 3),
@@ -86,19 +84,19 @@ if "sequences" in sys.argv:
         L.TimeDistributed(L.BatchNormalization()),
         lambda x: L.Attention(use_scale=True)([x, x]), lambda x: L.AdditiveAttention()([x, x]),
     ])
-if "films" in sys.argv:
+if "films" in asked:
     each("films", (6, 6, 6, 2), [
         L.Conv3D(2, 2), L.Conv3DTranspose(2, 2), L.ConvLSTM2D(2, 2), L.BatchNormalization(),
         L.Bidirectional(L.ConvLSTM2D(2, 2)), L.TimeDistributed(L.DepthwiseConv2D(2)),
         L.TimeDistributed(L.SeparableConv2D(2, 2)), L.TimeDistributed(L.ConvLSTM1D(2, 2)),
     ])
-if "keras 2" in sys.argv:
+if "keras 2" in asked:
     each("keras 2", (8, 4), [
         L.LocallyConnected1D(2, 3), L.EinsumDense("abc,cd->abd", output_shape=(None, 3)),
         L.DepthwiseConv1D(3), L.SeparableConv1D(3, 3), L.Bidirectional(L.LSTM(3)),
         lambda x: L.MultiHeadAttention(2, 3, value_dim=2, use_bias=False)(x, x),
     ])
-if "words" in sys.argv:
+if "words" in asked:
     each("words", (5,), [L.Embedding(9, 4), L.Embedding(9, 2)])
 """
 
@@ -110,8 +108,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _written(folder: Path, *names: str) -> Path:
-    words = [sys.executable, "-c", WRITING, str(folder), *names]
-    subprocess.run(words, check=True, capture_output=True)
+    import tf_keras
+
+    tf_keras.backend.reset_uids()  # names of layers are those of a new process
+    exec(WRITING, {"folder": str(folder), "asked": names})
     return folder
 
 

@@ -247,10 +247,7 @@ LOSSES: list[tuple[Any, dict[str, bool]]] = [
 @pytest.mark.parametrize(
     ("home", "suffix", "loss"),
     quick_are(
-        [
-            *(("keras", "keras", 0), ("keras", "h5", 1), ("keras", "keras", 2), ("keras", "h5", 3)),
-            *(("tf_keras", "keras", 3), ("tf_keras", "h5", 2), ("tf_keras", "folder", 1)),
-        ],
+        [("keras", "keras", 0), ("keras", "h5", 3), ("tf_keras", "folder", 1)],
         [
             (home, suffix, loss)
             for home, suffix in itertools.product(HOMES, [*SUFFIXES, "folder"])

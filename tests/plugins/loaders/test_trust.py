@@ -107,7 +107,8 @@ def test_the_flags(keras: Any, tmp_path: Path, typed: Typed) -> None:
     assert done.returncode == 0 and "repaired: ran all code in the file" in done.stdout
 
 
-@pytest.mark.parametrize("suffix", quick_are(["keras"], ["h5", "keras"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
 def test_what_is_trusted_runs(keras: Any, tmp_path: Path, suffix: str) -> None:
     network = _with_lambda(keras, tmp_path / f"model.{suffix}")
     path = tmp_path / f"model.{suffix}"

@@ -70,6 +70,7 @@ def test_guided_backpropagation_depends_on_neither_class_nor_weights() -> None:
     assert found["srg"] == "passed"  # and shows where the network looks all the same
 
 
+@pytest.mark.slow
 def test_deconvolution_hardly_depends_on_the_weights() -> None:
     found = _outcomes("saliency", ("class-sensitivity", "randomization"), backprop="rectified")
     assert found == {"class-sensitivity": "warned", "randomization": "failed"}
@@ -371,22 +372,22 @@ def test_verdicts_are_kept_with_the_maps(tmp_path: Path) -> None:
     assert again.verdicts == found.verdicts and again.title(0) == found.title(0)
 
 
+STRICT = (
+    *("run", "saliency", "demo", "-im", "label=sweep", "--metrics", "randomization"),
+    *("-o", "a.npz"),
+)
+
+
 def test_a_strict_command_ends_with_3(typed: Callable[..., Any], tmp_path: Path) -> None:
-    words = (
-        "run",
-        "saliency",
-        "demo",
-        "-im",
-        "label=sweep",
-        "--metrics",
-        "randomization",
-        "-o",
-        "a.npz",
-    )
-    done = typed(*words, "-bm", "guided")
+    done = typed(*STRICT, "-bm", "guided", "--strict")
+    assert done.returncode == 3 and "x randomization failed: the correlation" in done.stderr
+
+
+@pytest.mark.slow
+def test_only_a_strict_command_does(typed: Callable[..., Any], tmp_path: Path) -> None:
+    done = typed(*STRICT, "-bm", "guided")
     assert done.returncode == 0 and "x randomization failed: the correlation" in done.stderr
-    assert typed(*words, "-bm", "guided", "--strict").returncode == 3
-    done = typed(*words, "-bm", "none", "--strict")
+    done = typed(*STRICT, "-bm", "none", "--strict")
     assert done.returncode == 0 and "+ randomization passed: " in done.stderr
     chain = ("chain", "demo", "-im", "label=sweep", "saliency", "-bm", "guided", "randomization")
     assert typed(*chain, "numpy", "-o", "b.npz", "--strict").returncode == 3

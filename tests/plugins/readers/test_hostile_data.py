@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from quick import quick_are
+from servers import Server
 
 HOSTILE = Path(__file__).parents[2] / "hostile"
 X = np.zeros((3, 4, 5), np.uint8)
@@ -114,24 +115,28 @@ def test_none_runs_anything(told: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_line_refuses_them(tmp_path: Path, command: Any) -> None:
+def test_the_command_line_refuses_them(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """As a person meets them: real processes, exit code 2, a sentence, and nothing left behind."""
+    elsewhere = tmp_path_factory.mktemp("said")
+    out = elsewhere / "out.txt"
+    server = Server(elsewhere)
     every = [case for case in _module().cases(tmp_path) if case.use == "read"]
     some = [case for case in every if not case.may_be_fine][::5]
     assert {case.name.partition(":")[0] for case in some} >= {"pickles", "npz", "hdf5", "pictures"}
     before = _listed(tmp_path)
     wrong = {}
     for case in some:
-        done = command(
+        out.write_text("")
+        server.start(
             *("run", "saliency", "demo", "--data", case.path, "--out", tmp_path / "map.npz"),
-            cwd=tmp_path,
+            folder=tmp_path,
+            out=out,
         )
-        if (
-            done.returncode != 2
-            or not done.stderr.startswith("error: ")
-            or "Traceback" in done.stderr
-            or done.stdout
-        ):
-            wrong[case.name] = (done.returncode, done.stderr[-500:])
+        code, said = server.ended()
+        if code != 2 or not said.startswith("error: ") or "Traceback" in said or out.read_text():
+            wrong[case.name] = (code, said[-500:])
+    server.close()
     assert not wrong
     assert _listed(tmp_path) == before

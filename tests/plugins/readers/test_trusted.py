@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 
@@ -111,7 +111,7 @@ def test_all_that_samples_have_comes_back(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", quick_are(["dict", "one-hot"], ["pair", "dict", "alone", "numbers", "one-hot"])
+    "kind", quick_are(["one-hot"], ["pair", "dict", "alone", "numbers", "one-hot"])
 )
 def test_tables_of_pandas_are_read_and_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -211,14 +211,17 @@ def test_archives_that_are_no_pickles_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "run saliency demo -d data.pkl --trust-pickle",
-        "run saliency demo -d data.pkl --pickle.trust",
-        "chain demo -d data.pkl --trust-pickle saliency numpy",
-        "chain demo -d data.pkl saliency numpy --trust-pickle",
-        "compare saliency saliency demo -d data.pkl --trust-pickle",
-        "doctor demo -d data.pkl --trust-pickle",
-    ],
+    quick_at(
+        [0, 2, 5],
+        [
+            "run saliency demo -d data.pkl --trust-pickle",
+            "run saliency demo -d data.pkl --pickle.trust",
+            "chain demo -d data.pkl --trust-pickle saliency numpy",
+            "chain demo -d data.pkl saliency numpy --trust-pickle",
+            "compare saliency saliency demo -d data.pkl --trust-pickle",
+            "doctor demo -d data.pkl --trust-pickle",
+        ],
+    ),
 )
 def test_every_command_that_reads_data_takes_the_flag(
     typed: Callable[..., Any], words: str

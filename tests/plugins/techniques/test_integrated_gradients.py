@@ -130,6 +130,7 @@ def test_other_techniques_that_claim_completeness_are_measured_too(keras: Any) -
         assert cnnvis.run("half", network, data=data, whole=True).measures == {}
 
 
+@pytest.mark.slow
 def test_measures_go_with_their_maps(keras: Any, tmp_path: Path) -> None:
     network = _kinked(keras, 30.0, 0.3711)
     x = np.array([[1.0], [0.2], [0.9], [0.8]], np.float32)

@@ -5,8 +5,10 @@ status once that has ended.
 """
 
 import ctypes
+import importlib
 import json
 import os
+import pkgutil
 import sys
 import tempfile
 
@@ -21,6 +23,16 @@ import matplotlib.backends.backend_svg  # noqa: F401
 import rich.progress  # noqa: F401
 import tensorflow  # noqa: F401
 import zarr  # noqa: F401
+
+import cnnvis
+from cnnvis.cli.main import entry
+from cnnvis.registry.discovery import registry
+
+# And cnnvis itself, but for what runs when it is imported, or needs others' packages.
+for module in pkgutil.walk_packages(cnnvis.__path__, "cnnvis."):
+    if not {"__main__", "adapters", "demo"} & set(module.name.split(".")):
+        importlib.import_module(module.name)
+registry()
 
 for line in sys.stdin:
     told = json.loads(line)
@@ -39,8 +51,6 @@ for line in sys.stdin:
             root, at, number, report = told["refusing"]
             ctypes.CDLL(None).refuse_at(root.encode(), at, number, report.encode())
         sys.argv = ["cnnvis", *told["words"]]
-        from cnnvis.cli.main import entry
-
         entry()
     print(child, flush=True)
     _, status = os.waitpid(child, 0)

@@ -96,6 +96,7 @@ def refusing(folder: Path) -> Path:
         pytest.skip("needs Linux and a C compiler")
     library = folder / "refusing.so"
     subprocess.run(
-        [compiler, "-shared", "-fPIC", "-o", library, HERE / "refusing.c", "-ldl"], check=True
+        [compiler, "-shared", "-fPIC", "-o", library, HERE / "runs" / "refusing.c", "-ldl"],
+        check=True,
     )
     return library
