@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hostile.bombs import links, zeros
+from hostile.bombs import archive_of_zeros, links, zeros
 
 Use = Literal["read", "settings", "recipe", "load"]
 CANARY = "canary"
@@ -289,10 +289,10 @@ def _npz(folder: Path) -> Made:
     lying = bytearray(plain)
     place = plain.rindex(b"PK\1\2")
     struct.pack_into("<II", lying, place + 20, 2**31, 2**31)
-    bomb = _zip_of({"X.npy": _npy_of(b"x"), "zeros": bytes(2**29)}, zipfile.ZIP_DEFLATED)
+    many_zeros = _npy_of(b"{'descr': '|u1', 'fortran_order': False, 'shape': (536870912,), }\n")
     others = {
-        "bomb": bomb,
-        "bomb-array": _saved(X=np.zeros((2**29,), np.uint8)),
+        "bomb": archive_of_zeros("zeros", b"", 2**29, **{"X.npy": _npy_of(b"x")}),
+        "bomb-array": archive_of_zeros("X.npy", many_zeros, 2**29),
         "bzip2": _zip_of({"X.npy": _saved_npy(X)}, zipfile.ZIP_BZIP2),
         "lzma": _zip_of({"X.npy": _saved_npy(X)}, zipfile.ZIP_LZMA),
         "lying": bytes(lying),
