@@ -24,6 +24,7 @@ from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.checks import Checks, spread
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.measuring import measured, verdict_of
+from cnnvis.explain.provenance import provenance_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.registry.arguments import DataArguments, LoadOptions, TargetArguments, taken_out
@@ -67,9 +68,9 @@ class Method:
     failure: str = ""
     curves: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
-    def count(self, outcome: str) -> int:
-        """Return the number of verdicts with an outcome."""
-        return sum(one.outcome == outcome for one in self.verdicts.values())
+    def count(self, outcome: str, checks: Sequence[str]) -> int:
+        """Return the number of verdicts of some checks with an outcome."""
+        return sum(one.outcome == outcome for name, one in self.verdicts.items() if name in checks)
 
     def mean(self, metric: str) -> float | None:
         """Return the mean of a metric over all images; None without numbers."""
@@ -95,13 +96,16 @@ class Evaluation:
     methods
         The methods, the best first; see `places`.
     places
-        The place of each method: first those whose maps failed the fewest checks, then those with the
-        fewest warnings, then by `decides`. Methods have the same place where the 95 % bootstrap
-        interval of the difference, image by image, holds 0: then the images do not decide.
+        The place of each method: first those whose maps failed the fewest of the checks in `common`,
+        then those with the fewest warnings, then by `decides`. Methods have the same place where the
+        95 % bootstrap interval of the difference, image by image, holds 0: then the images do not
+        decide. 0 for a method that gave no maps.
     metrics
         The names of the metrics.
     better
         Whether higher or lower numbers of a metric are better, by its name; None where neither is.
+    common
+        The checks that judged every method: only these can put one method before another.
     decides
         The metric by which methods are ordered that failed as many checks; None without one.
     indices
@@ -116,6 +120,7 @@ class Evaluation:
     places: tuple[int, ...]
     metrics: tuple[str, ...]
     better: Mapping[str, str | None]
+    common: tuple[str, ...]
     decides: str | None
     indices: Array
     notes: tuple[str, ...] = ()
@@ -153,7 +158,9 @@ class Evaluation:
                 }
                 for place, method in zip(self.places, self.methods, strict=True)
             ],
+            "common": list(self.common),
             "decides": self.decides,
+            "notes": list(self.notes),
             "images": self.indices.tolist(),
             **self.provenance,
         }
@@ -234,8 +241,8 @@ def evaluate(
     Raises
     ------
     UserError
-        If a method gives no map for each image, or the call, the model or the data hold a mistake. A
-        method that fails alone is named in the result.
+        If a method gives no map for each image, or the call, the model or the data hold a mistake; also
+        if no metric has any number. A method or a metric that fails alone is named in the result.
     PluginError
         If all methods fail, and one by a fault of a plugin.
     """
@@ -256,15 +263,22 @@ def evaluate(
             found = [_evaluated(step, task, measuring, curves, failures, done) for step in chosen]
     if all(one.failure for one in found):
         raise together(failures)
+    if not any(one.values for one in found):
+        reasons = dict.fromkeys(reason for one in found for reason in one.reasons.values())
+        raise UserError(" ".join(f"{reason.rstrip('.')}." for reason in reasons))
     better = {metric.name: metric.better for metric, _ in measuring}
     decides = "srg" if "srg" in better else next((name for name in better if better[name]), None)
-    order, places = _ordered(found, decides, better.get(decides or ""))
-    facts = {
-        "options": {metric.name: dict(given) for metric, given in measuring},
+    common = _common(found)
+    order, places = _ordered(found, common, decides, better.get(decides or ""))
+    facts = provenance_of(chosen[0].plugin, chosen[0].options, task.model, samples)
+    facts = {name: facts[name] for name in ("model", "data", "versions") if name in facts}
+    facts |= {
+        "techniques": {named(step): step.options for step in chosen},
+        "options_of_metrics": {metric.name: dict(given) for metric, given in measuring},
         "curves": "the score after parts are removed, filled with the mean of the data",
     }
     return Evaluation(
-        tuple(order), tuple(places), tuple(better), better, decides, samples.indices,
+        tuple(order), tuple(places), tuple(better), better, common, decides, samples.indices,
         tuple(dict.fromkeys(notes)), facts,
     )  # fmt: skip
 
@@ -378,15 +392,14 @@ def _evaluated(
         try:
             with quietly(), notes_kept():
                 one = measured(found, metric, options, task.model, explainer)
+            own = one.provenance["metrics"][-1]
+            judged = verdict_of(metric.name, {name: one.measures[name] for name in own["measures"]})
         except DiskError:
             raise
         except (UserError, PluginError) as error:
             reasons[metric.name] = str(error)
             done(1)
             continue
-        own = one.provenance["metrics"][-1]
-        numbers = {name: one.measures[name] for name in own["measures"]}
-        judged = verdict_of(metric.name, numbers)
         if judged is not None:
             verdicts[metric.name] = judged
         elif own.get("verdict") is not None:
@@ -417,16 +430,29 @@ def _curves(found: Explanation, explainer: Explainer) -> dict[float, tuple[float
     return {share: (float(a), float(b)) for share, a, b in zip(shares, least, most, strict=True)}
 
 
+def _common(methods: Sequence[Method]) -> tuple[str, ...]:
+    """Return the checks that judged every method that gave maps."""
+    judged = [
+        {name for name, one in method.verdicts.items() if one.outcome != "information"}
+        for method in methods
+        if not method.failure
+    ]
+    names = next((method.verdicts for method in methods if not method.failure), {})
+    return tuple(name for name in names if all(name in one for one in judged))
+
+
 def _ordered(
-    methods: Sequence[Method], decides: str | None, better: str | None
+    methods: Sequence[Method], common: Sequence[str], decides: str | None, better: str | None
 ) -> tuple[list[Method], list[int]]:
     """Return the methods, the best first, and the place of each; see `Evaluation`."""
     sign = -1 if better == "lower" else 1
 
-    def level(method: Method) -> tuple[int, int, int]:
-        return bool(method.failure), method.count("failed"), method.count("warned")
+    def level(method: Method) -> tuple[bool, int, int]:
+        return (
+            bool(method.failure), method.count("failed", common), method.count("warned", common),
+        )  # fmt: skip
 
-    def key(method: Method) -> tuple[tuple[int, int, int], float]:
+    def key(method: Method) -> tuple[tuple[bool, int, int], float]:
         mean = method.mean(decides) if decides else None
         return level(method), np.inf if mean is None else -sign * mean
 
@@ -434,7 +460,9 @@ def _ordered(
     places: list[int] = []
     first: Method | None = None
     for number, method in enumerate(order, 1):
-        if (
+        if method.failure:
+            places.append(0)
+        elif (
             first is None
             or level(method) != level(first)
             or _is_worse(first, method, decides, sign)

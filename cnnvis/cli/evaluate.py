@@ -14,6 +14,7 @@ from cnnvis.api.evaluate import Evaluation, Method, evaluate
 from cnnvis.api.output_files import write
 from cnnvis.cli import console
 from cnnvis.cli.progress import bars
+from cnnvis.cli.run import SOME_FAILED
 from cnnvis.data.explanation import Explanation
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
@@ -65,14 +66,16 @@ def evaluated(
     if not said.quiet:
         for note in (*found.notes, *_remarks(found)):
             messages.print(console.sentence("note", "bold", note))
-    return 0
+    is_lacking = any(method.failure or method.reasons for method in found.methods)
+    return SOME_FAILED if is_lacking else 0
 
 
 def table(found: Evaluation) -> dict[str, list[str]]:
     """Return a table with a row for each method: its place, and what each metric says."""
     columns: dict[str, list[str]] = {
         "place": [
-            f"{place}" + (" =" if found.places.count(place) > 1 else "") for place in found.places
+            f"{place or '-'}" + (" =" if place and found.places.count(place) > 1 else "")
+            for place in found.places
         ],
         "method": [method.name for method in found.methods],
     }
@@ -104,12 +107,16 @@ def _remarks(found: Evaluation) -> list[str]:
         "in brackets, the 95 % interval of the mean over images; + passed, ! warned, x failed, - nothing "
         "is judged"
     ]
-    if any(method.verdicts for method in found.methods) or found.decides:
-        last = "" if found.decides is None else f", then by {found.decides}"
+    last = [] if found.decides is None else [f"by {found.decides}"]
+    if found.common:
+        last = [f"by failures and then warnings of {', '.join(found.common)}", *last]
+        judged = {name for method in found.methods for name in method.verdicts} - {*found.common}
+        if judged:
+            last[0] += ", the checks that judged all methods"
+    if last:
         remarks.append(
-            f"methods are ordered by failed checks, then by warnings{last}; with the same place (=), "
-            "the images do not decide between them. A check that judges nothing (-) is no point in favour: "
-            "look at how many checks judged a method"
+            f"methods are ordered {', then '.join(last)}; with the same place (=), the images do not "
+            "decide between them"
         )
     for method in found.methods:
         if method.failure:
@@ -158,6 +165,7 @@ def _written(
         write_whole(path, text.getvalue().encode())
     else:
         renderer = registry().get("renderer", "curves")
-        options = checked(renderer, plugin_options.get("curves", {}))
-        write(found.figure(), renderer, path, options, named=True)
+        drawn = found.figure()
+        options = checked(renderer, {"limit": len(drawn), **plugin_options.get("curves", {})})
+        write(drawn, renderer, path, options, named=True)
     return True

@@ -7,7 +7,7 @@ from typing import cast
 
 from cnnvis.cli import console
 from cnnvis.data.verdict import Outcome, Verdict
-from cnnvis.explain.checks import LEFT_OUT
+from cnnvis.explain.checks import LEFT_OUT, NOT_COMPUTED
 from cnnvis.explain.measuring import MEASURED
 
 Verdicts = Mapping[tuple[str, str, str], tuple[str, str]]
@@ -22,14 +22,16 @@ STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "informat
 def print_verdicts(verdicts: Verdicts, messages: console.Screen, verbose: bool) -> None:
     """Print a line for each verdict: its sign, the check's name, the outcome and the meaning.
 
-    Checks that judge nothing share a line, unless the messages are `verbose`.
+    Checks that judge nothing share a line, unless the messages are `verbose` or a check failed to be
+    computed.
     """
     techniques = {technique for technique, _, _ in verdicts}
     silent: dict[tuple[str, str, str], list[str]] = {}
     for (technique, of, metric), (outcome, meaning) in verdicts.items():
         whose = f" of {technique}" if len(techniques) > 1 else ""
         whose += f" of {of}" if of else ""
-        if outcome == "information" and not verbose:
+        is_said = verbose or meaning.startswith(NOT_COMPUTED)
+        if outcome == "information" and not is_said:
             why = LATE if meaning == LEFT_OUT else NONE
             silent.setdefault((whose, *why), []).append(metric)
             continue

@@ -11,23 +11,22 @@ ROUNDING = 1e-9
 
 
 def scaled_infidelity(sums: Array, drops: Array) -> Array:
-    """Compute the infidelity of each map after the best scaling, as a share, (n,) float64.
+    """Compute the infidelity of each map after the best scaling and offset, as a share, (n,) float64.
 
-    The smallest E[(b a - d)^2] over factors b >= 0, as a share of E[d^2], for the values a that a map
-    gives to what was removed and the drops d of the score: 1 - max(0, E[a d])^2 / (E[a^2] E[d^2]).
-    Yeh et al. 2019, arXiv:1901.09392, definition 2.1 with the best scaling. A negative factor
-    would forgive a map that has all signs wrong. NaN where all values or all drops are 0.
+    The smallest E[(b a + c - d)^2] over factors b >= 0 and offsets c, as a share of the variance of d,
+    for the values a that a map gives to what was removed and the drops d of the score:
+    1 - max(0, r)^2 with Pearson's correlation r. Yeh et al. 2019, arXiv:1901.09392, definition 2.1
+    with the best scaling. A negative factor would forgive a map that has all signs wrong; without an
+    offset, a map that only counts what was removed would be right. NaN where all values or all drops
+    are the same.
 
     Parameters
     ----------
     sums, drops
         For each removal and each map, (removals, n).
     """
-    sizes = np.square(sums).mean(axis=0) * np.square(drops).mean(axis=0)
-    common = np.maximum((sums * drops).mean(axis=0), 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = 1 - common**2 / sizes
-    return np.where(sizes > 0, found, np.nan)
+    found: Array = 1 - np.maximum(pearson(sums, drops), 0) ** 2
+    return found
 
 
 def pearson(a: Array, b: Array) -> Array:

@@ -128,18 +128,37 @@ Box = Mapping[str, Any]
 
 
 def _boxes(path: Path) -> Sequence[tuple[str, Box]]:
-    """Return the boxes of a file, each with its place in the file in words."""
-    text = read_text(path)
+    """Return the boxes of a file, each with its place in the file in words.
+
+    Raises
+    ------
+    UserError
+        If the file is no table or list of boxes, or holds none.
+    """
+    found = _boxes_in(path, read_text(path))
+    if not found:
+        raise UserError(f"{str(path)!r} holds no boxes")
+    return found
+
+
+def _boxes_in(path: Path, text: str) -> Sequence[tuple[str, Box]]:
     match path.suffix.lower():
         case ".csv":
-            lines = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+            lines = csv.DictReader(io.StringIO(text), restkey="", skipinitialspace=True)
             try:
-                return [(f"line {lines.line_num}", one) for one in lines]
+                lines.fieldnames = [name.strip() for name in lines.fieldnames or ()]
+                found = [(f"line {lines.line_num}", one) for one in lines]
             except csv.Error as error:
                 raise UserError(f"{str(path)!r} is no table of boxes: {error}") from error
+            for where, one in found:
+                if one.pop("", None) is not None:
+                    raise UserError(
+                        f"{str(path)!r}, {where}: the line has more entries than the table has columns"
+                    )
+            return found
         case ".json":
             try:
-                held = json.loads(text)
+                held = json.loads(text, object_pairs_hook=_without_repeats)
             except (ValueError, RecursionError) as error:
                 raise UserError(f"{str(path)!r} is not JSON: {str(error)[:200]}") from error
             if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
@@ -148,6 +167,14 @@ def _boxes(path: Path) -> Sequence[tuple[str, Box]]:
     raise UserError(
         f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json"
     )
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the key {shown(twice)} stands twice in an object")
+    return dict(pairs)
 
 
 def _of_boxes(
@@ -195,7 +222,7 @@ def _end(value: Any, axis: str, said: str, usual: int) -> int:
 def _whole(value: Any, what: str, said: str) -> int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{said}: {what} must be a whole number, and is {shown(value)}") from None
     if isinstance(value, bool) or not number.is_integer():
         raise UserError(f"{said}: {what} must be a whole number, and is {shown(value)}")

@@ -210,9 +210,11 @@ class Removal:
         Parameters
         ----------
         fractions
-            How many shares of the parts are removed: 1 / (fractions + 1), 2 / (fractions + 1), ...
+            How many shares of the parts are removed: 1 / (fractions + 1), 2 / (fractions + 1), ...;
+            fewer where there are fewer parts, and never all.
         """
-        counts = [math.ceil(self.count * (step + 1) / (fractions + 1)) for step in range(fractions)]
+        shares = ((step + 1) / (fractions + 1) for step in range(fractions))
+        counts = sorted({min(math.ceil(self.count * one), self.count - 1) for one in shares})
         least, most = (self.curve(maps, counts, least_first=first) for first in (True, False))
         found: Array = (least - most).mean(axis=0)
         return found

@@ -39,6 +39,9 @@ SHARE, LEAST = 0.2, 2.0
 TIMED, SHORT = 4, 1.0
 """Number of images by which a pass forwards is timed, unless the maps of all took so few seconds."""
 
+NOT_COMPUTED = "not computed"
+"""Beginning of the meaning of the verdict of a check that failed to be computed."""
+
 LEFT_OUT = "left out, since there was too little time; --checks full computes it"
 """Meaning of the verdict of a check that did not fit into the time."""
 
@@ -256,7 +259,7 @@ def _checked(
     except DiskError:
         raise
     except (UserError, PluginError) as error:
-        return _fact(metric, options, f"not computed: {str(error).rstrip('.')}")
+        return _fact(metric, options, f"{NOT_COMPUTED}: {str(error).rstrip('.')}")
     (fact,) = done.provenance["metrics"]
     means = {
         name: float(np.nanmean(done.measures[name]))

@@ -88,7 +88,10 @@ def measured(
     why = ""
     if names and samples is not None:
         if explainer is None:
-            raise UserError(f"{metric.name} fills with {names[0]}, and nothing here has the data")
+            raise UserError(
+                f"{metric.name} asks the network about the technique's own maps, and these maps were "
+                "changed since: put it right behind the technique"
+            )
         samples, why = _with_baselines(metric, options, samples, explainer)
         to_measure = replace(explanation, samples=samples)
     if why:

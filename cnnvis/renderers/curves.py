@@ -56,7 +56,8 @@ def curves(
     shown = range(min(limit, len(explanation)))
     parts = [cnnvis.printable(explanation.title(i), lines=True).partition("\n") for i in shown]
     headings = list(dict.fromkeys(rest for _, _, rest in parts))
-    headings = headings if len(headings) <= PANELS else [""]
+    if len(headings) > PANELS:  # then each curve has all of its title
+        headings, parts = [""], [(" ".join("".join(part).split()), "", "") for part in parts]
     figure = Figure(figsize=(width * len(headings), height), layout="constrained")
     panels = figure.subplots(1, len(headings), squeeze=False, sharey=True)[0]
     axis = explanation.coordinates.get(explanation.axes[0], cnnvis.Axis())
@@ -73,9 +74,24 @@ def curves(
         panel.grid(alpha=0.3)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
-    for text in panels[-1].legend(fontsize=7, frameon=False).get_texts():
-        text.set(**plain)
+    figure.suptitle(_heading(explanation, len(shown)), fontsize=9, weight="bold", **plain)
+    names = [[parts[i][0] for i in shown if heading in ("", parts[i][2])] for heading in headings]
+    alike = all(own == names[0] for own in names)
+    for panel in panels[-1:] if alike else panels:
+        for text in panel.legend(fontsize=7, framealpha=0.6).get_texts():
+            text.set(**plain)
     save(figure, path, dpi, dict(explanation.provenance))
+
+
+def _heading(explanation: cnnvis.Explanation, shown: int) -> str:
+    """Return the title of the figure: the technique, and the checks that failed."""
+    words = [str(explanation.provenance.get("technique", ""))]
+    words += [f"- {one['transform']}" for one in explanation.provenance.get("transforms") or ()]
+    if shown < len(explanation):
+        words.append(f"- the first {shown} of {len(explanation)} maps")
+    failed = [name for name, one in explanation.verdicts.items() if one.outcome == "failed"]
+    lines = [" ".join(words), *([f"x failed: {', '.join(failed)}"] if failed else [])]
+    return cnnvis.printable("\n".join(lines), lines=True)
 
 
 def _places(axis: cnnvis.Axis, count: int) -> list[float]:

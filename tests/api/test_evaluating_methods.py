@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.api.evaluate import STEPS, _ordered
+from cnnvis.api.evaluate import STEPS, _common, _ordered
 from cnnvis.registry.discovery import Registry, using
 
 SEEN: list[list[int]] = []
@@ -88,18 +88,28 @@ def test_better_numbers_are_lower_or_higher_as_the_metric_says(
         cnnvis.Method("b", {"m": np.linspace(2, 3, 10)}),
         cnnvis.Method("a", {"m": np.linspace(0, 1, 10)}),
     ]
-    order, places = _ordered(methods, "m", better)
+    order, places = _ordered(methods, (), "m", better)
     assert [one.name for one in order] == wanted and places == [1, 2]
     # With too few images for an interval, nothing is decided.
     few = [cnnvis.Method(one.name, {"m": one.values["m"][:3]}) for one in methods]
-    assert _ordered(few, "m", better)[1] == [1, 1]
+    assert _ordered(few, (), "m", better)[1] == [1, 1]
+
+
+def test_checks_that_judge_one_method_alone_put_it_behind_no_other() -> None:
+    failed, passed = cnnvis.Verdict("failed", "it fails"), cnnvis.Verdict("passed", "it passes")
+    nothing = cnnvis.Verdict("information", "nothing is judged")
+    judged = cnnvis.Method("a", {"m": np.arange(9.0)}, {"one": passed, "other": failed})
+    unjudged = cnnvis.Method("b", {"m": np.arange(9.0) - 5}, {"one": failed, "other": nothing})
+    assert _common([judged, unjudged]) == ("one",)
+    order, places = _ordered([unjudged, judged], ("one",), "m", "higher")
+    assert [one.name for one in order] == ["a", "b"] and places == [1, 2]
 
 
 def test_differences_are_taken_image_by_image() -> None:
     """The means' intervals overlap, and still each image says the same."""
     spread = np.random.default_rng(0).normal(0, 10, 30)
     methods = [cnnvis.Method("a", {"m": spread + 1}), cnnvis.Method("b", {"m": spread})]
-    assert _ordered(methods, "m", "higher")[1] == [1, 2]
+    assert _ordered(methods, (), "m", "higher")[1] == [1, 2]
     one, other = (method.interval("m") for method in methods)
     assert one is not None and other is not None and one[0] < other[1]
 
@@ -131,7 +141,7 @@ def test_a_method_that_fails_is_named_and_costs_no_other(
     methods = ["unwilling-technique", "flat"]
     found = cnnvis.evaluate(methods, classifier, data=images, metrics="brightness")
     assert [method.name for method in found.methods] == ["flat", "unwilling-technique"]
-    assert found.methods[1].failure == "only networks of birds" and found.places == (1, 2)
+    assert found.methods[1].failure == "only networks of birds" and found.places == (1, 0)
     with pytest.raises(cnnvis.UserError, match="only networks of birds"):
         cnnvis.evaluate(methods[:1], classifier, data=images, metrics="brightness")
 
@@ -147,6 +157,36 @@ def test_at_most_32_images_are_taken_unless_some_are_chosen(
     assert len(found.indices) == 50
     found = cnnvis.evaluate(["flat"], classifier, data=x, metrics="brightness", images=[3, 4])
     assert found.indices.tolist() == [3, 4]
+
+
+def test_a_judge_that_fails_costs_no_other_metric(
+    own_methods: None, classifier: Any, images: Any
+) -> None:
+    from cnnvis.registry.discovery import registry
+
+    @cnnvis.metric("broken-judge", judge=lambda values: 1 / 0)
+    def broken(explanation: cnnvis.Explanation) -> Any:
+        """A metric whose judge fails."""
+        return np.ones(len(explanation))
+
+    plugin = cnnvis.plugin_of(broken)
+    assert plugin is not None
+    registry().add(plugin)
+    metrics = ("brightness", "broken-judge")
+    (method,) = cnnvis.evaluate(["flat"], classifier, data=images, metrics=metrics).methods
+    assert (
+        "the metric broken-judge" in method.reasons["broken-judge"]
+        and "brightness" in method.values
+    )
+    with pytest.raises(cnnvis.UserError, match="the metric broken-judge"):
+        cnnvis.evaluate(["flat"], classifier, data=images, metrics="broken-judge")
+
+
+def test_the_origin_stands_in_the_facts(own_methods: None, tmp_path: Path) -> None:
+    found = cnnvis.evaluate(["flat"], "demo", metrics="brightness", images=[0, 1])
+    assert len(found.facts["model"]["sha256"]) == len(found.facts["data"]["sha256"]) == 64
+    assert found.facts["techniques"] == {"flat": {"value": 1.0, "spread": 0.0}}
+    assert found.facts["versions"]["cnnvis"] == cnnvis.__version__
 
 
 @pytest.mark.parametrize(
@@ -219,7 +259,15 @@ def test_the_model_may_stand_before_the_methods(
         ("evaluate flat", "needs a model, behind the techniques"),
         ("evaluate flat demo -o a.doc", "an evaluation is written as .csv, .json"),
         ("evaluate flat --walue 3 demo", "no option '--walue'"),
-        ("evaluate flat demo more", "unrecognized arguments: more"),
+        (
+            "evaluate flat demo more",
+            "'demo' and 'more' stand behind the techniques, and a single model may",
+        ),
+        ("evaluate flat smooth demo", "smooth is a transform"),
+        (
+            "evaluate flat demo flat --value 3",
+            "'demo' stands between techniques: the model comes last",
+        ),
         ("evaluate flat demo --srg.fill purple --metrics srg", "purple"),
     ],
 )

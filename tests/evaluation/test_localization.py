@@ -128,7 +128,7 @@ def test_archives_and_files_that_hold_no_masks(tmp_path: Path) -> None:
 
 def test_boxes_are_united_and_as_long_as_the_image_along_axes_without_ends(tmp_path: Path) -> None:
     (tmp_path / "boxes.csv").write_text(
-        "image,row_start,row_stop,column_start,column_stop\n0,1,3,0,2\n0, 2, 4, 1, 2\n4,0,6,0,4\n3,,,3,4\n"
+        "image , row_start,row_stop,column_start,column_stop\n0,1,3,0,2\n0, 2, 4, 1, 2\n4,0,6,0,4\n3,,,3,4\n"
     )
     expected = np.zeros((3, 6, 4), bool)
     expected[0, 1:3, 0:2] = expected[0, 2:4, 1:2] = True
@@ -155,7 +155,11 @@ def test_boxes_are_united_and_as_long_as_the_image_along_axes_without_ends(tmp_p
         ("b.csv", "image,row_start,row_stop\n0,-1,4\n", "from -1 to 4 along row"),
         ("b.csv", "image,row_start,row_stop\n0,a,4\n", "row must be a whole number, and is 'a'"),
         ("b.csv", "image,row_start,row_stop\n0,1.5,4\n", r"row must be a whole number, and is '1\.5'"),
-        ("b.csv", "image,row_start\n0,1,2\n", "a box has no None"),
+        ("b.csv", "", "holds no boxes"),
+        ("b.csv", "image,row_start\n", "holds no boxes"),
+        ("b.json", '[{"image": 0, "image": 1}]', "the key 'image' stands twice"),
+        ("b.json", '[{"image": 1' + "0" * 400 + "}]", "image must be a whole number"),
+        ("b.csv", "image,row_start\n0,1,2\n", "line 2: the line has more entries than the table"),
         ("b.json", '{"image": 0}', "must hold a list of objects"),
         ("b.json", '[{"image": true}]', "image must be a whole number, and is True"),
         ("b.json", "[[" * 100_000, "is not JSON"),

@@ -183,10 +183,13 @@ def test_the_best_factor_is_taken_but_no_negative_one() -> None:
     sums = np.stack([3 * drops[:, 0], -drops[:, 1], rng.normal(size=50), np.zeros(50)], axis=1)
     found = scaled_infidelity(sums, drops)
     np.testing.assert_allclose(found[:2], [0, 1], atol=1e-12)
-    factors = np.linspace(0, 2, 20001)[:, None]
-    best = np.square(factors * sums[:, 2] - drops[:, 2]).mean(axis=1).min()
-    assert found[2] == pytest.approx(best / np.square(drops[:, 2]).mean(), rel=1e-6)
+    factor, offset = np.polyfit(sums[:, 2], drops[:, 2], 1)
+    best = np.square(max(factor, 0) * sums[:, 2] + offset - drops[:, 2]).mean()
+    assert found[2] == pytest.approx(best / drops[:, 2].var(), rel=1e-6) and factor > 0
     assert np.isnan(found[3])
+    np.testing.assert_allclose(
+        scaled_infidelity(2 * sums + 5, drops + 7)[:3], found[:3], atol=1e-12
+    )
 
 
 def test_correlations_are_numpys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -30,8 +31,21 @@ def test_headings_are_panels_and_first_lines_name_the_curves(tmp_path: Path) -> 
     _maps(6, 2).save(path)
     texts = _texts(path)
     assert texts.count("heading 0") == texts.count("heading 1") == 1
-    assert [text for text in texts if text.startswith("curve")] == ["curve 1", "curve 3", "curve 5"]
+    names = [text for text in texts if text.startswith("curve")]
+    assert names == [f"curve {i}" for i in (0, 2, 4, 1, 3, 5)]
     assert texts.count("position") == 2
+
+
+def test_curves_of_the_same_names_are_named_once_and_failed_checks_above(tmp_path: Path) -> None:
+    path = tmp_path / "a.curves.svg"
+    maps = _maps(4)
+    titles = ("one\nleft", "other\nleft", "one\nright", "other\nright")
+    verdict = {"outcome": "failed", "meaning": "it fails"}
+    facts = {"technique": "saliency", "checks": [{"metric": "srg", "verdict": verdict}]}
+    dataclasses.replace(maps, titles=titles, provenance=facts).save(path)
+    texts = _texts(path)
+    assert texts.count("one") == texts.count("other") == 1
+    assert "saliency" in texts and "x failed: srg" in texts
 
 
 def test_too_many_headings_share_a_panel(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from cnnvis.cli import parser as parsing
 from cnnvis.cli import step_words
 from cnnvis.cli.commands import shared
+from cnnvis.errors import UserError
 from cnnvis.registry import flags
 from cnnvis.registry.arguments import OF_COMMANDS, SUBJECT, EvaluationOutput, Messages, taken_out
-from cnnvis.registry.discovery import registry
+from cnnvis.registry.discovery import STEPS, registry
 
 ABOUT = """Evaluate techniques by checks on the same images: which maps deserve trust.
 
@@ -46,15 +47,38 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     found = []
     for number, (name, *own) in enumerate(methods, 1):
         technique = parsing.plugin_parser("evaluate", registry().get("technique", name))
-        if number == len(methods):  # behind the options of the last method stands the model
-            _, left = technique.parse_known_args(own)
-            behind = [word for word in left if not word.startswith("-")]
-            head = [*behind, *head]
-            for word in behind:
-                own.pop(len(own) - 1 - own[::-1].index(word))
+        _, left = technique.parse_known_args(own)
+        if any(word.startswith("-") for word in left):
+            step_words.values(
+                technique, [word for word in own if word not in left or word[0] == "-"], names
+            )
+        behind = [word for word in left if not word.startswith("-")]
+        _require_model(behind, is_last=number == len(methods))
+        head = [*behind, *head]
+        for word in behind:
+            own.pop(len(own) - 1 - own[::-1].index(word))
         found.append((name, step_words.values(technique, own, names)))
     values = vars(parser.parse_args(head))
     return {"command": main, "methods": found, **values}
+
+
+def _require_model(behind: Sequence[str], *, is_last: bool) -> None:
+    """Refuse words behind a technique's options that cannot be the model.
+
+    Raises
+    ------
+    UserError
+        If there are several, or techniques follow.
+    """
+    for word in behind:
+        other = next((one for one in registry() if one.kind in STEPS and one.name == word), None)
+        if other is not None:
+            raise UserError(f"{word} is a {other.kind}, and techniques are evaluated")
+    if behind and not is_last:
+        raise UserError(f"{behind[0]!r} stands between techniques: the model comes last")
+    if len(behind) > 1:
+        words = " and ".join(map(repr, behind))
+        raise UserError(f"{words} stand behind the techniques, and a single model may")
 
 
 def _parser() -> parsing.Parser:

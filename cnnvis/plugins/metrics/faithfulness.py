@@ -26,12 +26,13 @@ def infidelity(
 ) -> Any:
     """How badly the sums of a map over random parts tell what the score loses without these parts.
 
-    The smallest E[(b a - d)^2] over factors b >= 0, as a share of E[d^2]: 0 for a map whose sums a are the
-    drops d of the score up to a factor, 1 for a map that says nothing. Yeh et al. 2019, definition 2.1
-    with the best scaling of the map, since methods differ in the scale of their maps; the
-    removed parts are random ones, of all sizes alike. A map is read as contributions, as that of
-    integrated gradients: for a gradient, the paper multiplies by what is removed. NaN for a map or a
-    network that gives 0 everywhere.
+    The smallest E[(b a + c - d)^2] over factors b >= 0 and offsets c, as a share of the variance of d: 0
+    for a map whose sums a are the drops d of the score up to a factor and an offset, about 1 for a map
+    that says nothing. Yeh et al. 2019, definition 2.1 with the optimal scaling of section 2.2, since
+    methods differ in the scale of their maps; half of the parts are removed each time, so that a map
+    that only counts them gains nothing. A map is read as contributions, as that of integrated
+    gradients: for a gradient, the paper multiplies by what is removed. NaN for a map that is the same
+    everywhere, or where the score never changes.
 
     Parameters
     ----------
@@ -50,13 +51,13 @@ def infidelity(
     maps = cnnvis.map_values(explanation, "infidelity")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
     whole, sums = removal.left(), removal.sums(maps)
-    sizes = np.round(1 + (removal.count - 2) * (np.arange(draws) + 0.5) / draws).astype(int)
     given, drops = [], []
-    for number, size in enumerate(sizes):
-        is_out = removal.random_parts(int(size), seed, number)
+    for number in range(draws):
+        is_out = removal.random_parts(removal.count // 2, seed, number)
         given.append((sums * is_out).sum(axis=1))
         drops.append(whole - removal.left(is_out))
-    return cnnvis.scaled_infidelity(np.array(given), np.array(drops))
+    found = cnnvis.scaled_infidelity(np.array(given), np.array(drops))
+    return cnnvis.without_order(maps, found)
 
 
 @cnnvis.metric(

@@ -19,11 +19,11 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     inside = cnnvis.bootstrap_interval(gain)
     if inside is None:
         of = f"{len(known)} image{'' if len(known) == 1 else 's'}"
-        mean = f"; the mean is {known.mean():.2f}" if len(known) else ""
+        mean = f"; the mean is {known.mean():.3g}" if len(known) else ""
         return cnnvis.Verdict(
             "information", f"nothing is judged of {of}, since fewer than five decide nothing{mean}"
         )
-    found = f"{known.mean():.2f} (95 % between {inside[0]:.2f} and {inside[1]:.2f}, {len(known)} images)"
+    found = f"{known.mean():.3g} (95 % between {inside[0]:.3g} and {inside[1]:.3g}, {len(known)} images)"
     if inside[0] <= 0 < inside[1] and len(known) < ENOUGH:
         return cnnvis.Verdict(
             "warned", f"{found}: so few images do not decide whether it is above 0"
@@ -45,9 +45,9 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
         return cnnvis.Verdict(
             "warned",
             f"{found}: not above an edge filter, which knows nothing of the network and has "
-            f"{np.nanmean(edges):.2f}",
+            f"{np.nanmean(edges):.3g}",
         )
-    return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.2f} of an edge filter")
+    return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.3g} of an edge filter")
 
 
 @cnnvis.metric(
@@ -73,7 +73,7 @@ def srg(
     their importance: which positions within a part are bright is not tested. ``srg_edges`` and
     ``srg_random`` are the same of an edge filter and of random values. A failure is a 95 % interval over
     images that holds 0, a warning one that is not above the edge filter's, or that holds 0 with fewer
-    than 20 images; of fewer than five nothing is judged.
+    than 20 images; of fewer than five nothing is judged. NaN for a map that is the same everywhere.
 
     Parameters
     ----------
@@ -94,4 +94,7 @@ def srg(
         "srg_edges": cnnvis.edge_maps(samples.x, samples.channel_axis),
         "srg_random": cnnvis.random_maps(samples.space, samples.indices),
     }
-    return {name: removal.relevance_gain(one, fractions) for name, one in every.items()}
+    return {
+        name: cnnvis.without_order(one, removal.relevance_gain(one, fractions))
+        for name, one in every.items()
+    }

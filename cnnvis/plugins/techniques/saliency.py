@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import cnnvis
 
@@ -12,7 +12,7 @@ import cnnvis
     "saliency",
     reference="arXiv:1312.6034",
     claims={"gradient": {"backprop": None, "gradient": None}},
-    signed={"gradient": None},
+    signed={"gradient": None, "channels": "each"},
 )
 def saliency(
     model: cnnvis.Model,
@@ -20,6 +20,7 @@ def saliency(
     *,
     backprop: cnnvis.Backprop | None = "guided",
     gradient: cnnvis.GradientModifier | None = "absolute",
+    channels: Literal["max", "each"] = "max",
     keras_vis: bool = False,
 ) -> cnnvis.Explanation:
     """The gradient of the target's score with respect to the input.
@@ -35,6 +36,9 @@ def saliency(
         called deconv and relu).
     gradient
         The change of the gradient before the maximum over channels.
+    channels
+        The maximum over channels, or a map for each channel: of channels whose gradients have
+        different signs, the maximum hides what speaks against the target.
     keras_vis
         Compute exactly as keras-vis: scale each map to [0, 1] by itself, and let a modifier change
         only activations with the name relu.
@@ -43,7 +47,9 @@ def saliency(
         samples.x,
         backprop=backprop,
         keras_vis=keras_vis,
-        reduced=functools.partial(_largest, gradient, samples.channel_axis),
+        reduced=functools.partial(
+            _largest, gradient, samples.channel_axis if channels == "max" else None
+        ),
     )
     return cnnvis.Explanation(cnnvis.unit_scaled(maps) if keras_vis else maps, samples)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     "smoothgrad",
     reference="arXiv:1706.03825",
     claims={"gradient": {"gradient": None}},
-    signed={"gradient": None},
+    signed={"gradient": None, "channels": "each"},
 )
 def smoothgrad(
     model: cnnvis.Model,
@@ -26,6 +26,7 @@ def smoothgrad(
     noise: cnnvis.NotNegative = 0.15,
     backprop: cnnvis.Backprop | None = None,
     gradient: cnnvis.GradientModifier | None = "absolute",
+    channels: Literal["max", "each"] = "max",
     seed: int = 0,
 ) -> cnnvis.Explanation:
     """Saliency with less noise: the mean gradient of noisy copies of the input.
@@ -45,6 +46,9 @@ def smoothgrad(
         called deconv and relu).
     gradient
         The change of the mean gradient before the maximum over channels.
+    channels
+        The maximum over channels, or a map for each channel: of channels whose gradients have
+        different signs, the maximum hides what speaks against the target.
     seed
         The seed of the noise, which is the same for every image.
     """
@@ -68,7 +72,8 @@ def smoothgrad(
         per_sample_args=[deviation],
         backprop=backprop,
     )
-    maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), samples.channel_axis)
+    axis = samples.channel_axis if channels == "max" else None
+    maps = cnnvis.channel_max(cnnvis.modify_gradient(maps, gradient), axis)
     return cnnvis.Explanation(maps, samples)
 
 

@@ -483,6 +483,7 @@ def refuses(path):
 """
 
 
+@pytest.mark.usefixtures("looks_of_their_own")
 @pytest.mark.parametrize(
     ("look", "sentence", "origin"),
     [
@@ -504,6 +505,7 @@ def test_a_first_look_that_fails(
     assert error.value.found["origin"] == origin
 
 
+@pytest.mark.usefixtures("looks_of_their_own")
 def test_a_first_look_has_so_much_memory_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

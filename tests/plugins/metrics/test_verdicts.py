@@ -213,7 +213,7 @@ def test_a_single_sigmoid_stands_for_two_classes(keras: Any, explained: int) -> 
 @pytest.mark.parametrize(
     ("gains", "outcome", "words"),
     [
-        (np.full(30, 2.0) + np.arange(30) / 30, "passed", "above the -1.00"),
+        (np.full(30, 2.0) + np.arange(30) / 30, "passed", "above the -1 of"),
         (np.tile([2.0, -2.0], 15), "failed", "the score falls no more"),
         (np.tile([2.0, -2.0], 5), "warned", "so few images"),
         (-1 - np.arange(10) / 10, "failed", "where the score is sensitive"),
@@ -357,6 +357,20 @@ def test_permuted_weights_are_the_old_ones_in_another_order(classifier: Any) -> 
     again = [one.network.get_weights()[0] for one in model.with_permuted_weights([7, 3])]
     assert not np.array_equal(*again)
     np.testing.assert_array_equal(other.network.get_weights()[0], again[1])
+
+
+@pytest.mark.parametrize("technique", ["saliency", "smoothgrad", "integrated-gradients"])
+def test_signs_of_all_channels_count(keras: Any, technique: str) -> None:
+    """The gradients of two classes of one sigmoid are opposite; the maximum over channels is not."""
+    layers = keras.layers
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [layers.Input((6, 5, 3)), layers.Flatten(), layers.Dense(1, "sigmoid")]
+    )
+    x = np.random.default_rng(5).normal(size=(6, 6, 5, 3)).astype(np.float32)
+    options = {} if technique == "integrated-gradients" else {"backprop": None}
+    found = cnnvis.run(technique, model, data=x, metrics="class-sensitivity", **options)
+    np.testing.assert_allclose(found.measures["class-sensitivity"], -1, atol=1e-6)
 
 
 # Where verdicts are met

@@ -359,3 +359,15 @@ def test_inputs_are_never_changed(network: Any, data: Any) -> None:
         cnnvis.run(technique, network, data=data)
     cnnvis.run("activation-max", network, data=data, start="data", layer="output", iterations=2)
     np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize("technique", ["saliency", "smoothgrad"])
+@pytest.mark.parametrize("gradient", ["absolute", None])
+def test_a_map_for_each_channel_has_the_maximum_over_channels(
+    classifier: Any, images: Any, technique: str, gradient: str | None
+) -> None:
+    options: dict[str, Any] = {"backprop": None, "gradient": gradient}
+    each = cnnvis.run(technique, classifier, data=images, channels="each", **options)
+    assert each.axes == ("row", "column", "channel") and each.array.shape == images.shape
+    largest = cnnvis.run(technique, classifier, data=images, **options)
+    np.testing.assert_array_equal(each.array.max(axis=-1), largest.array)
