@@ -35,7 +35,7 @@ NEEDS_XLA = {"3-D", "channels first"}
 
 TECHNIQUES = ("saliency", "grad-cam")
 
-SOME = ("nested", "3-D", "siamese", "attention", "tf_keras")
+SOME = ("nested", "siamese", "attention", "tf_keras")
 """Networks that stand for all among the quick tests; docs/architectures.py says what they are."""
 
 

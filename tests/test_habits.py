@@ -183,7 +183,7 @@ def test_the_doctor_takes_data_as_others_do(classifier: Any, images: Any) -> Non
 @pytest.mark.parametrize(
     "words",
     quick_are(
-        ["list-plugins", "show saliency", "run get-labels demo"],
+        ["run get-labels demo"],
         [
             "list-plugins",
             "show saliency",

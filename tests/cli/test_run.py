@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 
@@ -137,91 +137,120 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
 
 @pytest.mark.parametrize(
     ("words", "parts"),
-    [
-        (["run", "salency", "{}/model.keras"], ["'salency'", "Did you mean 'saliency'?"]),
-        (["rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
-        (["run", "saliency"], ["required: MODEL"]),
-        (["run", "saliency", "{}/modle.keras"], ["no model file", "Did you mean 'model.keras'?"]),
-        (["run", "saliency", "{}/text.h5", "-d", "{}/data.npz"], ["it is a text file"]),
-        (["run", "saliency", "{}/text.pkl", "-d", "{}/data.npz"], ["no loader takes", ".keras"]),
-        (["run", "saliency", "{}/folder", "-d", "{}/data.npz"], ["no loader takes the folder"]),
-        (["run", "saliency", "{}/model.keras"], ["needs data", "--data"]),
-        (["run", "saliency", "{}/model.keras", "-d", "{}/daat.npz"], ["no data file", "data.npz"]),
-        (["run", "saliency", "{}/model.keras", "-d", "{}/text.pkl"], ["text.pkl"]),
-        (["run", "saliency", "{}/model.keras", "-d", "{}/text.npz"], ["text.npz"]),
-        (["run", "saliency", "{}/model.keras", "-d", "{}/folder"], ["no pictures in"]),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/two.npz"],
-            ["takes one input", "data hold 'a', 'b'"],
-        ),
-        (["run", "saliency", "{}/model.keras", "-d", "{}/empty.npz"], ["no images"]),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/wrong.npz"],
-            ["(12, 10, 2)", "(5, 10, 2)"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-im", "0", "6"],
-            ["no image 6", "0 to 5"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-im", "0", "x"],
-            ["'x' chooses no images"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-l", "secnd"],
-            ["no layer 'secnd'", "Did you mean 'second'?", "first, pool, second"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--class", "owl"],
-            ["no class 'owl'", "ape, bee, cow"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-bm", "guidd"],
-            ["cannot be 'guidd'", "Did you mean 'guided'?"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--bakprop", "guided"],
-            ["no option '--bakprop'", "Did you mean '--backprop'?"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-r", "pgn"],
-            ["no renderer named 'pgn'", "Did you mean 'png'?"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.cmap", "htt"],
-            ["no colour map 'htt'"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-o", "{}/it.doc"],
-            ["no renderer writes files with the ending '.doc'"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-o", "{}/text.h5/it.png"],
-            ["cannot be written"],
-        ),
-        (
-            ["run", "grad-cam", "{}/model.keras", "-d", "{}/data.npz", "-l", "first"],
-            ["no layer before 'first' has positions along the spatial axes", "saliency"],
-        ),
-        (["run", "filter-weights", "{}/model.keras", "-l", "flat"], ["'flat'", "no kernel"]),
-        (["run", "activation-max", "{}/model.keras", "--start", "data"], ["--data"]),
-        (["run", "activation-max", "{}/model.keras", "--jitter", "1", "2", "3"], ["jitter"]),
-        (["run", "get-labels", "{}/model.keras", "-d", "{}/nan.npy"], ["without labels"]),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--class-names", "a", "b"],
-            ["2 class names", "'classes' has 3 outputs"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.columns", "0"],
-            ["columns of png cannot be '0': it takes int >= 1"],
-        ),
-        (
-            ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.alpha", "1.5"],
-            ["alpha of png", "float >= 0 and <= 1"],
-        ),
-        (["completion", "fish"], ["'fish'", "bash", "(see cnnvis completion --help)"]),
-        (["show", "slaiency"], ["no plugin named 'slaiency'", "Did you mean 'saliency'?"]),
-    ],
+    quick_at(
+        range(0, 35, 3),
+        [
+            (["run", "salency", "{}/model.keras"], ["'salency'", "Did you mean 'saliency'?"]),
+            (["rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
+            (["run", "saliency"], ["required: MODEL"]),
+            (
+                ["run", "saliency", "{}/modle.keras"],
+                ["no model file", "Did you mean 'model.keras'?"],
+            ),
+            (["run", "saliency", "{}/text.h5", "-d", "{}/data.npz"], ["it is a text file"]),
+            (
+                ["run", "saliency", "{}/text.pkl", "-d", "{}/data.npz"],
+                ["no loader takes", ".keras"],
+            ),
+            (["run", "saliency", "{}/folder", "-d", "{}/data.npz"], ["no loader takes the folder"]),
+            (["run", "saliency", "{}/model.keras"], ["needs data", "--data"]),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/daat.npz"],
+                ["no data file", "data.npz"],
+            ),
+            (["run", "saliency", "{}/model.keras", "-d", "{}/text.pkl"], ["text.pkl"]),
+            (["run", "saliency", "{}/model.keras", "-d", "{}/text.npz"], ["text.npz"]),
+            (["run", "saliency", "{}/model.keras", "-d", "{}/folder"], ["no pictures in"]),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/two.npz"],
+                ["takes one input", "data hold 'a', 'b'"],
+            ),
+            (["run", "saliency", "{}/model.keras", "-d", "{}/empty.npz"], ["no images"]),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/wrong.npz"],
+                ["(12, 10, 2)", "(5, 10, 2)"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-im", "0", "6"],
+                ["no image 6", "0 to 5"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-im", "0", "x"],
+                ["'x' chooses no images"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-l", "secnd"],
+                ["no layer 'secnd'", "Did you mean 'second'?", "first, pool, second"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--class", "owl"],
+                ["no class 'owl'", "ape, bee, cow"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-bm", "guidd"],
+                ["cannot be 'guidd'", "Did you mean 'guided'?"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--bakprop", "guided"],
+                ["no option '--bakprop'", "Did you mean '--backprop'?"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-r", "pgn"],
+                ["no renderer named 'pgn'", "Did you mean 'png'?"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.cmap", "htt"],
+                ["no colour map 'htt'"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "-o", "{}/it.doc"],
+                ["no renderer writes files with the ending '.doc'"],
+            ),
+            (
+                [
+                    "run",
+                    "saliency",
+                    "{}/model.keras",
+                    "-d",
+                    "{}/data.npz",
+                    "-o",
+                    "{}/text.h5/it.png",
+                ],
+                ["cannot be written"],
+            ),
+            (
+                ["run", "grad-cam", "{}/model.keras", "-d", "{}/data.npz", "-l", "first"],
+                ["no layer before 'first' has positions along the spatial axes", "saliency"],
+            ),
+            (["run", "filter-weights", "{}/model.keras", "-l", "flat"], ["'flat'", "no kernel"]),
+            (["run", "activation-max", "{}/model.keras", "--start", "data"], ["--data"]),
+            (["run", "activation-max", "{}/model.keras", "--jitter", "1", "2", "3"], ["jitter"]),
+            (["run", "get-labels", "{}/model.keras", "-d", "{}/nan.npy"], ["without labels"]),
+            (
+                [
+                    "run",
+                    "saliency",
+                    "{}/model.keras",
+                    "-d",
+                    "{}/data.npz",
+                    "--class-names",
+                    "a",
+                    "b",
+                ],
+                ["2 class names", "'classes' has 3 outputs"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.columns", "0"],
+                ["columns of png cannot be '0': it takes int >= 1"],
+            ),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/data.npz", "--png.alpha", "1.5"],
+                ["alpha of png", "float >= 0 and <= 1"],
+            ),
+            (["completion", "fish"], ["'fish'", "bash", "(see cnnvis completion --help)"]),
+            (["show", "slaiency"], ["no plugin named 'slaiency'", "Did you mean 'saliency'?"]),
+        ],
+    ),
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
 )
 def test_mistakes_are_one_sentence(

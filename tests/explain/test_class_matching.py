@@ -534,6 +534,7 @@ def test_the_option_that_the_doctor_offers_works(typed: Typed, keras: Any, tmp_p
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("awkward")
 def test_both_orders_that_are_offered_can_be_typed(typed: Typed, tmp_path: Path) -> None:
     folder = _folder(tmp_path / "numbers", ["2", "5", "10"])

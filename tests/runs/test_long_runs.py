@@ -349,6 +349,7 @@ def test_shares_of_two_runs_are_not_put_together(
     assert "1/2 are not done" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_chain_keeps_what_its_techniques_compute(
     explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -347,6 +347,7 @@ def _values(tries: Tries, seeds: range) -> None:
         tries.all_ways(Attack(f"values {seed}", change), is_believed=True)
 
 
+@pytest.mark.slow
 def test_values_of_every_kind_are_refused_or_computed_again(tries: Tries) -> None:
     _values(tries, range(60))
     assert tries.refused > 15 and tries.repaired > 40

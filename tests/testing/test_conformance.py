@@ -38,7 +38,7 @@ def failures(plugin: str | Callable[..., Any], only: str = "") -> dict[str, str]
 
 LONG = {
     *("activation-max", "expected-gradients", "integrated-gradients", "saliency", "smoothgrad"),
-    *("class-sensitivity", "randomization", "srg"),
+    *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
     # Others of their families are tried, or their parts: deletion, pointing-game.
     *("insertion", "pixel-flipping", "infidelity", "sensitivity-n", "energy-pointing-game"),
     "iou",

@@ -15,7 +15,7 @@ from quick import quick_are
 
 import cnnvis
 
-GROUPS = 24
+GROUPS = 48
 """Every so-many forms are one test, and one of them is among the quick tests."""
 
 

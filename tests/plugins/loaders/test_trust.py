@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 from hostile.models import sound, write_keras
-from quick import quick_are
+from quick import quick_are, quick_at
 
 import cnnvis
 from cnnvis.plugins.loaders import trial
@@ -62,14 +62,17 @@ def test_a_function_in_the_place_of_a_lambda(
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [
-        ("json:loads", "has the form NAME=module:function, .* named ''; it has: code"),
-        ("hidden=json:loads", "no Lambda layer named 'hidden'; it has: code"),
-        ("cod=json:loads", "no Lambda layer named 'cod'; it has: code"),
-        ("code=json", "--lambda 'code=json' is not understood"),
-        ("code=no_such_module:f", "--lambda .* cannot be imported: ModuleNotFoundError"),
-        ("code=json:nothing", "--lambda .* holds no class or function 'nothing'"),
-    ],
+    quick_at(
+        [0, 4],
+        [
+            ("json:loads", "has the form NAME=module:function, .* named ''; it has: code"),
+            ("hidden=json:loads", "no Lambda layer named 'hidden'; it has: code"),
+            ("cod=json:loads", "no Lambda layer named 'cod'; it has: code"),
+            ("code=json", "--lambda 'code=json' is not understood"),
+            ("code=no_such_module:f", "--lambda .* cannot be imported: ModuleNotFoundError"),
+            ("code=json:nothing", "--lambda .* holds no class or function 'nothing'"),
+        ],
+    ),
 )
 def test_functions_that_cannot_be_had(
     keras: Any, tmp_path: Path, given: str, sentence: str
