@@ -18,10 +18,10 @@ from benchmarks.truth.case import QUICK, Scale, one_thread, write_json
 
 SUITES: dict[str, Any] = {
     "sweeps": sweeps,
-    "tris": tris,
     "grids": grids,
     "motifs": motifs,
     "lesions": lesions,
+    "tris": tris,
 }
 
 

@@ -41,7 +41,7 @@ class Scale:
     sweeps_learn: int = 3000
     sweeps_new: int = 450
     learn: Mapping[str, int] = field(
-        default_factory=lambda: {"tris": 10_000, "motifs": 3000, "lesions": 900}
+        default_factory=lambda: {"tris": 10_000, "motifs": 6000, "lesions": 900}
     )
     images: Mapping[str, int] = field(
         default_factory=lambda: {

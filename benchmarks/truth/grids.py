@@ -55,7 +55,7 @@ def network(pooling: str) -> Any:
     else:
         for filters in (16, 32, 64):
             steps += [layers.Conv2D(filters, 3, strides=2 if filters > 16 else 1, padding="same")]
-            steps += [layers.BatchNormalization(), layers.LeakyReLU(0.1)]
+            steps += [layers.BatchNormalization(momentum=0.9), layers.LeakyReLU(0.1)]
         steps += [layers.GlobalMaxPooling2D()]
     return Sequential([*steps, layers.Dense(10, activation="softmax", name="output")])
 
@@ -66,7 +66,7 @@ def case(name: str, cache: Path, scale: Scale) -> Case:
     known, new = slice(0, 1200), slice(1200, None)
     composed, classes = grids(x[new], y[new], 3 * scale.images["grids"], 1)
     path = cache / f"grids-{name}.keras"
-    single = trained(path, lambda: network(name), x[known], y[known], x[new], scale.epochs(16))
+    single = trained(path, lambda: network(name), x[known], y[known], x[new], scale.epochs(40))
     found = trained(path, lambda: network(name), x[known], y[known], composed, 0)
     cell = np.array([np.flatnonzero(row == one)[0] if one in row else -1
                      for row, one in zip(classes, found.answers, strict=True)])  # fmt: skip

@@ -56,8 +56,8 @@ def network(kind: str) -> Any:
     else:
         for filters, strides in ((12, 1), (24, 2), (24, 1)):
             steps += [layers.Conv3D(filters, 3, strides=strides, padding="same", use_bias=False)]
-            steps += [layers.BatchNormalization(), layers.LeakyReLU(0.1)]
-        steps += [layers.GlobalAveragePooling3D(), layers.Dense(16, activation="relu")]
+            steps += [layers.BatchNormalization(momentum=0.9), layers.LeakyReLU(0.1)]
+        steps += [layers.GlobalMaxPooling3D()]
     return Sequential([*steps, layers.Dense(2, activation="softmax", name="output")])
 
 
@@ -71,7 +71,7 @@ def case(name: str, cache: Path, scale: Scale) -> Case:
         x,
         y,
         new,
-        scale.epochs(12),
+        scale.epochs(16),
         batch=32,
     )
     right = found.answers == label

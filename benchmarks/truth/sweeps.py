@@ -128,7 +128,7 @@ def pooled() -> Any:
     for filters in (16, 32, 32):
         steps += [
             layers.Conv2D(filters, 3, padding="same", use_bias=False),
-            layers.BatchNormalization(),
+            layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
             layers.AveragePooling2D(2),
         ]
