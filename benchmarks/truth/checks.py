@@ -32,6 +32,9 @@ NUMBERS = {
 }
 """The number of each check that puts methods in an order, and 1 if more is better."""
 
+SIGNED = {"precision": "precision of signed maps"}
+"""The score of maps as they are shown, for main scores that are of sizes."""
+
 LEAST_FAILURES = 10
 MOST_RIGHT = 0.25
 OUTCOMES = ("passed", "warned", "failed")
@@ -86,9 +89,17 @@ def known(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in result["methods"] if "scores" in one]
 
 
-def judged(result: Mapping[str, Any]) -> list[Judged]:
-    """Return what the checks say of each method of a case, those with the same maps once."""
+def judged(result: Mapping[str, Any], *, with_signs: bool = False) -> list[Judged]:
+    """Return what the checks say of each method of a case, those with the same maps once.
+
+    Parameters
+    ----------
+    with_signs
+        Take XAI-TRIS's score of the maps with their signs, not of the sizes of their values.
+    """
     main, count = result["main"], result["checked"]
+    if with_signs:
+        main = SIGNED.get(main, main)
     every = known(result)
     scores = {one["method"]: np.array(one["scores"][main][:count]) for one in every}
     chance = scores["random"]

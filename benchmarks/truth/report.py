@@ -66,12 +66,16 @@ MEANS = {
 }
 
 
+WORDS = {"verdict": "a verdict", "information": "information", "undecided": "undecided"}
+
+
 def write(results: Sequence[Mapping[str, Any]], folder: Path, *, quick: bool) -> None:
     """Write truth.md, truth.json, truth.png and truth-checks.png."""
     every = [one for result in results for one in checks.judged(result)]
     tables = {suite: Table(suite, [r for r in results if r["suite"] == suite])
               for suite in TITLES if any(r["suite"] == suite for r in results)}  # fmt: skip
-    text = "\n".join(_page(results, tables, every, quick=quick))
+    signed = [one for result in results for one in checks.judged(result, with_signs=True)]
+    text = "\n".join(_page(results, tables, every, signed, quick=quick))
     (folder / "truth.md").write_text(text, encoding="utf-8")
     write_json(folder / "truth.json", _compact(results))
     _draw_scores(tables, folder / "truth.png")
@@ -153,6 +157,7 @@ def _page(
     results: Sequence[Mapping[str, Any]],
     tables: Mapping[str, Table],
     every: Sequence[checks.Judged],
+    signed: Sequence[checks.Judged],
     *,
     quick: bool,
 ) -> Iterator[str]:
@@ -173,6 +178,8 @@ def _page(
     for table in tables.values():
         yield from _suite(table)
     yield from _checks(every, tables)
+    yield from _with_signs(signed)
+    yield from _meanings()
     yield from _left_out(results)
 
 
@@ -202,7 +209,8 @@ def _findings(tables: Mapping[str, Table], every: Sequence[checks.Judged]) -> It
             f"- **{TITLES[table.suite]}** ({table.main}): the best answer without a network is "
             f"*{table.methods[answer]}*, {table.interval(answer)}. Of {len(verdicts)} methods {above} are above "
             f"it, {below} below, and {len(verdicts) - above - below} are not parted from it. The method with the highest mean is "
-            f"`{table.methods[best]}`, {table.interval(best)}; {len(first) - 1} others are not parted from it."
+            f"`{table.methods[best]}`, {table.interval(best)}; not parted from it: "
+            f"{', '.join(f'`{name}`' for name in first if name != table.methods[best]) or 'none'}."
         )
     said = defaultdict(list)
     for check in CHECKS:
@@ -214,6 +222,21 @@ def _findings(tables: Mapping[str, Table], every: Sequence[checks.Judged]) -> It
     }
     yield "- **The checks.** " + " ".join(
         words[kind].format(", ".join(said[kind])) for kind in words if said[kind]
+    )
+    for check in CHECKS[2:]:
+        order = over_cases(list(checks.orders(every, check, controls=False).values()))
+        wrong = checks.counts(every, check, "passed", controls=False)
+        yield (
+            f"- `{check}`: its order and the true one have the rank correlation {_said(order)}; of "
+            f"{wrong[1]} methods on a network that passed, {wrong[1] - wrong[0]} are wrong ({wrong[3] - wrong[2]} of "
+            f"{wrong[3]} single maps); {_right_of(every, check, 'failed')} that failed are right."
+        )
+
+    found = checks.within_method(every, "srg")
+    yield (
+        f"- **Which single map?** Within a method, over its images, `srg` and the true score have the rank correlation "
+        f"{_said(found)}. The nearer this is to 0, the more do the checks speak of a method on a network alone, and "
+        "not of one of its maps."
     )
 
 
@@ -229,7 +252,10 @@ def _reading() -> Iterator[str]:
         "- *answer*: `+` above the best answer that needs no network, `-` below, `=` not parted from it\n"
         "- *italics*: controls. `gradient, inverted` asks the network and tells the opposite; the others ask no network\n\n"
         "A map counts as it is shown: with its signs where it has signs, channels added up. Scores *of sizes* "
-        "take absolute values first. XAI-TRIS is defined with sizes.\n"
+        "take absolute values first. XAI-TRIS is defined with sizes. A gradient with its signs is negative where less of "
+        "the input would raise the score, as it is where a sweep has taken variants away: it gets 0 there, and its "
+        "sizes do not. A method that cannot explain a network has no number there, and its mean is over fewer "
+        "networks; pairs are always compared on what both explain.\n"
     )
 
 
@@ -306,6 +332,29 @@ def _checks(every: Sequence[checks.Judged], tables: Mapping[str, Table]) -> Iter
     )
     yield "### How often is a verdict wrong?\n"
     yield from _wrong(every)
+
+
+def _with_signs(signed: Sequence[checks.Judged]) -> Iterator[str]:
+    yield (
+        "XAI-TRIS counts sizes, while `srg` and the other checks look at values with their signs: a map whose signs "
+        "are turned round can be right there and fail. With the precision of signed maps for XAI-TRIS, and all else "
+        "the same: "
+        + "; ".join(
+            f"`{check}` has {_said(over_cases(list(checks.orders(signed, check, controls=False).values()))) or 'no number'}, "
+            f"{_right_of(signed, check, 'failed')} of the methods that failed are right, and by the rule it is "
+            f"{WORDS[checks.earns(signed, check)]}"
+            for check in CHECKS[2:]
+        )
+        + ".\n"
+    )
+
+
+def _right_of(every: Sequence[checks.Judged], check: str, outcome: str) -> str:
+    right, methods, _, _ = checks.counts(every, check, outcome, controls=False)
+    return f"{right} of {methods}"
+
+
+def _meanings() -> Iterator[str]:
     yield "### What a failed check means, and what it does not mean\n"
     for check in CHECKS:
         yield f"- `{check}`: {MEANS[check]}"
