@@ -1,7 +1,7 @@
 """Judgement of cnnvis's checks: do they tell right maps from wrong ones?
 
 All by the images that the checks were run on. A *method on a network* has a verdict, and is right or wrong by a
-rule that was fixed before anything was measured: its maps are better than random values by the paired 95 %
+rule that was fixed before the numbers of the page were computed: its maps are better than random values by the paired 95 %
 interval, and at least half as far above them as those of the network's best method. A *single map* is right
 from a fixed value of its score on.
 """
