@@ -1,0 +1,146 @@
+"""Benchmarks of known answers: their scores and statistics, on answers that are known in turn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))
+
+from benchmarks.truth import checks, lesions, motifs, scores, statistics, sweeps, tris  # noqa: E402
+
+SCORES = [
+    scores.average_precision,
+    scores.hit,
+    scores.top_precision,
+    scores.share_inside,
+    scores.earth_mover,
+]
+SHAPE = (8, 8)
+
+
+def planted(rng: np.random.Generator) -> np.ndarray:
+    truth = np.zeros(SHAPE, bool)
+    truth.flat[rng.permutation(64)[:8]] = True
+    return truth
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_the_true_map_has_the_best_score(score):
+    truth = planted(np.random.default_rng(0))
+    assert score(truth.astype(float), truth) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("score", [one for one in SCORES if one is not scores.earth_mover])
+def test_random_maps_are_near_chance_and_the_opposite_map_is_below(score):
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(1000):
+        truth = planted(rng)
+        found.append(score(rng.random(SHAPE), truth))
+        assert score(1 - truth.astype(float), truth) <= 1 / 8
+    # Of so few places, the average precision of random values lies above their share.
+    assert np.mean(found) == pytest.approx(
+        1 / 8, abs=0.08 if score is scores.average_precision else 0.03
+    )
+
+
+@pytest.mark.parametrize("score", SCORES[:2] + SCORES[3:4])
+def test_a_map_without_differences_gets_what_chance_gets(score):
+    truth = planted(np.random.default_rng(0))
+    assert score(np.ones(SHAPE), truth) == pytest.approx(1 / 8)
+
+
+def test_ties_share_what_is_left():
+    truth = np.array([[True, True, False, False]])
+    assert scores.top_precision(np.array([[1.0, 1.0, 1.0, 0.0]]), truth) == pytest.approx(2 / 3)
+    assert scores.top_precision(np.array([[1.0, 0.0, 0.0, 0.0]]), truth) == pytest.approx(1 / 2)
+    assert scores.hit(np.array([[2.0, 0.0, 2.0, 0.0]]), truth) == pytest.approx(1 / 2)
+
+
+def test_the_earth_mover_knows_distances():
+    truth, near, far = (np.zeros(SHAPE, bool) for _ in range(3))
+    truth[0, 0] = near[0, 1] = far[7, 7] = True
+    largest = np.hypot(7, 7)
+    assert scores.earth_mover(near.astype(float), truth) == pytest.approx(1 - 1 / largest)
+    assert scores.earth_mover(far.astype(float), truth) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_planted_trough_is_the_brightest_column_of_the_inverted_input():
+    x = np.ones((16, 64))
+    x[:, 38:45] = 0
+    profile = scores.smooth_profile(1 - x)
+    assert scores.columns_off(profile, 41, 3) == 1
+    assert scores.columns_off(profile, 20, 3) == 0
+    assert scores.columns_off(np.ones(64), 32, 3) == pytest.approx(7 / 64)
+
+
+def test_ranks():
+    assert statistics.rank_correlation([1, 2, 3, 4], [10, 20, 30, 1000]) == pytest.approx(1)
+    assert statistics.rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    assert statistics.rank_correlation([1, 2, np.nan, 3], [1, 3, 0, 2]) == pytest.approx(0.5)
+    assert np.isnan(statistics.rank_correlation([1, 1, 1], [1, 2, 3]))
+    assert np.isnan(statistics.rank_correlation([1, 2], [1, 2]))
+
+
+def test_methods_are_parted_image_by_image():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=200)  # how hard an image is, much more than methods differ
+    values = np.stack(
+        [image, image + 0.1 + 0.05 * rng.normal(size=200), rng.permutation(image)], axis=1
+    )
+    found = statistics.parted(values, np.repeat([0, 1], 100), 0.99)
+    assert found[1, 0] == 1 and found[0, 1] == -1
+    assert found[2, 0] == found[0, 2] == 0
+
+
+def test_a_difference_of_shares():
+    found = statistics.difference_of_shares(np.array([[9, 10, 1, 10]] * 5))
+    assert found is not None and found.low == found.mean == pytest.approx(0.8)
+    assert statistics.difference_of_shares(np.array([[9, 10, 0, 0]] * 5)) is None
+
+
+def test_the_rule_asks_whether_failed_maps_are_wrong():
+    def one(case: int, outcome: str, right: bool) -> checks.Judged:
+        return checks.Judged(
+            f"suite/{case}", "suite", "m", False, float(right), right, np.array([right] * 4),
+            {"srg": outcome}, {}, {}, np.ones(4),
+        )  # fmt: skip
+
+    fits = [
+        one(i, outcome, outcome == "passed") for i in range(10) for outcome in ("passed", "failed")
+    ]
+    assert checks.earns(fits, "srg") == "verdict"
+    assert checks.earns(fits[:8], "srg") == "undecided"
+    turned = [
+        one(i, outcome, outcome == "failed") for i in range(10) for outcome in ("passed", "failed")
+    ]
+    assert checks.earns(turned, "srg") == "information"
+
+
+def test_what_is_planted_is_where_it_is_said_to_be():
+    x, y, truth = motifs.sequences(30, 0)
+    assert x.shape == (30, 200, 4) and np.all(x.sum(axis=-1) == 1)
+    assert truth.sum(axis=1).tolist() == [8 * (one > 0) for one in y]
+    letters = "".join("ACGT"[one] for one in x[1][truth[1]].argmax(axis=-1))
+    assert sum(a == b for a, b in zip(letters, motifs.MOTIFS[0], strict=True)) >= 5
+    x, y, truth = lesions.volumes(4, 0)
+    assert [bool(one.any()) for one in truth] == [False, True, False, True]
+    x, y, truth = tris.images("translations_rotations", "white", 40, 0)
+    assert set(truth.sum(axis=(1, 2)).tolist()) == {4}
+    x, y, truth = tris.images("xor", "correlated", 40, 0)
+    assert set(truth.sum(axis=(1, 2)).tolist()) == {8} and sorted(set(y.tolist())) == [0, 1]
+
+
+def test_importing_does_not_train_or_load_tensorflow():
+    lines = "import benchmarks.truth.__main__, benchmarks.truth.report, sys; print('tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", lines], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+    assert sweeps.NEAR == 3
