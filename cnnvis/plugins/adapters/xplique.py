@@ -147,8 +147,10 @@ def _explained(
             f"{'first' if samples.channel_axis == 1 else 'last'}"
         )
     settings = method.settings(options)
-    if method.every_channel or samples.channel_axis == 1:
-        settings["reducer"] = None  # it would reduce the last axis, whatever that is
+    # The library reduces the last axis of four, whatever that is, and no other.
+    is_reduced = not method.every_channel and samples.channel_axis == -1 and len(samples.space) == 2
+    if not is_reduced:
+        settings["reducer"] = None
     network = network_of(model, "Xplique")
     if PENULTIMATE in method.options:
         settings["conv_layer"] = penultimate_of(network, model, penultimate, samples)
@@ -162,11 +164,12 @@ def _explained(
             return library(x, weights)
 
     maps = in_batches(explain, model, samples, BATCH if seed is None else 1)
-    # What the library reduces keeps a last axis of length one.
-    if settings.get("reducer", "mean") == "mean" and maps.ndim == samples.x.ndim:
-        maps = maps[..., 0]
-    elif samples.channel_axis == 1 and not method.every_channel:
-        maps = maps.max(axis=1) if method.kind == "Saliency" else maps.mean(axis=1)
+    axis = samples.channel_axis
+    if not method.every_channel and axis is not None and maps.ndim == samples.x.ndim:
+        if is_reduced:  # and keeps a last axis of length one
+            maps = maps[..., 0]
+        else:
+            maps = maps.max(axis=axis) if method.kind == "Saliency" else maps.mean(axis=axis)
     return cnnvis.Explanation(maps, samples)
 
 

@@ -225,3 +225,33 @@ def test_saliency_of_several_channels_is_their_maximum(keras: Any, form: str) ->
         own = cnnvis.run("saliency", network, data=x, backprop=None, filter=1).array
         found = cnnvis.run(name, network, data=x, filter=1).array
         _require_close(found, own)
+
+
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_all_channels_count_over_any_number_of_axes(keras: Any, axes: int, form: str) -> None:
+    """The library reduces channels of pictures alone; cnnvis does it for the others."""
+    _or_skip("xplique:gradient-input")
+    layers = keras.layers
+    space, first = (6, 5, 4)[:axes], form == "channels_first"
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential(
+        [
+            layers.Input((3, *space) if first else (*space, 3)),
+            getattr(layers, f"AveragePooling{axes}D")(2, data_format=form),
+            layers.Flatten(),
+            layers.Dense(4, activation="relu"),
+            layers.Dense(2),
+        ]
+    )
+    x = np.random.default_rng(7).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    handle = cnnvis.Model(model).with_target(None, [1])
+    gradient = handle.input_gradient(x)
+    axis = 1 if first else -1
+    wanted = {
+        "xplique:gradient-input": (gradient * x).mean(axis=axis),
+        "xplique:saliency": abs(gradient).max(axis=axis),
+    }
+    for name, expected in wanted.items():
+        found = cnnvis.run(name, model, data=x, filter=1)
+        np.testing.assert_allclose(found.array, expected, rtol=1e-4, atol=1e-6)
