@@ -112,6 +112,7 @@ def cnnvis(job: dict[str, Any], prefix: str = "") -> Callable[[], Any]:
     if method == "activation-max":
         # Of the one layer: without its name, all of a network's are maximized.
         return lambda: program.run(prefix + technique, model, layer=model.layer, **given)
+    given["checks"] = "none"  # which no other library does
     return lambda: program.run(prefix + technique, model, data=x, filter=None, **given)
 
 
