@@ -90,7 +90,11 @@ def verdict(technique: str, input: str, metric: str, outcome: str, meaning: str)
     """Report the verdict of a metric about the maps of a technique for an input of the network."""
     verdicts = _verdicts.get()
     if verdicts is not None:
-        verdicts.setdefault((technique, input, metric), (outcome, meaning))
+        said, whose, number = (outcome, meaning), technique, 1
+        while verdicts.get((whose, input, metric), said) != said:  # of another use of the technique
+            number += 1
+            whose = f"{technique} ({number})"
+        verdicts[whose, input, metric] = said
 
 
 @contextmanager

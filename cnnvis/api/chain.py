@@ -28,7 +28,7 @@ from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
-from cnnvis.explain.checks import Checks, checked_at_once
+from cnnvis.explain.checks import Checks, number_to_check
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
 from cnnvis.explain.measuring import judged, measured, report_of, verdict_of
@@ -363,7 +363,7 @@ def _run(
                 stack[-1] = _measured(stack[-1], step, given, task.model, failures)
                 if folder is not None:  # of which only the first maps are shown, and all are judged
                     for stream in stack[-1].of_inputs.values():
-                        failures.result(stream, partial(_pass, stream))
+                        failures.result(stream, partial(_read_all, stream))
             case "transform":
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
@@ -412,7 +412,7 @@ def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: boo
     streams = {}
     for name, stream in found.of_inputs.items():
         samples = explainer.task.samples[name]
-        if is_kept or len(samples) > min(checked_at_once(samples), images_at_once(samples)):
+        if is_kept or len(samples) > min(number_to_check(samples), images_at_once(samples)):
             facts = checks.ahead(explainer, name)
             streams[name] = Stream(partial(_with_facts, stream, facts), samples)
             continue
@@ -445,7 +445,7 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
     return judged(explanation, strict=False)
 
 
-def _pass(stream: Stream) -> None:
+def _read_all(stream: Stream) -> None:
     for _ in stream:
         pass
 
@@ -632,7 +632,7 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
         facts = dict(explanation.provenance)
         what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
         if other is not None:
-            known = ("technique", "options", "target", "transforms")
+            known = ("technique", "options", "target", "transforms", "checks", "metrics")
             what["with"] = {key: other.provenance.get(key) for key in known}
         facts["transforms"] = [*facts.get("transforms", []), what]
         return replace(explanation, provenance=facts)

@@ -21,7 +21,7 @@ from cnnvis.evaluation.bootstrap import bootstrap_interval
 from cnnvis.evaluation.remover import Removal, map_values
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import Baselines, named_in
-from cnnvis.explain.checks import Checks, spread
+from cnnvis.explain.checks import Checks, places_to_check
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.measuring import measured, verdict_of
 from cnnvis.explain.provenance import provenance_of
@@ -35,6 +35,9 @@ from cnnvis.reporting import note, notes_kept, progress, quietly
 
 STEPS = 10
 """Number of steps in which all parts are removed for a curve."""
+
+CURVES = "by the removed share of the parts, filled with the mean of the data: the mean score, least first, most first"
+"""What the curves of an evaluation are, for its files."""
 
 Metric = tuple[Plugin, Mapping[str, Any]]
 
@@ -58,7 +61,8 @@ class Method:
         Why the method gave no maps; empty where it gave some.
     curves
         By the share of the parts that is removed: the mean score after the least important parts are
-        removed first, and after the most important ones are. Empty where it was not asked for.
+        removed first, and after the most important ones are. Empty if curves were not asked for, or
+        could not be computed.
     """
 
     name: str
@@ -155,6 +159,7 @@ class Evaluation:
                     "name": method.name,
                     "failure": method.failure or None,
                     "metrics": {metric: self._of(method, metric) for metric in self.metrics},
+                    "curves": {f"{share:g}": both for share, both in method.curves.items()},
                 }
                 for place, method in zip(self.places, self.methods, strict=True)
             ],
@@ -263,19 +268,25 @@ def evaluate(
             found = [_evaluated(step, task, measuring, curves, failures, done) for step in chosen]
     if all(one.failure for one in found):
         raise together(failures)
-    if not any(one.values for one in found):
+    if not any(
+        one.mean(name) is not None or name in one.verdicts for one in found for name in one.values
+    ):
         reasons = dict.fromkeys(reason for one in found for reason in one.reasons.values())
         raise UserError(" ".join(f"{reason.rstrip('.')}." for reason in reasons))
     better = {metric.name: metric.better for metric, _ in measuring}
     decides = "srg" if "srg" in better else next((name for name in better if better[name]), None)
     common = _common(found)
+    lacking = [one.name for one in found if not one.failure and one.mean(decides or "") is None]
+    if decides is not None and lacking:
+        notes.append(f"{decides} has no number for {', '.join(lacking)}, so it orders no methods")
+        decides = None
     order, places = _ordered(found, common, decides, better.get(decides or ""))
     facts = provenance_of(chosen[0].plugin, chosen[0].options, task.model, samples)
     facts = {name: facts[name] for name in ("model", "data", "versions") if name in facts}
     facts |= {
         "techniques": {named(step): step.options for step in chosen},
         "options_of_metrics": {metric.name: dict(given) for metric, given in measuring},
-        "curves": "the score after parts are removed, filled with the mean of the data",
+        **({"curves": CURVES} if curves else {}),
     }
     return Evaluation(
         tuple(order), tuple(places), tuple(better), better, common, decides, samples.indices,
@@ -295,7 +306,7 @@ def _methods(methods: Sequence[StepLike]) -> list[Step]:
     for step in steps:
         if step.plugin.kind != "technique":
             raise UserError(
-                f"{step.plugin.name} is a {step.plugin.kind}, and techniques are evaluated"
+                f"{step.plugin.name} is a {step.plugin.kind}, and only techniques can be evaluated"
             )
         if not step.plugin.gives_maps_of_images:
             raise UserError(
@@ -356,9 +367,9 @@ def _of_one_input(task: Task, *, spread_out: bool) -> Task:
             f"with --input {names[0]}"
         )
     samples = task.samples[names[0]]
-    rows = spread(samples)
+    rows = places_to_check(samples)
     if spread_out and len(rows) < len(samples):
-        note(f"{len(rows)} of {len(samples)} images are taken; --images all takes all")
+        note(f"only {len(rows)} of {len(samples)} images are used; --images all uses all")
         samples = samples.picked(np.array(rows))
     return replace(task, samples={names[0]: samples}, inputs=names[:1])
 
@@ -407,20 +418,30 @@ def _evaluated(
         values[metric.name] = np.full(len(samples), np.nan)
         values[metric.name][rows] = one.measures[metric.name]
         done(1)
-    drawn = _curves(found, explainer) if curves else {}
+    drawn: dict[float, tuple[float, float]] = {}
+    if curves:
+        try:
+            drawn = _curves(found, explainer)
+        except (
+            UserError
+        ) as error:  # of maps that are smaller than the input, or data without a mean
+            reasons["curves"] = str(error)
     return Method(named(step), values, verdicts, reasons, curves=drawn)
 
 
 def _curves(found: Explanation, explainer: Explainer) -> dict[float, tuple[float, float]]:
-    """Return the mean scores after shares of the parts are removed; none where they cannot be."""
+    """Return the mean scores after shares of the parts are removed.
+
+    Raises
+    ------
+    UserError
+        If the maps are smaller than the input, or the data have no mean.
+    """
     assert found.samples is not None
     with quietly(), notes_kept():
-        try:
-            samples = Baselines(("mean",), lambda: explainer.task.data).ready(found.samples)
-            found = replace(found, samples=samples)
-            maps = map_values(found, "evaluate")
-        except UserError:  # of maps that are smaller than the input, or data without a mean
-            return {}
+        samples = Baselines(("mean",), lambda: explainer.task.data).ready(found.samples)
+        found = replace(found, samples=samples)
+        maps = map_values(found, "curves")
         removal = Removal.of(found, explainer.model.with_inputs_held(samples))
         counts = removal.steps(STEPS)
         least, most = (

@@ -128,7 +128,7 @@ def run(
     checks
         Checks of the maps on at most 32 images, whose verdicts stand in the explanation's `verdicts`:
         ``"none"``; ``"quick"``, those that fit into a fifth of the time that the maps take, or into
-        two seconds; ``"full"``, all. By default the variable ``CNNVIS_CHECKS``, else quick.
+        two seconds, whichever is more; ``"full"``, all. By default the variable ``CNNVIS_CHECKS``, else quick.
     metrics
         Metrics that measure each map: ``("sparseness",)``. The numbers are the explanation's
         `measures`, and stand in the titles of the maps.

@@ -22,6 +22,7 @@ from cnnvis.files.reading import require_writable, write_whole
 from cnnvis.registry.arguments import EvaluationOutput, Messages
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
+from cnnvis.reporting import failures_kept
 from cnnvis.settings.defaults import with_settings
 from cnnvis.text import json_text
 
@@ -49,7 +50,7 @@ def evaluated(
         for plugin, given in ((registry().get("technique", name), given) for name, given in methods)
     ]
     messages, results = console.messages(), console.results()
-    with bars(messages, quiet=said.quiet):
+    with bars(messages, quiet=said.quiet), failures_kept() as images:
         found = evaluate(
             steps, model, metrics=output.metrics, plugin_options=plugin_options,
             curves=any(path.suffix in CURVES for path in paths), **subject,
@@ -67,7 +68,7 @@ def evaluated(
         for note in (*found.notes, *_remarks(found)):
             messages.print(console.sentence("note", "bold", note))
     is_lacking = any(method.failure or method.reasons for method in found.methods)
-    return SOME_FAILED if is_lacking else 0
+    return SOME_FAILED if images or is_lacking else 0
 
 
 def table(found: Evaluation) -> dict[str, list[str]]:
@@ -86,8 +87,8 @@ def table(found: Evaluation) -> dict[str, list[str]]:
 
 def _cell(method: Method, metric: str) -> str:
     """Return the sign of a verdict and the mean with its interval: ``+ 2.91 (2.2 to 3.7)``."""
-    if method.failure:
-        return "no maps"
+    if method.failure or metric in method.reasons:
+        return "no maps" if method.failure else "not computed"
     verdict, mean, interval = (
         method.verdicts.get(metric),
         method.mean(metric),
@@ -107,6 +108,9 @@ def _remarks(found: Evaluation) -> list[str]:
         "in brackets, the 95 % interval of the mean over images; + passed, ! warned, x failed, - nothing "
         "is judged"
     ]
+    for direction in ("higher", "lower"):
+        names = [name for name, better in found.better.items() if better == direction]
+        remarks += [f"{direction} is better for {', '.join(names)}"] if names else []
     last = [] if found.decides is None else [f"by {found.decides}"]
     if found.common:
         last = [f"by failures and then warnings of {', '.join(found.common)}", *last]
@@ -163,6 +167,8 @@ def _written(
         rows.writerow(found.table)
         rows.writerows(zip(*found.table.values(), strict=True))
         write_whole(path, text.getvalue().encode())
+    elif not any(method.curves for method in found.methods):
+        return False
     else:
         renderer = registry().get("renderer", "curves")
         drawn = found.figure()

@@ -271,8 +271,8 @@ class Explanation:
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
         """Return some of the maps, with all that belongs to them: by place, slice, places or mask.
 
-        A single place gives an explanation of one map. Verdicts about all maps are left out, unless
-        all are there.
+        A single place gives an explanation of one map. Verdicts of metrics about all maps are left
+        out, unless all are there; verdicts of checks stay.
         """
         every = np.arange(len(self.array))
         index = list(index) if isinstance(index, tuple | range) else index
@@ -313,7 +313,8 @@ class Explanation:
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """Return the explanation with as many other maps, and with the same axes, unless given.
 
-        Measures and verdicts of the previous maps do not hold for the new maps, and are left out.
+        Measures of the previous maps, and verdicts of metrics on them, are left out; verdicts of checks
+        stay, since they are about the technique's own maps.
 
         Parameters
         ----------
@@ -326,7 +327,7 @@ class Explanation:
         return replace(self, maps=maps, **other)
 
     def _unjudged(self) -> Mapping[str, Any]:
-        """Return the provenance without the verdicts of metrics; those of checks say what they are of."""
+        """Return the provenance without the verdicts of metrics; those of checks stay."""
         known = self.provenance.get("metrics")
         if not known:
             return self.provenance

@@ -200,6 +200,14 @@ class Removal:
         counts = self.steps(count)
         return curve_area(self.curve(maps, counts, least_first=least_first), counts)
 
+    def inner_counts(self, fractions: int) -> list[int]:
+        """Return numbers of removed parts: shares 1 / (fractions + 1), 2 / (fractions + 1), ...
+
+        Fewer where there are fewer parts, and never all.
+        """
+        shares = ((step + 1) / (fractions + 1) for step in range(fractions))
+        return sorted({min(math.ceil(self.count * one), self.count - 1) for one in shares})
+
     def relevance_gain(self, maps: Array, fractions: int) -> Array:
         """Compute the symmetric relevance gain of each map, (n,): the mean of LIF less MIF scores.
 
@@ -210,11 +218,9 @@ class Removal:
         Parameters
         ----------
         fractions
-            How many shares of the parts are removed: 1 / (fractions + 1), 2 / (fractions + 1), ...;
-            fewer where there are fewer parts, and never all.
+            How many shares of the parts are removed; see `inner_counts`.
         """
-        shares = ((step + 1) / (fractions + 1) for step in range(fractions))
-        counts = sorted({min(math.ceil(self.count * one), self.count - 1) for one in shares})
+        counts = self.inner_counts(fractions)
         least, most = (self.curve(maps, counts, least_first=first) for first in (True, False))
         found: Array = (least - most).mean(axis=0)
         return found

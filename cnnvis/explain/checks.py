@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -42,7 +42,7 @@ TIMED, SHORT = 4, 1.0
 NOT_COMPUTED = "not computed"
 """Beginning of the meaning of the verdict of a check that failed to be computed."""
 
-LEFT_OUT = "left out, since there was too little time; --checks full computes it"
+LEFT_OUT = 'left out for lack of time; --checks full (checks="full") computes it'
 """Meaning of the verdict of a check that did not fit into the time."""
 
 
@@ -86,7 +86,8 @@ class Checks:
         """
         asked = level or os.environ.get("CNNVIS_CHECKS") or "quick"
         if asked not in get_args(Level):
-            raise UserError(f"checks are none, quick or full, not {shown(asked)}")
+            where = "" if level else " (the variable CNNVIS_CHECKS)"
+            raise UserError(f"checks{where} are none, quick or full, not {shown(asked)}")
         if asked == "none":
             return cls()
         known = {metric.name: metric for metric in registry().of("metric")}
@@ -115,15 +116,17 @@ class Checks:
         """
         if not self.metrics or found.maps is None or found.samples is None:
             return found
-        rows = spread(found.samples)
+        rows = places_to_check(found.samples)
         some = found if len(rows) == len(found) else found[rows]
         facts = self._facts(some, explainer, seconds * len(rows) / max(len(found), 1), seconds)
-        return found.with_facts(_said(facts, found, len(rows), len(found)))
+        technique = explainer.plugin.name
+        said = _said(facts, technique, found.input or "", len(rows), len(found))
+        return found.with_facts(said)
 
     def ahead(self, explainer: Explainer, name: str | None) -> dict[str, Any]:
         """Return the verdicts about maps that are not all at hand, as facts of provenance.
 
-        Some of the images are explained for that; where they cannot be, there are no verdicts.
+        Some of the images are explained for that.
 
         Parameters
         ----------
@@ -133,7 +136,7 @@ class Checks:
         if not self.metrics:
             return {}
         samples = explainer.task.samples[name]
-        rows = spread(samples)
+        rows = places_to_check(samples)
         some = {name: samples.picked(np.array(rows))}
         inputs = None if name is None else (name,)
         task = replace(explainer.task, samples=some, inputs=inputs, stops=False)
@@ -144,11 +147,14 @@ class Checks:
                 found = next(iter(results.values())).whole()
         except DiskError:
             raise
-        except (UserError, PluginError):  # of which the run itself tells
-            return {}
+        except (UserError, PluginError) as error:
+            why = f"{NOT_COMPUTED}: the images to check have no maps: {str(error).rstrip('.')}"
+            lacking = [_fact(metric, options, why) for metric, options in self.metrics]
+            technique = explainer.plugin.name
+            return _said(lacking, technique, samples.input or "", 0, len(samples))
         seconds = time.monotonic() - before
         facts = self._facts(found, explainer, seconds, seconds * len(samples) / len(rows))
-        return _said(facts, found, len(found), len(samples))
+        return _said(facts, explainer.plugin.name, samples.input or "", len(found), len(samples))
 
     def _facts(
         self, found: Explanation, explainer: Explainer, seconds: float, whole: float
@@ -164,8 +170,12 @@ class Checks:
                 if self.is_timed and spent + clock.estimated(metric) > budget:
                     facts.append(_fact(metric, options, LEFT_OUT))
                 else:
-                    with clock.running(metric), quietly(), notes_kept():
-                        facts.append(_checked(found, metric, options, explainer))
+                    begun = time.monotonic()
+                    with quietly(), notes_kept():
+                        fact = _checked(found, metric, options, explainer)
+                    if metric.name in fact.get("means", {}):  # else it may have made no maps
+                        clock.learn(metric, time.monotonic() - begun)
+                    facts.append(fact)
                 done(1)
         return facts
 
@@ -188,11 +198,8 @@ class _Clock:
             needed += metric.cost.passes * self._seconds_of_pass()
         return needed * len(self._found)
 
-    def running(self, metric: Plugin) -> _Running:
-        """Return a context that learns from what a check takes."""
-        return _Running(lambda seconds: self._learn(metric, seconds))
-
-    def _learn(self, metric: Plugin, seconds: float) -> None:
+    def learn(self, metric: Plugin, seconds: float) -> None:
+        """Mend the estimate of a map's time by what a check took."""
         maps = self._maps(metric)
         if maps:
             self._map = seconds / maps / max(len(self._found), 1)
@@ -211,19 +218,6 @@ class _Clock:
         return self._pass
 
 
-class _Running:
-    """Context that tells how many seconds it took."""
-
-    def __init__(self, learn: Callable[[float], None]) -> None:
-        self._learn = learn
-
-    def __enter__(self) -> None:
-        self._begin = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._learn(time.monotonic() - self._begin)
-
-
 def _seconds_of(model: Model, samples: Samples) -> float:
     """Return the seconds of a pass forwards for an image, once the network is compiled."""
     x = np.asarray(samples.x, np.float32)
@@ -235,15 +229,15 @@ def _seconds_of(model: Model, samples: Samples) -> float:
     return seconds / len(x)
 
 
-def checked_at_once(samples: Samples) -> int:
+def number_to_check(samples: Samples) -> int:
     """Return the number of images that are checked: fewer where images are large."""
     each = 4 * math.prod(samples.source.shape[1:])
     return max(min(len(samples), MOST, BYTES // max(each, 1)), 1)
 
 
-def spread(samples: Samples) -> list[int]:
+def places_to_check(samples: Samples) -> list[int]:
     """Return places of the images that are checked, evenly spread over all."""
-    places = np.linspace(0, len(samples) - 1, checked_at_once(samples)).astype(int)
+    places = np.linspace(0, len(samples) - 1, number_to_check(samples)).astype(int)
     found: list[int] = places.tolist()
     return found
 
@@ -276,7 +270,7 @@ def _fact(metric: Plugin, options: Mapping[str, Any], meaning: str) -> dict[str,
 
 
 def _said(
-    facts: Sequence[dict[str, Any]], found: Explanation, checked: int, of: int
+    facts: Sequence[dict[str, Any]], technique: str, input: str, checked: int, of: int
 ) -> dict[str, Any]:
     """Report the verdicts, and return them as facts of provenance, with the number of images."""
     some = f" ({checked} of {of} images were checked)" if checked < of else ""
@@ -286,7 +280,6 @@ def _said(
         if fact.get("means"):
             meaning += some
             fact = {**fact, "images": checked}
-        technique = str(found.provenance.get("technique", ""))
-        verdict(technique, found.input or "", fact["metric"], outcome, meaning)
+        verdict(technique, input, fact["metric"], outcome, meaning)
         every.append({**fact, "verdict": {"outcome": outcome, "meaning": meaning}})
     return {"checks": every}

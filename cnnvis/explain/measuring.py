@@ -67,7 +67,9 @@ def measured(
     samples = explanation.samples
     if metric.takes("model"):
         if model is None:
-            raise UserError(f"{metric.name} asks the network, and nothing here has one")
+            raise UserError(
+                f"{metric.name} needs the network, and these maps come without a network"
+            )
         given["model"] = model if samples is None else model.with_inputs_held(samples)
     if metric.takes("explainer"):
         if explainer is None:

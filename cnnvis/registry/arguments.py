@@ -278,7 +278,8 @@ class Checking:
     checks: Level | None = flag(
         "--checks", kept_as=Level, choices=get_args(Level),
         help="the checks beside the maps, on at most 32 images: none; quick, those that fit into a "
-        "fifth of the time that the maps take, or two seconds; full, all (default: the variable "
+        "fifth of the time that the maps take, or into two seconds, whichever is more; full, all "
+        "(default: the setting checks or the variable "
         "CNNVIS_CHECKS, else quick)",
     )  # fmt: skip
 
@@ -384,7 +385,8 @@ class EvaluationOutput:
     out: str | None = flag(
         "--out", "-o", metavar="PATH",
         help="a file to write: the table (.csv), all numbers (.json), or the curves of the score as "
-        "parts are removed (.png, .svg, .pdf); a folder for the table, the numbers and the curves "
+        "parts are removed (.png, .svg, .pdf); a folder for the table, the numbers and the curves, over "
+        "older files of these names "
         "(default: none)",
     )  # fmt: skip
     json: bool = flag("--json", default=False, help="print JSON, for scripts")

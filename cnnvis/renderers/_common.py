@@ -108,3 +108,13 @@ def check_colour_maps(**options: str | None) -> None:
                 f"{option} is {name!r}, and there is no colour map {name!r}; matplotlib's include "
                 "viridis, magma, hot, gray, RdBu_r (list(matplotlib.colormaps) in Python gives all)"
             )
+
+
+def failed_checks(explanation: cnnvis.Explanation) -> str:
+    """Return the line of a heading that names the checks that failed; empty where none did."""
+    failed = [name for name, one in explanation.verdicts.items() if one.outcome == "failed"]
+    if not failed:
+        return ""
+    changed = explanation.provenance.get("transforms")
+    before = f" before {changed[0]['transform']}" if changed else ""
+    return cnnvis.printable(f"x failed{before}: {', '.join(failed)}")

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import cell_text, cut, folded
+from cnnvis.renderers._common import cell_text, cut, failed_checks, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -365,10 +365,8 @@ class _Heading:
         about = ", ".join(str(name) for name in files if name)
         room = int((width - EDGE) / HEADING_LETTER)
         self._lines = folded(cnnvis.printable(" ".join(words)), room, HEADING_LINES)
-        failed = [name for name, one in explanation.verdicts.items() if one.outcome == "failed"]
-        if failed:
-            said = cnnvis.printable(f"x failed: {', '.join(failed)}")
-            self._lines += folded(said, room, HEADING_LINES)
+        failed = failed_checks(explanation)
+        self._lines += folded(failed, room, HEADING_LINES) if failed else []
         self._files = folded(cnnvis.printable(about), int((width - EDGE) / LETTER), HEADING_LINES)
         self._below = 0.1 + 0.16 * len(self._lines)
         self.height = self._below + LINE * len(self._files) + 0.06

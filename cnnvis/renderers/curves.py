@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnvis
-from cnnvis.renderers._common import require_maps
+from cnnvis.renderers._common import failed_checks, require_maps
 from cnnvis.renderers._files import ABOUT, require_date, save
 
 PANELS = 4  # side by side
@@ -31,7 +31,7 @@ def curves(
     limit: cnnvis.Count = 20,
     dpi: cnnvis.Count = 120,
 ) -> None:
-    """A figure of maps over one axis as curves, one over the other.
+    """A figure of maps over one axis as curves in one panel.
 
     The first line of a map's title names its curve. Where the rest of the titles has up to four
     different texts, each is the heading of its own panel.
@@ -64,7 +64,7 @@ def curves(
     plain: Any = {"parse_math": False, "usetex": False}
     places = _places(axis, explanation.array.shape[1])
     for panel, heading in zip(panels, headings, strict=True):
-        own = [i for i in shown if heading in ("", parts[i][2])]
+        own = [i for i in shown if parts[i][2] == heading]
         for number, i in enumerate(own):
             stroke = STROKES[number % len(STROKES)]
             panel.plot(places, explanation.array[i], linestyle=stroke, label=parts[i][0])
@@ -75,7 +75,7 @@ def curves(
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
     figure.suptitle(_heading(explanation, len(shown)), fontsize=9, weight="bold", **plain)
-    names = [[parts[i][0] for i in shown if heading in ("", parts[i][2])] for heading in headings]
+    names = [[parts[i][0] for i in shown if parts[i][2] == heading] for heading in headings]
     alike = all(own == names[0] for own in names)
     for panel in panels[-1:] if alike else panels:
         for text in panel.legend(fontsize=7, framealpha=0.6).get_texts():
@@ -89,9 +89,8 @@ def _heading(explanation: cnnvis.Explanation, shown: int) -> str:
     words += [f"- {one['transform']}" for one in explanation.provenance.get("transforms") or ()]
     if shown < len(explanation):
         words.append(f"- the first {shown} of {len(explanation)} maps")
-    failed = [name for name, one in explanation.verdicts.items() if one.outcome == "failed"]
-    lines = [" ".join(words), *([f"x failed: {', '.join(failed)}"] if failed else [])]
-    return cnnvis.printable("\n".join(lines), lines=True)
+    lines = [" ".join(words), failed_checks(explanation)]
+    return cnnvis.printable("\n".join(filter(None, lines)), lines=True)
 
 
 def _places(axis: cnnvis.Axis, count: int) -> list[float]:

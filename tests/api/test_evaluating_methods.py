@@ -152,7 +152,7 @@ def test_at_most_32_images_are_taken_unless_some_are_chosen(
     x = np.random.default_rng(4).normal(size=(50, 12, 10, 2)).astype(np.float32)
     found = cnnvis.evaluate(["flat"], classifier, data=x, metrics="brightness")
     assert len(found.indices) == 32 and found.indices[[0, -1]].tolist() == [0, 49]
-    assert "32 of 50 images are taken; --images all takes all" in found.notes
+    assert "only 32 of 50 images are used; --images all uses all" in found.notes
     found = cnnvis.evaluate(["flat"], classifier, data=x, metrics="brightness", images="all")
     assert len(found.indices) == 50
     found = cnnvis.evaluate(["flat"], classifier, data=x, metrics="brightness", images=[3, 4])
@@ -193,7 +193,7 @@ def test_the_origin_stands_in_the_facts(own_methods: None, tmp_path: Path) -> No
     "methods, asked, match",
     [
         (["flat", "flat"], {}, "named twice"),
-        (["smooth"], {}, "smooth is a transform, and techniques are evaluated"),
+        (["smooth"], {}, "smooth is a transform, and only techniques can be evaluated"),
         (["filter-weights"], {}, "gives no map for each image"),
         (["flat"], {"metrics": "salience"}, "no metric named 'salience'"),
         (["flat"], {"metrics": []}, "needs metrics"),
@@ -241,7 +241,9 @@ def test_a_table_and_files(typed: Callable[..., Any], own_methods: None, tmp_pat
     assert len(held["methods"][0]["metrics"]["brightness"]["values"]) == 32
     assert (tmp_path / "results" / "evaluation.png").read_bytes()[:4] == b"\x89PNG"
     printed = typed(*words, "--metrics", "brightness", "--json").stdout
-    assert json.loads(printed)["methods"] == held["methods"]
+    for one, other in zip(json.loads(printed)["methods"], held["methods"], strict=True):
+        assert one["metrics"] == other["metrics"]
+        assert one["curves"] == {} and len(other["curves"]) == STEPS + 1
 
 
 def test_the_model_may_stand_before_the_methods(
@@ -261,7 +263,7 @@ def test_the_model_may_stand_before_the_methods(
         ("evaluate flat --walue 3 demo", "no option '--walue'"),
         (
             "evaluate flat demo more",
-            "'demo' and 'more' stand behind the techniques, and a single model may",
+            "only one model can be named, and there are 2: 'demo', 'more'",
         ),
         ("evaluate flat smooth demo", "smooth is a transform"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def test_the_variable_is_the_default_of_the_argument(
     assert cnnvis.run("saliency", classifier, data=images).verdicts == {}
     assert cnnvis.run("saliency", classifier, data=images, checks="quick").verdicts
     monkeypatch.setenv("CNNVIS_CHECKS", "some")
-    with pytest.raises(cnnvis.UserError, match="none, quick or full, not 'some'"):
+    with pytest.raises(
+        cnnvis.UserError, match=r"CNNVIS_CHECKS\) are none, quick or full, not 'some'"
+    ):
         cnnvis.run("saliency", classifier, data=images)
 
 
@@ -129,7 +132,7 @@ def test_checks_that_do_not_fit_are_left_out_and_named(
     assert "unknown-cost" not in found.verdicts
     for name in ("dear", "dear-maps"):
         assert found.verdicts[name].outcome == "information"
-        assert "too little time; --checks full computes it" in found.verdicts[name].meaning
+        assert "left out for lack of time; --checks full" in found.verdicts[name].meaning
     full = cnnvis.run("saliency", classifier, data=images, checks="full")
     names = ("watched", "dear", "dear-maps", "unknown-cost")
     assert all(full.verdicts[name].outcome == "failed" for name in names)
@@ -171,11 +174,11 @@ def test_large_images_are_checked_by_fewer(monkeypatch: pytest.MonkeyPatch) -> N
     from cnnvis.explain import checks
 
     samples = cnnvis.Samples(np.zeros((40, 8, 8, 1), np.float32))
-    assert checks.checked_at_once(samples) == 32
+    assert checks.number_to_check(samples) == 32
     monkeypatch.setattr(checks, "BYTES", 4 * 8 * 8 * 3)
-    assert checks.checked_at_once(samples) == 3
+    assert checks.number_to_check(samples) == 3
     monkeypatch.setattr(checks, "BYTES", 1)
-    assert checks.checked_at_once(samples) == 1
+    assert checks.number_to_check(samples) == 1
 
 
 def test_verdicts_stay_through_transforms_and_in_files(
@@ -233,9 +236,8 @@ def test_lines_of_verdicts(checked: None, typed: Callable[..., Any], own_checks:
     words = ("run", "saliency", "demo", "-im", "0-3", "-o", "a.npz")
     done = typed(*words)
     assert "x watched failed: it always does\n" in done.stderr
-    assert (
-        "- left out for lack of time: dear, dear-maps (--checks full computes all)" in done.stderr
-    )
+    late = r"- left out for lack of time: .*dear, dear-maps \(--checks full computes all\)"
+    assert re.search(late, done.stderr)  # on a busy machine others as well
     assert "- unwilling information: not computed: only maps of birds" in done.stderr
     assert "the metric broken-check of" in done.stderr
     assert done.returncode == 0

@@ -14,10 +14,10 @@ from cnnvis.registry import flags
 from cnnvis.registry.arguments import OF_COMMANDS, SUBJECT, EvaluationOutput, Messages, taken_out
 from cnnvis.registry.discovery import STEPS, registry
 
-ABOUT = """Evaluate techniques by checks on the same images: which maps deserve trust.
+ABOUT = """Compare techniques by checks on the same images.
 
-The options of a technique stand behind its name, so settings of a technique are compared as well. The
-model comes last.
+A technique that passes all checks can still be wrong. Options after a technique's name belong to that
+technique, so you can also compare two settings of a technique. The model comes last.
 """
 
 EXAMPLES = """Examples:
@@ -73,12 +73,12 @@ def _require_model(behind: Sequence[str], *, is_last: bool) -> None:
     for word in behind:
         other = next((one for one in registry() if one.kind in STEPS and one.name == word), None)
         if other is not None:
-            raise UserError(f"{word} is a {other.kind}, and techniques are evaluated")
+            raise UserError(f"{word} is a {other.kind}, and only techniques can be evaluated")
     if behind and not is_last:
         raise UserError(f"{behind[0]!r} stands between techniques: the model comes last")
     if len(behind) > 1:
-        words = " and ".join(map(repr, behind))
-        raise UserError(f"{words} stand behind the techniques, and a single model may")
+        words = ", ".join(map(repr, behind))
+        raise UserError(f"only one model can be named, and there are {len(behind)}: {words}")
 
 
 def _parser() -> parsing.Parser:

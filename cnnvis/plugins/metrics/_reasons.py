@@ -25,6 +25,11 @@ WORDS = {
 }
 
 
+def known_share(known: int, count: int) -> str:
+    """Say how many maps have a number, where some have none."""
+    return "" if known == count else f" ({known} of {count} maps have a number)"
+
+
 def nothing(reasons: Any) -> str:
     """Say that nothing is judged, and why: for the numbers of reasons, (n,), the most frequent one."""
     import numpy as np

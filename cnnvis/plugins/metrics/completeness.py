@@ -15,20 +15,23 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
 
     known = values["completeness"][~np.isnan(values["completeness"])]
     if not len(known):
-        return cnnvis.Verdict("information", "the method does not claim that its maps add up")
+        return cnnvis.Verdict(
+            "information",
+            "the method does not claim that its maps add up, or the change of the score is no finite number",
+        )
     middle, largest = float(np.median(known)), float(known.max())
     if len(known) == 1:
-        found = f"the map is off by {middle:.1%} of it"
+        found = f"the map is off by {middle:.1%} of this change"
     else:
-        found = (
-            f"half of the maps are off by at most {middle:.1%} of it, the worst by {largest:.1%}"
-        )
+        found = f"half of the maps are off by at most {middle:.1%} of this change, the worst by {largest:.1%}"
     if middle > FAILS:
         return cnnvis.Verdict(
             "failed", f"maps do not add up to the change of the score: {found}; more steps may help"
         )
     if middle > WARNS:
-        return cnnvis.Verdict("warned", f"maps add up to the change of the score badly: {found}")
+        return cnnvis.Verdict(
+            "warned", f"maps add up only roughly to the change of the score: {found}"
+        )
     return cnnvis.Verdict("passed", f"maps add up to the change of the score: {found}")
 
 

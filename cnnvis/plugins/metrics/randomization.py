@@ -27,6 +27,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
         return cnnvis.Verdict("information", why)
     mean = float(known.mean())
     found = f"the correlation of signed maps with those of permuted networks is {mean:.2f}"
+    found += _reasons.known_share(len(known), len(values["randomization"]))
     if mean > FAILS:
         return cnnvis.Verdict(
             "failed",
@@ -37,7 +38,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     return cnnvis.Verdict("passed", f"{found}, so maps depend on the weights")
 
 
-# Five maps, and a network to make ready.
+# A map, four of permuted networks, and about one map's time to copy and compile the network.
 @cnnvis.metric(
     "randomization",
     reference="arXiv:1810.03292",

@@ -61,9 +61,7 @@ def road(
         return cnnvis.imputed(x, is_out, axis) + np.where(out, sizes * drawn, 0)
 
     removal = cnnvis.Removal.of(explanation, model, fill, units)
-    shares = np.arange(1, fractions + 1) / (fractions + 1)
-    # One part is left at least, since there must be something to fill in from.
-    counts = np.clip(np.round(removal.count * shares), 1, removal.count - 1).astype(int).tolist()
+    counts = removal.inner_counts(fractions)
     least = removal.curve(maps, counts, least_first=True).mean(axis=0)
     most = removal.curve(maps, counts).mean(axis=0)
     every = {"road": least - most, "road_most": most, "road_least": least}

@@ -41,7 +41,9 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
             "rest",
         )
     better = cnnvis.bootstrap_interval(gain - edges)
-    if better is not None and better[0] <= 0:
+    if better is None:
+        return cnnvis.Verdict("warned", f"{found}; there is no edge filter to compare with")
+    if better[0] <= 0:
         return cnnvis.Verdict(
             "warned",
             f"{found}: not above an edge filter, which knows nothing of the network and has "
@@ -71,9 +73,10 @@ def srg(
     first), for the score S: the symmetric relevance gain of Bluecher et al. 2024. Parts of the input
     are removed, 32 of one axis, 8 x 8 of two, 4 x 4 x 4 of three, with the mean of the map's values as
     their importance: which positions within a part are bright is not tested. ``srg_edges`` and
-    ``srg_random`` are the same of an edge filter and of random values. A failure is a 95 % interval over
-    images that holds 0, a warning one that is not above the edge filter's, or that holds 0 with fewer
-    than 20 images; of fewer than five nothing is judged. NaN for a map that is the same everywhere.
+    ``srg_random`` are the same of an edge filter and of random values. The check fails if the 95 %
+    interval of the mean over images does not lie above 0. It warns if the interval holds 0 and there are
+    fewer than 20 images, or if the gain is not clearly above the edge filter's. With fewer than five
+    images nothing is judged. NaN for a map that is the same everywhere.
 
     Parameters
     ----------

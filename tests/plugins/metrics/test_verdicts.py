@@ -152,7 +152,8 @@ def test_one_is_written_as_one() -> None:
     assert "of 1 image," in srg._judge({"srg": one, "srg_edges": one}).meaning
     assert sanity._judge({"sanity": 0 * one}).meaning.startswith("the map is the same everywhere")
     assert (
-        "the map is off by 1.0% of it" in completeness._judge({"completeness": one / 100}).meaning
+        "the map is off by 1.0% of this change"
+        in completeness._judge({"completeness": one / 100}).meaning
     )
 
 
