@@ -84,6 +84,7 @@ def test_the_modules_of_rooms_hold_nothing_but_what_they_are() -> None:
             assert len(tree.body) == 1, module
 
 
+@pytest.mark.slow
 def test_the_figure_of_the_rooms_is_drawn(tmp_path: Path) -> None:
     rooms.draw(tmp_path / "rooms.svg")
     assert (tmp_path / "rooms.svg").read_text().count("<path") > 20

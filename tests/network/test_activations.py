@@ -188,6 +188,7 @@ def test_keras_vis_leaves_all_but_inline_relu_alone(keras: Any) -> None:
     assert any("guided changed 1 activation up to" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_the_genomatnn_model(reference: Any) -> None:
     folder = reference / "genomatnn"
     settings: dict[str, Any] = {

@@ -218,6 +218,7 @@ def test_maps_of_other_inputs_are_found_beside(network: Any, tmp_path: Path, wri
         assert f"{other.name!r} is no longer beside this file" in rest.notes[-1]
 
 
+@pytest.mark.slow
 def test_activation_maximization_holds_the_other_inputs(network: Any) -> None:
     settings: dict[str, Any] = {"data": DATA, "images": [0, 1], "layer": "output", "iterations": 3}
     found = cnnvis.run("activation-max", network, start="data", filter=[0, 2], **settings)

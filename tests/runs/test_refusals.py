@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quick import quick_at
 from quickruns import bytes_of
 from servers import Refusal, Server, refusing
 
@@ -152,7 +151,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory, classifier: Any) -> Itera
     server.close()
 
 
-@pytest.mark.parametrize("name", quick_at([0], COMMANDS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
 def test_some_calls_are_refused(commands: Commands, name: str) -> None:
     """Of each command a few, by turns with what the system says; the slow test takes every one."""
     whole, count = commands.whole(name)

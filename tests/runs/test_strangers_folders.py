@@ -324,6 +324,7 @@ def tries(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> Tries:
     return Tries(runs, tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_what_is_strange_in_a_folder_leads_nowhere(tries: Tries) -> None:
     for attack in STRANGE:
         tries.all_ways(attack)

@@ -309,13 +309,10 @@ SAVED = [name for name in ARCHITECTURES if name != "subclassed"]
     ("name", "suffix"),
     quick_are(
         [
-            *(
-                ("nested", "keras"),
-                ("siamese", "keras"),
-                ("tokens", "keras"),
-                ("tf_keras", "keras"),
-            ),
-            *(("sequential in sequential", "h5"), ("attention", "h5"), ("tf_keras", "h5")),
+            ("siamese", "keras"),
+            ("tokens", "keras"),
+            ("sequential in sequential", "h5"),
+            ("tf_keras", "h5"),
         ],
         itertools.product(SAVED, ["h5", "keras"]),
     ),

@@ -140,14 +140,15 @@ def _gradient(network: Any, x: Any) -> Any:
     return tape.gradient(score, given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "step"),
-    quick_are([("keras", 12)], [("keras", 12), ("keras", 6), ("keras", 1), ("h5", 1)]),
+    [("keras", 6), ("keras", 1), ("h5", 1)],
 )
 def test_what_is_computed_with_operations_is_explained(
     keras: Any, tmp_path: Path, suffix: str, step: int
 ) -> None:
-    """The gradient through one network of each operation that has one; of some, in a quick test."""
+    """The gradient through one network of each operation that has one."""
     keras.utils.set_random_seed(1)
     inputs, tensors = forms.beginning(keras)
     parts, seen = [], set()
