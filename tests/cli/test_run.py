@@ -116,6 +116,7 @@ def test_the_command_line_and_python_give_the_same(
     assert typed.provenance["options"] == {
         "backprop": "guided",
         "gradient": "relu",
+        "channels": "max",
         "keras_vis": False,
     }
 

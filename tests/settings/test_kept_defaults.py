@@ -164,7 +164,7 @@ def test_editing(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_schema_knows_every_option(typed: Typed) -> None:
     schema = json.loads(typed("config", "schema").stdout)
     saliency = schema["properties"]["saliency"]
-    assert set(saliency["properties"]) == {"backprop", "gradient", "keras_vis"}
+    assert set(saliency["properties"]) == {"backprop", "gradient", "channels", "keras_vis"}
     assert saliency["properties"]["backprop"]["default"] == "guided"
     assert {plugin.name for plugin in registry()} <= set(schema["properties"])
     chain = schema["properties"]["chains"]["additionalProperties"]
