@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+import threading
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Literal, overload
@@ -76,16 +76,67 @@ class Read:
 
 def read_ahead(samples: Samples, pieces: Sequence[range]) -> Generator[Read, None, None]:
     """Yield the samples at these places, each piece read while the piece before it is computed."""
-    with ThreadPoolExecutor(1, "reading") as reader:
-        coming: Future[Read] | None = None
+    coming: _Reading | None = None
+    try:
         for places in pieces:
-            before = coming
-            # In the reader's thread, too, notes go to whoever listens here.
-            coming = reader.submit(copy_context().run, _read, samples, places)
-            if before is not None:
-                yield before.result()
+            read = None if coming is None else coming.result()
+            coming = _Reading(samples, places)
+            if read is not None:
+                yield read
         if coming is not None:
             yield coming.result()
+    finally:
+        if coming is not None:
+            coming.wait()
+
+
+class _Reading:
+    """Piece that is read in a thread of its own.
+
+    Not by an executor: the garbage collector may close an abandoned generator at any moment, also in
+    a thread that just starts, and the end of an executor needs locks that are held then.
+    """
+
+    def __init__(self, samples: Samples, places: range) -> None:
+        self._ident = 0
+        self._found: Read | None = None
+        self._error: BaseException | None = None
+        self._under_way = threading.Lock()
+        self._under_way.acquire()
+        # In this thread, too, notes go to whoever listens here.
+        run = copy_context().run
+        threading.Thread(target=run, args=(self._read, samples, places), name="reading").start()
+
+    def _read(self, samples: Samples, places: range) -> None:
+        self._ident = threading.get_ident()
+        try:
+            self._found = _read(samples, places)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._under_way.release()
+
+    def result(self) -> Read:
+        """Return what was read, when it is; raise what reading raised."""
+        with self._under_way:
+            pass
+        if self._error is not None:
+            raise self._error
+        assert self._found is not None
+        return self._found
+
+    def wait(self) -> None:
+        """Wait for the end, so that no file is closed that is read; but never for ever."""
+        if (
+            threading.get_ident() == self._ident
+        ):  # where the collector closes what this thread reads
+            return
+        if self._under_way.acquire(timeout=LONGEST_WAIT):
+            self._under_way.release()
+
+
+LONGEST_WAIT = 10.0
+"""Seconds that an abandoned piece may take to be read."""
 
 
 def _read(samples: Samples, places: range) -> Read:

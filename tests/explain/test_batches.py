@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -87,3 +90,34 @@ def test_states_that_somebody_keeps_stay(keras: Any) -> None:
     for one, state in zip(before, network.layers[1].states, strict=True):
         np.testing.assert_array_equal(one, np.asarray(state))
     assert network.layers[1].stateful
+
+
+def test_abandoned_reading_ends_wherever_the_garbage_collector_finds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also in the thread that reads, and in one that just starts, while locks of threads are held."""
+    from cnnvis.data.batches import read_ahead
+
+    class Ring:
+        """Something that only the collector can free."""
+
+    samples = cnnvis.Samples(np.zeros((6, 4, 4, 1), np.float32))
+    pieces = [range(0, 2), range(2, 4), range(4, 6)]
+    said: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+
+    def abandon() -> None:
+        for _ in range(200):
+            ring: Any = Ring()
+            ring.itself, ring.reading = ring, read_ahead(samples, pieces)
+            next(ring.reading)
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        thread = threading.Thread(target=abandon, daemon=True)
+        thread.start()
+        thread.join(60)
+    finally:
+        gc.set_threshold(*before)
+    assert not thread.is_alive() and said == []
