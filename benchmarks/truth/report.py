@@ -38,9 +38,7 @@ WHAT = {
     "cannot quite be reached.",
     "motifs": "Random sequences of 200 letters, one-hot. Two classes have a motif of 8 letters each, one has none; "
     "in every sequence lies a third motif that says nothing. The score: average precision of the map, its channels "
-    "added up, for the 8 places of the motif of the class. Over one axis, `xplique:saliency`, `gradient-input`, "
-    "`guided`, `deconv` and `smoothgrad` show the first of the four channels alone, the letter A, since the library "
-    "reduces only the channels of pictures and cnnvis then takes the first: their numbers here are of that fault.",
+    "added up, for the 8 places of the motif of the class.",
     "lesions": "Volumes of 16 x 16 x 16 of smooth noise, each with a bright ball that says nothing; the class is "
     "whether there is a hollow ball, too. The score: average precision of the map for the places of the hollow ball.",
 }
