@@ -23,7 +23,7 @@ from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.checks import Checks, places_to_check
 from cnnvis.explain.explainer import Explainer
-from cnnvis.explain.measuring import measured, verdict_of
+from cnnvis.explain.measuring import judged, measured
 from cnnvis.explain.provenance import provenance_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
@@ -402,19 +402,14 @@ def _evaluated(
     for metric, options in metrics:
         try:
             with quietly(), notes_kept():
-                one = measured(found, metric, options, task.model, explainer)
-            own = one.provenance["metrics"][-1]
-            judged = verdict_of(metric.name, {name: one.measures[name] for name in own["measures"]})
+                one = judged(measured(found, metric, options, task.model, explainer))
         except DiskError:
             raise
         except (UserError, PluginError) as error:
             reasons[metric.name] = str(error)
             done(1)
             continue
-        if judged is not None:
-            verdicts[metric.name] = judged
-        elif own.get("verdict") is not None:
-            verdicts[metric.name] = Verdict(**own["verdict"])
+        verdicts.update(one.verdicts)
         values[metric.name] = np.full(len(samples), np.nan)
         values[metric.name][rows] = one.measures[metric.name]
         done(1)

@@ -203,12 +203,11 @@ def verdict_of(name: str, values: Mapping[str, Array]) -> Verdict | None:
 
 def report(explanation: Explanation) -> None:
     """Report what metrics say about an explanation: their verdicts, or else their numbers."""
+    verdicts, numbers = explanation.verdicts, explanation.measures
     for one in explanation.provenance.get("metrics", ()):
-        given = one.get("verdict")
-        found = None if given is None else Verdict(given["outcome"], given["meaning"])
-        values = explanation.measures.get(one["metric"])
-        if found is not None or values is not None:
-            report_of(explanation, one["metric"], found, values)
+        name = one["metric"]
+        if name in verdicts or name in numbers:
+            report_of(explanation, name, verdicts.get(name), numbers.get(name))
 
 
 def report_of(
@@ -220,9 +219,9 @@ def report_of(
         verdict(technique, explanation.input or "", name, found.outcome, found.meaning)
         return
     known = np.array([]) if values is None else values[~np.isnan(values)]
-    said = "no number for any map"
-    if len(known):
-        said = f"{known.mean():.3g} on average, {known.min():.3g} to {known.max():.3g}"
-        said += f" over {len(known)} maps" if len(known) > 1 else ""
-        said = said if len(known) > 1 else f"{known[0]:.3g}"
+    if len(known) > 1:
+        ends = f"{known.min():.3g} to {known.max():.3g} over {len(known)} maps"
+        said = f"{known.mean():.3g} on average, {ends}"
+    else:
+        said = f"{known[0]:.3g}" if len(known) else "no number for any map"
     verdict(technique, explanation.input or "", name, MEASURED, said)
