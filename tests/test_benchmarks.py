@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,24 @@ def test_importing_does_not_train_or_load_tensorflow():
     )
     assert done.stdout.strip() == "False"
     assert sweeps.NEAR == 3
+
+
+def test_the_page_of_trust_has_the_figures_of_the_scorecard() -> None:
+    page = " ".join((ROOT / "docs" / "trust.md").read_text().split())
+    scorecard = (ROOT / "benchmarks" / "truth.md").read_text()
+    order = re.search(
+        r"`srg` goes .* correlation (0\.\d+ \(0\.\d+ to 0\.\d+\)), .* a method (0\.\d+)\.", page
+    )
+    wrong = re.search(r"Of (\d+) that failed, (\d+) were right", page)
+    other = re.search(r"Of (\d+) methods that failed `randomization`, (\d+) were right", page)
+    blank = re.search(r"of (\d+) methods whose maps failed on a network, none was right", page)
+    assert order and wrong and other and blank
+    lines = {
+        name: next(line for line in scorecard.splitlines() if line.startswith(f"- `{name}`: its"))
+        for name in ("srg", "randomization")
+    }
+    assert f"rank correlation {order[1]};" in lines["srg"]
+    assert f"`srg` and the true score have the rank correlation {order[2]} " in scorecard
+    assert f" {wrong[2]} of {wrong[1]} that failed are right" in lines["srg"]
+    assert f" {other[2]} of {other[1]} that failed are right" in lines["randomization"]
+    assert f"| `sanity` | failed | {blank[1]} | 0 (0%) |" in scorecard

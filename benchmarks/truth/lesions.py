@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.truth.case import Array, Case, Scale, chosen, trained
-from benchmarks.truth.scores import average_precision, hit
+from benchmarks.truth.scores import of_places
 
 SIZE = 16
 RADIUS = 3.2
@@ -76,13 +76,6 @@ def case(name: str, cache: Path, scale: Scale) -> Case:
     )
     right = found.answers == label
 
-    def score(shown: Array, sizes: Array, image: int) -> dict[str, float]:
-        return {
-            "average precision": average_precision(shown, truth[image]),
-            "average precision of sizes": average_precision(sizes, truth[image]),
-            "brightest inside": hit(shown, truth[image]),
-        }
-
     return Case(
         suite="lesions",
         name=name,
@@ -90,7 +83,7 @@ def case(name: str, cache: Path, scale: Scale) -> Case:
         x=new,
         y=label,
         explained=chosen(np.flatnonzero(right & (label == 1)), scale.images["lesions"]),
-        score=score,
+        score=of_places(truth),
         main="average precision",
         right=0.5,
         chance=float(truth[label == 1].mean()),

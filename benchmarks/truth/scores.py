@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from benchmarks.truth.case import Array
+from benchmarks.truth.case import Array, Score
 
 SMOOTHING = 5
 """Columns over which a profile is averaged, as in examples/train_demo.py."""
@@ -47,6 +47,19 @@ def average_precision(values: Array, truth: Array) -> float:
 def hit(values: Array, truth: Array) -> float:
     """Return whether the largest value lies in the truth: 1 or 0, a share for ties."""
     return float(truth[values == values.max()].mean())
+
+
+def of_places(truth: Array) -> Score:
+    """Return the scores of maps whose right places are known, (images, ...) bool."""
+
+    def score(shown: Array, sizes: Array, image: int) -> dict[str, float]:
+        return {
+            "average precision": average_precision(shown, truth[image]),
+            "average precision of sizes": average_precision(sizes, truth[image]),
+            "brightest inside": hit(shown, truth[image]),
+        }
+
+    return score
 
 
 def top_precision(sizes: Array, truth: Array) -> float:
