@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -152,6 +152,48 @@ class Differentiation:
         UserError
             As for `gradient`.
         """
+        found: list[Array] = []
+        for _, part in self._parts_of_mean(x, perturbations, options, moved):
+            found = part if not found else [a + b for a, b in zip(found, part, strict=True)]
+        sizes = sum(np.abs(one).sum(axis=tuple(range(1, one.ndim))) for one in found)
+        self._require_gradient(np.asarray(sizes), x, options)
+        return found
+
+    def moments(
+        self, x: Array, perturbations: Perturbations, options: GradientOptions
+    ) -> tuple[Array, Array]:
+        """Compute the mean and the variance of gradients over perturbations, both (n, ...) float32.
+
+        Parts of the perturbations are put together by the formula of Chan, Golub and LeVeque 1983,
+        which subtracts no large numbers from each other.
+
+        Raises
+        ------
+        UserError
+            As for `gradient`.
+        """
+        moved = (self.evaluation.feeds.number,)
+        count, mean, squares = 0, np.zeros(x.shape, np.float64), np.zeros(x.shape, np.float64)
+        for more, part in self._parts_of_mean(x, perturbations, options, moved, spread_out=True):
+            middle, spread = (one.astype(np.float64) for one in part)
+            change, whole = middle - mean, count + more
+            squares += spread + change**2 * (count * more / whole)
+            mean += change * (more / whole)
+            count = whole
+        sizes = (abs(mean) + squares).sum(axis=tuple(range(1, x.ndim)))
+        self._require_gradient(sizes, x, options)
+        return mean.astype(np.float32), (squares / max(count - 1, 1)).astype(np.float32)
+
+    def _parts_of_mean(
+        self,
+        x: Array,
+        perturbations: Perturbations,
+        options: GradientOptions,
+        moved: tuple[int, ...],
+        *,
+        spread_out: bool = False,
+    ) -> Iterator[tuple[int, list[Array]]]:
+        """Yield numbers of perturbations, and what `compiled_mean` gives of so many of them."""
         evaluation, weights = self.evaluation, options.weights
         self._prepare(options.backprop, keras_vis=False, by_input=True)
         if weights is None:
@@ -164,20 +206,18 @@ class Differentiation:
         rows = fixed or at_once(evaluation.target_pass().footprint(feeds))
         times = -(-len(factors) // rows)
         size = -(-len(factors) // times)
-        found: list[Array] = []
         with progress("computing", times) if times > 1 else nullcontext() as advance:
             for start in range(0, len(factors), size):
                 some = range(start, min(start + size, len(factors)))
-                run = self._compiled_mean(perturbations, options.backprop, moved, len(some))
+                run = self._compiled_mean(
+                    perturbations, options.backprop, moved, len(some), spread_out=spread_out
+                )
                 with quietly() if times > 1 else nullcontext():
                     shared = [*perturbations.args(some), factors[some.start : some.stop]]
                     part = evaluation.run(run, arrays, shared=shared)
-                found = part if not found else [a + b for a, b in zip(found, part, strict=True)]
+                yield len(some), part
                 if advance is not None:
                     advance(1)
-        sizes = sum(np.abs(one).sum(axis=tuple(range(1, one.ndim))) for one in found)
-        self._require_gradient(np.asarray(sizes), x, options)
-        return found
 
     def _compiled_mean(
         self,
@@ -185,11 +225,13 @@ class Differentiation:
         backprop: Backprop | None,
         moved: tuple[int, ...],
         count: int,
+        *,
+        spread_out: bool,
     ) -> Compiled:
         """Compile the mean gradients over that many perturbations."""
         evaluation, perturb = self.evaluation, perturbations.perturb
         return evaluation.compiled(
-            ("mean", evaluation.resolution.key, backprop, moved, perturb, count),
+            ("mean", evaluation.resolution.key, backprop, moved, perturb, count, spread_out),
             lambda: evaluation.target_pass(backprop),
             functools.partial(
                 gradients.compiled_mean,
@@ -197,6 +239,7 @@ class Differentiation:
                 per_sample=len(perturbations.per_sample_args) // len(moved),
                 count=count,
                 moved=moved,
+                spread_out=spread_out,
             ),
         )
 

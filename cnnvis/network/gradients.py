@@ -513,6 +513,8 @@ def compiled_mean(
     per_sample: int,
     count: int,
     moved: Sequence[int],
+    *,
+    spread_out: bool = False,
 ) -> Compiled:
     """Compile the means of the gradients over perturbations of inputs.
 
@@ -521,7 +523,8 @@ def compiled_mean(
     the arguments of the perturbations,
     which are the same for all inputs, (count, ...), and the factors by which their gradients count,
     (count,). It gives a mean for each of the inputs whose numbers are in `moved`; the others are
-    held.
+    held. If `spread_out`, it gives for each of these the mean and the sum of squared deviations from
+    the mean, of gradients times their factors.
     """
     tf = tensorflow()
     inputs = len(run.graph.inputs)
@@ -557,11 +560,17 @@ def compiled_mean(
         with tf.GradientTape(persistent=len(moved) > 1, watch_accessed_variables=False) as tape:
             tape.watch([*rows.values()])
             _, _, scores = run.score(feeds, weighted)
-        return tuple(
-            tf.reduce_sum(
-                tf.reshape(_gradient(tape, scores, rows[at]), [-1, count, *x[at].shape[1:]]), axis=1
-            )
+        found = [
+            tf.reshape(_gradient(tape, scores, rows[at]), [-1, count, *x[at].shape[1:]])
             for at in moved
+        ]
+        if not spread_out:
+            return tuple(tf.reduce_sum(one, axis=1) for one in found)
+        means = [tf.reduce_mean(one, axis=1, keepdims=True) for one in found]
+        return tuple(
+            part
+            for one, middle in zip(found, means, strict=True)
+            for part in (middle[:, 0], tf.reduce_sum(tf.square(one - middle), axis=1))
         )
 
     return _compiled(run, mean, identity, count)

@@ -434,6 +434,38 @@ class Model(TargetedNetwork):
         moved = (self._feeds.number,)
         return self._differentiation.means(x, perturbations, options, moved)[0]
 
+    def gradient_moments(
+        self,
+        x: Array,
+        perturb: Callable[..., Any],
+        perturbation_args: Callable[[range], Sequence[Array]],
+        count: int,
+        *,
+        per_sample_args: Sequence[Array] = (),
+        backprop: Backprop | None = None,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> tuple[Array, Array]:
+        """Compute the mean and the variance of the gradient over perturbations of each input.
+
+        Both (n, ...) float32; the variance is the unbiased one, with `count` - 1 in the denominator,
+        and 0 for a single perturbation.
+
+        Parameters
+        ----------
+        count
+            The number of perturbations of each input.
+        x, perturb, perturbation_args, per_sample_args, backprop, weights, of
+            See `mean_gradient`.
+
+        Raises
+        ------
+        UserError
+            As for `input_gradient`.
+        """
+        perturbations = Perturbations(perturb, perturbation_args, [1.0] * count, per_sample_args)
+        return self._differentiation.moments(x, perturbations, GradientOptions(backprop, weights, of))
+
     @renamed_arguments(varied="perturb", told="perturbation_args", parts="factors")
     def mean_gradients(
         self,
