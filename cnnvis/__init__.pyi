@@ -74,6 +74,7 @@ from .registry.bounds import Granting as Granting
 from .registry.bounds import NotNegative as NotNegative
 from .registry.bounds import Percent as Percent
 from .registry.bounds import Positive as Positive
+from .registry.bounds import Seed as Seed
 from .registry.bounds import Share as Share
 from .registry.bounds import Units as Units
 from .registry.discovery import load_plugin as load_plugin

@@ -353,6 +353,9 @@ class Compiled:
         if self.fixed is not None:
             return max(self.fixed // self.each, 1)
         count, asked = len(arrays[0]), _now().batch_size
+        if asked is None and count in [one for _, one in self._traced] and not _now().is_settled:
+            # So many have fitted before; to ask for free memory takes as long as a small batch.
+            return count
         size = asked or BATCH
         bytes_each = self.footprint(arrays)
         if asked is not None and not self._measured:

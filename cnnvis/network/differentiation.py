@@ -23,6 +23,10 @@ from cnnvis.network.unit_cache import remember_units
 from cnnvis.reporting import note, progress, quietly
 
 
+ROUNDING = 1e-6
+"""Relative error of gradients in single precision, as a share of the largest of an input."""
+
+
 @dataclass(frozen=True)
 class GradientOptions:
     """Options of a gradient; see `Model.input_gradient`.
@@ -180,8 +184,11 @@ class Differentiation:
             squares += spread + change**2 * (count * more / whole)
             mean += change * (more / whole)
             count = whole
-        sizes = (abs(mean) + squares).sum(axis=tuple(range(1, x.ndim)))
-        self._require_gradient(sizes, x, options)
+        axes = tuple(range(1, x.ndim))
+        # Equal gradients differ in their last digits, which is no variance.
+        rounding = ROUNDING * abs(mean).max(axis=axes, keepdims=True)
+        squares[squares <= count * rounding**2] = 0
+        self._require_gradient((abs(mean) + squares).sum(axis=axes), x, options)
         return mean.astype(np.float32), (squares / max(count - 1, 1)).astype(np.float32)
 
     def _parts_of_mean(

@@ -464,7 +464,9 @@ class Model(TargetedNetwork):
             As for `input_gradient`.
         """
         perturbations = Perturbations(perturb, perturbation_args, [1.0] * count, per_sample_args)
-        return self._differentiation.moments(x, perturbations, GradientOptions(backprop, weights, of))
+        return self._differentiation.moments(
+            x, perturbations, GradientOptions(backprop, weights, of)
+        )
 
     @renamed_arguments(varied="perturb", told="perturbation_args", parts="factors")
     def mean_gradients(

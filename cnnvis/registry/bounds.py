@@ -21,6 +21,9 @@ class Bound:
 Count = Annotated[int, Bound(ge=1)]
 """A whole number of at least 1."""
 
+Seed = Annotated[int, Bound(ge=0)]
+"""The seed of random numbers: with the same seed, a run gives the same numbers again."""
+
 Positive = Annotated[float, Bound(gt=0)]
 """A number above 0."""
 

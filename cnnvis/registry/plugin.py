@@ -34,6 +34,7 @@ Claim = Literal[
     "gradient-times-input",
     "integrated-gradients",
     "complete",
+    "zero-for-linear",
     "occlusion",
     "grad-cam",
     "layer-cam",
@@ -50,6 +51,7 @@ gradient-times-input  M = x dS/dx
 integrated-gradients  for a linear score, M = w (x - x') with the baseline x' = 0
 complete              the sum of M is S(x) - S(x') with the baseline x' = 0, or
                       with that of an option called baseline
+zero-for-linear       for a linear score, M = 0
 occlusion             M(p) = S(x) - S(x with 0 at the position p)
 grad-cam              M = max(0, sum over k of a_k A_k), with a_k the mean over
                       positions of g_k = dS/dA_k, for feature maps A_k as large

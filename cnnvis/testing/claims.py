@@ -53,6 +53,7 @@ def checks_of_claims(subject: Subject) -> dict[str, Callable[[], None]]:
         "gradient-times-input": _gradient_times_input,
         "integrated-gradients": _integrated_gradients,
         "complete": _completeness,
+        "zero-for-linear": _zero_for_linear,
         "occlusion": _occlusion,
         "grad-cam": partial(_class_activation, form="grad-cam"),
         "layer-cam": partial(_class_activation, form="layer-cam"),
@@ -168,6 +169,21 @@ def _baselines(subject: Subject, options: Options) -> list[float | None]:
     default = options.get("baseline", subject.default("baseline"))
     is_number = isinstance(default, int | float) and not isinstance(default, bool)
     return [0.0, 0.5] if is_number or subject.takes_baseline else [None]
+
+
+def _zero_for_linear(subject: Subject, options: Options) -> None:
+    network, data = linear_network(1), data_of((6, 5, 1))
+    try:
+        maps = subject.spatial(network, data, **options)
+    except UserError as error:
+        if "zero everywhere" in str(error):
+            return
+        raise
+    largest = abs(network.get_weights()[0]).max()
+    if abs(maps).max() > CLOSE * largest:
+        raise Violation(
+            f"for a linear score, its maps reach {abs(maps).max():.3g}, and should be 0 everywhere"
+        )
 
 
 def _occlusion(subject: Subject, options: Options) -> None:

@@ -78,6 +78,8 @@ def _visible(subject: Subject, looking: Looking) -> Array:
         if "zero everywhere" not in str(error):
             raise NotApplicable(f"the plugin refuses: {error}") from None
         maps = np.zeros((len(looking.places), *looking.space), np.float32)
+    if "zero-for-linear" in subject.plugin.claims and not all(one.any() for one in maps):
+        raise NotApplicable("around some of its lights, the network is linear")
     expected = (len(looking.places), *looking.space)
     if maps.shape != expected:
         raise Violation(f"its maps are of shape {maps.shape}, where the images are {expected}")

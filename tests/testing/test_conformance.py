@@ -39,11 +39,16 @@ def failures(plugin: str | Callable[..., Any], only: str = "") -> dict[str, str]
 LONG = {
     *(
         "activation-max",
+        "blur-integrated-gradients",
         "expected-gradients",
         "grad-cam",
+        "gradient-times-input",
+        "guided-integrated-gradients",
         "integrated-gradients",
         "saliency",
         "smoothgrad",
+        "smoothgrad-squared",
+        "vargrad",
     ),
     *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
     # Others of their families are tried, or their parts: deletion, pointing-game.

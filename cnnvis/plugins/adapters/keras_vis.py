@@ -106,7 +106,7 @@ def activation_max(
     jitter: tuple[cnnvis.NotNegative, ...] = (16.0,),
     input_range: tuple[float, float] = (0.0, 255.0),
     start: Literal["noise", "data"] = "noise",
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Activation maximization by keras-vis: `vis.visualization.visualize_activation`.
 

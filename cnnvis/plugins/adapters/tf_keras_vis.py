@@ -38,7 +38,7 @@ def saliency(
     gradient: cnnvis.GradientModifier | None = "absolute",
     smooth: int = 0,
     noise: cnnvis.NotNegative = 0.2,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Saliency maps by tf-keras-vis; with noisy copies, SmoothGrad.
 
@@ -93,7 +93,7 @@ def activation_max(
     norm_weight: float = 0.3,
     jitter: int = 4,
     input_range: tuple[float, float] = (0.0, 255.0),
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Activation maximization by tf-keras-vis; over two spatial axes only.
 

@@ -130,7 +130,7 @@ def _explained(
     samples: cnnvis.Samples,
     *,
     penultimate: str | None = None,
-    seed: int | None = None,
+    seed: cnnvis.Seed | None = None,
     **options: Any,
 ) -> cnnvis.Explanation:
     """Return the maps of a method of the library.

@@ -7,11 +7,9 @@ from typing import Any
 import cnnvis
 
 
-def _check_draws(*, draws: int, **others: Any) -> None:
+def _check_draws(*, draws: int, **_: Any) -> None:
     if draws < 3:
         raise cnnvis.UserError(f"draws is {draws}, and of fewer than 3 nothing can be said")
-    if others["seed"] < 0:
-        raise cnnvis.UserError(f"seed is {others['seed']}, and must not be negative")
 
 
 @cnnvis.metric("infidelity", reference="arXiv:1901.09392", check=_check_draws, better="lower")
@@ -22,7 +20,7 @@ def infidelity(
     fill: cnnvis.Baseline = "mean",
     draws: cnnvis.Count = 32,
     units: cnnvis.Units = "auto",
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> Any:
     """How badly the sums of a map over random parts tell what the score loses without these parts.
 
@@ -74,7 +72,7 @@ def sensitivity_n(
     sizes: cnnvis.Count = 4,
     draws: cnnvis.Count = 16,
     units: cnnvis.Units = "auto",
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> Any:
     """Correlation of the sum of a map over n random parts with the drop of the score without them.
 

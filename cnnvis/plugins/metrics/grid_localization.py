@@ -12,15 +12,9 @@ AT_ONCE = 32
 """Number of images whose grids are explained at a time."""
 
 
-def _check(*, seed: int, **_: Any) -> None:
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
-
-
 @cnnvis.metric(
     "grid-localization",
     reference="arXiv:2104.00032",
-    check=_check,
     better="higher",
 )
 def grid_localization(
@@ -31,7 +25,7 @@ def grid_localization(
     grids: cnnvis.Count = 2,
     candidates: cnnvis.Count = 64,
     shrink: bool = False,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> Any:
     """The share of positive values in the right cell of a grid with images of other classes.
 

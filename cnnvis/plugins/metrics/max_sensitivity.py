@@ -10,19 +10,14 @@ AT_ONCE = 64
 """Number of images that are changed at a time."""
 
 
-def _check(*, seed: int, **_: Any) -> None:
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
-
-
-@cnnvis.metric("max-sensitivity", reference="arXiv:1901.09392", check=_check, better="lower")
+@cnnvis.metric("max-sensitivity", reference="arXiv:1901.09392", better="lower")
 def max_sensitivity(
     explanation: cnnvis.Explanation,
     explainer: cnnvis.Explainer,
     *,
     radius: cnnvis.Share = 0.02,
     draws: cnnvis.Count = 10,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> Any:
     """The largest change of a map under a little noise in the input, as a share of the map's size.
 

@@ -52,7 +52,7 @@ def randomization(
     explainer: cnnvis.Explainer,
     *,
     networks: cnnvis.Count = 4,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> Any:
     """Size of Spearman's correlation of a map with those of networks whose weights are permuted.
 
@@ -78,8 +78,6 @@ def randomization(
 
     from . import _reasons
 
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     samples = explanation.samples
     own = [target.filters for target in explanation.targets]
     if samples is None:

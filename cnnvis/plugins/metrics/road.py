@@ -8,12 +8,7 @@ from typing import Any
 import cnnvis
 
 
-def _check(*, seed: int, **_: Any) -> None:
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
-
-
-@cnnvis.metric("road", reference="arXiv:2202.00449", check=_check, better="higher")
+@cnnvis.metric("road", reference="arXiv:2202.00449", better="higher")
 def road(
     explanation: cnnvis.Explanation,
     model: cnnvis.Model,
@@ -21,7 +16,7 @@ def road(
     fractions: cnnvis.Count = 4,
     noise: cnnvis.NotNegative = 0.01,
     units: cnnvis.Units = "auto",
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> Any:
     """How much more of the score goes with what a map calls important, filled in from around it.
 

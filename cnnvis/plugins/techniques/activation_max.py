@@ -24,11 +24,8 @@ def _check(
     lp_norm: float,
     input_range: tuple[float, float] | None,
     jitter: tuple[float, ...],
-    seed: int,
     **_: object,
 ) -> None:
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     if any(abs(value) > 1e9 or value != value for value in (*(input_range or ()), *jitter)):
         raise cnnvis.UserError("input_range and jitter take finite numbers, not NaN or infinity")
     if lp_norm < 1:
@@ -59,7 +56,7 @@ def activation_max(
     start: Literal["noise", "data"] = "noise",
     together: bool = False,
     fall_back: bool = True,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """The input with the highest score of a filter or class, found by gradient ascent.
 

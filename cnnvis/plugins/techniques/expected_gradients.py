@@ -20,7 +20,7 @@ def expected_gradients(
     *,
     baselines: cnnvis.Count = 16,
     steps: cnnvis.Count = 16,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """How much each value adds to the score, on average on the ways from samples of the data.
 
@@ -82,8 +82,6 @@ def _drawn(references: cnnvis.Samples, count: int, seed: int) -> Array:
     """
     import numpy as np
 
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     order = np.random.default_rng(seed).permutation(len(references))
     found: list[Array] = []
     for place in order:
