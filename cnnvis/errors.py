@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -144,6 +144,30 @@ def numbered(count: int, what: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'saliency'?`` for the known name closest to a name, or nothing."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    """Return `` Did you mean 'saliency'?`` for the known name closest to a name, or nothing.
+
+    Up to three names, where others are about as close.
+    """
+    close = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    likeness = {one: SequenceMatcher(None, one, name).ratio() for one in close}
+    found = [repr(one) for one in close if likeness[one] > likeness[close[0]] - 0.1]
+    *first, last = found or [""]
+    named = f"{', '.join(first)} or {last}" if first else last
+    return f" Did you mean {named}?" if found else ""
+
+
+MANY = 12
+"""Most names that an error lists."""
+
+
+def listed(what: str, names: Sequence[str], command: str) -> str:
+    """Return ``There are: a, b.``, or of many names the command that lists them.
+
+    Parameters
+    ----------
+    what
+        The beginning of the sentence: ``There are``.
+    """
+    if len(names) <= MANY:
+        return f"{what}: {', '.join(names)}."
+    return f"{command} lists all {len(names)}."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from cnnvis.cli.console import results, sentence, whole, words
+from cnnvis.cli.console import Screen, results, sentence, whole, words
 from cnnvis.errors import PluginError, UserError
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import registry
@@ -17,9 +18,18 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.settings.defaults import options_for
 from cnnvis.text import json_text
 
+NAME = 27
+"""Width of the names in a list."""
 
-def list_plugins(kind: str | None = None, *, json: bool = False) -> None:
-    """List every plugin there is, built in or installed, and those that cannot be used."""
+FAMILIES = (
+    *("gradients", "integrated gradients", "class activation maps", "perturbation", "relevance"),
+    *("feature visualization", "examples", "network and data", "others"),
+)
+"""Families in the order of a list; others follow by the alphabet."""
+
+
+def list_plugins(kind: str | None = None, *, long: bool = False, json: bool = False) -> None:
+    """List all plugins, built in or installed, by kind and family, and those that cannot be used."""
     known = registry()
     plugins = list(known) if kind is None else known.of(kind)
     if json:
@@ -36,28 +46,77 @@ def list_plugins(kind: str | None = None, *, json: bool = False) -> None:
         _print_json([*map(_facts, plugins), *broken])
         return
     screen = results()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("kind", "name", "description", "from"):
-        table.add_column(heading, no_wrap=heading != "description")
+    for heading, family, members in _families(plugins):
+        if heading:
+            screen.print(words((f"{heading}s", "bold underline")))
+        if family:
+            screen.print(words((f"  {family}", "dim")))
+        for plugin in members:
+            _print_line(screen, plugin, long=long)
+    absent: dict[str, list[str]] = {}
     for plugin in plugins:
-        table.add_row(
-            plugin.kind, words((plugin.name, "bold")), words(plugin.summary), words(plugin.origin)
-        )
-    screen.print(table)
-    states = [(plugin.name, plugin.missing, "yellow") for plugin in plugins if plugin.missing]
+        if plugin.missing:
+            absent.setdefault(plugin.missing, []).append(plugin.name)
+    for said, names in absent.items():
+        screen.print(sentence(f"not usable: {_together(names)}", "yellow", said), soft_wrap=True)
     shown = {plugin.name for plugin in plugins}
-    states += [
-        (name, said, "yellow") for name, said in known.remarks if kind is None or name in shown
-    ]
-    for name, said, style in states:
-        screen.print(sentence(name, style, said))
+    for name, said in known.remarks:
+        if kind is None or name in shown:
+            screen.print(sentence(name, "yellow", said), soft_wrap=True)
     for one in known.broken:
         said = f"could not be loaded: {one.reason}".replace("\n", " ")
         whose = "" if one.name == one.distribution else f" of {one.origin}"
-        screen.print(words((f"{one.name}{whose} {said}", "red")))
+        screen.print(words((f"{one.name}{whose} {said}", "red")), soft_wrap=True)
     if known.only is not None:
         also = f" and the plugins of {', '.join(sorted(known.only))}" if known.only else ""
         screen.print(words((f"Only the built-in plugins{also} were loaded.", "dim")))
+
+
+def _families(plugins: Sequence[Plugin]) -> Iterator[tuple[str, str, list[Plugin]]]:
+    """Yield families of usable plugins, by kind, with the kind where a kind begins."""
+    usable = [one for one in plugins if not one.missing]
+    for kind in KINDS:
+        of_kind = [one for one in usable if one.kind == kind]
+        families = dict.fromkeys(sorted((_family(one) for one in of_kind), key=_rank))
+        for place, family in enumerate(families):
+            members = [one for one in of_kind if _family(one) == family]
+            yield "" if place else kind, family, members
+
+
+def _family(plugin: Plugin) -> str:
+    """Return the family of a plugin: of an adapter's plugin, the library."""
+    library, colon, _ = plugin.name.partition(":")
+    if colon and plugin.kind == "technique":
+        return library
+    if plugin.kind == "metric":
+        return "checks" if plugin.judge else "measures"
+    return plugin.family or ("others" if plugin.kind == "technique" else "")
+
+
+def _rank(family: str) -> tuple[int, str]:
+    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
+
+
+def _print_line(screen: Screen, plugin: Plugin, *, long: bool) -> None:
+    """Print a plugin: on a terminal on a single line that fits, else and if `long` with all words."""
+    head = f"    {plugin.name:{NAME}} "
+    foreign = "" if plugin.distribution == "cnnvis" and not long else f" ({plugin.origin})"
+    said = f"{plugin.summary}{foreign}"
+    if long and plugin.reference:
+        said += f" {plugin.reference}"
+    room = screen.width - len(head)
+    is_cut = screen.is_terminal and not long and room > 20
+    if is_cut and len(said) > room:
+        said = f"{plugin.summary[: max(room - len(foreign) - 2, 0)].rstrip()}…{foreign}"
+    screen.print(words((head, "bold"), said), soft_wrap=True)
+
+
+def _together(names: list[str]) -> str:
+    """Write names of the same library as ``library:first, second``."""
+    library, colon, _ = names[0].partition(":")
+    if not colon or any(not one.startswith(f"{library}:") for one in names):
+        return ", ".join(names)
+    return f"{library}: {', '.join(one.partition(':')[2] for one in names)}"
 
 
 def show(name: str, *, json: bool = False) -> None:
@@ -91,6 +150,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "distribution": plugin.distribution,
         "version": plugin.version,
         "reference": plugin.reference,
+        "family": _family(plugin),
         "suffixes": list(plugin.suffixes),
         "state": "missing" if plugin.missing else "ok",
         "reason": plugin.missing or None,

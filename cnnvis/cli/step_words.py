@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnvis.cli import parser as parsing
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, listed, nearest
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import options_of
 
@@ -59,6 +59,6 @@ def values(parser: parsing.Parser, words: Sequence[str], names: Sequence[str]) -
         registry().require_unbroken(unknown[0])
         raise UserError(
             f"there is no step {unknown[0]!r}.{nearest(unknown[0], names)} "
-            f"There are: {', '.join(name for name in names if ':' not in name)}."
+            f"{listed('There are', names, 'cnnvis list-plugins')}"
         )
     return vars(found)

@@ -22,7 +22,6 @@ from cnnvis.network.scores import score_weights
 from cnnvis.network.unit_cache import remember_units
 from cnnvis.reporting import note, progress, quietly
 
-
 ROUNDING = 1e-6
 """Relative error of gradients in single precision, as a share of the largest of an input."""
 

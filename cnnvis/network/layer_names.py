@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from cnnvis.errors import UserError, nearest, numbered, shown
+from cnnvis.errors import UserError, listed, nearest, numbered, shown
 from cnnvis.network.graph import Call
 from cnnvis.network.plain_values import plain
 
@@ -54,7 +54,7 @@ def find_call(calls: Mapping[str, Call], name: str, cut: Mapping[str, str]) -> C
     if not fitting:
         raise UserError(
             f"there is no layer {name!r}.{nearest(name, every_name(calls))} "
-            f"The layers are: {', '.join(calls)}."
+            f"{listed('The layers are', list(calls), 'cnnvis run model-summary MODEL')}"
         )
     raise UserError(
         f"there are {len(fitting)} calls of a layer {name!r}; choose a call: {', '.join(fitting)}"

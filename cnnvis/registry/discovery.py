@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from cnnvis.errors import PluginError, UserError, nearest, shown
+from cnnvis.errors import PluginError, UserError, listed, nearest, shown
 from cnnvis.registry import flags
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
@@ -222,7 +222,7 @@ class Registry:
         Raises
         ------
         UserError
-            If the plugin does not exist, with the nearest name and all names.
+            If the plugin does not exist, with the nearest names, and all of a few.
         PluginError
             If the plugin exists and could not be loaded.
         """
@@ -244,7 +244,7 @@ class Registry:
         Raises
         ------
         UserError
-            If the plugin does not exist, with the nearest name and all names.
+            If the plugin does not exist, with the nearest names, and all of a few.
         PluginError
             If the plugin exists and could not be loaded.
         """
@@ -257,14 +257,14 @@ class Registry:
         raise self.nothing_named("step", name, names)
 
     def nothing_named(self, what: str, name: str, names: Sequence[str]) -> UserError:
-        """Return the error for an unknown name, with the nearest name and all names."""
+        """Return the error for an unknown name, with the nearest names, and all of a few."""
         # One that could not be loaded may hold it: nobody knows what is in there.
         unread = "".join(
             f" {one.name} could not be loaded: {one.reason}" for one in self.broken[:3]
         )
         return UserError(
-            f"there is no {what} named {name!r}.{nearest(name, names)} There are: "
-            f"{', '.join(names)}.{unread}"
+            f"there is no {what} named {name!r}.{nearest(name, names)} "
+            f"{listed('There are', names, _listing(what))}{unread}"
         )
 
     def require_unbroken(self, name: str) -> None:
@@ -317,6 +317,11 @@ class Registry:
         )
         found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
         raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+
+def _listing(what: str) -> str:
+    """Return the command that lists plugins of a kind, or all."""
+    return f"cnnvis list-plugins --kind {what}" if what in KINDS else "cnnvis list-plugins"
 
 
 def _require_name(kind: str, name: object) -> None:

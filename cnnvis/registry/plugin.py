@@ -132,6 +132,8 @@ class Plugin:
         them: where one is missing, the plugin is listed, and says so when it is called.
     claims
         The claims of a technique about its maps, each with the options under which it holds.
+    family
+        The family that the plugin is listed with, such as ``gradients``; empty for none.
     signed
         Options under which the maps of a technique keep the signs of their values; None if there
         are none such.
@@ -159,6 +161,7 @@ class Plugin:
     requires: tuple[str, ...] = ()
     extra: str = ""
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
+    family: str = ""
     signed: Mapping[str, Any] | None = None
     judge: Callable[[Mapping[str, Any]], Any] | None = None
     cost: Any = None

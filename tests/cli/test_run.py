@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from PIL import Image
 from quick import quick_are, quick_at
 
 import cnnvis
+from cnnvis.cli import plugin_pages
+from cnnvis.cli.console import Screen
+from cnnvis.registry.discovery import Registry, registry, using
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -385,6 +390,38 @@ def test_listing(typed: Command) -> None:
     assert "--backprop" in typed("show", "saliency").stdout
     assert "--png.cmap" in typed("show", "png").stdout
     assert cnnvis.__version__ in typed("--version").stdout
+
+
+def test_the_list_of_plugins_has_a_line_for_each(typed: Command) -> None:
+    whole = typed("list-plugins").stdout.splitlines()
+    assert whole[0] == "techniques" and "  gradients" in whole and "metrics" in whole
+    (saliency,) = (line for line in whole if line.split()[:1] == ["saliency"])
+    summary = "The gradient of the target's score with respect to the input."
+    assert saliency == f"    {'saliency':27} {summary}"
+    assert max(map(len, whole)) > 80  # a file or a pipe has all words
+    long = typed("list-plugins", "--long", "--kind", "technique").stdout
+    assert f"{summary} (cnnvis {cnnvis.__version__}) arXiv:1312.6034\n" in long
+
+
+def test_a_terminal_has_a_line_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    screen = Screen(file=file, force_terminal=True, color_system=None, width=80)
+    monkeypatch.setattr(plugin_pages, "results", lambda: screen)
+    missing = replace(registry().get("technique", "saliency"), requires=("nothing_so_called",))
+    others = [replace(missing, name=f"far:{name}", extra="far") for name in ("cam", "rise")]
+    known = Registry(only=[])
+    for one in others:
+        known.add(one)
+    with using(known):
+        plugin_pages.list_plugins("technique")
+    lines = file.getvalue().splitlines()
+    (said,) = (line for line in lines if line.startswith("not usable"))
+    assert said == (
+        "not usable: far: cam, rise: it needs nothing_so_called, which pip install 'cnnvis[far]' installs"
+    )
+    listed = [line for line in lines if line.startswith("    ")]
+    assert len(listed) == len([one for one in known.of("technique") if not one.missing])
+    assert max(map(len, listed)) <= 80 and any(line.endswith("…") for line in listed)
 
 
 def test_help_shows_the_options_of_the_technique(typed: Command) -> None:

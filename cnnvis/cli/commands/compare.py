@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnvis.cli import parser as parsing
 from cnnvis.cli.commands import shared
-from cnnvis.errors import UserError, nearest
+from cnnvis.errors import UserError, listed, nearest
 from cnnvis.registry import flags
 from cnnvis.registry.arguments import OF_COMMANDS, SUBJECT, ComparisonOutput, Messages, taken_out
 from cnnvis.registry.discovery import registry
@@ -52,7 +52,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
             named = [word for word in words if not word.startswith("-")][len(sides)]
             raise UserError(
                 f"a comparison takes two techniques or saved explanations (.npz), and {named!r} "
-                f"is neither.{nearest(named, known)} There are: {', '.join(known)}."
+                f"is neither.{nearest(named, known)} "
+                f"{listed('There are', known, 'cnnvis list-plugins --kind technique')}"
             )
         name = rest.pop(place)
         if name.endswith(".npz"):

@@ -16,11 +16,16 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
     parser = parsing.command(below, "list-plugins", ABOUT)
     parser.set_defaults(command=main, parser=parser)
     parser.add_argument("--kind", choices=KINDS, help="only plugins of this kind")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="whole sentences, papers, and the packages of all plugins",
+    )
     parsing.add_json(parser)
 
 
-def main(kind: str | None, json: bool) -> None:
+def main(kind: str | None, long: bool, json: bool) -> None:
     """Print the plugins."""
     from cnnvis.cli.plugin_pages import list_plugins
 
-    list_plugins(kind, json=json)
+    list_plugins(kind, long=long, json=json)

@@ -36,6 +36,7 @@ def _check(
 
 @cnnvis.technique(
     "activation-max",
+    family="feature visualization",
     reference="Erhan et al. 2009, Univ. de Montreal 1341",
     gives="pictures",
     check=_check,

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-@cnnvis.technique("blur-integrated-gradients", reference="arXiv:2004.03383", signed={})
+@cnnvis.technique(
+    "blur-integrated-gradients",
+    family="integrated gradients",
+    reference="arXiv:2004.03383",
+    signed={},
+)
 def blur_integrated_gradients(
     model: cnnvis.Model,
     samples: cnnvis.Samples,

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-@cnnvis.technique("expected-gradients", reference="arXiv:1906.10670", signed={})
+@cnnvis.technique(
+    "expected-gradients", family="integrated gradients", reference="arXiv:1906.10670", signed={}
+)
 def expected_gradients(
     model: cnnvis.Model,
     samples: cnnvis.Samples,

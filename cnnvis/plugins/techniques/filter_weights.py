@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@cnnvis.technique("filter-weights", gives="pictures")
+@cnnvis.technique("filter-weights", family="network and data", gives="pictures")
 def filter_weights(model: cnnvis.Model) -> cnnvis.Explanation:
     """The learned kernel of every filter of a layer.
 

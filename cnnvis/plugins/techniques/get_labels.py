@@ -5,7 +5,7 @@ from __future__ import annotations
 import cnnvis
 
 
-@cnnvis.technique("get-labels", gives="table")
+@cnnvis.technique("get-labels", family="network and data", gives="table")
 def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
     """The index and label of every image; --images takes both."""
     if samples.labels is None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @cnnvis.technique(
     "grad-cam",
+    family="class activation maps",
     reference="arXiv:1610.02391",
     claims={"grad-cam": {"backprop": None}},
 )

@@ -9,6 +9,7 @@ import cnnvis
 
 @cnnvis.technique(
     "gradient-times-input",
+    family="gradients",
     reference="arXiv:1605.01713",
     claims={"gradient-times-input": {}},
     signed={},

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 @cnnvis.technique(
     "guided-integrated-gradients",
+    family="integrated gradients",
     reference="arXiv:2106.09788",
     claims={"integrated-gradients": {"baseline": 0.0}, "complete": {}},
     signed={},

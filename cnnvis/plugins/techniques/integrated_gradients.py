@@ -21,6 +21,7 @@ ROUNDING = 2.4e-7
 
 @cnnvis.technique(
     "integrated-gradients",
+    family="integrated gradients",
     reference="arXiv:1703.01365",
     claims={"integrated-gradients": {"baseline": 0.0}, "complete": {}},
     signed={},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cnnvis
 
 
-@cnnvis.technique("model-summary", gives="table")
+@cnnvis.technique("model-summary", family="network and data", gives="table")
 def model_summary(model: cnnvis.Model) -> cnnvis.Explanation:
     """Every layer of the network: its name, kind, output shape, parameters and activation.
 

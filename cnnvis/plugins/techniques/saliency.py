@@ -10,6 +10,7 @@ import cnnvis
 
 @cnnvis.technique(
     "saliency",
+    family="gradients",
     reference="arXiv:1312.6034",
     claims={"gradient": {"backprop": None, "gradient": None}},
     signed={"gradient": None, "channels": "each"},

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @cnnvis.technique(
     "smoothgrad",
+    family="gradients",
     reference="arXiv:1706.03825",
     claims={"gradient": {"gradient": None}},
     signed={"gradient": None, "channels": "each"},
@@ -67,7 +68,7 @@ def smoothgrad(
     return cnnvis.Explanation(maps, samples)
 
 
-@cnnvis.technique("smoothgrad-squared", reference="arXiv:1806.10758")
+@cnnvis.technique("smoothgrad-squared", family="gradients", reference="arXiv:1806.10758")
 def smoothgrad_squared(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
@@ -99,7 +100,9 @@ def smoothgrad_squared(
     return cnnvis.Explanation(_over_channels(maps, samples, channels), samples, signed=False)
 
 
-@cnnvis.technique("vargrad", reference="arXiv:1810.03292", claims={"zero-for-linear": {}})
+@cnnvis.technique(
+    "vargrad", family="gradients", reference="arXiv:1810.03292", claims={"zero-for-linear": {}}
+)
 def vargrad(
     model: cnnvis.Model,
     samples: cnnvis.Samples,

@@ -20,13 +20,15 @@ def technique(
     extra: str = "",
     claims: Mapping[Claim, Mapping[str, Any]] | None = None,
     signed: Mapping[str, Any] | None = None,
+    family: str = "",
 ) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
 
     For `check`, `requires` and `extra`, here and below, see `Plugin`; for `gives`,
     `cnnvis.registry.plugin.Result`; for `claims`, `cnnvis.registry.plugin.Claim`. `signed` holds
     options under which maps keep the signs of their values, an empty dict if they always do: checks
-    that compare maps of two targets need signs.
+    that compare maps of two targets need signs. `family` is what ``cnnvis list-plugins`` lists the technique
+    with, such as ``gradients``.
 
     The function has the parameters `model` and `samples`, or the one that it needs; a default of
     None for `samples` means that data are optional.
@@ -36,7 +38,7 @@ def technique(
     """
     return mark(
         "technique", name, reference=reference, gives=gives, check=check,
-        requires=tuple(requires), extra=extra, claims=dict(claims or {}), signed=signed,
+        requires=tuple(requires), extra=extra, claims=dict(claims or {}), signed=signed, family=family,
     )  # fmt: skip
 
 
