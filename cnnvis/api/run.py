@@ -190,7 +190,10 @@ def run(
     destination = asked_into(RunFolderArguments(into, resume, shard, shard_size))
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
-    if selection is None and isinstance(data, str) and data == demo.NAME and plugin.takes("model"):
+    # A technique that looks for pictures in the data looks through all of them.
+    looks_through = plugin.gives == "pictures" and plugin.needs("samples")
+    is_demo = isinstance(data, str) and data == demo.NAME and plugin.takes("model")
+    if selection is None and is_demo and not looks_through:
         selection = selection_of(demo.IMAGES)
     request = Request(
         model,
