@@ -190,10 +190,8 @@ def run(
     destination = asked_into(RunFolderArguments(into, resume, shard, shard_size))
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
-    # A technique that looks for pictures in the data looks through all of them.
-    looks_through = plugin.gives == "pictures" and plugin.needs("samples")
     is_demo = isinstance(data, str) and data == demo.NAME and plugin.takes("model")
-    if selection is None and is_demo and not looks_through:
+    if selection is None and is_demo and plugin.gives != "pictures":  # which are made of all data
         selection = selection_of(demo.IMAGES)
     request = Request(
         model,

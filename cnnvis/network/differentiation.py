@@ -264,6 +264,18 @@ class Differentiation:
 
         return score
 
+    def layer_function(self, call: Call, of: Sequence[int] | None) -> Callable[[Any], Any]:
+        """Make a function of tensors x (n, ...) that computes the output of a call, (n, ...)."""
+        feeds = self.evaluation.feeds
+        run = gradients.Pass(self.evaluation.graph, (gradients.Part(call.slots[0], -1),))
+
+        def output(x: Any) -> Any:
+            arrays = feeds.others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
+            arrays.insert(feeds.number, x)
+            return run.outputs(arrays)[0]
+
+        return output
+
     # What is refused
 
     def _prepare(self, backprop: Backprop | None, *, keras_vis: bool, by_input: bool) -> None:

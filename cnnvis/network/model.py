@@ -495,15 +495,6 @@ class Model(TargetedNetwork):
         found = self._differentiation.means(x, perturbations, options, numbers)
         return dict(zip(names, found, strict=True))
 
-    @property
-    def movable_inputs(self) -> tuple[str, ...]:
-        """Names of the inputs that the target depends on and that hold real numbers."""
-        return tuple(
-            one.name
-            for one in self.inputs
-            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
-        )
-
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None
     ) -> Callable[[Any, Any], Any]:
@@ -513,6 +504,16 @@ class Model(TargetedNetwork):
         modifier holds wherever the function is traced. For `of`, see `input_gradient`.
         """
         return self._differentiation.scorer(backprop, of)
+
+    def layer_function(
+        self, layer: str, *, of: Sequence[int] | None = None
+    ) -> Callable[[Any], Any]:
+        """Make a function of tensors x (n, ...) that returns the output of a layer, (n, ...).
+
+        For techniques that compile their own loop, with a loss of a layer's values. For `of`, see
+        `input_gradient`.
+        """
+        return self._differentiation.layer_function(self._call(layer), of)
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the result of `make`, called once for this network, this target and a key.

@@ -188,6 +188,15 @@ class TargetedNetwork:
         return self._resolution.explainable_inputs
 
     @property
+    def movable_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that the target depends on and that hold real numbers."""
+        return tuple(
+            one.name
+            for one in self.inputs
+            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
+        )
+
+    @property
     def depends_on_input(self) -> bool:
         """True if the target depends on the input that is explained; with one input it does."""
         return self._resolution.depends_on(self._feeds.explained.slot)

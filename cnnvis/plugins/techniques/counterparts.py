@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
+from cnnvis.plugins.techniques._outputs import rows_of_outputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 BYTES, AT_ONCE = 2**26, 256
 """Most bytes of inputs, and most inputs, that are read at a time."""
-
-OUTPUTS = 12
-"""Most outputs of a layer that are shown if none are chosen."""
 
 
 @cnnvis.technique("top-samples", family="examples", reference="arXiv:1311.2901", gives="pictures")
@@ -43,7 +41,7 @@ def top_samples(
     """
     import numpy as np
 
-    rows = _rows(model)
+    rows = rows_of_outputs(model)
     scores = np.full((len(rows), len(samples)), -np.inf)
     with cnnvis.progress("top-samples", len(samples)) as advance:
         for places, batch in _batches(samples):
@@ -139,20 +137,6 @@ def nearest_samples(
         are_inputs=True,
         measures={"image": chosen.indices.astype(float), "distance": found},
     )
-
-
-def _rows(model: cnnvis.Model) -> Array:
-    """Return the weights of each chosen output in its score, (m, k)."""
-    import numpy as np
-
-    if model.asked_filters is not None or len(model.target_layers) > 1 or model.target_units == 1:
-        return model.each_weights
-    if model.target_units > OUTPUTS:
-        raise cnnvis.UserError(
-            f"the layer {model.layer!r} has {model.target_units} outputs; choose some of them with "
-            "--filter"
-        )
-    return np.eye(model.target_units, dtype=np.float32)
 
 
 def _batches(samples: cnnvis.Samples) -> Iterator[tuple[range, cnnvis.Samples]]:

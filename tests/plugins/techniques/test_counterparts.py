@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.plugins.techniques import counterparts
+from cnnvis.plugins.techniques import _outputs, counterparts
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_every_output_of_a_few_is_shown_and_of_many_none(classifier: Any, data: 
     model = cnnvis.Model(classifier)
     assert model.target_units == 3
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counterparts, "OUTPUTS", 2)
+        patch.setattr(_outputs, "OUTPUTS", 2)
         with pytest.raises(cnnvis.UserError, match="has 3 outputs; choose some of them"):
             cnnvis.run("top-samples", classifier, data=data)
 
