@@ -6,6 +6,7 @@ when the technique was run on it.
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import options_of
 
 TABLE = Path(__file__).with_name("architectures.md")
 
@@ -437,6 +439,10 @@ ARCHITECTURES = {
 }
 
 
+FEW = {"iterations": 2, "steps": 3, "copies": 2, "baselines": 2, "count": 1}
+"""Options by which techniques are quick: whether they work does not depend on them."""
+
+
 def techniques() -> list[str]:
     """The names of cnnvis's own techniques that explain a model."""
     return [
@@ -452,10 +458,12 @@ def outcome(architecture: Architecture, technique: str) -> str | None:
     settings: dict[str, Any] = {}
     if plugin.takes("samples"):
         settings = {**architecture.settings, "data": architecture.data()}
-    if technique == "activation-max":
-        settings["iterations"] = 2
-        if len(architecture.shapes) > 1 or "length" in architecture.about:
-            settings["start"] = "data"
+    own = {option.name for option in options_of(plugin)}
+    settings |= {name: value for name, value in FEW.items() if name in own}
+    if technique == "activation-max" and (
+        len(architecture.shapes) > 1 or "length" in architecture.about
+    ):
+        settings["start"] = "data"
     try:
         explanation = cnnvis.run(technique, architecture.network(), **settings)
     except cnnvis.UserError as error:
@@ -471,14 +479,16 @@ def table() -> str:
     sentences: list[str] = []
     rows = []
     for architecture in ARCHITECTURES.values():
-        cells = []
+        failed: dict[int, list[str]] = {}
         for name in names:
             why = outcome(architecture, name)
-            if why is not None and why not in sentences:
-                sentences.append(why)
-            cells.append("works" if why is None else f"no ({sentences.index(why) + 1})")
-        rows.append(f"| {architecture.about} | {' | '.join(cells)} |")
-    head = [f"| | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+            if why is not None:
+                if why not in sentences:
+                    sentences.append(why)
+                failed.setdefault(sentences.index(why) + 1, []).append(name)
+        but = "; ".join(f"{', '.join(some)} ({number})" for number, some in sorted(failed.items()))
+        rows.append(f"| {architecture.about} | {f'all but {but}' if but else 'all'} |")
+    head = ["| network | techniques that work |", "|---|---|"]
     notes = [
         textwrap.fill(f"{number}. {sentence}", 100, subsequent_indent="   ")
         for number, sentence in enumerate(sentences, 1)
@@ -486,12 +496,25 @@ def table() -> str:
     return "\n".join([_BEGINNING, *head, *rows, "", _BEHIND, *notes, ""])
 
 
+def documented() -> dict[tuple[str, str], str | None]:
+    """What the page says: by network and technique, None or the sentence that says why not."""
+    page = TABLE.read_text(encoding="utf-8")
+    numbered = re.findall(r"^(\d+)\. (.*(?:\n   .*)*)", page, re.MULTILINE)
+    sentences = {number: " ".join(text.split()) for number, text in numbered}
+    found: dict[tuple[str, str], str | None] = {}
+    for about, cell in re.findall(r"^\| (.+?) \| (all.*) \|$", page, re.MULTILINE):
+        found |= {(about, name): None for name in techniques()}
+        for names, number in re.findall(r"([\w, -]+) \((\d+)\)", cell.removeprefix("all but")):
+            found |= {(about, name.strip()): sentences[number] for name in names.split(",")}
+    return found
+
+
 _BEGINNING = """\
 # Which technique works on which network
 
-Written by `python docs/architectures.py`, which builds each network and runs each technique on it,
-and a test checks that it is up to date. Gradients of every network here are also compared with
-central differences in double precision.
+Written by `python docs/architectures.py`, which builds each network and runs each technique that
+comes with cnnvis on it, and a test checks that it is up to date. Gradients of every network here are
+also compared with central differences in double precision.
 """
 
 _BEHIND = """\

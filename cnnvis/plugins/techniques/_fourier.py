@@ -122,8 +122,11 @@ class Statistics:
         """Return inputs (n, channels, *space) before their values are bent into the range."""
         import tensorflow as tf
 
-        inverse = {1: tf.signal.irfft, 2: tf.signal.irfft2d, 3: tf.signal.irfft3d}[len(self.space)]
-        parts = inverse(spectrum, self.space)
+        if len(self.space) == 3:  # TensorFlow has no gradient of irfft3d
+            spectrum = tf.signal.ifft(tf.transpose(spectrum, [0, 1, 3, 4, 2]))
+            spectrum = tf.transpose(spectrum, [0, 1, 4, 2, 3])
+        inverse = tf.signal.irfft if len(self.space) == 1 else tf.signal.irfft2d
+        parts = inverse(spectrum, self.space[-2:])
         mixed = tf.einsum("nk...,kc->nc...", parts, tf.constant(self.mixing, tf.float32))
         return mixed + self._mean()
 

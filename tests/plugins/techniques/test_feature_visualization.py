@@ -44,7 +44,12 @@ def test_the_spectrum_and_the_channels_are_those_of_the_data(data: Any) -> None:
         flat = data.reshape(-1, data.shape[-1])
         np.testing.assert_allclose(np.corrcoef(channels.T), np.corrcoef(flat.T), atol=0.1)
         wide = tf.constant(10 * spectrum / found.magnitude, tf.complex64)
-        bent = found.inputs(tf.math.real(wide), tf.math.imag(wide)).numpy()
+        parts = tf.math.real(wide), tf.math.imag(wide)
+        with tf.GradientTape() as tape:
+            tape.watch(parts)
+            made = found.inputs(*parts)
+        assert all(np.asarray(one).any() for one in tape.gradient(made, parts))
+        bent = made.numpy()
         assert bent.shape[1:] == samples.source.shape[1:]
         assert bent.min() >= data.min() - 1e-5 and bent.max() <= data.max() + 1e-5
 
