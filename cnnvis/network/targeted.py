@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnvis.data.lazy import Shape
 from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import UserError, listed, nearest
 from cnnvis.network import positions
 from cnnvis.network.channels import input_channel_axis
 from cnnvis.network.defaults import notes_on_defaults
@@ -310,6 +311,44 @@ class TargetedNetwork:
         origin = positions.origin_of(traced, self._call(layer), source, tuple(shape))
         return () if origin is None else origin.followed
 
+    def positions_along(self, layer: str, shape: Sequence[int]) -> dict[int, int]:
+        """Count the positions of a layer's output along the spatial axes of the explained input.
+
+        Parameters
+        ----------
+        layer, shape
+            See `followed_axes`.
+
+        Returns
+        -------
+        dict
+            Number of positions by the axis of the input, that of samples being 0. Tokens of a
+            picture are counted by rows and columns, without a class token.
+        """
+        traced, source = self._resolution.traced, self._feeds.explained
+        origin = positions.origin_of(traced, self._call(layer), source, tuple(shape))
+        return {} if origin is None else origin.along
+
+    def inner_positions(self, layer: str, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Find where positions of a layer's output stand for places of the explained input.
+
+        Parameters
+        ----------
+        layer, shape
+            See `followed_axes`.
+
+        Returns
+        -------
+        tuple
+            For each axis of one sample of the output, the first such position and the end: all of
+            the axis, but for a class token among tokens.
+        """
+        traced, source, call = self._resolution.traced, self._feeds.explained, self._call(layer)
+        origin = positions.origin_of(traced, call, source, tuple(shape))
+        if origin is None:  # the layer does not depend on this input
+            return tuple((0, size or 0) for size in call.shapes[0])
+        return origin.inside
+
     def upsample(self, maps: Array, layer: str, shape: Sequence[int]) -> Array:
         """Lay maps over the positions of a layer over the spatial axes of the explained input.
 
@@ -322,7 +361,7 @@ class TargetedNetwork:
         ----------
         maps
             (n, ...): a value for each position of the layer's output, whose axis of channels is
-            left out.
+            left out, or for each of its `inner_positions`.
         layer
             The layer.
         shape
@@ -340,6 +379,16 @@ class TargetedNetwork:
         """
         traced, source = self._resolution.traced, self._feeds.explained
         return positions.laid_over_input(traced, maps, self._call(layer), source, shape)
+
+    def _before_target(self, layer: str) -> Call:
+        call, before = self._call(layer), [one.name for one in self.before_target()]
+        if call.name not in before:
+            raise UserError(
+                f"the layer {layer!r} is not between the input {self._feeds.explained.name!r} and "
+                f"the target {self.layer!r}.{nearest(layer, before)} "
+                f"{listed('There are', before or ['no layers'], 'cnnvis run model-summary MODEL')}"
+            )
+        return call
 
     def _call(self, name: str) -> Call:
         resolution = self._resolution

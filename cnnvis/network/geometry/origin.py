@@ -92,6 +92,26 @@ class Origin:
         return tuple(run.axis for run in runs if run.axis is not None and run.size > 1)
 
     @property
+    def along(self) -> dict[int, int]:
+        """Number of the value's positions along each axis of the input where it has any."""
+        found: dict[int, int] = {}
+        for axis in self.axes:
+            for run in axis.runs:
+                if run.axis is not None:
+                    found[run.axis] = found.get(run.axis, 1) * run.size
+        return dict(sorted(found.items()))
+
+    @property
+    def inside(self) -> tuple[tuple[int, int], ...]:
+        """First position of each axis of the value that has a counterpart in the input, and the end."""
+        return tuple((axis.before, axis.size - axis.after) for axis in self.axes)
+
+    @property
+    def has_outside(self) -> bool:
+        """True if positions without counterpart, such as a class token's, are beside the others."""
+        return any(axis.before or axis.after for axis in self.axes)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Shape of one sample of the value."""
         return tuple(axis.size for axis in self.axes)
