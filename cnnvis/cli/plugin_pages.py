@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from rich import box
@@ -151,6 +152,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "reference": plugin.reference,
         "family": _family(plugin),
+        "paper": dict(plugin.paper),
         "suffixes": list(plugin.suffixes),
         "state": "missing" if plugin.missing else "ok",
         "reason": plugin.missing or None,
@@ -206,6 +208,13 @@ def _print_plugin(plugin: Plugin) -> None:
             words(option.help),
         )
     screen.print(table)
+    if plugin.paper:
+        said = " and ".join(
+            f"{option.flag} {replace(option, default=plugin.paper[option.name]).default_text}"
+            for option in options
+            if option.name in plugin.paper
+        )
+        screen.print(words(("--style paper", "bold"), f" stands for {said}"))
     for name, one in kept.items():
         value = " ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
         screen.print(words((name, "bold"), f" is {value}, set by {one.origin}"))
