@@ -43,20 +43,35 @@ def layers_of(
     else:
         names, why = _named(model, asked, there), "as chosen"
 
-    def count(name: str) -> int:
-        return math.prod(model.positions_along(name, shape).values())
-
     sizes = {
         name: " x ".join(map(str, model.positions_along(name, shape).values())) for name in names
     }
     said = " and ".join(
         f"{name!r} ({size})" if size else repr(name) for name, size in sizes.items()
     )
-    before = there[: there.index(names[-1])] if names[-1] in there else []
-    finer = next((one for one in reversed(before) if count(one) > max(map(count, names))), None)
+    finer = _finer(model, shape, names)
     hint = "" if finer is None else f"; for finer maps: --penultimate {finer}"
     cnnvis.note(f"{technique} used {said}, {why}{hint}")
     return names
+
+
+def _finer(model: cnnvis.Model, shape: Sequence[int], names: Sequence[str]) -> str | None:
+    """Return the last layer with more positions before some; None if there is none.
+
+    A convolution, pooling or activation is taken before layers that only prepare values for others.
+    """
+
+    def count(name: str) -> int:
+        return math.prod(model.positions_along(name, shape).values())
+
+    most = max(map(count, names))
+    every = model.map_layers(shape)
+    place = next((place for place, one in enumerate(every) if one.name == names[-1]), 0)
+    found = [one for one in reversed(every[:place]) if count(one.name) > most]
+    for one in found:
+        if one.activation or one.rectifiers or not _KERAS_VIS.isdisjoint(one.kinds):
+            return one.name
+    return next((one.name for one in found if "ZeroPadding" not in one.kind), None)
 
 
 def _as_keras_vis(

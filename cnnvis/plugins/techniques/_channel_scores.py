@@ -1,0 +1,71 @@
+"""Class activation maps by a score for each feature map, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+from cnnvis.plugins.techniques._cam_layers import features_of, fused, layers_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+AT_ONCE = 2**24
+"""Number of values of changed inputs or activations that are held at a time."""
+
+
+def weighed_by_scores(
+    name: str,
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    asked: str,
+    shares: Callable[[str, Array, Array], tuple[Array, Array]],
+) -> tuple[Array, int]:
+    """Return maps, and the largest number of passes for an image.
+
+    Parameters
+    ----------
+    shares
+        Gives for a layer, its output and its feature maps the weight of each feature map, and which
+        of them are used, both (n, k).
+    """
+    import numpy as np
+
+    maps, passes = [], 0
+    for layer in layers_of(name, model, samples, asked):
+        whole, features = features_of(model, samples, layer)
+        weights, used = shares(layer, whole, features)
+        small = np.maximum(np.einsum("n...k,nk->n...", features, weights), 0)
+        maps.append(model.upsample(small, layer, samples.x.shape[1:]))
+        passes += int(used.sum(axis=1).max())
+    return fused(maps), passes
+
+
+def of_each_channel(
+    name: str, used: Array, size: int, scored: Callable[[Array, Array], Array]
+) -> Array:
+    """Compute a score for each used channel of each image, a few at a time.
+
+    Parameters
+    ----------
+    used
+        Which channels are used, (n, k).
+    size
+        The number of values that one pass needs.
+    scored
+        Computes the scores of pairs of an image and a channel.
+    """
+    import numpy as np
+
+    rows, channels = np.nonzero(used)
+    step = max(AT_ONCE // size, 1)
+    found = [np.zeros(0, np.float32)]
+    with cnnvis.progress(name, len(rows)) as advance:
+        for start in range(0, len(rows), step):
+            some = slice(start, start + step)
+            found.append(scored(rows[some], channels[some]))
+            advance(len(rows[some]))
+    return np.concatenate(found)
