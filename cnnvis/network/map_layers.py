@@ -30,7 +30,10 @@ def names_of_map_layers(evaluation: Evaluation, shape: tuple[int, ...]) -> froze
         if not layer.spatial_axes or not call.dtype.startswith(("float", "bfloat")):
             continue
         origin = origin_of(traced, call, source, shape)
-        if origin is None or not origin.followed:
+        if origin is None:
+            continue
+        channel = traced.channel_axis(call) % (len(origin.axes) + 1)
+        if max(origin.along(channel).values(), default=1) == 1:
             continue
         if origin.has_outside:
             unsure.append((call, origin))

@@ -326,8 +326,11 @@ class TargetedNetwork:
             picture are counted by rows and columns, without a class token.
         """
         traced, source = self._resolution.traced, self._feeds.explained
-        origin = positions.origin_of(traced, self._call(layer), source, tuple(shape))
-        return {} if origin is None else origin.along
+        call = self._call(layer)
+        origin = positions.origin_of(traced, call, source, tuple(shape))
+        if origin is None:
+            return {}
+        return origin.along(traced.channel_axis(call) % (len(origin.axes) + 1))
 
     def inner_positions(self, layer: str, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Find where positions of a layer's output stand for places of the explained input.

@@ -91,12 +91,18 @@ class Origin:
         runs = [run for axis in self.axes for run in axis.runs]
         return tuple(run.axis for run in runs if run.axis is not None and run.size > 1)
 
-    @property
-    def along(self) -> dict[int, int]:
-        """Number of the value's positions along each axis of the input where it has any."""
+    def along(self, channel: int) -> dict[int, int]:
+        """Count the value's positions along each axis of the input where it has any.
+
+        Parameters
+        ----------
+        channel
+            The value's axis of channels, that of samples being 0; positions that were folded into
+            it, such as those of a patch, do not count.
+        """
         found: dict[int, int] = {}
-        for axis in self.axes:
-            for run in axis.runs:
+        for place, axis in enumerate(self.axes, start=1):
+            for run in axis.runs if place != channel else ():
                 if run.axis is not None:
                     found[run.axis] = found.get(run.axis, 1) * run.size
         return dict(sorted(found.items()))

@@ -92,7 +92,10 @@ def _last(
     model: cnnvis.Model, samples: cnnvis.Samples, there: Sequence[str]
 ) -> tuple[list[str], str]:
     shape = samples.x.shape[1:]
-    along = {name: len(set(model.followed_axes(name, shape))) for name in there}
+    along = {
+        name: sum(size > 1 for size in model.positions_along(name, shape).values())
+        for name in there
+    }
     most = max(along.values(), default=0)
     if not most:
         raise cnnvis.UserError(
