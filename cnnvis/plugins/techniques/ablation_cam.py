@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-@cnnvis.technique("ablation-cam", reference="doi:10.1109/WACV45572.2020.9093360")
+@cnnvis.technique(
+    "ablation-cam", family="class activation maps", reference="doi:10.1109/WACV45572.2020.9093360"
+)
 def ablation_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:

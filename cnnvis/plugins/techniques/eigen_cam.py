@@ -6,7 +6,13 @@ import cnnvis
 from cnnvis.plugins.techniques._cam_layers import features_of, fused, layers_of
 
 
-@cnnvis.technique("eigen-cam", reference="arXiv:2008.00299", claims={"any-target": {}}, signed={})
+@cnnvis.technique(
+    "eigen-cam",
+    family="class activation maps",
+    reference="arXiv:2008.00299",
+    claims={"any-target": {}},
+    signed={},
+)
 def eigen_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:

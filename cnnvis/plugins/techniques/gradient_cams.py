@@ -20,7 +20,13 @@ NOTED = 0.01
 """Share of a map that may come from such feature maps without a note."""
 
 
-@cnnvis.technique("hires-cam", reference="arXiv:2011.08891", claims={"hires-cam": {}}, signed={})
+@cnnvis.technique(
+    "hires-cam",
+    family="class activation maps",
+    reference="arXiv:2011.08891",
+    claims={"hires-cam": {}},
+    signed={},
+)
 def hires_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
@@ -41,7 +47,12 @@ def hires_cam(
     return cnnvis.Explanation(maps, samples)
 
 
-@cnnvis.technique("layer-cam", reference="doi:10.1109/TIP.2021.3089943", claims={"layer-cam": {}})
+@cnnvis.technique(
+    "layer-cam",
+    family="class activation maps",
+    reference="doi:10.1109/TIP.2021.3089943",
+    claims={"layer-cam": {}},
+)
 def layer_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
@@ -62,7 +73,9 @@ def layer_cam(
     return cnnvis.Explanation(maps, samples, signed=False)
 
 
-@cnnvis.technique("grad-cam-plus-plus", reference="arXiv:1710.11063")
+@cnnvis.technique(
+    "grad-cam-plus-plus", family="class activation maps", reference="arXiv:1710.11063"
+)
 def grad_cam_plus_plus(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
@@ -87,6 +100,7 @@ def grad_cam_plus_plus(
 
 @cnnvis.technique(
     "xgrad-cam",
+    family="class activation maps",
     reference="arXiv:2008.02312",
     claims={"equals": {"technique": "hires-cam", "where": "pooled"}},
     signed={},

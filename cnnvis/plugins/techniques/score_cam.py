@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-@cnnvis.technique("score-cam", reference="arXiv:1910.01279", paper={"baseline": 0.0})
+@cnnvis.technique(
+    "score-cam",
+    family="class activation maps",
+    reference="arXiv:1910.01279",
+    paper={"baseline": 0.0},
+)
 def score_cam(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
