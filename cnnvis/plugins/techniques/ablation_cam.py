@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def ablation_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
-    """Regions that speak for the target, by what the score loses without each feature map.
+    """Class activation map by what the score loses without each feature map.
 
     L = ReLU(sum over k of w_k A_k), with w_k = (S - S_k) / |S|, for the score S, the feature maps A_k
     and the score S_k with A_k set to 0: Desai and Ramaswamy 2020, who divide by S, which turns the

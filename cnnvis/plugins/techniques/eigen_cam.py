@@ -16,7 +16,7 @@ from cnnvis.plugins.techniques._cam_layers import features_of, fused, layers_of
 def eigen_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
-    """What stands out in a layer, whatever the target is: the main component of its feature maps.
+    """Principal component of a layer's feature maps: what stands out in it, whatever the target is.
 
     L = A v, for the feature maps A as a matrix with a row for each position, and its first right
     singular vector v; A is not centred: Muhammad and Yeasin 2020. The sign of v, which is free, is

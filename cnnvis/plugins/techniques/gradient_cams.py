@@ -30,7 +30,7 @@ NOTED = 0.01
 def hires_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
-    """Feature maps times gradients, position by position: what each adds to the score.
+    """Class activation map by feature maps times gradients: what each position adds to the score.
 
     L = sum over k of g_k A_k, with g_k = dS/dA_k, for the score S and the feature maps A_k: Draelos
     and Carin 2020. Values keep their signs. Where a dense layer follows the feature
@@ -56,7 +56,7 @@ def hires_cam(
 def layer_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
-    """Feature maps times positive gradients, position by position, for fine maps of early layers.
+    """Class activation map by feature maps times positive gradients, fine also in early layers.
 
     L = ReLU(sum over k of ReLU(g_k) A_k), with g_k = dS/dA_k, for the score S and the feature maps
     A_k: Jiang et al. 2021.
@@ -79,7 +79,7 @@ def layer_cam(
 def grad_cam_plus_plus(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
-    """Regions that speak for the target, with weights by which several small objects count alike.
+    """Class activation map by weights under which several objects, also small ones, count alike.
 
     L = ReLU(sum over k of w_k A_k), with w_k = sum over positions of a_k ReLU(g_k) and
     a_k = g_k^2 / (2 g_k^2 + s_k g_k^3), for g_k = dS/dA_k, the score S, the feature maps A_k and their
@@ -108,7 +108,7 @@ def grad_cam_plus_plus(
 def xgrad_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
 ) -> cnnvis.Explanation:
-    """Feature maps with weights under which the map adds up to the score, as far as any weights do.
+    """Class activation map by weights under which it adds up to the score, as far as weights can.
 
     L = sum over k of w_k A_k, with w_k = sum of g_k A_k / sum of A_k over positions, for g_k = dS/dA_k,
     the score S and the feature maps A_k: Fu et al. 2020. Values keep their signs. The sum

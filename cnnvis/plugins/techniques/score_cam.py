@@ -27,7 +27,7 @@ def score_cam(
     most_channels: cnnvis.Count | None = None,
     penultimate: str = "auto",
 ) -> cnnvis.Explanation:
-    """Regions that keep the score when the rest of the input is hidden, by feature maps as masks.
+    """Class activation map by masks: the score of what each feature map leaves of the input.
 
     L = ReLU(sum over k of w_k A_k), with w = softmax over k of S(x' + m_k (x - x')), for the score S
     before a softmax or sigmoid, the input x, the baseline x' and the masks m_k: the feature maps A_k,
