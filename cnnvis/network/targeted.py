@@ -20,6 +20,7 @@ from cnnvis.network.graph import Call, Input
 from cnnvis.network.input_range import expected_of_input
 from cnnvis.network.layer_names import find_call
 from cnnvis.network.layers import Layer
+from cnnvis.network.lookups import inputs_looked_up
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.sample_shaping import shaped_samples
 from cnnvis.network.scores import weights_of_each
@@ -190,11 +191,17 @@ class TargetedNetwork:
 
     @property
     def movable_inputs(self) -> tuple[str, ...]:
-        """Names of the inputs that the target depends on and that hold real numbers."""
+        """Names of the inputs that the target depends on and that hold real numbers.
+
+        An input that an Embedding looks up holds whole numbers, whatever its type.
+        """
+        looked_up = inputs_looked_up(self._resolution.traced.graph)
         return tuple(
             one.name
             for one in self.inputs
-            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
+            if one.dtype.startswith(("float", "bfloat"))
+            and one.slot not in looked_up
+            and one.name in self.explainable_inputs
         )
 
     @property

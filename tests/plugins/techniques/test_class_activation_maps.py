@@ -222,10 +222,11 @@ def test_score_cam_of_one_feature_map_is_that_map(keras: Any) -> None:
     assert "up to 1 times" in found.notes[-1]
 
 
-def test_score_cam_needs_numbers_with_others_between(keras: Any) -> None:
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_score_cam_needs_numbers_with_others_between(keras: Any, dtype: str) -> None:
     words = keras.Sequential(
         [
-            keras.layers.Input((9,), dtype="int32"),
+            keras.layers.Input((9,), dtype=dtype),
             keras.layers.Embedding(5, 3, name="known"),
             keras.layers.Flatten(),
             keras.layers.Dense(2, name="output"),
