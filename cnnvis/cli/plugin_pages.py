@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from rich import box
@@ -14,7 +13,7 @@ from cnnvis.cli.console import Screen, results, sentence, whole, words
 from cnnvis.errors import PluginError, UserError
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import flag_of, options_of
+from cnnvis.registry.options import flag_of, options_of, paper_text
 from cnnvis.registry.plugin import Plugin
 from cnnvis.settings.defaults import options_for
 from cnnvis.text import json_text
@@ -209,12 +208,7 @@ def _print_plugin(plugin: Plugin) -> None:
         )
     screen.print(table)
     if plugin.paper:
-        said = " and ".join(
-            f"{option.flag} {replace(option, default=plugin.paper[option.name]).default_text}"
-            for option in options
-            if option.name in plugin.paper
-        )
-        screen.print(words(("--style paper", "bold"), f" stands for {said}"))
+        screen.print(words(("--style paper", "bold"), f" stands for {paper_text(plugin)}"))
     for name, one in kept.items():
         value = " ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
         screen.print(words((name, "bold"), f" is {value}, set by {one.origin}"))

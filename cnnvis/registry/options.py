@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -114,6 +114,15 @@ def flag_of(plugin: Plugin, option: Option) -> str:
     if not KINDS[plugin.kind].is_beside:
         return option.flag
     return f"--{plugin.name}.{option.flag.removeprefix('--')}"
+
+
+def paper_text(plugin: Plugin) -> str:
+    """Return the options that the paper's style stands for, as they would be typed."""
+    return " and ".join(
+        f"{option.flag} {replace(option, default=plugin.paper[option.name]).default_text}"
+        for option in options_of(plugin)
+        if option.name in plugin.paper
+    )
 
 
 @functools.cache

@@ -22,26 +22,30 @@ def weighed_by_scores(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
     asked: str,
-    shares: Callable[[str, Array, Array], tuple[Array, Array]],
-) -> tuple[Array, int]:
-    """Return maps, and the largest number of passes for an image.
+    weights: Callable[[str, Array, Array], Array],
+    most: int | None = None,
+) -> cnnvis.Explanation:
+    """Return maps of weighed feature maps, without negatives.
 
     Parameters
     ----------
-    shares
-        Gives for a layer, its output and its feature maps the weight of each feature map, and which
-        of them are used, both (n, k).
+    asked
+        The layers; see `layers_of`.
+    weights
+        Gives the weights of the feature maps, (n, k), for a layer, its output and its feature maps.
+    most
+        The largest number of feature maps that it uses; None for all.
     """
     import numpy as np
 
     maps, passes = [], 0
     for layer in layers_of(name, model, samples, asked):
         whole, features = features_of(model, samples, layer)
-        weights, used = shares(layer, whole, features)
-        small = np.maximum(np.einsum("n...k,nk->n...", features, weights), 0)
-        maps.append(model.upsample(small, layer, samples.x.shape[1:]))
-        passes += int(used.sum(axis=1).max())
-    return fused(maps), passes
+        small = np.einsum("n...k,nk->n...", features, weights(layer, whole, features))
+        maps.append(model.upsample(np.maximum(small, 0), layer, samples.x.shape[1:]))
+        passes += min(features.shape[-1], most or features.shape[-1])
+    cnnvis.note(f"{name} runs the network once for each feature map, up to {passes} times an image")
+    return cnnvis.Explanation(fused(maps), samples, signed=False)
 
 
 def of_each_channel(

@@ -39,7 +39,7 @@ def ablation_cam(
     weights = model.target_weights(x)
     score = model.scores(x, weights=weights)[:, None]
 
-    def shares(layer: str, whole: Array, features: Array) -> tuple[Array, Array]:
+    def shares(layer: str, whole: Array, _: Array) -> Array:
         axis = 1 if model.has_channels_first(layer) else whole.ndim - 1
         used = (whole != 0).any(axis=tuple(a for a in range(1, whole.ndim) if a != axis))
 
@@ -52,10 +52,7 @@ def ablation_cam(
 
         left = np.repeat(score, used.shape[1], axis=1)
         left[used] = of_each_channel("ablation-cam", used, max(whole[0].size, x[0].size), ablated)
-        return (score - left) / np.where(score != 0, abs(score), 1), used
+        found: Array = (score - left) / np.where(score != 0, abs(score), 1)
+        return found
 
-    maps, passes = weighed_by_scores("ablation-cam", model, samples, penultimate, shares)
-    cnnvis.note(
-        f"ablation-cam ran the network up to {passes} times for each image, from the layer on"
-    )
-    return cnnvis.Explanation(maps, samples, signed=False)
+    return weighed_by_scores("ablation-cam", model, samples, penultimate, shares)

@@ -60,7 +60,7 @@ def score_cam(
     x = np.asarray(samples.x, np.float32)
     start, weights = np.broadcast_to(samples.baseline(baseline), x.shape), model.target_weights(x)
 
-    def shares(layer: str, _: Array, features: Array) -> tuple[Array, Array]:
+    def shares(layer: str, _: Array, features: Array) -> Array:
         used = _varying(features, most_channels)
 
         def masked(rows: Array, channels: Array) -> Array:
@@ -74,13 +74,10 @@ def score_cam(
         # A softmax over the used ones; of none, nothing is shown.
         scores = np.where(used.any(axis=1, keepdims=True) & ~used, -np.inf, 0)
         scores[used] = of_each_channel("score-cam", used, x[0].size, masked)
-        return softmax(scores, axis=1) * used, used
+        found: Array = softmax(scores, axis=1) * used
+        return found
 
-    maps, passes = weighed_by_scores("score-cam", model, samples, penultimate, shares)
-    cnnvis.note(
-        f"score-cam ran the network up to {passes} times for each image; --most-channels makes it fewer"
-    )
-    return cnnvis.Explanation(maps, samples, signed=False)
+    return weighed_by_scores("score-cam", model, samples, penultimate, shares, most_channels)
 
 
 def _varying(features: Array, most: int | None) -> Array:

@@ -128,7 +128,7 @@ def test_behind_pooling_all_are_the_class_activation_map(keras: Any, axes: int, 
     scores = np.array([abs(target.score) for target in found.targets])
     wanted = np.stack([_relu(a @ w) / s for a, w, s in zip(features, losses, scores, strict=True)])
     np.testing.assert_allclose(found.array, wanted, rtol=2e-3, atol=1e-4 * wanted.max())
-    assert any("ran the network up to" in note for note in found.notes)
+    assert any("for each feature map, up to 5 times an image" in note for note in found.notes)
 
 
 def test_where_all_gradients_are_positive(keras: Any, axes: int, data: Any) -> None:
@@ -208,7 +208,9 @@ def test_score_cam_is_its_formula(keras: Any) -> None:
             expected.append(_relu(features @ weights))
         found = _run("score-cam", network, x, class_names=["a", "b"], **settings)
         np.testing.assert_allclose(found.array, expected, rtol=1e-4, atol=1e-6)
-        assert "score-cam ran the network up to 4 times for each image" in found.notes[-1]
+        assert (
+            "score-cam runs the network once for each feature map, up to 4 times" in found.notes[-1]
+        )
 
 
 def test_score_cam_of_one_feature_map_is_that_map(keras: Any) -> None:
