@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 from cnnvis.cli.command_line import COMMANDS
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import Registry
-from cnnvis.registry.options import flag_of, options_of
+from cnnvis.registry.options import flag_of, options_of, paper_text
 from cnnvis.registry.plugin import Plugin
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -120,6 +120,8 @@ def plugin_page(plugin: Plugin) -> str:
     for option in options:
         facts = (f"`{flag_of(plugin, option)}`", f"`{option.type}`", f"`{option.default_text}`")
         lines.append("| " + " | ".join([*facts, text(option.help)]) + " |")
+    if plugin.paper:
+        lines += ["", f"`--style paper` stands for `{paper_text(plugin)}`."]
     lines += ["", *usage(plugin)]
     return "\n".join(lines) + "\n"
 

@@ -41,11 +41,13 @@ from cnnvis.registry.arguments import (
     Level,
     LoadOptions,
     RunFolderArguments,
+    Style,
     TargetArguments,
 )
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin, Result
+from cnnvis.registry.style import style_of
 from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
 from cnnvis.runs.into import Into
@@ -57,15 +59,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """Step of a chain: a plugin with the options that were given."""
+    """Step of a chain: a plugin with the options that were given, and the style of the others."""
 
     plugin: Plugin
     given: Mapping[str, Any] = field(default_factory=dict)
+    style: Style = "default"
 
     @property
     def options(self) -> dict[str, Any]:
         """Checked values of all options of the plugin."""
-        return checked(self.plugin, self.given)
+        return checked(self.plugin, self.given, self.style)
 
 
 Keep = Callable[[str | None], Keeper]
@@ -92,6 +95,7 @@ def chain(
     architecture: PathName | None = None,
     trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
+    style: Style | None = None,
     checks: Level | None = None,
     out: PathName | None = None,
     into: PathName | Into | None = None,
@@ -117,7 +121,8 @@ def chain(
         on the stack. For a network with several inputs a result holds maps of each input, and a
         transform changes the maps of all inputs; a transform of two results takes the maps of the
         same input.
-    model, data, images, layer, filter, output, region, input, class_names, axes, checks
+    model, data, images, layer, filter, output, region, input, class_names, axes, style,
+    checks
         As in `cnnvis.run`; they hold for every technique of the chain. The checks are of the
         technique's own maps, before any transform.
     custom, lambdas, input_shape, architecture, trust_model, plugin_options
@@ -151,15 +156,14 @@ def chain(
         If a plugin fails; the chain first shows and writes the results that do not need this
         plugin, and they are the error's `found`.
     """
-    chosen, selection = steps_of(steps), selection_of(images)
+    chosen, selection = steps_of(steps, style), selection_of(images)
     request = Request(
         model,
         DataArguments(data, selection, names_in_order(class_names), axes),
         TargetArguments(layer, filter, output, region, input),
         LoadOptions(custom, lambdas, input_shape, architecture, trust_model),
-        plugin_options or {},
-        strict,
-    )
+        plugin_options or {}, strict, chosen[0].style,
+    )  # fmt: skip
     require_fitting(chosen)
     options = [step.options for step in chosen]
     asked = [step.plugin.name for step in chosen if step.plugin.kind == "metric"]
@@ -455,23 +459,28 @@ def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
     return replace(explanation, notes=tuple(every))
 
 
-def steps_of(steps: Sequence[StepLike]) -> list[Step]:
-    """Return the steps with their plugins.
+def steps_of(steps: Sequence[StepLike], style: Style | None = None) -> list[Step]:
+    """Return the steps with their plugins, and with a style for the options that are not given.
+
+    Parameters
+    ----------
+    style
+        See `cnnvis.registry.style.style_of`.
 
     Raises
     ------
     UserError
         If there is no such step, with the nearest name; or if there are none, or too many.
     """
-    found = []
+    found, style = [], style_of(style)
     if not isinstance(steps, str) and len(steps) > MOST_STEPS:
         raise UserError(f"a chain has at most {MOST_STEPS} steps, and this chain has {len(steps)}")
     for one in [steps] if isinstance(steps, str) else steps:
         if isinstance(one, Step):
-            found.append(one)
+            found.append(replace(one, style=style))
             continue
         name, given = (one, {}) if isinstance(one, str) else one
-        found.append(Step(registry().step(name), given))
+        found.append(Step(registry().step(name), given, style))
     if not found:
         raise UserError("a chain needs steps, such as saliency or png")
     return found

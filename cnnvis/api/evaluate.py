@@ -27,7 +27,7 @@ from cnnvis.explain.measuring import judged, measured
 from cnnvis.explain.provenance import provenance_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
-from cnnvis.registry.arguments import DataArguments, LoadOptions, TargetArguments, taken_out
+from cnnvis.registry.arguments import DataArguments, LoadOptions, Style, TargetArguments, taken_out
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
@@ -251,12 +251,13 @@ def evaluate(
     PluginError
         If all methods fail, and one by a fault of a plugin.
     """
-    chosen = _methods(methods)
+    chosen = _methods(methods, subject.pop("style", None))
+    style = chosen[0].style
     options = subject.pop("plugin_options", None) or {}
     measuring = _metrics(metrics, options)
     if isinstance(model, str) and model == demo.NAME:
         subject.setdefault("data", demo.NAME)
-    request = _request(model, subject, options)
+    request = replace(_request(model, subject, options), style=style)
     for step in chosen:
         named_in(step.plugin, step.options)
     with notes_kept() as notes:
@@ -283,6 +284,7 @@ def evaluate(
     order, places = _ordered(found, common, decides, better.get(decides or ""))
     facts = provenance_of(chosen[0].plugin, chosen[0].options, task.model, samples)
     facts = {name: facts[name] for name in ("model", "data", "versions") if name in facts}
+    facts |= {"style": style} if style != "default" else {}
     facts |= {
         "techniques": {named(step): step.options for step in chosen},
         "options_of_metrics": {metric.name: dict(given) for metric, given in measuring},
@@ -294,7 +296,7 @@ def evaluate(
     )  # fmt: skip
 
 
-def _methods(methods: Sequence[StepLike]) -> list[Step]:
+def _methods(methods: Sequence[StepLike], style: Style | None) -> list[Step]:
     """Return the techniques to evaluate.
 
     Raises
@@ -302,7 +304,7 @@ def _methods(methods: Sequence[StepLike]) -> list[Step]:
     UserError
         If one is no technique, or gives no map for each image; or if two are the same.
     """
-    steps = steps_of(methods)
+    steps = steps_of(methods, style)
     for step in steps:
         if step.plugin.kind != "technique":
             raise UserError(

@@ -30,11 +30,13 @@ from cnnvis.registry.arguments import (
     Level,
     LoadOptions,
     RunFolderArguments,
+    Style,
     TargetArguments,
 )
 from cnnvis.registry.discovery import SIDE, registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
+from cnnvis.registry.style import style_of
 from cnnvis.reporting import notes_kept
 from cnnvis.runs.folder import asked_into, kept_in
 from cnnvis.runs.into import Into
@@ -63,6 +65,7 @@ def run(
     architecture: PathName | None = None,
     trust_model: bool = False,
     axes: Mapping[str, Any] | None = None,
+    style: Style | None = None,
     checks: Level | None = None,
     metrics: str | Sequence[str] = (),
     render: str | Sequence[str] = (),
@@ -125,6 +128,11 @@ def run(
     axes
         The meaning of the positions along the axes: ``{"column": {"name": "position", "unit": "bp",
         "step": 250}}``; see `cnnvis.Axis`.
+    style
+        The style in which the technique computes where no option is given: ``"default"``, by its own
+        defaults; ``"paper"``, as its paper defines it, with plain gradients and class activation maps
+        of the last layer with the input's spatial axes. By default the variable ``CNNVIS_STYLE``, else
+        default.
     checks
         Checks of the maps on at most 32 images, whose verdicts stand in the explanation's `verdicts`:
         ``"none"``; ``"quick"``, those that fit into a fifth of the time that the maps take, or into
@@ -177,7 +185,8 @@ def run(
     """
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.
-    chosen = checked(plugin, options)
+    style = style_of(style)
+    chosen = checked(plugin, options, style)
     named_in(plugin, chosen)
     selection = None if images is None else selection_of(images)
     names = names_in_order(class_names)
@@ -200,6 +209,7 @@ def run(
         LoadOptions(custom, lambdas, input_shape, architecture, trust_model),
         side,
         strict,
+        style,
     )
     failures: list[UserError | PluginError] = []
     explanation = _explained(

@@ -20,7 +20,12 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, verdicts_kept
 from cnnvis.settings.chain_files import Recipe, read_recipe, require_near, save_recipe
-from cnnvis.settings.defaults import checks_by_settings, sources, with_settings
+from cnnvis.settings.defaults import (
+    checks_by_settings,
+    sources,
+    style_by_settings,
+    with_settings,
+)
 from cnnvis.text import json_text
 
 
@@ -52,6 +57,7 @@ def run_chain(
         save_recipe(recipe, Path(output.save))
     given = {key: value for key, value in recipe.subject.items() if key != "model"}
     given.setdefault("checks", checks_by_settings())
+    given.setdefault("style", style_by_settings())
     messages, results = console.messages(), console.results()
     failure: UserError | PluginError | None = None
 

@@ -19,7 +19,7 @@ from cnnvis.files.reading import require_writable
 from cnnvis.registry.arguments import Comparing, ComparisonOutput, Messages, taken_out
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept
-from cnnvis.settings.defaults import with_settings
+from cnnvis.settings.defaults import style_by_settings, with_settings
 from cnnvis.text import file_name, json_text, unused
 
 SHOWN = 20
@@ -39,6 +39,7 @@ def compared(
     writer = (writers((), out) or writers(("png",), out))[0]  # a folder says nothing of a format
     require_writable(Path(RESULTS if out is None else out))
     sides = (_with_settings(sides[0]), _with_settings(sides[1]))
+    subject.setdefault("style", style_by_settings())
     messages, results = console.messages(), console.results()
     with bars(messages, quiet=said.quiet):
         first = compare(

@@ -23,7 +23,7 @@ from cnnvis.registry.arguments import EvaluationOutput, Messages
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.reporting import failures_kept
-from cnnvis.settings.defaults import with_settings
+from cnnvis.settings.defaults import style_by_settings, with_settings
 from cnnvis.text import json_text
 
 TABLE, NUMBERS, CURVES = ".csv", ".json", (".png", ".svg", ".pdf")
@@ -49,6 +49,7 @@ def evaluated(
         Step(plugin, with_settings(plugin, given))
         for plugin, given in ((registry().get("technique", name), given) for name, given in methods)
     ]
+    subject = {"style": style_by_settings(), **subject}
     messages, results = console.messages(), console.results()
     with bars(messages, quiet=said.quiet), failures_kept() as images:
         found = evaluate(

@@ -13,7 +13,7 @@ from cnnvis.cli.console import Screen, results, sentence, whole, words
 from cnnvis.errors import PluginError, UserError
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import flag_of, options_of
+from cnnvis.registry.options import flag_of, options_of, paper_text
 from cnnvis.registry.plugin import Plugin
 from cnnvis.settings.defaults import options_for
 from cnnvis.text import json_text
@@ -151,6 +151,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "reference": plugin.reference,
         "family": _family(plugin),
+        "paper": dict(plugin.paper),
         "suffixes": list(plugin.suffixes),
         "state": "missing" if plugin.missing else "ok",
         "reason": plugin.missing or None,
@@ -206,6 +207,8 @@ def _print_plugin(plugin: Plugin) -> None:
             words(option.help),
         )
     screen.print(table)
+    if plugin.paper:
+        screen.print(words(("--style paper", "bold"), f" stands for {paper_text(plugin)}"))
     for name, one in kept.items():
         value = " ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
         screen.print(words((name, "bold"), f" is {value}, set by {one.origin}"))

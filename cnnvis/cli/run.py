@@ -21,7 +21,7 @@ from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, notes_kept, verdicts_kept
 from cnnvis.runs.into import Into, asked_for
-from cnnvis.settings.defaults import checks_by_settings
+from cnnvis.settings.defaults import checks_by_settings, style_by_settings
 from cnnvis.text import json_text
 
 SOME_FAILED = 3
@@ -64,7 +64,7 @@ def explain(
         explanation = _found(
             failures, technique, model,
             metrics=output.metrics, plugin_options=plugin_options, into=into, strict=folder.strict,
-            **{"checks": checks_by_settings(), **subject}, **options,
+            **{"checks": checks_by_settings(), "style": style_by_settings(), **subject}, **options,
         )  # fmt: skip
         if folder.shard is not None:  # renderers wait for the whole
             to_file, to_console = [], []

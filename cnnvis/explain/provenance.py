@@ -12,11 +12,16 @@ from typing import Any
 from cnnvis.data.samples import Samples
 from cnnvis.network.compilation import is_mixed
 from cnnvis.network.model import Model
+from cnnvis.registry.arguments import Style
 from cnnvis.registry.plugin import Plugin
 
 
 def provenance_of(
-    plugin: Plugin, options: Mapping[str, Any], model: Model | None, samples: Samples | None
+    plugin: Plugin,
+    options: Mapping[str, Any],
+    model: Model | None,
+    samples: Samples | None,
+    style: Style = "default",
 ) -> dict[str, Any]:
     """Return how a technique's result is made: plain JSON values."""
     return {
@@ -28,6 +33,7 @@ def provenance_of(
         "data": _data_facts(samples),
         "versions": _versions(),
         **({"mixed_precision": True} if is_mixed() else {}),
+        **({"style": style} if style != "default" else {}),
     }
 
 

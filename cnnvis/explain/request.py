@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnvis.explain.inputs import PluginOptions
-from cnnvis.registry.arguments import DataArguments, LoadOptions, TargetArguments
+from cnnvis.registry.arguments import DataArguments, LoadOptions, Style, TargetArguments
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Request:
         Options of readers and loaders, by their names.
     strict
         True where the first image without a result ends the run.
+    style
+        The style in which techniques compute.
     """
 
     model: Any
@@ -35,3 +37,4 @@ class Request:
     loading: LoadOptions = field(default_factory=LoadOptions)
     plugin_options: PluginOptions = field(default_factory=dict)
     strict: bool = False
+    style: Style = "default"

@@ -40,6 +40,7 @@ from cnnvis.network.compilation import BATCH, batch_size
 from cnnvis.network.model import Model
 from cnnvis.network.plain_values import plain
 from cnnvis.network.unit_cache import units_cached
+from cnnvis.registry.arguments import Style
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
@@ -70,6 +71,8 @@ class Task:
         of an extra pass.
     every
         The whole data set from which the samples are chosen.
+    style
+        The style in which techniques compute, for the provenance.
     """
 
     model: Model | None
@@ -79,6 +82,7 @@ class Task:
     stops: bool = False
     predicts: bool = False
     every: Samples | None = None
+    style: Style = "default"
 
     @classmethod
     def of(cls, request: Request, plugins: Sequence[Plugin]) -> Task:
@@ -118,7 +122,7 @@ class Task:
                 _require_numbers(handle, matching)
         inputs = _asked_inputs(request.target.input, handle)
         if matching.samples is None or places is None:
-            return cls(handle, {}, inputs, described, request.strict)
+            return cls(handle, {}, inputs, described, request.strict, style=request.style)
         whole = None if handle is None or selection.is_all else _as_one(handle, matching.samples)
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
@@ -127,7 +131,10 @@ class Task:
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:
             shaped = dict(_shaped(model, samples, inputs).items())
-        return cls(model, shaped, inputs, described, request.strict, every=matching.samples)
+        return cls(
+            model, shaped, inputs, described, request.strict,
+            every=matching.samples, style=request.style,
+        )  # fmt: skip
 
     @property
     def explained_inputs(self) -> tuple[str, ...]:
@@ -235,7 +242,7 @@ class Task:
             tally.judge(done)
             self._say_saturated(tally, model)
         tally.close(strict=True)
-        return done.with_facts(provenance_of(plugin, options, model, samples))
+        return done.with_facts(provenance_of(plugin, options, model, samples, self.style))
 
     def _stream(
         self,
@@ -247,7 +254,7 @@ class Task:
         *,
         strict: bool,
     ) -> Stream:
-        facts = provenance_of(plugin, options, model, samples)
+        facts = provenance_of(plugin, options, model, samples, self.style)
         size = batch_size(images_at_once(samples))
         is_kept = keeper is not None or len(samples) > size
         baselines = self.baselines(plugin, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,6 +96,12 @@ class Evaluation:
         wanted = [call.slots[0] for call in calls]
         return [np.asarray(one) for one in self.graph.run(tensors, wanted)]
 
+    def activations(self, x: Array, call: Call) -> Array:
+        """Compute what a call gives, (n, ...)."""
+        part, graph = gradients.Part(call.slots[0], -1), self.graph
+        run = self.compiled(("out of", call.name), lambda: gradients.Pass(graph, (part,)))
+        return np.asarray(self.run(run, self.feeds.arrays(x))[0])
+
     def values_into(self, x: Array, call: Call) -> Array:
         """Compute what a call is given, (n, ...)."""
         part, graph = gradients.Part(call.inputs[0], -1), self.graph
@@ -133,6 +140,18 @@ class Evaluation:
         if weights is None:
             weights = score_weights(self.resolution, len(x), units)
         return units, weights
+
+    def units_from(
+        self, call: Call, activations: Array, x: Array, of: Sequence[int] | None = None
+    ) -> Array:
+        """Compute the units of the target, (n, k), as if a call gave these activations, (n, ...)."""
+        run = self.compiled(
+            ("units from", self.resolution.key, call.name),
+            self.target_pass,
+            functools.partial(gradients.compiled_units_from, start=call),
+        )
+        arrays = [*self.feeds.arrays(x, of), np.asarray(activations)]
+        return np.asarray(self.run(run, arrays)[0])
 
     # Passes
 

@@ -400,15 +400,22 @@ class Pass:
     explained: int = 0
 
     def outputs(
-        self, x: Sequence[Any], watch: Callable[[Any], None] = lambda value: None
+        self,
+        x: Sequence[Any],
+        watch: Callable[[Any], None] = lambda value: None,
+        given: Mapping[Slot, Any] | None = None,
     ) -> list[Any]:
-        """Compute the activations and then the target's outputs, as tensors, while tracing only."""
+        """Compute the activations and then the target's outputs, as tensors, while tracing only.
+
+        For `watch`, see `score`; for `given`, `Graph.run`.
+        """
         wanted = [*self.activations, *(part.slot for part in self.parts)]
         return self.graph.run(
             x,
             wanted,
             lambda call: swapped([*self.swaps.get(call.name, ()), *plain_names(call)]),
             lambda slot, value: watch(value) if slot in self.activations else None,
+            given,
         )
 
     def score(
@@ -432,11 +439,8 @@ class Pass:
         tf = tensorflow()
         answers = self.outputs(x, watch)
         activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
-        for one in outputs:
-            require_each(one.shape, x[0].shape[0])
-        units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
-        exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
-        joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)
+        joined = self._joined(outputs, x[0].shape[0])
+        exact = joined.dtype
         if weights is None:
             weights = tf.one_hot(tf.argmax(joined, axis=-1), joined.shape[-1], dtype=exact)
         if joined.shape[-1] != weights.shape[-1]:
@@ -445,6 +449,19 @@ class Pass:
                 f"{weights.shape[-1]}; explain a layer before the target, with --layer"
             )
         return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+
+    def units_from(self, x: Sequence[Any], given: Mapping[Slot, Any]) -> Any:
+        """Compute the target's units, (n, k), from values on the way; see `Graph.run`."""
+        return self._joined(self.outputs(x, given=given)[len(self.activations) :], x[0].shape[0])
+
+    def _joined(self, outputs: Sequence[Any], count: int | None) -> Any:
+        """Average outputs over their positions and put them one behind the other, (n, k)."""
+        tf = tensorflow()
+        for one in outputs:
+            require_each(one.shape, count)
+        units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
+        exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
+        return tf.concat([tf.cast(one, exact) for one in units], axis=-1)
 
     @property
     def layers(self) -> int:
@@ -472,6 +489,16 @@ def compiled_forward(run: Pass, identity: Callable[[], str]) -> Compiled:
     return _compiled(run, lambda *x: run.outputs(x), identity)
 
 
+def compiled_units_from(run: Pass, identity: Callable[[], str], start: Call) -> Compiled:
+    """Compile the units, (n, k), as a function of the inputs and of what a call gives, (n, ...)."""
+
+    def units(*arrays: Any) -> tuple[Any, ...]:
+        given = tensorflow().cast(arrays[-1], start.dtype)
+        return (run.units_from(arrays[:-1], {start.slots[0]: given}),)
+
+    return _compiled(run, units, identity)
+
+
 def compiled_gradient(
     run: Pass,
     identity: Callable[[], str],
@@ -485,7 +512,8 @@ def compiled_gradient(
     (n, ...), or, where the pass has activations, by the first of these, which then stand behind the
     gradient. The sizes are the sums of the gradient's absolute values. If `predicted`, the function
     takes no weights: the largest unit of each sample is its score. With `reduced`, the result of
-    that function of the gradient, or of activations and gradient, stands in their place.
+    that function of the gradient, or of activations and gradient, stands in their place: a tensor,
+    or a tuple of tensors.
     """
     tf = tensorflow()
 
@@ -500,7 +528,8 @@ def compiled_gradient(
         found = _gradient(tape, scores, activations[0] if activations else explained)
         sizes = tf.reduce_sum(tf.abs(found), axis=range(1, len(found.shape)))
         if reduced is not None:
-            return units, sizes, reduced(*activations[:1], found)
+            made = reduced(*activations[:1], found)
+            return units, sizes, *(made if isinstance(made, tuple) else (made,))
         return units, sizes, found, *activations[:1]
 
     return _compiled(run, gradient, identity)

@@ -176,12 +176,15 @@ class Graph:
     output_keys: tuple[str, ...] = ()
     batch: int | None = None
 
-    def needed(self, wanted: Collection[Slot]) -> tuple[Call, ...]:
-        """Return the calls that these values depend on, those that give the values included."""
-        slots, calls = set(wanted), []
+    def needed(self, wanted: Collection[Slot], given: Collection[Slot] = ()) -> tuple[Call, ...]:
+        """Return the calls that these values depend on, those that give the values included.
+
+        What only values in `given` depend on is left out.
+        """
+        slots, calls = set(wanted).difference(given), []
         for call in reversed(self.calls):
             if not slots.isdisjoint(call.slots):
-                slots.update(call.inputs)
+                slots.update(set(call.inputs).difference(given))
                 calls.append(call)
         return tuple(reversed(calls))
 
@@ -199,6 +202,7 @@ class Graph:
         wanted: Sequence[Slot],
         around: Around = lambda call: nullcontext(),
         met: Callable[[Slot, Any], None] = lambda slot, value: None,
+        given: Mapping[Slot, Any] | None = None,
     ) -> list[Any]:
         """Compute the wanted values for a batch of inputs, as tensors, and nothing else.
 
@@ -216,18 +220,22 @@ class Graph:
         met
             Function that is called with each value as soon as it is computed, before it is used.
             Where the network is run several times, the function is called with parts.
+        given
+            Values on the way that are known, (n, ...), and are not computed.
         """
+        given = given or {}
         count = x[0].shape[0]
         if self.batch is None or count in (None, self.batch):
-            return self._run(x, wanted, around, met)
+            return self._run(x, wanted, around, met, given)
         tf = tensorflow()
         parts = []
         for start in range(0, count, self.batch):
-            some = [one[start : start + self.batch] for one in x]
+            some = [one[start : start + self.batch] for one in (*x, *given.values())]
             missing = self.batch - some[0].shape[0]
             if missing:
                 some = [tf.concat([one, tf.repeat(one[-1:], missing, axis=0)], 0) for one in some]
-            parts.append(self._run(some, wanted, around, met))
+            known = dict(zip(given, some[len(x) :], strict=True))
+            parts.append(self._run(some[: len(x)], wanted, around, met, known))
         return [tf.concat(answers, axis=0)[:count] for answers in zip(*parts, strict=True)]
 
     def _run(
@@ -236,15 +244,18 @@ class Graph:
         wanted: Sequence[Slot],
         around: Around,
         met: Callable[[Slot, Any], None],
+        given: Mapping[Slot, Any],
     ) -> list[Any]:
         values = {one.slot: tensor for one, tensor in zip(self.inputs, x, strict=True)}
-        for call in self.needed(wanted):
+        values.update(given)
+        for call in self.needed(wanted, given):
             with around(call):
                 answers = call.answer(values)
             # A layer may give one tensor more than it said, or None; what it said comes first.
             for slot, value in zip(call.slots, answers, strict=False):
-                values[slot] = value
-                met(slot, value)
+                if slot not in given:
+                    values[slot] = value
+                    met(slot, value)
         for slot in wanted:
             if not hasattr(values.get(slot), "shape"):
                 giver = next(call.name for call in self.calls if slot in call.slots)

@@ -13,6 +13,12 @@ from cnnvis.network.backend import tensorflow
 from cnnvis.network.graph import Call, Graph, Slot
 
 
+def inputs_looked_up(graph: Graph) -> set[Slot]:
+    """Return the inputs of the network that an Embedding looks up: whole numbers, of any type."""
+    every = {slot for call in graph.calls if "Embedding" in call.kinds for slot in call.inputs}
+    return every.intersection(one.slot for one in graph.inputs)
+
+
 def require_known(graph: Graph, x: Sequence[Any]) -> None:
     """Refuse inputs that an Embedding does not have: XLA, and graphics cards, take others for them.
 

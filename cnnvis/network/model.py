@@ -14,7 +14,6 @@ from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.target import Target
-from cnnvis.errors import UserError
 from cnnvis.network.cache import traced_network
 from cnnvis.network.class_evidence import ClassEvidence, labels_number_units
 from cnnvis.network.deprecation import deprecated_alias, renamed_arguments
@@ -22,6 +21,8 @@ from cnnvis.network.differentiation import Differentiation, GradientOptions, Per
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
+from cnnvis.network.layers import Layer
+from cnnvis.network.map_layers import names_of_map_layers
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.permutation import answering_layer, are_same, permuted, with_sigmoid
 from cnnvis.network.request import TargetRequest
@@ -291,6 +292,43 @@ class Model(TargetedNetwork):
         found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
         return found
 
+    def activations(self, x: Array, layer: str) -> Array:
+        """Compute the output of a layer for inputs (n, ...), (n, ...) float32, batch by batch."""
+        found: Array = self._evaluation.activations(x, self._call(layer)).astype(np.float32)
+        return found
+
+    def scores_from(
+        self,
+        layer: str,
+        activations: Array,
+        x: Array,
+        *,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> Array:
+        """Compute the scores that the network would have if a layer gave these activations, (n,).
+
+        The network runs from the layer to the target. Where branches go around the layer, they are
+        computed from the inputs.
+
+        Parameters
+        ----------
+        layer
+            A layer before the target.
+        activations
+            Outputs of the layer, (n, ...).
+        x
+            The input of each row of `activations`, (n, ...).
+        weights, of
+            See `input_gradient`.
+        """
+        evaluation = self._evaluation
+        if weights is None:
+            weights = evaluation.weights(x, of)
+        units = evaluation.units_from(self._before_target(layer), activations, x, of)
+        found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
+        return found
+
     def targets(
         self, x: Array, weights: Array | None = None, *, of: Sequence[int] | None = None
     ) -> tuple[Target, ...]:
@@ -370,17 +408,15 @@ class Model(TargetedNetwork):
         Parameters
         ----------
         reduced
-            Reduction of both: a function of the two tensors; see `input_gradient`.
+            Reduction of both: a function of the two tensors that returns a tensor, or a tuple of
+            tensors, (n, ...) each; see `input_gradient`.
         """
-        call, before = self._call(layer), [one.name for one in self.before_target()]
-        if call.name not in before:
-            raise UserError(
-                f"the layer {layer!r} is not between the input {self._feeds.explained.name!r} and "
-                f"the target {self.layer!r}; there are: {', '.join(before) or 'no layers'}"
-            )
         options = GradientOptions(backprop, weights, of, keras_vis, reduced)
-        gradient, *activations = self._differentiation.gradient(x, options, call)
-        return gradient if reduced is not None else (*activations, gradient)
+        found = self._differentiation.gradient(x, options, self._before_target(layer))
+        if reduced is not None:
+            return found[0] if len(found) == 1 else tuple(found)
+        gradient, activations = found
+        return activations, gradient
 
     @renamed_arguments(
         varied="perturb", told="perturbation_args", parts="factors", beside="per_sample_args"
@@ -494,6 +530,25 @@ class Model(TargetedNetwork):
         options = GradientOptions(weights=weights, of=of)
         found = self._differentiation.means(x, perturbations, options, numbers)
         return dict(zip(names, found, strict=True))
+
+    def map_layers(self, shape: Sequence[int]) -> tuple[Layer, ...]:
+        """List the layers before the target whose outputs have positions in the explained input.
+
+        In the order in which they run. A layer is left out if the target depends on it by positions
+        alone that stand for no place of the input, as behind the last attention, where only a class
+        token is looked at.
+
+        Parameters
+        ----------
+        shape
+            The shape of one sample of the input.
+        """
+        evaluation = self._evaluation
+        key = ("map layers", self._resolution.key, self._feeds.number, tuple(shape))
+        cache = self._resolution.traced.compiled
+        if key not in cache:
+            cache[key] = names_of_map_layers(evaluation, tuple(shape))
+        return tuple(one for one in self.before_target() if one.name in cache[key])
 
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None

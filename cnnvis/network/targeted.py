@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnvis.data.lazy import Shape
 from cnnvis.data.samples import Array, Samples
+from cnnvis.errors import UserError, listed, nearest
 from cnnvis.network import positions
 from cnnvis.network.channels import input_channel_axis
 from cnnvis.network.defaults import notes_on_defaults
@@ -19,6 +20,7 @@ from cnnvis.network.graph import Call, Input
 from cnnvis.network.input_range import expected_of_input
 from cnnvis.network.layer_names import find_call
 from cnnvis.network.layers import Layer
+from cnnvis.network.lookups import inputs_looked_up
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.sample_shaping import shaped_samples
 from cnnvis.network.scores import weights_of_each
@@ -189,11 +191,17 @@ class TargetedNetwork:
 
     @property
     def movable_inputs(self) -> tuple[str, ...]:
-        """Names of the inputs that the target depends on and that hold real numbers."""
+        """Names of the inputs that the target depends on and that hold real numbers.
+
+        An input that an Embedding looks up holds whole numbers, whatever its type.
+        """
+        looked_up = inputs_looked_up(self._resolution.traced.graph)
         return tuple(
             one.name
             for one in self.inputs
-            if one.dtype.startswith(("float", "bfloat")) and one.name in self.explainable_inputs
+            if one.dtype.startswith(("float", "bfloat"))
+            and one.slot not in looked_up
+            and one.name in self.explainable_inputs
         )
 
     @property
@@ -310,6 +318,47 @@ class TargetedNetwork:
         origin = positions.origin_of(traced, self._call(layer), source, tuple(shape))
         return () if origin is None else origin.followed
 
+    def positions_along(self, layer: str, shape: Sequence[int]) -> dict[int, int]:
+        """Count the positions of a layer's output along the spatial axes of the explained input.
+
+        Parameters
+        ----------
+        layer, shape
+            See `followed_axes`.
+
+        Returns
+        -------
+        dict
+            Number of positions by the axis of the input, that of samples being 0. Tokens of a
+            picture are counted by rows and columns, without a class token.
+        """
+        traced, source = self._resolution.traced, self._feeds.explained
+        call = self._call(layer)
+        origin = positions.origin_of(traced, call, source, tuple(shape))
+        if origin is None:
+            return {}
+        return origin.along(traced.channel_axis(call) % (len(origin.axes) + 1))
+
+    def inner_positions(self, layer: str, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Find where positions of a layer's output stand for places of the explained input.
+
+        Parameters
+        ----------
+        layer, shape
+            See `followed_axes`.
+
+        Returns
+        -------
+        tuple
+            For each axis of one sample of the output, the first such position and the end: all of
+            the axis, but for a class token among tokens.
+        """
+        traced, source, call = self._resolution.traced, self._feeds.explained, self._call(layer)
+        origin = positions.origin_of(traced, call, source, tuple(shape))
+        if origin is None:  # the layer does not depend on this input
+            return tuple((0, size or 0) for size in call.shapes[0])
+        return origin.inside
+
     def upsample(self, maps: Array, layer: str, shape: Sequence[int]) -> Array:
         """Lay maps over the positions of a layer over the spatial axes of the explained input.
 
@@ -322,7 +371,7 @@ class TargetedNetwork:
         ----------
         maps
             (n, ...): a value for each position of the layer's output, whose axis of channels is
-            left out.
+            left out, or for each of its `inner_positions`.
         layer
             The layer.
         shape
@@ -340,6 +389,16 @@ class TargetedNetwork:
         """
         traced, source = self._resolution.traced, self._feeds.explained
         return positions.laid_over_input(traced, maps, self._call(layer), source, shape)
+
+    def _before_target(self, layer: str) -> Call:
+        call, before = self._call(layer), [one.name for one in self.before_target()]
+        if call.name not in before:
+            raise UserError(
+                f"the layer {layer!r} is not between the input {self._feeds.explained.name!r} and "
+                f"the target {self.layer!r}.{nearest(layer, before)} "
+                f"{listed('There are', before or ['no layers'], 'cnnvis run model-summary MODEL')}"
+            )
+        return call
 
     def _call(self, name: str) -> Call:
         resolution = self._resolution

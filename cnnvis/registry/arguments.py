@@ -27,6 +27,9 @@ Form = Literal["toml", "python", "shell"]
 Level = Literal["none", "quick", "full"]
 """How many of the checks are computed beside maps."""
 
+Style = Literal["default", "paper"]
+"""Style in which techniques compute: by their own defaults, or as their papers define them."""
+
 WORDS = str | list[str]
 """Type of a key that holds one or several words in a chain's file."""
 
@@ -285,6 +288,19 @@ class Checking:
 
 
 @dataclass(frozen=True)
+class Styling:
+    """Style in which techniques compute."""
+
+    style: Style | None = flag(
+        "--style", kept_as=Style, choices=get_args(Style),
+        help="default, by the defaults of each technique; paper, as its paper defines it: with plain "
+        "gradients, and class activation maps of the last layer with the input's spatial axes. What "
+        "is typed, and options in settings, go before the style (default: the setting style or the "
+        "variable CNNVIS_STYLE, else default)",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Messages:
     """Amount of messages on the standard error stream."""
 
@@ -396,10 +412,10 @@ SUBJECT: Sequence[type] = (DataArguments, TargetArguments, Computing, Isolation,
 """Values of every command that explains a network."""
 
 OF_COMMANDS: Mapping[str, Sequence[type]] = {
-    "run": (*SUBJECT, Checking, RunOutput, Messages, RunFolderArguments),
-    "chain": (*SUBJECT, Checking, ChainOutput, Messages, RunFolderArguments),
-    "compare": (*SUBJECT, Comparing, ComparisonOutput, Messages),
-    "evaluate": (*SUBJECT, EvaluationOutput, Messages),
+    "run": (*SUBJECT, Styling, Checking, RunOutput, Messages, RunFolderArguments),
+    "chain": (*SUBJECT, Styling, Checking, ChainOutput, Messages, RunFolderArguments),
+    "compare": (*SUBJECT, Styling, Comparing, ComparisonOutput, Messages),
+    "evaluate": (*SUBJECT, Styling, EvaluationOutput, Messages),
 }
 """Values of the commands that also take the options of plugins."""
 
@@ -409,6 +425,7 @@ TITLES: Mapping[type, str] = {
     Computing: "the computation",
     Isolation: "isolated plugins",
     LoadOptions: "missing parts of the model's file",
+    Styling: "the style of techniques",
     Checking: "checks of the maps",
     RunOutput: "the output",
     ChainOutput: "the chain",

@@ -33,7 +33,7 @@ SIDE = tuple(kind.name for kind in KINDS.values() if kind.is_beside)
 PARAMETERS = {"model", "plugin_options", "samples", "technique"}
 """Parameters of `cnnvis.run` and of techniques beside the arguments of the command."""
 
-WORDS = ("axes", "chains", "class_names", "demo", "plugins", "trusted")
+WORDS = ("axes", "chains", "checks", "class_names", "demo", "plugins", "style", "trusted")
 """Words with a special meaning in settings or on the command line."""
 
 
@@ -407,6 +407,9 @@ def _require_usable(plugin: Any) -> None:
     if plugin.kind == "reader" and f"--trust-{plugin.name}" in flags.taken("run"):
         raise TypeError(f"a reader cannot be named {plugin.name!r}: --trust-{plugin.name} is taken")
     _require_flags(plugin)
+    unknown = sorted(set(plugin.paper) - {option.name for option in options_of(plugin)})
+    if unknown:
+        raise TypeError(f"it has no option {unknown[0]!r}, which it sets in the paper's style")
 
 
 def _require_flags(plugin: Plugin) -> None:

@@ -6,12 +6,13 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.registry.all_kinds import KINDS
+from cnnvis.registry.arguments import Style
 from cnnvis.registry.bounds import Bound, Form, Grant, Named
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
@@ -113,6 +114,15 @@ def flag_of(plugin: Plugin, option: Option) -> str:
     if not KINDS[plugin.kind].is_beside:
         return option.flag
     return f"--{plugin.name}.{option.flag.removeprefix('--')}"
+
+
+def paper_text(plugin: Plugin) -> str:
+    """Return the options that the paper's style stands for, as they would be typed."""
+    return " and ".join(
+        f"{option.flag} {replace(option, default=plugin.paper[option.name]).default_text}"
+        for option in options_of(plugin)
+        if option.name in plugin.paper
+    )
 
 
 @functools.cache
@@ -232,10 +242,15 @@ def _type_name(annotation: Any) -> str:
     return str(getattr(annotation, "__name__", annotation))
 
 
-def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
+def checked(plugin: Plugin, values: Mapping[str, Any], style: Style = "default") -> dict[str, Any]:
     """Return all options of a plugin: the given values, checked and converted, and the defaults.
 
     Values may be text, as they are typed or stand in a variable: ``"3"`` for 3, ``"none"`` for None.
+
+    Parameters
+    ----------
+    style
+        The style in which techniques compute, on which defaults depend.
 
     Raises
     ------
@@ -252,6 +267,8 @@ def checked(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
                 f"{plugin.name} has no option {name!r}.{nearest(name, options)} It has: {there}."
             )
     result = {name: option.default for name, option in options.items()}
+    if style == "paper":
+        result |= plugin.paper
     for name, value in values.items():
         option = options[name]
         try:

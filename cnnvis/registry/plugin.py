@@ -39,6 +39,7 @@ Claim = Literal[
     "grad-cam",
     "layer-cam",
     "hires-cam",
+    "any-target",
     "equals",
 ]
 """Promise of a technique about its maps M for the score S and the input x.
@@ -58,6 +59,7 @@ grad-cam              M = max(0, sum over k of a_k A_k), with a_k the mean over
                       as the input
 layer-cam             M = sum over k of max(0, g_k) A_k, for the same
 hires-cam             M = sum over k of g_k A_k, for the same
+any-target            M is the same for every target
 equals                M is that of another technique
 ====================  ============================================================
 
@@ -137,6 +139,9 @@ class Plugin:
     signed
         Options under which the maps of a technique keep the signs of their values; None if there
         are none such.
+    paper
+        Options under which a technique computes what its paper defines, where its defaults do not:
+        the defaults in the paper's style.
     judge
         For a metric: function of its numbers that gives the verdict on all maps together.
     cost
@@ -163,6 +168,7 @@ class Plugin:
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)
     family: str = ""
     signed: Mapping[str, Any] | None = None
+    paper: Mapping[str, Any] = field(default_factory=dict)
     judge: Callable[[Mapping[str, Any]], Any] | None = None
     cost: Any = None
     better: Better | None = None

@@ -16,6 +16,7 @@ from cnnvis.registry.arguments import (
     DataArguments,
     Form,
     LoadOptions,
+    Styling,
     TargetArguments,
     flags_of,
 )
@@ -26,7 +27,7 @@ from cnnvis.text import escaped, printable, words_of
 
 _FLAGS = {
     name: flag
-    for values in (DataArguments, TargetArguments, LoadOptions, Checking, ChainOutput)
+    for values in (DataArguments, TargetArguments, LoadOptions, Styling, Checking, ChainOutput)
     for name, flag in flags_of(values).items()
     if flag.kept_as is not None
 }

@@ -12,7 +12,7 @@
 
 What is typed goes before the environment (``CNNVIS_SALIENCY_BACKPROP``), that before the project's
 file, that before the user's, and that before a plugin's own default. Only the command line reads
-these, but for the variable CNNVIS_CHECKS: a script means what it says.
+these, but for the variables CNNVIS_CHECKS and CNNVIS_STYLE: a script means what it says.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from cnnvis.data.axes import axes_of
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.files.reading import is_there, read_text, read_toml
-from cnnvis.registry.arguments import Level
+from cnnvis.registry.arguments import Level, Style
 from cnnvis.registry.discovery import CHOICE, Registry, registry
 from cnnvis.registry.options import checked, options_of
 from cnnvis.registry.plugin import Plugin
 
 FILE = "cnnvis.toml"
 PREFIX = "CNNVIS_"
-CHECKS = f"{PREFIX}CHECKS"
-"""Variable of the checks, which `cnnvis.run` and `cnnvis.chain` read as well."""
+WORDS = {f"{PREFIX}CHECKS": "checks", f"{PREFIX}STYLE": "style"}
+"""Variables of settings that belong to no plugin, which `cnnvis.run` and others read as well."""
 
 TRUSTED = "trusted"
 """Key of the user's own file that lists folders whose settings may name code to be run."""
@@ -44,6 +44,7 @@ TRUSTED = "trusted"
 GENERAL: Mapping[str, Any] = {
     "class_names": list[str],
     "checks": Level,
+    "style": Style,
     "plugins": list[str],
     TRUSTED: list[str],
 }
@@ -262,10 +263,10 @@ class _Wrong(Exception):
 
 
 def _check(key: str, value: Any) -> None:
-    if key in GENERAL and GENERAL[key] is Level:
-        if value not in get_args(Level):
-            levels = ", ".join(get_args(Level))
-            raise _Wrong("", key, f"{key} can be {levels}, and is {shown(value)}")
+    if key in GENERAL and get_origin(GENERAL[key]) is Literal:
+        words = get_args(GENERAL[key])
+        if value not in words:
+            raise _Wrong("", key, f"{key} can be {', '.join(words)}, and is {shown(value)}")
         return
     if key in GENERAL:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -373,12 +374,12 @@ def _environment(variables: Mapping[str, str]) -> Source:
     }
     value: Any
     for name, text in variables.items():
-        if name == CHECKS:
+        if name in WORDS:
             try:
-                _check("checks", text)
+                _check(WORDS[name], text)
             except _Wrong as wrong:
                 raise UserError(f"the variable {name}: {wrong}") from None
-            found["checks"] = text
+            found[WORDS[name]] = text
             continue
         if name not in places:
             raise UserError(
@@ -426,6 +427,13 @@ def checks_by_settings() -> Level | None:
     found = general("checks")
     level: Level | None = None if found is None else found.value
     return level
+
+
+def style_by_settings() -> Style | None:
+    """Return the style of techniques that settings ask for, if any."""
+    found = general("style")
+    style: Style | None = None if found is None else found.value
+    return style
 
 
 def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:

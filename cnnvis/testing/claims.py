@@ -58,6 +58,7 @@ def checks_of_claims(subject: Subject) -> dict[str, Callable[[], None]]:
         "grad-cam": partial(_class_activation, form="grad-cam"),
         "layer-cam": partial(_class_activation, form="layer-cam"),
         "hires-cam": partial(_class_activation, form="hires-cam"),
+        "any-target": _any_target,
         "equals": _equality,
     }
     every: dict[str, Callable[[], None]] = {}
@@ -269,6 +270,14 @@ def _features(network: Any, data: Array, filter: int | None = None) -> tuple[Arr
     classes = scores.argmax(axis=1) if filter is None else np.full(len(data), filter)
     gradients = dense.T[classes].reshape(features.shape)
     return features, gradients
+
+
+def _any_target(subject: Subject, options: Options) -> None:
+    network, data = small_network(2), data_of(shape_of(2))
+    one, other = (subject.spatial(network, data, filter=number, **options) for number in (0, 1))
+    require_close(
+        one, other, "it claims to be the same for every target, and is another for class 1"
+    )
 
 
 # Another technique

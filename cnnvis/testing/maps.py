@@ -10,7 +10,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError
 from cnnvis.testing.claims import checks_of_claims
-from cnnvis.testing.judging import Violation, may_refuse, must_work, require_close
+from cnnvis.testing.judging import NotApplicable, Violation, may_refuse, must_work, require_close
 from cnnvis.testing.known_answers import checks_of_known_answers
 from cnnvis.testing.networks import MIXED, data_of, shape_of, small_network
 from cnnvis.testing.subject import PROCESS, Subject, model_unchanged, technique_changes_nothing
@@ -131,6 +131,8 @@ def _other_weights(subject: Subject) -> None:
 
 
 def _other_class(subject: Subject) -> None:
+    if "any-target" in subject.plugin.claims:
+        raise NotApplicable("it claims to be the same for every target")
     network, data = small_network(2), data_of(shape_of(2))
     one, other = (subject.maps(network, data, filter=number) for number in (0, 1))
     if np.allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(one).max()):

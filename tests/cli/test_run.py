@@ -368,7 +368,7 @@ def test_in_a_terminal_the_picture_is_shown(tmp_path: Path) -> None:
 
 def test_quiet_and_verbose(files: Path, typed: Command, tmp_path: Path) -> None:
     words = ["run", "grad-cam", files / "model.keras", "-d", files / "data.npz", "-im", 0]
-    assert "note: grad-cam weighted" in typed(*words).stderr
+    assert "note: grad-cam used" in typed(*words).stderr
     assert typed(*words, "-q").stderr == ""
     told = typed(*words, "-v").stderr
     assert '"technique": "grad-cam"' in told

@@ -92,3 +92,62 @@ def test_the_footprint_needs_no_sample(three_heads: Any, evaluated: Any, x: Any)
     evaluation = evaluated(three_heads)
     values = 6 * 5 + 4 * 3 * 4 + 4 * 3 * 4 + 3
     assert evaluation.footprint(cnnvis.Samples(x)) == 3 * 4 * values
+
+
+def _around(keras: Any, *, fixed: int | None = None) -> Any:
+    """A network with a branch around a convolution, from an image and a number."""
+    keras.utils.set_random_seed(9)
+    layers = keras.layers
+    image = keras.Input((6, 5, 1), name="image", batch_size=fixed)
+    age = keras.Input((2,), name="age", batch_size=fixed)
+    first = layers.Conv2D(3, 3, padding="same", activation="relu", name="first")(image)
+    second = layers.Conv2D(3, 3, padding="same", activation="relu", name="second")(first)
+    both = layers.Flatten()(layers.Add()([first, second]))
+    end = layers.Dense(2, name="end")(layers.Concatenate()([both, age]))
+    return keras.Model([image, age], end)
+
+
+@pytest.mark.parametrize("fixed", [None, 2])
+def test_scores_go_on_from_given_activations(keras: Any, x: Any, fixed: int | None) -> None:
+    network = _around(keras, fixed=fixed)
+    ages = np.random.default_rng(2).normal(size=(5, 2)).astype(np.float32)
+    samples = cnnvis.Samples(x, input="image", others={"age": ages})
+    model = cnnvis.Model(network, filters=1).with_inputs_held(samples)
+    activations = model.activations(x, "second")
+    assert activations.shape == (5, 6, 5, 3) and activations.dtype == np.float32
+    found = model.scores_from("second", activations, x)
+    np.testing.assert_allclose(found, model.scores(x), rtol=1e-5)
+    # Without the branch, what is left is that of the layer around it and of the other input.
+    kernel, constant = network.get_layer("end").get_weights()
+    around = model.activations(x, "first").reshape(5, -1)
+    wanted = np.concatenate([around, ages], axis=1) @ kernel[:, 1] + constant[1]
+    found = model.scores_from("second", np.zeros_like(activations), x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    # Rows that are not samples say which sample each belongs to.
+    rows = [3, 3, 0]
+    found = model.scores_from(
+        "second", activations[rows], x[rows], of=rows, weights=np.tile([[1.0, 0.0]], (3, 1))
+    )
+    np.testing.assert_allclose(found, model.with_target(filters=0).scores(x)[rows], rtol=1e-4)
+    with pytest.raises(cnnvis.UserError, match="'end' is not between the input 'image' and the"):
+        model.scores_from("end", activations, x)
+
+
+def test_what_is_given_is_not_computed(keras: Any, x: Any) -> None:
+    """Nor what only leads to it: a layer before a given value is not called."""
+    layers = keras.layers
+
+    class Counted(layers.Layer):
+        calls = 0
+
+        def call(self, inputs: Any) -> Any:
+            Counted.calls += 1
+            return inputs
+
+    image = keras.Input((6, 5, 1))
+    value = layers.Flatten(name="flat")(Counted()(image))
+    model = cnnvis.Model(keras.Model(image, layers.Dense(1, name="end")(value)))
+    flat = model.activations(x, "flat")
+    before = Counted.calls
+    model.scores_from("flat", flat, x)
+    assert Counted.calls == before

@@ -45,3 +45,25 @@ def test_a_layer_without_positions_is_refused(three_heads: Any) -> None:
         laid_over_input(
             traced, np.zeros(1), traced.calls["kind"], traced.graph.inputs[0], (6, 5, 1)
         )
+
+
+def test_layers_whose_maps_can_be_laid_over_the_input(keras: Any, three_heads: Any) -> None:
+    model = cnnvis.Model(three_heads)
+    assert [one.name for one in model.map_layers((6, 5, 1))] == ["conv"]
+    assert model.positions_along("conv", (6, 5, 1)) == {1: 4, 2: 3}
+    assert model.inner_positions("conv", (6, 5, 1)) == ((0, 4), (0, 3), (0, 4))
+    assert model.positions_along("flat", (6, 5, 1)) == {}
+
+
+def test_positions_within_a_patch_are_channels(keras: Any) -> None:
+    layers = keras.layers
+    x = keras.Input((6, 8, 1))
+    flow = layers.Reshape((3, 2, 4, 2))(x)
+    flow = layers.Reshape((12, 4), name="tokens")(layers.Permute((1, 3, 2, 4))(flow))
+    mixed = layers.Dense(3, name="mixed")(flow)
+    end = layers.Dense(2, name="end")(layers.Flatten(name="flat")(mixed))
+    model = cnnvis.Model(keras.Model(x, end))
+    for name in ("tokens", "mixed"):
+        assert model.positions_along(name, (6, 8, 1)) == {1: 3, 2: 4}
+    names = [one.name for one in model.map_layers((6, 8, 1))]
+    assert names[-2:] == ["tokens", "mixed"] and "flat" not in names

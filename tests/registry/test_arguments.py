@@ -22,13 +22,22 @@ from cnnvis.registry.arguments import (
     Isolation,
     LoadOptions,
     RunFolderArguments,
+    Styling,
     TargetArguments,
     flags_of,
     names_of,
     taken_out,
 )
 
-OF_BOTH = (Checking, DataArguments, TargetArguments, LoadOptions, RunFolderArguments, Isolation)
+OF_BOTH = (
+    Styling,
+    Checking,
+    DataArguments,
+    TargetArguments,
+    LoadOptions,
+    RunFolderArguments,
+    Isolation,
+)
 
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ LONG = {
         "top-samples",
         "vargrad",
     ),
+    *("ablation-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam", "score-cam", "xgrad-cam"),
     *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
     # Others of their families are tried, or their parts: deletion, pointing-game.
     *("insertion", "pixel-flipping", "infidelity", "sensitivity-n", "energy-pointing-game"),

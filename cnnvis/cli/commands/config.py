@@ -32,7 +32,9 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
         parser = parsing.command(actions, action, about)
         parser.set_defaults(command=main, parser=parser, action=action)
         if action in ("get", "set", "unset"):
-            parser.add_argument("key", metavar="KEY", help="PLUGIN.OPTION, checks or class_names")
+            parser.add_argument(
+                "key", metavar="KEY", help="PLUGIN.OPTION, checks, style or class_names"
+            )
         if action == "set":
             parser.add_argument("words", metavar="VALUE", nargs="+")
         if action in ("set", "unset", "edit"):

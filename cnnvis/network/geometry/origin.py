@@ -91,6 +91,32 @@ class Origin:
         runs = [run for axis in self.axes for run in axis.runs]
         return tuple(run.axis for run in runs if run.axis is not None and run.size > 1)
 
+    def along(self, channel: int) -> dict[int, int]:
+        """Count the value's positions along each axis of the input where it has any.
+
+        Parameters
+        ----------
+        channel
+            The value's axis of channels, that of samples being 0; positions that were folded into
+            it, such as those of a patch, do not count.
+        """
+        found: dict[int, int] = {}
+        for place, axis in enumerate(self.axes, start=1):
+            for run in axis.runs if place != channel else ():
+                if run.axis is not None:
+                    found[run.axis] = found.get(run.axis, 1) * run.size
+        return dict(sorted(found.items()))
+
+    @property
+    def inside(self) -> tuple[tuple[int, int], ...]:
+        """First position of each axis of the value that has a counterpart in the input, and the end."""
+        return tuple((axis.before, axis.size - axis.after) for axis in self.axes)
+
+    @property
+    def has_outside(self) -> bool:
+        """True if positions without counterpart, such as a class token's, are beside the others."""
+        return any(axis.before or axis.after for axis in self.axes)
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Shape of one sample of the value."""

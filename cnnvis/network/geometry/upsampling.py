@@ -67,9 +67,9 @@ def upsampled(
     runs: list[Run] = []
     for place, axis in enumerate(axes, start=1):
         positions = origin.axes[axis - 1]
-        inner = maps.shape[place] - positions.before - positions.after
+        outside += positions.before + positions.after
+        inner = positions.size - positions.before - positions.after
         if inner != maps.shape[place]:
-            outside += positions.before + positions.after
             maps = maps.take(np.arange(positions.before, positions.before + inner), axis=place)
         runs += positions.runs
     maps = np.asarray(maps, np.float32).reshape(len(maps), *(run.size for run in runs))

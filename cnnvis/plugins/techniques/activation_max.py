@@ -40,6 +40,7 @@ def _check(
     reference="Erhan et al. 2009, Univ. de Montreal 1341",
     gives="pictures",
     check=_check,
+    paper={"backprop": None, "tv_weight": 0.0, "jitter": (0.0,)},
 )
 def activation_max(
     model: cnnvis.Model,

@@ -14,6 +14,7 @@ import cnnvis
     reference="arXiv:1312.6034",
     claims={"gradient": {"backprop": None, "gradient": None}},
     signed={"gradient": None, "channels": "each"},
+    paper={"backprop": None},
 )
 def saliency(
     model: cnnvis.Model,

@@ -21,6 +21,7 @@ def technique(
     claims: Mapping[Claim, Mapping[str, Any]] | None = None,
     signed: Mapping[str, Any] | None = None,
     family: str = "",
+    paper: Mapping[str, Any] | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
 
@@ -28,7 +29,8 @@ def technique(
     `cnnvis.registry.plugin.Result`; for `claims`, `cnnvis.registry.plugin.Claim`. `signed` holds
     options under which maps keep the signs of their values, an empty dict if they always do: checks
     that compare maps of two targets need signs. `family` is what ``cnnvis list-plugins`` lists the technique
-    with, such as ``gradients``.
+    with, such as ``gradients``. `paper` holds options under which the technique is that
+    of its paper, where its own defaults are not: they are the defaults in the paper's style.
 
     The function has the parameters `model` and `samples`, or the one that it needs; a default of
     None for `samples` means that data are optional.
@@ -39,6 +41,7 @@ def technique(
     return mark(
         "technique", name, reference=reference, gives=gives, check=check,
         requires=tuple(requires), extra=extra, claims=dict(claims or {}), signed=signed, family=family,
+        paper=dict(paper or {}),
     )  # fmt: skip
 
 

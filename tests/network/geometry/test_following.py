@@ -452,7 +452,8 @@ def test_tokens_of_a_picture_stand_for_its_places(keras: Any) -> None:
     value = WithClass()(layers.Reshape((24, 8))(value))
     look = layers.MultiHeadAttention(2, 4)(value, value)
     value = layers.LayerNormalization()(layers.Add()([value, look]))
-    value = _attention(keras)(name="here")(layers.Dense(8)(value))
+    value = layers.Dense(8, name="seen")(value)
+    value = _attention(keras)(name="here")(value)
     network = keras.Model(x, layers.Dense(2, name="output")(value[:, 0]))
     found = origin(network, "here")
     assert found.axes == (
@@ -461,11 +462,13 @@ def test_tokens_of_a_picture_stand_for_its_places(keras: Any) -> None:
     )
     assert found.fields == {1: (0, 7), 2: (0, 7)}
     images = np.random.default_rng(0).normal(size=(2, 32, 48, 3)).astype(np.float32)
-    explained = cnnvis.run(
-        "grad-cam", network, data=images, penultimate="here", backprop=None, filter=1
-    )
+    settings: dict[str, Any] = {"data": images, "backprop": None, "filter": 1}
+    explained = cnnvis.run("grad-cam", network, penultimate="auto", **settings)
     assert explained.array.shape == (2, 32, 48)
-    assert any("1 position of 'here', such as a class token" in note for note in explained.notes)
+    assert any("1 position of 'seen', such as a class token" in note for note in explained.notes)
+    # Behind the last attention, nothing but the class token is looked at.
+    with pytest.raises(cnnvis.UserError, match=r"a class token, .*; use --penultimate seen"):
+        cnnvis.run("grad-cam", network, penultimate="here", **settings)
 
 
 @pytest.mark.parametrize("form", quick_at([2], ["Keras's own", "a person's own", "with mel bins"]))

@@ -138,7 +138,9 @@ def test_grad_cam_takes_the_layer_that_keras_vis_takes(network: Any, data: Any) 
     )
     # The last one with the input's spatial axes.
     found = cnnvis.run("grad-cam", network, data=data, penultimate="auto")
-    assert "'second', the last layer before 'output'" in " ".join(found.notes)
+    size = " x ".join(str(size // 2) for size in data.shape[1:-1])
+    assert f"'second' ({size}), the last layer before 'output'" in " ".join(found.notes)
+    assert found.notes[0].endswith("for finer maps: --penultimate first")
     with pytest.raises(
         cnnvis.UserError, match=r"'second' is not between the input .* and the target 'pool'"
     ):

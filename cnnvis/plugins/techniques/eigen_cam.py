@@ -1,0 +1,46 @@
+"""Eigen-CAM: the main component of a layer's feature maps."""
+
+from __future__ import annotations
+
+import cnnvis
+from cnnvis.plugins.techniques._cam_layers import features_of, fused, layers_of
+
+
+@cnnvis.technique(
+    "eigen-cam",
+    family="class activation maps",
+    reference="arXiv:2008.00299",
+    claims={"any-target": {}},
+    signed={},
+)
+def eigen_cam(
+    model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: str = "auto"
+) -> cnnvis.Explanation:
+    """Principal component of a layer's feature maps: what stands out in it, whatever the target is.
+
+    L = A v, for the feature maps A as a matrix with a row for each position, and its first right
+    singular vector v; A is not centred: Muhammad and Yeasin 2020. The sign of v, which is free, is
+    that by which L is positive where the sum of all feature maps is.
+
+    Parameters
+    ----------
+    penultimate
+        The layer of the feature maps; auto for the last with positions along all spatial axes of the
+        input. Of several layers, by names or patterns with commas between (conv3,conv4 or conv*),
+        each map is divided by its largest size, and the mean is shown.
+    """
+    import numpy as np
+
+    maps = []
+    for layer in layers_of("eigen-cam", model, samples, penultimate):
+        _, features = features_of(model, samples, layer)
+        small = np.zeros(features.shape[:-1], np.float32)
+        for one, found in zip(features, small, strict=True):
+            rows = one.reshape(-1, one.shape[-1])
+            left, sizes, _ = np.linalg.svd(rows, full_matrices=False)
+            component = left[:, 0] * sizes[0]
+            turn = -1 if component @ rows.sum(axis=1) < 0 else 1
+            found[:] = (turn * component).reshape(found.shape)
+        maps.append(model.upsample(small, layer, samples.x.shape[1:]))
+    cnnvis.note("the maps of eigen-cam are the same for every target")
+    return cnnvis.Explanation(fused(maps), samples)
