@@ -429,11 +429,15 @@ class Pass:
         watch
             Function that is called with each of the activations before it is used.
         """
-        tf = tensorflow()
         answers = self.outputs(x, watch)
         activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
         for one in outputs:
             require_each(one.shape, x[0].shape[0])
+        return activations, *self.weighted(outputs, weights)
+
+    def weighted(self, outputs: Sequence[Any], weights: Any = None) -> tuple[Any, Any]:
+        """Compute (units (n, k), scores (n,)) of the outputs of the pass's parts; see `score`."""
+        tf = tensorflow()
         units = [part.units(one) for part, one in zip(self.parts, outputs, strict=True)]
         exact = tf.float64 if tf.float64 in [one.dtype for one in units] else tf.float32
         joined = tf.concat([tf.cast(one, exact) for one in units], axis=-1)
@@ -444,7 +448,7 @@ class Pass:
                 f"the target gives {joined.shape[-1]} values, and its description says "
                 f"{weights.shape[-1]}; explain a layer before the target, with --layer"
             )
-        return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+        return joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
 
     @property
     def layers(self) -> int:

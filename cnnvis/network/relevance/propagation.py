@@ -1,0 +1,176 @@
+"""Relevance and multipliers of a network at a target, in batches and compiled."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnvis.data.samples import Array
+from cnnvis.errors import UserError, nearest, shown
+from cnnvis.network.backend import keras
+from cnnvis.network.compilation import Compiled
+from cnnvis.network.evaluation import Evaluation
+from cnnvis.network.gradients import Pass, swapping
+from cnnvis.network.relevance.composites import Composite
+from cnnvis.network.relevance.multipliers import Multiplying
+from cnnvis.network.relevance.sharing import Sharing
+from cnnvis.network.relevance.steps import Plan, Step, plan_of
+
+Bias = Literal["absorb", "ignore"]
+"""What becomes of the biases' part of a layer's output in LRP.
+
+With ``absorb`` a bias takes its share of the relevance, which does not reach the input. With
+``ignore`` all relevance is shared out among the inputs of the layer.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """Relevance of inputs for a score.
+
+    Attributes
+    ----------
+    maps
+        Relevance of each value of the input, (n, ...) float32.
+    scores
+        Scores, (n,).
+    bias
+        Relevance that biases and other constants took, (n,).
+    others
+        Relevance of the other inputs of the network, (n,).
+    rules
+        How many layers passed relevance back by each rule.
+    merged
+        Number of the normalizations that were merged into the layers before them.
+    """
+
+    maps: Array
+    scores: Array
+    bias: Array
+    others: Array
+    rules: Mapping[str, int]
+    merged: int
+
+
+@dataclass(frozen=True, eq=False)
+class Propagation:
+    """Network at a target, ready to pass relevance or multipliers back.
+
+    Attributes
+    ----------
+    evaluation
+        Evaluation of the network up to the target.
+    """
+
+    evaluation: Evaluation
+
+    def relevance(
+        self,
+        arrays: Sequence[Array],
+        weights: Array,
+        composite: Composite,
+        bias: Bias,
+        bounds: tuple[Any, Any],
+    ) -> Relevance:
+        """Share the score of each input out; see `Model.relevance`."""
+        plan, run = self._plan(arrays, merge=True)
+        named = {step: composite.rule_of(step) for step in plan.steps if _is_sum(step)}
+        _require_known(plan, composite)
+        counts = Counter(name for name, _ in named.values())
+        rules = {step: rule for step, (_, rule) in named.items()}
+        sharing = Sharing(run, plan, rules, bias == "absorb")
+        key = ("relevance", composite.key, bias, _shapes(arrays), *self._key)
+        compiled = self.evaluation.compiled(
+            key, lambda: run, functools.partial(_compiled, function=sharing.relevance)
+        )
+        shared = [np.asarray(one, np.float32) for one in bounds]
+        scores, constants, others, maps = self.evaluation.run(
+            compiled, [*arrays, weights], shared=shared
+        )
+        return Relevance(maps, scores, constants, others, dict(counts), plan.merged)
+
+    def multipliers(self, arrays: Sequence[Array], start: Array, weights: Array) -> Array:
+        """Compute DeepLIFT's multipliers of each input; see `Model.multipliers`."""
+        plan, run = self._plan(arrays, merge=False)
+        key = ("multipliers", _shapes(arrays), *self._key)
+        function = Multiplying(run, plan).multipliers
+        compiled = self.evaluation.compiled(
+            key, lambda: run, functools.partial(_compiled, function=function)
+        )
+        return self.evaluation.run(compiled, [*arrays, start, weights])[0]
+
+    def averaged(self, arrays: Sequence[Array]) -> list[str]:
+        """List the layers without a rule of DeepLIFT, whose derivatives are averaged on the way."""
+        plan, _ = self._plan(arrays, merge=False)
+        source = self.evaluation.feeds.explained.slot
+        moving = plan.reached([source])
+        return [
+            f"{step.name!r} ({step.call.kind})"
+            for step in plan.steps
+            if step.behaviour == "other" and not moving.isdisjoint(step.inputs)
+        ]
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return self.evaluation.resolution.key, self.evaluation.feeds.number
+
+    def _plan(self, arrays: Sequence[Array], *, merge: bool) -> tuple[Plan, Pass]:
+        """Return the steps to the target, found out at the first call for inputs of these shapes."""
+        cache = self.evaluation.resolution.traced.compiled
+        key = ("steps", merge, _shapes(arrays), *self._key)
+        if key not in cache:
+            run = self.evaluation.target_pass()
+            count = run.graph.batch or 1
+            sample = [
+                keras().ops.convert_to_tensor(np.resize(one[:count], (count, *one.shape[1:])))
+                for one in arrays
+            ]
+            with swapping:
+                cache[key] = plan_of(run, sample, merge=merge), run
+        found: tuple[Plan, Pass] = cache[key]
+        if merge:
+            _require_rules(found[0])
+        return found
+
+
+def _is_sum(step: Step) -> bool:
+    return step.behaviour in ("weighted", "affine") and bool(step.inputs)
+
+
+def _shapes(arrays: Sequence[Array]) -> tuple[tuple[int, ...], ...]:
+    return tuple(one.shape[1:] for one in arrays)
+
+
+def _compiled(run: Pass, identity: Callable[[], str], function: Callable[..., Any]) -> Compiled:
+    return Compiled(
+        function, run.layers, lambda x: 2 * run.footprint(x), identity, 1, run.graph.batch
+    )
+
+
+def _require_rules(plan: Plan) -> None:
+    """Refuse layers that compute what LRP has no rule for."""
+    without = [step for step in plan.steps if step.behaviour == "other" and step.inputs]
+    if not without:
+        return
+    some = ", ".join(f"{step.name!r} ({step.call.kind})" for step in without[:3])
+    more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+    raise UserError(
+        f"LRP has no rule for {some}{more}: what such a layer computes is neither a sum, nor a "
+        "maximum, nor a product, nor a function of each value by itself. Use deeplift or "
+        "integrated-gradients, or explain a layer before it, with --layer"
+    )
+
+
+def _require_known(plan: Plan, composite: Composite) -> None:
+    names = {step.name for step in plan.steps}
+    for name in composite.names:
+        if name not in names:
+            raise UserError(
+                f"the composite {composite.name!r} has a rule for the layer {shown(name)}, which is "
+                f"not among those up to the target.{nearest(name, names)}"
+            )

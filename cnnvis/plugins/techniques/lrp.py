@@ -1,0 +1,102 @@
+"""Layer-wise relevance propagation: the score, shared out among the values of the input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+
+def _check(composite: str, input_range: tuple[float, float] | None, **_: Any) -> None:
+    cnnvis.composite_named(composite)
+    if input_range is not None and not -1e9 < input_range[0] < input_range[1] < 1e9:
+        raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
+
+
+@cnnvis.technique("lrp", reference="doi:10.1371/journal.pone.0130140", check=_check, signed={})
+def lrp(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    references: cnnvis.Samples,
+    *,
+    composite: str = "epsilon-plus",
+    epsilon: cnnvis.NotNegative = 1e-6,
+    bias: Literal["absorb", "ignore"] = "absorb",
+    input_range: tuple[float, float] | None = None,
+) -> cnnvis.Explanation:
+    """Relevance of each value: the score, shared out backwards through the layers in proportion.
+
+    A layer's output z_k = sum over j of x_j w_jk + b_k passes its relevance R_k back to the inputs:
+    R_j = sum over k of x_j w_jk / z_k R_k, Bach et al. 2015, equation 56, or by another rule. The sum
+    of M is the score S(x), less what biases took. Batch normalizations are merged into the
+    convolutions and dense layers beside them first. Activations pass relevance on, max pooling gives
+    it to the largest value, and the factors of a product have half each.
+
+    A composite says which layers follow which rule:
+
+    =========================  ================  ===============  ============
+    composite                  first layer       convolutions     other layers
+    =========================  ================  ===============  ============
+    epsilon                    epsilon           epsilon          epsilon
+    epsilon-plus               z-plus            z-plus           epsilon
+    epsilon-plus-flat          flat              z-plus           epsilon
+    epsilon-gamma-box          z-box             gamma:0.25       epsilon
+    epsilon-alpha2-beta1       alpha-beta:2,1    alpha-beta:2,1   epsilon
+    epsilon-alpha2-beta1-flat  flat              alpha-beta:2,1   epsilon
+    =========================  ================  ===============  ============
+
+    In a TOML file of your own, the tables ``layers``, ``first`` and ``names`` hold rules by kinds of
+    layers (``Conv``, ``Dense``, ``Conv2D``, ``any``), by kinds of the first layers, and by names of
+    layers: ``Conv = "gamma:0.25"``. The rules are epsilon, gamma, alpha-beta, z-plus, z-box, flat,
+    w-square, norm and zero.
+
+    Parameters
+    ----------
+    composite
+        Which layers follow which rule: a name of the table, or a file that ends in .toml.
+    epsilon
+        What is added to the size of z_k in the rules epsilon and gamma; 0 for LRP-0.
+    bias
+        Whether biases absorb their share of the relevance, or are ignored: then all of it goes on.
+    input_range
+        The smallest and largest value that an input may have, for the rule z-box; by default those
+        of the data.
+    """
+    import numpy as np
+
+    table = cnnvis.composite_named(composite, epsilon)
+    bounds: tuple[Any, Any] = (0.0, 1.0)
+    if any(rule == "z-box" for rules in (table.first, table.names) for rule in rules.values()):
+        bounds = input_range or _range(samples, references)
+    x = np.asarray(samples.x, np.float32)
+    found = model.relevance(x, table, bias=bias, bounds=bounds)
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(found.rules.items()))
+    merged = f"; normalizations merged into kernels before them: {found.merged}"
+    cnnvis.note(
+        f"the composite {composite!r}, layers by rule: {counts or 'none'}{merged if found.merged else ''}"
+    )
+    flat = found.maps.reshape(len(x), -1).astype(np.float64)
+    sums = flat.sum(axis=1) + found.bias + found.others
+    gaps = cnnvis.completeness_gap(sums, abs(flat).sum(axis=1), found.scores)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(found.scores == 0, np.nan, found.bias / found.scores)
+    return cnnvis.Explanation(
+        found.maps, samples, measures={"conservation_gap": gaps, "bias_share": share}
+    )
+
+
+def _range(samples: cnnvis.Samples, references: cnnvis.Samples) -> tuple[float, float]:
+    """Return the smallest and largest value of samples of the data."""
+    import numpy as np
+
+    parts = [np.asarray(samples.x)] if len(references) == 0 else []
+    parts += [np.asarray(references[[place]].x) for place in range(len(references))]
+    low = min(float(np.nanmin(one)) for one in parts)
+    high = max(float(np.nanmax(one)) for one in parts)
+    cnnvis.note(f"inputs are taken to lie from {low:g} to {high:g}, the range of the data")
+    return low, high
