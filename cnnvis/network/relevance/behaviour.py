@@ -16,7 +16,15 @@ from cnnvis.network.activations import activation_kind, activation_name
 from cnnvis.network.backend import tensorflow
 
 Behaviour = Literal[
-    "weighted", "diagonal", "routing", "affine", "elementwise", "maximum", "product", "other"
+    "weighted",
+    "diagonal",
+    "routing",
+    "affine",
+    "elementwise",
+    "maximum",
+    "product",
+    "normalizing",
+    "other",
 ]
 """Kind of function that a call computes.
 
@@ -28,6 +36,7 @@ affine       linear, plus a constant: Add, average pooling
 elementwise  a function of each value by itself: ReLU, sigmoid
 maximum      each value of the output is the largest of some values: max pooling
 product      two inputs, multiplied value by value
+normalizing  values, scaled by how large they are together: LayerNormalization
 other        anything else: softmax, LSTM, attention
 ===========  ===========================================================================
 """
@@ -53,6 +62,8 @@ _KINDS: dict[Behaviour, tuple[str, ...]] = {
     "elementwise": ("ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU"),
     "other": (
         *("Softmax", "LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "MultiHeadAttention"),
+    ),
+    "normalizing": (
         *("LayerNormalization", "GroupNormalization", "UnitNormalization", "RMSNormalization"),
     ),
 }

@@ -179,12 +179,39 @@ class _Pair:
 
         Their product with the changes of the inputs adds up to the change of the step's values.
         """
+        tf = tensorflow()
         nodes, shares = np.polynomial.legendre.leggauss(POINTS)
-        parts = []
-        for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
-            places = [
-                self.base[slot] + (self.at[slot] - self.base[slot]) * float(node) for slot in inside
-            ]
-            found = self._derivative(step, inside, places, outputs)
-            parts.append([one * float(share) for one in found])
-        return [functools.reduce(operator.add, ones) for ones in zip(*parts, strict=True)]
+        if self.batch is not None:  # the layer takes no more samples at a time
+            parts = []
+            for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+                places = [self._on_the_way(slot, float(node)) for slot in inside]
+                found = self._derivative(step, inside, places, outputs)
+                parts.append([one * float(share) for one in found])
+            return [functools.reduce(operator.add, ones) for ones in zip(*parts, strict=True)]
+        count = outputs[0].shape[0]
+
+        def repeated(value: Any) -> Any:
+            return tf.repeat(value, POINTS, axis=0)
+
+        way = np.tile((nodes + 1) / 2, count)
+        places = [self._on_the_way(slot, _spread(way, self.at[slot]), repeated) for slot in inside]
+        held = {
+            slot: repeated(self.at[slot])
+            for slot in step.call.inputs
+            if slot not in inside and self.at[slot].shape[0] == count
+        }
+        weighted = [repeated(one) * _spread(np.tile(shares / 2, count), one) for one in outputs]
+        found = self._derivative(step, inside, places, weighted, held)
+        return [
+            tf.reduce_sum(tf.reshape(one, [count, POINTS, *one.shape[1:]]), axis=1) for one in found
+        ]
+
+    def _on_the_way(self, slot: Slot, share: Any, made: Any = lambda value: value) -> Any:
+        base = made(self.base[slot])
+        return base + (made(self.at[slot]) - base) * share
+
+
+def _spread(numbers: Any, value: Any) -> Any:
+    """Return numbers, one for each sample, in a form that multiplies such values."""
+    tf = tensorflow()
+    return tf.constant(numbers.reshape(-1, *[1] * (len(value.shape) - 1)), value.dtype)

@@ -45,8 +45,8 @@ class Relevance:
         Relevance of the other inputs of the network, (n,).
     rules
         How many layers passed relevance back by each rule.
-    merged
-        Number of the normalizations that were merged into the layers before them.
+    merged, alone
+        Numbers of the normalizations that were merged into layers beside them, and that were not.
     """
 
     maps: Array
@@ -55,6 +55,7 @@ class Relevance:
     others: Array
     rules: Mapping[str, int]
     merged: int
+    alone: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,7 @@ class Propagation:
         named = {step: composite.rule_of(step) for step in plan.steps if _is_sum(step)}
         _require_known(plan, composite)
         counts = Counter(name for name, _ in named.values())
+        counts.update("pass" for step in plan.steps if step.behaviour == "normalizing")
         rules = {step: rule for step, (_, rule) in named.items()}
         sharing = Sharing(run, plan, rules, bias == "absorb")
         key = ("relevance", composite.key, bias, _shapes(arrays), *self._key)
@@ -92,7 +94,7 @@ class Propagation:
         scores, constants, others, maps = self.evaluation.run(
             compiled, [*arrays, weights], shared=shared
         )
-        return Relevance(maps, scores, constants, others, dict(counts), plan.merged)
+        return Relevance(maps, scores, constants, others, dict(counts), plan.merged, plan.alone)
 
     def multipliers(self, arrays: Sequence[Array], start: Array, weights: Array) -> Array:
         """Compute DeepLIFT's multipliers of each input; see `Model.multipliers`."""

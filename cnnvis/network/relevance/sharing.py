@@ -283,6 +283,8 @@ class _Walk:
         terms = []
         total: Any = 0.0
         for taken, change in pool.terms:
+            if taken == "negative" and self._is_positive(step):
+                continue  # there is nothing below zero
             given = [self._part(step, slot, taken) for slot in step.inputs]
             function = step.compute
             if step.kernel is not None:
@@ -312,6 +314,10 @@ class _Walk:
                 for share, one, more in zip(shares, given, back([ratio]), strict=True)
             ]
         return shares
+
+    def _is_positive(self, step: Step) -> bool:
+        inputs = set(step.inputs)
+        return inputs <= self.sharing.plan.nonnegative and inputs.isdisjoint(self.shifts)
 
     def _part(self, step: Step, slot: Slot, taken: str) -> Any:
         """Return what a rule takes of a value; see `cnnvis.network.relevance.rules.Taken`."""

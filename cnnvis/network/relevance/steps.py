@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.network.activations import activation_name
+from cnnvis.network.activations import activation_name, rectifiers
 from cnnvis.network.backend import tensorflow
 from cnnvis.network.gradients import Pass, Swap, plain_names, swapped
 from cnnvis.network.graph import Call, Slot
@@ -118,11 +118,17 @@ class Plan:
     steps
         The steps, in an order in which they can run.
     merged
-        Number of the normalizations that are multiplied into kernels.
+        Number of the normalizations that are one linear function with a layer beside them.
+    alone
+        Number of the other normalizations.
+    nonnegative
+        Slots of values that are never below zero.
     """
 
     steps: tuple[Step, ...]
     merged: int
+    alone: int
+    nonnegative: frozenset[Slot]
 
     def values(self, given: Values) -> dict[Slot, Any]:
         """Compute all values.
@@ -160,11 +166,13 @@ def plan_of(run: Pass, sample: Sequence[Any], *, merge: bool) -> Plan:
     """
     planner = _Planner(run)
     steps = planner.steps(sample)
-    if not merge:
-        return Plan(tuple(steps), 0)
-    merged = _merged(steps, [part.slot for part in run.parts], planner.values)
-    count = sum(one.behaviour == "diagonal" for step in merged for one in step.behind)
-    return Plan(tuple(merged), count)
+    ends = [part.slot for part in run.parts]
+    if merge:
+        steps = _merged(steps, ends, planner.values)
+    diagonal = [one for step in steps for one in (step, *step.behind)]
+    count = sum(one.behaviour == "diagonal" for one in diagonal)
+    alone = _alone(steps, ends)
+    return Plan(tuple(steps), count - alone, alone, _nonnegative(steps))
 
 
 @dataclass
@@ -294,6 +302,48 @@ def _merged(steps: Sequence[Step], ends: Sequence[Slot], values: Values) -> list
         found.append(whole)
         giver.update(dict.fromkeys(step.outputs, whole))
     return found
+
+
+def _alone(steps: Sequence[Step], ends: Sequence[Slot]) -> int:
+    """Count the diagonal steps whose values go to anything but sums."""
+    to_others = set(ends)
+    count = 0
+    for step in reversed(steps):
+        passes_on = step.behaviour in ("diagonal", "routing")
+        goes = not to_others.isdisjoint(step.outputs)
+        count += step.behaviour == "diagonal" and goes
+        if goes if passes_on else step.behaviour not in ("weighted", "affine"):
+            to_others.update(step.inputs)
+    return count
+
+
+_SUMS_OF_POSITIVE = {
+    *("Add", "Average"),
+    *("AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"),
+}
+"""Kinds of layers that add up values without turning a sign."""
+
+
+def _nonnegative(steps: Sequence[Step]) -> frozenset[Slot]:
+    """Find values that are never below zero: those behind ReLUs."""
+    found: set[Slot] = set()
+    for step in steps:
+        keeps = step.behaviour in ("routing", "maximum") or (
+            step.kernel is None and step.call.kinds[0] in _SUMS_OF_POSITIVE
+        )
+        is_from_positive = keeps and set(step.call.inputs) <= found
+        if is_from_positive or (step.behaviour == "elementwise" and _is_relu(step)):
+            found.update(step.outputs)
+    return frozenset(found)
+
+
+def _is_relu(step: Step) -> bool:
+    layer = step.call.layer
+    if step.activation is not None or type(layer).__name__ == "Activation":
+        return activation_name(step.activation or layer.activation) in ("relu", "relu6", "sigmoid")
+    own = [one.kind for one in rectifiers(step.call)]
+    return own in (["ReLU"], ["ReLU6"]) and not getattr(layer, "negative_slope", 0)
 
 
 def _linear_before(

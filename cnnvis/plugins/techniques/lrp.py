@@ -34,8 +34,9 @@ def lrp(
     A layer's output z_k = sum over j of x_j w_jk + b_k passes its relevance R_k back to the inputs:
     R_j = sum over k of x_j w_jk / z_k R_k, Bach et al. 2015, equation 56, or by another rule. The sum
     of M is the score S(x), less what biases took. Batch normalizations are merged into the
-    convolutions and dense layers beside them first. Activations pass relevance on, max pooling gives
-    it to the largest value, and the factors of a product have half each.
+    convolutions and dense layers beside them first. Activations and layer normalizations pass
+    relevance on, max pooling gives it to the largest value, and the factors of a product have half
+    each.
 
     A composite says which layers follow which rule:
 
@@ -76,9 +77,11 @@ def lrp(
     x = np.asarray(samples.x, np.float32)
     found = model.relevance(x, table, bias=bias, bounds=bounds)
     counts = ", ".join(f"{name} {count}" for name, count in sorted(found.rules.items()))
-    merged = f"; normalizations merged into kernels before them: {found.merged}"
+    beside = {"merged into layers beside them": found.merged, "by themselves": found.alone}
+    counted = ", ".join(f"{count} {how}" for how, count in beside.items() if count)
     cnnvis.note(
-        f"the composite {composite!r}, layers by rule: {counts or 'none'}{merged if found.merged else ''}"
+        f"the composite {composite!r}, layers by rule: {counts or 'none'}"
+        + (f"; normalizations: {counted}" if counted else "")
     )
     flat = found.maps.reshape(len(x), -1).astype(np.float64)
     sums = flat.sum(axis=1) + found.bias + found.others
