@@ -29,8 +29,6 @@ def drawn(references: cnnvis.Samples, count: int, seed: int, technique: str, oth
     """
     import numpy as np
 
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
     order = np.random.default_rng(seed).permutation(len(references))
     found: list[Array] = []
     for place in order:

@@ -6,14 +6,14 @@ import cnnvis
 from cnnvis.plugins.techniques._references import drawn
 
 
-@cnnvis.technique("deep-shap", reference="arXiv:1705.07874", signed={})
+@cnnvis.technique("deep-shap", family="relevance", reference="arXiv:1705.07874", signed={})
 def deep_shap(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
     references: cnnvis.Samples,
     *,
     baselines: cnnvis.Count = 16,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """How much each value adds to the score, on average over samples of the data as baselines.
 

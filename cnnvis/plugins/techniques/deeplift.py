@@ -7,6 +7,7 @@ import cnnvis
 
 @cnnvis.technique(
     "deeplift",
+    family="relevance",
     reference="arXiv:1704.02685",
     claims={"integrated-gradients": {"baseline": 0.0}, "complete": {}},
     signed={},

@@ -18,7 +18,13 @@ def _check(composite: str, input_range: tuple[float, float] | None, **_: Any) ->
         raise cnnvis.UserError(f"input_range is {input_range}; it takes the smallest value first")
 
 
-@cnnvis.technique("lrp", reference="doi:10.1371/journal.pone.0130140", check=_check, signed={})
+@cnnvis.technique(
+    "lrp",
+    family="relevance",
+    reference="doi:10.1371/journal.pone.0130140",
+    check=_check,
+    signed={},
+)
 def lrp(
     model: cnnvis.Model,
     samples: cnnvis.Samples,
