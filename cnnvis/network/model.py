@@ -565,12 +565,8 @@ class Model(TargetedNetwork):
             weights = evaluation.weights(x, of)
         arrays = evaluation.feeds.arrays(x, of)
         propagation = Propagation(evaluation)
-        names = propagation.averaged(arrays)
-        if names:
-            note(
-                f"the rescale rule is for functions of single values; the derivatives of "
-                f"{', '.join(names)} are averaged on the way from the baseline instead"
-            )
+        for sentence in propagation.remarks(arrays):
+            note(sentence)
         start = np.ascontiguousarray(baseline, arrays[evaluation.feeds.number].dtype)
         return propagation.multipliers(arrays, start, weights)
 

@@ -58,14 +58,16 @@ class Kernel:
 
     def swaps(self, change: Change) -> list[Swap]:
         """Return swaps by which the layer computes with a changed kernel, and without a bias."""
+        tf = tensorflow()
         layer = self.layer
+        kernel = tf.cast(change(self.value()), layer.compute_dtype)  # as the layer's own is read
         if self.kind.startswith("Separable"):
-            return [Swap(layer, "call", _convolution(layer, change(self.value())))]
+            return [Swap(layer, "call", _convolution(layer, kernel))]
         name = "_kernel" if "_kernel" in vars(layer) else "kernel"
-        found = [Swap(layer, name, change(self.value()))]
+        found = [Swap(layer, name, kernel)]
         bias = getattr(layer, "bias", None)
         if bias is not None:
-            found.append(Swap(layer, "bias", tensorflow().zeros_like(bias)))
+            found.append(Swap(layer, "bias", tf.zeros(bias.shape, layer.compute_dtype)))
         return found
 
     def value(self) -> Any:

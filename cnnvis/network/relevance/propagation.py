@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -106,16 +106,23 @@ class Propagation:
         )
         return self.evaluation.run(compiled, [*arrays, start, weights])[0]
 
-    def averaged(self, arrays: Sequence[Array]) -> list[str]:
-        """List the layers without a rule of DeepLIFT, whose derivatives are averaged on the way."""
+    def remarks(self, arrays: Sequence[Array]) -> Iterator[str]:
+        """Say which layers have no multipliers by a rule of DeepLIFT, in sentences."""
         plan, _ = self._plan(arrays, merge=False)
-        source = self.evaluation.feeds.explained.slot
-        moving = plan.reached([source])
-        return [
-            f"{step.name!r} ({step.call.kind})"
-            for step in plan.steps
-            if step.behaviour == "other" and not moving.isdisjoint(step.inputs)
-        ]
+        moving = plan.reached([self.evaluation.feeds.explained.slot])
+        steps = [step for step in plan.steps if not moving.isdisjoint(step.inputs)]
+        averaged = [step for step in steps if step.behaviour in ("other", "normalizing")]
+        if averaged:
+            yield (
+                "the rescale rule is for functions of single values; the derivatives of "
+                f"{_listed(averaged)} are averaged on the way from the baseline instead"
+            )
+        decided = [step for step in steps if step.is_decided]
+        if decided:
+            yield (
+                f"{_listed(decided)} decides by values of the input; these decisions are held as they "
+                "are for the image, so maps need not add up"
+            )
 
     @property
     def _key(self) -> tuple[Any, ...]:
@@ -154,15 +161,18 @@ def _compiled(run: Pass, identity: Callable[[], str], function: Callable[..., An
     )
 
 
+def _listed(steps: Sequence[Step]) -> str:
+    some = ", ".join(f"{step.name!r} ({step.call.kind})" for step in steps[:3])
+    return f"{some} and {len(steps) - 3} more" if len(steps) > 3 else some
+
+
 def _require_rules(plan: Plan) -> None:
     """Refuse layers that compute what LRP has no rule for."""
     without = [step for step in plan.steps if step.behaviour == "other" and step.inputs]
     if not without:
         return
-    some = ", ".join(f"{step.name!r} ({step.call.kind})" for step in without[:3])
-    more = f" and {len(without) - 3} more" if len(without) > 3 else ""
     raise UserError(
-        f"LRP has no rule for {some}{more}: what such a layer computes is neither a sum, nor a "
+        f"LRP has no rule for {_listed(without)}: what such a layer computes is neither a sum, nor a "
         "maximum, nor a product, nor a function of each value by itself. Use deeplift or "
         "integrated-gradients, or explain a layer before it, with --layer"
     )

@@ -66,6 +66,9 @@ class Step:
         Steps that are computed behind the call and belong to the same linear function.
     is_first
         True for a weighted step that no other weighted step is before.
+    is_decided
+        True if the function depends on whole numbers or truth values made of the network's inputs, as
+        ``where(x > 1, ...)`` does.
     """
 
     call: Call
@@ -77,6 +80,7 @@ class Step:
     kernel: Kernel | None = None
     behind: tuple[Step, ...] = ()
     is_first: bool = False
+    is_decided: bool = False
 
     @property
     def name(self) -> str:
@@ -183,11 +187,13 @@ class _Planner:
     values: dict[Slot, Any] = field(default_factory=dict)
     moving: set[Slot] = field(default_factory=set)
     weighted: set[Slot] = field(default_factory=set)
+    touched: set[Slot] = field(default_factory=set)
     new: int = 0
 
     def steps(self, sample: Sequence[Any]) -> list[Step]:
         for one, tensor in zip(self.run.graph.inputs, sample, strict=True):
             self.values[one.slot] = tensor
+            self.touched.add(one.slot)
             if tensor.dtype.is_floating:
                 self.moving.add(one.slot)
         found = []
@@ -204,7 +210,10 @@ class _Planner:
     def _steps_of(self, call: Call) -> Iterator[Step]:
         swaps = tuple(self.run.swaps.get(call.name, ()))
         inputs = tuple(slot for slot in dict.fromkeys(call.inputs) if slot in self.moving)
-        whole = Step(call, "other", inputs, call.slots, swaps)
+        decisions = self.touched.intersection(call.inputs) - set(inputs)
+        whole = Step(call, "other", inputs, call.slots, swaps, is_decided=bool(decisions))
+        if not self.touched.isdisjoint(call.inputs):
+            self.touched.update(call.slots)
         is_left_out = any(swap.attribute == "call" for swap in swaps)
         kernel = None if is_left_out else kernel_of(call)
         if not inputs:

@@ -23,6 +23,7 @@ def _check(composite: str, input_range: tuple[float, float] | None, **_: Any) ->
     family="relevance",
     reference="doi:10.1371/journal.pone.0130140",
     check=_check,
+    claims={"gradient-times-input": {"composite": "epsilon", "epsilon": 0.0}},
     signed={},
 )
 def lrp(
@@ -46,16 +47,12 @@ def lrp(
 
     A composite says which layers follow which rule:
 
-    =========================  ================  ===============  ============
-    composite                  first layer       convolutions     other layers
-    =========================  ================  ===============  ============
-    epsilon                    epsilon           epsilon          epsilon
-    epsilon-plus               z-plus            z-plus           epsilon
-    epsilon-plus-flat          flat              z-plus           epsilon
-    epsilon-gamma-box          z-box             gamma:0.25       epsilon
-    epsilon-alpha2-beta1       alpha-beta:2,1    alpha-beta:2,1   epsilon
-    epsilon-alpha2-beta1-flat  flat              alpha-beta:2,1   epsilon
-    =========================  ================  ===============  ============
+    - epsilon: epsilon in all layers.
+    - epsilon-plus: z-plus in convolutions, epsilon in other layers.
+    - epsilon-plus-flat: the same, with flat in the first layer.
+    - epsilon-gamma-box: gamma:0.25 in convolutions, z-box in the first of them, epsilon in other layers.
+    - epsilon-alpha2-beta1: alpha-beta:2,1 in convolutions, epsilon in other layers.
+    - epsilon-alpha2-beta1-flat: the same, with flat in the first layer.
 
     In a TOML file of your own, the tables ``layers``, ``first`` and ``names`` hold rules by kinds of
     layers (``Conv``, ``Dense``, ``Conv2D``, ``any``), by kinds of the first layers, and by names of
