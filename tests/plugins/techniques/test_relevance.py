@@ -328,6 +328,62 @@ def test_what_is_no_composite(
         cnnvis.run("lrp", classifier, data=images, composite=str(path))
 
 
+def test_layers_of_all_kinds_keep_what_they_are_given(keras: Any) -> None:
+    """Layers with kernels and normalizations of all kinds, and layers that only Keras does not know."""
+    layers = keras.layers
+
+    class Mixed(layers.Layer):  # type: ignore[misc]
+        def build(self, shape: Any) -> None:
+            self.mix = self.add_weight(shape=(shape[-1], shape[-1]))
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.matmul(x, self.mix) + 0.1
+
+    image = keras.Input((9, 8, 2))
+    value = layers.BatchNormalization(axis=1)(layers.Conv2D(4, 3, groups=2)(image))
+    value = layers.Conv2DTranspose(3, 3, strides=2)(layers.LeakyReLU()(value))
+    value = layers.DepthwiseConv2D(3, activation="leaky_relu")(layers.BatchNormalization()(value))
+    value = layers.UpSampling2D(2, interpolation="bilinear")(layers.SeparableConv2D(4, 3)(value))
+    value = layers.Permute((2, 1, 3))(layers.Cropping2D(1)(layers.ZeroPadding2D(2)(value)))
+    left, right = keras.ops.split(Mixed()(layers.MaxPooling2D(4)(value)), 2, axis=-1)
+    value = keras.ops.maximum(left, 0.0) - keras.ops.relu(right)
+    value = layers.Lambda(lambda x: 2 * keras.ops.mean(x, axis=1))(value)[:, 1:]
+    value = layers.EinsumDense("abc,cd->abd", (None, 3), activation="relu")(value)
+    dense = layers.Dense(2, name="output")(layers.GlobalAveragePooling1D()(value))
+    network = _random(keras.Model(image, dense))
+    x = _drawn(3, 9, 8, 2)
+    model = cnnvis.Model(network, filters=0)
+    expected = x * model.input_gradient(x)
+    found = model.relevance(x, cnnvis.composite_named("epsilon", 0.0))
+    np.testing.assert_allclose(found.maps, expected, atol=1e-4 * abs(expected).max())
+    assert (found.merged, found.alone) == (1, 1)
+    lift = cnnvis.run("deeplift", network, data=x, baseline=0.1, filter=0)
+    assert lift.measures["completeness_gap"].max() < 1e-5
+
+
+def test_what_is_not_in_the_maps_is_said(keras: Any, tmp_path: Path) -> None:
+    """Of the scores 3 x - 6, the bias takes -6; and nothing speaks for a score below zero."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [layers.Input((1, 1)), layers.Flatten(), layers.Dense(1, name="output")]
+    )
+    network.set_weights([np.array([[3.0]]), np.array([-6.0])])
+    data = np.array([[[3.0]], [[4.0]]], np.float32)
+    found = cnnvis.run("lrp", network, data=data, composite="epsilon")
+    np.testing.assert_allclose(found.array.ravel(), [9, 12], rtol=1e-5)
+    np.testing.assert_allclose(found.measures["bias_share"], [-2, -1], rtol=1e-5)
+    assert any("biases took -200% to -100% of the score" in one for one in found.notes)
+    network.set_weights([np.array([[-3.0]]), np.array([6.0])])
+    (tmp_path / "plus.toml").write_text('[layers]\nany = "z-plus"\n')
+    settings = {"composite": str(tmp_path / "plus.toml"), "bias": "ignore"}
+    with pytest.raises(cnnvis.UserError, match="lrp is zero everywhere in every image"):
+        cnnvis.run("lrp", network, data=data, **settings)
+    data[0] *= -1
+    lost = cnnvis.run("lrp", network, data=data, **settings)
+    np.testing.assert_allclose(lost.measures["conservation_gap"], [0, 1], atol=1e-6)
+    assert any("and up to 100.0% of it is lost" in one for one in lost.notes)
+
+
 def test_what_lrp_has_no_rule_for_is_named(keras: Any) -> None:
     layers = keras.layers
     network = keras.Sequential(
