@@ -504,7 +504,7 @@ class Model(TargetedNetwork):
         composite: Composite,
         *,
         bias: Bias = "absorb",
-        bounds: tuple[Any, Any] = (0.0, 1.0),
+        bounds: tuple[Any, Any] | None = None,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> Relevance:

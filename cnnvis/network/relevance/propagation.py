@@ -18,6 +18,7 @@ from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.gradients import Pass, swapping
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.multipliers import Multiplying
+from cnnvis.network.relevance.rules import Rule
 from cnnvis.network.relevance.sharing import Sharing
 from cnnvis.network.relevance.steps import Plan, Step, plan_of
 
@@ -76,7 +77,7 @@ class Propagation:
         weights: Array,
         composite: Composite,
         bias: Bias,
-        bounds: tuple[Any, Any],
+        bounds: tuple[Any, Any] | None,
     ) -> Relevance:
         """Share the score of each input out; see `Model.relevance`."""
         plan, run = self._plan(arrays, merge=True)
@@ -85,15 +86,24 @@ class Propagation:
         counts = Counter(name for name, _ in named.values())
         counts.update("pass" for step in plan.steps if step.behaviour == "normalizing")
         rules = {step: rule for step, (_, rule) in named.items()}
+        if bounds is None and any(_takes_bounds(rule) for rule in rules.values()):
+            raise UserError(
+                f"the composite {composite.name!r} needs the range of the input; give bounds"
+            )
         sharing = Sharing(run, plan, rules, bias == "absorb")
         key = ("relevance", composite.key, bias, _shapes(arrays), *self._key)
         compiled = self.evaluation.compiled(
             key, lambda: run, functools.partial(_compiled, function=sharing.relevance)
         )
-        shared = [np.asarray(one, np.float32) for one in bounds]
+        shared = [np.asarray(one, np.float32) for one in bounds or (0.0, 0.0)]
         scores, constants, others, maps = self.evaluation.run(
             compiled, [*arrays, weights], shared=shared
         )
+        if np.isfinite(scores).all() and not np.isfinite(maps).all():
+            raise UserError(
+                f"the relevance for {self.evaluation.resolution.layer!r} is NaN or infinite: sums of a "
+                "layer that all but cancel out are divided by. A larger epsilon helps"
+            )
         return Relevance(maps, scores, constants, others, dict(counts), plan.merged, plan.alone)
 
     def multipliers(self, arrays: Sequence[Array], start: Array, weights: Array) -> Array:
@@ -145,6 +155,10 @@ class Propagation:
         if merge:
             _require_rules(found[0])
         return found
+
+
+def _takes_bounds(rule: Rule) -> bool:
+    return any(taken in ("low", "high") for pool in rule for taken, _ in pool.terms)
 
 
 def _is_sum(step: Step) -> bool:

@@ -58,7 +58,9 @@ class Sharing:
         given = {one.slot: tensor for one, tensor in zip(inputs, x, strict=True)}
         values = self.plan.values(given)
         source = inputs[self.run.explained].slot
-        walk = _Walk(self, values, {source: (low, high)})
+        tf = tensorflow()
+        kind = values[source].dtype
+        walk = _Walk(self, values, {source: (tf.cast(low, kind), tf.cast(high, kind))})
         scores = walk.begin(weights)
         for step in self.plan.steps:
             walk.follow_constants(step)
@@ -67,7 +69,6 @@ class Sharing:
         found = {slot: walk.taken(slot) for slot in given}
         mine = found.pop(source)
         others = sum(_sums(one) for one in found.values() if one is not None)
-        tf = tensorflow()
         return (
             tf.cast(scores, tf.float32),
             walk.constants,
@@ -224,9 +225,7 @@ class _Walk:
             value, share = self.values[slot], one
             shift = None if of_rest else self.shifts.get(slot)
             if shift is not None and self.sharing.absorbs:
-                share = share * tf.math.divide_no_nan(
-                    value - shift, stabilized(value, NORM_EPSILON)
-                )
+                share = share * _quotient(value - shift, stabilized(value, NORM_EPSILON))
                 self.constants += _sums(one - share)
             share = tf.cast(share, value.dtype)
             held = self.relevance.get(slot)
@@ -303,8 +302,7 @@ class _Walk:
             at = value >= 0 if pool.where == "positive" else value < 0
             relevance = tf.where(at, relevance, tf.zeros_like(relevance))
         relevance = tf.cast(relevance, value.dtype)
-        divisor = tf.zeros_like(value) + divisor
-        ratio = tf.math.divide_no_nan(pool.factor * relevance, divisor)
+        ratio = _quotient(pool.factor * relevance, tf.zeros_like(value) + divisor)
         if own is not None and self.sharing.absorbs:
             self.constants += _sums(ratio * own)
         shares: list[Any] = [0.0 for _ in step.inputs]
@@ -340,7 +338,7 @@ class _Walk:
                         "take another composite"
                     )
                 low, high = self.bounds[slot]
-                return tf.zeros_like(value) + tf.cast(low if taken == "low" else high, value.dtype)
+                return tf.zeros_like(value) + (low if taken == "low" else high)
         if slot in self.shifts:
             value = value - self.shifts[slot]
         return {"all": same, "positive": positive, "negative": negative}[taken](value)
@@ -358,6 +356,18 @@ class _Walk:
         if is_without and not has_shift:
             return None
         return step.compute({**self.values, **self._constant_inputs(step)})[0]
+
+
+LEAST = 1e-30
+"""Size of a divisor below which nothing is shared out, so that no share is infinite."""
+
+
+def _quotient(relevance: Any, divisor: Any) -> Any:
+    """Divide; where the divisor is all but 0, the quotient is 0."""
+    tf = tensorflow()
+    nothing = tf.zeros_like(divisor)
+    divisor = tf.where(tf.abs(divisor) < tf.constant(LEAST, divisor.dtype), nothing, divisor)
+    return tf.math.divide_no_nan(relevance, divisor)
 
 
 def stabilized(divisor: Any, epsilon: float) -> Any:

@@ -249,6 +249,8 @@ class _Planner:
     def _tried(self, step: Step) -> Iterator[Step]:
         """Yield what a call computes, found by trying."""
         behaviour = self._behaviour(step)
+        if len(step.outputs) > 1 and behaviour != "routing":
+            behaviour = "other"
         layer = step.call.layer
         if behaviour == "other" and vars(layer).get("activation") is not None:
             left_out = Swap(layer, "activation", lambda x: x)

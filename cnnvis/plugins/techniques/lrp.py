@@ -74,10 +74,15 @@ def lrp(
     import numpy as np
 
     table = cnnvis.composite_named(composite, epsilon)
-    bounds: tuple[Any, Any] = (0.0, 1.0)
-    if any(rule == "z-box" for rules in (table.first, table.names) for rule in rules.values()):
-        bounds = input_range or _range(samples, references)
     x = np.asarray(samples.x, np.float32)
+    bounds = None
+    if "z-box" in (*table.layers.values(), *table.first.values(), *table.names.values()):
+        bounds = input_range or _range(samples, references)
+        if x.min() < bounds[0] or x.max() > bounds[1]:
+            cnnvis.note(
+                f"values of images lie outside of {bounds[0]:g} to {bounds[1]:g}, from which z-box "
+                "takes all values to be; give their range with --input-range"
+            )
     found = model.relevance(x, table, bias=bias, bounds=bounds)
     counts = ", ".join(f"{name} {count}" for name, count in sorted(found.rules.items()))
     beside = {"merged into layers beside them": found.merged, "by themselves": found.alone}
