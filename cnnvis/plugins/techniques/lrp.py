@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
+BLIND = 0.3
+"""Share of the positions that are zero from which on a note says what that means."""
+
+
 def _check(composite: str, input_range: tuple[float, float] | None, **_: Any) -> None:
     cnnvis.composite_named(composite)
     if input_range is not None and not -1e9 < input_range[0] < input_range[1] < 1e9:
@@ -91,6 +95,14 @@ def lrp(
         f"the composite {composite!r}, layers by rule: {counts or 'none'}"
         + (f"; normalizations: {counted}" if counted else "")
     )
+    if {"flat", "w-square", "z-box", "a rule of its own"}.isdisjoint(found.rules):
+        axis = samples.channel_axis
+        is_zero = (x == 0) if axis is None else (x == 0).all(axis=axis)
+        if is_zero.mean() > BLIND:
+            cnnvis.note(
+                "the relevance of a value that is 0 is 0, and many positions are; the composites "
+                "epsilon-plus-flat and epsilon-gamma-box give zeros their share"
+            )
     flat = found.maps.reshape(len(x), -1).astype(np.float64)
     sums = flat.sum(axis=1) + found.bias + found.others
     gaps = cnnvis.completeness_gap(sums, abs(flat).sum(axis=1), found.scores)

@@ -384,6 +384,19 @@ def test_what_is_not_in_the_maps_is_said(keras: Any, tmp_path: Path) -> None:
     assert any("and up to 100.0% of it is lost" in one for one in lost.notes)
 
 
+def test_zeros_are_said_to_have_no_relevance(classifier: Any, images: Any) -> None:
+    dark = images * (np.arange(12) % 2)[:, None, None]
+    for composite, data, is_said in (
+        ("epsilon-plus", dark, True),
+        ("epsilon-plus", images, False),
+        ("epsilon-plus-flat", dark, False),
+        ("epsilon-gamma-box", dark, False),
+    ):
+        found = cnnvis.run("lrp", classifier, data=data, composite=composite)
+        assert any("a value that is 0 is 0" in one for one in found.notes) == is_said
+        assert found.array[:, 2:8:2].any() != (composite == "epsilon-plus" and is_said)
+
+
 def test_what_lrp_has_no_rule_for_is_named(keras: Any) -> None:
     layers = keras.layers
     network = keras.Sequential(
