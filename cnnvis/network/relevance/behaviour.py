@@ -83,17 +83,24 @@ BIG = 2**20
 """Number of values from which on a single sample is tried."""
 
 
-def is_kerass_own(layer: Any) -> bool:
-    """Tell whether a layer is one of Keras itself, which computes what its class is known for."""
-    parts = type(layer).__module__.split(".")
-    return parts[0] in ("keras", "tf_keras") and "layers" in parts
+_DECIDES = {"call", "convolution_op", "kernel"}
+"""Attributes of a class by which it may compute something else than the class that it is made of."""
+
+
+def kerass_kind(layer: Any) -> str:
+    """Return which of Keras's layers computes what a layer does; empty if that is not known."""
+    for kind in type(layer).__mro__:
+        parts = kind.__module__.split(".")
+        if parts[0] in ("keras", "tf_keras") and "layers" in parts:
+            return kind.__name__
+        if not _DECIDES.isdisjoint(vars(kind)):
+            return ""
+    return ""
 
 
 def known_behaviour(layer: Any) -> Behaviour | None:
     """Return what a layer is known to compute; None if it has to be tried."""
-    kind = type(layer).__name__
-    if not is_kerass_own(layer):
-        return None
+    kind = kerass_kind(layer)
     if kind == "TimeDistributed":
         inner = known_behaviour(layer.layer)
         return None if inner == "other" else inner

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.files.reading import read_toml
-from cnnvis.network.relevance.kernels import CONVOLUTIONS
+from cnnvis.network.relevance.kernels import CONVOLUTIONS, KINDS
 from cnnvis.network.relevance.rules import Rule, rule_named, same
 from cnnvis.network.relevance.steps import Step
 
@@ -55,29 +55,50 @@ class Composite:
         UserError
             If there is none, or it does not fit the layer.
         """
-        kinds = [step.call.kinds[0]]
-        if step.kernel is not None:
-            conv = ["Conv"] if step.kernel.kind in CONVOLUTIONS else []
-            kinds = [*dict.fromkeys((step.kernel.kind, *kinds, *conv)), "any"]
-        else:
-            kinds = [*kinds, "Sum"] if step.behaviour != "weighted" else [*kinds, "any"]
-        tables = [self.first, self.layers] if step.is_first else [self.layers]
-        found = self.names.get(step.name)
-        for table in tables:
-            for kind in kinds:
-                found = table.get(kind) if found is None else found
-        if found is None:
-            if step.kernel is None:
-                found = "norm"
-            else:
-                raise UserError(
-                    f"the composite {self.name!r} has no rule for the layer {step.name!r} "
-                    f"({step.call.kind}); give a rule for 'any'"
-                )
+        found = self._given(step)
+        if found is None and step.kernel is not None:
+            raise UserError(
+                f"the composite {self.name!r} has no rule for the layer {step.name!r} "
+                f"({step.call.kind}); give a rule for 'any'"
+            )
+        found = "norm" if found is None else found
         name = found if isinstance(found, str) else "a rule of its own"
         rule = rule_named(found, self.epsilon) if isinstance(found, str) else found
         _require_fit(step, name, rule)
         return name, rule
+
+    def _given(self, step: Step) -> str | Rule | None:
+        """Return the rule in the first table that has one for a step; None if none has."""
+        kinds = [step.call.kinds[0], "Sum"]
+        if step.kernel is not None:
+            is_convolution = step.kernel.kind in CONVOLUTIONS
+            kinds = [step.kernel.kind, *(["Conv"] if is_convolution else []), "any"]
+        tables = [self.first, self.layers] if step.is_first else [self.layers]
+        rules = [table[kind] for table in tables for kind in kinds if kind in table]
+        return self.names.get(step.name, next(iter(rules), None))
+
+    def require_known(self, steps: Sequence[Step]) -> None:
+        """Refuse a table that names layers, or kinds of layers, that there are not.
+
+        Raises
+        ------
+        UserError
+            With near names.
+        """
+        names = {step.name for step in steps}
+        for name in self.names:
+            if name not in names:
+                raise UserError(
+                    f"the composite {self.name!r} has a rule for the layer {shown(name)}, which is not "
+                    f"among those up to the target.{nearest(name, names)}"
+                )
+        kinds = {*KINDS, "Conv", "Sum", "any", *(step.call.kinds[0] for step in steps)}
+        for kind in (*self.layers, *self.first):
+            if kind not in kinds:
+                raise UserError(
+                    f"the composite {self.name!r} has a rule for {shown(kind)}, which is no kind of "
+                    f"layer with weights.{nearest(kind, kinds)}"
+                )
 
 
 def _require_fit(step: Step, name: str, rule: Rule) -> None:
@@ -86,8 +107,8 @@ def _require_fit(step: Step, name: str, rule: Rule) -> None:
     where = f"the layer {step.name!r} ({step.call.kind})"
     if step.kernel is None and any(taken != "all" or change is not same for taken, change in terms):
         raise UserError(
-            f"the rule {name!r} changes weights, and {where} adds values up without weights that "
-            "could be changed; give it the rule norm or epsilon"
+            f"the rule {name!r} changes weights, and {where} adds values up without a kernel that "
+            "cnnvis knows; give it the rule norm or epsilon"
         )
     if not step.is_first and any(taken in ("low", "high") for taken, _ in terms):
         raise UserError(

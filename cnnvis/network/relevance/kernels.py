@@ -9,7 +9,7 @@ from typing import Any
 from cnnvis.network.backend import keras, tensorflow
 from cnnvis.network.gradients import Swap
 from cnnvis.network.graph import Call
-from cnnvis.network.relevance.behaviour import is_kerass_own
+from cnnvis.network.relevance.behaviour import kerass_kind
 
 Change = Callable[[Any], Any]
 """Function of a kernel, a tensor, that returns another kernel of the same shape."""
@@ -23,7 +23,10 @@ _OUTPUT_AXES: dict[str, tuple[int, ...]] = {
 }
 """Axes of a layer's kernel that count its output's channels; none where that differs."""
 
-CONVOLUTIONS = tuple(kind for kind in _OUTPUT_AXES if "Conv" in kind)
+KINDS = tuple(_OUTPUT_AXES)
+"""Kinds of layers that are linear by a kernel."""
+
+CONVOLUTIONS = tuple(kind for kind in KINDS if "Conv" in kind)
 """Kinds of convolutions, which a composite calls by the name ``Conv``."""
 
 
@@ -112,10 +115,10 @@ def _convolution(layer: Any, kernel: Any) -> Callable[..., Any]:
 def kernel_of(call: Call) -> Kernel | None:
     """Return the kernel by which a call is linear, its activation aside; None if there is none."""
     layer = call.layer
-    while type(layer).__name__ == "TimeDistributed":
+    while kerass_kind(layer) == "TimeDistributed":
         layer = layer.layer
-    kind = type(layer).__name__
-    if kind not in _OUTPUT_AXES or not is_kerass_own(layer):
+    kind = kerass_kind(layer)
+    if kind not in _OUTPUT_AXES:
         return None
     # Other kernels than the layer's own are added, or numbers are rounded.
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
@@ -138,8 +141,8 @@ def factors_of_normalization(layer: Any) -> Callable[[], Any]:
 
 def is_normalization_along(layer: Any, axis: int | None, rank: int) -> bool:
     """Tell whether a layer is a batch normalization of the values along one axis."""
-    if axis is None or type(layer).__name__ not in ("BatchNormalization", "SyncBatchNormalization"):
+    if axis is None or kerass_kind(layer) not in ("BatchNormalization", "SyncBatchNormalization"):
         return False
     own: Sequence[int] | int = layer.axis
     axes = [own] if isinstance(own, int) else list(own)
-    return is_kerass_own(layer) and [one % rank for one in axes] == [axis % rank]
+    return [one % rank for one in axes] == [axis % rank]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cnnvis.data.samples import Array
-from cnnvis.errors import UserError, nearest, shown
+from cnnvis.errors import UserError
 from cnnvis.network.backend import keras
 from cnnvis.network.compilation import Compiled
 from cnnvis.network.evaluation import Evaluation
@@ -81,8 +81,8 @@ class Propagation:
     ) -> Relevance:
         """Share the score of each input out; see `Model.relevance`."""
         plan, run = self._plan(arrays, merge=True)
+        composite.require_known(plan.steps)
         named = {step: composite.rule_of(step) for step in plan.steps if _is_sum(step)}
-        _require_known(plan, composite)
         counts = Counter(name for name, _ in named.values())
         counts.update("pass" for step in plan.steps if step.behaviour == "normalizing")
         rules = {step: rule for step, (_, rule) in named.items()}
@@ -190,13 +190,3 @@ def _require_rules(plan: Plan) -> None:
         "maximum, nor a product, nor a function of each value by itself. Use deeplift or "
         "integrated-gradients, or explain a layer before it, with --layer"
     )
-
-
-def _require_known(plan: Plan, composite: Composite) -> None:
-    names = {step.name for step in plan.steps}
-    for name in composite.names:
-        if name not in names:
-            raise UserError(
-                f"the composite {composite.name!r} has a rule for the layer {shown(name)}, which is "
-                f"not among those up to the target.{nearest(name, names)}"
-            )

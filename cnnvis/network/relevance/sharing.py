@@ -17,7 +17,7 @@ from cnnvis.errors import UserError
 from cnnvis.network.backend import tensorflow
 from cnnvis.network.gradients import Pass, require_each
 from cnnvis.network.graph import Slot
-from cnnvis.network.relevance.behaviour import is_kerass_own, known_behaviour
+from cnnvis.network.relevance.behaviour import known_behaviour
 from cnnvis.network.relevance.rules import NORM_EPSILON, Pool, Rule, negative, positive, same
 from cnnvis.network.relevance.steps import Plan, Step
 
@@ -351,7 +351,7 @@ class _Walk:
             is_without = getattr(step.kernel.layer, "bias", None) is None and not step.behind
         else:
             is_without = set(step.call.inputs) == set(step.inputs) and (
-                is_kerass_own(layer) and known_behaviour(layer) == "affine"
+                known_behaviour(layer) == "affine"
             )
         if is_without and not has_shift:
             return None

@@ -22,6 +22,7 @@ from cnnvis.network.relevance.behaviour import (
     BIG,
     Behaviour,
     behaviour_of_activation,
+    kerass_kind,
     known_behaviour,
     tried_behaviour,
 )
@@ -341,7 +342,7 @@ def _nonnegative(steps: Sequence[Step]) -> frozenset[Slot]:
     found: set[Slot] = set()
     for step in steps:
         keeps = step.behaviour in ("routing", "maximum") or (
-            step.kernel is None and step.call.kinds[0] in _SUMS_OF_POSITIVE
+            step.kernel is None and kerass_kind(step.call.layer) in _SUMS_OF_POSITIVE
         )
         is_from_positive = keeps and set(step.call.inputs) <= found
         if is_from_positive or (step.behaviour == "elementwise" and _is_relu(step)):
@@ -351,7 +352,7 @@ def _nonnegative(steps: Sequence[Step]) -> frozenset[Slot]:
 
 def _is_relu(step: Step) -> bool:
     layer = step.call.layer
-    if step.activation is not None or type(layer).__name__ == "Activation":
+    if step.activation is not None or kerass_kind(layer) == "Activation":
         return activation_name(step.activation or layer.activation) in ("relu", "relu6", "sigmoid")
     own = [one.kind for one in rectifiers(step.call)]
     return own in (["ReLU"], ["ReLU6"]) and not getattr(layer, "negative_slope", 0)
@@ -369,7 +370,7 @@ def _linear_before(
         before = giver[slot]
         if before.behaviour == "weighted":
             return before, between
-        if before.call.kinds[0] not in _NOTHING_DONE or len(before.inputs) != 1:
+        if kerass_kind(before.call.layer) not in _NOTHING_DONE or len(before.inputs) != 1:
             break
         between = (before, *between)
         slot = before.inputs[0]

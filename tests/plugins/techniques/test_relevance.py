@@ -315,6 +315,10 @@ def test_a_composite_of_ones_own(classifier: Any, images: Any, tmp_path: Path) -
         ('[layer]\nany = "z-plus"\n', "tables layers, first and names"),
         ('[first]\nany = "z-plus"\n', "has no table layers"),
         ('[layers]\nDense = "epsilon"\n', "no rule for the layer 'first'"),
+        (
+            '[layers]\nCnv2D = "flat"\nany = "epsilon"\n',
+            "no kind of layer with weights. Did you mean",
+        ),
         ('[layers]\nany = "z-box"\n', "known for the first layer"),
         ('[layers]\nany = "flat"\n[names]\nsecnd = "zero"\n', "not among those up to the target"),
     ],
@@ -382,6 +386,36 @@ def test_what_is_not_in_the_maps_is_said(keras: Any, tmp_path: Path) -> None:
     lost = cnnvis.run("lrp", network, data=data, **settings)
     np.testing.assert_allclose(lost.measures["conservation_gap"], [0, 1], atol=1e-6)
     assert any("and up to 100.0% of it is lost" in one for one in lost.notes)
+
+
+def test_layers_made_of_kerass_own(keras: Any) -> None:
+    """A class made of Keras's has its rule, unless it computes something else by the same kernel."""
+    layers = keras.layers
+
+    class Same(layers.Conv1D):  # type: ignore[misc]
+        pass
+
+    class Doubled(layers.Conv1D):  # type: ignore[misc]
+        def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+            return super().convolution_op(inputs, 2 * keras.ops.abs(kernel))
+
+    x = _drawn(2, 6, 2)
+    for kind, rules in ((Same, {"z-plus": 1, "epsilon": 1}), (Doubled, {"norm": 1, "epsilon": 1})):
+        network = keras.Sequential(
+            [
+                layers.Input((6, 2)),
+                kind(3, 3, name="own"),
+                layers.Flatten(),
+                layers.Dense(2, name="output"),
+            ]
+        )
+        model = cnnvis.Model(_random(network))
+        assert model.relevance(x, cnnvis.composite_named("epsilon-plus")).rules == rules
+    table = cnnvis.Composite("mine", {"any": "epsilon"}, names={"own": "z-plus"})
+    with pytest.raises(
+        cnnvis.UserError, match=r"'own' \(Doubled\) adds values up without a kernel"
+    ):
+        model.relevance(x, table)
 
 
 def test_zeros_are_said_to_have_no_relevance(classifier: Any, images: Any) -> None:
