@@ -137,6 +137,8 @@ class Tally:
 
     def _say_measures(self) -> None:
         measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
+        if {"bias_share", "conservation_gap"} <= set(measured):
+            note(_shares(self.plugin.name, measured["bias_share"], measured["conservation_gap"]))
         gap, steps = measured.get("completeness_gap"), measured.get("steps")
         if gap is None:
             return
@@ -159,6 +161,29 @@ class Tally:
             every = " for every image" if len(known) > 1 else ""
             said = f"does not add up to {change}{every}: it is off by up to {bound(worst)} of it"
         note(f"{self.plugin.name} {said}{took}{half}")
+
+
+def _shares(name: str, bias: Array, lost: Array) -> str:
+    """Say which part of the score is not in relevance maps."""
+    known = bias[np.isfinite(bias)]
+    if not len(known) or not np.isfinite(lost).any():
+        return (
+            f"which part of the score {name} shares out is not known: the score is 0, or not finite"
+        )
+    low, high = (f"{one:.0%}" for one in (known.min(), known.max()))
+    took = "no part" if not known.any() else low if low == high else f"{low} to {high}"
+    worst = float(np.nanmax(lost))
+    text = f"biases took {took} of the score, and the maps add up to the rest, {within(worst)}"
+    if worst > LOST:
+        text = (
+            f"biases took {took} of the score, and up to {bound(worst)} of it is lost: of outputs for "
+            "which a rule finds no input that speaks for them"
+        )
+    return f"{name} shares the score out: {text}"
+
+
+LOST = 0.01
+"""Part of the score from which on it is said to be lost."""
 
 
 def _spread(values: Array) -> str:

@@ -281,6 +281,10 @@ class Differentiation:
     def _prepare(self, backprop: Backprop | None, *, keras_vis: bool, by_input: bool) -> None:
         """Note what a modifier changes, and refuse a target that has no such gradient."""
         self._note_modifier(backprop, keras_vis=keras_vis)
+        self.require_gradient(by_input=by_input)
+
+    def require_gradient(self, *, by_input: bool = True) -> None:
+        """Refuse a target that does not depend on the input, or has no gradient with respect to it."""
         resolution, source = self.evaluation.resolution, self.evaluation.feeds.explained
         if not resolution.depends_on(source.slot):
             raise UserError(

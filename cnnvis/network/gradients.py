@@ -436,10 +436,22 @@ class Pass:
         watch
             Function that is called with each of the activations before it is used.
         """
-        tf = tensorflow()
         answers = self.outputs(x, watch)
         activations, outputs = answers[: len(self.activations)], answers[len(self.activations) :]
-        joined = self._joined(outputs, x[0].shape[0])
+        return activations, *self.weighted(outputs, weights, x[0].shape[0])
+
+    def weighted(
+        self, outputs: Sequence[Any], weights: Any = None, count: int | None = None
+    ) -> tuple[Any, Any]:
+        """Compute (units (n, k), scores (n,)) of the outputs of the pass's parts; see `score`.
+
+        Parameters
+        ----------
+        count
+            The number of samples; None where it is not known.
+        """
+        tf = tensorflow()
+        joined = self._joined(outputs, count)
         exact = joined.dtype
         if weights is None:
             weights = tf.one_hot(tf.argmax(joined, axis=-1), joined.shape[-1], dtype=exact)
@@ -448,7 +460,7 @@ class Pass:
                 f"the target gives {joined.shape[-1]} values, and its description says "
                 f"{weights.shape[-1]}; explain a layer before the target, with --layer"
             )
-        return activations, joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+        return joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
 
     def units_from(self, x: Sequence[Any], given: Mapping[Slot, Any]) -> Any:
         """Compute the target's units, (n, k), from values on the way; see `Graph.run`."""

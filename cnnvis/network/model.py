@@ -25,10 +25,13 @@ from cnnvis.network.layers import Layer
 from cnnvis.network.map_layers import names_of_map_layers
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.permutation import answering_layer, are_same, permuted, with_sigmoid
+from cnnvis.network.relevance.composites import Composite
+from cnnvis.network.relevance.propagation import Bias, Propagation, Relevance
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import resolve
 from cnnvis.network.scores import described_targets
 from cnnvis.network.targeted import TargetedNetwork
+from cnnvis.reporting import note
 
 T = TypeVar("T")
 
@@ -549,6 +552,78 @@ class Model(TargetedNetwork):
         if key not in cache:
             cache[key] = names_of_map_layers(evaluation, tuple(shape))
         return tuple(one for one in self.before_target() if one.name in cache[key])
+
+    def relevance(
+        self,
+        x: Array,
+        composite: Composite,
+        *,
+        bias: Bias = "absorb",
+        bounds: tuple[Any, Any] | None = None,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> Relevance:
+        """Share each score out among the values of its input, by layer-wise relevance propagation.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        composite
+            Table of the rules of the layers.
+        bias
+            What becomes of the share of biases: ``absorb``, they keep it; ``ignore``, they get none.
+        bounds
+            Smallest and largest value that inputs may have, numbers or arrays of the shape of an
+            input, for the rule ``z-box``.
+        weights, of
+            See `input_gradient`.
+
+        Raises
+        ------
+        UserError
+            If there is no rule for a layer.
+        """
+        evaluation = self._evaluation
+        self._differentiation.require_gradient()
+        if weights is None:
+            weights = evaluation.weights(x, of)
+        arrays = evaluation.feeds.arrays(x, of)
+        return Propagation(evaluation).relevance(arrays, weights, composite, bias, bounds)
+
+    def multipliers(
+        self,
+        x: Array,
+        baseline: Array,
+        *,
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> Array:
+        """Compute DeepLIFT's multipliers of each input for its score, (n, ...) float32.
+
+        Their product with x - x', for the baseline x', adds up to S(x) - S(x'). Layers without a rule
+        have the mean of their derivatives on the straight way from one to the other, and a note
+        names them.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        baseline
+            Baseline of each input, (n, ...). The other inputs of a network are held.
+        weights, of
+            See `input_gradient`.
+        """
+        evaluation = self._evaluation
+        self._differentiation.require_gradient()
+        if weights is None:
+            weights = evaluation.weights(x, of)
+        arrays = evaluation.feeds.arrays(x, of)
+        propagation = Propagation(evaluation)
+        for sentence in propagation.remarks(arrays):
+            note(sentence)
+        start = np.ascontiguousarray(baseline, arrays[evaluation.feeds.number].dtype)
+        return propagation.multipliers(arrays, start, weights)
 
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None

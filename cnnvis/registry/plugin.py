@@ -215,12 +215,15 @@ class Plugin:
 
     @property
     def description(self) -> str:
-        """Docstring up to its sections (parameters, ...), one line a paragraph.
+        """Docstring up to its sections (parameters, ...), one line a paragraph or item of a list.
 
         For a metric, a line at the end says which of its numbers are better.
         """
         body = re.split(r"\n[A-Z]\w+\n-+\n", inspect.getdoc(self.function) or "")[0]
-        parts = [" ".join(part.split()) for part in body.strip().split("\n\n")]
+        parts = [
+            "\n".join(" ".join(item.split()) for item in re.split(r"\n(?=- )", part))
+            for part in body.strip().split("\n\n")
+        ]
         if self.better is not None:
             parts.append(f"{self.better.capitalize()} numbers are better.")
         return "\n\n".join(parts)

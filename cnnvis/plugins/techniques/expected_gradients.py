@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
+from cnnvis.plugins.techniques._references import drawn
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,12 +44,8 @@ def expected_gradients(
     """
     import numpy as np
 
-    starts = _drawn(references, baselines, seed)
-    if len(starts) < baselines:
-        cnnvis.note(
-            f"expected-gradients begins at {len(starts)} samples of the data, and not at {baselines}: it "
-            "chooses among 256 at most, and leaves out those with NaN"
-        )
+    other = "integrated-gradients with a baseline"
+    starts = drawn(references, baselines, seed, "expected-gradients", other)
     nodes, shares = np.polynomial.legendre.leggauss(steps)
     places, shares = ((nodes + 1) / 2).astype(np.float32), (shares / 2).tolist()
     x = np.asarray(samples.x, np.float32)
@@ -72,32 +69,6 @@ def expected_gradients(
     change = model.scores(x, weights=weights) - at_starts / len(starts)
     gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change)
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
-
-
-def _drawn(references: cnnvis.Samples, count: int, seed: int) -> Array:
-    """Return samples of the data, (count, ...) or as many as there are, those with NaN left out.
-
-    Raises
-    ------
-    UserError
-        If there are fewer than two.
-    """
-    import numpy as np
-
-    order = np.random.default_rng(seed).permutation(len(references))
-    found: list[Array] = []
-    for place in order:
-        one = np.asarray(references[[place]].x[0], np.float32)
-        if np.isfinite(one).all():
-            found.append(one)
-        if len(found) == count:
-            break
-    if len(found) < min(2, count) or len(references) < 2:
-        raise cnnvis.UserError(
-            "expected-gradients compares an image with other samples of the data, and there are "
-            f"{len(references)} in all; give more data, or use integrated-gradients with a baseline"
-        )
-    return np.stack(found)
 
 
 def _between(x: Any, share: Any, start: Any) -> Any:

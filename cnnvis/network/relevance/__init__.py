@@ -1,0 +1,1 @@
+"""Relevance and multipliers, passed back through a network call by call."""
