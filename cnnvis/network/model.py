@@ -25,7 +25,7 @@ from cnnvis.network.file import NetworkFile
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.permutation import answering_layer, are_same, permuted, with_sigmoid
 from cnnvis.network.request import TargetRequest
-from cnnvis.network.resolution import resolve
+from cnnvis.network.resolution import ranked, resolve
 from cnnvis.network.scores import described_targets
 from cnnvis.network.targeted import TargetedNetwork
 
@@ -138,6 +138,22 @@ class Model(TargetedNetwork):
         return self._changed(_resolution=resolve(old.traced, old.loaded, request, evidence))
 
     at = deprecated_alias("at", with_target)
+
+    def with_rank(self, rank: int) -> Model:
+        """Return a model that explains, of each input, a class with a place by its score.
+
+        Parameters
+        ----------
+        rank
+            The place: 0 for the class with the largest score, 1 for the class after it. Of equal
+            scores, the first one is larger.
+
+        Raises
+        ------
+        UserError
+            If the target's outputs are not known to be classes, are too few, or were asked for.
+        """
+        return self._changed(_resolution=ranked(self._resolution, rank))
 
     def with_inputs_held(self, samples: Samples) -> Model:
         """Return a model that explains one of several inputs and holds the other inputs.

@@ -17,6 +17,7 @@ from cnnvis.registry.arguments import (
     Form,
     LoadOptions,
     TargetArguments,
+    TopClasses,
     flags_of,
 )
 from cnnvis.registry.discovery import registry
@@ -26,7 +27,7 @@ from cnnvis.text import escaped, printable, words_of
 
 _FLAGS = {
     name: flag
-    for values in (DataArguments, TargetArguments, LoadOptions, Checking, ChainOutput)
+    for values in (DataArguments, TargetArguments, TopClasses, LoadOptions, Checking, ChainOutput)
     for name, flag in flags_of(values).items()
     if flag.kept_as is not None
 }
@@ -149,6 +150,8 @@ def _flags(key: str, value: Any) -> list[str]:
     flag = _FLAGS[key].names[0] if key in _FLAGS else "--" + key.strip("_").replace("_", "-")
     if value is True:
         return [flag]
+    if value is False and key in _FLAGS:
+        return []
     if value is False:
         return [f"--no-{flag.removeprefix('--')}"]
     if isinstance(value, list | tuple):
