@@ -18,10 +18,23 @@ from cnnvis.registry.plugin import Plugin
 
 
 def with_together(plugin: Plugin, options: Mapping[str, Any], together: bool) -> Mapping[str, Any]:
-    """Return the options of a plugin that adds scores up itself, if they are to be added up."""
-    if not together or not any(one.name == "together" for one in options_of(plugin)):
+    """Return the options of a plugin that adds scores up itself, if they are to be added up.
+
+    Raises
+    ------
+    UserError
+        If a technique gives a picture for each output whatever is asked for.
+    """
+    if not together or plugin.kind != "technique":
         return options
-    return {"together": True, **options}
+    if any(one.name == "together" for one in options_of(plugin)):
+        return {"together": True, **options}
+    if plugin.gives == "pictures":
+        raise UserError(
+            f"{plugin.name} gives a result for each output, and does not add scores up: leave out "
+            "--together (together=)"
+        )
+    return options
 
 
 def targets_of(model: Model, asked: TargetArguments, top: int | None) -> tuple[Model, ...]:

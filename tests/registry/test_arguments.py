@@ -23,12 +23,16 @@ from cnnvis.registry.arguments import (
     LoadOptions,
     RunFolderArguments,
     TargetArguments,
+    TopClasses,
     flags_of,
     names_of,
     taken_out,
 )
 
-OF_BOTH = (Checking, DataArguments, TargetArguments, LoadOptions, RunFolderArguments, Isolation)
+OF_BOTH = (
+    *(Checking, DataArguments, TargetArguments, TopClasses, LoadOptions, RunFolderArguments),
+    Isolation,
+)
 
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
