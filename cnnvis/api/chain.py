@@ -53,7 +53,7 @@ from cnnvis.registry.arguments import (
 )
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
-from cnnvis.registry.plugin import Plugin, Result
+from cnnvis.registry.plugin import BUILT_IN, Plugin, Result
 from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
 from cnnvis.runs.into import Into
@@ -654,6 +654,23 @@ def _are_equal(one: Array | None, other: Array | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
 
 
+def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
+    """Yield batches whose maps all are of one target, for groups that know of no others.
+
+    Raises
+    ------
+    UserError
+        If an image has maps of several targets.
+    """
+    for one in stream:
+        if numbers_of_targets(one) is not None:
+            raise UserError(
+                f"{step.plugin.name} makes groups of images, and these images have maps of several "
+                "targets, which it would mix: put select --target NAME before it"
+            )
+        yield one
+
+
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     """Return the result of a transform of one result or of two."""
     function = partial(call_plugin, step.plugin)
@@ -666,6 +683,9 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
             what["with"] = {key: other.provenance.get(key) for key in known}
         facts["transforms"] = [*facts.get("transforms", []), what]
         return replace(explanation, provenance=facts)
+
+    if step.plugin.gives == "groups" and step.plugin.distribution != BUILT_IN:
+        before = tuple(Stream(partial(_of_one_target, step, one)) for one in before)
 
     def batches() -> Iterator[Explanation]:
         if len(before) == 2:

@@ -224,7 +224,17 @@ class Explanation:
         UserError
             If there is no map of this target.
         """
-        found = [place for place, one in enumerate(self.targets) if one.is_named(target)]
+        alone = [one if len(one.filters) == 1 else None for one in self.targets]
+        named = [str(one) for one in self.targets]
+        words: list[list[str | None]] = [
+            [*named],
+            [None if one is None else one.units[0] for one in alone],
+        ]
+        numbers: list[str | None] = [None if one is None else str(one.filters[0]) for one in alone]
+        # A class may be called by a number that is not its own.
+        ways = [*words, numbers] if isinstance(target, str) else [numbers]
+        every = ([i for i, one in enumerate(way) if one == str(target)] for way in ways)
+        found = next((places for places in every if places), [])
         if not found:
             there = ", ".join(dict.fromkeys(map(str, self.targets))) or "none, of no known target"
             raise UserError(f"there is no map of the target {target!r}; there are maps of: {there}")

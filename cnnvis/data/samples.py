@@ -222,7 +222,12 @@ class Samples:
         if self.labels is not None:
             columns = column_names(self.labels)
             self._understand(labels_of(self.labels, self.label_kind), columns)
-        for what, values in (("labels", self.labels), ("names", self.names)):
+        held = (
+            ("labels", self.labels),
+            ("names", self.names),
+            ("target_numbers", self.target_numbers),
+        )
+        for what, values in held:
             count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
             if count not in (None, len(self)):
                 raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")

@@ -316,8 +316,6 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
         count = "none" if indices is None else len(indices)
         raise UserError(f"it has {len(inputs)} inputs, and places in the data for {count} of them")
     labels, numbers = arrays.get("labels"), _whole(arrays, "target_numbers")
-    if numbers is not None and len(numbers) != len(inputs):
-        raise UserError(f"it has {len(inputs)} inputs and {len(numbers)} target_numbers")
     return Samples(
         inputs,
         None if labels is None else labels[...],
@@ -327,5 +325,5 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
         facts.channel_axis,
         label_kind=facts.label_kind,
         in_words=facts.in_words,
-        target_numbers=numbers,
+        target_numbers=None if numbers is None else numbers.astype(np.int64),
     )

@@ -44,12 +44,6 @@ class Target:
         """The outputs in words: by class names, if there are class names, else by number."""
         return self.class_names or tuple(map(str, self.filters))
 
-    def is_named(self, name: int | str) -> bool:
-        """Tell whether a number, a class's name or all of the target's words mean this target."""
-        if isinstance(name, str) and name in (str(self), *(self.class_names or ())[:1]):
-            return str(self) == name or len(self.filters) == 1
-        return len(self.filters) == 1 and str(self.filters[0]) == str(name)
-
     def __str__(self) -> str:
         text = "+".join(f"{self.layer}[{one}]" for one in self.units) or self.layer
         return text if self.region is None else f"{text} at {self.region}"

@@ -281,7 +281,7 @@ def _said(
     """Report the verdicts, and return them as facts of provenance, with the number of images."""
     of = len(images_in(samples))
     some = f" ({checked} of {of} images were checked)" if checked < of else ""
-    if samples.target_numbers is not None:
+    if number_of_targets(samples) > 1:
         some = f" (one map of each of {checked} of {of} images was checked, the targets in turn)"
     every = []
     for fact in facts:

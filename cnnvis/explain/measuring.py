@@ -123,8 +123,8 @@ def _numbers(
         own = dict(given)
         if "model" in own:
             own["model"] = model if part.samples is None else model.with_inputs_held(part.samples)
-        if "explainer" in own and len(models) > 1:
-            explainer: Explainer = own["explainer"]
+        explainer: Explainer | None = own.get("explainer")
+        if explainer is not None and explainer.task.targets:
             own["explainer"] = replace(explainer, task=explainer.task.at(model))
         numbers: Mapping[str, Array] = call_plugin(metric, part, **own)
         return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, shown
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import TargetArguments
 from cnnvis.registry.options import options_of
@@ -74,6 +75,10 @@ def _largest(model: Model, asked: TargetArguments, top: int) -> tuple[Model, ...
             "top gives a map for each of the classes with the largest scores, and together adds "
             "scores up: leave out one of the two"
         )
+    try:
+        top = operator.index(top)
+    except TypeError:
+        raise UserError(f"top is {shown(top)}, and must be a whole number of classes") from None
     if top < 1:
         raise UserError(f"top is {top}, and at least 1 class gets a map")
     first = model.with_rank(0)

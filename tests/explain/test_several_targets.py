@@ -362,6 +362,33 @@ def test_checks_look_at_one_map_of_each_image(classifier: Any, data: cnnvis.Samp
     assert chained.verdicts == few.verdicts
 
 
+def test_the_largest_class_alone_is_a_target_too(keras: Any) -> None:
+    """Of one sigmoid it is the class that the network answers, and not class 1 for every image."""
+
+    @cnnvis.metric("again")
+    def again(
+        explanation: cnnvis.Explanation, model: cnnvis.Model, explainer: cnnvis.Explainer
+    ) -> Any:
+        """How far the technique's map, the model's score and the explanation are apart."""
+        assert explanation.samples is not None
+        maps = explainer.maps(explanation.samples)
+        same = explainer.model.scores(explanation.samples.x)
+        scores = model.scores(explanation.samples.x)
+        told = [target.score for target in explanation.targets]
+        return abs(maps - explanation.array).max(axis=1) + abs(scores - told) + abs(same - told)
+
+    keras.utils.set_random_seed(5)
+    network = _ending(keras, 1, "sigmoid")
+    marked, known = plugin_of(again), Registry()
+    assert marked is not None
+    known.add(marked)
+    with using(known):
+        for asked in ({"top": 1}, {"top": 2}, {"filter": [0, 1]}):
+            found = cnnvis.run("saliency", network, data=-LINES, metrics="again",
+                               gradient=None, **asked, **PLAIN)  # fmt: skip
+            np.testing.assert_allclose(found.measures["again"], 0, atol=1e-6)
+
+
 # What is done with the maps
 
 
@@ -374,6 +401,9 @@ def test_the_maps_of_one_target_are_found(classifier: Any, data: cnnvis.Samples)
     said = r"no map of the target 'bee'; there are maps of: classes\[cow\], classes\[ape\]"
     with pytest.raises(cnnvis.UserError, match=said):
         found.for_target("bee")
+    swapped = cnnvis.run("saliency", classifier, data=X, filter=[0, 1], class_names=["1", "0", "2"])
+    assert {one.filters for one in swapped.for_target("1").targets} == {(0,)}  # a name
+    assert {one.filters for one in swapped.for_target(1).targets} == {(1,)}  # a number
     both = cnnvis.run("saliency", classifier, data=data, filter=[2, 0], together=True)
     with pytest.raises(cnnvis.UserError, match="no map of the target 'cow'"):
         both.for_target("cow")
@@ -415,6 +445,27 @@ def test_groups_hold_maps_of_one_target(classifier: Any, data: cnnvis.Samples) -
     (apart,) = cnnvis.chain(classifier, steps, **given)
     assert apart.groups == ("all, classes[cow] - all, classes[ape]",)
     assert apart.targets[0].filters == ()
+
+
+def test_groups_of_others_are_not_given_maps_of_several_targets(
+    classifier: Any, data: cnnvis.Samples
+) -> None:
+    @cnnvis.transform("mine", takes=["images"], gives="groups")
+    def mine(explanation: cnnvis.Explanation) -> cnnvis.Explanation:
+        """Take the mean of all."""
+        maps = explanation.array.mean(axis=0, keepdims=True)
+        return cnnvis.Explanation(maps, groups=("all",), targets=explanation.targets[:1])
+
+    marked, known = plugin_of(mine), Registry()
+    assert marked is not None
+    known.add(marked)
+    given: Any = {"data": data, "filter": [2, 0]}
+    with using(known):
+        with pytest.raises(cnnvis.UserError, match="which it would mix: put select --target"):
+            cnnvis.chain(classifier, ["saliency", "mine"], **given)
+        steps: list[Any] = ["saliency", ("select", {"target": "ape"}), "mine"]
+        (found,) = cnnvis.chain(classifier, steps, **given)
+    assert found.target == "classes[ape]"
 
 
 def test_two_results_are_joined_by_image_and_target(classifier: Any, data: cnnvis.Samples) -> None:
