@@ -31,8 +31,16 @@ from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks, number_to_check
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
-from cnnvis.explain.measuring import judged, measured, report_of, verdict_of
+from cnnvis.explain.measuring import (
+    judged,
+    measured,
+    numbers_of_targets,
+    report_of,
+    target_names,
+    verdict_of,
+)
 from cnnvis.explain.request import Request
+from cnnvis.explain.several import number_of_targets, with_together
 from cnnvis.explain.task import Keeper, Task, images_at_once
 from cnnvis.files.reading import require_writable
 from cnnvis.network.model import Model
@@ -46,7 +54,7 @@ from cnnvis.registry.arguments import (
 )
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
-from cnnvis.registry.plugin import Plugin, Result
+from cnnvis.registry.plugin import BUILT_IN, Plugin, Result
 from cnnvis.registry.style import style_of
 from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
@@ -85,6 +93,8 @@ def chain(
     images: Images | None = None,
     layer: str | None = None,
     filter: int | str | Sequence[int | str] | None = None,
+    together: bool = False,
+    top: int | None = None,
     output: str | int | None = None,
     region: Sequence[str | int | slice] | None = None,
     input: str | int | Sequence[str | int] | None = None,
@@ -121,10 +131,10 @@ def chain(
         on the stack. For a network with several inputs a result holds maps of each input, and a
         transform changes the maps of all inputs; a transform of two results takes the maps of the
         same input.
-    model, data, images, layer, filter, output, region, input, class_names, axes, style,
+    model, data, images, layer, filter, together, top, output, region, input, class_names, axes, style
+        As in `cnnvis.run`; they hold for every technique of the chain.
     checks
-        As in `cnnvis.run`; they hold for every technique of the chain. The checks are of the
-        technique's own maps, before any transform.
+        As in `cnnvis.run`: checks of the technique's own maps, before any transform.
     custom, lambdas, input_shape, architecture, trust_model, plugin_options
         As in `cnnvis.run`.
     isolate, isolate_timeout, isolate_memory
@@ -160,11 +170,14 @@ def chain(
     request = Request(
         model,
         DataArguments(data, selection, names_in_order(class_names), axes),
-        TargetArguments(layer, filter, output, region, input),
+        TargetArguments(layer, filter, output, region, input, together),
         LoadOptions(custom, lambdas, input_shape, architecture, trust_model),
-        plugin_options or {}, strict, chosen[0].style,
+        plugin_options or {}, strict, chosen[0].style, top,
     )  # fmt: skip
     require_fitting(chosen)
+    chosen = [
+        replace(step, given=with_together(step.plugin, step.given, together)) for step in chosen
+    ]
     options = [step.options for step in chosen]
     asked = [step.plugin.name for step in chosen if step.plugin.kind == "metric"]
     checking = Checks.of(checks, plugin_options or {}, asked)
@@ -364,7 +377,7 @@ def _run(
                         failures.result(stream, partial(folder.fill, stream))
                 stack.append(_checked(found, checks, failures, is_kept=keep is not None))
             case "metric":
-                stack[-1] = _measured(stack[-1], step, given, task.model, failures)
+                stack[-1] = _measured(stack[-1], step, given, task.models, failures)
                 if folder is not None:  # of which only the first maps are shown, and all are judged
                     for stream in stack[-1].of_inputs.values():
                         failures.result(stream, partial(_read_all, stream))
@@ -416,7 +429,8 @@ def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: boo
     streams = {}
     for name, stream in found.of_inputs.items():
         samples = explainer.task.samples[name]
-        if is_kept or len(samples) > min(number_to_check(samples), images_at_once(samples)):
+        images = len(samples) // number_of_targets(samples)
+        if is_kept or images > min(number_to_check(samples), images_at_once(samples)):
             facts = checks.ahead(explainer, name)
             streams[name] = Stream(partial(_with_facts, stream, facts), samples)
             continue
@@ -576,7 +590,7 @@ def _measured(
     taken: _Found,
     step: Step,
     options: Mapping[str, Any],
-    model: Model | None,
+    models: Sequence[Model],
     failures: _Failures,
 ) -> _Found:
     """Return the result of a metric, beside the result that was measured.
@@ -587,11 +601,13 @@ def _measured(
 
     def batches(before: Stream) -> Iterator[Explanation]:
         numbers: list[Mapping[str, Array]] | None = []
+        targets: list[Array | None] = []
         for one in before:
             if numbers is not None:
                 try:
-                    one = measured(one, step.plugin, options, model, explainer)
+                    one = measured(one, step.plugin, options, models, explainer)
                     numbers.append(one.measures)
+                    targets.append(numbers_of_targets(one))
                 except DiskError:
                     raise
                 except (UserError, PluginError) as error:
@@ -604,7 +620,13 @@ def _measured(
             values = {each: np.concatenate([part[each] for part in numbers]) for each in own}
             with failures.kept():
                 given = fact.get("verdict")
-                found = verdict_of(name, values) if given is None else Verdict(**given)
+                every = [each for each in targets if each is not None]
+                own_targets = np.concatenate(every) if len(every) == len(targets) else None
+                found = (
+                    verdict_of(name, values, own_targets, target_names(one))
+                    if given is None
+                    else Verdict(**given)
+                )
                 report_of(one, name, found, values[name])
 
     streams = {input: Stream(partial(batches, one)) for input, one in taken.of_inputs.items()}
@@ -630,7 +652,30 @@ def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, 
 def _are_of_same_images(one: Explanation, other: Explanation) -> bool:
     if one.indices is None or other.indices is None:
         return one.indices is other.indices
-    return bool(one.indices.tolist() == other.indices.tolist())
+    assert one.samples is not None and other.samples is not None
+    numbers = [one.samples.target_numbers, other.samples.target_numbers]
+    return bool(np.array_equal(one.indices, other.indices) and _are_equal(*numbers))
+
+
+def _are_equal(one: Array | None, other: Array | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
+
+
+def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
+    """Yield batches whose maps all are of one target, for groups that know of no others.
+
+    Raises
+    ------
+    UserError
+        If an image has maps of several targets.
+    """
+    for one in stream:
+        if numbers_of_targets(one) is not None:
+            raise UserError(
+                f"{step.plugin.name} makes groups of images, and these images have maps of several "
+                "targets, which it would mix: put select --target NAME before it"
+            )
+        yield one
 
 
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
@@ -645,6 +690,9 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
             what["with"] = {key: other.provenance.get(key) for key in known}
         facts["transforms"] = [*facts.get("transforms", []), what]
         return replace(explanation, provenance=facts)
+
+    if step.plugin.gives == "groups" and step.plugin.distribution != BUILT_IN:
+        before = tuple(Stream(partial(_of_one_target, step, one)) for one in before)
 
     def batches() -> Iterator[Explanation]:
         if len(before) == 2:

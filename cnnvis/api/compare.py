@@ -239,13 +239,16 @@ def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explana
             "which maps belong together"
         )
     if one.indices is not None and other.indices is not None:
-        places = {int(index): place for place, index in enumerate(other.indices)}
-        shared = [i for i, index in enumerate(one.indices) if int(index) in places]
+        is_several = one.has_several_targets or other.has_several_targets
+        mine, others = (_keys(each, with_targets=is_several) for each in (one, other))
+        places = {key: place for place, key in enumerate(others)}
+        shared = [i for i, key in enumerate(mine) if key in places]
         if not shared:
             raise UserError(
-                "the two explanations have no image in common, so cnnvis cannot compare them"
+                f"the two explanations have no image {'and target ' * is_several}in common, so cnnvis "
+                "cannot compare them"
             )
-        other = other[[places[int(one.indices[i])] for i in shared]]
+        other = other[[places[mine[i]] for i in shared]]
         one = one[shared]
     one, other = (_without_lone_channel(each) for each in (one, other))
     if one.array.shape != other.array.shape:
@@ -254,6 +257,13 @@ def _matched(one: Explanation, other: Explanation) -> tuple[Explanation, Explana
             f"{other.array.shape[1:]} ({', '.join(other.axes)}) cannot be compared place by place"
         )
     return one, other
+
+
+def _keys(found: Explanation, *, with_targets: bool) -> list[tuple[int, str]]:
+    """Return what maps are of: the image, and the target where images have maps of several."""
+    assert found.indices is not None
+    targets = map(str, found.targets) if with_targets and found.targets else [""] * len(found)
+    return list(zip(found.indices.tolist(), targets, strict=True))
 
 
 def _without_lone_channel(found: Explanation) -> Explanation:

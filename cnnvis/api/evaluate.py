@@ -360,8 +360,13 @@ def _of_one_input(task: Task, *, spread_out: bool) -> Task:
     Raises
     ------
     UserError
-        If several inputs of the network get a map.
+        If several outputs, or inputs, of the network get a map.
     """
+    if task.targets:
+        raise UserError(
+            f"an evaluation compares methods by one map of each image, and {len(task.targets)} outputs "
+            "are asked for: name one output, or add their scores up with --together (together=True)"
+        )
     names = task.explained_inputs
     if len(names) > 1:
         raise UserError(
@@ -404,7 +409,7 @@ def _evaluated(
     for metric, options in metrics:
         try:
             with quietly(), notes_kept():
-                one = judged(measured(found, metric, options, task.model, explainer))
+                one = judged(measured(found, metric, options, task.models, explainer))
         except DiskError:
             raise
         except (UserError, PluginError) as error:

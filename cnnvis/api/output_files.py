@@ -200,6 +200,8 @@ def _file_stem(explanation: Explanation) -> str:
     if asked.get("filters") is not None and explanation.targets:
         chosen = {"+".join(target.units) for target in explanation.targets}
         parts += ["-".join(sorted(chosen))] if len(chosen) < 4 else [f"{len(chosen)}-outputs"]
+    if asked.get("top"):
+        parts.append(f"top-{asked['top']}")
     if asked.get("region"):
         parts.append("at-" + "-".join(map(str, asked["region"])).replace(":", "to"))
     if "backprop" in explanation.provenance["options"]:

@@ -15,7 +15,8 @@ from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array, Samples
-from cnnvis.errors import DiskError, PluginError, UserError, together
+from cnnvis.errors import DiskError, PluginError, UserError
+from cnnvis.errors import together as all_in_one
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks
@@ -23,6 +24,7 @@ from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName
 from cnnvis.explain.measuring import judged, measured, report
 from cnnvis.explain.request import Request
+from cnnvis.explain.several import with_together
 from cnnvis.explain.task import Task
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
@@ -55,6 +57,8 @@ def run(
     images: Images | None = None,
     layer: str | None = None,
     filter: Filters | None = None,
+    together: bool = False,
+    top: int | None = None,
     output: str | int | None = None,
     region: Sequence[str | int | slice] | None = None,
     input: str | int | Sequence[str | int] | None = None,
@@ -105,9 +109,13 @@ def run(
         The target: a layer, by default the layer named ``output``, else the last layer; an output
         of a layer, ``output:3`` or ``output[AI]``; or a sum or difference of outputs.
     filter
-        The outputs of the target layer, by number or class name; several outputs are added up. By
-        default the class predicted for each image if the layer is the network's last layer, else
-        output 0.
+        The outputs of the target layer, by number or class name, with a map for each. By default
+        the class predicted for each image if the layer is the network's last layer, else output 0.
+    together
+        Add the scores of several outputs up, and give a single map of each image.
+    top
+        Explain the classes with the largest scores of each image, as many as `top` says, with a
+        map for each, instead of outputs that `filter` names.
     output
         The output to explain, of a network with several outputs and if no layer is named: its name
         or its place among the outputs.
@@ -172,7 +180,10 @@ def run(
     -------
     Explanation
         Raw values, with their provenance. For several inputs, the maps of the first input;
-        `other_inputs` holds the maps of the other inputs.
+        `other_inputs` holds the maps of the other inputs. With several outputs, the maps of an
+        image stand one after the other, in the order of the outputs: then `indices` holds each
+        image as many times, `targets` has the target of each map, and `for_target` returns the maps
+        of one.
 
     Raises
     ------
@@ -186,7 +197,7 @@ def run(
     plugin = registry().get("technique", technique)
     # What costs nothing to check is checked before anything is loaded.
     style = style_of(style)
-    chosen = checked(plugin, options, style)
+    chosen = checked(plugin, with_together(plugin, options, together), style)
     named_in(plugin, chosen)
     selection = None if images is None else selection_of(images)
     names = names_in_order(class_names)
@@ -205,11 +216,12 @@ def run(
     request = Request(
         model,
         DataArguments(data, selection, names, axes),
-        TargetArguments(layer, filter, output, region, input),
+        TargetArguments(layer, filter, output, region, input, together),
         LoadOptions(custom, lambdas, input_shape, architecture, trust_model),
         side,
         strict,
         style,
+        top,
     )
     failures: list[UserError | PluginError] = []
     explanation = _explained(
@@ -223,7 +235,7 @@ def run(
             failures.append(error)
     explanation = replace(explanation, notes=(*explanation.notes, *notes))
     if failures:
-        failure = together(failures)
+        failure = all_in_one(failures)
         failure.found = explanation
         raise failure
     return explanation
@@ -280,7 +292,7 @@ def _explained(
             said = len(notes)
         late = notes[said:]  # of the folder, once all is in it
     if not found:
-        raise together(failures) if failures else UserError("; ".join(without))
+        raise all_in_one(failures) if failures else UserError("; ".join(without))
     first = replace(found[0], notes=(*found[0].notes, *without, *late))
     return replace(first, other_inputs=tuple(found[1:]))
 
@@ -304,8 +316,8 @@ def _measured(
     """Return an explanation with what its metrics say; a failing metric costs only its numbers."""
     for metric, options in metrics:
         try:
-            model = explainer.task.model
-            explanation = judged(measured(explanation, metric, options, model, explainer))
+            models = explainer.task.models
+            explanation = judged(measured(explanation, metric, options, models, explainer))
         except DiskError:
             raise
         except (UserError, PluginError) as error:

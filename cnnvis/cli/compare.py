@@ -119,7 +119,8 @@ def _facts(found: Comparison) -> dict[str, Any]:
 def _table(found: Comparison) -> dict[str, list[Any]]:
     """Return a table with a line for each image and one for all, cut to a readable length."""
     count = min(len(found.titles), SHOWN)
-    lines = [found.first.title(i).partition("\n")[0] for i in range(count)]
+    shown = 2 if found.first.has_several_targets else 1  # lines of a title: image and target
+    lines = [" ".join(found.first.title(i).split("\n")[:shown]) for i in range(count)]
     rest = len(found.titles) - count
     columns: dict[str, list[Any]] = {"image": [*lines, *[f"{rest} more"] * bool(rest), "in all"]}
     for name, values in found.measures.items():

@@ -81,9 +81,14 @@ def add_json(parser: Parser) -> None:
 
 
 def add_options(parser: Parser, plugin: Plugin, prefix: str = "") -> None:
-    """Add the options of a plugin as a group; a prefix sets them apart from other arguments."""
+    """Add the options of a plugin as a group; a prefix sets them apart from other arguments.
+
+    What the parser has a flag for already, which means the same, is left out.
+    """
     add = flags.adder(parser, f"options of {plugin.name}")
     for option in options_of(plugin):
+        if option.flag in parser._option_string_actions and option.name in flags.ALIKE:
+            continue
         short = [SHORT[option.name]] if option.name in SHORT else []
         add_option(add, option, prefix + option.name, [option.flag, *short], shown=True)
 

@@ -205,6 +205,41 @@ class Explanation:
         """Target of the explanation, in words; for several targets, all targets."""
         return ", ".join(dict.fromkeys(map(str, self.targets))) or None
 
+    @property
+    def has_several_targets(self) -> bool:
+        """True where each image has, or had, a map for each of several targets."""
+        return self.samples is not None and self.samples.target_numbers is not None
+
+    def for_target(self, target: int | str) -> Explanation:
+        """Return the maps of one target, of an explanation with maps of several.
+
+        Parameters
+        ----------
+        target
+            The number of a class or another output, the name of a class, or the target in words:
+            ``1``, ``"sweep"``, ``"output[sweep]"``.
+
+        Raises
+        ------
+        UserError
+            If there is no map of this target.
+        """
+        alone = [one if len(one.filters) == 1 else None for one in self.targets]
+        named = [str(one) for one in self.targets]
+        words: list[list[str | None]] = [
+            [*named],
+            [None if one is None else one.units[0] for one in alone],
+        ]
+        numbers: list[str | None] = [None if one is None else str(one.filters[0]) for one in alone]
+        # A class may be called by a number that is not its own.
+        ways = [*words, numbers] if isinstance(target, str) else [numbers]
+        every = ([i for i, one in enumerate(way) if one == str(target)] for way in ways)
+        found = next((places for places in every if places), [])
+        if not found:
+            there = ", ".join(dict.fromkeys(map(str, self.targets))) or "none, of no known target"
+            raise UserError(f"there is no map of the target {target!r}; there are maps of: {there}")
+        return self[found]
+
     def title(self, position: int) -> str:
         """Return the title of a map in a line or two: image, label, target, score; printable."""
         lines = []

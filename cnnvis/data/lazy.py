@@ -60,7 +60,14 @@ class Picked:
         return self.source.dtype
 
     def __getitem__(self, index: Any) -> Array:
-        return np.asarray(self.source[self.places[index]])
+        places = self.places[index]
+        if isinstance(self.source, np.ndarray) or np.ndim(places) == 0:
+            return np.asarray(self.source[places])
+        each, rows = np.unique(places, return_inverse=True)
+        if len(each) == len(places):
+            return np.asarray(self.source[places])
+        # What is wanted several times is read once.
+        return np.asarray(self.source[each])[rows]
 
 
 def is_lazy(value: object) -> bool:

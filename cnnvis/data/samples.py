@@ -91,6 +91,9 @@ class Samples:
     baselines
         Baselines that are ready, by the name that was typed and then by the input, empty for samples
         of one input: an array for each sample, (n, ...), or one for all, (1, ...). See `baseline`.
+    target_numbers
+        For samples that are explained at several targets each, and so repeated: the number of the
+        target that each is explained at, (n,) int64. None where each sample has one target.
 
     Raises
     ------
@@ -114,6 +117,7 @@ class Samples:
     total: int | None = None
     baselines: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     held: Held | None = field(default=None, repr=False)
+    target_numbers: Array | None = None
 
     @classmethod
     def of(
@@ -169,7 +173,30 @@ class Samples:
                 for name in first.others
             },
             baselines={},
+            target_numbers=None
+            if first.target_numbers is None
+            else np.concatenate(
+                [part.target_numbers for part in parts if part.target_numbers is not None]
+            ),
         )
+
+    @property
+    def image_starts(self) -> Array:
+        """The place of the first of each image's samples, which is there for each of its targets."""
+        numbers = self.target_numbers
+        if numbers is None or not len(self):
+            return np.arange(len(self))
+        # An image may have been chosen twice, one behind the other.
+        is_next = (np.diff(self.indices) != 0) | (np.diff(numbers) <= 0)
+        return np.flatnonzero(np.concatenate([[True], is_next]))
+
+    def repeated(self, count: int) -> Samples:
+        """Return each sample so many times in a row, to be explained at as many targets.
+
+        Inputs are read when they are used, and once for all targets.
+        """
+        found = self.picked(np.repeat(np.arange(len(self)), count))
+        return replace(found, target_numbers=np.tile(np.arange(count), len(self)))
 
     def batches(self, size: int) -> Iterator[Samples]:
         """Yield the samples in order, `size` at a time."""
@@ -195,7 +222,12 @@ class Samples:
         if self.labels is not None:
             columns = column_names(self.labels)
             self._understand(labels_of(self.labels, self.label_kind), columns)
-        for what, values in (("labels", self.labels), ("names", self.names)):
+        held = (
+            ("labels", self.labels),
+            ("names", self.names),
+            ("target_numbers", self.target_numbers),
+        )
+        for what, values in held:
             count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
             if count not in (None, len(self)):
                 raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
@@ -239,7 +271,11 @@ class Samples:
             indices=self.indices[chosen],
             others={name: other[chosen] for name, other in self.others.items()},
             baselines=self._baselines_of(chosen),
+            target_numbers=self._target_numbers_of(chosen),
         )
+
+    def _target_numbers_of(self, chosen: Array) -> Array | None:
+        return None if self.target_numbers is None else self.target_numbers[chosen]
 
     def _baselines_of(self, chosen: Array) -> dict[str, dict[str, Array]]:
         return {
@@ -261,6 +297,7 @@ class Samples:
             indices=self.indices[chosen],
             others={name: Picked(other, chosen) for name, other in self.others.items()},
             baselines=self._baselines_of(chosen),
+            target_numbers=self._target_numbers_of(chosen),
         )
 
     def __iter__(self) -> Iterator[Samples]:

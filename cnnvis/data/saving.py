@@ -48,6 +48,8 @@ def write(explanation: Any, path: Path) -> None:
         arrays["indices"] = np.asarray(samples.indices)
         if samples.labels is not None:
             arrays["labels"] = samples.labels
+        if samples.target_numbers is not None:
+            arrays["target_numbers"] = samples.target_numbers
     arrays |= {f"{_MEASURE}{name}": one for name, one in explanation.measures.items()}
     if explanation.predictions is not None:
         arrays["predictions"] = explanation.predictions
@@ -313,7 +315,7 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
     if indices is None or len(indices) != len(inputs):
         count = "none" if indices is None else len(indices)
         raise UserError(f"it has {len(inputs)} inputs, and places in the data for {count} of them")
-    labels = arrays.get("labels")
+    labels, numbers = arrays.get("labels"), _whole(arrays, "target_numbers")
     return Samples(
         inputs,
         None if labels is None else labels[...],
@@ -323,4 +325,5 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
         facts.channel_axis,
         label_kind=facts.label_kind,
         in_words=facts.in_words,
+        target_numbers=None if numbers is None else numbers.astype(np.int64),
     )

@@ -62,19 +62,28 @@ def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
     """Join batches without a second copy of their maps, or a first copy of the samples."""
     parts: list[Explanation] = []
     maps: Array | None = None
-    indices: list[int] = []
+    places: list[int] = []
+    numbers = samples.target_numbers
+    count = 1 if numbers is None else int(numbers.max(initial=0)) + 1
     for batch in batches:
         if len(batch) == len(samples) or batch.maps is None or batch.indices is None:
             parts.append(batch)  # all in one, whatever it is
             continue
         if maps is None:
             maps = np.empty((len(samples), *batch.maps.shape[1:]), np.float32)
-        place = slice(len(indices), len(indices) + len(batch))
+        place = slice(len(places), len(places) + len(batch))
         maps[place] = batch.maps
         parts.append(replace(batch, maps=maps[place], samples=None))
-        indices += batch.indices.tolist()
+        assert batch.samples is not None
+        places += _places(batch.samples, count).tolist()
     if maps is None:
         return _joined(parts)
-    if len(indices) < len(samples):
-        samples = samples[np.flatnonzero(np.isin(samples.indices, indices)).tolist()]
-    return replace(Explanation.joined(parts, maps[: len(indices)]), samples=samples)
+    if len(places) < len(samples):
+        samples = samples[np.flatnonzero(np.isin(_places(samples, count), places)).tolist()]
+    return replace(Explanation.joined(parts, maps[: len(places)]), samples=samples)
+
+
+def _places(samples: Samples, count: int) -> Array:
+    """Return a number for each sample and target, of so many targets; equal numbers are the same."""
+    numbers = 0 if samples.target_numbers is None else samples.target_numbers
+    return np.asarray(samples.indices * count + numbers)

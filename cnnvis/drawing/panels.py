@@ -85,10 +85,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Pair:
-    """A map and the input that it explains, if it explains one."""
+    """A map and the input that it explains, if it explains one.
+
+    Attributes
+    ----------
+    is_first
+        False where the map is of the same image as the map before it, and of another target.
+    """
 
     map: Panel
     input: Panel | None
+    is_first: bool = True
 
 
 def panels(
@@ -130,9 +137,10 @@ def panels(
         if not _are_colours(inputs.shape[axis], inputs.dtype):
             inputs = inputs.mean(axis=axis, dtype=np.float64)
             names = axis_names(inputs.ndim - 1, None)
+    starts = set(samples.image_starts.tolist())
     return [
-        Pair(one, _panel(values, names, "", tiles, spread))
-        for one, values in zip(mapped, inputs, strict=True)
+        Pair(one, _panel(values, names, "", tiles, spread), number in starts)
+        for number, (one, values) in enumerate(zip(mapped, inputs, strict=True))
     ]
 
 

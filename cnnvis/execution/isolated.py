@@ -203,11 +203,13 @@ class _Place:
             if facts["sha256"] not in (None, model.sha256):
                 raise changed(Path(facts["path"]))
             self._models[key] = model
-        where = f"{key} {json.dumps([target, facts['class_names'], facts['has_classes']])}"
+        asked = ("class_names", "has_classes", "rank")
+        where = f"{key} {json.dumps([target, *(facts[name] for name in asked)])}"
         if where not in self._models:
             names = facts["class_names"]
             at = self._models[key].with_target(**target, class_names=names)
-            self._models[where] = at.with_classes_decided(facts["has_classes"])
+            at = at.with_classes_decided(facts["has_classes"])
+            self._models[where] = at if facts["rank"] is None else at.with_rank(facts["rank"])
         return self._models[where]
 
 

@@ -100,6 +100,7 @@ class Sender:
             "layer": model.asked_layer,
             "filters": model.asked_filters,
             "output": model.asked_output,
+            "rank": model.asked_rank,
             "region": None if region is None else list(map(as_word, region_of(region))),
             "has_classes": model.has_classes,
             "tallying": model.blank_reasons is not None,

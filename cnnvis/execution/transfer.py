@@ -47,6 +47,8 @@ def pack_samples(samples: Samples, folder: Path) -> None:
     """Put samples into a new folder."""
     folder.mkdir()
     arrays: dict[str, ArrayLike] = {"source": samples.source, "indices": samples.indices}
+    if samples.target_numbers is not None:
+        arrays["target_numbers"] = samples.target_numbers
     if samples.labels is not None:
         arrays["labels"] = samples.labels
     arrays |= {f"other-{number}": one for number, one in enumerate(samples.others.values())}
@@ -79,7 +81,7 @@ def unpack_samples(folder: Path) -> Samples:
         If the folder holds no samples, or no valid ones.
     """
     facts = json.loads((folder / "facts.json").read_text())
-    labels = folder / "labels.npy"
+    labels, numbers = folder / "labels.npy", folder / "target_numbers.npy"
     baselines: dict[str, dict[str, Array]] = {}
     for number, (name, key) in enumerate(facts["baselines"]):
         baselines.setdefault(name, {})[key] = _read(folder / f"baseline-{number}.npy")
@@ -99,6 +101,7 @@ def unpack_samples(folder: Path) -> Samples:
             for number, name in enumerate(facts["others"])
         },
         baselines=baselines,
+        target_numbers=np.array(_read(numbers)) if numbers.exists() else None,
     )
     vars(samples)[_MARK] = str(folder)
     return samples

@@ -17,6 +17,7 @@ from cnnvis.errors import DiskError, PluginError, UserError, shown
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.measuring import judged, measured
+from cnnvis.explain.several import images_in, number_of_targets
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import Level
 from cnnvis.registry.discovery import registry
@@ -120,7 +121,7 @@ class Checks:
         some = found if len(rows) == len(found) else found[rows]
         facts = self._facts(some, explainer, seconds * len(rows) / max(len(found), 1), seconds)
         technique = explainer.plugin.name
-        said = _said(facts, technique, found.input or "", len(rows), len(found))
+        said = _said(facts, technique, found.samples, len(rows))
         return found.with_facts(said)
 
     def ahead(self, explainer: Explainer, name: str | None) -> dict[str, Any]:
@@ -151,10 +152,10 @@ class Checks:
             why = f"{NOT_COMPUTED}: the images to check have no maps: {str(error).rstrip('.')}"
             lacking = [_fact(metric, options, why) for metric, options in self.metrics]
             technique = explainer.plugin.name
-            return _said(lacking, technique, samples.input or "", 0, len(samples))
+            return _said(lacking, technique, samples, 0)
         seconds = time.monotonic() - before
         facts = self._facts(found, explainer, seconds, seconds * len(samples) / len(rows))
-        return _said(facts, explainer.plugin.name, samples.input or "", len(found), len(samples))
+        return _said(facts, explainer.plugin.name, samples, len(found))
 
     def _facts(
         self, found: Explanation, explainer: Explainer, seconds: float, whole: float
@@ -213,7 +214,7 @@ class _Clock:
             # A pass of few images takes longer for each; of all, it takes less than their maps took.
             is_short = self._map * len(self._found) < SHORT
             some = self._found.samples[: len(self._found) if is_short else TIMED]
-            model = self._explainer.model.with_inputs_held(some)
+            model = self._explainer.task.models[0].with_inputs_held(some)
             self._pass = _seconds_of(model, some)
         return self._pass
 
@@ -232,14 +233,19 @@ def _seconds_of(model: Model, samples: Samples) -> float:
 def number_to_check(samples: Samples) -> int:
     """Return the number of images that are checked: fewer where images are large."""
     each = 4 * math.prod(samples.source.shape[1:])
-    return max(min(len(samples), MOST, BYTES // max(each, 1)), 1)
+    images = len(samples) // number_of_targets(samples)
+    return max(min(images, MOST, BYTES // max(each, 1)), 1)
 
 
 def places_to_check(samples: Samples) -> list[int]:
-    """Return places of the images that are checked, evenly spread over all."""
-    places = np.linspace(0, len(samples) - 1, number_to_check(samples)).astype(int)
-    found: list[int] = places.tolist()
-    return found
+    """Return places of the images that are checked, evenly spread over all.
+
+    Of an image that has a map for each of several targets, one is checked, of the targets in turn:
+    several maps of an image are no independent witnesses.
+    """
+    images = images_in(samples)
+    places = np.linspace(0, len(images) - 1, number_to_check(samples)).astype(int)
+    return [images[at][number % len(images[at])] for number, at in enumerate(places)]
 
 
 def _checked(
@@ -249,7 +255,7 @@ def _checked(
     facts = {key: value for key, value in found.provenance.items() if key != "metrics"}
     found = replace(found, provenance=facts)
     try:
-        done = judged(measured(found, metric, options, explainer.model, explainer))
+        done = judged(measured(found, metric, options, explainer.task.models, explainer))
     except DiskError:
         raise
     except (UserError, PluginError) as error:
@@ -270,16 +276,19 @@ def _fact(metric: Plugin, options: Mapping[str, Any], meaning: str) -> dict[str,
 
 
 def _said(
-    facts: Sequence[dict[str, Any]], technique: str, input: str, checked: int, of: int
+    facts: Sequence[dict[str, Any]], technique: str, samples: Samples, checked: int
 ) -> dict[str, Any]:
     """Report the verdicts, and return them as facts of provenance, with the number of images."""
+    of = len(images_in(samples))
     some = f" ({checked} of {of} images were checked)" if checked < of else ""
+    if number_of_targets(samples) > 1:
+        some = f" (one map of each of {checked} of {of} images was checked, the targets in turn)"
     every = []
     for fact in facts:
         outcome, meaning = fact["verdict"]["outcome"], fact["verdict"]["meaning"]
         if fact.get("means"):
             meaning += some
             fact = {**fact, "images": checked}
-        verdict(technique, input, fact["metric"], outcome, meaning)
+        verdict(technique, samples.input or "", fact["metric"], outcome, meaning)
         every.append({**fact, "verdict": {"outcome": outcome, "meaning": meaning}})
     return {"checks": every}

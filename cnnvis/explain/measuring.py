@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import applies
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.explainer import Explainer
+from cnnvis.explain.several import of_one_target, rows_of_each
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.failures import as_plugin_error
@@ -31,7 +32,7 @@ def measured(
     explanation: Explanation,
     metric: Plugin,
     options: Mapping[str, Any],
-    model: Model | None,
+    models: Sequence[Model],
     explainer: Explainer | None = None,
 ) -> Explanation:
     """Return an explanation with a metric's number for each of its maps.
@@ -40,8 +41,9 @@ def measured(
     ----------
     options
         All options of the metric.
-    model
-        The model that was explained, at its target; None where there is none.
+    models
+        The model that was explained, at its target; a model for each of several targets; none where
+        there is none.
     explainer
         What made the maps; None where they are not a technique's own any more.
 
@@ -66,11 +68,11 @@ def measured(
     given = dict(options)
     samples = explanation.samples
     if metric.takes("model"):
-        if model is None:
+        if not models:
             raise UserError(
                 f"{metric.name} needs the network, and these maps come without a network"
             )
-        given["model"] = model if samples is None else model.with_inputs_held(samples)
+        given["model"] = models[0]
     if metric.takes("explainer"):
         if explainer is None:
             raise UserError(
@@ -97,18 +99,49 @@ def measured(
         samples, why = _with_baselines(metric, options, samples, explainer)
         to_measure = replace(explanation, samples=samples)
     if why:
-        numbers = {metric.name: np.full(len(explanation), np.nan)}
+        numbers: Mapping[str, Array] = {metric.name: np.full(len(explanation), np.nan)}
         facts |= {"measures": [], "verdict": {"outcome": "information", "meaning": why}}
         technique = str(explanation.provenance.get("technique", ""))
         verdict(technique, explanation.input or "", metric.name, **facts["verdict"])
     else:
-        numbers = call_plugin(metric, to_measure, **given)
+        numbers = _numbers(metric, to_measure, given, models)
         facts["measures"] = list(numbers)
     before = explanation.provenance.get("metrics", ())
     _require_unused(metric, numbers, explanation)
     told = [*(one for one in before if one["metric"] != metric.name), facts]
     measures = {**explanation.measures, **numbers}
     return replace(explanation, measures=measures).with_facts({"metrics": told})
+
+
+def _numbers(
+    metric: Plugin, found: Explanation, given: Mapping[str, Any], models: Sequence[Model]
+) -> Mapping[str, Array]:
+    """Return what a metric measures, of the maps of each target with the model at that target."""
+    samples = found.samples
+
+    def at(model: Model, part: Explanation) -> Mapping[str, Array]:
+        own = dict(given)
+        if "model" in own:
+            own["model"] = model if part.samples is None else model.with_inputs_held(part.samples)
+        explainer: Explainer | None = own.get("explainer")
+        if explainer is not None and explainer.task.targets:
+            own["explainer"] = replace(explainer, task=explainer.task.at(model))
+        numbers: Mapping[str, Array] = call_plugin(metric, part, **own)
+        return numbers
+
+    asks_network = "model" in given or "explainer" in given
+    if len(models) < 2 or not asks_network:
+        return at(models[0], found) if asks_network else dict(call_plugin(metric, found, **given))
+    if samples is None or samples.target_numbers is None:
+        raise UserError(
+            f"{metric.name} asks the network about one target, and these maps are of several: put it "
+            "right behind the technique, or explain one class (--class NAME)"
+        )
+    whole: dict[str, Array] = {}
+    for number, rows in rows_of_each(samples):
+        for name, values in at(models[number], of_one_target(found, rows)).items():
+            whole.setdefault(name, np.full(len(found), np.nan))[rows] = values
+    return whole
 
 
 def _with_baselines(
@@ -173,7 +206,8 @@ def judged(explanation: Explanation, *, strict: bool = True) -> Explanation:
         values = {name: explanation.measures[name] for name in one.get("measures", ())
                   if name in explanation.measures}  # fmt: skip
         try:
-            found = verdict_of(one["metric"], values)
+            numbers = numbers_of_targets(explanation)
+            found = verdict_of(one["metric"], values, numbers, target_names(explanation))
         except PluginError:
             if strict:
                 raise
@@ -183,8 +217,44 @@ def judged(explanation: Explanation, *, strict: bool = True) -> Explanation:
     return explanation.with_facts({"metrics": facts}) if facts else explanation
 
 
-def verdict_of(name: str, values: Mapping[str, Array]) -> Verdict | None:
+def numbers_of_targets(explanation: Explanation) -> Array | None:
+    """Return the number of each map's target, (n,), where an image has maps of several; else None."""
+    samples = explanation.samples
+    if samples is None or len(samples.image_starts) == len(samples):
+        return None
+    return samples.target_numbers
+
+
+def target_names(explanation: Explanation) -> dict[int, str]:
+    """Return a name for each of several targets, by its number; none for a single target."""
+    samples = explanation.samples
+    if samples is None or samples.target_numbers is None or not explanation.targets:
+        return {}
+    are_ranked = "top" in (explanation.provenance.get("model") or {})
+    return {
+        number: f"class number {number + 1} by its score"
+        if are_ranked
+        else str(explanation.targets[rows[0]])
+        for number, rows in rows_of_each(samples)
+    }
+
+
+def verdict_of(
+    name: str,
+    values: Mapping[str, Array],
+    numbers: Array | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Verdict | None:
     """Return the verdict of a metric about its numbers; None if it does not judge, or without them.
+
+    Parameters
+    ----------
+    numbers
+        The number of each map's target, where an image has maps of several: then the maps of each
+        target are judged by themselves, since several maps of an image are no independent
+        witnesses, and the verdict is the worst of these.
+    names
+        The names of the targets by their numbers.
 
     Raises
     ------
@@ -194,6 +264,23 @@ def verdict_of(name: str, values: Mapping[str, Array]) -> Verdict | None:
     metric = next((one for one in registry().of("metric") if one.name == name), None)
     if metric is None or metric.judge is None or name not in values:
         return None
+    if numbers is None or len(np.unique(numbers)) < 2:
+        return _judgement(metric, values)
+    every = {
+        int(number): _judgement(
+            metric, {key: one[numbers == number] for key, one in values.items()}
+        )
+        for number in np.unique(numbers)
+    }
+    order = ("failed", "warned", "passed", "information")
+    number, worst = min(every.items(), key=lambda one: order.index(one[1].outcome))
+    alike = sum(one.outcome == worst.outcome for one in every.values())
+    of = f"{alike} of {len(every)} targets, such as {(names or {}).get(number, number)}"
+    return Verdict(worst.outcome, f"{of}: {worst.meaning}")
+
+
+def _judgement(metric: Plugin, values: Mapping[str, Array]) -> Verdict:
+    assert metric.judge is not None
     with as_plugin_error(metric):
         found = metric.judge(values)
     if not isinstance(found, Verdict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,14 +22,21 @@ def provenance_of(
     model: Model | None,
     samples: Samples | None,
     style: Style = "default",
+    targets: Sequence[Model] = (),
 ) -> dict[str, Any]:
-    """Return how a technique's result is made: plain JSON values."""
+    """Return how a technique's result is made: plain JSON values.
+
+    Parameters
+    ----------
+    targets
+        A model for each target, if each image has a map for each of several; else none.
+    """
     return {
         "technique": plugin.name,
         "options": dict(options),
         "plugin": {"distribution": plugin.distribution, "version": plugin.version},
         "reference": plugin.reference,
-        "model": _model_facts(model),
+        "model": None if model is None else {**_model_facts(model), **several_facts(targets)},
         "data": _data_facts(samples),
         "versions": _versions(),
         **({"mixed_precision": True} if is_mixed() else {}),
@@ -37,9 +44,14 @@ def provenance_of(
     }
 
 
-def _model_facts(model: Model | None) -> dict[str, Any] | None:
-    if model is None:
-        return None
+def several_facts(targets: Sequence[Model]) -> dict[str, Any]:
+    """Return how several targets were asked for, each with a map; nothing for one target."""
+    if not targets:
+        return {}
+    return {"each": True} if targets[0].asked_rank is None else {"top": len(targets)}
+
+
+def _model_facts(model: Model) -> dict[str, Any]:
     return {
         "file": None if model.path is None else model.path.name,
         "sha256": model.sha256,
@@ -58,7 +70,7 @@ def _data_facts(samples: Samples | None) -> dict[str, Any] | None:
     return {
         "file": None if samples.path is None else samples.path.name,
         "sha256": samples.sha256,
-        "images": samples.indices.tolist(),
+        "images": samples.indices[samples.image_starts].tolist(),
     }
 
 

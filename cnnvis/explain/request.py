@@ -25,6 +25,8 @@ class Request:
         Options for what the model's file lacks.
     plugin_options
         Options of readers and loaders, by their names.
+    top
+        The number of classes with the largest scores that get a map each; None for the target.
     strict
         True where the first image without a result ends the run.
     style
@@ -38,3 +40,4 @@ class Request:
     plugin_options: PluginOptions = field(default_factory=dict)
     strict: bool = False
     style: Style = "default"
+    top: int | None = None

@@ -30,10 +30,11 @@ class Tally:
     images: int = 0
     worked: bool = False
     blank: list[str] = field(default_factory=list)
-    zero: list[int] = field(default_factory=list)
+    zero: list[str] = field(default_factory=list)
     alike: int = 0
     measures: dict[str, list[Array]] = field(default_factory=dict)
     saturated: bool = False
+    has_several: bool = False
     failed: dict[str, list[int]] = field(default_factory=dict)
     refused: list[UserError] = field(default_factory=list)
 
@@ -48,7 +49,10 @@ class Tally:
         for sentence in piece.notes:
             note(sentence)
         self.blank += piece.blank
+        numbers = samples.target_numbers
         for place, failure in piece.failed.items():
+            if numbers is not None and numbers[place]:  # an image fails once, at all its targets
+                continue
             index = int(samples.indices[place])
             self.failed.setdefault(failure.reason, []).append(index)
             failure_of_image(index, failure.reason)
@@ -95,7 +99,13 @@ class Tally:
         flat = found.maps.reshape(len(found), -1)
         low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
         zero = (low == 0) & (high == 0)
-        self.zero += found.samples.indices[zero].tolist()
+        numbers = found.samples.target_numbers
+        self.has_several = self.has_several or numbers is not None
+        self.zero += [
+            str(found.samples.indices[place])
+            + ("" if numbers is None or not found.targets else f" for {found.targets[place]}")
+            for place in np.flatnonzero(zero).tolist()
+        ]
         if flat.shape[1] > 1:
             self.alike += int(((low == high) & ~zero).sum())
         for name, one in found.measures.items():
@@ -122,17 +132,18 @@ class Tally:
         self._say_measures()
         why = self.blank[0] if self.blank else "no part of the image speaks for this target"
         about = f"{self.plugin.name} is zero everywhere in"
+        maps = "maps" if self.has_several else "images"
         if len(self.zero) == self.images and strict:
             raise UserError(f"{about} every image: {why}. Try another layer, filter or modifier.")
         if self.zero:
             note(
-                f"{about} {len(self.zero)} of {self.images} images ({_listed(self.zero)}), and a "
+                f"{about} {len(self.zero)} of {self.images} {maps} ({_listed(self.zero)}), and a "
                 f"blank map explains nothing: {why}"
             )
         if self.alike:
             note(
                 f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
-                "images, so no place counts more than another place"
+                f"{maps}, so no place counts more than another place"
             )
 
     def _say_measures(self) -> None:
@@ -195,7 +206,7 @@ REASONS = 5
 """Maximum number of reasons for leaving images out that are reported."""
 
 
-def _listed(images: Sequence[int]) -> str:
+def _listed(images: Sequence[object]) -> str:
     more = f" and {len(images) - 8} more" if len(images) > 8 else ""
     return ", ".join(map(str, images[:8])) + more
 

@@ -35,6 +35,14 @@ from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.scaling import about_scale
+from cnnvis.explain.several import (
+    images_in,
+    in_order,
+    number_of_targets,
+    rows_of_each,
+    said_of,
+    targets_of,
+)
 from cnnvis.explain.tally import PROBES, Tally, finite_maps
 from cnnvis.network.compilation import BATCH, batch_size
 from cnnvis.network.model import Model
@@ -44,6 +52,9 @@ from cnnvis.registry.arguments import Style
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
+
+FEW = 8
+"""Number of targets up to which a technique is given as many images as the network takes at a time."""
 
 AT_ONCE, BYTES = 512, 2**26
 """Maximum number of images, and of their bytes, that a technique is given at a time."""
@@ -59,7 +70,8 @@ class Task:
         The model at its target, if any technique takes one.
     samples
         By the names of the model's inputs, the samples shaped for the model and explaining that
-        input; under None without a model; empty without samples.
+        input; under None without a model; empty without samples. With several targets, each sample
+        is there for each of them, one behind the other; see `Samples.target_numbers`.
     inputs
         The inputs for which a map was asked; None for all inputs on which the target depends.
     axes
@@ -73,6 +85,8 @@ class Task:
         The whole data set from which the samples are chosen.
     style
         The style in which techniques compute, for the provenance.
+    targets
+        A model for each target, if each image gets a map for each of several; else none.
     """
 
     model: Model | None
@@ -83,6 +97,7 @@ class Task:
     predicts: bool = False
     every: Samples | None = None
     style: Style = "default"
+    targets: tuple[Model, ...] = ()
 
     @classmethod
     def of(cls, request: Request, plugins: Sequence[Plugin]) -> Task:
@@ -120,6 +135,7 @@ class Task:
                 handle.note_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
+        targets = _targets(request, handle, plugins)
         inputs = _asked_inputs(request.target.input, handle)
         if matching.samples is None or places is None:
             return cls(handle, {}, inputs, described, request.strict, style=request.style)
@@ -131,15 +147,28 @@ class Task:
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:
             shaped = dict(_shaped(model, samples, inputs).items())
+        if targets:
+            shaped = {name: one.repeated(len(targets)) for name, one in shaped.items()}
         return cls(
             model, shaped, inputs, described, request.strict,
-            every=matching.samples, style=request.style,
+            every=matching.samples, style=request.style, targets=targets,
         )  # fmt: skip
 
     @property
     def explained_inputs(self) -> tuple[str, ...]:
         """Inputs that get a map."""
         return self.inputs or (() if self.model is None else self.model.explainable_inputs)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models that are explained: one, or one for each target."""
+        return self.targets or (() if self.model is None else (self.model,))
+
+    def at(self, model: Model) -> Task:
+        """Return the task of a single target; the samples are still those of all."""
+        found = replace(self, model=model, targets=())
+        vars(found).update({"data": self.data})  # which is the same, and costly
+        return found
 
     def explained(
         self,
@@ -161,7 +190,8 @@ class Task:
         model = self.model if plugin.takes("model") else None
         samples = self.samples if plugin.takes("samples") else {}
         if model is None or not samples:
-            only = next(iter(samples.values()), None)
+            one = next(iter(samples.values()), None)
+            only = None if one is None else self._once(one)
             return {None: Stream(lambda: [self._at_once(plugin, options, model, only)])}
         results: dict[str | None, Stream] = {}
         for name in self.explained_inputs:
@@ -170,10 +200,10 @@ class Task:
                 keeper = None if kept is None else kept(name)
                 results[name] = self._stream(plugin, options, model, of, keeper, strict=strict)
             else:
-                one = functools.partial(
-                    self._at_once, plugin, options, model.with_inputs_held(of), of
+                at_once = functools.partial(
+                    self._at_once, plugin, options, model.with_inputs_held(of), self._once(of)
                 )
-                results[name] = Stream(lambda one=one: [one()])  # type: ignore[misc]
+                results[name] = Stream(lambda at_once=at_once: [at_once()])  # type: ignore[misc]
         return results
 
     def tried(self, plugin: Plugin, options: Mapping[str, Any], name: str | None) -> None:
@@ -184,16 +214,21 @@ class Task:
         UserError
             If that input cannot have what the technique gives.
         """
-        assert self.model is not None
         with notes_kept(), quietly():
-            one = self.baselines(plugin, options).ready(self.samples[name][:1])
+            one = self.baselines(plugin, options).ready(self._once(self.samples[name][:1]))
             call_plugin(
                 plugin,
-                model=self.model.with_blank_reasons([]).with_inputs_held(one),
+                model=self.models[0].with_blank_reasons([]).with_inputs_held(one),
                 samples=one,
                 **self.references(plugin, one),
                 **options,
             )
+
+    def _once(self, samples: Samples) -> Samples:
+        """Return each image once, where the samples are there for each of several targets."""
+        if samples.target_numbers is None:
+            return samples
+        return replace(samples.picked(samples.image_starts), target_numbers=None)
 
     @functools.cached_property
     def data(self) -> Mapping[str | None, Samples]:
@@ -254,20 +289,38 @@ class Task:
         *,
         strict: bool,
     ) -> Stream:
-        facts = provenance_of(plugin, options, model, samples, self.style)
-        size = batch_size(images_at_once(samples))
+        facts = provenance_of(plugin, options, model, samples, self.style, self.targets)
+        size = rows_at_once(samples)
         is_kept = keeper is not None or len(samples) > size
         baselines = self.baselines(plugin, options)
 
-        def explain(at: Model, batch: Samples) -> Explanation:
-            batch = baselines.ready(batch)
+        def explain_at(at: Model, batch: Samples) -> Explanation:
             at = at.with_inputs_held(batch)
-            with units_cached():
-                found = call_plugin(
-                    plugin, model=at, samples=batch, **self.references(plugin, batch), **options
-                )
-                found = _completed(found, plugin, at, batch, options)
-            if batch.baselines and found.samples is not None:
+            found = call_plugin(
+                plugin, model=at, samples=batch, **self.references(plugin, batch), **options
+            )
+            return _completed(found, plugin, at, batch, options)
+
+        def explain(blank: list[str], batch: Samples) -> Explanation:
+            if not self.targets:
+                batch = baselines.ready(batch)
+                with units_cached():
+                    found = explain_at(model.with_blank_reasons(blank), batch)
+            else:
+                parts: list[tuple[Array, Explanation]] = []
+                ready: dict[bytes, Samples] = {}  # the same images are made ready once
+                with units_cached():
+                    for number, rows in rows_of_each(batch):
+                        images = batch.indices[rows].tobytes()
+                        if images not in ready:
+                            alone = replace(batch[rows], target_numbers=None)
+                            ready[images] = baselines.ready(alone)
+                        at = self.targets[number].with_blank_reasons(blank)
+                        parts.append((rows, explain_at(at, ready[images])))
+                        if len(parts[-1][1]) != len(rows):
+                            raise plugin.failed("it gave no map for each of its samples")
+                found = in_order(parts, batch)
+            if found.samples is not None and found.samples.baselines:
                 found = replace(found, samples=replace(found.samples, baselines={}))
             if is_kept and (
                 found.maps is None or found.samples is None or len(found) != len(batch)
@@ -277,8 +330,9 @@ class Task:
 
         def batches() -> Iterator[Explanation]:
             baselines.settle()
-            tally = Tally(plugin, len(samples), stops=self.stops)
-            compute = functools.partial(_computed, plugin, explain, model, tally)
+            images = len(samples) // number_of_targets(samples)
+            tally = Tally(plugin, images, stops=self.stops)
+            compute = functools.partial(_computed, plugin, explain, self.models[0], tally)
             if keeper is not None:
                 pieces = keeper.pieces(samples, compute)
             else:
@@ -485,6 +539,39 @@ def _shaped(model: Model, samples: Samples, wanted: Sequence[str] | None) -> Map
     return shaped
 
 
+def _targets(request: Request, model: Model | None, plugins: Sequence[Plugin]) -> tuple[Model, ...]:
+    """Return a model for each of several targets, where a technique gives maps of images.
+
+    Raises
+    ------
+    UserError
+        If there are none, or classes with the largest scores are asked for where there are none.
+    """
+    are_of_images = any(plugin.gives_maps_of_images for plugin in plugins)
+    if model is None or not are_of_images:
+        if request.top is not None:
+            raise UserError(
+                "top chooses the classes of each image, and this technique gives no map for each "
+                "image: name outputs with --filter (filter=)"
+            )
+        return ()
+    found = targets_of(model, request.target, request.top)
+    said = said_of(found, request.top)
+    if said:
+        note(said)
+    return found
+
+
+def rows_at_once(samples: Samples) -> int:
+    """Return the number of samples to take at a time, all targets of an image among them."""
+    size, targets = batch_size(images_at_once(samples)), number_of_targets(samples)
+    if targets == 1:
+        return size
+    # Few targets leave the batches of the network full, and the images of many fit into memory.
+    images = max(size // targets, min(size, BATCH) if targets <= FEW else 1)
+    return targets * (images - images % BATCH if images > BATCH else images)
+
+
 def images_at_once(samples: Samples) -> int:
     """Return the number of images that a technique is given at a time."""
     sources = samples.inputs.values() or (samples.source,)
@@ -495,7 +582,7 @@ def images_at_once(samples: Samples) -> int:
 
 def _computed(
     plugin: Plugin,
-    explain: Callable[[Model, Samples], Explanation],
+    explain: Callable[[list[str], Samples], Explanation],
     model: Model,
     tally: Tally,
     read: Read,
@@ -512,26 +599,29 @@ def _computed(
     parts: list[Explanation] = []
 
     def attempt(batch: Samples, places: list[int]) -> None:
+        images = images_in(batch)
         try:
-            found = explain(model.with_blank_reasons(blank), batch)
+            found = explain(blank, batch)
         except (DiskError, NothingUsable):
             raise
         except UserError as error:
             if not tally.worked:
-                tally.require_single(error, functools.partial(alone, batch), len(batch))
-            if len(batch) == 1:
-                failed[places[0]] = Failure("no map", str(error))
+                tally.require_single(error, functools.partial(alone, batch), len(images))
+            if len(images) == 1:
+                failed.update(dict.fromkeys(places, Failure("no map", str(error))))
                 return
-            half = len(batch) // 2
+            half = images[len(images) // 2].start
             attempt(batch[:half], places[:half])
             attempt(batch[half:], places[half:])
             return
         if found.maps is not None and found.samples is not None:
-            bad = np.flatnonzero(~finite_maps(found)).tolist()
-            if bad:
+            is_bad = ~finite_maps(found)
+            if is_bad.any():
+                # An image has a map for each target, or none.
+                bad = [row for image in images if is_bad[list(image)].any() for row in image]
                 why = _no_numbers(plugin, model.with_inputs_held(batch), batch)
                 is_first = len(bad) == len(found) and not tally.worked
-                if is_first and len(batch) >= min(PROBES, tally.of):
+                if is_first and len(images) >= min(PROBES, tally.of):
                     raise why
                 failed.update({places[i]: Failure("no map", str(why)) for i in bad})
                 found = found[[i for i in range(len(found)) if i not in set(bad)]]
@@ -540,7 +630,7 @@ def _computed(
             tally.worked = True
 
     def alone(batch: Samples, place: int) -> None:
-        explain(model.with_blank_reasons([]), batch[place : place + 1])
+        explain([], batch[list(images_in(batch)[place])])
 
     with notes_kept() as notes:
         if read.samples is not None:

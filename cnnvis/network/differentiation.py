@@ -18,7 +18,6 @@ from cnnvis.network.compilation import Compiled, at_once
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.graph import Call
 from cnnvis.network.modifiers import Backprop
-from cnnvis.network.scores import score_weights
 from cnnvis.network.unit_cache import remember_units
 from cnnvis.reporting import note, progress, quietly
 
@@ -118,7 +117,7 @@ class Differentiation:
         # The pass itself finds the class that is predicted.
         predicted = weights is None and resolution.explains_predicted
         if weights is None and not predicted:
-            weights = score_weights(resolution, len(x))
+            weights = evaluation.weights(x, options.of)
         names = [call.name for call in layers]
         reduced = options.reduced
         run = evaluation.compiled(

@@ -129,7 +129,7 @@ class Evaluation:
 
     def weights(self, x: Array, of: Sequence[int] | None = None) -> Array:
         """Compute how much each unit counts in the score of each input, (n, k) float32."""
-        units = self.units(x, of) if self.resolution.explains_predicted else None
+        units = self.units(x, of) if self.resolution.needs_units else None
         return score_weights(self.resolution, len(x), units)
 
     def units_and_weights(

@@ -28,7 +28,7 @@ from cnnvis.network.permutation import answering_layer, are_same, permuted, with
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.propagation import Bias, Propagation, Relevance
 from cnnvis.network.request import TargetRequest
-from cnnvis.network.resolution import resolve
+from cnnvis.network.resolution import ranked, resolve
 from cnnvis.network.scores import described_targets
 from cnnvis.network.targeted import TargetedNetwork
 from cnnvis.reporting import note
@@ -142,6 +142,22 @@ class Model(TargetedNetwork):
         return self._changed(_resolution=resolve(old.traced, old.loaded, request, evidence))
 
     at = deprecated_alias("at", with_target)
+
+    def with_rank(self, rank: int) -> Model:
+        """Return a model that explains, of each input, a class with a place by its score.
+
+        Parameters
+        ----------
+        rank
+            The place: 0 for the class with the largest score, 1 for the class after it. Of equal
+            scores, the first one is larger.
+
+        Raises
+        ------
+        UserError
+            If the target's outputs are not known to be classes, are too few, or were asked for.
+        """
+        return self._changed(_resolution=ranked(self._resolution, rank))
 
     def with_inputs_held(self, samples: Samples) -> Model:
         """Return a model that explains one of several inputs and holds the other inputs.

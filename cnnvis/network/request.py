@@ -25,12 +25,15 @@ class TargetRequest:
         The name of one of the network's outputs.
     region
         Positions over which outputs are averaged: one position or range for each spatial axis.
+    rank
+        Which class of each input is explained, by the size of its score: 0 for the largest.
     """
 
     layer: str | None = None
     filters: Any = None
     output: str | None = None
     region: tuple[str | int | slice, ...] | None = None
+    rank: int | None = None
 
     @classmethod
     def of(

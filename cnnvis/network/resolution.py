@@ -221,14 +221,59 @@ class Resolution:
     @property
     def explains_predicted(self) -> bool:
         """True if each input is explained by the class that is predicted for it."""
+        if self.request.rank is not None:  # which may be another one
+            return False
         if self.is_compound or not self.is_default or self.request.filters is not None:
             return False
         return self.units > 1 and self.has_classes
 
     @property
+    def needs_units(self) -> bool:
+        """True if the units of each input decide which of them count in its score."""
+        return self.explains_predicted or self.request.rank is not None
+
+    @property
     def squashing(self) -> Squashing | None:
         """Softmax or sigmoid that the target ends in; None if it ends in none."""
         return self.traced.squashing(self.target)
+
+
+def ranked(resolution: Resolution, rank: int) -> Resolution:
+    """Return the target that is, of each input, the class with a place in the order of its scores.
+
+    Parameters
+    ----------
+    rank
+        The place, 0 for the class with the largest score.
+
+    Raises
+    ------
+    UserError
+        If outputs were asked for, if the target's outputs are no classes, or too few.
+    """
+    if resolution.is_compound or resolution.request.filters is not None:
+        raise UserError(
+            "the classes with the largest scores are chosen for each image, and the target "
+            f"{_asked_in_words(resolution)} names its outputs: leave out one of the two"
+        )
+    if not resolution.has_classes:
+        raise UserError(
+            f"the outputs of {resolution.layer!r} are not known to be classes, so none of them is the "
+            "class with the largest score: name outputs with --filter (filter=); if the outputs are "
+            "classes, give --class-names or data with labels"
+        )
+    count = resolution.classes.count(resolution.target)
+    if count is None or not 0 <= rank < count:
+        raise UserError(
+            f"{resolution.layer!r} has {count} classes, so there is no class with the score number "
+            f"{rank + 1} by size"
+        )
+    return replace(resolution, request=replace(resolution.request, rank=rank))
+
+
+def _asked_in_words(resolution: Resolution) -> str:
+    filters = resolution.request.filters
+    return repr(resolution.layer) if filters is None else f"{resolution.layer!r} with {filters!r}"
 
 
 def resolve(

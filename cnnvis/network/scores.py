@@ -23,7 +23,7 @@ def score_weights(resolution: Resolution, count: int, units: Array | None = None
     count
         The number of inputs.
     units
-        The units of each input, (n, k), where predicted classes are explained.
+        The units of each input, (n, k), where these decide what is explained.
 
     Raises
     ------
@@ -37,6 +37,9 @@ def score_weights(resolution: Resolution, count: int, units: Array | None = None
     elif resolution.chosen is not None:
         for unit in resolution.chosen:
             weights[:, unit.number] += unit.weight
+    elif resolution.request.rank is not None:
+        assert units is not None
+        _count_ranked(weights, units, resolution.request.rank)
     elif resolution.explains_predicted and units is not None:
         weights[np.arange(count), units.argmax(axis=-1)] = 1
     else:
@@ -49,6 +52,19 @@ def score_weights(resolution: Resolution, count: int, units: Array | None = None
             "each other out; name one output"
         )
     return weights
+
+
+def _count_ranked(weights: Array, units: Array, rank: int) -> None:
+    """Let the unit count that has a place by its size among an input's units, 0 for the largest.
+
+    Of equal units, the first one is larger, as for `numpy.argmax`. A single sigmoid stands for two
+    classes, of which the one that the network answers has the larger score.
+    """
+    if units.shape[1] == 1:
+        weights[:, 0] = np.where((units[:, 0] > 0) == (rank == 0), 1, -1)
+        return
+    order = np.argsort(-units, axis=-1, kind="stable")
+    weights[np.arange(len(units)), order[:, rank]] = 1
 
 
 def weights_of_each(resolution: Resolution) -> Array:

@@ -103,6 +103,11 @@ class TargetedNetwork:
         return self._resolution.request.region
 
     @property
+    def asked_rank(self) -> int | None:
+        """Place of the explained class by its score, 0 for the largest; None if none was asked for."""
+        return self._resolution.request.rank
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the network's classes; None where they have none."""
         return self._resolution.evidence.names

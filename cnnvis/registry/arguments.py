@@ -146,7 +146,8 @@ class TargetArguments:
     )  # fmt: skip
     filter: int | str | Sequence[int | str] | None = flag(
         "--filter", "--class", kept_as=PLACES, nargs="+", action="extend", metavar="N",
-        help="the outputs of the target layer, by number or class name (default: the class "
+        help="the outputs of the target layer, by number or class name, a map for each "
+        "(default: the class "
         "predicted for each image, class 1 of one sigmoid, output 0 of a layer in between)",
     )  # fmt: skip
     output: str | int | None = flag(
@@ -161,6 +162,20 @@ class TargetArguments:
     input: str | int | Sequence[str | int] | None = flag(
         "--input", kept_as=WORDS, nargs="+", metavar="NAME",
         help="the inputs that get a map, of a network with several inputs (default: all)",
+    )  # fmt: skip
+    together: bool = flag(
+        "--together", default=False, kept_as=bool,
+        help="add the scores of several outputs up and give one map (default: a map for each output)",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TopClasses:
+    """Classes with the largest scores, each with a map; `cnnvis compare` has another ``--top``."""
+
+    top: int | None = flag(
+        "--top", kept_as=int, type=_whole, metavar="N",
+        help="a map for each of the N classes with the largest scores of each image",
     )  # fmt: skip
 
 
@@ -412,8 +427,8 @@ SUBJECT: Sequence[type] = (DataArguments, TargetArguments, Computing, Isolation,
 """Values of every command that explains a network."""
 
 OF_COMMANDS: Mapping[str, Sequence[type]] = {
-    "run": (*SUBJECT, Styling, Checking, RunOutput, Messages, RunFolderArguments),
-    "chain": (*SUBJECT, Styling, Checking, ChainOutput, Messages, RunFolderArguments),
+    "run": (*SUBJECT, TopClasses, Styling, Checking, RunOutput, Messages, RunFolderArguments),
+    "chain": (*SUBJECT, TopClasses, Styling, Checking, ChainOutput, Messages, RunFolderArguments),
     "compare": (*SUBJECT, Styling, Comparing, ComparisonOutput, Messages),
     "evaluate": (*SUBJECT, Styling, EvaluationOutput, Messages),
 }
@@ -422,6 +437,7 @@ OF_COMMANDS: Mapping[str, Sequence[type]] = {
 TITLES: Mapping[type, str] = {
     DataArguments: "the data to explain",
     TargetArguments: "the target to explain",
+    TopClasses: "several classes",
     Computing: "the computation",
     Isolation: "isolated plugins",
     LoadOptions: "missing parts of the model's file",

@@ -419,6 +419,8 @@ def _require_flags(plugin: Plugin) -> None:
         owner = dict.fromkeys(flags.taken(command), f"cnnvis {command}") | owner
     names = PARAMETERS | flags.names("run") if plugin.kind == "technique" else set()
     for option in options_of(plugin):
+        if option.name in flags.ALIKE and option.annotation is bool:
+            continue
         for flag in option.flags:
             if flag in owner:
                 raise TypeError(

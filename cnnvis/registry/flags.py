@@ -15,6 +15,9 @@ FOR_ALL = {
 }
 """Options of every command beside its own options, accepted anywhere on the command line."""
 
+ALIKE = ("together",)
+"""Arguments of commands that an option of a plugin may repeat, since it means the same."""
+
 Command = Literal["run", "chain", "compare", "evaluate"]
 
 

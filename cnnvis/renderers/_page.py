@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -59,6 +59,8 @@ class Frame:
 class Page:
     """A figure of maps in rows and columns, each below its input and its title.
 
+    Where images have maps of several targets, each image's input is beside the first of its maps.
+
     Parameters
     ----------
     titles
@@ -85,7 +87,8 @@ class Page:
         self._pairs = pairs
         self._map, above = pairs[0].map, pairs[0].input
         self._input = above if inputs_above else None
-        self._own_numbers = own_scales and self._map.is_profile
+        self._is_beside = self._input is not None and not all(pair.is_first for pair in pairs)
+        self._own_numbers = (own_scales or self._is_beside) and self._map.is_profile
         sizes = [_size(panel, width) for panel in (self._map, self._input) if panel is not None]
         self._place = max(0.9 * width, *(across for across, _ in sizes))
         self._map_size, *rest = (
@@ -93,21 +96,32 @@ class Page:
             for panel, (across, down) in zip((self._map, self._input), sizes, strict=False)
         )
         self._input_size = rest[0] if rest else (0.0, 0.0)
-        self._between = 0.12 if rest else 0.0
+        self._between = 0.12 if rest and not self._is_beside else 0.0
+        heights = (self._input_size[1], self._map_size[1])
+        high = max(heights) if self._is_beside else sum(heights)
         self._gap = GAP + 0.4 * self._own_numbers
         fitting = max(int((WIDEST - LEFT) / (self._place + self._gap)), 1)
-        self._columns = min(columns, len(pairs), fitting)
+        self._columns = min(columns, fitting)
+        if (
+            self._is_beside
+        ):  # as many whole images in a line as fit, with an input and all maps each
+            starts = [number for number, pair in enumerate(pairs) if pair.is_first]
+            each = 1 + max(b - a for a, b in pairwise([*starts, len(pairs)]))
+            whole = min(self._columns // each, len(starts)) * each
+            self._columns = whole or self._columns
+        self._columns = min(self._columns, len(pairs) + len(pairs) * self._is_beside)
+        self._cells = self._placed()
 
         self._coordinates = self._map.coordinates
         letters = int(self._place / LETTER)
-        self._titles = [
-            [
+        self._titles = {
+            cell: [
                 line
                 for part in title.split("\n")[:TITLE_PARTS]
                 for line in folded(part, letters, TITLE_LINES)
             ]
-            for title in titles
-        ]
+            for cell, title in self._titled(titles)
+        }
         content = self._columns * (self._place + self._gap) - self._gap
         bar = 0.0 if self._map.is_profile or self._map.is_coloured or own_scales else GAP + BAR
         self._across = max(LEFT + content + bar + EDGE, 3.6)
@@ -115,40 +129,82 @@ class Page:
         heading = _Heading(explanation, len(pairs), self._across)
         self._tops = []
         top = heading.height
-        for start in range(0, len(pairs), self._columns):
-            lines = max(map(len, self._titles[start : start + self._columns]))
-            self._tops.append(top + 0.05 + LINE * lines)
-            top = self._tops[-1] + self._input_size[1] + self._between + self._map_size[1] + GAP
+        for block in range(max(self._cells.values()) // self._columns + 1):
+            own = [len(one) for cell, one in self._titles.items() if cell // self._columns == block]
+            self._tops.append(top + 0.05 + LINE * max(own))
+            top = self._tops[-1] + high + self._between + GAP
         self._down = top - GAP + (BELOW if self._map.axes else EDGE)
         self.figure = heading.figure(self._across, self._down)
         self._frames: list[tuple[float, float, float, float]] = []
         self._marks: list[list[tuple[float, float]]] = []
 
+    def _placed(self) -> dict[tuple[int, str], int]:
+        """Return the cell of each map, and of each input that has a cell of its own."""
+        if not self._is_beside:
+            return {(number, "map"): number for number in range(len(self._pairs))}
+        starts = [number for number, pair in enumerate(self._pairs) if pair.is_first]
+        cells: dict[tuple[int, str], int] = {}
+        cell = 0
+        for start, stop in pairwise([*starts, len(self._pairs)]):
+            left = -cell % self._columns
+            if left < 1 + stop - start:  # an image begins a line of its own, if it must be broken
+                cell += left
+            for what in ((start, "input"), *((number, "map") for number in range(start, stop))):
+                cells[what] = cell
+                cell += 1
+        return cells
+
+    def _titled(self, titles: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Yield the title of each cell: the first line of a map's is of the image."""
+        for (number, what), cell in self._cells.items():
+            image, _, rest = titles[number].partition("\n")
+            yield (
+                cell,
+                titles[number] if not self._is_beside else image if what == "input" else rest,
+            )
+
+    def has_input(self, number: int) -> bool:
+        """Tell whether a map's input is to be drawn: once for all maps of an image."""
+        return not self._is_beside or (number, "input") in self._cells
+
     def input_place(self, number: int) -> Axes | Frame | None:
         """Return the place of a map's input, titled; None where inputs have no own place."""
         if self._input is None:
             return None
-        place = self._made(number, self._input, self._input_size, below=0.0)
-        if isinstance(place, Frame) and self._input.axes and number % self._columns == 0:
+        cell = self._cells[number, "input" if self._is_beside else "map"]
+        place = self._made(cell, self._input, self._input_size, below=0.0)
+        if self._is_beside:
+            self._number_left(cell, place, self._input)
+            self._number_last(cell, place, self._input)
+        elif isinstance(place, Frame) and self._input.axes and cell % self._columns == 0:
             self._number_down(place, self._input)
-        self._write_title(number, self._input_size)
+        self._write_title(cell, self._input_size)
         return place
+
+    def _number_left(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
+        """Draw numbers and the axis's name to the left of a picture in the first column."""
+        if not isinstance(place, Frame) or not panel.axes or cell % self._columns:
+            return
+        left = self._number_down(place, panel)
+        x, y, _, height = place.box
+        label = self._label(panel.axes[0])
+        x = x - (left + NAME_PAD) / POINTS / self._across
+        self._write(x, y + height / 2, label, fontsize=7, rotation=90, ha="right", va="center")
+
+    def _number_last(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
+        """Draw numbers below a panel that has none below it."""
+        if panel.axes and cell + self._columns not in self._cells.values():
+            self._number_across(place, panel.axes[-1], panel.values.shape[panel.values.ndim > 1])
 
     def map_place(self, number: int) -> Axes | Frame:
         """Return the place of a map, with numbers and names on the page's outer edges."""
-        below = self._input_size[1] + self._between
-        place = self._made(number, self._map, self._map_size, below=below)
-        if self._input is None:
-            self._write_title(number, self._map_size)
-        if bool(self._map.axes) and number + self._columns >= len(self._pairs):
-            along = self._map.values.shape[self._map.values.ndim > 1]
-            self._number_across(place, self._map.axes[-1], along)
-        if isinstance(place, Frame) and self._map.axes and number % self._columns == 0:
-            left = self._number_down(place, self._map)
-            x, y, _, height = place.box
-            label = self._label(self._map.axes[0])
-            x = x - (left + NAME_PAD) / POINTS / self._across
-            self._write(x, y + height / 2, label, fontsize=7, rotation=90, ha="right", va="center")
+        cell = self._cells[number, "map"]
+        below = 0.0 if self._is_beside else self._input_size[1] + self._between
+        place = self._made(cell, self._map, self._map_size, below=below)
+        if self._input is None or self._is_beside:
+            self._write_title(cell, self._map_size)
+        self._number_last(cell, place, self._map)
+        self._number_left(cell, place, self._map)
         return place
 
     def _label(self, axis: str) -> str:
@@ -225,7 +281,8 @@ class Page:
     def colour_bar(self, drawn: Any) -> None:
         """Draw the scale that all maps share, beside the first row of maps."""
         left = self._left + self._columns * (self._place + self._gap)
-        top = self._tops[0] + self._input_size[1] + self._between
+        top = self._tops[0] + self._between
+        top += 0 if self._is_beside else self._input_size[1]
         height = min(max(self._map_size[1], 0.8), 3.0)
         place = self._box(left, top, 0.14, height)
         bar = self.figure.colorbar(
@@ -237,13 +294,13 @@ class Page:
         bar.ax.yaxis.offsetText.set_fontsize(7)
 
     def _made(
-        self, number: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
+        self, cell: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
     ) -> Axes | Frame:
         """Return a place for a panel: axes for curves, a frame for a picture."""
         from matplotlib.ticker import NullLocator
 
-        block, column = divmod(number, self._columns)
-        box = self._box(self._left_of(number, size), self._tops[block] + below, *size)
+        block, column = divmod(cell, self._columns)
+        box = self._box(self._left_of(cell, size), self._tops[block] + below, *size)
         if not panel.is_profile:
             self._frames.append(box)
             return Frame(self.figure, box)
@@ -255,16 +312,16 @@ class Page:
         axes.xaxis.set_major_locator(NullLocator())
         return axes
 
-    def _left_of(self, number: int, size: tuple[float, float]) -> float:
-        column = number % self._columns
+    def _left_of(self, cell: int, size: tuple[float, float]) -> float:
+        column = cell % self._columns
         return self._left + column * (self._place + self._gap) + (self._place - size[0]) / 2
 
-    def _write_title(self, number: int, size: tuple[float, float]) -> None:
+    def _write_title(self, cell: int, size: tuple[float, float]) -> None:
         left, top, _, _ = self._box(
-            self._left_of(number, size) + size[0] / 2,
-            self._tops[number // self._columns] - TITLE_GAP, 0, 0,
+            self._left_of(cell, size) + size[0] / 2,
+            self._tops[cell // self._columns] - TITLE_GAP, 0, 0,
         )  # fmt: skip
-        title = "\n".join(self._titles[number])
+        title = "\n".join(self._titles[cell])
         self.figure.text(left, top, title, fontsize=7, ha="center", va="bottom", **PLAIN)
 
     def _box(self, left: float, top: float, width: float, height: float) -> Any:

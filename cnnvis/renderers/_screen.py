@@ -188,9 +188,17 @@ class Drawings:
 
 
 def block(
-    layout: Layout, titles: Sequence[str], numbers: range, maps: Drawings, inputs: Drawings | None
+    layout: Layout,
+    titles: Sequence[str],
+    numbers: range,
+    maps: Drawings,
+    inputs: Drawings | None,
+    firsts: Sequence[bool],
 ) -> Table:
-    """Return a line of maps on the screen, with their titles and inputs."""
+    """Return a line of maps on the screen, with their titles and inputs.
+
+    Of an image with several maps, the first of these in a line has the input; see `Pair.is_first`.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -198,11 +206,17 @@ def block(
     for _ in numbers:
         grid.add_column(width=layout.width)
     grid.add_row(*(Text(titles[number], overflow="fold") for number in numbers))
+    drawn: dict[int, RenderableType] = {}
+    if inputs is not None:
+        shows = (number == numbers.start or firsts[number] for number in numbers)
+        drawn = {
+            n: inputs.drawing(n) if shown else "" for n, shown in zip(numbers, shows, strict=True)
+        }
     if inputs is not None and not layout.beside:
-        grid.add_row(*(inputs.drawing(number) for number in numbers))
+        grid.add_row(*drawn.values())
         grid.add_row("")
     if inputs is not None and layout.beside:
-        grid.add_row(*(_beside(layout, inputs.drawing(n), maps.drawing(n)) for n in numbers))
+        grid.add_row(*(_beside(layout, drawn[n], maps.drawing(n)) for n in numbers))
     else:
         grid.add_row(*(maps.drawing(number) for number in numbers))
     grid.add_row("")

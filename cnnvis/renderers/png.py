@@ -90,9 +90,10 @@ def png(
             own_scales=scale == "each",
         )
         for number, pair in enumerate(pairs):
-            above = page.input_place(number)
+            has_input = pair.input is not None and page.has_input(number)
+            above = page.input_place(number) if has_input else None
             place = page.map_place(number)
-            if pair.input is not None:
+            if pair.input is not None and has_input:
                 where = _behind(place, pair.input) if above is None else above
                 colours.draw_input(where, pair.input)
             covers = alpha if overlay and pair.input is not None else 1.0

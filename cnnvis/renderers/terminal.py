@@ -62,7 +62,9 @@ def terminal(
         return
     require_maps(explanation)
     pairs, signed = cnnvis.panels(explanation, limit=limit, tiles=tiles), explanation.is_signed
-    panels = [pair.map for pair in pairs]
+    panels, firsts = [pair.map for pair in pairs], [pair.is_first for pair in pairs]
+    each = len(pairs) // firsts.count(True)  # maps of an image, which stand side by side
+    columns = max(columns - columns % each, 1) if columns >= each else columns
     above = [pair.input for pair in pairs if pair.input is not None]
     if panels[0].is_profile or panels[0].is_strips:
         layout = curves_layout(panels, above, console.width, columns, rows, signed=signed)
@@ -79,7 +81,7 @@ def terminal(
         inputs = Drawings(above, pen, layout, layout.input_lines, "gray", signed=False)
     for start in range(0, len(pairs), layout.across):
         numbers = range(start, min(start + layout.across, len(pairs)))
-        console.print(block(layout, titles, numbers, maps, inputs))
+        console.print(block(layout, titles, numbers, maps, inputs, firsts))
     notes = maps.legend(console.width)
     if len(pairs) < len(explanation):
         notes.append(Text(f"the first {len(pairs)} of {len(explanation)} maps; the table has all"))

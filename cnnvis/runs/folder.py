@@ -19,6 +19,7 @@ from typing import Any
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, UserError, shown
+from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import Task
 from cnnvis.files.reading import require_writable
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
@@ -100,8 +101,10 @@ class RunFolder:
         return explanation
 
     def _table(self) -> dict[str, list[Any]]:
+        images = sum(stop - start for start, stop in self.facts["images"])
+        each = self.facts["data"]["count"] // max(images, 1)  # of several targets, a map for each
         rows = [
-            (name, number, len(part.places[number]), len(part.done[number].failed))
+            (name, number, len(part.places[number]) // each, len(part.done[number].failed) // each)
             for name, part in self.parts.items()
             for number in part.own
         ]
@@ -178,7 +181,7 @@ def kept_in(
         another explanation.
     """
     one = next(iter(task.samples.values()), None)
-    few = one is None or len(one) <= MANY or not techniques
+    few = one is None or len(one) // number_of_targets(one) <= MANY or not techniques
     if into is None or (into.folder is None and few):
         if into is not None and into.resume:
             raise UserError("no run folder is named to go on with: add --into FOLDER")
@@ -199,6 +202,7 @@ def kept_in(
             task.explained_inputs,
             loading,
             class_names,
+            task.targets,
         )
         now["part"] = str(into.share)
         held = None if before is None else before["computed"]

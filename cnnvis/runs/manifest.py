@@ -20,7 +20,9 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
 from cnnvis.explain.agreement import has_label
 from cnnvis.explain.inputs import PluginOptions
-from cnnvis.explain.task import images_at_once
+from cnnvis.explain.provenance import several_facts
+from cnnvis.explain.several import number_of_targets
+from cnnvis.explain.task import rows_at_once
 from cnnvis.files.snapshots import sha256
 from cnnvis.network.compilation import THREADS, is_mixed, settled_way
 from cnnvis.network.model import Model
@@ -47,6 +49,7 @@ def facts(
     inputs: Sequence[str],
     loading: Mapping[str, Any],
     class_names: Sequence[str] | None,
+    targets: Sequence[Model] = (),
 ) -> dict[str, Any]:
     """Return the facts about an explanation and its plugins, as plain values.
 
@@ -60,6 +63,8 @@ def facts(
         The inputs that get maps.
     loading
         The options with which the model and the data were read.
+    targets
+        A model for each target, if each image has a map for each of several; else none.
     """
     one = next(iter(samples.values()))
     found = {
@@ -73,6 +78,7 @@ def facts(
             "filters": model.asked_filters,
             "output": model.asked_output,
             "region": None if model.asked_region is None else list(map(str, model.asked_region)),
+            **several_facts(targets),
         },
         "data": {
             "file": None if one.path is None else one.path.name,
@@ -80,7 +86,7 @@ def facts(
             "count": len(one),
             "shapes": {str(name): list(each.source.shape[1:]) for name, each in samples.items()},
         },
-        "images": _ranges(one.indices),
+        "images": _ranges(one.indices[one.image_starts]),
         "inputs": list(inputs),
         "reading": dict(loading),
         "class_names": None if class_names is None else list(class_names),
@@ -113,13 +119,15 @@ def computed(
     Parameters
     ----------
     shard_size
-        The requested number of images in a shard, if any.
+        The requested number of images in a shard, if any. The number in the result is that of maps.
     before
         The settings from the beginning of the run.
     """
     compile, batch = settled_way(model.footprint(samples), before)
     if shard_size is None:
-        shard_size = images_at_once(samples) if before is None else before["shard_size"]
+        shard_size = rows_at_once(samples) if before is None else before["shard_size"]
+    else:
+        shard_size *= number_of_targets(samples)
     shard_size = min(shard_size, len(samples))
     threads = os.environ.get(THREADS[0])
     return {

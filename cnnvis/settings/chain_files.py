@@ -18,6 +18,7 @@ from cnnvis.registry.arguments import (
     LoadOptions,
     Styling,
     TargetArguments,
+    TopClasses,
     flags_of,
 )
 from cnnvis.registry.discovery import registry
@@ -27,7 +28,15 @@ from cnnvis.text import escaped, printable, words_of
 
 _FLAGS = {
     name: flag
-    for values in (DataArguments, TargetArguments, LoadOptions, Styling, Checking, ChainOutput)
+    for values in (
+        DataArguments,
+        TargetArguments,
+        TopClasses,
+        LoadOptions,
+        Styling,
+        Checking,
+        ChainOutput,
+    )
     for name, flag in flags_of(values).items()
     if flag.kept_as is not None
 }
@@ -150,6 +159,8 @@ def _flags(key: str, value: Any) -> list[str]:
     flag = _FLAGS[key].names[0] if key in _FLAGS else "--" + key.strip("_").replace("_", "-")
     if value is True:
         return [flag]
+    if value is False and key in _FLAGS:
+        return []
     if value is False:
         return [f"--no-{flag.removeprefix('--')}"]
     if isinstance(value, list | tuple):

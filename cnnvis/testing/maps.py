@@ -29,6 +29,7 @@ def checks_of_maps(subject: Subject) -> dict[str, Callable[[], None]]:
         "twice the same gives the same": lambda: _repeated(subject),
         "other weights give other maps": lambda: _other_weights(subject),
         "another class gives other maps": lambda: _other_class(subject),
+        "each of several classes gets its own map": lambda: _several_classes(subject),
         "the model stays as it is": lambda: model_unchanged(
             lambda network: subject.explained(network, data_of(shape_of(2)))
         ),
@@ -137,6 +138,18 @@ def _other_class(subject: Subject) -> None:
     one, other = (subject.maps(network, data, filter=number) for number in (0, 1))
     if np.allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(one).max()):
         raise Violation("another class gets the same maps, so the maps do not depend on the target")
+
+
+def _several_classes(subject: Subject) -> None:
+    network, data = small_network(2, seed=MIXED), data_of(shape_of(2))
+    found = subject.explained(network, data, top=2)
+    for number in sorted({target.filters[0] for target in found.targets}):
+        one = found.for_target(number)
+        require_close(
+            one.array, subject.maps(network, data, filter=number)[one.indices],
+            f"class {number} gets another map where it is one of the two classes with the largest "
+            "scores: take the classes from model.target_weights, and never the largest output",
+        )  # fmt: skip
 
 
 def _samples_unchanged(subject: Subject) -> None:

@@ -147,7 +147,7 @@ class _Linear:
         fills = {one.name: 0.0 for one in options_of(metric) if one.names_kind == "baseline"}
         options = checked(metric, {**fills, **self.subject.options})
         explainer = Explainer(self.task, _technique(technique), {})
-        found = measured(maps, metric, options, self.task.model, explainer)
+        found = measured(maps, metric, options, self.task.models, explainer)
         return found.measures[metric.name]
 
 

@@ -79,7 +79,7 @@ class _Case:
         metric = plugin or self.subject.plugin
         options = checked(metric, self.subject.options)
         maps = self.every if maps is None else maps
-        found = measured(maps, metric, options, self.explainer.model, self.explainer)
+        found = measured(maps, metric, options, self.explainer.task.models, self.explainer)
         return found.measures[metric.name]
 
 

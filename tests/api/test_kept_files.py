@@ -33,6 +33,8 @@ def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
         "happy": typed(*run, "--class", "happy"),
         "sad": typed(*run, "--class", "sad"),
         "both": typed(*run, "--class", 0, "sad"),
+        "together": typed(*run, "--class", 0, "sad", "--together"),
+        "largest": typed(*run, "--top", 2),
         "region": typed(
             "run",
             "saliency",
@@ -52,7 +54,9 @@ def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
         "default": ["results/saliency_classes_guided.png"],
         "happy": ["results/saliency_classes_happy_guided.png"],
         "sad": ["results/saliency_classes_sad_guided.png"],
-        "both": ["results/saliency_classes_happy+sad_guided.png"],
+        "both": ["results/saliency_classes_happy-sad_guided.png"],
+        "together": ["results/saliency_classes_happy+sad_guided.png"],
+        "largest": ["results/saliency_classes_top-2_guided.png"],
         "region": ["results/saliency_first_at-2to5-3_guided.png"],
     }
     kept = (here / "results/saliency_classes_guided.png").read_bytes()

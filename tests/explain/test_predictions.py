@@ -73,7 +73,7 @@ def _means(maps: Any, groups: Any) -> dict[int, Any]:
 
 @pytest.mark.parametrize(
     "target",
-    [{}, {"filter": "cow"}, {"filter": [0, 1]}, {"layer": "hidden", "filter": 2}, {"layer": "output:ape"},
+    [{}, {"filter": "cow"}, {"filter": [0, 1], "together": True}, {"layer": "hidden", "filter": 2}, {"layer": "output:ape"},
      {"layer": "output[cow]-output[ape]"}],
     ids=str,
 )  # fmt: skip

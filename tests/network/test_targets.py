@@ -287,7 +287,7 @@ def test_groups_by_prediction_are_of_the_output_whose_difference_is_explained(ke
 def test_a_target_that_cancels_itself_out_is_refused(keras: Any) -> None:
     x = keras.Input((3,))
     network = keras.Model(x, keras.layers.Dense(1, "sigmoid", name="output")(x))
-    for asked in ({"filter": [0, 1]}, {"layer": "output[0]-output[0]"}):
+    for asked in ({"filter": [0, 1], "together": True}, {"layer": "output[0]-output[0]"}):
         with pytest.raises(
             cnnvis.UserError,
             match=r"'output.* is always zero, since its outputs cancel each other out",

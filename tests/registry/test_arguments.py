@@ -24,17 +24,14 @@ from cnnvis.registry.arguments import (
     RunFolderArguments,
     Styling,
     TargetArguments,
+    TopClasses,
     flags_of,
     names_of,
     taken_out,
 )
 
 OF_BOTH = (
-    Styling,
-    Checking,
-    DataArguments,
-    TargetArguments,
-    LoadOptions,
+    *(Styling, Checking, DataArguments, TargetArguments, TopClasses, LoadOptions),
     RunFolderArguments,
     Isolation,
 )

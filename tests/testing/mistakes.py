@@ -160,6 +160,15 @@ def _(model: Any, samples: Any) -> Array:
     return _laid(model, samples, a.sum(axis=-1))
 
 
+@_mistaken("takes-the-largest-output", "each of several classes", "never the largest output")
+def _(model: Any, samples: Any) -> Array:
+    if model.filters is not None:
+        return np.array(model.input_gradient(samples.x))
+    units = model.outputs(samples.x)
+    largest = np.eye(units.shape[1], dtype=np.float32)[units.argmax(axis=1)]
+    return np.array(model.input_gradient(samples.x, weights=largest))
+
+
 @_mistaken(
     "explains-half-the-image", LOOKS, r"it may explain another image \(such as half", OF_LAYER_CAM
 )

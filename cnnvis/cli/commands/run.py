@@ -56,6 +56,8 @@ def main(technique: str, model: str, **values: Any) -> int:
 
     own = shared.options_in(values)
     own = with_settings(registry().get("technique", technique), own)
+    if "together" in own:  # of the settings; typed, it is an argument of the command
+        values.setdefault("together", own.pop("together"))
     others = shared.options_of_plugins(values)
     shared.add_general_settings(values)
     with shared.computing_as_asked(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cnnvis
 
@@ -38,29 +39,52 @@ def _together(
 ) -> tuple[cnnvis.Explanation, cnnvis.Explanation]:
     """Return both with matching maps at equal places: of the same image, group or target."""
     first, second = explanations
+    if (first.has_several_targets or second.has_several_targets) and all(
+        one.targets and one.samples is not None for one in explanations
+    ):
+        return _matched(first, second, _maps(first), _maps(second), "images and targets")
     for what, names in (("images", _images), ("groups", _groups), ("targets", _pictures)):
         mine, others = names(first), names(second)
         if mine is None or others is None:
             continue
         if what == "groups" and sorted(mine) == sorted(others):
             _require_same_groups(first, second)
-        if mine == others or (what == "groups" and [ALL] in (mine, others)):
+        if what == "groups" and [ALL] in (mine, others):
             return first, second
-        if sorted(mine) != sorted(others):
-            raise cnnvis.UserError(
-                f"the two results are of different {what}, the first of {_listed(mine)} and the "
-                f"second of {_listed(others)}, so it is not known which maps belong together; "
-                f"take two results of the same {what}"
-            )
-        order = sorted(range(len(others)), key=others.__getitem__)
-        places = dict(zip(sorted(range(len(mine)), key=mine.__getitem__), order, strict=True))
-        return first, second[[places[place] for place in range(len(mine))]]
+        return _matched(first, second, mine, others, what)
     if len(first) != len(second):
         raise cnnvis.UserError(
             f"the two results hold {len(first)} and {len(second)} maps, and it is not known which "
             "maps belong together; take two results with the same number of maps"
         )
     return first, second
+
+
+def _matched(
+    first: cnnvis.Explanation,
+    second: cnnvis.Explanation,
+    mine: Sequence[Any],
+    others: Sequence[Any],
+    what: str,
+) -> tuple[cnnvis.Explanation, cnnvis.Explanation]:
+    """Return both with maps of equal names at equal places."""
+    if mine == others:
+        return first, second
+    if sorted(mine) != sorted(others):
+        raise cnnvis.UserError(
+            f"the two results are of different {what}, the first of {_listed(mine)} and the "
+            f"second of {_listed(others)}, so it is not known which maps belong together; "
+            f"take two results of the same {what}"
+        )
+    order = sorted(range(len(others)), key=others.__getitem__)
+    places = dict(zip(sorted(range(len(mine)), key=mine.__getitem__), order, strict=True))
+    return first, second[[places[place] for place in range(len(mine))]]
+
+
+def _maps(one: cnnvis.Explanation) -> list[str]:
+    """Return the image and the target of each map, in words."""
+    assert one.indices is not None
+    return [f"{index} for {target}" for index, target in zip(one.indices, one.targets, strict=True)]
 
 
 def _images(one: cnnvis.Explanation) -> list[int] | None:

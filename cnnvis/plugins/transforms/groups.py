@@ -22,6 +22,7 @@ class _Running:
     and the squared deviations of both plus (b - a)^2 n m / (n + m): Chan et al. 1983, after Welford.
     """
 
+    target: cnnvis.Target | None = None
     count: int = 0
     mean: Any = 0.0
     squares: Any = 0.0
@@ -60,7 +61,8 @@ class _Groups:
                 members.setdefault(key, []).append(place)
                 names[key] = name
         for key, mine in members.items():
-            running = self.found.setdefault(key, (names[key], _Running()))[1]
+            own = one.targets[mine[0]] if one.targets else None
+            running = self.found.setdefault(key, (names[key], _Running(own)))[1]
             running.add(maps[np.asarray(mine)])
             if one.targets:
                 running.targets.update(str(one.targets[place]) for place in mine)
@@ -80,6 +82,12 @@ class _Groups:
             if len(self.targets) > 1:
                 one = replace(one, filters=(), class_names=None)
             targets = (one,) * len(ordered)
+            if self.example.has_several_targets:  # each group has maps of a single one
+                targets = tuple(
+                    replace(running.target, score=None, probability=None)
+                    for _, running in ordered
+                    if running.target is not None
+                )
         return replace(
             self.example,
             maps=np.stack([value(running) for _, running in ordered]),
@@ -120,6 +128,21 @@ MOST = 20
 
 
 def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, str]]]:
+    """Return for each map its groups, each by its key for sorting and its name.
+
+    Where images have maps of several targets, a group holds those of one: maps of two classes have
+    no mean that means anything.
+    """
+    groups = _groups_of_images(one, by)
+    if not one.has_several_targets or not one.targets:
+        return groups
+    return [
+        [((key, target.layer, target.filters), f"{name}, {target}") for key, name in own]
+        for own, target in zip(groups, one.targets, strict=True)
+    ]
+
+
+def _groups_of_images(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, str]]]:
     """Return for each image its groups, each by its key for sorting and its name."""
     samples = one.samples
     assert samples is not None
@@ -278,10 +301,15 @@ def difference(stream: cnnvis.Stream, *, of: tuple[str, str] | None = None) -> c
             raise cnnvis.UserError(f"there is no group {name!r}; there are: {', '.join(names)}")
     maps = one.array[[names.index(first)]] - one.array[[names.index(second)]]
     title = f"{first} - {second}"
+    targets = one.targets[:1]
+    if one.targets and one.targets[names.index(first)] == one.targets[names.index(second)]:
+        targets = (one.targets[names.index(first)],)
+    elif one.targets:
+        targets = (replace(one.targets[0], filters=(), class_names=None),)
     return replace(
         one.with_maps(maps[:1], titles=(), targets=(), groups=()),
         titles=(title,),
         groups=(title,),
-        targets=one.targets[:1],
+        targets=targets,
         signed=True,
     )

@@ -13,10 +13,11 @@ def select(
     *,
     channel: int | None = None,
     label: str | None = None,
+    target: str | None = None,
     axis: str | None = None,
     at: str | None = None,
 ) -> cnnvis.Explanation:
-    """Keep some images, one channel, or a piece along an axis.
+    """Keep some images, the maps of one class, one channel, or a piece along an axis.
 
     Parameters
     ----------
@@ -25,6 +26,9 @@ def select(
     label
         The label of the images to keep: the name or number of a class, one of several labels, none
         for images without a label, or a number.
+    target
+        The target of the maps to keep, where images have maps of several: the name or number of a
+        class, or the target in words, output[AI].
     axis
         The axis to keep a piece of: row, column, position, plane, ...
     at
@@ -38,6 +42,8 @@ def select(
                 "the maps belong to no images with labels, so no label can select maps"
             )
         found = found[samples.labelled(label).nonzero()[0].tolist()]
+    if target is not None:
+        found = found.for_target(target)
     if channel is not None:
         found = _piece(found, "channel", channel)
     if (axis is None) != (at is None):

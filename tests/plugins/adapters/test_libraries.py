@@ -120,7 +120,7 @@ def test_several_outputs_count_together() -> None:
     for name in ("tf-keras-vis:saliency", "xplique:saliency"):
         _or_skip(name)
         sides = (("saliency", {"backprop": None}), name)
-        found = cnnvis.compare(*sides, "demo", filter=[0, 1])
+        found = cnnvis.compare(*sides, "demo", filter=[0, 1], together=True)
         assert found.in_all["share"] <= 1e-5
 
 

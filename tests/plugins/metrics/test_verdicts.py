@@ -239,7 +239,7 @@ def test_methods_that_say_nothing_of_signs_are_not_judged_by_them() -> None:
     [
         ("grad-cam", {}, "the method does not say how its maps keep their signs"),
         ("saliency", {"layer": "output[sweep]-output[neutral]"}, "a sum of outputs"),
-        ("saliency", {"filter": [0, 1]}, "a sum of outputs"),
+        ("saliency", {"filter": [0, 1], "together": True}, "a sum of outputs"),
     ],
 )
 def test_it_is_said_why_nothing_is_judged(
