@@ -45,6 +45,7 @@ from .evaluation.ranks import spearman as spearman
 from .evaluation.remover import Removal as Removal
 from .evaluation.remover import map_values as map_values
 from .evaluation.remover import without_order as without_order
+from .evaluation.units import unit_names as unit_names
 from .evaluation.units import units_of as units_of
 from .explain.explainer import Explainer as Explainer
 from .explain.inputs import load_model as load_model
@@ -69,6 +70,7 @@ from .network.modifiers import channel_max as channel_max
 from .network.modifiers import modify_gradient as modify_gradient
 from .network.modifiers import unit_scaled as unit_scaled
 from .registry.bounds import Baseline as Baseline
+from .registry.bounds import Budget as Budget
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
 from .registry.bounds import NotNegative as NotNegative

@@ -281,12 +281,8 @@ class Differentiation:
     def _prepare(self, backprop: Backprop | None, *, keras_vis: bool, by_input: bool) -> None:
         """Note what a modifier changes, and refuse a target that has no such gradient."""
         self._note_modifier(backprop, keras_vis=keras_vis)
-        resolution, source = self.evaluation.resolution, self.evaluation.feeds.explained
-        if not resolution.depends_on(source.slot):
-            raise UserError(
-                f"the target {resolution.layer!r} does not depend on the input {source.name!r}; "
-                "explain another input with --input, or another layer with --layer"
-            )
+        self.evaluation.require_dependence()
+        source = self.evaluation.feeds.explained
         lookups = (
             call
             for call in self.evaluation.graph.calls
