@@ -17,6 +17,7 @@ import numpy as np
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import options_of
 
 TABLE = Path(__file__).with_name("architectures.md")
 
@@ -452,6 +453,8 @@ def outcome(architecture: Architecture, technique: str) -> str | None:
     settings: dict[str, Any] = {}
     if plugin.takes("samples"):
         settings = {**architecture.settings, "data": architecture.data()}
+    if any(option.name == "budget" for option in options_of(plugin)):
+        settings["budget"] = "300"
     if technique == "activation-max":
         settings["iterations"] = 2
         if len(architecture.shapes) > 1 or "length" in architecture.about:

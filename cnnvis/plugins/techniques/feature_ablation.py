@@ -12,6 +12,7 @@ MOST_NAMES = 100
 
 @cnnvis.technique(
     "feature-ablation",
+    family="perturbation",
     reference="arXiv:1311.2901",
     claims={
         "integrated-gradients": {"units": "row,column"},

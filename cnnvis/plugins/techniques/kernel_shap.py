@@ -16,15 +16,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-def _check(*, seed: int, **_: Any) -> None:
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
-
-
 @cnnvis.technique(
     "kernel-shap",
+    family="perturbation",
     reference="arXiv:1705.07874",
-    check=_check,
     claims={"complete": {}, "integrated-gradients": {"units": "row,column"}},
     signed={},
 )
@@ -36,7 +31,7 @@ def kernel_shap(
     sets: cnnvis.Count = 2048,
     baseline: cnnvis.Baseline = "mean",
     budget: cnnvis.Budget | None = None,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Shapley value of each unit of the input, by a regression over sets of units.
 

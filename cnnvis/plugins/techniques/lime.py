@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-def _check(*, seed: int, **_: Any) -> None:
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
+ENOUGH = 0.5
+"""Share of the variance below which a note says how little the linear model explains."""
 
 
 @cnnvis.technique(
     "lime",
+    family="perturbation",
     reference="arXiv:1602.04938",
-    check=_check,
     claims={"integrated-gradients": {"units": "row,column", "ridge": 0.0}},
     signed={},
 )
@@ -37,7 +36,7 @@ def lime(
     width: cnnvis.Positive = 0.25,
     ridge: cnnvis.NotNegative = 1.0,
     budget: cnnvis.Budget | None = None,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Weight of each unit of the input in a linear model of the score near the input.
 
@@ -90,6 +89,12 @@ def lime(
         distance = 1 - np.sqrt(z.mean(axis=1))
         fit.add(z, np.exp(-np.square(distance / width)), scores - game.whole[:, None])
     found, shares = fit.solved(ridge)
+    if (shares < ENOUGH).any():
+        cnnvis.note(
+            f"the linear model of lime explains less than {ENOUGH:.0%} of the variance of the score for "
+            f"{int((shares < ENOUGH).sum())} of {len(shares)} images, {shares.min():.0%} at least: what "
+            "units do together is not in the maps; kernel-shap divides it among the units"
+        )
     measures = {"explained_variance": shares, "passes": np.full(len(samples), sets)}
     maps = game.spread(found).astype(np.float32)
     return cnnvis.Explanation(maps, samples, measures=measures)

@@ -21,6 +21,7 @@ PARTS = {1: 32, 2: 8, 3: 4}
 
 @cnnvis.technique(
     "occlusion",
+    family="perturbation",
     reference="arXiv:1311.2901",
     claims={
         "integrated-gradients": {"patch": (1,), "stride": (1,)},

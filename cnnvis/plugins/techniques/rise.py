@@ -24,15 +24,14 @@ UNSURE = 0.2
 """Half of an interval of 95 %, as a share of a map's range, from which on a note is made."""
 
 
-def _check(*, share: float, seed: int, **_: Any) -> None:
+def _check(*, share: float, **_: Any) -> None:
     if not 0 < share < 1:
         raise cnnvis.UserError(f"share is {share:g}, and must be between 0 and 1")
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
 
 
 @cnnvis.technique(
     "rise",
+    family="perturbation",
     reference="arXiv:1806.07421",
     check=_check,
     signed={"show": "map", "centre": True},
@@ -48,7 +47,7 @@ def rise(
     centre: bool = True,
     show: Literal["map", "error"] = "map",
     budget: cnnvis.Budget | None = None,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Mean score of the input under random masks, for each position over the masks that leave it.
 

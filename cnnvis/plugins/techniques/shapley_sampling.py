@@ -19,17 +19,16 @@ NORMAL = 1.96
 """Number of standard errors in half of an interval of 95 %."""
 
 
-def _check(*, orders: int, seed: int, **_: Any) -> None:
+def _check(*, orders: int, **_: Any) -> None:
     if orders % 2:
         raise cnnvis.UserError(
             f"orders is {orders}, and must be even: each order goes with its reverse"
         )
-    if seed < 0:
-        raise cnnvis.UserError(f"seed is {seed}, and must not be negative")
 
 
 @cnnvis.technique(
     "shapley-sampling",
+    family="perturbation",
     reference="doi:10.1016/j.cor.2008.04.004",
     check=_check,
     claims={"complete": {}, "integrated-gradients": {"units": "row,column"}},
@@ -43,7 +42,7 @@ def shapley_sampling(
     orders: cnnvis.Count = 32,
     baseline: cnnvis.Baseline = "mean",
     budget: cnnvis.Budget | None = None,
-    seed: int = 0,
+    seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """Shapley value of each unit of the input, by random orders in which units come in.
 
