@@ -140,7 +140,7 @@ def _place_of(name: str, names: list[str], space: _Space) -> int:
             return known.index(name)
     there = [*names, *(one for one in given if one and one not in names)]
     raise UserError(
-        f"units names the axis {name!r}, and the maps have no such axis.{nearest(name, there)} "
+        f"units names the axis {name!r}, and the maps have no such axis.{nearest(name, [*there, AUTO, GRID, SLIC])} "
         f"They have: {', '.join(there) or 'none'}."
     )
 

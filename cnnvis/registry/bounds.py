@@ -76,7 +76,7 @@ axes with commas between, ``row`` or ``row,column``: a unit for each position al
 length, ``position:10000``, for each window so long; or a file that names units.
 """
 
-Budget = Annotated[str, Form(r"^\s*([1-9][0-9_]*|[0-9]*\.?[0-9]+\s*s)\s*$", "PASSES | SECONDSs")]
+Budget = Annotated[str, Form(r"^\s*([1-9][0-9_]*|[0-9]*\.?[0-9]+\s*s)\s*$", "PASSES | 30s")]
 """Largest number of passes through the network for each image: a number, ``2000``, or as many as take
 some seconds, ``30s``."""
 

@@ -51,10 +51,10 @@ def rise(
 ) -> cnnvis.Explanation:
     """Mean score of the input under random masks, for each position over the masks that leave it.
 
-    M(p) = E[S(x m + x' (1 - m)) m(p)] / E[m(p)] - E[S(x m + x' (1 - m))], for the score S, the input
-    x, a baseline x' and random masks m: Petsiuk et al. 2018, equation 5, where the last term is left
-    out. Masks are coarse grids of 0 and 1, enlarged linearly and shifted at random. The mean of m(p)
-    is that of the drawn masks.
+    M(p) = sum of S(x m + x' (1 - m)) m(p) / sum of m(p) - mean of S(x m + x' (1 - m)), over random masks
+    m, for the score S, the input x and a baseline x': Petsiuk et al. 2018, equation 6, with the sum of
+    the drawn masks in the place of its expectation, and less the mean score of all masks. Masks are
+    coarse grids of 0 and 1, enlarged linearly and shifted at random.
 
     Parameters
     ----------
