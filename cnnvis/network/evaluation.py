@@ -153,6 +153,8 @@ class Evaluation:
         For the parameters, see `Model.perturbed_scores`.
         """
         self.require_dependence()
+        if not count:
+            return
         if weights is None:
             weights = self.weights(x, of)
         feeds, graph = self.feeds.arrays(x, of), self.graph

@@ -601,6 +601,8 @@ def _perturbed(
     tf, rank = tensorflow(), len(x.shape) + 1
 
     def spread(value: Any, axis: int) -> Any:
+        if value.dtype.is_floating:  # of a network in double precision, arguments are in single
+            value = tf.cast(value, x.dtype)
         value = tf.expand_dims(value, axis)
         return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
 

@@ -144,3 +144,19 @@ def test_scores_that_are_no_numbers_are_refused(two_inputs: Any, evaluated: Any,
     evaluation = replace(evaluation, feeds=evaluation.feeds.holding(samples))
     with pytest.raises(cnnvis.UserError, match="'seen' does not depend on the input 'age'"):
         list(evaluation.perturbed_scores(samples.x, _mixed, lambda some: args, 2))
+
+
+def test_arguments_of_perturbations_have_the_precision_of_the_network(
+    keras: Any, evaluated: Any, x: Any
+) -> None:
+    layers = keras.layers
+    image = keras.Input((6, 5, 1), dtype="float64")
+    end = layers.Dense(1, name="end", dtype="float64")(layers.Flatten(dtype="float64")(image))
+    evaluation = evaluated(keras.Model(image, end))
+    shares = np.float32([[0.5], [2.0]])
+    other = np.zeros(x.shape, np.float32)
+    ((_, found),) = evaluation.perturbed_scores(
+        x, _mixed, lambda some: [shares], 2, per_sample_args=[other]
+    )
+    units = evaluation.units(x)
+    np.testing.assert_allclose(found, units @ shares.T, rtol=1e-5)  # without a constant, linear

@@ -71,8 +71,8 @@ class Game:
         The inputs, and what stands in the place of units that are left out, (n, ...).
     units
         The number of the unit of each position, (n, *space).
-    is_out_axes
-        The same, with an axis of length 1 where the inputs have channels.
+    placed
+        The units, with an axis of length 1 where the inputs have channels.
     count
         The number of units.
     """
@@ -81,7 +81,7 @@ class Game:
     x: Array
     fill: Array
     units: Array
-    is_out_axes: Array
+    placed: Array
     count: int
 
     @classmethod
@@ -123,7 +123,7 @@ class Game:
         """
         yield from self.model.perturbed_scores(
             self.x, _without, lambda some: [~kept(some)], count,
-            per_sample_args=[self.fill, self.is_out_axes], weights=self.weights,
+            per_sample_args=[self.fill, self.placed], weights=self.weights,
         )  # fmt: skip
 
     def spread(self, values: Array, *, as_shares: bool = False) -> Array:

@@ -97,11 +97,9 @@ def _sets(units: int, count: int, seed: int) -> tuple[Array, Array]:
     while masses:
         size = min(masses)
         number = math.comb(units, size) * (1 if 2 * size == units else 2)
-        # Those of a single unit and of all but one alone determine all values, if there are so many.
-        enough = (
-            masses[size] * left / sum(masses.values()) if size > 1 and len(masses) > 1 else left
-        )
-        if number > enough:
+        share = masses[size] / sum(masses.values())
+        # Sets of a single unit and of all but one alone determine all values, if there are so many.
+        if number > left * (1 if size == 1 else share):
             break
         for chosen in itertools.combinations(range(units), size):
             one = np.isin(np.arange(units), chosen)

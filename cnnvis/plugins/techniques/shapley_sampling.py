@@ -91,7 +91,7 @@ def shapley_sampling(
             budget, "shapley-sampling", model, lambda count: game.scores(kept, count), others=2,
             key=(units, game.count),
         )  # fmt: skip
-    if 2.0**game.count - 2 <= passes:
+    if 2**game.count - 2 <= passes:
         cnnvis.note(
             f"shapley-sampling is exact: it takes all {2**game.count} sets of {game.count} units"
         )

@@ -249,6 +249,18 @@ def test_contributions_to_an_additive_score_are_exact(keras: Any, axes: int) -> 
     assert (abs(penalized.array).sum() < 0.5 * abs(of_units).sum()).all()
 
 
+def test_each_of_many_positions_can_be_a_unit(keras: Any) -> None:
+    network, weights = _additive(keras, (40, 28, 1))  # of more sets than a float can count
+    x = _data((40, 28, 1), 2)
+    expected = (weights * (x - FILL))[..., 0]
+    for technique, options in {
+        "shapley-sampling": {"orders": 2},
+        "kernel-shap": {"sets": 2240},
+    }.items():
+        found = cnnvis.run(technique, network, data=x, units="row,column", baseline=FILL, **options)
+        np.testing.assert_allclose(found.array, expected, rtol=1e-2, atol=1e-3)
+
+
 def test_groups_that_a_person_named_have_their_fall_as_a_measure(
     keras: Any, tmp_path: Path
 ) -> None:
@@ -364,6 +376,7 @@ def test_seconds_are_measured_and_the_same_number_of_passes_gives_the_same_map(
         ("rise", {"cells": [2, 2, 2]}, "a number for each of the 2 spatial axes"),
         ("rise", {"budget": "2"}, "three passes, at least"),
         ("lime", {"ridge": 0.0, "sets": 20}, "too few sets for 42 units"),
+        ("kernel-shap", {"sets": 1}, "0 sets are too few"),
         ("kernel-shap", {"sets": 40}, "40 sets are too few for 42 units: 84 are enough"),
         ("kernel-shap", {"seed": -1}, r"it takes int >= 0"),
         ("shapley-sampling", {"orders": 3}, "must be even"),
