@@ -45,6 +45,7 @@ from .evaluation.ranks import spearman as spearman
 from .evaluation.remover import Removal as Removal
 from .evaluation.remover import map_values as map_values
 from .evaluation.remover import without_order as without_order
+from .evaluation.units import unit_names as unit_names
 from .evaluation.units import units_of as units_of
 from .explain.explainer import Explainer as Explainer
 from .explain.inputs import load_model as load_model
@@ -73,6 +74,7 @@ from .network.relevance.composites import composite_named as composite_named
 from .network.relevance.propagation import Relevance as Relevance
 from .network.relevance.rules import Pool as Pool
 from .registry.bounds import Baseline as Baseline
+from .registry.bounds import Budget as Budget
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
 from .registry.bounds import NotNegative as NotNegative

@@ -439,7 +439,7 @@ ARCHITECTURES = {
 }
 
 
-FEW = {"iterations": 2, "steps": 3, "copies": 2, "baselines": 2, "count": 1}
+FEW = {"iterations": 2, "steps": 3, "copies": 2, "baselines": 2, "count": 1, "budget": "300"}
 """Options by which techniques are quick: whether they work does not depend on them."""
 
 

@@ -35,6 +35,20 @@ class Axis:
     step: float = 1.0
     values: tuple[str | float, ...] = ()
 
+    def require_length(self, usual: str, size: int) -> None:
+        """Refuse a description of more or fewer positions than the axis has.
+
+        Raises
+        ------
+        UserError
+            With both numbers.
+        """
+        if self.values and len(self.values) != size:
+            raise UserError(
+                f"the axis {usual} is described by {len(self.values)} values, and has {size} "
+                "positions"
+            )
+
     def label(self, usual: str) -> str:
         """Return the label of the axis: ``position (bp)``."""
         name = self.name or usual

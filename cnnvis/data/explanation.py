@@ -170,12 +170,7 @@ class Explanation:
             return self
         own = {name: axis for name, axis in axes.items() if name in self.axes}
         for name, axis in own.items():
-            size = self.maps.shape[self.axes.index(name) + 1]
-            if axis.values and len(axis.values) != size:
-                raise UserError(
-                    f"the axis {name} is described by {len(axis.values)} values, and has {size} "
-                    "positions"
-                )
+            axis.require_length(name, self.maps.shape[self.axes.index(name) + 1])
         return replace(self, coordinates=own)
 
     @property

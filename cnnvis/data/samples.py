@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis.data import labels as labelling
+from cnnvis.data.axes import Axis
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.image_selection import Images, Selection, selection_of
 from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
@@ -70,6 +71,8 @@ class Samples:
         The channel axis of `source`, -1 or 1; None without channels.
     path
         The file or folder that the samples were read from, for the provenance.
+    coordinates
+        The meaning of the positions along an axis, by the axis's usual name; see `cnnvis.Axis`.
     held
         The open file or folder, if the samples are read through it; see `cnnvis.held`.
     input
@@ -116,6 +119,7 @@ class Samples:
     reading: Reading | None = None
     total: int | None = None
     baselines: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    coordinates: Mapping[str, Axis] = field(default_factory=dict)
     held: Held | None = field(default=None, repr=False)
     target_numbers: Array | None = None
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cnnvis.data.explanation import CHANNEL, Explanation
 from cnnvis.data.samples import Array
-from cnnvis.errors import UserError, nearest, numbered, shown
+from cnnvis.errors import UserError, numbered
+from cnnvis.evaluation.boxes import (
+    Box,
+    as_box,
+    json_in,
+    require_known,
+    table_of_boxes,
+    whole_number,
+)
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import read_text
 
@@ -124,9 +128,6 @@ def _require_image(place: int, count: int, path: Path, what: str) -> None:
         )
 
 
-Box = Mapping[str, Any]
-
-
 def _boxes(path: Path) -> Sequence[tuple[str, Box]]:
     """Return the boxes of a file, each with its place in the file in words.
 
@@ -144,37 +145,15 @@ def _boxes(path: Path) -> Sequence[tuple[str, Box]]:
 def _boxes_in(path: Path, text: str) -> Sequence[tuple[str, Box]]:
     match path.suffix.lower():
         case ".csv":
-            lines = csv.DictReader(io.StringIO(text), restkey="", skipinitialspace=True)
-            try:
-                lines.fieldnames = [name.strip() for name in lines.fieldnames or ()]
-                found = [(f"line {lines.line_num}", one) for one in lines]
-            except csv.Error as error:
-                raise UserError(f"{str(path)!r} is no table of boxes: {error}") from error
-            for where, one in found:
-                if one.pop("", None) is not None:
-                    raise UserError(
-                        f"{str(path)!r}, {where}: the line has more entries than the table has columns"
-                    )
-            return found
+            return table_of_boxes(path, text)
         case ".json":
-            try:
-                held = json.loads(text, object_pairs_hook=_without_repeats)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{str(path)!r} is not JSON: {str(error)[:200]}") from error
+            held = json_in(path, text)
             if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
                 raise UserError(f"{str(path)!r} must hold a list of objects, one for each box")
             return [(f"box {number}", one) for number, one in enumerate(held)]
     raise UserError(
         f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json"
     )
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the key {shown(twice)} stands twice in an object")
-    return dict(pairs)
 
 
 def _of_boxes(
@@ -188,42 +167,13 @@ def _of_boxes(
     known = ["image", *(f"{axis}_{end}" for axis in space for end in ("start", "stop"))]
     for where, box in boxes:
         said = f"{str(path)!r}, {where}"
-        for key in box:
-            if key not in known:
-                raise UserError(
-                    f"{said}: a box has no {shown(key)}.{nearest(str(key), known)} It has: "
-                    f"{', '.join(known)}."
-                )
-        image = _whole(box.get("image"), "image", said)
+        require_known(box, known, said)
+        image = whole_number(box.get("image"), "image", said)
         if total is not None and not 0 <= image < total:
             raise UserError(
                 f"{said}: there is no image {image}; the data hold images 0 to {total - 1}"
             )
-        inside = []
-        for axis, length in space.items():
-            ends = box.get(f"{axis}_start"), box.get(f"{axis}_stop")
-            start, stop = (_end(end, axis, said, usual)
-                           for end, usual in zip(ends, (0, length), strict=True))  # fmt: skip
-            if not 0 <= start < stop <= length:
-                raise UserError(
-                    f"{said}: the box reaches from {start} to {stop} along {axis}, which has "
-                    f"{numbered(length, 'position')}"
-                )
-            inside.append(slice(start, stop))
+        inside = as_box(box, space, said)
         for row in np.flatnonzero(indices == image).tolist():
-            found[row][tuple(inside)] = True
+            found[row][inside] = True
     return found
-
-
-def _end(value: Any, axis: str, said: str, usual: int) -> int:
-    return usual if value is None or value == "" else _whole(value, axis, said)
-
-
-def _whole(value: Any, what: str, said: str) -> int:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{said}: {what} must be a whole number, and is {shown(value)}") from None
-    if isinstance(value, bool) or not number.is_integer():
-        raise UserError(f"{said}: {what} must be a whole number, and is {shown(value)}")
-    return int(number)

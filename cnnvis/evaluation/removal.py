@@ -21,9 +21,17 @@ def parts_of(space: tuple[int, ...]) -> Array:
     Every axis is cut into parts of nearly equal length: 32 over one axis, 8 over each of two, 4 over
     each of three; as many as it has positions where these are fewer.
     """
-    count = PARTS.get(len(space), 4)
+    return grid_of(space, [PARTS.get(len(space), 4)] * len(space))
+
+
+def grid_of(space: tuple[int, ...], counts: Sequence[int]) -> Array:
+    """Return the number of the cell of each position, of so many cells along each axis.
+
+    The cells of an axis are of nearly equal length, and as many as it has positions where these are
+    fewer.
+    """
     found = np.zeros(space, int)
-    for axis, size in enumerate(space):
+    for axis, (size, count) in enumerate(zip(space, counts, strict=True)):
         number = min(count, size)
         along = np.arange(size) * number // max(size, 1)
         shape = [1] * len(space)
@@ -33,9 +41,17 @@ def parts_of(space: tuple[int, ...]) -> Array:
 
 
 def part_sums(maps: Array, parts: Array) -> Array:
-    """Return the sum of each map (n, ...) over each part, (n, number of parts) float64."""
-    count, numbers = int(parts.max()) + 1, parts.ravel()
-    return np.stack([np.bincount(numbers, one.ravel(), count) for one in maps])
+    """Return the sum of each map (n, ...) over each part, (n, number of parts) float64.
+
+    The parts are (...) for all maps, or (n, ...).
+    """
+    count = int(parts.max()) + 1
+    of_each = parts if parts.ndim == maps.ndim else np.broadcast_to(parts, maps.shape)
+    found: Array = np.stack(
+        [np.bincount(numbers.ravel(), one.ravel(), count)
+         for numbers, one in zip(of_each, maps, strict=True)]
+    )  # fmt: skip
+    return found
 
 
 def part_means(maps: Array, parts: Array) -> Array:
@@ -44,8 +60,7 @@ def part_means(maps: Array, parts: Array) -> Array:
     The importance of a part: by their sums, larger parts would come first in maps without negative
     values.
     """
-    sizes = np.bincount(parts.ravel())
-    found: Array = part_sums(maps, parts) / sizes
+    found: Array = part_sums(maps, parts) / part_sums(np.ones(maps.shape), parts)
     return found
 
 

@@ -78,7 +78,7 @@ def _sizes(space: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Removal:
-    """Removal of parts of the inputs that maps explain.
+    """Removal of parts of inputs.
 
     A part is removed as a whole, with all its channels: positions within a part are not told apart.
 
@@ -89,7 +89,8 @@ class Removal:
     model
         The network, at the target of the maps.
     parts
-        The number of the part that each position belongs to, of the shape of the spatial axes.
+        The number of the part that each position belongs to, (*space), or (n, *space) where each
+        input has parts of its own; as many in each.
     fill
         Function that removes positions.
     """
@@ -102,12 +103,12 @@ class Removal:
     @classmethod
     def of(
         cls,
-        explanation: Explanation,
+        subject: Explanation | Samples,
         model: Scoring,
         fill: str | float | Filler = "mean",
         units: str = AUTO,
     ) -> Removal:
-        """Return the removal of parts of an explanation's inputs.
+        """Return the removal of parts of samples, or of an explanation's inputs.
 
         Parameters
         ----------
@@ -120,11 +121,11 @@ class Removal:
         Raises
         ------
         UserError
-            If the units do not fit the maps.
+            If the units do not fit the inputs.
         """
-        samples = explanation.samples
+        samples = subject if isinstance(subject, Samples) else subject.samples
         assert samples is not None  # `map_values` refuses maps of no images
-        parts = units_of(explanation, units)
+        parts = units_of(subject, units)
         if callable(fill):
             return cls(samples, model, parts, fill)
         start, axis = samples.baseline(fill), samples.channel_axis
@@ -163,7 +164,7 @@ class Removal:
         for rows in self._batches():
             x = self._inputs(rows)
             if is_out is not None:
-                x = self.fill(x, is_out[rows][:, self.parts], rows).astype(np.float32)
+                x = self.fill(x, self._positions(is_out, rows), rows).astype(np.float32)
             found[rows] = self.model.scores(x, weights=self.weights[rows], of=rows)
         return found
 
@@ -237,6 +238,15 @@ class Removal:
         )
         found: Array = lots.argsort(axis=1).argsort(axis=1) < size
         return found
+
+    def _positions(self, is_out: Array, rows: list[int]) -> Array:
+        """Return which positions of some inputs are removed, (m, *space) bool."""
+        if self.parts.ndim == len(self.samples.space):
+            found: Array = is_out[rows][:, self.parts]
+            return found
+        parts = self.parts[rows]
+        found = np.take_along_axis(is_out[rows], parts.reshape(len(rows), -1), axis=1)
+        return found.reshape(parts.shape)
 
     def _inputs(self, rows: list[int]) -> Array:
         return np.asarray(self.samples.source[rows], np.float32)

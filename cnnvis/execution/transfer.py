@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnvis.data.axes import axes_of
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, ArrayLike, Samples
 
@@ -68,6 +69,7 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "others": list(samples.others),
         "total": samples.total,
         "baselines": [(name, key) for name, key, _ in baselines],
+        "coordinates": {name: axis.as_dict() for name, axis in samples.coordinates.items()},
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
@@ -102,6 +104,7 @@ def unpack_samples(folder: Path) -> Samples:
         },
         baselines=baselines,
         target_numbers=np.array(_read(numbers)) if numbers.exists() else None,
+        coordinates=axes_of(facts["coordinates"]),
     )
     vars(samples)[_MARK] = str(folder)
     return samples

@@ -143,6 +143,7 @@ class Task:
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
         samples = _chosen(matching, selection, places, handle)
+        samples = replace(samples, coordinates=described)
         model = handle if takes_model else None
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:

@@ -284,12 +284,8 @@ class Differentiation:
 
     def require_gradient(self, *, by_input: bool = True) -> None:
         """Refuse a target that does not depend on the input, or has no gradient with respect to it."""
-        resolution, source = self.evaluation.resolution, self.evaluation.feeds.explained
-        if not resolution.depends_on(source.slot):
-            raise UserError(
-                f"the target {resolution.layer!r} does not depend on the input {source.name!r}; "
-                "explain another input with --input, or another layer with --layer"
-            )
+        self.evaluation.require_dependence()
+        source = self.evaluation.feeds.explained
         lookups = (
             call
             for call in self.evaluation.graph.calls

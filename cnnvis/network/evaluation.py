@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from cnnvis.network import gradients
 from cnnvis.network.backend import keras, tensorflow
 from cnnvis.network.backprop import swaps_up_to
 from cnnvis.network.classes import classes_of
-from cnnvis.network.compilation import Compiled
+from cnnvis.network.compilation import Compiled, at_once
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
 from cnnvis.network.geometry.smallest import enough
@@ -25,6 +26,7 @@ from cnnvis.network.modifiers import Backprop
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.scores import probabilities, score_weights
 from cnnvis.network.unit_cache import cached_units, remember_units
+from cnnvis.reporting import progress, quietly
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +155,66 @@ class Evaluation:
         arrays = [*self.feeds.arrays(x, of), np.asarray(activations)]
         return np.asarray(self.run(run, arrays)[0])
 
+    def perturbed_scores(
+        self,
+        x: Array,
+        perturb: Callable[..., Any],
+        args: Callable[[range], Sequence[Array]],
+        count: int,
+        *,
+        per_sample_args: Sequence[Array] = (),
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> Iterator[tuple[range, Array]]:
+        """Yield numbers of perturbations, and the scores of each input under these, (n, k) float32.
+
+        For the parameters, see `Model.perturbed_scores`.
+        """
+        self.require_dependence()
+        if not count:
+            return
+        if weights is None:
+            weights = self.weights(x, of)
+        feeds, graph = self.feeds.arrays(x, of), self.graph
+        # As many perturbations at a time as fit into a batch, and equal numbers each time.
+        rows = graph.batch or at_once(self.target_pass().footprint(feeds))
+        times = -(-count // rows)
+        size = graph.batch or -(-count // times)
+        run = self.compiled(
+            ("scores", self.resolution.key, self.feeds.number, perturb, size),
+            self.target_pass,
+            functools.partial(
+                gradients.compiled_scores,
+                perturb=perturb,
+                per_sample=len(per_sample_args),
+                count=size,
+            ),
+        )
+        arrays = [*feeds, weights, *per_sample_args]
+        with progress("computing", times) if times > 1 else nullcontext() as advance:
+            for start in range(0, count, size):
+                some = range(start, min(start + size, count))
+                shared = [_filled_up(one, size) for one in args(some)]
+                with quietly() if times > 1 else nullcontext():
+                    (found,) = self.run(run, arrays, shared=shared)
+                if not np.isfinite(found).all():
+                    raise UserError(
+                        f"the score of {self.resolution.layer!r} is NaN or infinite for an input of "
+                        "which parts are replaced; another baseline may do, such as mean"
+                    )
+                yield some, found[:, : len(some)]
+                if advance is not None:
+                    advance(1)
+
+    def require_dependence(self) -> None:
+        """Refuse a target that does not depend on the explained input."""
+        source = self.feeds.explained
+        if not self.resolution.depends_on(source.slot):
+            raise UserError(
+                f"the target {self.resolution.layer!r} does not depend on the input "
+                f"{source.name!r}; explain another input with --input, or another layer with --layer"
+            )
+
     # Passes
 
     def target_pass(
@@ -246,6 +308,12 @@ class Evaluation:
                 f"{_shape_text(shapes[number])}, and the smallest that passes "
                 f"{self.resolution.layer!r} has {_shape_text(wanted)} ({error})"
             ) from error
+
+
+def _filled_up(array: Array, size: int) -> Array:
+    """Return an array with its last entry repeated, so that it has so many."""
+    missing = size - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
 
 
 def _key_text(key: Any) -> str:

@@ -575,24 +575,13 @@ def compiled_mean(
         first = inputs + 1 + per_sample * len(moved)
         own_args, args, factors = arrays[inputs + 1 : first], arrays[first:-1], arrays[-1]
 
-        def spread(value: Any, axis: int, rank: int) -> Any:
-            value = tf.expand_dims(value, axis)
-            return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
-
         def repeated(value: Any) -> Any:
             return tf.repeat(value, count, axis=0)
 
-        def perturbed(value: Any, own: Sequence[Any]) -> Any:
-            rank = len(value.shape) + 1
-            rows = perturb(
-                spread(value, 1, rank),
-                *(spread(one, 1, rank) for one in own),
-                *(spread(one, 0, rank) for one in args),
-            )
-            return tf.reshape(rows, [-1, *value.shape[1:]])
-
         rows = {
-            at: perturbed(x[at], own_args[place * per_sample : (place + 1) * per_sample])
+            at: _perturbed(
+                perturb, x[at], own_args[place * per_sample : (place + 1) * per_sample], args
+            )
             for place, at in enumerate(moved)
         }
         feeds = [rows[at] if at in rows else repeated(one) for at, one in enumerate(x)]
@@ -615,6 +604,53 @@ def compiled_mean(
         )
 
     return _compiled(run, mean, identity, count)
+
+
+def compiled_scores(
+    run: Pass,
+    identity: Callable[[], str],
+    perturb: Callable[..., Any],
+    per_sample: int,
+    count: int,
+) -> Compiled:
+    """Compile the scores of perturbed copies of inputs, (n, count), without gradients.
+
+    The arguments of the function are those of `compiled_mean`, without the factors; the explained
+    input is perturbed.
+    """
+    tf = tensorflow()
+    inputs = len(run.graph.inputs)
+
+    def scores(*arrays: Any) -> tuple[Any, ...]:
+        x, weights = list(arrays[:inputs]), arrays[inputs]
+        first = inputs + 1 + per_sample
+        rows = _perturbed(perturb, x[run.explained], arrays[inputs + 1 : first], arrays[first:])
+        feeds = [
+            rows if at == run.explained else tf.repeat(one, count, axis=0)
+            for at, one in enumerate(x)
+        ]
+        _, _, found = run.score(feeds, tf.repeat(weights, count, axis=0))
+        return (tf.reshape(found, [-1, count]),)
+
+    return _compiled(run, scores, identity, count)
+
+
+def _perturbed(
+    perturb: Callable[..., Any], x: Any, own_args: Sequence[Any], args: Sequence[Any]
+) -> Any:
+    """Perturb inputs x (n, ...): one row for each input and each perturbation, (n count, ...)."""
+    tf, rank = tensorflow(), len(x.shape) + 1
+
+    def spread(value: Any, axis: int) -> Any:
+        if value.dtype.is_floating:  # of a network in double precision, arguments are in single
+            value = tf.cast(value, x.dtype)
+        value = tf.expand_dims(value, axis)
+        return tf.reshape(value, [*value.shape, *[1] * (rank - len(value.shape))])
+
+    rows = perturb(
+        spread(x, 1), *(spread(one, 1) for one in own_args), *(spread(one, 0) for one in args)
+    )
+    return tf.reshape(rows, [-1, *x.shape[1:]])
 
 
 def _compiled(

@@ -348,6 +348,51 @@ class Model(TargetedNetwork):
         found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
         return found
 
+    def perturbed_scores(
+        self,
+        x: Array,
+        perturb: Callable[..., Any],
+        perturbation_args: Callable[[range], Sequence[Array]],
+        count: int,
+        *,
+        per_sample_args: Sequence[Array] = (),
+        weights: Array | None = None,
+        of: Sequence[int] | None = None,
+    ) -> Iterator[tuple[range, Array]]:
+        """Compute the scores of perturbed copies of each input, some of the perturbations at a time.
+
+        All copies have the target of the unchanged input, such as the class predicted for it. The
+        copies are made where the network is computed, so that nothing is held but a batch of them.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        count
+            The number of perturbations of each input.
+        perturb, perturbation_args, per_sample_args
+            See `mean_gradient`.
+        weights, of
+            See `input_gradient`.
+
+        Yields
+        ------
+        range
+            The numbers of some of the perturbations, in their order; as many each time, but for
+            the last.
+        ndarray
+            The scores under these, (n, k) float32.
+
+        Raises
+        ------
+        UserError
+            If the target does not depend on the input, or a score is NaN or infinite.
+        """
+        return self._evaluation.perturbed_scores(
+            x, perturb, perturbation_args, count,
+            per_sample_args=per_sample_args, weights=weights, of=of,
+        )  # fmt: skip
+
     def targets(
         self, x: Array, weights: Array | None = None, *, of: Sequence[int] | None = None
     ) -> tuple[Target, ...]:

@@ -60,13 +60,25 @@ class Form:
 
 
 _ALONG = r"\s*[^\s:,][^:,]*(:[0-9][0-9_]*(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*)?"
+_FILE = r".*\.([nN][pP][yY]|[cC][sS][vV]|[tT][sS][vV]|[jJ][sS][oO][nN])\s*"
 
-Units = Annotated[str, Form(rf"^{_ALONG}(,{_ALONG})*$", "auto | AXIS | AXIS:LENGTH | AXIS,AXIS")]
-"""Units in which parts of inputs are removed: see `cnnvis.Removal`.
+Units = Annotated[
+    str,
+    Form(
+        rf"^(\s*grid:[0-9]+(x[0-9]+)*\s*|{_FILE}|{_ALONG}(,{_ALONG})*)$",
+        "auto | AXIS | AXIS:LENGTH | AXIS,AXIS | grid:8x8 | slic:50 | FILE",
+    ),
+]
+"""Units in which parts of inputs are removed: see `cnnvis.units_of`.
 
-``auto`` for patches; the names of axes with commas between, ``row`` or ``row,column``: a unit for each
-position along them; and with a length, ``position:10000``, for each window so long.
+``auto`` for patches, ``grid:8x8`` for so many along each axis; ``slic:50`` for superpixels; the names of
+axes with commas between, ``row`` or ``row,column``: a unit for each position along them; and with a
+length, ``position:10000``, for each window so long; or a file that names units.
 """
+
+Budget = Annotated[str, Form(r"^\s*([1-9][0-9_]*|[0-9]*\.?[0-9]+\s*s)\s*$", "PASSES | 30s")]
+"""Largest number of passes through the network for each image: a number, ``2000``, or as many as take
+some seconds, ``30s``."""
 
 
 @dataclass(frozen=True)

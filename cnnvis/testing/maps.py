@@ -88,9 +88,7 @@ def _several_inputs(subject: Subject) -> None:
         )
     for one in (found, *found.other_inputs):
         _require_maps(one, 4, shape_of(2), 2)
-    alone = subject.explained(
-        network, {name: one[2:3] for name, one in data.items()}, input="input_1"
-    )
+    alone = subject.explained(network, data, images=[2], input="input_1")
     require_close(
         found.other_inputs[0].array[2:3], alone.array,
         "one sample of two inputs alone gets another map than among other samples: pass `of` to "
@@ -101,7 +99,8 @@ def _several_inputs(subject: Subject) -> None:
 def _alone(subject: Subject) -> None:
     network, data = small_network(2, seed=MIXED), data_of(shape_of(2), 5)
     together = subject.maps(network, data)
-    alone = np.concatenate([subject.maps(network, data[i : i + 1]) for i in range(5)])
+    # Of the same data set, whose mean may be a baseline.
+    alone = np.concatenate([subject.maps(network, data, images=[i]) for i in range(5)])
     require_close(together, alone, "a sample alone gets another map than among other samples")
 
 

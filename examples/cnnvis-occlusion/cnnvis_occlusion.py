@@ -23,7 +23,7 @@ BATCH = 64
 
 
 @cnnvis.technique(
-    "occlusion",
+    "patch-occlusion",
     reference="arXiv:1311.2901",
     claims={
         "integrated-gradients": {"size": (1,), "stride": (1,)},

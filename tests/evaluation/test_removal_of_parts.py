@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,9 @@ import cnnvis
 from cnnvis.evaluation.faithfulness import pearson, relative_change, scaled_infidelity
 from cnnvis.evaluation.imputation import imputed
 from cnnvis.evaluation.noise import image_noise
-from cnnvis.evaluation.removal import curve_area, orders_of, parts_of, step_counts
+from cnnvis.evaluation.removal import curve_area, orders_of, part_means, parts_of, step_counts
 from cnnvis.evaluation.remover import Removal, map_values, without_order
-from cnnvis.evaluation.units import units_of
+from cnnvis.evaluation.units import unit_names, units_of
 
 
 def _maps(*space: int, **axes: cnnvis.Axis) -> cnnvis.Explanation:
@@ -83,6 +85,83 @@ def test_units_of_a_form_that_nothing_has_are_refused_at_once(units: str) -> Non
         )
 
 
+def test_grids_are_as_large_as_asked_for() -> None:
+    np.testing.assert_array_equal(units_of(_maps(64, 64), "grid:8"), parts_of((64, 64)))
+    found = units_of(_maps(6, 4), "grid:3x2")
+    np.testing.assert_array_equal(found, np.arange(6).reshape(3, 2).repeat(2, 0).repeat(2, 1))
+    assert units_of(_maps(3, 4, 5), "grid:9").max() == 59  # no cell is smaller than a position
+    with pytest.raises(cnnvis.UserError, match="for each of the 2 axes: grid:8x8"):
+        units_of(_maps(6, 4), "grid:3x2x1")
+
+
+def test_units_of_samples_are_those_of_their_maps() -> None:
+    axis = cnnvis.Axis(name="site", unit="bp", step=10)
+    samples = cnnvis.Samples.of(np.ones((2, 3, 5, 4)), channel_axis=1, coordinates={"column": axis})
+    maps = cnnvis.Explanation(np.zeros((2, 5, 4)), samples).described({"column": axis})
+    for units in ("auto", "row", "site:20", "grid:2"):
+        np.testing.assert_array_equal(units_of(samples, units), units_of(maps, units))
+    short = replace(samples, coordinates={"column": cnnvis.Axis(values=("a", "b"))})
+    with pytest.raises(cnnvis.UserError, match="described by 2 values, and has 4 positions"):
+        units_of(short, "column")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("units.json", '{"left": {"column_stop": 2}, "b": [{"row_start": 3, "column_start": 2}]}'),
+        ("units.tsv", "unit\trow_start\tcolumn_start\tcolumn_stop\nleft\t\t\t2\nb\t3\t2\t\n"),
+        ("units.csv", "unit,row_start,column_start,column_stop\nleft,,0,2\nb,3,2,\n"),
+    ],
+)
+def test_units_that_a_file_names(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    expected = np.full((5, 4), 2)
+    expected[:, :2], expected[3:, 2:] = 0, 1
+    np.testing.assert_array_equal(units_of(_maps(5, 4), str(file)), expected)
+    assert unit_names(_maps(5, 4), str(file)) == ("left", "b", "the rest")
+    file.write_text(text.replace("3", "9"))
+    with pytest.raises(cnnvis.UserError, match="from 9 to 5 along row"):
+        units_of(_maps(5, 4), str(file))
+    file.write_text(text.replace("2}]", "1}]").replace("3\t2", "3\t1").replace("3,2", "3,1"))
+    with pytest.raises(cnnvis.UserError, match="2 positions of 'b' are in 'left' already"):
+        units_of(_maps(5, 4), str(file))
+
+
+def test_units_that_an_array_numbers(tmp_path: Path) -> None:
+    np.save(tmp_path / "it.npy", np.array([[7, 7, -1], [7, 3, 3]]))
+    assert units_of(_maps(2, 3), f"{tmp_path}/it.npy").tolist() == [[2, 2, 0], [2, 1, 1]]
+    assert unit_names(_maps(2, 3), f"{tmp_path}/it.npy") == ("-1", "3", "7")
+    with pytest.raises(cnnvis.UserError, match=r"shape \(2, 3\), and the images have \(3, 2\)"):
+        units_of(_maps(3, 2), f"{tmp_path}/it.npy")
+    np.save(tmp_path / "it.npy", np.zeros((2, 3)))
+    with pytest.raises(cnnvis.UserError, match="units are whole numbers"):
+        units_of(_maps(2, 3), f"{tmp_path}/it.npy")
+
+
+@pytest.mark.parametrize("space", [(40,), (12, 10), (6, 5, 7)])
+def test_superpixels_follow_the_values_and_are_as_many_in_each_image(
+    space: tuple[int, ...],
+) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(3, *space, 2))
+    x[0] = 0
+    x[0, : space[0] // 3, ..., 1] = 5  # two regions, whose border no superpixel crosses
+    samples = cnnvis.Samples.of(x)
+    found = units_of(samples, "slic:7")
+    for one in found:
+        assert np.array_equal(np.unique(one), np.arange(7))
+    inside = set(found[0][: space[0] // 3].ravel().tolist())
+    assert inside.isdisjoint(found[0][space[0] // 3 :].ravel().tolist())
+    np.testing.assert_array_equal(units_of(samples[[2]], "slic:7")[0], found[2])
+    first = cnnvis.Samples.of(np.moveaxis(x, -1, 1) * 8 + 3, channel_axis=1)
+    np.testing.assert_array_equal(units_of(first, "slic:7"), found)
+    with pytest.raises(cnnvis.UserError, match="there can be 2 to"):
+        units_of(samples, "slic:1")
+    with pytest.raises(cnnvis.UserError, match="superpixels are of images"):
+        units_of(_maps(*space), "slic:7")
+
+
 # Orders, curves and numbers
 
 
@@ -142,6 +221,23 @@ def test_scores_of_what_is_left_are_those_of_the_filled_input() -> None:
         removal.sums(map_values(maps, "it")),
         maps.array.sum(axis=-1).reshape(5, 3, 4).sum(axis=-1), rtol=1e-4, atol=1e-5,
     )  # fmt: skip
+
+
+def test_each_image_can_have_parts_of_its_own() -> None:
+    removal, maps, _ = _removal()
+    own = np.random.default_rng(2).integers(0, 4, (5, 12))
+    own[:, :4] = np.arange(4)
+    several = replace(removal, parts=own)
+    is_out = np.random.default_rng(3).random((5, 4)) > 0.5
+    values = map_values(maps, "it")
+    sums, means = several.sums(values), part_means(values, own)
+    for number in range(5):
+        alone = replace(removal, parts=own[number])
+        np.testing.assert_allclose(sums[number], alone.sums(values)[number])
+        np.testing.assert_allclose(means[number], part_means(values, own[number])[number])
+        np.testing.assert_allclose(
+            several.left(is_out)[number], alone.left(is_out)[number], rtol=1e-6
+        )
 
 
 def test_a_few_inputs_are_changed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

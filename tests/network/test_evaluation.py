@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.network.compilation import computing
 from cnnvis.network.unit_cache import units_cached
 
 
@@ -151,3 +152,70 @@ def test_what_is_given_is_not_computed(keras: Any, x: Any) -> None:
     before = Counted.calls
     model.scores_from("flat", flat, x)
     assert Counted.calls == before
+
+
+def _mixed(x: Any, other: Any, share: Any) -> Any:
+    return x * share + other * (1 - share)
+
+
+@pytest.mark.parametrize("count", [1, 5, 19])
+def test_scores_of_perturbed_copies_are_those_of_the_copies(
+    two_inputs: Any, evaluated: Any, x: Any, count: int
+) -> None:
+    samples = cnnvis.Samples(x, input="image", others={"age": np.eye(5, 2)})
+    evaluation = evaluated(two_inputs, filters=1)
+    evaluation = replace(evaluation, feeds=evaluation.feeds.holding(samples))
+    rng = np.random.default_rng(1)
+    other, shares = rng.normal(size=x.shape), rng.random((count, 6)).astype(np.float32)
+    weights = np.tile(np.float32([0.5, 2]), (5, 1))
+    asked: list[range] = []
+
+    def args(some: range) -> list[Any]:
+        asked.append(some)
+        return [shares[some.start : some.stop]]
+
+    with computing(batch_size=8):
+        parts = list(
+            evaluation.perturbed_scores(
+                x, _mixed, args, count,
+                per_sample_args=[other.astype(np.float32)], weights=weights,
+            )
+        )  # fmt: skip
+    assert [some for some, _ in parts] == asked and max(map(len, asked)) <= 8
+    assert [number for some in asked for number in some] == list(range(count))
+    found = np.concatenate([scores for _, scores in parts], axis=1)
+    expected = [
+        evaluation.units(_mixed(x, other, share[:, None, None])) @ weights[0] for share in shares
+    ]
+    np.testing.assert_allclose(found.T, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_that_are_no_numbers_are_refused(two_inputs: Any, evaluated: Any, x: Any) -> None:
+    samples = cnnvis.Samples(x, input="image", others={"age": np.eye(5, 2)})
+    evaluation = evaluated(two_inputs, layer="seen", filters=1)
+    evaluation = replace(evaluation, feeds=evaluation.feeds.holding(samples))
+    args = [np.zeros((2, 1), np.float32), np.float32([[1], [np.nan]])]
+    with pytest.raises(
+        cnnvis.UserError, match="score of 'seen' is NaN or infinite for an input of"
+    ):
+        list(evaluation.perturbed_scores(x, _mixed, lambda some: args, 2))
+    samples = replace(samples.explaining("age"), channel_axis=None)
+    evaluation = replace(evaluation, feeds=evaluation.feeds.holding(samples))
+    with pytest.raises(cnnvis.UserError, match="'seen' does not depend on the input 'age'"):
+        list(evaluation.perturbed_scores(samples.x, _mixed, lambda some: args, 2))
+
+
+def test_arguments_of_perturbations_have_the_precision_of_the_network(
+    keras: Any, evaluated: Any, x: Any
+) -> None:
+    layers = keras.layers
+    image = keras.Input((6, 5, 1), dtype="float64")
+    end = layers.Dense(1, name="end", dtype="float64")(layers.Flatten(dtype="float64")(image))
+    evaluation = evaluated(keras.Model(image, end))
+    shares = np.float32([[0.5], [2.0]])
+    other = np.zeros(x.shape, np.float32)
+    ((_, found),) = evaluation.perturbed_scores(
+        x, _mixed, lambda some: [shares], 2, per_sample_args=[other]
+    )
+    units = evaluation.units(x)
+    np.testing.assert_allclose(found, units @ shares.T, rtol=1e-5)  # without a constant, linear

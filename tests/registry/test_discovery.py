@@ -65,12 +65,18 @@ def test_built_ins_come_by_the_entry_points_of_pyproject() -> None:
     assert techniques > {
         "activation-max",
         "expected-gradients",
+        "feature-ablation",
         "filter-weights",
         "get-labels",
         "grad-cam",
         "integrated-gradients",
+        "kernel-shap",
+        "lime",
         "model-summary",
+        "occlusion",
+        "rise",
         "saliency",
+        "shapley-sampling",
         "smoothgrad",
     }
 

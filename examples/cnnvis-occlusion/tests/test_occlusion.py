@@ -12,7 +12,7 @@ import pytest
 import cnnvis
 import cnnvis.testing
 
-test_it_is_a_technique_like_any_other = cnnvis.testing.conformance("occlusion")
+test_it_is_a_technique_like_any_other = cnnvis.testing.conformance("patch-occlusion")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def corner() -> Any:
 
 def test_only_what_the_network_looks_at_counts(corner: Any) -> None:
     x = np.ones((2, 12, 10, 1), np.float32)
-    found = cnnvis.run("occlusion", corner, data=x, size=[2], stride=[2]).array
+    found = cnnvis.run("patch-occlusion", corner, data=x, size=[2], stride=[2]).array
     assert found.shape == (2, 12, 10)
     np.testing.assert_allclose(found[:, :4, :4], 4, rtol=1e-5)  # a patch covers four ones
     np.testing.assert_allclose(found[:, 4:], 0, atol=1e-5)
@@ -43,20 +43,20 @@ def test_every_place_is_covered(
     corner: Any, size: tuple[int, ...], stride: tuple[int, ...]
 ) -> None:
     x = np.ones((1, 12, 10, 1), np.float32)
-    found = cnnvis.run("occlusion", corner, data=x, size=size, stride=stride).array
+    found = cnnvis.run("patch-occlusion", corner, data=x, size=size, stride=stride).array
     assert np.isfinite(found).all() and (found[:, :4, :4] > 0).all()
 
 
 def test_the_mean_covers_nothing_of_an_even_image(corner: Any) -> None:
     x = np.ones((1, 12, 10, 1), np.float32)
     with pytest.raises(cnnvis.UserError, match="zero everywhere"):
-        cnnvis.run("occlusion", corner, data=x, fill="mean")
+        cnnvis.run("patch-occlusion", corner, data=x, fill="mean")
 
 
 def test_sizes_must_fit_the_axes(corner: Any) -> None:
     x = np.ones((1, 12, 10, 1), np.float32)
     with pytest.raises(cnnvis.UserError, match=r"size is \(1, 2, 3\).*2 spatial axes"):
-        cnnvis.run("occlusion", corner, data=x, size=[1, 2, 3])
+        cnnvis.run("patch-occlusion", corner, data=x, size=[1, 2, 3])
 
 
 def test_the_ranking_names_places_in_the_units_of_the_axes(corner: Any, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_ranking_names_places_in_the_units_of_the_axes(corner: Any, tmp_path
     path = tmp_path / "places.tsv"
     axes = {"column": {"name": "time", "unit": "s", "start": 10, "step": 0.5}}
     cnnvis.run(
-        "occlusion", corner, data=x, size=[1], stride=[1], axes=axes, out=path,
+        "patch-occlusion", corner, data=x, size=[1], stride=[1], axes=axes, out=path,
         plugin_options={"ranking": {"top": 2}},
     )  # fmt: skip
     with path.open() as file:

@@ -1,0 +1,106 @@
+"""Random masks of RISE, and what is added up over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+
+def mask_of(
+    seed: tuple[int, int], space: Sequence[int], cells: Sequence[int], share: float
+) -> Array:
+    """Draw a mask, (*space) float32 from 0 to 1.
+
+    Petsiuk et al. 2018, section 3.2: a grid of cells is enlarged linearly to a cell more along each
+    axis than the image has room for, and a piece of the size of the image is cut out at random.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    mask = (rng.random(tuple(cells)) < share).astype(np.float32)
+    for size, count in zip(space, cells, strict=True):
+        length = -(-size // count)  # of a cell in the image
+        places = np.arange(size) + rng.integers(length) + 0.5
+        # The middles of cells, in an enlarged grid that is a cell longer than the image.
+        at = np.clip(places * count / ((count + 1) * length) - 0.5, 0, count - 1)
+        low = np.minimum(at.astype(int), max(count - 2, 0))
+        rest = (at - low).astype(np.float32)
+        high = np.minimum(low + 1, count - 1)
+        # The first axis is enlarged and goes to the end, so that the next is the first.
+        mask = np.moveaxis(mask, 0, -1)
+        mask = mask[..., low] * (1 - rest) + mask[..., high] * rest
+    return mask
+
+
+class Sums:
+    """Sums over masks m (k, p) and scores f (n, k), of which maps and their errors are made.
+
+    Parameters
+    ----------
+    images, positions
+        How many there are.
+    """
+
+    def __init__(self, images: int, positions: int) -> None:
+        import numpy as np
+
+        self._count = 0
+        self._of_masks = np.zeros((2, positions))  # of m and its square
+        self._of_both = np.zeros((4, images, positions))  # of m f, m^2 f, m^2 f^2 and m f^2
+        self._of_scores = np.zeros((2, images, 1))  # of f and its square
+
+    def add(self, scores: Array, masks: Array) -> None:
+        """Add some scores and masks."""
+        self._count += len(masks)
+        squares, masks_squared = scores**2, masks**2
+        for power, one in enumerate((masks, masks_squared)):
+            self._of_masks[power] += one.sum(axis=0)
+        for power, one in enumerate((scores, squares)):
+            self._of_scores[power] += one.sum(axis=1, keepdims=True)
+        pairs = (
+            (scores, masks),
+            (scores, masks_squared),
+            (squares, masks_squared),
+            (squares, masks),
+        )
+        for place, (some, others) in enumerate(pairs):
+            self._of_both[place] += some @ others
+
+    def means(self, *, centre: bool) -> Array:
+        """Return E[f m] / E[m], (n, p), less E[f] if `centre`.
+
+        Raises
+        ------
+        UserError
+            If a position is in no mask.
+        """
+        hidden = int((self._of_masks[0] == 0).sum())
+        if hidden:
+            raise cnnvis.UserError(
+                f"none of {self._count} masks leaves {hidden} of the positions, so that nothing is known "
+                "of them: draw more masks, or leave a larger share of the cells"
+            )
+        found: Array = self._of_both[0] / self._of_masks[0]
+        return found - self._of_scores[0] / self._count if centre else found
+
+    def errors(self, *, centre: bool) -> Array:
+        """Return the standard error of each of the means, (n, p), by the delta method."""
+        import numpy as np
+
+        count, middle = self._count, self._of_scores[0] / self._count
+        first, second, squares, mixed = self._of_both / count
+        masks, masks_squared = self._of_masks / count
+        ratio = first / masks
+        spread = (squares - 2 * ratio * second + ratio**2 * masks_squared) / masks**2
+        if centre:
+            both = mixed - (ratio + middle) * first + ratio * middle * masks
+            spread += self._of_scores[1] / count - middle**2 - 2 * both / masks
+        found: Array = np.sqrt(np.maximum(spread, 0) / count)
+        return found

@@ -1,0 +1,139 @@
+"""RISE: the mean score of what random masks leave, for each position that they leave."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Literal
+
+import cnnvis
+
+from ._budget import perturbations_within
+from ._filling import fill_of, over_channels, require_fractions
+from ._masks import Sums, mask_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+NORMAL = 1.96
+"""Number of standard errors in half of an interval of 95 %."""
+
+
+UNSURE = 0.2
+"""Half of an interval of 95 %, as a share of a map's range, from which on a note is made."""
+
+
+def _check(*, share: float, **_: Any) -> None:
+    if not 0 < share < 1:
+        raise cnnvis.UserError(f"share is {share:g}, and must be between 0 and 1")
+
+
+@cnnvis.technique(
+    "rise",
+    family="perturbation",
+    reference="arXiv:1806.07421",
+    check=_check,
+    signed={"show": "map", "centre": True},
+)
+def rise(
+    model: cnnvis.Model,
+    samples: cnnvis.Samples,
+    *,
+    masks: cnnvis.Count = 2000,
+    cells: tuple[cnnvis.Count, ...] = (7,),
+    share: cnnvis.Share = 0.5,
+    baseline: cnnvis.Baseline = "mean",
+    centre: bool = True,
+    show: Literal["map", "error"] = "map",
+    budget: cnnvis.Budget | None = None,
+    seed: cnnvis.Seed = 0,
+) -> cnnvis.Explanation:
+    """Mean score of the input under random masks, for each position over the masks that leave it.
+
+    M(p) = sum of S(x m + x' (1 - m)) m(p) / sum of m(p) - mean of S(x m + x' (1 - m)), over random masks
+    m, for the score S, the input x and a baseline x': Petsiuk et al. 2018, equation 6, with the sum of
+    the drawn masks in the place of its expectation, and less the mean score of all masks. Masks are
+    coarse grids of 0 and 1, enlarged linearly and shifted at random.
+
+    Parameters
+    ----------
+    masks
+        The number of masks, which are the same for every image.
+    cells
+        The number of cells of a mask along each axis; a single number for all axes, or a number for each.
+    share
+        The share of the cells that is left.
+    baseline
+        What stands in a masked place: a number for every value; or by name, such as mean (of the
+        data), zero, class:NAME, sample:N, blur or noise.
+    centre
+        Subtract the mean score of all masks, so that a value is above 0 where a position raises the
+        score. With --no-centre the map is that of the paper.
+    show
+        The map; or the standard error of each of its values, which is due to the number of masks.
+    budget
+        The largest number of passes through the network for each image, in place of masks: 2000; or
+        the seconds for each image, such as 30s.
+    seed
+        The seed of the masks.
+    """
+    import numpy as np
+
+    require_fractions(model, samples, "rise")
+    x, fill = np.asarray(samples.x, np.float32), fill_of(model, samples, baseline)
+    weights, space = model.target_weights(x), samples.space
+    if len(cells) not in (1, len(space)):
+        raise cnnvis.UserError(
+            f"cells is {tuple(cells)}, and it takes a single number, or a number for each of the "
+            f"{len(space)} spatial axes"
+        )
+    sizes = [min(one, size) for one, size in zip(cells * len(space), space, strict=False)]
+
+    @functools.lru_cache(maxsize=1)  # those that were scored last are added up next
+    def drawn(some: range) -> Array:
+        return np.stack([mask_of((seed, one), space, sizes, share) for one in some])
+
+    def scores(count: int) -> Any:
+        return model.perturbed_scores(
+            x, _masked, lambda some: [over_channels(drawn(some), samples)], count,
+            per_sample_args=[fill], weights=weights,
+        )  # fmt: skip
+
+    if budget is not None:
+        masks = perturbations_within(budget, "rise", model, scores, others=1)
+    if masks < 2:
+        raise cnnvis.UserError(
+            "rise compares masks, and so needs two of them, and three passes, at least"
+        )
+    # The scores' own size, which says nothing of any position, is not rounded in the sums.
+    usual = model.scores(x, weights=weights)[:, None]
+    sums = Sums(len(x), int(np.prod(space)))
+    for some, found in scores(masks):
+        sums.add(found - usual, drawn(some).reshape(len(some), -1))
+    maps, errors = sums.means(centre=centre), sums.errors(centre=centre)
+    if not centre:
+        maps += usual
+    _note_errors(maps, errors, masks)
+    measures = {"half_width": NORMAL * errors.max(axis=1), "passes": np.full(len(x), masks + 1)}
+    shown = (maps if show == "map" else errors).reshape(-1, *space).astype(np.float32)
+    return cnnvis.Explanation(shown, samples, measures=measures)
+
+
+def _note_errors(maps: Array, errors: Array, masks: int) -> None:
+    """Say so where chance is a large part of maps."""
+    import numpy as np
+
+    ranges = np.ptp(maps, axis=1)
+    shares = NORMAL * errors.max(axis=1) / np.where(ranges > 0, ranges, 1)
+    if (shares > UNSURE).any():
+        cnnvis.note(
+            f"rise is uncertain for {int((shares > UNSURE).sum())} of {len(maps)} images: with {masks} "
+            f"masks, an interval of 95 % reaches {shares.max():.0%} of the range of a map to each side; "
+            "four times as many masks halve it, and --show error draws it"
+        )
+
+
+def _masked(x: Any, fill: Any, mask: Any) -> Any:
+    """Return what a mask leaves of inputs, in the fill."""
+    return fill + (x - fill) * mask
