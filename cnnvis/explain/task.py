@@ -295,32 +295,13 @@ class Task:
         is_kept = keeper is not None or len(samples) > size
         baselines = self.baselines(plugin, options)
 
-        def explain_at(at: Model, batch: Samples) -> Explanation:
-            at = at.with_inputs_held(batch)
-            found = call_plugin(
-                plugin, model=at, samples=batch, **self.references(plugin, batch), **options
-            )
-            return _completed(found, plugin, at, batch, options)
-
         def explain(blank: list[str], batch: Samples) -> Explanation:
-            if not self.targets:
-                batch = baselines.ready(batch)
-                with units_cached():
-                    found = explain_at(model.with_blank_reasons(blank), batch)
-            else:
-                parts: list[tuple[Array, Explanation]] = []
-                ready: dict[bytes, Samples] = {}  # the same images are made ready once
-                with units_cached():
-                    for number, rows in rows_of_each(batch):
-                        images = batch.indices[rows].tobytes()
-                        if images not in ready:
-                            alone = replace(batch[rows], target_numbers=None)
-                            ready[images] = baselines.ready(alone)
-                        at = self.targets[number].with_blank_reasons(blank)
-                        parts.append((rows, explain_at(at, ready[images])))
-                        if len(parts[-1][1]) != len(rows):
-                            raise plugin.failed("it gave no map for each of its samples")
-                found = in_order(parts, batch)
+            explain_at = functools.partial(self._explained_at, plugin, options)
+            with units_cached():
+                if self.targets:
+                    found = self._explained_at_each(explain_at, baselines, blank, batch)
+                else:
+                    found = explain_at(model.with_blank_reasons(blank), baselines.ready(batch))
             if found.samples is not None and found.samples.baselines:
                 found = replace(found, samples=replace(found.samples, baselines={}))
             if is_kept and (
@@ -353,6 +334,36 @@ class Task:
             tally.close(strict=strict)
 
         return Stream(batches, samples)
+
+    def _explained_at(
+        self, plugin: Plugin, options: Mapping[str, Any], at: Model, batch: Samples
+    ) -> Explanation:
+        at = at.with_inputs_held(batch)
+        found = call_plugin(
+            plugin, model=at, samples=batch, **self.references(plugin, batch), **options
+        )
+        found = _completed(found, plugin, at, batch, options)
+        if self.targets and len(found) != len(batch):
+            raise plugin.failed("it gave no map for each of its samples")
+        return found
+
+    def _explained_at_each(
+        self,
+        explain_at: Callable[[Model, Samples], Explanation],
+        baselines: Baselines,
+        blank: list[str],
+        batch: Samples,
+    ) -> Explanation:
+        """Explain the rows of each target by themselves, and put the maps in the order of the rows."""
+        parts: list[tuple[Array, Explanation]] = []
+        ready: dict[bytes, Samples] = {}  # the same images are made ready once
+        for number, rows in rows_of_each(batch):
+            images = batch.indices[rows].tobytes()
+            if images not in ready:
+                ready[images] = baselines.ready(replace(batch[rows], target_numbers=None))
+            at = self.targets[number].with_blank_reasons(blank)
+            parts.append((rows, explain_at(at, ready[images])))
+        return in_order(parts, batch)
 
     def _predicted(self, found: Explanation, model: Model | None) -> Explanation:
         """Return a result with the classes that the network answers, where they are asked for."""
