@@ -25,6 +25,7 @@ from cnnvis.network.layers import Layer
 from cnnvis.network.map_layers import names_of_map_layers
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.permutation import answering_layer, are_same, permuted, with_sigmoid
+from cnnvis.network.relevance.bias_gradients import FullGradient
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.propagation import Bias, Propagation, Relevance
 from cnnvis.network.request import TargetRequest
@@ -651,6 +652,27 @@ class Model(TargetedNetwork):
             weights = evaluation.weights(x, of)
         arrays = evaluation.feeds.arrays(x, of)
         return Propagation(evaluation).relevance(arrays, weights, composite, bias, bounds)
+
+    def full_gradient(
+        self, x: Array, *, weights: Array | None = None, of: Sequence[int] | None = None
+    ) -> FullGradient:
+        """Compute what inputs and the constants of all layers add to each score.
+
+        Srinivas and Fleuret 2019, arXiv:1905.00780, proposition 1, also for layers that bend: around
+        an input z, a layer f adds f(z) less its derivative times z.
+
+        Parameters
+        ----------
+        x
+            Inputs, (n, ...).
+        weights, of
+            See `input_gradient`.
+        """
+        evaluation = self._evaluation
+        self._differentiation.require_gradient()
+        if weights is None:
+            weights = evaluation.weights(x, of)
+        return Propagation(evaluation).full_gradient(evaluation.feeds.arrays(x, of), weights)
 
     def multipliers(
         self,

@@ -47,6 +47,7 @@ LONG = {
         "expected-gradients",
         "feature-ablation",
         "feature-visualization",
+        "fullgrad",
         "grad-cam",
         "gradient-times-input",
         "guided-integrated-gradients",

@@ -16,6 +16,7 @@ from cnnvis.network.backend import keras
 from cnnvis.network.compilation import Compiled
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.gradients import Pass, swapping
+from cnnvis.network.relevance.bias_gradients import BiasGradients, FullGradient
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.multipliers import Multiplying
 from cnnvis.network.relevance.rules import Rule
@@ -115,6 +116,20 @@ class Propagation:
             key, lambda: run, functools.partial(_compiled, function=function)
         )
         return self.evaluation.run(compiled, [*arrays, start, weights])[0]
+
+    def full_gradient(self, arrays: Sequence[Array], weights: Array) -> FullGradient:
+        """Compute the parts of each score; see `Model.full_gradient`."""
+        plan, run = self._plan(arrays, merge=False)
+        traced = self.evaluation.resolution.traced
+        parts = BiasGradients(run, plan, traced.channel_axes)
+        compiled = self.evaluation.compiled(
+            ("full gradient", _shapes(arrays), *self._key),
+            lambda: run,
+            functools.partial(_compiled, function=parts.parts),
+        )
+        scores, sums, inputs, *maps = self.evaluation.run(compiled, [*arrays, weights])
+        names = [step.name for step in parts.mapped]
+        return FullGradient(inputs, list(zip(names, maps, strict=True)), sums, scores)
 
     def remarks(self, arrays: Sequence[Array]) -> Iterator[str]:
         """Say which layers have no multipliers by a rule of DeepLIFT, in sentences."""
