@@ -53,10 +53,12 @@ def _with_a_part(
     tf = tensorflow()
     rng = np.random.default_rng(6)
     is_whole = evaluation.feeds.explained.dtype.startswith(("int", "uint"))
-    x = np.ones((1, *shape)) if is_whole else rng.normal(size=(1, *shape))
-    tensors = [keras().ops.convert_to_tensor(one) for one in evaluation.feeds.arrays(x, [0])]
+    rows = evaluation.graph.batch or 1  # as many as run at a time, and are not put together
+    x = np.ones((rows, *shape)) if is_whole else rng.normal(size=(rows, *shape))
+    arrays = evaluation.feeds.arrays(x, [0] * rows)
+    tensors = [keras().ops.convert_to_tensor(one) for one in arrays]
     run = evaluation.target_pass(None, *(call for call, _ in calls))
-    weights = rng.normal(size=(1, evaluation.resolution.units))  # no two units cancel each other
+    weights = rng.normal(size=(rows, evaluation.resolution.units))  # no two units cancel each other
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         activations, _, scores = run.score(tensors, weights, tape.watch)
     slopes = tape.gradient(scores, activations)

@@ -313,8 +313,9 @@ class Model(TargetedNetwork):
         return found
 
     def activations(self, x: Array, layer: str) -> Array:
-        """Compute the output of a layer for inputs (n, ...), (n, ...) float32, batch by batch."""
-        found: Array = self._evaluation.activations(x, self._call(layer)).astype(np.float32)
+        """Compute the output of a layer before the target for inputs (n, ...), (n, ...) float32."""
+        call = self._before_target(layer)
+        found: Array = self._evaluation.activations(x, call).astype(np.float32)
         return found
 
     def scores_from(

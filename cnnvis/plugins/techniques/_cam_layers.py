@@ -149,20 +149,27 @@ def weighed(
     Positions of a class token are left out. `combine` takes the options too, and gives a map over
     the positions (n, ...), or a tuple of a map and other tensors.
     """
-    shape = samples.x.shape[1:]
-    inside = model.inner_positions(layer, shape)
-    if len(inside) < 2:
-        raise cnnvis.UserError(
-            f"the layer {layer!r} has no spatial axes to show; name a layer with spatial axes "
-            "with --penultimate"
-        )
-    _require_a_part(model, layer, shape)
+    inside = _inside(model, samples, layer)
+    _require_a_part(model, layer, samples.x.shape[1:])
     reduced = functools.partial(
         _on_positions, model.has_channels_first(layer), inside, combine, **options
     )
     return model.activation_gradient(
         samples.x, layer, backprop=backprop, keras_vis=keras_vis, reduced=reduced
     )
+
+
+def _inside(
+    model: cnnvis.Model, samples: cnnvis.Samples, layer: str
+) -> tuple[tuple[int, int], ...]:
+    """Return the positions of a layer without those of a class token; see `Model.inner_positions`."""
+    found = model.inner_positions(layer, samples.x.shape[1:])
+    if len(found) < 2:
+        raise cnnvis.UserError(
+            f"the layer {layer!r} has no spatial axes to show; name a layer with spatial axes "
+            "with --penultimate"
+        )
+    return found
 
 
 def _require_a_part(model: cnnvis.Model, layer: str, shape: Sequence[int]) -> None:
@@ -201,7 +208,7 @@ def features_of(model: cnnvis.Model, samples: cnnvis.Samples, layer: str) -> tup
     """
     import numpy as np
 
-    inside = model.inner_positions(layer, samples.x.shape[1:])
+    inside = _inside(model, samples, layer)
     whole = model.activations(samples.x, layer)
     inner = whole[(slice(None), *(slice(*ends) for ends in inside))]
     return whole, np.moveaxis(inner, 1, -1) if model.has_channels_first(layer) else inner

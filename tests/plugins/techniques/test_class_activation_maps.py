@@ -285,7 +285,7 @@ def test_patterns_that_fit_nothing_name_three_layers(keras: Any) -> None:
     assert "used 'conv_0' (9) and 'conv_1' (9) and 'conv_2' (9), as chosen" in found.notes[0]
 
 
-def _transformer(keras: Any, *, class_token: bool) -> Any:
+def _transformer(keras: Any, *, class_token: bool, fixed: int | None = None) -> Any:
     """Patches of 3 x 5 of pictures of 9 x 20, as tokens that look at each other."""
     layers, ops = keras.layers, keras.ops
 
@@ -298,7 +298,7 @@ def _transformer(keras: Any, *, class_token: bool) -> Any:
             return ops.concatenate([token, x], axis=1)
 
     keras.utils.set_random_seed(5)
-    x = layers.Input((9, 20, 2))
+    x = layers.Input((9, 20, 2), batch_size=fixed)
     flow = layers.Reshape((12, 6))(layers.Conv2D(6, (3, 5), strides=(3, 5), name="patches")(x))
     flow = ClassToken(name="tokens")(flow) if class_token else flow
     for number in (1, 2):
@@ -310,9 +310,13 @@ def _transformer(keras: Any, *, class_token: bool) -> Any:
     return keras.Model(x, layers.Dense(3, bias_initializer="normal", name="output")(end))
 
 
-@pytest.mark.parametrize("class_token", [False, True])
-def test_tokens_are_the_grid_of_their_patches(keras: Any, class_token: bool) -> None:
-    network = _transformer(keras, class_token=class_token)
+@pytest.mark.parametrize(
+    ("class_token", "fixed"), quick_at([0, 1], [(False, None), (True, None), (True, 3)])
+)
+def test_tokens_are_the_grid_of_their_patches(
+    keras: Any, class_token: bool, fixed: int | None
+) -> None:
+    network = _transformer(keras, class_token=class_token, fixed=fixed)
     x = np.random.default_rng(6).normal(size=(2, 9, 20, 2)).astype(np.float32)
     model = cnnvis.Model(network, filters=1)
     layer = "normal_2" if class_token else "last"  # behind the last attention, one token counts
@@ -338,3 +342,13 @@ def test_images_and_batches_do_not_matter(keras: Any, name: str) -> None:
     with cnnvis.computing(batch_size=2):
         alone = _run(name, network, x[[3, 0]], filter=1).array
     np.testing.assert_allclose(alone, together[[3, 0]], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["layer-cam", "eigen-cam", "score-cam"])
+def test_layers_that_cannot_be_shown_are_refused(classifier: Any, images: Any, name: str) -> None:
+    with pytest.raises(cnnvis.UserError, match="'flat' has no spatial axes to show"):
+        _run(name, classifier, images, penultimate="flat")
+    with pytest.raises(cnnvis.UserError, match=r"'second' is not between .* the target 'pool'"):
+        _run(name, classifier, images, layer="pool", penultimate="second")
+    with pytest.raises(cnnvis.UserError, match="--penultimate takes the name of a layer"):
+        _run(name, classifier, images, penultimate=" , ")
