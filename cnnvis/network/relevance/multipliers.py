@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis.network.backend import tensorflow
-from cnnvis.network.gradients import Pass, require_each
+from cnnvis.network.gradients import Pass
 from cnnvis.network.graph import Slot
-from cnnvis.network.relevance.steps import Plan, Step
+from cnnvis.network.relevance.steps import Plan, Step, score_of
 
 CLOSE = 1e-5
 """Change of a value, as a share of the value, below which the derivative is the multiplier.
@@ -60,7 +60,7 @@ class Multiplying:
         given = {one.slot: tensor for one, tensor in zip(inputs, x, strict=True)}
         at, base = self.plan.values(given), self.plan.values({**given, source: start})
         pair = _Pair(at, base, self.plan.reached([source]), self.run.graph.batch)
-        found = self._of_outputs(at, weights)
+        _, found = score_of(self.run, at, weights)
         for step in reversed(self.plan.steps):
             inside = [slot for slot in step.inputs if slot in pair.moving]
             some = [found.pop(slot, None) for slot in step.outputs]
@@ -74,16 +74,6 @@ class Multiplying:
                 found[slot] = found[slot] + one if slot in found else one
         mine = found.get(source)
         return (tf.cast(tf.zeros_like(at[source]) if mine is None else mine, tf.float32),)
-
-    def _of_outputs(self, values: Mapping[Slot, Any], weights: Any) -> dict[Slot, Any]:
-        tf = tensorflow()
-        outputs = {part.slot: values[part.slot] for part in self.run.parts}
-        for one in outputs.values():
-            require_each(one.shape, weights.shape[0])
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(list(outputs.values()))
-            _, scores = self.run.weighted([outputs[part.slot] for part in self.run.parts], weights)
-        return dict(zip(outputs, tape.gradient(scores, list(outputs.values())), strict=True))
 
 
 @dataclass(frozen=True, eq=False)

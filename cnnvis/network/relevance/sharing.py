@@ -15,11 +15,11 @@ from typing import Any
 
 from cnnvis.errors import UserError
 from cnnvis.network.backend import tensorflow
-from cnnvis.network.gradients import Pass, require_each
+from cnnvis.network.gradients import Pass
 from cnnvis.network.graph import Slot
 from cnnvis.network.relevance.behaviour import known_behaviour
 from cnnvis.network.relevance.rules import NORM_EPSILON, Pool, Rule, negative, positive, same
-from cnnvis.network.relevance.steps import Plan, Step
+from cnnvis.network.relevance.steps import Plan, Step, score_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,20 +116,9 @@ class _Walk:
 
     def begin(self, weights: Any) -> Any:
         """Compute the scores, and the share of each output in them."""
-        tf = tensorflow()
-        run = self.sharing.run
-        outputs = {part.slot: self.values[part.slot] for part in run.parts}
-        for one in outputs.values():
-            require_each(one.shape, weights.shape[0])
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(list(outputs.values()))
-            _, scores = run.weighted([outputs[part.slot] for part in run.parts], weights)
-        gradients = tape.gradient(scores, list(outputs.values()))
-        self.constants = tf.zeros(tf.shape(scores), tf.float32)
-        self.seeds = {
-            slot: one * gradient
-            for (slot, one), gradient in zip(outputs.items(), gradients, strict=True)
-        }
+        scores, gradients = score_of(self.sharing.run, self.values, weights)
+        self.constants = tensorflow().zeros(scores.shape, tensorflow().float32)
+        self.seeds = {slot: self.values[slot] * one for slot, one in gradients.items()}
         return scores
 
     # Forwards: constants and factors
@@ -145,30 +134,22 @@ class _Walk:
                 self.factors[slot] = tensorflow().ones_like(self._rows(step, slot))
         is_scaled = [slot in self.factors for slot in step.inputs]
         if step.behaviour in ("diagonal", "routing") and is_scaled and all(is_scaled):
-            nothing = {slot: tensorflow().zeros_like(self.factors[slot]) for slot in step.inputs}
-            at = step.compute({**self.values, **{slot: self.factors[slot] for slot in step.inputs}})
-            zero = step.compute({**self.values, **nothing})
-            for slot, one, none in zip(step.outputs, at, zero, strict=False):
-                self.factors[slot] = one - none
-            for slot in step.outputs:
-                self.bounds[slot] = self._bounds_behind(step, slot)
+            self._follow_factors(step)
 
-    def _bounds_behind(self, step: Step, slot: Slot) -> tuple[Any, Any]:
-        """Return the smallest and largest values behind a diagonal or routing step, constants aside."""
+    def _follow_factors(self, step: Step) -> None:
+        """Note what a step makes of its inputs' factors, smallest and largest values."""
         tf = tensorflow()
-        ends = []
-        for place in (0, 1):
-            given = {
-                one: tf.zeros_like(self.factors[one]) + self.bounds[one][place]
-                for one in step.inputs
-            }
-            nothing = {one: tf.zeros_like(self.factors[one]) for one in step.inputs}
-            place_of = step.outputs.index(slot)
-            ends.append(
-                step.compute({**self.values, **given})[place_of]
-                - step.compute({**self.values, **nothing})[place_of]
-            )
-        return tf.minimum(*ends), tf.maximum(*ends)
+        ones = {slot: self.factors[slot] for slot in step.inputs}
+        ends = [
+            {slot: tf.zeros_like(one) + self.bounds[slot][end] for slot, one in ones.items()}
+            for end in (0, 1)
+        ]
+        nothing = {slot: tf.zeros_like(one) for slot, one in ones.items()}
+        given = [step.compute({**self.values, **some}) for some in (nothing, ones, *ends)]
+        for slot, zero, factor, *bounds in zip(step.outputs, *given, strict=False):
+            self.factors[slot] = factor - zero
+            low, high = (one - zero for one in bounds)
+            self.bounds[slot] = tf.minimum(low, high), tf.maximum(low, high)
 
     def _rows(self, step: Step, slot: Slot) -> Any:
         """Return a value's first sample, which has the shape of a constant, or all where it must."""
@@ -289,8 +270,8 @@ class _Walk:
             if step.kernel is not None:
                 function = functools.partial(step.with_kernel, change=change)
             found, back = self._applied(step, given, function)
-            if taken == "all" and change is same and len(pool.terms) == 1:
-                total = value if bias is None else value - bias  # computed already
+            if taken == "all" and change is same:  # computed already
+                total = total + (value if bias is None else value - bias)
             else:
                 total = total + found[0]
             terms.append((given, back))

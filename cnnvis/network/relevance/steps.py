@@ -16,7 +16,7 @@ import numpy as np
 
 from cnnvis.network.activations import activation_name, rectifiers
 from cnnvis.network.backend import tensorflow
-from cnnvis.network.gradients import Pass, Swap, plain_names, swapped
+from cnnvis.network.gradients import Pass, Swap, plain_names, require_each, swapped
 from cnnvis.network.graph import Call, Slot
 from cnnvis.network.relevance.behaviour import (
     BIG,
@@ -155,6 +155,25 @@ class Plan:
             if not found.isdisjoint(step.inputs):
                 found.update(step.outputs)
         return frozenset(found)
+
+
+def score_of(run: Pass, values: Values, weights: Any) -> tuple[Any, dict[Slot, Any]]:
+    """Compute scores (n,) from all values of a network, and their gradients by the target's outputs.
+
+    Parameters
+    ----------
+    weights
+        Weights of the outputs in each score, (n, k).
+    """
+    tf = tensorflow()
+    outputs = {part.slot: values[part.slot] for part in run.parts}
+    for one in outputs.values():
+        require_each(one.shape, weights.shape[0])
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(list(outputs.values()))
+        _, scores = run.weighted([outputs[part.slot] for part in run.parts], weights)
+    gradients = tape.gradient(scores, list(outputs.values()))
+    return scores, dict(zip(outputs, gradients, strict=True))
 
 
 def plan_of(run: Pass, sample: Sequence[Any], *, merge: bool) -> Plan:

@@ -108,9 +108,11 @@ def lrp(
     gaps = cnnvis.completeness_gap(sums, abs(flat).sum(axis=1), found.scores)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(found.scores == 0, np.nan, found.bias / found.scores)
-    return cnnvis.Explanation(
-        found.maps, samples, measures={"conservation_gap": gaps, "bias_share": share}
-    )
+    measures = {"conservation_gap": gaps, "bias_share": share}
+    tables = {"layers": table.layers, "first": table.first, "names": table.names}
+    facts = {name: dict(rules) for name, rules in tables.items() if rules}
+    explanation = cnnvis.Explanation(found.maps, samples, measures=measures)
+    return explanation.with_facts({"composite": facts})  # a file may change
 
 
 def _range(samples: cnnvis.Samples, references: cnnvis.Samples) -> tuple[float, float]:

@@ -296,6 +296,8 @@ def test_a_composite_of_ones_own(classifier: Any, images: Any, tmp_path: Path) -
     found = cnnvis.run("lrp", classifier, data=images, composite=str(path))
     expected = cnnvis.run("lrp", classifier, data=images)
     np.testing.assert_array_equal(found.array, expected.array)
+    held = {"layers": {"Conv": "z-plus", "any": "epsilon"}}
+    assert found.provenance["composite"] == expected.provenance["composite"] == held
     assert any("layers by rule: epsilon 1, z-plus 2" in one for one in expected.notes)
     mine = (cnnvis.Pool((("all", abs),), factor=2.0),)
     table = cnnvis.Composite("sizes", {"any": "epsilon"}, {"any": mine})
