@@ -290,32 +290,9 @@ class Task:
         is_kept = keeper is not None or len(samples) > size
         baselines = self.baselines(plugin, options)
 
-        def explain_at(at: Model, batch: Samples) -> Explanation:
-            at = at.with_inputs_held(batch)
-            found = call_plugin(
-                plugin, model=at, samples=batch, **self.references(plugin, batch), **options
-            )
-            return _completed(found, plugin, at, batch, options)
-
         def explain(blank: list[str], batch: Samples) -> Explanation:
-            if not self.targets:
-                batch = baselines.ready(batch)
-                with units_cached():
-                    found = explain_at(model.with_blank_reasons(blank), batch)
-            else:
-                parts: list[tuple[Array, Explanation]] = []
-                ready: dict[bytes, Samples] = {}  # the same images are made ready once
-                with units_cached():
-                    for number, rows in rows_of_each(batch):
-                        images = batch.indices[rows].tobytes()
-                        if images not in ready:
-                            alone = replace(batch[rows], target_numbers=None)
-                            ready[images] = baselines.ready(alone)
-                        at = self.targets[number].with_blank_reasons(blank)
-                        parts.append((rows, explain_at(at, ready[images])))
-                        if len(parts[-1][1]) != len(rows):
-                            raise plugin.failed("it gave no map for each of its samples")
-                found = in_order(parts, batch)
+            with units_cached():
+                found = self._explanation(plugin, options, blank, batch, baselines)
             if found.samples is not None and found.samples.baselines:
                 found = replace(found, samples=replace(found.samples, baselines={}))
             if is_kept and (
@@ -348,6 +325,36 @@ class Task:
             tally.close(strict=strict)
 
         return Stream(batches, samples)
+
+    def _explanation(
+        self,
+        plugin: Plugin,
+        options: Mapping[str, Any],
+        blank: list[str],
+        batch: Samples,
+        baselines: Baselines,
+    ) -> Explanation:
+        """Return a technique's maps of a batch, at each of its targets."""
+
+        def at(model: Model, batch: Samples) -> Explanation:
+            model = model.with_blank_reasons(blank).with_inputs_held(batch)
+            found = call_plugin(
+                plugin, model=model, samples=batch, **self.references(plugin, batch), **options
+            )
+            return _completed(found, plugin, model, batch, options)
+
+        if not self.targets:
+            return at(self.models[0], baselines.ready(batch))
+        parts: list[tuple[Array, Explanation]] = []
+        ready: dict[bytes, Samples] = {}  # the same images are made ready once
+        for number, rows in rows_of_each(batch):
+            images = batch.indices[rows].tobytes()
+            if images not in ready:
+                ready[images] = baselines.ready(replace(batch[rows], target_numbers=None))
+            parts.append((rows, at(self.targets[number], ready[images])))
+            if len(parts[-1][1]) != len(rows):
+                raise plugin.failed("it gave no map for each of its samples")
+        return in_order(parts, batch)
 
     def _predicted(self, found: Explanation, model: Model | None) -> Explanation:
         """Return a result with the classes that the network answers, where they are asked for."""
