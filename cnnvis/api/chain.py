@@ -78,6 +78,10 @@ class Step:
         """Checked values of all options of the plugin."""
         return checked(self.plugin, self.given, self.style)
 
+    def adding_up(self, together: bool) -> Step:
+        """Return the step with the scores of several outputs added up, if that is asked for."""
+        return replace(self, given=with_together(self.plugin, self.given, together))
+
 
 Keep = Callable[[str | None], Keeper]
 
@@ -175,9 +179,7 @@ def chain(
         plugin_options or {}, strict, chosen[0].style, top,
     )  # fmt: skip
     require_fitting(chosen)
-    chosen = [
-        replace(step, given=with_together(step.plugin, step.given, together)) for step in chosen
-    ]
+    chosen = [step.adding_up(together) for step in chosen]
     options = [step.options for step in chosen]
     asked = [step.plugin.name for step in chosen if step.plugin.kind == "metric"]
     checking = Checks.of(checks, plugin_options or {}, asked)

@@ -296,12 +296,8 @@ class Task:
         baselines = self.baselines(plugin, options)
 
         def explain(blank: list[str], batch: Samples) -> Explanation:
-            explain_at = functools.partial(self._explained_at, plugin, options)
             with units_cached():
-                if self.targets:
-                    found = self._explained_at_each(explain_at, baselines, blank, batch)
-                else:
-                    found = explain_at(model.with_blank_reasons(blank), baselines.ready(batch))
+                found = self._explanation(plugin, options, blank, batch, baselines)
             if found.samples is not None and found.samples.baselines:
                 found = replace(found, samples=replace(found.samples, baselines={}))
             if is_kept and (
@@ -335,34 +331,34 @@ class Task:
 
         return Stream(batches, samples)
 
-    def _explained_at(
-        self, plugin: Plugin, options: Mapping[str, Any], at: Model, batch: Samples
-    ) -> Explanation:
-        at = at.with_inputs_held(batch)
-        found = call_plugin(
-            plugin, model=at, samples=batch, **self.references(plugin, batch), **options
-        )
-        found = _completed(found, plugin, at, batch, options)
-        if self.targets and len(found) != len(batch):
-            raise plugin.failed("it gave no map for each of its samples")
-        return found
-
-    def _explained_at_each(
+    def _explanation(
         self,
-        explain_at: Callable[[Model, Samples], Explanation],
-        baselines: Baselines,
+        plugin: Plugin,
+        options: Mapping[str, Any],
         blank: list[str],
         batch: Samples,
+        baselines: Baselines,
     ) -> Explanation:
-        """Explain the rows of each target by themselves, and put the maps in the order of the rows."""
+        """Return a technique's maps of a batch, at each of its targets."""
+
+        def at(model: Model, batch: Samples) -> Explanation:
+            model = model.with_blank_reasons(blank).with_inputs_held(batch)
+            found = call_plugin(
+                plugin, model=model, samples=batch, **self.references(plugin, batch), **options
+            )
+            return _completed(found, plugin, model, batch, options)
+
+        if not self.targets:
+            return at(self.models[0], baselines.ready(batch))
         parts: list[tuple[Array, Explanation]] = []
         ready: dict[bytes, Samples] = {}  # the same images are made ready once
         for number, rows in rows_of_each(batch):
             images = batch.indices[rows].tobytes()
             if images not in ready:
                 ready[images] = baselines.ready(replace(batch[rows], target_numbers=None))
-            at = self.targets[number].with_blank_reasons(blank)
-            parts.append((rows, explain_at(at, ready[images])))
+            parts.append((rows, at(self.targets[number], ready[images])))
+            if len(parts[-1][1]) != len(rows):
+                raise plugin.failed("it gave no map for each of its samples")
         return in_order(parts, batch)
 
     def _predicted(self, found: Explanation, model: Model | None) -> Explanation:

@@ -73,7 +73,7 @@ def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
     again = typed("run", "saliency", "model.keras", "-d", "data.npz", "-im", 1)
     assert again.stdout.split() == ["results/saliency_classes_guided_2.png"]
     assert (here / "results/saliency_classes_guided.png").read_bytes() == kept
-    assert len(list((here / "results").iterdir())) == 6
+    assert len(list((here / "results").iterdir())) == 8
     chain = ("chain", "model.keras", "-d", "data.npz", "-im")
     assert typed(*chain, 0, "saliency", "png").stdout.split() == [
         "results/saliency_classes_guided.png"
