@@ -44,6 +44,12 @@ class Sharing:
     rules: Mapping[Step, Rule]
     absorbs: bool
 
+    @property
+    def counts(self) -> bool:
+        """True if a rule takes something else of inputs than their values."""
+        terms = (term for rule in self.rules.values() for pool in rule for term in pool.terms)
+        return any(taken not in ("all", "positive", "negative") for taken, _ in terms)
+
     def relevance(self, *arrays: Any) -> tuple[Any, Any, Any, Any]:
         """Compute (scores (n,), constants' share (n,), other inputs' share (n,), relevance (n, ...)).
 
@@ -98,7 +104,7 @@ class _Walk:
         The constant that is a part of a value, (1 or n, ...): the value less the shift is linear in
         what comes before.
     factors
-        The factors that a value has from normalizations of the input, (1 or n, ...).
+        The factors that normalizations and paddings give a value, (1 or n, ...).
     relevance
         Relevance of values whose steps are to come; of a value with a shift, that of the rest.
     constants
@@ -129,27 +135,28 @@ class _Walk:
         if step.behaviour == "diagonal" or (step.behaviour == "routing" and is_shifted):
             found = step.compute({**self.values, **self._constant_inputs(step)})
             self.shifts.update(zip(step.outputs, found, strict=False))
-        for slot in step.inputs:
-            if slot in self.bounds and slot not in self.factors:
-                self.factors[slot] = tensorflow().ones_like(self._rows(step, slot))
-        is_scaled = [slot in self.factors for slot in step.inputs]
-        if step.behaviour in ("diagonal", "routing") and is_scaled and all(is_scaled):
+        if step.behaviour in ("diagonal", "routing") and step.inputs and self.sharing.counts:
             self._follow_factors(step)
 
     def _follow_factors(self, step: Step) -> None:
-        """Note what a step makes of its inputs' factors, smallest and largest values."""
+        """Note what a step makes of its inputs' factors, and of their smallest and largest values."""
         tf = tensorflow()
-        ones = {slot: self.factors[slot] for slot in step.inputs}
-        ends = [
-            {slot: tf.zeros_like(one) + self.bounds[slot][end] for slot, one in ones.items()}
-            for end in (0, 1)
-        ]
+        ones = {
+            slot: self.factors.get(slot, tf.ones_like(self._rows(step, slot)))
+            for slot in step.inputs
+        }
         nothing = {slot: tf.zeros_like(one) for slot, one in ones.items()}
-        given = [step.compute({**self.values, **some}) for some in (nothing, ones, *ends)]
-        for slot, zero, factor, *bounds in zip(step.outputs, *given, strict=False):
-            self.factors[slot] = factor - zero
-            low, high = (one - zero for one in bounds)
-            self.bounds[slot] = tf.minimum(low, high), tf.maximum(low, high)
+        zero, factors = (step.compute({**self.values, **given}) for given in (nothing, ones))
+        for slot, none, one in zip(step.outputs, zero, factors, strict=False):
+            self.factors[slot] = one - none
+        if not all(slot in self.bounds for slot in step.inputs):
+            return
+        ends = [
+            {slot: one + self.bounds[slot][end] for slot, one in nothing.items()} for end in (0, 1)
+        ]
+        lows, highs = (step.compute({**self.values, **given}) for given in ends)
+        for slot, none, low, high in zip(step.outputs, zero, lows, highs, strict=False):
+            self.bounds[slot] = tf.minimum(low - none, high - none), tf.maximum(low, high) - none
 
     def _rows(self, step: Step, slot: Slot) -> Any:
         """Return a value's first sample, which has the shape of a constant, or all where it must."""
