@@ -129,9 +129,10 @@ def _numbers(
         numbers: Mapping[str, Array] = call_plugin(metric, part, **own)
         return numbers
 
-    asks_network = "model" in given or "explainer" in given
-    if len(models) < 2 or not asks_network:
-        return at(models[0], found) if asks_network else dict(call_plugin(metric, found, **given))
+    if not models or not given.keys() & {"model", "explainer"}:
+        return dict(call_plugin(metric, found, **given))
+    if len(models) == 1:
+        return at(models[0], found)
     if samples is None or samples.target_numbers is None:
         raise UserError(
             f"{metric.name} asks the network about one target, and these maps are of several: put it "

@@ -53,9 +53,6 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
 
-FEW = 8
-"""Number of targets up to which a technique is given as many images as the network takes at a time."""
-
 AT_ONCE, BYTES = 512, 2**26
 """Maximum number of images, and of their bytes, that a technique is given at a time."""
 
@@ -575,17 +572,22 @@ def rows_at_once(samples: Samples) -> int:
     size, targets = batch_size(images_at_once(samples)), number_of_targets(samples)
     if targets == 1:
         return size
-    # Few targets leave the batches of the network full, and the images of many fit into memory.
-    images = max(size // targets, min(size, BATCH) if targets <= FEW else 1)
+    # As long as there is room for them, enough images for a batch of the network.
+    room = 4 * BYTES // max(_bytes_of(samples) * targets, 1)
+    images = max(size // targets, min(size, BATCH, room), 1)
     return targets * (images - images % BATCH if images > BATCH else images)
 
 
 def images_at_once(samples: Samples) -> int:
     """Return the number of images that a technique is given at a time."""
-    sources = samples.inputs.values() or (samples.source,)
-    each = sum(4 * math.prod(source.shape[1:]) for source in sources)
-    size = min(max(BYTES // max(each, 1), 1), AT_ONCE)
+    size = min(max(BYTES // max(_bytes_of(samples), 1), 1), AT_ONCE)
     return size - size % BATCH if size > BATCH else size
+
+
+def _bytes_of(samples: Samples) -> int:
+    """Return the number of bytes of a sample with all its inputs."""
+    sources = samples.inputs.values() or (samples.source,)
+    return sum(4 * math.prod(source.shape[1:]) for source in sources)
 
 
 def _computed(
