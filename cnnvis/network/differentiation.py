@@ -17,6 +17,7 @@ from cnnvis.network.backprop import notes_on_modifier
 from cnnvis.network.compilation import Compiled, at_once
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.graph import Call
+from cnnvis.network.lookups import looks_up
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.unit_cache import remember_units
 from cnnvis.reporting import note, progress, quietly
@@ -286,12 +287,7 @@ class Differentiation:
         """Refuse a target that does not depend on the input, or has no gradient with respect to it."""
         self.evaluation.require_dependence()
         source = self.evaluation.feeds.explained
-        lookups = (
-            call
-            for call in self.evaluation.graph.calls
-            if "Embedding" in call.kinds and source.slot in call.inputs
-        )
-        lookup = next(lookups, None)
+        lookup = looks_up(self.evaluation.graph, source.slot)
         if lookup is not None and by_input:
             raise UserError(
                 f"the input {source.name!r} goes through {lookup.name!r} (Embedding), which looks "

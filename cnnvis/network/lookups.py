@@ -13,10 +13,10 @@ from cnnvis.network.backend import tensorflow
 from cnnvis.network.graph import Call, Graph, Slot
 
 
-def inputs_looked_up(graph: Graph) -> set[Slot]:
-    """Return the inputs of the network that an Embedding looks up: whole numbers, of any type."""
-    every = {slot for call in graph.calls if "Embedding" in call.kinds for slot in call.inputs}
-    return every.intersection(one.slot for one in graph.inputs)
+def looks_up(graph: Graph, slot: Slot) -> Call | None:
+    """Return the Embedding that looks the values of an input up; None if none does."""
+    found = (one for one in graph.calls if "Embedding" in one.kinds and slot in one.inputs)
+    return next(found, None)
 
 
 def require_known(graph: Graph, x: Sequence[Any]) -> None:

@@ -20,7 +20,7 @@ from cnnvis.network.graph import Call, Input
 from cnnvis.network.input_range import expected_of_input
 from cnnvis.network.layer_names import find_call
 from cnnvis.network.layers import Layer
-from cnnvis.network.lookups import inputs_looked_up
+from cnnvis.network.lookups import looks_up
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.sample_shaping import shaped_samples
 from cnnvis.network.scores import weights_of_each
@@ -200,13 +200,10 @@ class TargetedNetwork:
 
         An input that an Embedding looks up holds whole numbers, whatever its type.
         """
-        looked_up = inputs_looked_up(self._resolution.traced.graph)
         return tuple(
             one.name
             for one in self.inputs
-            if one.dtype.startswith(("float", "bfloat"))
-            and one.slot not in looked_up
-            and one.name in self.explainable_inputs
+            if one.name in self.explainable_inputs and not self._is_of_whole_numbers(one)
         )
 
     @property
@@ -218,6 +215,15 @@ class TargetedNetwork:
     def input_shape(self) -> Shape:
         """Shape of one input, without the sample axis; None where any length will do."""
         return self._feeds.explained.shape
+
+    @property
+    def takes_whole_numbers(self) -> bool:
+        """True if the explained input is of whole numbers, such as those an Embedding looks up."""
+        return self._is_of_whole_numbers(self._feeds.explained)
+
+    def _is_of_whole_numbers(self, one: Input) -> bool:
+        is_real = one.dtype.startswith(("float", "bfloat"))
+        return not is_real or looks_up(self._resolution.traced.graph, one.slot) is not None
 
     @property
     def expected_range(self) -> tuple[tuple[float, float], str] | None:

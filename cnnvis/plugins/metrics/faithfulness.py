@@ -40,7 +40,8 @@ def infidelity(
         How many times random parts are removed, the same ones for every method.
     units
         The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long. Positions within a part are not told apart.
+        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
+        with names. Positions within a part are not told apart.
     seed
         Of the random parts.
     """
@@ -92,7 +93,8 @@ def sensitivity_n(
         How many sets of parts are removed for each n, the same ones for every method.
     units
         The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long. Positions within a part are not told apart.
+        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
+        with names. Positions within a part are not told apart.
     seed
         Of the random sets.
     """

@@ -27,27 +27,21 @@ def fill_of(model: cnnvis.Model, samples: cnnvis.Samples, baseline: str | float)
     import numpy as np
 
     start = samples.baseline(baseline)
-    dtype = _dtype(model, samples)
-    if not dtype.startswith(("float", "bfloat")) and (start != np.round(start)).any():
+    if model.takes_whole_numbers and (start != np.round(start)).any():
         raise cnnvis.UserError(
-            f"the baseline {baseline} has fractions, and the network takes whole numbers ({dtype}), of "
-            "which a fraction is another: fill with --baseline sample:N, or with a whole number"
+            f"the baseline {baseline} has fractions, and the network takes whole numbers, such as those of "
+            "words: fill with --baseline sample:N, or with a whole number"
         )
     return np.ascontiguousarray(np.broadcast_to(start, samples.source.shape), np.float32)
 
 
-def _dtype(model: cnnvis.Model, samples: cnnvis.Samples) -> str:
-    own = samples.input or model.inputs[0].name
-    return next(one.dtype for one in model.inputs if one.name == own)
-
-
-def require_fractions(model: cnnvis.Model, samples: cnnvis.Samples, technique: str) -> None:
+def require_fractions(model: cnnvis.Model, technique: str) -> None:
     """Refuse an input of whole numbers for a technique that fills values in part."""
-    dtype = _dtype(model, samples)
-    if not dtype.startswith(("float", "bfloat")):
+    if model.takes_whole_numbers:
         raise cnnvis.UserError(
-            f"{technique} mixes values with those of a baseline, and the network takes whole numbers "
-            f"({dtype}), of which a mixture means nothing; occlusion and kernel-shap do without"
+            f"{technique} mixes values with those of a baseline, and the network takes whole numbers, "
+            "such as those of words, of which a mixture means nothing; occlusion and kernel-shap do "
+            "without"
         )
 
 
@@ -173,5 +167,7 @@ def _without(x: Any, fill: Any, units: Any, is_out: Any) -> Any:
     """Return inputs x (n, 1, ...) with the fill where a unit is out: is_out is (1, k, units, ...)."""
     import tensorflow as tf
 
-    out = tf.gather(tf.reshape(is_out, is_out.shape[1:3]), tf.squeeze(units, 1), axis=1)
-    return tf.where(tf.transpose(out, [1, 0, *range(2, len(out.shape))]), fill, x)
+    # By rows, which are copied faster than single values: (units, k) at (n, ...) gives (n, ..., k).
+    out = tf.gather(tf.transpose(tf.reshape(is_out, is_out.shape[1:3])), tf.squeeze(units, 1))
+    last = len(out.shape) - 1
+    return tf.where(tf.transpose(out, [0, last, *range(1, last)]), fill, x)

@@ -53,25 +53,19 @@ class Sums:
 
         self._count = 0
         self._of_masks = np.zeros((2, positions))  # of m and its square
-        self._of_both = np.zeros((4, images, positions))  # of m f, m^2 f, m^2 f^2 and m f^2
+        self._of_both = np.zeros((2, 2, images, positions))  # of these with f, and with its square
         self._of_scores = np.zeros((2, images, 1))  # of f and its square
 
     def add(self, scores: Array, masks: Array) -> None:
         """Add some scores and masks."""
+        import numpy as np
+
         self._count += len(masks)
-        squares, masks_squared = scores**2, masks**2
-        for power, one in enumerate((masks, masks_squared)):
+        powers = np.concatenate([scores, scores**2])
+        for power, one in enumerate((masks, masks**2)):
             self._of_masks[power] += one.sum(axis=0)
-        for power, one in enumerate((scores, squares)):
-            self._of_scores[power] += one.sum(axis=1, keepdims=True)
-        pairs = (
-            (scores, masks),
-            (scores, masks_squared),
-            (squares, masks_squared),
-            (squares, masks),
-        )
-        for place, (some, others) in enumerate(pairs):
-            self._of_both[place] += some @ others
+            self._of_both[:, power] += (powers @ one).reshape(self._of_both[:, power].shape)
+        self._of_scores += powers.sum(axis=1).reshape(self._of_scores.shape)
 
     def means(self, *, centre: bool) -> Array:
         """Return E[f m] / E[m], (n, p), less E[f] if `centre`.
@@ -87,7 +81,7 @@ class Sums:
                 f"none of {self._count} masks leaves {hidden} of the positions, so that nothing is known "
                 "of them: draw more masks, or leave a larger share of the cells"
             )
-        found: Array = self._of_both[0] / self._of_masks[0]
+        found: Array = self._of_both[0, 0] / self._of_masks[0]
         return found - self._of_scores[0] / self._count if centre else found
 
     def errors(self, *, centre: bool) -> Array:
@@ -95,7 +89,7 @@ class Sums:
         import numpy as np
 
         count, middle = self._count, self._of_scores[0] / self._count
-        first, second, squares, mixed = self._of_both / count
+        (first, second), (mixed, squares) = self._of_both / count
         masks, masks_squared = self._of_masks / count
         ratio = first / masks
         spread = (squares - 2 * ratio * second + ratio**2 * masks_squared) / masks**2

@@ -80,7 +80,7 @@ def rise(
     """
     import numpy as np
 
-    require_fractions(model, samples, "rise")
+    require_fractions(model, "rise")
     x, fill = np.asarray(samples.x, np.float32), fill_of(model, samples, baseline)
     weights, space = model.target_weights(x), samples.space
     if len(cells) not in (1, len(space)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
 
 from ._budget import perturbations_within
 from ._filling import Game
+from ._shapley import Pairs, exact_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,14 +95,14 @@ def shapley_sampling(
         cnnvis.note(
             f"shapley-sampling is exact: it takes all {2**game.count} sets of {game.count} units"
         )
-        return game.complete(_exact(game), samples, 2**game.count - 2)
+        return game.complete(exact_values(game), samples, 2**game.count - 2)
     orders = passes // inner // 2 * 2
     if not orders:
         raise cnnvis.UserError(
             f"two orders of {game.count} units take {2 * inner + 2} passes, and the budget is "
             f"{passes + 2}: give more, or take fewer units"
         )
-    pairs = _Pairs(len(samples), game.count)
+    pairs = Pairs(len(samples), game.count)
     for some, scores in game.scores(kept, orders * inner):
         rank, left = ranks(some)
         # With this score, the unit that came last has come in, and the next has not.
@@ -125,54 +125,3 @@ def _order(units: int, number: int, seed: int) -> Array:
 
     found = np.random.default_rng((seed, number // 2)).permutation(units)
     return found[::-1] if number % 2 else found
-
-
-class _Pairs:
-    """Sums of the contributions of units over each pair of orders, pass by pass."""
-
-    def __init__(self, images: int, units: int) -> None:
-        self._shape = images, units
-        self._of_pair: dict[int, Array] = {}
-
-    def add(self, pairs: Array, scores: Array, signs: Array) -> None:
-        """Add passes of these pairs (k,), with scores (n, k) that count for units by signs (k, units)."""
-        import numpy as np
-
-        for pair in np.unique(pairs).tolist():
-            of_it = pairs == pair
-            part = scores[:, of_it].astype(np.float64) @ signs[of_it]
-            self._of_pair[pair] = self._of_pair.get(pair, 0.0) + part
-
-    def found(self) -> Array:
-        """Return the sums, (pairs, n, units)."""
-        import numpy as np
-
-        if not self._of_pair:
-            return np.zeros((1, *self._shape))
-        return np.stack([self._of_pair[pair] for pair in sorted(self._of_pair)])
-
-
-def _exact(game: Game) -> Array:
-    """Compute the Shapley values from the scores of all sets of units, (n, units)."""
-    import numpy as np
-
-    units, last = game.count, 2**game.count - 1
-
-    def members(numbers: Array) -> Array:
-        found: Array = (numbers[:, None] >> np.arange(units)) & 1 == 1
-        return found
-
-    inner = [
-        scores for _, scores in game.scores(lambda some: members(np.array(some) + 1), last - 1)
-    ]
-    values = np.concatenate([game.empty[:, None], *inner, game.whole[:, None]], axis=1)
-    every = np.arange(last + 1)
-    is_in = members(every)
-    sizes = is_in.sum(axis=1)
-    shares = 1 / (units * np.array([float(math.comb(units - 1, size)) for size in range(units)]))
-    found = np.zeros((len(values), units))
-    for unit in range(units):
-        before = every[~is_in[:, unit]]
-        gains = values[:, before + (1 << unit)] - values[:, before]
-        found[:, unit] = gains @ shares[sizes[before]]
-    return found

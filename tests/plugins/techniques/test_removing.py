@@ -391,9 +391,10 @@ def test_what_cannot_work_is_refused(
         cnnvis.run(technique, network, data=_data((7, 6, 2)), **options)
 
 
-def test_whole_numbers_are_filled_by_whole_numbers(keras: Any) -> None:
+@pytest.mark.parametrize("dtype", ["int32", "float32"])  # the latter is what Keras takes by itself
+def test_whole_numbers_are_filled_by_whole_numbers(keras: Any, dtype: str) -> None:
     layers = keras.layers
-    words = keras.Input((6,), dtype="int32", name="words")
+    words = keras.Input((6,), dtype=dtype, name="words")
     meaning = layers.Embedding(5, 1, name="meaning")(words)
     network = keras.Model(words, layers.Dense(1, name="end")(layers.Flatten()(meaning)))
     values = np.random.default_rng(0).normal(size=(5, 1))
