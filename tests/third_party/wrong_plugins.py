@@ -216,7 +216,7 @@ def _refuse(*, how: str) -> None:
         raise KeyError("check")
 
 
-@cnnvis.renderer("checks", suffixes=(".chk",), check=_refuse)
+@cnnvis.renderer("refusing", suffixes=(".chk",), check=_refuse)
 def checks(explanation: Any, path: Path, *, how: str = "check") -> None:
     """Fails at checking its options.
 

@@ -1,0 +1,149 @@
+"""Draws all methods on an image, a volume, a sequence and a genotype matrix: `python docs/methods.py --cache DIR`.
+
+The networks are those of `benchmarks/truth`, trained here or read from the cache; the page and its
+pictures are written beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import cnnvis
+from benchmarks.truth import grids, lesions, motifs
+from benchmarks.truth.case import Scale
+from cnnvis.registry.discovery import registry
+
+FOLDER = Path(__file__).parent
+ACROSS = 6
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Network with the image that is explained.
+
+    Attributes
+    ----------
+    name, about
+        The name of the picture's file, and what the image is.
+    network, data
+        The network, and all images with their labels.
+    place
+        The place of the image.
+    """
+
+    name: str
+    about: str
+    network: Any
+    data: Any
+    place: int
+
+
+def subjects(cache: Path) -> Iterator[Subject]:
+    """Yield the four subjects."""
+    scale = Scale()
+    for suite, kind, name, about in (
+        (
+            grids,
+            "average",
+            "image",
+            "four handwritten digits, of which the network answers with one",
+        ),
+        (lesions, lesions.NAMES[0], "volume", "a volume with a lesion, in planes"),
+        (motifs, "pooled", "sequence", "DNA with a motif that makes the class"),
+    ):
+        case = suite.case(kind, cache, scale)
+        yield Subject(name, about, case.network, (case.x, case.y), int(case.explained[0]))
+    yield Subject("genotypes", "a selective sweep in a genotype matrix", "demo", "demo", 0)
+
+
+def maps_of(subject: Subject) -> Iterator[tuple[str, cnnvis.Explanation | str]]:
+    """Yield the map of each technique of cnnvis, or the sentence that says why there is none."""
+    for plugin in registry().of("technique"):
+        own = plugin.distribution == "cnnvis" and ":" not in plugin.name
+        if not own or not plugin.gives_maps_of_images:
+            continue
+        try:
+            yield plugin.name, cnnvis.run(
+                plugin.name, subject.network, data=subject.data, images=[subject.place],
+                checks="none", style="paper",
+            )  # fmt: skip
+        except cnnvis.UserError as error:
+            yield plugin.name, str(error)
+
+
+def draw(subject: Subject, path: Path) -> list[str]:
+    """Draw the image and all maps; returns what could not be drawn."""
+    found = list(maps_of(subject))
+    shown = [(name, one) for name, one in found if not isinstance(one, str)]
+    down = -(-(len(shown) + 1) // ACROSS)
+    figure, places = plt.subplots(down, ACROSS, figsize=(2.4 * ACROSS, 2.4 * down), squeeze=False)
+    first = cnnvis.panels(shown[0][1])[0].input
+    assert first is not None
+    draw_panel(places.flat[0], first, "the input", is_signed=False)
+    for place, (name, one) in zip(places.flat[1:], shown, strict=False):
+        draw_panel(place, cnnvis.panels(one)[0].map, name, is_signed=one.is_signed)
+    for place in places.flat[len(shown) + 1 :]:
+        place.axis("off")
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+    return [f"`{name}`: {one}" for name, one in found if isinstance(one, str)]
+
+
+def draw_panel(place: Axes, panel: cnnvis.Panel, title: str, *, is_signed: bool) -> None:
+    """Draw a map by itself: 0 is white where signs have a meaning."""
+    place.set_title(title, fontsize=8)
+    place.set_xticks([])
+    place.set_yticks([])
+    if panel.is_profile:
+        place.plot(panel.values, linewidth=0.8)
+        return
+    largest = float(np.nanmax(abs(panel.values))) or 1.0
+    scale = (
+        {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest} if is_signed else {"cmap": "magma"}
+    )
+    place.imshow(panel.values, aspect="auto", interpolation="nearest", **scale)
+
+
+PAGE = """\
+# All methods side by side
+
+Written by `python docs/methods.py`: each technique that comes with cnnvis and gives a map of an image, in its
+paper's form (`--style paper`), on a network of `benchmarks/truth` or on the demo. Red speaks for the class and blue
+against it where a method has signs; each map has a scale of its own. What the methods compute is on
+[the page of mathematics](mathematics.md); which of them find what is known to be there, in `benchmarks/truth.md`.
+"""
+
+
+def main() -> None:
+    """Draw the pictures and write the page."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--cache", type=Path, required=True)
+    cache = options.parse_args().cache
+    cache.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore")
+    lines = [PAGE]
+    for subject in subjects(cache):
+        path = FOLDER / "images" / f"methods-{subject.name}.png"
+        left = draw(subject, path)
+        about = subject.about[0].upper() + subject.about[1:]
+        lines.append(f"## {about}\n\n![All methods on {subject.about}](images/{path.name})\n")
+        if left:
+            lines.append("Without a map:\n\n" + "\n".join(f"- {one}" for one in left) + "\n")
+    (FOLDER / "methods.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
