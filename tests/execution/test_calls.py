@@ -96,7 +96,7 @@ def test_a_sentence_for_the_user_stays_one(classifier: Any) -> None:
 def test_a_check_and_a_look_at_a_path_may_fail_too(
     classifier: Any, tmp_path: Path, files: Path
 ) -> None:
-    with pytest.raises(cnnvis.PluginError, match=f"renderer checks {BY}KeyError: 'check'"):
+    with pytest.raises(cnnvis.PluginError, match=f"renderer refusing {BY}KeyError: 'check'"):
         cnnvis.run("saliency", classifier, data=X, render=["refusing"], out=tmp_path / "a.chk")
     # A reader that cannot say whether it takes a folder keeps it from no other.
     (tmp_path / "a.odder").touch()
