@@ -490,7 +490,7 @@ def table() -> str:
         rows.append(f"| {architecture.about} | {f'all but {but}' if but else 'all'} |")
     head = ["| network | techniques that work |", "|---|---|"]
     notes = [
-        textwrap.fill(f"{number}. {sentence}", 100, subsequent_indent="   ")
+        textwrap.fill(f"{number}. {sentence}", 100, subsequent_indent="   ", break_on_hyphens=False)
         for number, sentence in enumerate(sentences, 1)
     ]
     return "\n".join([_BEGINNING, *head, *rows, "", _BEHIND, *notes, ""])

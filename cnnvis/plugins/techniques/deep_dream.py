@@ -111,6 +111,11 @@ def caricature(
     x, _ = _starts(samples)
     wanted = layer(tf.constant(x))
     flat = tf.reshape(wanted, [len(x), -1])
+    if flat.shape[1] == 1:
+        raise cnnvis.UserError(
+            f"the output of {model.layer!r} is a single value, which has no direction to exaggerate; "
+            "choose a layer before it with --layer"
+        )
     if not bool(tf.reduce_all(tf.norm(flat, axis=1) > 0)):
         raise cnnvis.UserError(
             f"the output of {model.layer!r} is 0 everywhere for some of the images, so nothing of them is "
