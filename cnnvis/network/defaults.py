@@ -56,13 +56,23 @@ def _on_squashed_scores(resolution: Resolution) -> Iterator[str]:
 def _on_units(resolution: Resolution) -> Iterator[str]:
     if resolution.is_compound or not resolution.is_default:
         return
+    is_sigmoid = resolution.units == 1 and resolution.squashing is not None
+    if is_sigmoid and not resolution.has_classes and resolution.classes.loss_denies:
+        yield (
+            f"the network was trained with a loss of numbers, so the sigmoid of {resolution.layer!r} is "
+            "explained as a number, and not as two classes: class 0 would be its negative"
+        )
     if resolution.request.filters is not None:
         return
     if not resolution.calls:  # the end was cut off: nothing is explained until a layer is named
         return
     if resolution.units > 1 and not resolution.has_classes:
+        remedy = (
+            "the loss that the network was trained with is one of numbers"
+            if resolution.classes.loss_denies
+            else "if the outputs are classes, give --class-names or data with labels"
+        )
         yield (
             f"the {resolution.units} outputs of {resolution.layer!r} are not known to be classes, "
-            "so cnnvis explains output 0 for every image. --filter chooses another output; if the "
-            "outputs are classes, give --class-names or data with labels"
+            f"so cnnvis explains output 0 for every image. --filter chooses another output; {remedy}"
         )

@@ -103,6 +103,12 @@ class OutputClasses:
         fits_answer = len(self.evidence.names or ()) == self.count(self.answer)
         return self.answer if self.is_compound and fits_answer else target
 
+    @property
+    def loss_denies(self) -> bool:
+        """True if the target's outputs are no classes for no other reason than the loss of the training."""
+        target = self.targets[0] if len(self.targets) == 1 else None
+        return target is not None and self.is_output(target) and self._said_by_loss(target) is False
+
     def _said_by_loss(self, call: Call) -> bool | None:
         """Tell whether the loss of an output is one of classes; None where nobody knows."""
         losses = losses_of(self.loaded.network, self.loaded.loss)

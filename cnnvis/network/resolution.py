@@ -259,8 +259,12 @@ def ranked(resolution: Resolution, rank: int) -> Resolution:
     if not resolution.has_classes:
         raise UserError(
             f"the outputs of {resolution.layer!r} are not known to be classes, so none of them is the "
-            "class with the largest score: name outputs with --filter (filter=); if the outputs are "
-            "classes, give --class-names or data with labels"
+            "class with the largest score: name outputs with --filter (filter=)"
+            + (
+                "; the loss that the network was trained with is one of numbers"
+                if resolution.classes.loss_denies
+                else "; if the outputs are classes, give --class-names or data with labels"
+            )
         )
     count = resolution.classes.count(resolution.target)
     if count is None or not 0 <= rank < count:

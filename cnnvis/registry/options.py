@@ -273,7 +273,9 @@ def checked(plugin: Plugin, values: Mapping[str, Any], style: Style = "default")
         option = options[name]
         try:
             kind = checkable(option.annotation)
-            result[name] = msgspec.convert(_plain(value, option), kind, strict=False)
+            result[name] = msgspec.convert(
+                _as_typed(_plain(value, option), option), kind, strict=False
+            )
         except msgspec.ValidationError as error:
             hint = nearest(
                 str(value), ["none" if one is None else str(one) for one in option.choices]
@@ -324,3 +326,26 @@ def _plain(value: Any, option: Option) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item, option) for item in value]
     return value
+
+
+def _as_typed(value: Any, option: Option) -> Any:
+    """Return a number as it would be typed: a single word for several, or a text of a form."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    kinds = {_kind(member) for member in _members(_bare(option.annotation))}
+    if tuple in kinds and not kinds & {int, float}:
+        return [value]
+    if str in kinds and not kinds & {int, float, tuple}:
+        return str(value)  # such as PASSES | 30s
+    return value
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without its marks."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _kind(annotation: Any) -> Any:
+    """Return the plain type of a member of a type, such as tuple for ``tuple[int, ...]``."""
+    bare = _bare(annotation)
+    return get_origin(bare) or bare

@@ -117,12 +117,12 @@ def _with_channels(patch: tuple[slice, ...], channel: int | None) -> tuple[slice
 
 
 @cnnvis.renderer("ranking", suffixes=(".tsv",))
-def ranking(explanation: cnnvis.Explanation, path: Path, *, top: cnnvis.Count = 10) -> None:
+def ranking(explanation: cnnvis.Explanation, path: Path, *, places: cnnvis.Count = 10) -> None:
     """The places with the largest values of each map, as a table with tabs for spreadsheets.
 
     Parameters
     ----------
-    top
+    places
         How many places of each map.
     """
     import numpy as np
@@ -133,7 +133,7 @@ def ranking(explanation: cnnvis.Explanation, path: Path, *, top: cnnvis.Count = 
         table.writerow(["map", "rank", *explanation.axes, "value"])
         for number, one in enumerate(maps):
             title = explanation.title(number).partition("\n")[0] or str(number)
-            order = np.argsort(one, axis=None)[::-1][:top]
+            order = np.argsort(one, axis=None)[::-1][:places]
             for rank, flat in enumerate(order, 1):
                 place = np.unravel_index(flat, one.shape)
                 table.writerow([title, rank, *_coordinates(explanation, place), one[place]])

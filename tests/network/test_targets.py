@@ -11,6 +11,7 @@ from quick import quick_are
 
 import cnnvis
 from cnnvis.network.targets import Term, as_word, parsed, region_of
+from cnnvis.reporting import notes_kept
 
 LAYERS = ("head", "head-2", "conv:a", "block/conv", "output", "2*x")
 
@@ -500,6 +501,9 @@ def test_one_sigmoid_that_is_a_number_is_no_two_classes(keras: Any) -> None:
     assert not number.has_classes
     (target, _) = number.targets(BOTH)
     assert target.filters == (0,)
+    with notes_kept() as notes:
+        number.note_defaults()
+    assert any("explained as a number, and not as two classes" in note for note in notes)
 
 
 def test_each_output_has_its_own_loss(keras: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 import cnnvis
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked, options_of
+from cnnvis.registry.plugin import plugin_of
 
 
 @cnnvis.technique("example")
@@ -84,6 +85,24 @@ def test_values_are_converted(name: str, value: Any, expected: Any) -> None:
         "name": None,
         name: expected,
     }
+
+
+def test_a_single_number_is_taken_as_a_word_that_is_typed() -> None:
+    @cnnvis.transform("of-each-axis")
+    def of_each_axis(
+        explanation: cnnvis.Explanation,
+        *,
+        lengths: tuple[cnnvis.Count, ...] | None = None,
+        weight: float | None = None,
+        budget: cnnvis.Budget | None = None,
+    ) -> cnnvis.Explanation:
+        """Nothing."""
+        return explanation
+
+    found = checked(plugin_of(of_each_axis), {"lengths": 3, "weight": 2, "budget": 50})
+    assert found == {"lengths": (3,), "weight": 2.0, "budget": "50"}
+    with pytest.raises(cnnvis.UserError, match="lengths of of-each-axis cannot be 0"):
+        checked(plugin_of(of_each_axis), {"lengths": 0})
 
 
 @pytest.mark.parametrize(

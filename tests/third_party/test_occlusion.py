@@ -33,13 +33,13 @@ def test_it_is_listed_with_its_distribution_and_version(environment: Any) -> Non
 def test_its_help_shows_its_options(environment: Any) -> None:
     shown = environment.cnnvis("run", "patch-occlusion", "--help").stdout
     assert all(text in shown for text in ("--size", "--stride", "--fill", "zero | mean"))
-    assert "--ranking.top" not in shown
-    assert environment.cnnvis("show", "ranking").stdout.count("--ranking.top") == 1
+    assert "--ranking.places" not in shown
+    assert environment.cnnvis("show", "ranking").stdout.count("--ranking.places") == 1
 
 
 def test_it_runs_and_its_renderer_too(environment: Any) -> None:
     words = ("run", "patch-occlusion", "demo", "-im", 0, 2, "--stride", 8, "-r", "ranking", "numpy")
-    done = environment.cnnvis(*words, "--ranking.top", 3, "-o", "it.npz")
+    done = environment.cnnvis(*words, "--ranking.places", 3, "-o", "it.npz")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["it.tsv", "it.npz"]
     maps = cnnvis.Explanation.load(environment.folder / "it.npz").array

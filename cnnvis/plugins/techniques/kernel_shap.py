@@ -125,8 +125,8 @@ def _constrained(squares: Array, products: Array, total: Array, sets: int) -> Ar
     last = squares[:-1, :-1] - squares[-1:, :-1] - squares[:-1, -1:] + squares[-1, -1]
     if np.linalg.matrix_rank(last, hermitian=True) < len(last):
         raise cnnvis.UserError(
-            f"{sets} sets are too few for {len(squares)} units: {2 * len(squares)} are enough, or "
-            "take fewer units"
+            f"{sets} sets are too few for {len(squares)} units: {2 * len(squares)} are enough, which take "
+            f"{2 * len(squares) + 2} passes (--budget {2 * len(squares) + 2}); or take fewer units"
         )
     known = products - total * squares[:, -1:]
     first = np.linalg.solve(last, known[:-1] - known[-1:])

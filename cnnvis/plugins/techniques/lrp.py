@@ -105,8 +105,8 @@ def lrp(
             )
     flat = found.maps.reshape(len(x), -1).astype(np.float64)
     sums = flat.sum(axis=1) + found.bias + found.others
-    gaps = cnnvis.completeness_gap(sums, abs(flat).sum(axis=1), found.scores)
     with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = np.where(found.scores == 0, np.nan, abs(sums / found.scores - 1))
         share = np.where(found.scores == 0, np.nan, found.bias / found.scores)
     measures = {"conservation_gap": gaps, "bias_share": share}
     tables = {"layers": table.layers, "first": table.first, "names": table.names}

@@ -34,6 +34,7 @@ def _check(*, share: float, **_: Any) -> None:
     family="perturbation",
     reference="arXiv:1806.07421",
     check=_check,
+    paper={"baseline": 0.0, "centre": False},
     signed={"show": "map", "centre": True},
 )
 def rise(

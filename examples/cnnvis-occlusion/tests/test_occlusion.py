@@ -66,7 +66,7 @@ def test_the_ranking_names_places_in_the_units_of_the_axes(corner: Any, tmp_path
     axes = {"column": {"name": "time", "unit": "s", "start": 10, "step": 0.5}}
     cnnvis.run(
         "patch-occlusion", corner, data=x, size=[1], stride=[1], axes=axes, out=path,
-        plugin_options={"ranking": {"top": 2}},
+        plugin_options={"ranking": {"places": 2}},
     )  # fmt: skip
     with path.open() as file:
         heading, first, second = csv.reader(file, delimiter="\t")
