@@ -56,6 +56,8 @@ def _on_squashed_scores(resolution: Resolution) -> Iterator[str]:
 def _on_units(resolution: Resolution) -> Iterator[str]:
     if resolution.is_compound or not resolution.is_default:
         return
+    if not resolution.calls:  # the end was cut off: nothing is explained until a layer is named
+        return
     is_sigmoid = resolution.units == 1 and resolution.squashing is not None
     if is_sigmoid and not resolution.has_classes and resolution.classes.loss_denies:
         yield (
@@ -63,8 +65,6 @@ def _on_units(resolution: Resolution) -> Iterator[str]:
             "explained as a number, and not as two classes: class 0 would be its negative"
         )
     if resolution.request.filters is not None:
-        return
-    if not resolution.calls:  # the end was cut off: nothing is explained until a layer is named
         return
     if resolution.units > 1 and not resolution.has_classes:
         remedy = (
