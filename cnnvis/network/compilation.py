@@ -400,7 +400,8 @@ class Compiled:
         self, part: list[Array], shared: list[Any], size: int, remaining: int
     ) -> list[Array]:
         """Compute one batch's answers, and record how long that took."""
-        tensors = [*(_padded(array, size) for array in part), *shared]
+        tensors = [tensorflow().convert_to_tensor(filled_up(array, size)) for array in part]
+        tensors += shared
         way = self._way(size, remaining)
         is_new = (way, size) not in self._traced
         held, began = host.peak_memory(), time.perf_counter()
@@ -493,12 +494,10 @@ def _alike(one: Array, other: Array) -> bool:
     return bool(np.abs(one - other).max(initial=0.0) <= ALIKE * size)
 
 
-def _padded(batch: Array, size: int) -> Any:
-    """Return a batch as a tensor, filled up with its last sample to the size of the others."""
+def filled_up(batch: Array, size: int) -> Array:
+    """Return a batch, filled up with its last sample to the size of the others."""
     missing = size - len(batch)
-    if missing:
-        batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-    return tensorflow().convert_to_tensor(batch)
+    return np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
 
 
 def _plain(answer: Array) -> Array:

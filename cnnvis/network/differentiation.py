@@ -253,28 +253,21 @@ class Differentiation:
         self, backprop: Backprop | None, of: Sequence[int] | None
     ) -> Callable[[Any, Any], Any]:
         """Make a function of tensors x (n, ...) and weights (n, k) that computes scores (n,)."""
-        feeds = self.evaluation.feeds
         self._note_modifier(backprop, keras_vis=False)
         run = self.evaluation.target_pass(backprop)
-
-        def score(x: Any, weights: Any) -> Any:
-            arrays = feeds.others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
-            arrays.insert(feeds.number, x)
-            return run.score(arrays, weights)[2]
-
-        return score
+        return lambda x, weights: run.score(self._with_others(x, of), weights)[2]
 
     def layer_function(self, call: Call, of: Sequence[int] | None) -> Callable[[Any], Any]:
         """Make a function of tensors x (n, ...) that computes the output of a call, (n, ...)."""
-        feeds = self.evaluation.feeds
         run = gradients.Pass(self.evaluation.graph, (gradients.Part(call.slots[0], -1),))
+        return lambda x: run.outputs(self._with_others(x, of))[0]
 
-        def output(x: Any) -> Any:
-            arrays = feeds.others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
-            arrays.insert(feeds.number, x)
-            return run.outputs(arrays)[0]
-
-        return output
+    def _with_others(self, x: Any, of: Sequence[int] | None) -> list[Any]:
+        """Return the tensors of all inputs, for some of the explained input."""
+        feeds = self.evaluation.feeds
+        arrays = feeds.others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
+        arrays.insert(feeds.number, x)
+        return arrays
 
     # What is refused
 

@@ -16,11 +16,11 @@ from cnnvis.network import gradients
 from cnnvis.network.backend import keras, tensorflow
 from cnnvis.network.backprop import swaps_up_to
 from cnnvis.network.classes import classes_of
-from cnnvis.network.compilation import Compiled, at_once
+from cnnvis.network.compilation import Compiled, at_once, filled_up
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
 from cnnvis.network.geometry.smallest import enough
-from cnnvis.network.graph import Call, Graph, LayerError
+from cnnvis.network.graph import Call, Graph, LayerError, Slot
 from cnnvis.network.lookups import not_looked_up, require_known
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.resolution import Resolution
@@ -98,16 +98,10 @@ class Evaluation:
         wanted = [call.slots[0] for call in calls]
         return [np.asarray(one) for one in self.graph.run(tensors, wanted)]
 
-    def activations(self, x: Array, call: Call) -> Array:
-        """Compute what a call gives, (n, ...)."""
-        part, graph = gradients.Part(call.slots[0], -1), self.graph
-        run = self.compiled(("out of", call.name), lambda: gradients.Pass(graph, (part,)))
-        return np.asarray(self.run(run, self.feeds.arrays(x))[0])
-
-    def values_into(self, x: Array, call: Call) -> Array:
-        """Compute what a call is given, (n, ...)."""
-        part, graph = gradients.Part(call.inputs[0], -1), self.graph
-        run = self.compiled(("into", call.name), lambda: gradients.Pass(graph, (part,)))
+    def value(self, x: Array, slot: Slot) -> Array:
+        """Compute a value on the way, such as what a call gives or is given, (n, ...)."""
+        part, graph = gradients.Part(slot, -1), self.graph
+        run = self.compiled(("value", slot), lambda: gradients.Pass(graph, (part,)))
         return np.asarray(self.run(run, self.feeds.arrays(x))[0])
 
     # Scores
@@ -194,7 +188,7 @@ class Evaluation:
         with progress("computing", times) if times > 1 else nullcontext() as advance:
             for start in range(0, count, size):
                 some = range(start, min(start + size, count))
-                shared = [_filled_up(one, size) for one in args(some)]
+                shared = [filled_up(one, size) for one in args(some)]
                 with quietly() if times > 1 else nullcontext():
                     (found,) = self.run(run, arrays, shared=shared)
                 if not np.isfinite(found).all():
@@ -308,12 +302,6 @@ class Evaluation:
                 f"{_shape_text(shapes[number])}, and the smallest that passes "
                 f"{self.resolution.layer!r} has {_shape_text(wanted)} ({error})"
             ) from error
-
-
-def _filled_up(array: Array, size: int) -> Array:
-    """Return an array with its last entry repeated, so that it has so many."""
-    missing = size - len(array)
-    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
 
 
 def _key_text(key: Any) -> str:
