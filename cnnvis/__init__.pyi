@@ -15,6 +15,7 @@ from .data.explanation import axis_names as axis_names
 from .data.loaded_network import LoadedNetwork as LoadedNetwork
 from .data.samples import Reading as Reading
 from .data.samples import Samples as Samples
+from .data.samples import evenly_spaced as evenly_spaced
 from .data.stream import Stream as Stream
 from .data.target import Target as Target
 from .data.verdict import Verdict as Verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,14 @@ from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.snapshots import Held, sha256
 from cnnvis.reporting import note
 from cnnvis.text import words_of
+
+BYTES, AT_ONCE = 2**26, 512
+"""Largest number of bytes, and of samples, that are read at a time."""
+
+
+def evenly_spaced(count: int, most: int) -> Array:
+    """Return places among `count` samples, evenly spaced from the first to the last, at most so many."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
 
 
 @dataclass(frozen=True)
@@ -202,10 +211,22 @@ class Samples:
         found = self.picked(np.repeat(np.arange(len(self)), count))
         return replace(found, target_numbers=np.tile(np.arange(count), len(self)))
 
-    def batches(self, size: int) -> Iterator[Samples]:
-        """Yield the samples in order, `size` at a time."""
+    def batches(self, size: int | None = None) -> Iterator[Samples]:
+        """Yield the samples in order, `size` at a time, by default `at_once`."""
+        size = size or self.at_once
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+    @property
+    def bytes_each(self) -> int:
+        """Number of bytes of a sample with all its inputs, in single precision."""
+        sources = self.inputs.values() or (self.source,)
+        return sum(4 * math.prod(source.shape[1:]) for source in sources)
+
+    @property
+    def at_once(self) -> int:
+        """Number of samples to read at a time: as many as hold 64 MiB, and 512 at most."""
+        return min(max(BYTES // max(self.bytes_each, 1), 1), AT_ONCE)
 
     def __post_init__(self) -> None:
         if len(self.source.shape) == 0:

@@ -23,9 +23,6 @@ from cnnvis.evaluation.removal import (
 )
 from cnnvis.evaluation.units import AUTO, units_of
 
-BYTES, AT_ONCE = 2**26, 512
-"""Most bytes of inputs, and most inputs, that are changed at a time."""
-
 Filler = Callable[[Array, Array, Sequence[int]], Array]
 """Function of inputs (m, ...) float32, the removed positions (m, *space) bool and the places of the
 inputs among the samples, that gives the inputs without these positions, (m, ...)."""
@@ -252,8 +249,7 @@ class Removal:
         return np.asarray(self.samples.source[rows], np.float32)
 
     def _batches(self) -> Iterator[list[int]]:
-        each = 4 * math.prod(self.samples.source.shape[1:])
-        size = min(max(BYTES // max(each, 1), 1), AT_ONCE)
+        size = self.samples.at_once
         for start in range(0, len(self.samples), size):
             yield list(range(start, min(start + size, len(self.samples))))
 

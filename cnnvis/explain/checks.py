@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.samples import Samples
+from cnnvis.data.samples import Samples, evenly_spaced
 from cnnvis.errors import DiskError, PluginError, UserError, shown
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.explainer import Explainer
@@ -244,7 +244,7 @@ def places_to_check(samples: Samples) -> list[int]:
     several maps of an image are no independent witnesses.
     """
     images = images_in(samples)
-    places = np.linspace(0, len(images) - 1, number_to_check(samples)).astype(int)
+    places = evenly_spaced(len(images), number_to_check(samples))
     return [images[at][number % len(images[at])] for number, at in enumerate(places)]
 
 

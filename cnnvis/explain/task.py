@@ -7,7 +7,6 @@ memory of one batch, or of all maps if these are needed together.
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext as nothing
@@ -24,7 +23,7 @@ from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
 from cnnvis.data.completeness import completeness_gap
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Condition, Selection, selection_of
-from cnnvis.data.samples import Array, Samples
+from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
@@ -52,9 +51,6 @@ from cnnvis.registry.arguments import Style
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
-
-AT_ONCE, BYTES = 512, 2**26
-"""Maximum number of images, and of their bytes, that a technique is given at a time."""
 
 
 @dataclass(frozen=True)
@@ -244,8 +240,7 @@ class Task:
         if samples is None or not plugin.takes("references"):
             return {}
         whole = self.data.get(samples.input) or next(iter(self.data.values()))
-        places = np.linspace(0, len(whole) - 1, min(len(whole), REFERENCES)).astype(int)
-        return {"references": whole.picked(places)}
+        return {"references": whole.picked(evenly_spaced(len(whole), REFERENCES))}
 
     def _at_once(
         self,
@@ -373,7 +368,7 @@ class Task:
             return
         with quietly(), notes_kept():
             whole = next(iter(_shaped(model, self.every, None).values()))
-            places = np.linspace(0, len(whole) - 1, min(len(whole), LOOKED_AT)).astype(int)
+            places = evenly_spaced(len(whole), LOOKED_AT)
             (read,) = map(finite, read_ahead(whole.picked(places), [range(len(places))]))
             good = read.samples
             said = None if good is None else about_scale(model.with_inputs_held(good), good)
@@ -573,21 +568,15 @@ def rows_at_once(samples: Samples) -> int:
     if targets == 1:
         return size
     # As long as there is room for them, enough images for a batch of the network.
-    room = 4 * BYTES // max(_bytes_of(samples) * targets, 1)
+    room = 4 * BYTES // max(samples.bytes_each * targets, 1)
     images = max(size // targets, min(size, BATCH, room), 1)
     return targets * (images - images % BATCH if images > BATCH else images)
 
 
 def images_at_once(samples: Samples) -> int:
     """Return the number of images that a technique is given at a time."""
-    size = min(max(BYTES // max(_bytes_of(samples), 1), 1), AT_ONCE)
+    size = samples.at_once
     return size - size % BATCH if size > BATCH else size
-
-
-def _bytes_of(samples: Samples) -> int:
-    """Return the number of bytes of a sample with all its inputs."""
-    sources = samples.inputs.values() or (samples.source,)
-    return sum(4 * math.prod(source.shape[1:]) for source in sources)
 
 
 def _computed(

@@ -11,7 +11,6 @@ import pytest
 from quick import quick_are, quick_at
 
 import cnnvis
-from cnnvis.explain import task
 from cnnvis.settings.chain_files import Recipe, read_recipe, save_recipe
 
 Typed = Callable[..., Any]
@@ -25,7 +24,7 @@ def data(images: Any) -> cnnvis.Samples:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "AT_ONCE", 3)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
 
 
 def test_a_chain_of_one_technique_is_a_run(classifier: Any, data: Any) -> None:

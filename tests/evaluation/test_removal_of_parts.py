@@ -244,7 +244,7 @@ def test_a_few_inputs_are_changed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     removal, maps, model = _removal(count=7)
     values = map_values(maps, "it")
     whole = removal.curve(values, [0, 3, 12])
-    monkeypatch.setattr("cnnvis.evaluation.remover.AT_ONCE", 3)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
     model.asked.clear()
     np.testing.assert_allclose(removal.curve(values, [0, 3, 12]), whole)
     assert model.asked == [3, 3, 1] * 3

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.explain import task
 from cnnvis.registry.discovery import Registry, using
 from cnnvis.registry.plugin import plugin_of
 
@@ -21,7 +20,7 @@ Y = np.arange(7) % 3
 
 @pytest.fixture
 def in_threes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "AT_ONCE", 3)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ def test_batches_change_nothing(
 ) -> None:
     data = cnnvis.Samples(X, Y, tuple("abcdefg"))
     whole = cnnvis.run(technique, classifier, data=data, images=[5, 0, 6, 2, 1])
-    monkeypatch.setattr(task, "AT_ONCE", 2)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 2)
     parts = cnnvis.run(technique, classifier, data=data, images=[5, 0, 6, 2, 1])
     np.testing.assert_allclose(parts.array, whole.array, rtol=1e-4, atol=1e-7)
     assert [parts.title(i).splitlines()[:2] for i in range(5)] == [

@@ -27,7 +27,7 @@ PLAIN: dict[str, Any] = {"backprop": None}
 
 @pytest.fixture(autouse=True)
 def in_threes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "AT_ONCE", 3)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from quick import quick_at
 
 import cnnvis
 from cnnvis.drawing.console import Screen
-from cnnvis.explain import task
 from cnnvis.registry.discovery import Registry, registry, using
 from cnnvis.registry.plugin import BUILT_IN, plugin_of
 from cnnvis.renderers._page import Page
@@ -102,7 +101,7 @@ def test_in_batches_each_image_is_read_once(
             return X[rows]
 
     whole = cnnvis.run("saliency", classifier, data=X, filter=[2, 1])
-    monkeypatch.setattr(task, "AT_ONCE", 2)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 2)
     parts = cnnvis.run("saliency", classifier, data=cnnvis.Samples(Source()), filter=[2, 1])
     assert read == list(range(7))
     np.testing.assert_allclose(parts.array, whole.array, rtol=1e-4, atol=1e-7)

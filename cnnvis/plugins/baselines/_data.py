@@ -20,7 +20,7 @@ def some(data: cnnvis.Samples) -> Iterator[cnnvis.Samples]:
     """Yield samples of the whole data set in batches; those with NaN or infinite values are left out."""
     import numpy as np
 
-    places = np.linspace(0, len(data) - 1, min(len(data), MOST)).astype(int)
+    places = cnnvis.evenly_spaced(len(data), MOST)
     for start in range(0, len(places), AT_ONCE):
         batch = data.picked(places[start : start + AT_ONCE])
         x = np.asarray(batch.x, np.float32)

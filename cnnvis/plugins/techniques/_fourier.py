@@ -61,8 +61,7 @@ class Statistics:
         """Return the statistics of data, of at most 256 evenly spaced samples."""
         import numpy as np
 
-        places = np.linspace(0, len(samples) - 1, min(len(samples), MOST)).astype(int)
-        x = np.asarray(samples[np.unique(places)].x, np.float64)
+        x = np.asarray(samples[cnnvis.evenly_spaced(len(samples), MOST)].x, np.float64)
         axis = None if samples.channel_axis is None else samples.channel_axis % x.ndim
         first = x[:, None] if axis is None else np.moveaxis(x, axis, 1)
         flat = np.moveaxis(first, 1, -1).reshape(-1, first.shape[1])

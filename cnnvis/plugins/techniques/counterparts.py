@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-BYTES, AT_ONCE = 2**26, 256
-"""Most bytes of inputs, and most inputs, that are read at a time."""
-
 
 @cnnvis.technique("top-samples", family="examples", reference="arXiv:1311.2901", gives="pictures")
 def top_samples(
@@ -114,7 +111,7 @@ def nearest_samples(
             found = _outputs(at, batch, distance)
             for number, one in enumerate(own):
                 near[number, places] = np.sqrt(((found - one) ** 2).sum(axis=1))
-            advance(len(places))
+            advance(len(batch))
     if distance == "cosine":
         near = near**2 / 2
     alike = [number for number, place in enumerate(wanted) if _has_copies(near[number], place)]
@@ -139,12 +136,12 @@ def nearest_samples(
     )
 
 
-def _batches(samples: cnnvis.Samples) -> Iterator[tuple[range, cnnvis.Samples]]:
-    each = 4 * math.prod(samples.source.shape[1:])
-    size = min(max(BYTES // max(each, 1), 1), AT_ONCE)
-    for start in range(0, len(samples), size):
-        places = range(start, min(start + size, len(samples)))
-        yield places, samples[places.start : places.stop]
+def _batches(samples: cnnvis.Samples) -> Iterator[tuple[slice, cnnvis.Samples]]:
+    """Yield the samples some at a time, with their places."""
+    start = 0
+    for batch in samples.batches():
+        yield slice(start, start + len(batch)), batch
+        start += len(batch)
 
 
 def _places(samples: cnnvis.Samples, of: tuple[int, ...]) -> list[int]:

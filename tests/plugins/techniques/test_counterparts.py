@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.plugins.techniques import _outputs, counterparts
+from cnnvis.plugins.techniques import _outputs
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def data() -> np.ndarray[Any, Any]:
 def test_the_samples_that_an_output_answers_to_most(
     classifier: Any, data: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counterparts, "AT_ONCE", 5)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 5)
     layer = "first"
     found = cnnvis.run("top-samples", classifier, data=data, layer=layer, filter=[2, 0], count=4)
     scores = cnnvis.Model(classifier, layer=layer).outputs(data).mean(axis=(1, 2))
@@ -54,7 +54,7 @@ def test_every_output_of_a_few_is_shown_and_of_many_none(classifier: Any, data: 
 def test_the_nearest_samples(
     classifier: Any, data: Any, distance: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counterparts, "AT_ONCE", 5)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 5)
     data[11] = data[4]
     found = cnnvis.run(
         "nearest-samples",
