@@ -22,8 +22,8 @@ class FullGradient:
 
     Attributes
     ----------
-    inputs
-        Gradient times input, (n, ...) float32.
+    inputs, sizes
+        Gradient times input, (n, ...) float32; and its sizes, scaled to [0, 1] over each input.
     layers
         For each constant of a layer with positions, the name of the layer and a map: sizes of what
         the constant adds to the score, scaled to [0, 1] over the layer, and added up over channels,
@@ -35,6 +35,7 @@ class FullGradient:
     """
 
     inputs: Array
+    sizes: Array
     layers: Sequence[tuple[str, Array]]
     sums: Array
     scores: Array
@@ -71,7 +72,7 @@ class BiasGradients:
         return [step for step in self.steps if _has_positions(step)]
 
     def parts(self, *arrays: Any) -> tuple[Any, ...]:
-        """Compute scores, sums of all parts, gradient times input, and a map for each `mapped` step.
+        """Compute scores, sums of all parts, gradient times input, its sizes, and maps of `mapped`.
 
         Parameters
         ----------
@@ -103,9 +104,10 @@ class BiasGradients:
             part = _constant(step, values) * gradient
             sums += _summed(part)
             if _has_positions(step):
-                maps.append(_shown(part, self.channel_axes[step.call.slots[0]]))
+                axis = self.channel_axes[step.call.slots[0]]
+                maps.append(tf.reduce_sum(_scaled(part), axis=axis))
         source = self.run.graph.inputs[self.run.explained].slot
-        return scores, sums, terms[source], *maps
+        return scores, sums, terms[source], _scaled(terms[source]), *maps
 
 
 def _has_positions(step: Step) -> bool:
@@ -137,11 +139,10 @@ def _constant(step: Step, values: Mapping[Slot, Any]) -> Any:
     return found if moved is None else found - moved
 
 
-def _shown(part: Any, channel_axis: int) -> Any:
-    """Return sizes, scaled to [0, 1] over each layer, and added up over channels."""
+def _scaled(part: Any) -> Any:
+    """Return sizes, scaled to [0, 1] over each sample."""
     tf = tensorflow()
     size = tf.abs(tf.cast(part, tf.float32))
     axes = range(1, len(size.shape))
     size -= tf.reduce_min(size, axis=axes, keepdims=True)
-    size /= tf.reduce_max(size, axis=axes, keepdims=True) + EPSILON
-    return tf.reduce_sum(size, axis=channel_axis)
+    return size / (tf.reduce_max(size, axis=axes, keepdims=True) + EPSILON)

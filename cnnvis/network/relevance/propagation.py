@@ -127,9 +127,9 @@ class Propagation:
             lambda: run,
             functools.partial(_compiled, function=parts.parts),
         )
-        scores, sums, inputs, *maps = self.evaluation.run(compiled, [*arrays, weights])
+        scores, sums, inputs, sizes, *maps = self.evaluation.run(compiled, [*arrays, weights])
         names = [step.name for step in parts.mapped]
-        return FullGradient(inputs, list(zip(names, maps, strict=True)), sums, scores)
+        return FullGradient(inputs, sizes, list(zip(names, maps, strict=True)), sums, scores)
 
     def remarks(self, arrays: Sequence[Array]) -> Iterator[str]:
         """Say which layers have no multipliers by a rule of DeepLIFT, in sentences."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Scores = Iterator[tuple[range, Array]]
 
 
+NORMAL = 1.96
+"""Number of standard errors in half of an interval of 95 %."""
+
+
 def fill_of(model: cnnvis.Model, samples: cnnvis.Samples, baseline: str | float) -> Array:
     """Return what stands in the place of removed values, (n, ...) float32.
 

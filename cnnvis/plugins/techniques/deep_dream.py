@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -45,10 +45,12 @@ def deep_dream(
     seed
         The seed of the shifts; the same seed gives the same result.
     """
+    import numpy as np
     import tensorflow as tf
 
-    layer, of = _layer(model, samples)
+    layer = _layer(model, samples)
     statistics = Statistics.of_data(references, None)
+    start = np.asarray(samples.x, np.float32)
     low, high = statistics.low, statistics.high
     axes = statistics.spatial_axes
 
@@ -60,10 +62,9 @@ def deep_dream(
         x = _clipped(start + change[0] * (high - low), low, high)
         return -tf.reduce_sum(answer(transformed(x, axes, seed, step, (1 - zoom, 1.0))))
 
-    start, first = _starts(samples)
-    (change,) = climbed(loss, [first], steps, rate, f"deep-dream of {model.layer}")
+    (change,) = climbed(loss, [np.zeros_like(start)], steps, rate, f"deep-dream of {model.layer}")
     found = (start + change * (high - low)).clip(low, high)
-    return _changed(model, samples, found, "mean square", answer, start, of)
+    return _changed(model, samples, found, "mean square", answer, start)
 
 
 @cnnvis.technique(
@@ -106,9 +107,9 @@ def caricature(
     import numpy as np
     import tensorflow as tf
 
-    layer, of = _layer(model, samples)
+    layer = _layer(model, samples)
     statistics = Statistics.of_data(references, None)
-    x, _ = _starts(samples)
+    x = np.asarray(samples.x, np.float32)
     wanted = layer(tf.constant(x))
     flat = tf.reshape(wanted, [len(x), -1])
     if flat.shape[1] == 1:
@@ -123,16 +124,18 @@ def caricature(
         )
     goal = tf.constant(flat.numpy())
 
-    def answer(y: Any) -> Any:
+    def compared(y: Any) -> tuple[Any, Any]:
+        """Return the product and the cosine of the layer's output with that for the image."""
         own = tf.reshape(layer(y), goal.shape)
         product = tf.reduce_sum(own * goal, axis=1)
-        cosine = product / (tf.norm(own, axis=1) * tf.norm(goal, axis=1) + 1e-6)
-        return product * tf.maximum(cosine, 0.1) ** power
+        return product, product / (tf.norm(own, axis=1) * tf.norm(goal, axis=1) + 1e-6)
 
     def loss(spectrum: list[Any], step: Any) -> Any:
         y = statistics.inputs(*spectrum)
         y = transformed(y, statistics.spatial_axes, seed, step, (1 - zoom, 1.0))
-        return -tf.reduce_sum(answer(y) / tf.reduce_sum(goal**2, axis=1))
+        product, cosine = compared(y)
+        reached = product * tf.maximum(cosine, 0.1) ** power
+        return -tf.reduce_sum(reached / tf.reduce_sum(goal**2, axis=1))
 
     rng = np.random.default_rng(seed)
     noise = [0.1 * rng.normal(size=(1, *statistics.magnitude.shape)) for _ in range(2)]
@@ -143,34 +146,18 @@ def caricature(
         for parts in (best, first)
     )
 
-    def cosine(y: Any) -> Any:
-        own = tf.reshape(layer(y), goal.shape)
-        return tf.reduce_sum(
-            tf.math.l2_normalize(own, axis=1) * tf.math.l2_normalize(goal, axis=1), axis=1
-        )
-
-    return _changed(model, samples, found, "cosine", cosine, begun, of)
+    return _changed(model, samples, found, "cosine", lambda y: compared(y)[1], begun)
 
 
-def _layer(
-    model: cnnvis.Model, samples: cnnvis.Samples
-) -> tuple[Callable[[Any], Any], Sequence[int]]:
-    """Return the function of the target layer, and the samples that its rows are of."""
+def _layer(model: cnnvis.Model, samples: cnnvis.Samples) -> Callable[[Any], Any]:
+    """Return the function of the target layer, for the given samples."""
     if not 1 <= len(samples.space) <= 3:
         raise cnnvis.UserError(
             f"the input has {len(samples.space)} spatial axes, and images have 1, 2 or 3"
         )
     if len(model.target_layers) > 1:
         raise cnnvis.UserError("the target is a sum of outputs; name a layer with --layer")
-    of = list(range(len(samples)))
-    return model.layer_function(model.target_layers[0], of=of), of
-
-
-def _starts(samples: cnnvis.Samples) -> tuple[Array, Array]:
-    import numpy as np
-
-    x = np.asarray(samples.x, np.float32)
-    return x, np.zeros_like(x)
+    return model.layer_function(model.target_layers[0], of=range(len(samples)))
 
 
 def _clipped(x: Any, low: float, high: float) -> Any:
@@ -187,7 +174,6 @@ def _changed(
     measure: str,
     answer: Callable[[Any], Any],
     before: Array,
-    of: Sequence[int],
 ) -> cnnvis.Explanation:
     """Return the pictures, each with its measure before and after."""
     import numpy as np
@@ -202,7 +188,7 @@ def _changed(
         )
     names = [
         f"#{samples.indices[place]}, {model.layer}: {measure} {was[place]:.3g} to {now[place]:.3g}"
-        for place in of
+        for place in range(len(samples))
     ]
     return cnnvis.Explanation(
         found,

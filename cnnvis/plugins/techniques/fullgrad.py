@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import cnnvis
 
-EPSILON = 1e-6
-
 
 @cnnvis.technique("fullgrad", family="gradients", reference="arXiv:1905.00780")
 def fullgrad(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
@@ -22,11 +20,8 @@ def fullgrad(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation
 
     x = np.asarray(samples.x, np.float32)
     found = model.full_gradient(x)
-    size = abs(found.inputs)
-    axes = tuple(range(1, x.ndim))
-    size = size - size.min(axis=axes, keepdims=True)
-    size = size / (size.max(axis=axes, keepdims=True) + EPSILON)
-    maps = size if samples.channel_axis is None else size.sum(axis=samples.channel_axis)
+    axis = samples.channel_axis
+    maps = found.sizes if axis is None else found.sizes.sum(axis=axis)
     shape, left = x.shape[1:], []
     for layer, part in found.layers:
         if not part.any():
@@ -35,7 +30,7 @@ def fullgrad(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation
             maps = maps + model.upsample(part, layer, shape)
         else:
             left.append(layer)
-    whole = np.maximum(abs(found.scores), EPSILON)
+    whole = np.maximum(abs(found.scores), 1e-6)
     gap = float((abs(found.sums - found.scores) / whole).max())
     cnnvis.note(f"fullgrad took the constants of {len(found.layers)} layers or activations")
     if left:

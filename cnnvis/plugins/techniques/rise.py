@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import fill_of, over_channels, require_fractions
+from ._filling import NORMAL, fill_of, over_channels, require_fractions
 from ._masks import Sums, mask_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
-
-NORMAL = 1.96
-"""Number of standard errors in half of an interval of 95 %."""
-
 
 UNSURE = 0.2
 """Half of an interval of 95 %, as a share of a map's range, from which on a note is made."""

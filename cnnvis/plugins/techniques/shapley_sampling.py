@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import Game
+from ._filling import NORMAL, Game
 from ._shapley import Pairs, exact_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
-
-NORMAL = 1.96
-"""Number of standard errors in half of an interval of 95 %."""
 
 
 def _check(*, orders: int, **_: Any) -> None:
