@@ -84,7 +84,7 @@ def maps_of(subject: Subject) -> Iterator[tuple[str, cnnvis.Explanation | str]]:
 
 
 def draw(subject: Subject, path: Path) -> list[str]:
-    """Draw the image and all maps; returns what could not be drawn."""
+    """Draw the image and all maps; returns sentences with what was drawn, and why others were not."""
     found = list(maps_of(subject))
     shown = [(name, one) for name, one in found if not isinstance(one, str)]
     down = -(-(len(shown) + 1) // ACROSS)
@@ -99,7 +99,8 @@ def draw(subject: Subject, path: Path) -> list[str]:
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)
-    return [f"`{name}`: {one}" for name, one in found if isinstance(one, str)]
+    left = [f"`{name}`: {one}" for name, one in found if isinstance(one, str)]
+    return [f"Drawn: {', '.join(f'`{name}`' for name, _ in shown)}.", *left]
 
 
 def draw_panel(place: Axes, panel: cnnvis.Panel, title: str, *, is_signed: bool) -> None:
@@ -137,11 +138,11 @@ def main() -> None:
     lines = [PAGE]
     for subject in subjects(cache):
         path = FOLDER / "images" / f"methods-{subject.name}.png"
-        left = draw(subject, path)
+        said = "\n\n".join(draw(subject, path))
         about = subject.about[0].upper() + subject.about[1:]
-        lines.append(f"## {about}\n\n![All methods on {subject.about}](images/{path.name})\n")
-        if left:
-            lines.append("Without a map:\n\n" + "\n".join(f"- {one}" for one in left) + "\n")
+        lines.append(
+            f"## {about}\n\n![All methods on {subject.about}](images/{path.name})\n\n{said}\n"
+        )
     (FOLDER / "methods.md").write_text("\n".join(lines), encoding="utf-8")
 
 

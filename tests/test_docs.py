@@ -119,6 +119,24 @@ def test_every_technique_has_its_mathematics() -> None:
                 assert paper in page, paper
 
 
+def test_the_page_of_all_methods_has_all_methods() -> None:
+    """In each picture, or with the sentence that says why not."""
+    wanted = {
+        plugin.name
+        for plugin in registry().of("technique")
+        if plugin.distribution == "cnnvis" and ":" not in plugin.name
+        if plugin.gives_maps_of_images
+    }
+    _, *sections = (DOCS / "methods.md").read_text().split("\n## ")
+    assert len(sections) == 4
+    for section in sections:
+        (picture,) = re.findall(r"\((images/methods-\w+\.png)\)", section)
+        assert (DOCS / picture).is_file()
+        drawn = re.findall(r"^Drawn: (.*)\.$", section, re.MULTILINE)[0]
+        left = re.findall(r"^`([\w-]+)`: \S", section, re.MULTILINE)
+        assert {*re.findall(r"`([\w-]+)`", drawn), *left} == wanted
+
+
 @pytest.mark.parametrize("page", ["promises.md", "field.md"])
 def test_each_promise_names_tests_that_are_there(page: str) -> None:
     rows = [row for row in (DOCS / page).read_text().splitlines() if row.startswith("| ")]
