@@ -20,7 +20,6 @@ import cnnvis
 from cnnvis.execution import calls as border
 from cnnvis.execution.process_state import ProcessState
 from cnnvis.execution.read_only import read_only
-from cnnvis.explain import task
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept
 
@@ -139,7 +138,7 @@ def test_what_is_no_result_is_refused(
     classifier: Any, what: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for size in (2, 512):
-        monkeypatch.setattr(task, "AT_ONCE", size)
+        monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", size)
         data = X.copy()
         wanted = said if size == 512 else re.sub("[45] maps for 5", ". maps for 2", said)
         with pytest.raises(cnnvis.PluginError, match=f"technique gives {BY}{wanted}"):

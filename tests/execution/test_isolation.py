@@ -18,7 +18,6 @@ import pytest
 
 import cnnvis
 from cnnvis.execution import isolation, transfer, worker
-from cnnvis.explain import task
 
 WRONG = Path(__file__).parents[1] / "third_party" / "wrong_plugins.py"
 X = np.random.default_rng(0).normal(size=(5, 12, 10, 2)).astype(np.float32)
@@ -223,7 +222,7 @@ def test_a_technique_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From a file and from a live network; in batches; with a target, and the class predicted."""
-    monkeypatch.setattr(task, "AT_ONCE", 3)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
     model = classifier if live else files / "model.keras"
     here = cnnvis.run("acts", model, data=files / "data.npz", **settings)
     there = cnnvis.run("acts", model, data=files / "data.npz", isolate=True, **settings)
@@ -249,7 +248,7 @@ def test_built_in_plugins_may_run_apart_too(files: Path) -> None:
 
 @pytest.mark.slow
 def test_streams(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "AT_ONCE", 2)
+    monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 2)
     (here,) = cnnvis.chain(files / "model.keras", ["saliency", "flows"], data=files / "data.npz")
     (there,) = cnnvis.chain(
         files / "model.keras", ["saliency", "flows"], data=files / "data.npz", isolate=True
