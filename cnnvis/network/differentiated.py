@@ -318,6 +318,7 @@ class DifferentiatedNetwork(EvaluatedNetwork):
     ) -> Callable[[Any], Any]:
         """Make a function of tensors x (n, ...) that returns the output of a layer, (n, ...).
 
+        A softmax or sigmoid that the target ends in is left out, as of the scores.
         For techniques that compile their own loop, with a loss of a layer's values. For `of`, see
         `input_gradient`.
         """

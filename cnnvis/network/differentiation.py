@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +13,13 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.network import diagnosis, gradients
 from cnnvis.network.backprop import notes_on_modifier
-from cnnvis.network.compilation import Compiled, at_once
+from cnnvis.network.compilation import Compiled
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.graph import Call
 from cnnvis.network.lookups import looks_up
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.unit_cache import remember_units
-from cnnvis.reporting import note, progress, quietly
+from cnnvis.reporting import note
 
 ROUNDING = 1e-6
 """Relative error of gradients in single precision, as a share of the largest of an input."""
@@ -207,23 +206,19 @@ class Differentiation:
         feeds = evaluation.feeds.arrays(x, options.of)
         arrays = [*feeds, weights, *perturbations.per_sample_args]
         factors = np.asarray(perturbations.factors, np.float32)
-        # As many perturbations at a time as fit into a batch, and equal numbers each time.
-        fixed = evaluation.graph.batch
-        rows = fixed or at_once(evaluation.target_pass().footprint(feeds))
-        times = -(-len(factors) // rows)
-        size = -(-len(factors) // times)
-        with progress("computing", times) if times > 1 else nullcontext() as advance:
-            for start in range(0, len(factors), size):
-                some = range(start, min(start + size, len(factors)))
-                run = self._compiled_mean(
-                    perturbations, options.backprop, moved, len(some), spread_out=spread_out
-                )
-                with quietly() if times > 1 else nullcontext():
-                    shared = [*perturbations.args(some), factors[some.start : some.stop]]
-                    part = evaluation.run(run, arrays, shared=shared)
-                yield len(some), part
-                if advance is not None:
-                    advance(1)
+        size = evaluation.perturbations_at_once(feeds, len(factors))
+        run = self._compiled_mean(
+            perturbations, options.backprop, moved, size, spread_out=spread_out
+        )
+
+        def args(some: range) -> list[Array]:
+            # Of the filling behind the last ones, nothing counts.
+            own = np.zeros(size, np.float32)
+            own[: len(some)] = factors[some.start : some.stop]
+            return [*perturbations.args(some), own]
+
+        parts = evaluation.run_in_parts(run, size, len(factors), arrays, args)
+        return ((len(some), found) for some, found in parts)
 
     def _compiled_mean(
         self,
@@ -259,7 +254,8 @@ class Differentiation:
 
     def layer_function(self, call: Call, of: Sequence[int] | None) -> Callable[[Any], Any]:
         """Make a function of tensors x (n, ...) that computes the output of a call, (n, ...)."""
-        run = gradients.Pass(self.evaluation.graph, (gradients.Part(call.slots[0], -1),))
+        # As of all that is computed up to the target, without its softmax or sigmoid.
+        run = replace(self.evaluation.target_pass(), parts=(gradients.Part(call.slots[0], -1),))
         return lambda x: run.outputs(self._with_others(x, of))[0]
 
     def _with_others(self, x: Any, of: Sequence[int] | None) -> list[Any]:

@@ -138,6 +138,15 @@ def test_images_are_changed_by_themselves(classifier: Any) -> None:
     assert (reached > 0.5).all()  # the cosine with the image's own activations
 
 
+def test_a_layer_that_ends_in_a_softmax_answers_with_what_is_before_it(classifier: Any) -> None:
+    data = np.random.default_rng(3).normal(size=(6, 12, 10, 2)).astype(np.float32)
+    found = cnnvis.run("deep-dream", classifier, data=data, images=[2, 4], steps=1)
+    logits = cnnvis.Model(classifier).outputs(data[[2, 4]])
+    assert (logits.sum(axis=1) != 1).all()
+    expected = (logits**2).mean(axis=1)
+    np.testing.assert_allclose(found.measures["answer_at_start"], expected, rtol=1e-4)
+
+
 def test_what_is_refused(classifier: Any, keras: Any) -> None:
     with pytest.raises(cnnvis.UserError, match="all values of the data are equal"):
         cnnvis.run("maco", classifier, data=np.ones((3, 12, 10, 2), np.float32))
