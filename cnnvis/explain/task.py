@@ -240,7 +240,16 @@ class Task:
         if samples is None or not plugin.takes("references"):
             return {}
         whole = self.data.get(samples.input) or next(iter(self.data.values()))
-        return {"references": whole.picked(evenly_spaced(len(whole), REFERENCES))}
+        if (
+            samples.input not in self._references
+        ):  # the same for each batch, with what is known of it
+            chosen = whole.picked(evenly_spaced(len(whole), REFERENCES))
+            self._references[samples.input] = chosen
+        return {"references": self._references[samples.input]}
+
+    @functools.cached_property
+    def _references(self) -> dict[str | None, Samples]:
+        return {}
 
     def _at_once(
         self,
