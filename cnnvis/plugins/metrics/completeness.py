@@ -39,7 +39,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     "completeness", reference="arXiv:1703.01365", judge=_judge, cost=cnnvis.Cost(), better="lower"
 )
 def completeness(explanation: cnnvis.Explanation) -> Any:
-    """How far the sum of a map is from S(x) - S(x'), as a share of that, for methods that claim it.
+    """Completeness gap: the sum of a map against S(x) - S(x'), as a share of that, for methods that claim it.
 
     |sum M - (S(x) - S(x'))| / max(|S(x) - S(x')|, sum |M| / 100), for the score S, the input x and the
     baseline x': axiom 1 of Sundararajan et al. 2017. NaN for methods that do not claim it. Over 5 %

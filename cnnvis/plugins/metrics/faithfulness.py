@@ -22,7 +22,7 @@ def infidelity(
     units: cnnvis.Units = "auto",
     seed: cnnvis.Seed = 0,
 ) -> Any:
-    """How badly the sums of a map over random parts tell what the score loses without these parts.
+    """Error of the sums of a map over random parts as estimates of what the score loses without these.
 
     The smallest E[(b a + c - d)^2] over factors b >= 0 and offsets c, as a share of the variance of d: 0
     for a map whose sums a are the drops d of the score up to a factor and an offset, about 1 for a map

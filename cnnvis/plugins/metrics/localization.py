@@ -32,7 +32,7 @@ def pointing_game(
     label: int | None = None,
     tolerance: cnnvis.NotNegative = 0.0,
 ) -> Any:
-    """Whether the largest value of a map lies where it should: 1 or 0, whose mean is the accuracy.
+    """Hit of the largest value of a map where it should lie: 1 or 0, whose mean is the accuracy.
 
     The pointing game of Zhang et al. 2018. Where several positions have the largest value, the share of them that
     does. ``pointing-game_chance`` is the share of all positions that would do. NaN for a map that is the

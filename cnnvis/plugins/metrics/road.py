@@ -18,7 +18,7 @@ def road(
     units: cnnvis.Units = "auto",
     seed: cnnvis.Seed = 0,
 ) -> Any:
-    """How much more of the score goes with what a map calls important, filled in from around it.
+    """Gain of removal by a map over the reverse order, with parts filled in from around them.
 
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S, where removed positions become weighted means of their neighbours, plus a

@@ -67,7 +67,7 @@ def srg(
     fractions: cnnvis.Count = 4,
     units: cnnvis.Units = "auto",
 ) -> Any:
-    """How much more of the score goes with what a map calls important than with the rest.
+    """Symmetric gain: how much more of the score goes with what a map calls important than with the rest.
 
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S: the symmetric relevance gain of Bluecher et al. 2024. Parts of the input
