@@ -95,8 +95,7 @@ def run_chain(
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the results were made."""
-    for note in dict.fromkeys(note for one in found for note in one.notes):
-        messages.print(console.sentence("note", "bold", note))
+    console.print_notes(messages, (note for one in found for note in one.notes))
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)
