@@ -78,6 +78,7 @@ from .registry.bounds import Baseline as Baseline
 from .registry.bounds import Budget as Budget
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
+from .registry.bounds import Help as Help
 from .registry.bounds import NotNegative as NotNegative
 from .registry.bounds import Percent as Percent
 from .registry.bounds import Positive as Positive

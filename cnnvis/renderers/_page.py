@@ -22,6 +22,7 @@ GAP = 0.18
 LINE = 0.125  # one line of a title
 TITLE_GAP = 0.035
 BAR = 0.75  # a colour bar with its numbers
+CURVE, BELOW_CURVE = 0.42, 0.2  # a curve above a map, and its name with some room
 WIDEST = 22.0
 # In points: the lines at numbers, what is left before these, how high they are, before a name.
 POINTS = 72  # to the inch
@@ -98,7 +99,8 @@ class Page:
         self._input_size = rest[0] if rest else (0.0, 0.0)
         self._between = 0.12 if rest and not self._is_beside else 0.0
         heights = (self._input_size[1], self._map_size[1])
-        high = max(heights) if self._is_beside else sum(heights)
+        self._curve = 0.0 if pairs[0].curve is None else CURVE + BELOW_CURVE
+        high = (max(heights) if self._is_beside else sum(heights)) + self._curve
         self._gap = GAP + 0.4 * self._own_numbers
         fitting = max(int((WIDEST - LEFT) / (self._place + self._gap)), 1)
         self._columns = min(columns, fitting)
@@ -172,7 +174,7 @@ class Page:
         if self._input is None:
             return None
         cell = self._cells[number, "input" if self._is_beside else "map"]
-        place = self._made(cell, self._input, self._input_size, below=0.0)
+        place = self._made(cell, self._input, self._input_size, below=self._curve)
         if self._is_beside:
             self._number_left(cell, place, self._input)
             self._number_last(cell, place, self._input)
@@ -199,13 +201,31 @@ class Page:
     def map_place(self, number: int) -> Axes | Frame:
         """Return the place of a map, with numbers and names on the page's outer edges."""
         cell = self._cells[number, "map"]
-        below = 0.0 if self._is_beside else self._input_size[1] + self._between
+        below = self._curve + (0.0 if self._is_beside else self._input_size[1] + self._between)
         place = self._made(cell, self._map, self._map_size, below=below)
         if self._input is None or self._is_beside:
             self._write_title(cell, self._map_size)
         self._number_last(cell, place, self._map)
         self._number_left(cell, place, self._map)
         return place
+
+    def draw_curve(self, number: int, panel: cnnvis.Panel) -> None:
+        """Draw the curve of a map above it, on a scale of its own, which stands below the curve."""
+        import numpy as np
+
+        cell = self._cells[number, "map"]
+        left, width = self._left_of(cell, self._map_size), self._map_size[0]
+        box = self._box(left, self._tops[cell // self._columns], width, CURVE)
+        axes = self.figure.add_axes(box, xticks=[], yticks=[])
+        axes.plot(panel.values, linewidth=0.8, color="C0")
+        axes.spines[["top", "right"]].set_visible(False)
+        finite = np.isfinite(panel.values)
+        known = panel.values[finite] if finite.any() else np.zeros(1)
+        ends = dict.fromkeys(f"{end:.3g}" for end in (known.min(), known.max()))
+        words = (
+            f"{cut(panel.title, TICK_LETTERS)}, {' to '.join(ends)}, over {len(panel.values)} steps"
+        )
+        axes.set_xlabel(words, fontsize=5.5, color="0.3", labelpad=NAME_PAD, **PLAIN)
 
     def _label(self, axis: str) -> str:
         described = self._coordinates.get(axis)
@@ -281,7 +301,7 @@ class Page:
     def colour_bar(self, drawn: Any) -> None:
         """Draw the scale that all maps share, beside the first row of maps."""
         left = self._left + self._columns * (self._place + self._gap)
-        top = self._tops[0] + self._between
+        top = self._tops[0] + self._curve + self._between
         top += 0 if self._is_beside else self._input_size[1]
         height = min(max(self._map_size[1], 0.8), 3.0)
         place = self._box(left, top, 0.14, height)

@@ -96,6 +96,8 @@ def png(
             if pair.input is not None and has_input:
                 where = _behind(place, pair.input) if above is None else above
                 colours.draw_input(where, pair.input)
+            if pair.curve is not None:
+                page.draw_curve(number, pair.curve)
             covers = alpha if overlay and pair.input is not None else 1.0
             colours.draw_map(place, pair.map, covers)
         if scale == "shared" and any(

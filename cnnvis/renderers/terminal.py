@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import cnnvis
-from cnnvis.renderers._cells import Coloured, Plain
+from cnnvis.renderers._cells import Coloured, Plain, curve_line
 from cnnvis.renderers._common import (
     check_colour_maps,
     colour_map,
@@ -72,7 +72,11 @@ def terminal(
     else:
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
         titles = [panel.title for panel in panels]
-    titles = [pen.text(title) for title in titles]
+    curves = [curve_line(pair.curve, pen) if pair.curve else "" for pair in pairs]
+    titles = [
+        "\n".join(filter(None, (pen.text(title), line)))
+        for title, line in zip(titles, curves, strict=True)
+    ]
     shades = colour_map(cmap, signed=signed)
     from_zero = not explanation.are_inputs
     maps = Drawings(panels, pen, layout, layout.lines, shades, signed=signed, from_zero=from_zero)

@@ -38,12 +38,6 @@ def infidelity(
         What stands in the place of a removed part.
     draws
         How many times random parts are removed, the same ones for every method.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
-    seed
-        Of the random parts.
     """
     import numpy as np
 
@@ -91,12 +85,6 @@ def sensitivity_n(
         How many n there are, from 1 to 80 % of the parts, in equal steps of their logarithm.
     draws
         How many sets of parts are removed for each n, the same ones for every method.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
-    seed
-        Of the random sets.
     """
     import numpy as np
 

@@ -33,11 +33,7 @@ def road(
     noise
         The standard deviation of the noise, as a share of the range of the image's values.
     units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them, as the paper removes single pixels; position:10000 for windows so long. Positions
-        within a part are not told apart.
-    seed
-        Of the noise.
+        The parts; the paper removes single pixels.
     """
     import numpy as np
 

@@ -51,9 +51,7 @@ def occlusion(
     stride
         The distance from one patch to the next, likewise; by default half a patch.
     baseline
-        What stands in a covered place: a number for every value; or by name, such as mean (of the
-        data), zero, class:NAME, sample:N, blur or noise. Nothing is said about positions where it is
-        the input itself.
+        What stands in a covered place.
     """
     import numpy as np
 

@@ -11,7 +11,8 @@ from quick import quick_at
 from scipy import ndimage
 
 import cnnvis
-from cnnvis.plugins.techniques._fourier import Statistics, climbed, transformed
+from cnnvis.plugins.techniques._climbing import climbed, transformed
+from cnnvis.plugins.techniques._spectra import Statistics
 
 SHAPES = {1: (25, 3), 2: (12, 10, 2), 3: (6, 5, 8, 2)}
 
@@ -78,10 +79,16 @@ def test_enlarged_and_shifted_ramps_are_ramps() -> None:
 
 def test_adam_finds_the_smallest_loss() -> None:
     goal = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)
-    (found,) = climbed(
-        lambda now, _: tf.reduce_sum((now[0] - goal) ** 2), [0 * goal], 400, 0.05, "a test"
-    )
+
+    def loss(now: Any, _: Any) -> Any:
+        each = tf.reduce_sum((now[0] - goal) ** 2, axis=1)
+        return tf.reduce_sum(each), -each
+
+    (found,), curves = climbed(loss, [0 * goal], 400, 0.05, "a test")
     np.testing.assert_allclose(found, goal, atol=1e-3)
+    assert curves.shape == (2, 400)
+    np.testing.assert_allclose(curves[:, 0], -(goal**2).sum(axis=1))
+    np.testing.assert_allclose(curves[:, -1], 0, atol=1e-4)
 
 
 def test_scores_rise_above_those_of_the_data(classifier: Any) -> None:
