@@ -70,6 +70,7 @@ from .network.modifiers import GradientModifier as GradientModifier
 from .network.modifiers import channel_max as channel_max
 from .network.modifiers import modify_gradient as modify_gradient
 from .network.modifiers import unit_scaled as unit_scaled
+from .network.perturbations import Perturbations as Perturbations
 from .network.relevance.composites import Composite as Composite
 from .network.relevance.composites import composite_named as composite_named
 from .network.relevance.propagation import Relevance as Relevance

@@ -13,11 +13,11 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.network import diagnosis, gradients
 from cnnvis.network.backprop import notes_on_modifier
-from cnnvis.network.compilation import Compiled
 from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.graph import Call
 from cnnvis.network.lookups import looks_up
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.unit_cache import remember_units
 from cnnvis.reporting import note
 
@@ -48,29 +48,6 @@ class GradientOptions:
     of: Sequence[int] | None = None
     keras_vis: bool = False
     reduced: Callable[..., Any] | None = None
-
-
-@dataclass(frozen=True)
-class Perturbations:
-    """Several perturbations of each input, whose gradients are averaged; see `Model.mean_gradient`.
-
-    Attributes
-    ----------
-    perturb
-        Function of tensors that makes the perturbed inputs.
-    args
-        Function that returns the arguments of some of the perturbations, arrays (k, ...).
-    factors
-        Weight of the gradient of each perturbation in the mean.
-    per_sample_args
-        Arguments that each sample has for itself, arrays (n, ...): as many for each moved input, in
-        the order of these.
-    """
-
-    perturb: Callable[..., Any]
-    args: Callable[[range], Sequence[Array]]
-    factors: Sequence[float]
-    per_sample_args: Sequence[Array] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,45 +181,33 @@ class Differentiation:
         if weights is None:
             weights = evaluation.weights(x, options.of)
         feeds = evaluation.feeds.arrays(x, options.of)
-        arrays = [*feeds, weights, *perturbations.per_sample_args]
-        factors = np.asarray(perturbations.factors, np.float32)
-        size = evaluation.perturbations_at_once(feeds, len(factors))
-        run = self._compiled_mean(
-            perturbations, options.backprop, moved, size, spread_out=spread_out
-        )
-
-        def args(some: range) -> list[Array]:
-            # Of the filling behind the last ones, nothing counts.
-            own = np.zeros(size, np.float32)
-            own[: len(some)] = factors[some.start : some.stop]
-            return [*perturbations.args(some), own]
-
-        parts = evaluation.run_in_parts(run, size, len(factors), arrays, args)
-        return ((len(some), found) for some, found in parts)
-
-    def _compiled_mean(
-        self,
-        perturbations: Perturbations,
-        backprop: Backprop | None,
-        moved: tuple[int, ...],
-        count: int,
-        *,
-        spread_out: bool,
-    ) -> Compiled:
-        """Compile the mean gradients over that many perturbations."""
-        evaluation, perturb = self.evaluation, perturbations.perturb
-        return evaluation.compiled(
-            ("mean", evaluation.resolution.key, backprop, moved, perturb, count, spread_out),
-            lambda: evaluation.target_pass(backprop),
+        names = [evaluation.feeds.inputs[number].name for number in moved]
+        own = perturbations.arguments_of(names)
+        count, factors = perturbations.count, perturbations.weights
+        size = evaluation.perturbations_at_once(feeds, count)
+        key = ("mean", evaluation.resolution.key, options.backprop, moved, perturbations.perturb, size,
+               spread_out)  # fmt: skip
+        run = evaluation.compiled(
+            key,
+            lambda: evaluation.target_pass(options.backprop),
             functools.partial(
                 gradients.compiled_mean,
-                perturb=perturb,
-                per_sample=len(perturbations.per_sample_args) // len(moved),
-                count=count,
+                perturb=perturbations.perturb,
+                per_sample=len(own) // len(moved),
+                count=size,
                 moved=moved,
                 spread_out=spread_out,
             ),
         )
+
+        def args(some: range) -> list[Array]:
+            # Of the filling behind the last ones, nothing counts.
+            counting = np.zeros(size, np.float32)
+            counting[: len(some)] = 1 if spread_out else factors[some.start : some.stop]
+            return [*perturbations.args(some), counting]
+
+        parts = evaluation.run_in_parts(run, size, count, [*feeds, weights, *own], args)
+        return ((len(some), found) for some, found in parts)
 
     def scorer(
         self, backprop: Backprop | None, of: Sequence[int] | None

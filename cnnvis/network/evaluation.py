@@ -23,6 +23,7 @@ from cnnvis.network.geometry.smallest import enough
 from cnnvis.network.graph import Call, Graph, LayerError, Slot
 from cnnvis.network.lookups import not_looked_up, require_known
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.scores import probabilities, score_weights
 from cnnvis.network.unit_cache import cached_units, remember_units
@@ -152,11 +153,7 @@ class Evaluation:
     def perturbed_scores(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        args: Callable[[range], Sequence[Array]],
-        count: int,
-        *,
-        per_sample_args: Sequence[Array] = (),
+        perturbations: Perturbations,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> Iterator[tuple[range, Array]]:
@@ -164,6 +161,7 @@ class Evaluation:
 
         For the parameters, see `Model.perturbed_scores`.
         """
+        count, own = perturbations.count, perturbations.arguments_of([self.feeds.explained.name])
         self.require_dependence()
         if not count:
             return
@@ -172,16 +170,16 @@ class Evaluation:
         feeds = self.feeds.arrays(x, of)
         size = self.perturbations_at_once(feeds, count)
         run = self.compiled(
-            ("scores", self.resolution.key, self.feeds.number, perturb, size),
+            ("scores", self.resolution.key, self.feeds.number, perturbations.perturb, size),
             self.target_pass,
             functools.partial(
                 gradients.compiled_scores,
-                perturb=perturb,
-                per_sample=len(per_sample_args),
+                perturb=perturbations.perturb,
+                per_sample=len(own),
                 count=size,
             ),
         )
-        arrays = [*feeds, weights, *per_sample_args]
+        arrays, args = [*feeds, weights, *own], perturbations.args
         for some, (found,) in self.run_in_parts(run, size, count, arrays, args):
             if not np.isfinite(found).all():
                 raise UserError(

@@ -80,10 +80,10 @@ class Game:
             Function of numbers of sets that returns which units are left, (k, units) bool; the same
             sets for each input.
         """
-        yield from self.model.perturbed_scores(
-            self.x, _without, lambda some: [~kept(some)], count,
-            per_sample_args=[self.fill, self.placed], weights=self.weights,
-        )  # fmt: skip
+        without = cnnvis.Perturbations(
+            _without, lambda some: [~kept(some)], count, [self.fill, self.placed]
+        )
+        yield from self.model.perturbed_scores(self.x, without, weights=self.weights)
 
     def spread(self, values: Array, *, as_shares: bool = False) -> Array:
         """Return maps (n, *space) of a value for each unit, (n, units).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cnnvis
@@ -29,8 +28,7 @@ def moments(
     model: cnnvis.Model, samples: cnnvis.Samples, copies: int, noise: float, seed: int
 ) -> tuple[Array, Array]:
     """Return the mean and the variance of the gradients of noisy copies, (n, ...) each."""
-    x, deviation, perturbation_args = noise_of(samples, noise, seed)
-    return model.gradient_moments(x, noisy, perturbation_args, copies, per_sample_args=[deviation])
+    return model.gradient_moments(*noisy_copies(samples, copies, noise, seed))
 
 
 def over_channels(maps: Array, samples: cnnvis.Samples, channels: str) -> Any:
@@ -38,22 +36,22 @@ def over_channels(maps: Array, samples: cnnvis.Samples, channels: str) -> Any:
     return cnnvis.channel_max(maps, samples.channel_axis if channels == "max" else None)
 
 
-def noise_of(
-    samples: cnnvis.Samples, noise: float, seed: int
-) -> tuple[Array, Array, Callable[[range], Sequence[Array]]]:
-    """Return the inputs, the deviation of their noise, and a function that draws the noise."""
+def noisy_copies(
+    samples: cnnvis.Samples, copies: int, noise: float, seed: int
+) -> tuple[Array, cnnvis.Perturbations]:
+    """Return the inputs, and their copies with noise."""
     import numpy as np
 
     x = np.asarray(samples.x, np.float32)
 
-    def perturbation_args(some: range) -> list[Array]:
+    def drawn(some: range) -> list[Array]:
         """Draw the copies' noise: the same for every image, so that none depends on its place."""
-        drawn = (np.random.default_rng((seed, copy)) for copy in some)
-        return [np.stack([one.standard_normal(x.shape[1:], np.float32) for one in drawn])]
+        every = (np.random.default_rng((seed, copy)) for copy in some)
+        return [np.stack([one.standard_normal(x.shape[1:], np.float32) for one in every])]
 
-    return x, noise * np.ptp(x.reshape(len(x), -1), axis=1), perturbation_args
+    deviation = noise * np.ptp(x.reshape(len(x), -1), axis=1)
+    return x, cnnvis.Perturbations(_noisy, drawn, copies, [deviation])
 
 
-def noisy(x: Any, deviation: Any, noise: Any) -> Any:
-    """Return copies with noise, for `Model.mean_gradient`."""
+def _noisy(x: Any, deviation: Any, noise: Any) -> Any:
     return x + noise * deviation

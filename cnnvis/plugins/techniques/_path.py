@@ -119,18 +119,18 @@ class Path:
             return [places[some.start : some.stop], 1 - places[some.start : some.stop]]
 
         x, of, own = np.asarray(self.samples.x[rows], np.float32), rows.tolist(), self.own
+        between = cnnvis.Perturbations(
+            _between,
+            perturbation_args,
+            len(places),
+            {name: [one] for name, one in start_of.items()},
+            shares,
+        )
+        settings: dict[str, Any] = {"weights": self.weights[rows], "of": of}
         if self.moving_all:
-            means = self.model.mean_gradients(
-                x, _between, perturbation_args, shares,
-                per_sample_args={name: [one] for name, one in start_of.items()},
-                weights=self.weights[rows], of=of,
-            )  # fmt: skip
+            means = self.model.mean_gradients(x, between, **settings)
         else:
-            mean = self.model.mean_gradient(
-                x, _between, perturbation_args, shares,
-                per_sample_args=[start_of[own]], weights=self.weights[rows], of=of,
-            )  # fmt: skip
-            means = {own: mean}
+            means = {own: self.model.mean_gradient(x, between, **settings)}
         inputs = {
             name: x if name == own else np.asarray(self.samples.inputs[name][rows])
             for name in means

@@ -60,7 +60,8 @@ def expected_gradients(
                 share = places[some.start : some.stop]
                 return [share, np.repeat(start[None], len(share), axis=0)]
 
-            mean = model.mean_gradient(x, _between, perturbation_args, shares, weights=weights)
+            way = cnnvis.Perturbations(_between, perturbation_args, len(places), factors=shares)
+            mean = model.mean_gradient(x, way, weights=weights)
             maps += (x - start) * mean.astype(np.float64)
             begin = np.ascontiguousarray(np.broadcast_to(start, x.shape))
             at_starts += model.scores(begin, weights=weights)

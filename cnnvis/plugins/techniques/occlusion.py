@@ -80,10 +80,10 @@ def occlusion(
     weights = model.target_weights(x)
     whole = model.scores(x, weights=weights).astype(np.float64)
     maps, times = np.zeros((len(x), *space)), np.zeros(space)
-    for some, scores in model.perturbed_scores(
-        x, _covered, perturbation_args, len(begins),
-        per_sample_args=[fill_of(model, samples, baseline)], weights=weights,
-    ):  # fmt: skip
+    covered = cnnvis.Perturbations(
+        _covered, perturbation_args, len(begins), [fill_of(model, samples, baseline)]
+    )
+    for some, scores in model.perturbed_scores(x, covered, weights=weights):
         for number, left in zip(some, scores.T, strict=True):
             inside = tuple(
                 slice(at, at + size) for at, size in zip(begins[number], sizes, strict=True)

@@ -88,10 +88,10 @@ def rise(
         return np.stack([mask_of((seed, one), space, sizes, share) for one in some])
 
     def scores(count: int) -> Any:
-        return model.perturbed_scores(
-            x, _masked, lambda some: [over_channels(drawn(some), samples)], count,
-            per_sample_args=[fill], weights=weights,
-        )  # fmt: skip
+        masked = cnnvis.Perturbations(
+            _masked, lambda some: [over_channels(drawn(some), samples)], count, [fill]
+        )
+        return model.perturbed_scores(x, masked, weights=weights)
 
     if budget is not None:
         masks = perturbations_within(budget, "rise", model, scores, others=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cnnvis
 
-from ._noisy_copies import Channels, Copies, Noise, noise_of, noisy, over_channels
+from ._noisy_copies import Channels, Copies, Noise, noisy_copies, over_channels
 
 
 @cnnvis.technique(
@@ -38,14 +38,7 @@ def smoothgrad(
         The maximum over channels, or a map for each channel: of channels whose gradients have
         different signs, the maximum hides what speaks against the target.
     """
-    x, deviation, perturbation_args = noise_of(samples, noise, seed)
-    maps = model.mean_gradient(
-        x,
-        noisy,
-        perturbation_args,
-        [1 / copies] * copies,
-        per_sample_args=[deviation],
-        backprop=backprop,
-    )
+    x, perturbations = noisy_copies(samples, copies, noise, seed)
+    maps = model.mean_gradient(x, perturbations, backprop=backprop)
     maps = over_channels(cnnvis.modify_gradient(maps, gradient), samples, channels)
     return cnnvis.Explanation(maps, samples)
