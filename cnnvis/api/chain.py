@@ -433,13 +433,13 @@ def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: boo
         samples = explainer.task.samples[name]
         images = len(samples) // number_of_targets(samples)
         if is_kept or images > min(number_to_check(samples), images_at_once(samples)):
-            facts = checks.ahead(explainer, name)
+            facts = checks.verdicts_ahead(explainer, name)
             streams[name] = Stream(partial(_with_facts, stream, facts), samples)
             continue
         begin = time.monotonic()
         whole = failures.result(stream, stream.whole)
         if whole is not None:
-            judged = checks.beside(whole, explainer, time.monotonic() - begin)
+            judged = checks.with_verdicts(whole, explainer, time.monotonic() - begin)
             streams[name] = Stream(partial(list, [judged]))
         else:
             streams[name] = stream

@@ -284,9 +284,9 @@ def _explained(
                     seconds = time.monotonic() - begin
                     explainer = Explainer(task, plugin, options)
                     if plugin.gives_maps_of_images and folder is None:
-                        explanation = checks.beside(explanation, explainer, seconds)
+                        explanation = checks.with_verdicts(explanation, explainer, seconds)
                     elif plugin.gives_maps_of_images:
-                        explanation = explanation.with_facts(checks.ahead(explainer, name))
+                        explanation = explanation.with_facts(checks.verdicts_ahead(explainer, name))
                     explanation = _measured(explanation, metrics, explainer, failures)
                 found.append(replace(explanation, notes=(*explanation.notes, *notes)))
             said = len(notes)
