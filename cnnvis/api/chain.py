@@ -415,7 +415,7 @@ def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Kee
             task.tried(plugin, options, name)
             fitting[name] = stream
         except PluginError:
-            fitting[name] = stream  # which is told of when its result is wanted
+            fitting[name] = stream  # raised when its result is wanted
         except UserError as error:
             note(f"the input {name!r} gets no map from {plugin.name}: {error}")
     if not fitting:
@@ -684,7 +684,7 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     """Return the result of a transform of one result or of two."""
     function = partial(call_plugin, step.plugin)
 
-    def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
+    def recorded(explanation: Explanation, other: Explanation | None = None) -> Explanation:
         facts = dict(explanation.provenance)
         what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
         if other is not None:
@@ -699,13 +699,13 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     def batches() -> Iterator[Explanation]:
         if len(before) == 2:
             for pair in _side_by_side(*before):
-                yield told(function(list(pair), **options), pair[1])
+                yield recorded(function(list(pair), **options), pair[1])
         elif step.plugin.takes("stream"):
             answer = function(before[0], **options)
             for one in [answer] if isinstance(answer, Explanation) else answer:
-                yield told(one)
+                yield recorded(one)
         else:
             for one in before[0]:
-                yield told(function(one, **options))
+                yield recorded(function(one, **options))
 
     return Stream(batches)

@@ -37,14 +37,14 @@ STEPS = 10
 """Number of steps in which all parts are removed for a curve."""
 
 CURVES = "by the removed share of the parts, filled with the mean of the data: the mean score, least first, most first"
-"""What the curves of an evaluation are, for its files."""
+"""Description of the curves of an evaluation, for its files."""
 
 Metric = tuple[Plugin, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """What metrics say of a method.
+    """Numbers and verdicts of metrics for a method.
 
     Attributes
     ----------
