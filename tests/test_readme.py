@@ -1,4 +1,4 @@
-"""What the README says is what happens."""
+"""What the README and the guide say is what happens."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from cnnvis.cli.commands import chain as chain_command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^    (?:.*&& )?cnnvis (.*?)(?:  .*)?$", README, re.MULTILINE)
-TOML = [text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "[axes" in text]
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs" / "guide.md").read_text()
+BOTH = README + "\n" + GUIDE
+COMMANDS = list(
+    dict.fromkeys(re.findall(r"^    (?:.*&& )?cnnvis (.*?)(?:  .*)?$", BOTH, re.MULTILINE))
+)
+TOML = [text for text in re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL) if "[axes" in text]
+SHOWN, PLUGIN, OTHER = re.findall(r"```python\n(.*?)```", BOTH, re.DOTALL)
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_there_is_something_to_try() -> None:
-    assert len(COMMANDS) == 32, COMMANDS
-    assert len(PYTHON) == 2
+    assert len(COMMANDS) == 34, COMMANDS
 
 
 LONG = ("test-plugin", "randomization", "--into", "keras-vis:", "multiply", "--png.overlay")
@@ -89,7 +92,8 @@ def test_python_does_what_it_says(
     (tmp_path / "model.h5").symlink_to(seed / "introgression_32x32.h5")
     (tmp_path / "images.pkl").symlink_to(seed / "test_data_32x32.pkl")
     names: dict[str, Any] = {}
-    exec(PYTHON[0], names)
+    exec(SHOWN, names)
+    exec(OTHER, names)
     explanation = names["explanation"]
     assert explanation.maps.shape == (2, 64, 64)
     assert explanation.labels.tolist() == [1, 1]
@@ -106,7 +110,7 @@ def test_the_plugin_is_one() -> None:
     module = types.ModuleType("cnnvis_grad_times_input")
     sys.modules[module.__name__] = module
     try:
-        exec(PYTHON[1], module.__dict__)
+        exec(PLUGIN, module.__dict__)
         names.update(module.__dict__)
         model = cnnvis.load_model(cnnvis.demo.MODEL)
         samples = cnnvis.read_samples(cnnvis.demo.DATA)[[0]]
