@@ -15,7 +15,10 @@ import pytest
 from quick import quick_are, quick_at
 
 import cnnvis
+from cnnvis.cli.command_line import parsed
 from cnnvis.cli.commands import chain as chain_command
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -72,6 +75,21 @@ def test_examples_of_the_help_do_what_they_say(words: str, typed: Typed, tmp_pat
     assert done.returncode == 0, done.stderr
     for written in re.findall(r"^\S+\.(?:png|npz)$", done.stdout, re.MULTILINE):
         assert (tmp_path / written).stat().st_size > 1000
+
+
+OTHERS = re.findall(
+    r"`cnnvis ((?:run|chain|evaluate) [^`]+)`", (ROOT / "docs" / "coming-from.md").read_text()
+)
+
+
+@pytest.mark.parametrize("words", OTHERS)
+def test_commands_in_place_of_those_of_other_tools_are_commands(words: str) -> None:
+    assert len(OTHERS) > 30
+    given = parsed(shlex.split(words))
+    if "technique" in given:
+        prefix = "option "
+        of_plugin = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
+        checked(registry().get("technique", given["technique"]), of_plugin)
 
 
 def test_the_settings_are_settings(typed: Typed, tmp_path: Path) -> None:
