@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import RESULTS, beside, destination, is_named, write
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
@@ -89,6 +90,7 @@ StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
 
 @isolates
+@from_python
 def chain(
     model: Model | PathName | Any,
     steps: Sequence[StepLike],

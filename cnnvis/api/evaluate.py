@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.api.chain import Step, StepLike, steps_of
+from cnnvis.api.from_python import from_python
 from cnnvis.data.axes import Axis
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
@@ -213,6 +214,7 @@ class Evaluation:
 
 
 @isolates
+@from_python
 def evaluate(
     methods: Sequence[StepLike],
     model: Any,
