@@ -1,7 +1,7 @@
 """Draws under the hypothesis that groups do not differ: permutations, changes of sign, resamples.
 
-Each draw depends on the seed and its number alone, so that places may be gone through block by block with
-the same draws in each.
+Draws come in pages, each of the seed and the number of the page alone, so that places may be gone through block
+by block with the same draws in each.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ TOGETHER, NUMBERS = 2**17, 2**24
 """Largest numbers of values that draws give, and of their own numbers, that are held at a time."""
 
 
+PAGE = 64
+"""Number of draws that one generator of random numbers makes."""
+
+
 @dataclass(frozen=True)
 class Draws:
     """Draws of one kind: a row of numbers for each, one number a unit.
@@ -29,15 +33,15 @@ class Draws:
         The number of draws.
     units
         The number of units.
-    made
-        Function that returns the draw of a number, (units,).
+    page
+        Function that returns the draws of a page, (`PAGE`, units); the last page may have fewer.
     is_exact
         True where the draws are all there are, the observed order among them.
     """
 
     count: int
     units: int
-    made: Callable[[int], Array]
+    page: Callable[[int], Array]
     is_exact: bool = False
 
     def chunks(self, places: int, each: int = 1) -> Iterator[tuple[slice, Array]]:
@@ -50,10 +54,12 @@ class Draws:
         each
             The number of rows of numbers that are made of each draw.
         """
-        step = max(min(TOGETHER // places, NUMBERS // self.units // each, self.count), 1)
-        for start in range(0, self.count, step):
-            numbers = range(start, min(start + step, self.count))
-            yield slice(start, numbers.stop), np.stack([self.made(one) for one in numbers])
+        most = min(TOGETHER // places, NUMBERS // self.units // each)
+        pages = max(most // PAGE, 1)
+        for start in range(0, self.count, pages * PAGE):
+            stop = min(start + pages * PAGE, self.count)
+            numbers = range(start // PAGE, -(-stop // PAGE))
+            yield slice(start, stop), np.concatenate([*map(self.page, numbers)])[: stop - start]
 
     def p(self, hits: Array) -> Array:
         """Return p-values of numbers of draws that were as extreme as what was observed.
@@ -65,8 +71,13 @@ class Draws:
         return found
 
 
-def _numbered(kind: int, seed: int, draw: int) -> np.random.Generator:
-    return np.random.default_rng([seed, kind, draw])
+def _generator(kind: int, seed: int, page: int) -> np.random.Generator:
+    return np.random.default_rng([seed, kind, page])
+
+
+def _shuffled(rng: np.random.Generator, values: Array) -> Array:
+    """Return a page of permutations of values."""
+    return rng.permuted(np.tile(values, (PAGE, 1)), axis=1)
 
 
 def permutations(counts: Sequence[int], most: int, seed: int) -> Draws:
@@ -80,9 +91,9 @@ def permutations(counts: Sequence[int], most: int, seed: int) -> Draws:
     for one in counts:
         whole //= math.factorial(one)
     if whole <= most:
-        every = [*_arrangements(counts)]
-        return Draws(whole, units, every.__getitem__, is_exact=True)
-    return Draws(most, units, lambda draw: _numbered(0, seed, draw).permutation(groups))
+        every = np.stack([*_arrangements(counts)])
+        return Draws(whole, units, lambda page: every[page * PAGE :][:PAGE], is_exact=True)
+    return Draws(most, units, lambda page: _shuffled(_generator(0, seed, page), groups))
 
 
 def _arrangements(counts: Sequence[int]) -> Iterator[Array]:
@@ -103,19 +114,24 @@ def _arrangements(counts: Sequence[int]) -> Iterator[Array]:
 
 def orders(units: int, count: int, seed: int) -> Draws:
     """Return permutations of units: the unit at each place, in each draw."""
-    return Draws(count, units, lambda draw: _numbered(4, seed, draw).permutation(units))
+    every = np.arange(units, dtype=np.int32)
+    return Draws(count, units, lambda page: _shuffled(_generator(4, seed, page), every))
+
+
+SIGNS = np.array([-1, 1], np.int8)
 
 
 def signs(units: int, most: int, seed: int) -> Draws:
     """Return changes of sign, 1 or -1 for each unit: all of them, where there are no more than `most`."""
     if units < 60 and 2**units <= most:
-        places = np.arange(units)
-        return Draws(
-            2**units, units, lambda draw: (1 - 2 * (draw >> places & 1)).astype(np.int8), True
-        )
-    return Draws(
-        most, units, lambda draw: _numbered(1, seed, draw).choice(np.array([-1, 1], np.int8), units)
-    )
+
+        def every(page: int) -> Array:
+            numbers = np.arange(page * PAGE, min((page + 1) * PAGE, 2**units))
+            found: Array = SIGNS[1 - (numbers[:, None] >> np.arange(units) & 1)]
+            return found
+
+        return Draws(2**units, units, every, is_exact=True)
+    return Draws(most, units, lambda page: _generator(1, seed, page).choice(SIGNS, (PAGE, units)))
 
 
 def balanced_signs(counts: Sequence[int], count: int, seed: int) -> Draws:
@@ -125,21 +141,26 @@ def balanced_signs(counts: Sequence[int], count: int, seed: int) -> Draws:
     """
     halves = [np.where(np.arange(one) < one // 2, -1, 1).astype(np.int8) for one in counts]
 
-    def made(draw: int) -> Array:
-        rng = _numbered(2, seed, draw)
-        drawn = [rng.permutation(half) * rng.choice(np.array([-1, 1], np.int8)) for half in halves]
-        return np.concatenate(drawn)
+    def page(number: int) -> Array:
+        rng = _generator(2, seed, number)
+        return np.concatenate(
+            [_shuffled(rng, half) * rng.choice(SIGNS, (PAGE, 1)) for half in halves], axis=1
+        )
 
-    return Draws(count, sum(counts), made)
+    return Draws(count, sum(counts), page)
 
 
 def resamples(counts: Sequence[int], count: int, seed: int) -> Draws:
     """Return bootstrap samples: how often each unit is drawn, within its group."""
 
-    def made(draw: int) -> Array:
-        rng = _numbered(3, seed, draw)
-        return np.concatenate(
-            [np.bincount(rng.integers(0, one, one), minlength=one) for one in counts]
-        ).astype(np.int32)
+    def page(number: int) -> Array:
+        rng = _generator(3, seed, number)
+        return np.concatenate([_times(rng, one) for one in counts], axis=1)
 
-    return Draws(count, sum(counts), made)
+    return Draws(count, sum(counts), page)
+
+
+def _times(rng: np.random.Generator, count: int) -> Array:
+    """Return how often each of so many units is drawn, for a page of bootstrap samples."""
+    drawn = rng.integers(0, count, (PAGE, count)) + count * np.arange(PAGE)[:, None]
+    return np.bincount(drawn.ravel(), minlength=PAGE * count).reshape(PAGE, count).astype(np.int32)

@@ -60,6 +60,8 @@ class GroupDesign:
         ]
         if self.kind == "within":
             return f"{numbered(self.counts[0], 'unit')}; {'; '.join(images)}"
+        if self.images == self.counts:
+            return "; ".join(images)
         return "; ".join(
             f"{one} of {numbered(count, 'unit')}"
             for one, count in zip(images, self.counts, strict=True)

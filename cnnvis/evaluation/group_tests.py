@@ -47,6 +47,12 @@ BLOCK = 2048
 VALUES = 2**22
 """Largest number of deviates of which clusters are found at a time."""
 
+SURE = 8
+"""Number of units of the smallest group from which on degrees of freedom can be estimated.
+
+Of fewer, Satterthwaite's estimate is too uneven among many places; the fewest that there may be are
+taken."""
+
 MANY = 4096
 """Number of units from which on sums of draws are taken in single precision."""
 
@@ -95,8 +101,8 @@ class Null:
         Function of some draws and the maps of the units at some places.
     least
         The smallest p-value that there can be.
-    keeps_spread
-        True where each group keeps its spread in the draws; then the fewest degrees of freedom count.
+    takes_fewest
+        True where the fewest degrees of freedom of a group are taken in each draw, and no estimate.
     each
         The number of rows of numbers that are made of each draw.
     """
@@ -105,7 +111,7 @@ class Null:
     draws: Draws
     moments: Callable[[Array, Array], Moments]
     least: float
-    keeps_spread: bool = False
+    takes_fewest: bool = False
     each: int = 1
 
 
@@ -200,7 +206,8 @@ def nulls_of(
     drawn, least = balanced_signs(counts, most, seed), 1 / (most + 1)
     wild = (lambda d, m: flipped(d, m, counts)) if model is None else model.flipped
     words = "changes of sign of residuals"
-    return found, Null(words, drawn, wild, least, keeps_spread=True, each=found.each)
+    few = min(counts) < SURE
+    return found, Null(words, drawn, wild, least, takes_fewest=few, each=found.each)
 
 
 def _where(design: GroupDesign, name: str) -> str:
@@ -243,7 +250,7 @@ def tested(
     keeps = plan.correct in ("cluster", "tfce", "step-down")
     runs = [_Run(null, rows.places, scratch if keeps else None) for null in nulls]
     interval = plan.level is not None and min(design.counts) >= FEWEST and len(design.groups) < 3
-    describe = partial(_described, design, model, len(nulls) > 1)
+    describe = partial(_described, design, model, any(null.takes_fewest for null in nulls))
     ends = np.zeros((2, rows.places)) if interval else None
     # Each place is gone through by all draws, and by those of the interval.
     total = rows.places * (sum(null.draws.count for null in nulls) + plan.draws * interval)
@@ -354,7 +361,7 @@ class _Run:
         """Go through all draws at a block of places."""
         least = _reached(z[block])
         for numbers, drawn in self.null.draws.chunks(maps.shape[1], self.null.each):
-            own = deviates(self.null.moments(drawn, maps), least=self.null.keeps_spread)
+            own = deviates(self.null.moments(drawn, maps), least=self.null.takes_fewest)
             sizes = abs(own)
             self.hits[block] += (sizes >= least).sum(axis=0)
             np.maximum(self.largest[numbers], sizes.max(axis=1), out=self.largest[numbers])

@@ -37,8 +37,9 @@ def table(stream: cnnvis.Stream) -> cnnvis.Explanation:
 
 
 def _of_rows(rows: Sequence[Mapping[str, Any]], found: cnnvis.Explanation) -> cnnvis.Explanation:
-    """Return a table of rows with the same columns; without rows, of no lines."""
-    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ["p"])}
+    """Return a table of rows with the same columns; without rows, it says so."""
+    rows = rows or [{"region": "none", "smallest p": found.provenance["comparison"]["smallest p"]}]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
     return cnnvis.Explanation(
         table=columns, notes=found.notes, provenance=found.provenance, input=found.input
     )
