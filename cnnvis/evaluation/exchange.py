@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from cnnvis.data.samples import Array
 TOGETHER, NUMBERS = 2**17, 2**24
 """Largest numbers of values that draws give, and of their own numbers, that are held at a time."""
 
+
+KEPT = 2**27
+"""Largest number of bytes of draws that are kept for the next places."""
 
 PAGE = 64
 """Number of draws that one generator of random numbers makes."""
@@ -37,12 +40,15 @@ class Draws:
         Function that returns the draws of a page, (`PAGE`, units); the last page may have fewer.
     is_exact
         True where the draws are all there are, the observed order among them.
+    kept
+        Pages that were made, where all of them together are small.
     """
 
     count: int
     units: int
     page: Callable[[int], Array]
     is_exact: bool = False
+    kept: dict[int, Array] = field(default_factory=dict)
 
     def chunks(self, places: int, each: int = 1) -> Iterator[tuple[slice, Array]]:
         """Yield some draws at a time, (draws, units) whole numbers, with their numbers.
@@ -59,7 +65,15 @@ class Draws:
         for start in range(0, self.count, pages * PAGE):
             stop = min(start + pages * PAGE, self.count)
             numbers = range(start // PAGE, -(-stop // PAGE))
-            yield slice(start, stop), np.concatenate([*map(self.page, numbers)])[: stop - start]
+            yield slice(start, stop), np.concatenate([*map(self._page, numbers)])[: stop - start]
+
+    def _page(self, number: int) -> Array:
+        if number in self.kept:
+            return self.kept[number]
+        found = self.page(number)
+        if found.itemsize * self.units * self.count <= KEPT:
+            self.kept[number] = found
+        return found
 
     def p(self, hits: Array) -> Array:
         """Return p-values of numbers of draws that were as extreme as what was observed.

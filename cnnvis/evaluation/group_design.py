@@ -51,6 +51,13 @@ class GroupDesign:
     weights: Any
     units: tuple[Hashable, ...]
 
+    def maps(self, means: Array) -> Array:
+        """Return the maps of the units, (units, places), from those of the cells, (rows, places)."""
+        if self.kind == "within":
+            return np.asarray(self.weights @ means)
+        found: Array = means[self.weights.indices]  # each unit has a single cell
+        return found
+
     @property
     def sizes(self) -> str:
         """Numbers of units and images in words: ``no: 12 units, 60 images; yes: ...``."""

@@ -40,13 +40,13 @@ class Moments:
 
 def moments_of(groups: Sequence[Array]) -> Moments:
     """Return the moments of groups of maps, (units, places) each, in double precision."""
-    wide = [np.asarray(one, np.float64) for one in groups]
-    counts = np.array([len(one) for one in wide])[:, None]
-    return Moments(
-        np.stack([one.mean(axis=0) for one in wide]),
-        np.stack([one.var(axis=0, ddof=1) for one in wide]) / counts,
-        counts - 1.0,
-    )
+    counts = np.array([len(one) for one in groups])[:, None]
+    means = [one.mean(axis=0, dtype=np.float64) for one in groups]
+    squares = [
+        np.square(one - mean.astype(one.dtype)).sum(axis=0, dtype=np.float64)
+        for one, mean in zip(groups, means, strict=True)
+    ]
+    return Moments(np.stack(means), np.stack(squares) / (counts - 1) / counts, counts - 1.0)
 
 
 def welch_t(moments: Moments) -> tuple[Array, Array]:
@@ -127,12 +127,11 @@ def deviates(moments: Moments, *, least: bool) -> Array:
     return t_as_z(t, fewest if least else freedom)
 
 
-def hedges_g(groups: Sequence[Array]) -> Array:
+def hedges_g(moments: Moments, counts: Sequence[int]) -> Array:
     """Return Hedges' g of the last of two groups minus the first; of one group, of its mean."""
-    wide = [np.asarray(one, np.float64) for one in groups]
-    squares = sum(np.square(one - one.mean(axis=0)).sum(axis=0) for one in wide)
-    apart = wide[-1].mean(axis=0) - (wide[0].mean(axis=0) if len(wide) > 1 else 0)
-    return unbiased(apart, np.asarray(squares), sum(len(one) - 1 for one in wide))
+    sizes = np.array(counts)[:, None]
+    squares = (moments.variances * sizes * (sizes - 1)).sum(axis=0)
+    return unbiased(moments.apart, squares, sum(counts) - len(counts))
 
 
 def unbiased(apart: Array, squares: Array, freedom: int) -> Array:

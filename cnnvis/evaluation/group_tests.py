@@ -47,6 +47,9 @@ BLOCK = 2048
 VALUES = 2**22
 """Largest number of deviates of which clusters are found at a time."""
 
+LOOKED_AT = 500
+"""Number of units of a group in which skewness and spread are looked at."""
+
 SURE = 8
 """Number of units of the smallest group from which on degrees of freedom can be estimated.
 
@@ -258,7 +261,7 @@ def tested(
     dtype = np.float64 if sum(design.counts) <= MANY else np.float32
     with progress("comparing groups", total) as advance:
         for block in rows.blocks(BLOCK if dtype is np.float64 else BLOCK // 4):
-            maps = np.asarray(design.weights @ rows.means(block), dtype)
+            maps = design.maps(rows.means(block)).astype(dtype, copy=False)
             own, moments = describe(maps)
             shapes.append((_form(design, maps), block.stop - block.start))
             for name, values in own.items():
@@ -286,13 +289,15 @@ def tested(
 def _form(design: GroupDesign, maps: Array) -> Array:
     """Return the variance of each group, and behind them the size of the skewness, means of places."""
     groups = np.split(maps, np.cumsum(design.counts)[:-1])
-    rest = [one - one.mean(axis=0) for one in groups]
+    some = [one[:: max(len(one) // LOOKED_AT, 1)] for one in groups]
+    rest = [one - one.mean(axis=0) for one in some]
     variances = [float(np.square(one).sum(axis=0).mean()) / (len(one) - 1) for one in rest]
     # Each group on its own scale, so that a mixture of spreads is no skewness.
     whole = np.concatenate(
         [one / max(variance, 1e-300) ** 0.5 for one, variance in zip(rest, variances, strict=True)]
     )
-    second, third = np.square(whole).mean(axis=0), (whole**3).mean(axis=0)
+    squares = np.square(whole)
+    second, third = squares.mean(axis=0), (squares * whole).mean(axis=0)
     skewness = np.divide(third, second**1.5, out=np.zeros_like(third), where=second > 0)
     return np.array([*variances, float(abs(skewness).mean())])
 
@@ -311,7 +316,7 @@ def _described(
         f = welch_f(moments)[0]
         effect = omega_squared(moments, len(maps))
         return {"z": z, "difference": f, "statistic": f, "effect": effect}, moments
-    effect = hedges_g(groups) if effect is None else effect
+    effect = hedges_g(moments, design.counts) if effect is None else effect
     t, _ = welch_t(moments)
     return {"z": z, "difference": moments.apart, "statistic": t, "effect": effect}, moments
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,8 @@ def test_hedges_g() -> None:
     a, b = RNG.normal(size=(2, 10, 3))
     pooled = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
     expected = (b.mean(axis=0) - a.mean(axis=0)) / pooled * (1 - 3 / (4 * 18 - 1))
-    np.testing.assert_allclose(hedges_g([a, b]), expected, rtol=1e-3)
-    assert hedges_g([np.ones((4, 2)), np.ones((4, 2))]).tolist() == [0, 0]
+    np.testing.assert_allclose(hedges_g(moments_of([a, b]), (10, 10)), expected, rtol=1e-3)
+    assert hedges_g(moments_of([np.ones((4, 2))] * 2), (4, 4)).tolist() == [0, 0]
 
 
 # Draws, each computed by itself
@@ -421,3 +422,44 @@ def test_draws_on_a_disk_are_those_in_memory(monkeypatch: Any) -> None:
     monkeypatch.setattr(scratch, "LARGEST", 0)
     again = _test(MAPS, groups, correct="cluster", threshold=0.2)[0]
     np.testing.assert_array_equal(whole.p, again.p)
+
+
+# Other libraries; group_references.py wrote what they give
+
+
+REFERENCES = np.load(Path(__file__).with_name("group_references.npz"))
+TWELVE = [0] * 12 + [1] * 12
+
+
+def test_the_largest_t_as_in_nilearn() -> None:
+    """Their t has one variance for both groups, which is Welch's for groups of one size."""
+    found = _test(REFERENCES["maps"], TWELVE, spread="equal", draws=2000)[0]
+    np.testing.assert_allclose(found.statistic, REFERENCES["plain_t"])
+    small = REFERENCES["plain_p"] < 0.2
+    assert 3 <= small.sum() < 10
+    np.testing.assert_allclose(found.p[small], REFERENCES["plain_p"][small], atol=0.02)
+    numbers = REFERENCES["age"][:, None]
+    found = _test(REFERENCES["maps"], TWELVE, spread="equal", draws=2000, covariates=numbers)[0]
+    np.testing.assert_allclose(found.statistic, REFERENCES["adjusted_t"], atol=0.06)
+    small = REFERENCES["adjusted_p"] < 0.2
+    assert 2 <= small.sum() < 10
+    np.testing.assert_allclose(found.p[small], REFERENCES["adjusted_p"][small], atol=0.03)
+
+
+def test_threshold_free_enhancement_as_in_nilearn() -> None:
+    """Their thresholds are evenly spaced up to the largest t, and they leave the distance out."""
+    t = REFERENCES["plain_t"].reshape(1, 8, 9)
+    step = t.max() / int(t.max() / clusters.STEP) * (1 - 1e-9)
+    found = clusters.enhanced(t, (0,), step)[0]
+    np.testing.assert_allclose(found, REFERENCES["tfce"] * step, rtol=1e-6)
+
+
+def test_clusters_as_in_mne() -> None:
+    settings: Any = {"draws": 2000, "correct": "cluster", "threshold": 0.01}
+    for name, found in (
+        ("cluster_p", _test(REFERENCES["maps"], TWELVE, spread="equal", **settings)[0]),
+        ("cluster_of_one_p", _test(REFERENCES["centred"], ["all"] * 12, **settings)[0]),
+    ):
+        expected = REFERENCES[name].ravel()
+        np.testing.assert_array_equal(found.p < 1, expected < 1)
+        np.testing.assert_allclose(found.p, expected, atol=0.03)
