@@ -18,23 +18,29 @@ BATCH = 32
 """Number of images that a library is given at a time, all of which it takes at once."""
 
 
-def network_of(model: cnnvis.Model, library: str) -> Any:
+def network_of(model: cnnvis.Model, library: str, *, several_inputs: bool = False) -> Any:
     """Return a Keras 3 network with the target's outputs, averaged over positions, (n, k).
+
+    Parameters
+    ----------
+    several_inputs
+        True if the library takes a network of several inputs.
 
     Raises
     ------
     UserError
-        If the network has several inputs, looks whole numbers up or is a network of tf_keras, or as
-        in `Model.keras_model`.
+        If the network has more inputs than it may, looks whole numbers up or is a network of
+        tf_keras, or as in `Model.keras_model`.
     """
     import keras
 
-    if any(layer.kind == "Embedding" for layer in model.layers):
+    looks_up = any(layer.kind == "Embedding" for layer in model.layers)
+    if model.takes_whole_numbers or (looks_up and not several_inputs):
         raise cnnvis.UserError(
             f"{library} changes inputs and takes gradients with respect to them, and the inputs "
             "of this network are whole numbers, which an Embedding looks up"
         )
-    network = model.keras_model(several_inputs=False)
+    network = model.keras_model(several_inputs=several_inputs)
     if not isinstance(network, keras.Model):
         raise cnnvis.UserError(
             f"{library} explains networks of Keras 3, and only Keras 2 can read this network"
