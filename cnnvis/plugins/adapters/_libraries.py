@@ -56,13 +56,17 @@ def network_of(model: cnnvis.Model, library: str, *, several_inputs: bool = Fals
 
 
 def penultimate_of(
-    network: Any, model: cnnvis.Model, asked: str | None, samples: cnnvis.Samples
+    network: Any,
+    model: cnnvis.Model,
+    asked: str | None,
+    samples: cnnvis.Samples,
+    used: str = "weighted",
 ) -> str:
-    """Return the layer whose feature maps are weighted: the layer asked for, or the last one.
+    """Return the layer whose feature maps are used: the layer asked for, or the last one.
 
     Functions of keras.ops are no layers, and the libraries find layers alone. The libraries lay a
     layer's axes over those of the input one after the other, so the axes must be the same, in the
-    same order.
+    same order. `used` is what is done with the feature maps, for a note.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def penultimate_of(
             f"no layer before {model.layer!r} has the spatial axes of the input, so there are no "
             "feature maps to lay over it"
         )
-    cnnvis.note(f"the penultimate layer is {list(there)[-1]!r}: its feature maps were weighted")
+    cnnvis.note(f"the penultimate layer is {list(there)[-1]!r}: its feature maps were {used}")
     return list(there.values())[-1]
 
 
@@ -137,18 +141,3 @@ def making_layers() -> Iterator[None]:
         yield
     finally:
         random.setstate(before)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's and TensorFlow's random numbers inside the block; restore NumPy's after it."""
-    import numpy as np
-    import tensorflow as tf
-
-    before = np.random.get_state()
-    np.random.seed(seed)
-    tf.random.set_seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.adapters._libraries import making_layers, network_of, seeded
+from cnnvis.plugins.adapters._libraries import making_layers, network_of
+from cnnvis.plugins.adapters._processes.seeding import seeded
 
 if TYPE_CHECKING:
     import numpy as np

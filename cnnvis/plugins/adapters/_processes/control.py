@@ -23,10 +23,15 @@ class LibraryProcess:
         The name of the library, for messages.
     started_by
         Function that returns what starts the process, as `cnnvis.child_process` does.
+    remedy
+        What to do where it does not start, for the message.
     """
 
-    def __init__(self, library: str, started_by: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, library: str, started_by: Callable[[], Mapping[str, Any]], remedy: str = ""
+    ) -> None:
         self._library = library
+        self._remedy = remedy
         self._started_by = started_by
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
@@ -82,17 +87,22 @@ class LibraryProcess:
                     stderr=self._errors,
                 )
             except OSError as error:
-                raise cnnvis.UserError(f"{self._library} does not start: {error}") from None
+                raise self._not_started(str(error)) from None
             assert self._process.stdout is not None
             try:
                 succeeded, answer = pickle.load(self._process.stdout)
-            except (EOFError, pickle.UnpicklingError):
-                succeeded, answer = False, self._last_words()
+            except Exception:  # it is no such process, or its end
+                said = self._last_words()
+                succeeded, answer = False, said or "it ended without an answer"
         if not succeeded:
             self.stop()
-            raise cnnvis.UserError(f"{self._library} does not start: {answer}")
+            raise self._not_started(answer)
         self._begun(answer)
         return self._process
+
+    def _not_started(self, reason: str) -> cnnvis.UserError:
+        remedy = f". {self._remedy}" if self._remedy else ""
+        return cnnvis.UserError(f"{self._library} does not start: {reason}{remedy}")
 
     def _begun(self, answer: Any) -> None:
         """Take note of what the process said when it was ready."""

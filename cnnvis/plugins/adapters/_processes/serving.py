@@ -14,6 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 
+class Unsuitable(Exception):
+    """Reason why a library cannot do what it is asked for, in a sentence for a person."""
+
+
 def serve(library: str, begin: Callable[[], tuple[Any, Callable[[dict[str, Any]], Any]]]) -> None:
     """Answer requests from standard input on standard output until there are no more.
 
@@ -54,5 +58,7 @@ def serve(library: str, begin: Callable[[], tuple[Any, Callable[[dict[str, Any]]
         request = requests.get()
         try:
             answer(True, answered(request))
+        except Unsuitable as error:
+            answer(False, str(error))
         except Exception as error:  # whatever the library raises is for the other process to tell
             answer(False, f"{library} cannot do this: {type(error).__name__}: {error}")
