@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.adapters._craft import craft
 from cnnvis.plugins.adapters._libraries import (
     BATCH,
     in_batches,
@@ -148,13 +147,10 @@ def _explained(
     return cnnvis.Explanation(maps, samples)
 
 
-TECHNIQUES = (
-    *(technique_of(method, _explained, **NEEDS) for method in METHODS),
-    craft,
-)
+TECHNIQUES = [technique_of(method, _explained, **NEEDS) for method in METHODS]
 
 
 @cnnvis.hookimpl
 def cnnvis_plugins() -> list[object]:
-    """Return the techniques of the table, and those of concepts."""
+    """Return the techniques of the table."""
     return [cnnvis.plugin_of(technique) for technique in TECHNIQUES]

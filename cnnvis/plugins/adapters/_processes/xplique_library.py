@@ -31,7 +31,14 @@ class Library:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.keras"
             path.write_bytes(network)
-            self._network = keras.saving.load_model(path, compile=False, safe_mode=True)
+            try:
+                self._network = keras.saving.load_model(path, compile=False, safe_mode=True)
+            except Exception as error:  # which Keras nests in others, with all it knows
+                said = str(error).rpartition("Exception encountered: ")[2]
+                raise Unsuitable(
+                    f"Keras {keras.__version__} in Xplique's environment does not read the network: "
+                    f"{said.partition('. ')[0]}"
+                ) from error
 
     def use(self, kind: str, settings: Mapping[str, Any]) -> None:
         """Choose an attribution method: a class of `xplique.attributions`, and its settings."""
@@ -69,10 +76,10 @@ class Library:
         Returns
         -------
         dict
-            ``importances`` of the concepts, (c,), and for each input, (n, c); ``maps``, (n, rows of the
+            ``importances`` of the concepts, (c,), and ``here`` for each input, (n, c); ``maps``, (n, rows of the
             layer, columns, c); ``crops``, (p, crop, crop, channels), ``in_crops``, (p, c), the amount of
             each concept in each; ``share`` of the crops' activations that the concepts make up;
-            ``converged``.
+            ``constant``, the number of examples whose score no mask changes; ``converged``.
 
         Raises
         ------
@@ -96,20 +103,22 @@ class Library:
                     f"the activations of {layer!r}, which reach {activations.max():.2g}, do not make "
                     f"up {settings['concepts']} concepts: some are 0 everywhere"
                 )
-            everywhere = craft.estimate_importance(nb_design=settings["designs"])
             # Each image by itself: the library's factorization stops sooner or later beside others.
             maps = [craft.transform(one[None])[0] for one in x]
-            here = [
-                craft.estimate_importance(one[None], nb_design=settings["designs"]) for one in x
-            ]
+            here = _importances(craft, x, settings["designs"])
+            of_examples = _importances(craft, examples, settings["designs"])
+        depends = np.isfinite(of_examples).all(axis=1)
+        if not depends.any():
+            raise Unsuitable("the score does not change when concepts are masked")
         left = np.linalg.norm(activations - in_crops @ bank) / np.linalg.norm(activations)
         return {
-            "importances": np.asarray(everywhere),
-            "here": np.reshape(here, (len(x), len(everywhere))),
+            "importances": of_examples[depends].mean(axis=0),
+            "here": here,
             "maps": np.asarray(maps, np.float32),
             "crops": np.asarray(crops),
             "in_crops": np.asarray(in_crops),
             "share": float(1 - left**2),
+            "constant": int((~depends).sum()),
             "converged": not any(issubclass(one.category, ConvergenceWarning) for one in said),
         }
 
@@ -162,6 +171,15 @@ def _of_crops(craft: Any, examples: Any) -> Any:
     if not activations.any():
         raise Unsuitable("all of the layer's activations are 0")
     return activations
+
+
+def _importances(craft: Any, x: Any, designs: int) -> Any:
+    """Return the total Sobol index of each concept for each input, NaN where no mask matters, (n, c)."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = [craft.estimate_importance(one[None], nb_design=designs) for one in x]
+    return np.array(found, np.float64).reshape(len(x), craft.number_of_concepts)
 
 
 @contextmanager
