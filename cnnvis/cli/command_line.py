@@ -15,6 +15,7 @@ from cnnvis.cli.commands import (
     list_plugins,
     merge,
     new_plugin,
+    report,
     run,
     show,
     test_plugin,
@@ -25,7 +26,7 @@ from cnnvis.registry import flags
 from cnnvis.registry.discovery import registry
 
 MODULES = (
-    *(run, chain, merge, compare, evaluate, doctor, config, list_plugins, show),
+    *(run, chain, merge, compare, evaluate, report, doctor, config, list_plugins, show),
     *(new_plugin, test_plugin),
 )
 """Commands, each a module with its arguments and its main function, in the order of the help.
