@@ -13,7 +13,6 @@ from cnnvis.api.chain import StepLike
 from cnnvis.api.doctor import doctor
 from cnnvis.api.evaluate import methods_of, request_of
 from cnnvis.api.findings import Findings
-from cnnvis.api.gallery import MOST
 from cnnvis.api.output_files import is_named, write
 from cnnvis.api.report_page import report_page, ways_to_repeat
 from cnnvis.data.page import Page
@@ -41,7 +40,6 @@ def report(
     by: str | None = None,
     out: PathName | None = None,
     checks: Level | None = None,
-    limit: int = MOST,
     isolate: bool | str | Sequence[str] = False,
     isolate_timeout: float | None = None,
     isolate_memory: float | None = None,
@@ -68,13 +66,12 @@ def report(
         The checks of the methods, on at most 32 images: ``none``; ``quick``, those that fit into two
         seconds or a fifth of the time of the maps; ``full``, all, with curves of the score as parts
         are removed. By default the variable ``CNNVIS_CHECKS``, else full.
-    limit
-        The largest number of maps on the page.
     isolate, isolate_timeout, isolate_memory
         As in `cnnvis.run`.
     subject
         The model and data to explain, and the options of readers, loaders, metrics and renderers, as
         the arguments of `cnnvis.run` by name: ``data``, ``images``, ``layer``, ``plugin_options``, ...
+        ``plugin_options={"html": {"limit": 32}}`` is for at most 32 maps on the page.
 
     Returns
     -------
@@ -89,10 +86,7 @@ def report(
     PluginError
         If all methods fail, and one by a fault of a plugin.
     """
-    if limit < 1:
-        raise UserError(f"limit is {limit}, and a page shows at least 1 map")
-    given = dict(subject)
-    style = subject.pop("style", None)
+    given, style = dict(subject), subject.pop("style", None)
     chosen = methods_of([methods] if isinstance(methods, str) else methods, style)
     options = subject.pop("plugin_options", None) or {}
     asked: Any = checks or os.environ.get("CNNVIS_CHECKS") or "full"
@@ -105,13 +99,11 @@ def report(
     for step in chosen:
         named_in(step.plugin, step.options)
     path = None if out is None else require_page(out)
-    drawing = checked(
-        registry().get("renderer", "html"), {**options.get("html", {}), "limit": limit}
-    )
+    drawing = checked(registry().get("renderer", "html"), options.get("html", {}))
     with notes_kept() as notes, failures_kept() as failed:
         task = Task.of(request, [step.plugin for step in chosen])
         task = replace(task, predicts=by == "prediction")
-        made = Findings(task, chosen, checking, by, limit)
+        made = Findings(task, chosen, checking, by, drawing["limit"])
         made.compute()
         facts = doctor(task.model, task.every)
     for image, reason in failed.items():

@@ -33,16 +33,13 @@ def reported(
         plugin = registry().get("technique", name)
         steps.append(Step(plugin, with_settings(plugin, {})))
     settings: dict[str, Any] = {"style": style_by_settings(), **subject}
-    if output.limit is not None:
-        settings["limit"] = output.limit
     messages = console.messages()
     with bars(messages, quiet=said.quiet), failures_kept() as images, notes_kept() as notes:
         page = report(
             model, steps, by=output.by, checks=output.checks or checks_by_settings(),
             plugin_options=plugin_options, **settings,
         )  # fmt: skip
-        options = dict(plugin_options.get("html", {}))
-        options |= {"limit": output.limit} if output.limit is not None else {}
+        options = plugin_options.get("html", {})
         named = output.out is not None and is_named(output.out)
         placed = save_page(page, path, options, named=named)
     console.line(Path(placed))

@@ -445,10 +445,6 @@ class ReportOutput:
         "with curves of the score as parts are removed (default: the setting checks or the variable "
         "CNNVIS_CHECKS, else full)",
     )  # fmt: skip
-    limit: int | None = flag(
-        "--limit", type=_whole, metavar="N",
-        help="the largest number of maps on the page (default: 64)",
-    )  # fmt: skip
     out: str | None = flag(
         "--out", "-o", metavar="PATH",
         help="the file to write, ending in .html, also over an older file; or a folder, in which "

@@ -157,7 +157,7 @@ def legend(look: Look) -> dict[str, Any] | None:
     return {
         "src": data_address("image/png", png_bytes(pixels)),
         "colours": "".join(f"{r:02x}{g:02x}{b:02x}" for r, g, b in pixels[0, :, :3].tolist()),
-        "zero": round(float(np.clip(-scale.low / ((scale.high - scale.low) or 1), 0, 1)), 4),
+        "zero": abs(round(float(np.clip(-scale.low / ((scale.high - scale.low) or 1), 0, 1)), 4)),
         "low": low,
         "high": high,
         "beyond": beyond,

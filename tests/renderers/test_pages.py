@@ -280,7 +280,7 @@ REPORT = ("report", "demo", "-im", "0-19", "--methods", "saliency", "grad-cam")
 
 
 def test_a_report_is_a_page_on_methods(typed: Callable[..., Any]) -> None:
-    done = typed(*REPORT, "--by", "label", "--checks", "full", "--limit", 12, "-o", "it.html")
+    done = typed(*REPORT, "--by", "label", "--checks", "full", "--html.limit", 12, "-o", "it.html")
     assert (done.returncode, done.stdout) == (0, "it.html\n")
     found = Read(Path("it.html").read_text())
     text = " ".join(found.text.split())
@@ -297,7 +297,7 @@ def test_a_report_is_a_page_on_methods(typed: Callable[..., Any]) -> None:
 
 def test_a_report_is_the_same_in_python_and_its_maps_are_those_of_a_run() -> None:
     page = cnnvis.report("demo", ["saliency", ("saliency", {"backprop": None})],
-                         images="0-19", by="label", limit=8)  # fmt: skip
+                         images="0-19", by="label", plugin_options={"html": {"limit": 8}})  # fmt: skip
     run = cnnvis.run("saliency", "demo", images="0-19")
     assert run.indices is not None
     shown = page.explanations[0]
@@ -310,7 +310,9 @@ def test_a_report_is_the_same_in_python_and_its_maps_are_those_of_a_run() -> Non
         "saliency", "saliency backprop=None",
     ]  # fmt: skip
     assert page.methods == () and "Command" not in page.repeat
-    plain = cnnvis.report("demo", ["saliency"], images="0-19", limit=8)
+    plain = cnnvis.report(
+        "demo", ["saliency"], images="0-19", plugin_options={"html": {"limit": 8}}
+    )
     assert plain.repeat["Command"].startswith("cnnvis report demo --images 0-19 --methods saliency")
     # Without groups, only what the page shows is explained.
     assert plain.explanations[0].provenance["data"]["images"] != list(range(20))
@@ -335,7 +337,7 @@ def test_mistakes_in_a_report_are_sentences(typed: Callable[..., Any], classifie
         (("report", "demo", "-o", "it.png"), "a report is a file that ends in .html or .htm"),
         (("report", "demo", "--methods", "salency"), "Did you mean 'saliency'?"),
         (("report", "demo", "--methods", "activation-max"), "gives no map for each image"),
-        (("report", "demo", "--limit", "0"), "at least 1 map"),
+        (("report", "demo", "--html.limit", "0"), "limit"),
         (("report", "demo", "--by", "nothing.txt"), "by is 'nothing.txt'"),
     ):
         done = typed(*words)

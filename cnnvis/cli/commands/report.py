@@ -19,7 +19,7 @@ about the model and the data, and how to repeat it. It needs no network and no o
 EXAMPLES = """Examples:
   cnnvis report demo
   cnnvis report model.keras -d images/ --methods saliency grad-cam -o report.html
-  cnnvis report demo --methods saliency smoothgrad --by label --checks quick
+  cnnvis report demo --methods saliency smoothgrad --by label --html.limit 32
 """
 
 
