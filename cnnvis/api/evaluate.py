@@ -15,6 +15,7 @@ from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import selection_of
 from cnnvis.data.samples import Array
+from cnnvis.data.shown import Shown
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.evaluation.bootstrap import bootstrap_interval
@@ -92,7 +93,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """Methods by checks.
 
     Attributes
@@ -129,6 +130,11 @@ class Evaluation:
     indices: Array
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        order = ", ".join(f"{place or '-'} {one.name}"
+                          for place, one in zip(self.places, self.methods, strict=True))  # fmt: skip
+        return f"<Evaluation: {order}; {', '.join(self.metrics)}, {len(self.indices)} images>"
 
     @property
     def table(self) -> dict[str, list[Any]]:

@@ -150,16 +150,22 @@ class Findings:
                 self.methods.append(judged_of(one, named(step) + of))
 
     def _evaluated(self, found: Evaluation) -> None:
-        for place, method in zip(found.places, found.methods, strict=True):
-            numbers = {name: _number(method, name) for name in found.metrics}
-            self.methods.append(
-                Judged(method.name, method.verdicts, {k: v for k, v in numbers.items() if v},
-                       method.failure, place)
-            )  # fmt: skip
+        self.methods += judged_methods(found)
+        for method in found.methods:
             for name, reason in method.reasons.items():
                 note(f"{name} of {method.name} was not computed: {reason}")
         if any(method.curves for method in found.methods):
             self.curves.append(found.figure())
+
+
+def judged_methods(found: Evaluation) -> tuple[Judged, ...]:
+    """Return the methods of an evaluation with the verdicts, and the numbers in words."""
+    every = []
+    for place, method in zip(found.places, found.methods, strict=True):
+        numbers = {name: _number(method, name) for name in found.metrics}
+        known = {name: text for name, text in numbers.items() if text}
+        every.append(Judged(method.name, method.verdicts, known, method.failure, place))
+    return tuple(every)
 
 
 def _number(method: Method, metric: str) -> str:

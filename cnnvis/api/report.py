@@ -13,8 +13,9 @@ from cnnvis.api.chain import StepLike
 from cnnvis.api.doctor import doctor
 from cnnvis.api.evaluate import methods_of, request_of
 from cnnvis.api.findings import Findings
-from cnnvis.api.output_files import is_named, write
+from cnnvis.api.output_files import is_named, save, write
 from cnnvis.api.report_page import report_page, ways_to_repeat
+from cnnvis.data.explanation import Explanation
 from cnnvis.data.page import Page
 from cnnvis.errors import UserError
 from cnnvis.execution.isolation import isolates
@@ -126,6 +127,14 @@ def save_page(page: Page, path: Path, options: Mapping[str, Any], *, named: bool
     return write(
         page.explanations[0], renderer, path, checked(renderer, options), named=named, page=page
     )
+
+
+def saved(result: Explanation | Page, path: Path, options: Mapping[str, Any]) -> None:
+    """Write an explanation or a page to a file; see `Explanation.save` and `Page.save`."""
+    if isinstance(result, Page):
+        save_page(result, path, options)
+    else:
+        save(result, path, options)
 
 
 def require_page(out: PathName) -> Path:

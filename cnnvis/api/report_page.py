@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cnnvis.api.chain import Step
@@ -63,7 +64,7 @@ def report_page(
             missing=len(failures),
             rest=f"The page shows the maps of {numbered(shown, 'image')}, wrong answers first.",
         ),
-        facts={**_examined(report, samples, facts), "Computation": _computation(made)},
+        facts={**examined(report, samples, facts), "Computation": _computation(made)},
         warnings=report.warnings,
         notes=tuple(dict.fromkeys((*notes, *report.notes))),
         methods=tuple(made.methods),
@@ -91,8 +92,10 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _examined(
-    report: Report, samples: Samples, known: Mapping[str, Mapping[str, str]]
+def examined(
+    report: Report,
+    samples: Samples | None = None,
+    known: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> dict[str, dict[str, str]]:
     """Return the findings of the doctor, in words."""
 
@@ -112,10 +115,11 @@ def _examined(
     }
     data = {
         "file": known.get("Data", {}).get("file", ""),
-        "SHA-256": samples.sha256 or "",
-        "images": f"{len(samples.image_starts)} of {samples.total or len(samples)}",
     }
-    if samples.label_kind == "class":
+    if samples is not None:
+        data["SHA-256"] = samples.sha256 or ""
+        data["images"] = f"{len(samples.image_starts)} of {samples.total or len(samples)}"
+    if samples is not None and samples.label_kind == "class":
         every = samples.picked(samples.image_starts).label_groups()
         counts = Counter(group for groups in every for group in groups)
         several = sorted(counts.items())

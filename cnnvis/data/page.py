@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
+from cnnvis.data import save_hook
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.shown import Shown
 from cnnvis.data.verdict import Verdict
 
 
@@ -64,7 +69,7 @@ class Citation:
 
 
 @dataclass(frozen=True, eq=False)
-class Page:
+class Page(Shown):
     """Page: what a renderer that writes pages shows beside the maps of an explanation.
 
     A renderer with the parameter `page` is given one.
@@ -118,3 +123,17 @@ class Page:
     elsewhere: str = ""
     repeat: Mapping[str, str] = field(default_factory=dict)
     citations: tuple[Citation, ...] = ()
+
+    def __repr__(self) -> str:
+        maps = sum(len(one) for one in self.explanations)
+        return f"<Page: {self.title[:80]}, {maps} map{'' if maps == 1 else 's'}>"
+
+    def save(self, path: str | PathLike[str], **options: Any) -> None:
+        """Write the page to a file that ends in ``.html``.
+
+        Parameters
+        ----------
+        options
+            Options of the renderer html.
+        """
+        save_hook.save(self, Path(path), options)
