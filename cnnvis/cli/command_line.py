@@ -18,6 +18,7 @@ from cnnvis.cli.commands import (
     report,
     run,
     show,
+    show_result,
     test_plugin,
 )
 from cnnvis.cli.parser import Parser, command, no_such_option
@@ -26,7 +27,19 @@ from cnnvis.registry import flags
 from cnnvis.registry.discovery import registry
 
 MODULES = (
-    *(run, chain, merge, compare, evaluate, report, doctor, config, list_plugins, show),
+    *(
+        run,
+        chain,
+        merge,
+        compare,
+        evaluate,
+        report,
+        doctor,
+        config,
+        list_plugins,
+        show,
+        show_result,
+    ),
     *(new_plugin, test_plugin),
 )
 """Commands, each a module with its arguments and its main function, in the order of the help.

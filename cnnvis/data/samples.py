@@ -18,9 +18,9 @@ from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.image_selection import Images, Selection, selection_of
 from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.data.labels import class_name as class_name
+from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent
 from cnnvis.data.lazy import Array as Array
 from cnnvis.data.lazy import ArrayLike as ArrayLike
-from cnnvis.data.lazy import Picked, Reshaped
 from cnnvis.data.shown import Shown
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.snapshots import Held, sha256
@@ -176,7 +176,9 @@ class Samples(Shown):
             names = tuple(name for part in parts for name in part.names or ())
         return replace(
             first,
-            source=np.concatenate([part.x for part in parts]),
+            source=Absent((sum(map(len, parts)), *first.source.shape[1:]))
+            if is_absent(first.source)
+            else np.concatenate([part.x for part in parts]),
             labels=None
             if first.labels is None
             else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
