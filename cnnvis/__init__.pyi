@@ -26,6 +26,7 @@ from .data.target import Target as Target
 from .data.verdict import Verdict as Verdict
 from .drawing.panels import Panel as Panel
 from .drawing.panels import panels as panels
+from .drawing.progress import show_progress as show_progress
 from .errors import DiskError as DiskError
 from .errors import NothingUsable as NothingUsable
 from .errors import PluginError as PluginError

@@ -1,7 +1,7 @@
 """Progress bars of long tasks, and notes to a person from deep inside the code.
 
 Both do nothing without a listener: the command line shows bars and prints notes, `cnnvis.run` keeps
-the notes in the explanation, and a library call stays silent.
+the notes in the explanation and logs them.
 """
 
 from __future__ import annotations

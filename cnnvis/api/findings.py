@@ -144,7 +144,7 @@ class Findings:
         for step in steps:
             explainer = Explainer(self.task, step.plugin, step.options)
             for name in inputs:
-                facts = self.checks.ahead(explainer, name)
+                facts = self.checks.verdicts_ahead(explainer, name)
                 one = Explanation(table={}, provenance={"technique": named(step), **facts})
                 of = f" for the input {name}" if len(inputs) > 1 else ""
                 self.methods.append(judged_of(one, named(step) + of))

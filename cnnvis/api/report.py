@@ -13,6 +13,7 @@ from cnnvis.api.chain import StepLike
 from cnnvis.api.doctor import doctor
 from cnnvis.api.evaluate import methods_of, request_of
 from cnnvis.api.findings import Findings
+from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import is_named, save, write
 from cnnvis.api.report_page import report_page, ways_to_repeat
 from cnnvis.data.explanation import Explanation
@@ -34,6 +35,7 @@ METHODS = ("saliency", "grad-cam")
 
 
 @isolates
+@from_python
 def report(
     model: Any,
     methods: Sequence[StepLike] = METHODS,

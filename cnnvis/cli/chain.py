@@ -10,10 +10,10 @@ from typing import Any
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
 from cnnvis.api.kept import is_kept
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.cli.run import SOME_FAILED, destination_of
 from cnnvis.cli.verdicts import has_failed, print_verdicts
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.arguments import ChainOutput, Messages, RunFolderArguments

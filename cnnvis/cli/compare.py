@@ -11,8 +11,8 @@ from cnnvis.api.compare import Comparison, Side, compare
 from cnnvis.api.output_files import RESULTS, is_named, write, writers
 from cnnvis.cli import console
 from cnnvis.cli.packages import FAILED
-from cnnvis.cli.progress import bars
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import PluginError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.reading import require_writable

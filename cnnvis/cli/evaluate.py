@@ -13,9 +13,9 @@ from cnnvis.api.chain import Step
 from cnnvis.api.evaluate import Evaluation, Method, evaluate
 from cnnvis.api.output_files import write
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.reading import require_writable, write_whole

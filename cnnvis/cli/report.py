@@ -10,9 +10,9 @@ from cnnvis.api.chain import Step
 from cnnvis.api.output_files import RESULTS, is_named
 from cnnvis.api.report import METHODS, report, require_page, save_page
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.cli.verdicts import print_verdicts
+from cnnvis.drawing.progress import bars
 from cnnvis.registry.arguments import Messages, ReportOutput
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import failures_kept, notes_kept

@@ -10,9 +10,9 @@ from typing import Any
 from cnnvis.api.output_files import beside, writers, written
 from cnnvis.api.run import run
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.cli.verdicts import has_failed, print_verdicts
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.arguments import Messages, RunFolderArguments, RunOutput

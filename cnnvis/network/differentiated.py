@@ -10,15 +10,15 @@ import numpy as np
 from cnnvis.data.samples import Array
 from cnnvis.network.deprecation import renamed_arguments
 from cnnvis.network.differentiation import Differentiation, GradientOptions, Perturbations
-from cnnvis.network.evaluated import EvaluatedNetwork
 from cnnvis.network.modifiers import Backprop
 from cnnvis.network.relevance.bias_gradients import FullGradient
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.propagation import Bias, Propagation, Relevance
+from cnnvis.network.scored import ScoredNetwork
 from cnnvis.reporting import note
 
 
-class DifferentiatedNetwork(EvaluatedNetwork):
+class DifferentiatedNetwork(ScoredNetwork):
     """Network, its file and the target that is explained, with gradients and relevance for inputs."""
 
     _blank_reasons: list[str] | None = None
@@ -298,10 +298,10 @@ class DifferentiatedNetwork(EvaluatedNetwork):
         self, x: Array, weights: Array | None, of: Sequence[int] | None
     ) -> tuple[Propagation, list[Array], Array]:
         """Return what passes relevance back, with the arrays of all inputs and the weights."""
-        evaluation = self._evaluation
+        inference = self._inference
         self._differentiation.require_gradient()
-        weights = evaluation.weights(x, of) if weights is None else weights
-        return Propagation(evaluation), evaluation.feeds.arrays(x, of), weights
+        weights = inference.weights(x, of) if weights is None else weights
+        return Propagation(inference), inference.feeds.arrays(x, of), weights
 
     def scorer(
         self, *, backprop: Backprop | None = None, of: Sequence[int] | None = None
@@ -325,4 +325,4 @@ class DifferentiatedNetwork(EvaluatedNetwork):
 
     @property
     def _differentiation(self) -> Differentiation:
-        return Differentiation(self._evaluation, self._blank_reasons)
+        return Differentiation(self._inference, self._blank_reasons)

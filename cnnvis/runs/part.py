@@ -248,7 +248,7 @@ class Part:
         whole, attempts = hashlib.sha256(), Counter[int]()
         with (
             own.reading(JOURNAL, 2**63) as journal,
-            progress("checking what is there", len(self.own)) as advance,
+            progress("checking finished images", len(self.own)) as advance,
         ):
             is_ours_alone = os.fstat(journal.fileno()).st_nlink == 1
             while text := journal.readline(LONGEST_LINE):

@@ -1,4 +1,4 @@
-"""Evaluation of a network at a target: its outputs, units and scores for given inputs."""
+"""Inference of a network at a target: its outputs, units and scores for given inputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cnnvis.reporting import progress, quietly
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Inference:
     """Network at a target, ready to be computed.
 
     Attributes
