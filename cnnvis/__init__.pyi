@@ -7,6 +7,7 @@ from .api.doctor import doctor as doctor
 from .api.evaluate import Evaluation as Evaluation
 from .api.evaluate import Method as Method
 from .api.evaluate import evaluate as evaluate
+from .api.report import report as report
 from .api.run import run as run
 from .data.axes import Axis as Axis
 from .data.columns import Column as Column
@@ -16,6 +17,10 @@ from .data.completeness import completeness_gap as completeness_gap
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
 from .data.loaded_network import LoadedNetwork as LoadedNetwork
+from .data.page import Citation as Citation
+from .data.page import Judged as Judged
+from .data.page import Page as Page
+from .data.page import Shelf as Shelf
 from .data.samples import Reading as Reading
 from .data.samples import Samples as Samples
 from .data.samples import evenly_spaced as evenly_spaced
