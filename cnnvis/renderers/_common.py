@@ -7,10 +7,8 @@ from typing import Any
 
 import cnnvis
 
-
-def colour_map(name: str | None, *, signed: bool) -> str:
-    """Return the colour map asked for, or one with white at zero where signs mean something."""
-    return name or ("RdBu_r" if signed else "magma")
+DIVERGING = "blue-white-red"
+"""The colour map of cnnvis itself; see `_look`."""
 
 
 def limits(values: Iterable[Any], *, signed: bool, from_zero: bool = False) -> tuple[float, float]:
@@ -103,7 +101,7 @@ def check_colour_maps(**options: str | None) -> None:
     from matplotlib import colormaps
 
     for option, name in options.items():
-        if name is not None and name not in colormaps:
+        if name is not None and name != DIVERGING and name not in colormaps:
             raise cnnvis.UserError(
                 f"{option} is {name!r}, and there is no colour map {name!r}; matplotlib's include "
                 "viridis, magma, hot, gray, RdBu_r (list(matplotlib.colormaps) in Python gives all)"

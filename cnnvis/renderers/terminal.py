@@ -8,10 +8,10 @@ import cnnvis
 from cnnvis.renderers._cells import Coloured, Plain
 from cnnvis.renderers._common import (
     check_colour_maps,
-    colour_map,
     number,
     require_maps,
 )
+from cnnvis.renderers._look import look_of
 from cnnvis.renderers._screen import Drawings, block, curves_layout, pictures_layout
 from cnnvis.renderers._tables import print_table
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def _check(*, cmap: str | None, **_: object) -> None:
-    check_colour_maps(cmap=cmap)
+def _check(*, cmap: str | None, input_cmap: str | None, **_: object) -> None:
+    check_colour_maps(cmap=cmap, input_cmap=input_cmap)
 
 
 @cnnvis.renderer("terminal", check=_check)
@@ -29,6 +29,7 @@ def terminal(
     console: Console,
     *,
     cmap: str | None = None,
+    input_cmap: str | None = None,
     columns: cnnvis.Count = 4,
     limit: cnnvis.Count = 8,
     rows: cnnvis.Count = 16,
@@ -41,8 +42,8 @@ def terminal(
 
     Parameters
     ----------
-    cmap
-        The colour map, from matplotlib; see the renderer png.
+    cmap, input_cmap
+        The colour maps of maps and of inputs, from matplotlib; see the renderer png.
     columns
         The largest number of maps side by side.
     limit
@@ -73,12 +74,13 @@ def terminal(
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
         titles = [panel.title for panel in panels]
     titles = [pen.text(title) for title in titles]
-    shades = colour_map(cmap, signed=signed)
+    look = look_of(explanation, pairs, cmap=cmap, input_cmap=input_cmap)
+    shades = look.cmap
     from_zero = not explanation.are_inputs
     maps = Drawings(panels, pen, layout, layout.lines, shades, signed=signed, from_zero=from_zero)
     inputs = None
     if above:
-        inputs = Drawings(above, pen, layout, layout.input_lines, "gray", signed=False)
+        inputs = Drawings(above, pen, layout, layout.input_lines, look.input_cmap, signed=False)
     for start in range(0, len(pairs), layout.across):
         numbers = range(start, min(start + layout.across, len(pairs)))
         console.print(block(layout, titles, numbers, maps, inputs, firsts))

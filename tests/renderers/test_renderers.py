@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import colormaps
 from PIL import Image
 from quick import quick_are
 from rich.cells import cell_len
@@ -22,6 +21,9 @@ from rich.console import Console
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.renderers._letters import letters_of
+from cnnvis.renderers._look import DIVERGING, colours_named
+from cnnvis.renderers._tracks import strongest_windows
 
 FACTS = {
     "technique": "saliency",
@@ -103,6 +105,8 @@ CASES: dict[str, cnnvis.Explanation] = {
     "tiny": _explained(RNG.normal(size=(2, 9, 9)) * 1e-30),
     "huge": _explained(RNG.choice([-3e38, 3e38], (2, 9, 9))),
     "very flat": _explained(RNG.random((2, 1, 1000)), RNG.random((2, 1, 1000, 1))),
+    "track": _explained(RNG.random((2, 12_000)), RNG.random((2, 12_000, 1))),
+    "long dna": _explained(RNG.random((1, 300)), np.eye(4)[RNG.integers(0, 4, (1, 300))]),
     "flat": _explained(RNG.random((2, 4, 1000)), RNG.random((2, 4, 1000, 1))),
     "very long": _explained(RNG.random((2, 2000, 4)), RNG.random((2, 2000, 4, 1))),
     "a single value": _explained(RNG.random((2, 1, 1)), RNG.random((2, 1, 1, 1))),
@@ -139,7 +143,7 @@ def _print(explanation: cnnvis.Explanation, width: int = 80, **settings: Any) ->
 
 SOME = (
     *("four", "signed", "colours", "channels of maps first", "profile of many channels", "dna"),
-    *("volume", "dense", "constant", "no numbers", "kernels over 2 of 3 channels"),
+    *("volume", "profile", "dense", "constant", "no numbers", "kernels over 2 of 3 channels"),
 )
 """Results that stand for all among the quick tests."""
 
@@ -212,7 +216,7 @@ def test_every_kind_of_result_is_kept(name: str, tmp_path: Path) -> None:
 
 def _places(drawn: Any, part: float, cmap: str) -> Any:
     """The rows and columns (2, n) of the pixels that stand for a value, 0 to 1 of the scale."""
-    colour = np.array(colormaps[cmap](float(part), bytes=True)[:3], float)
+    colour = np.array(colours_named(cmap)(float(part), bytes=True)[:3], float)
     return np.array(np.nonzero(np.abs(drawn - colour).max(axis=-1) <= 1))
 
 
@@ -277,7 +281,8 @@ def test_ticks_are_at_whole_numbers(tmp_path: Path) -> None:
 
 
 def test_the_gaps_of_a_mosaic_are_grey(tmp_path: Path) -> None:
-    drawn = _draw(CASES["volume"], tmp_path / "it.png", cmap="viridis", input_cmap="cool")
+    options: Any = {"cmap": "viridis", "input_cmap": "cool", "volumes": "planes"}
+    drawn = _draw(CASES["volume"], tmp_path / "it.png", **options)
     grey = (drawn == 204).all(axis=-1)
     lines = grey.sum(axis=1) > 150
     # Above and below, there are 4 tiles down and so 3 gaps.
@@ -288,18 +293,21 @@ def test_zero_is_white_where_signs_mean_something(tmp_path: Path) -> None:
     maps = np.zeros((1, 6, 6))
     maps[0, 0, 0], maps[0, 5, 5] = 1.0, -0.5
     drawn = _draw(_explained(maps, signed=True), tmp_path / "it.png", scale="each")
-    cell = _places(drawn, 1, "RdBu_r").shape[1]
+    cell = _places(drawn, 1, DIVERGING).shape[1]
     assert cell > 500
-    assert _places(drawn, 0.5, "RdBu_r").shape[1] == pytest.approx(34 * cell, rel=0.1)
-    assert _places(drawn, 0.25, "RdBu_r").shape[1] == pytest.approx(cell, rel=0.1)
-    assert _places(drawn, 0, "RdBu_r").shape[1] == 0, "-0.5 is half as strong as 1"
+    top, left = _places(drawn, 1, DIVERGING).min(axis=1)
+    low, right = _places(drawn, 0.25, DIVERGING).max(axis=1)
+    drawn = drawn[top : low + 1, left : right + 1]
+    assert _places(drawn, 0.5, DIVERGING).shape[1] == pytest.approx(34 * cell, rel=0.1)
+    assert _places(drawn, 0.25, DIVERGING).shape[1] == pytest.approx(cell, rel=0.1)
+    assert _places(drawn, 0, DIVERGING).shape[1] == 0, "-0.5 is half as strong as 1"
 
 
 def test_overlaying(tmp_path: Path) -> None:
     explanation = CASES["four"]
     apart, over, clear = (
         _draw(explanation, tmp_path / "it.png", **options)
-        for options in ({}, {"overlay": True}, {"overlay": True, "alpha": 0.0})
+        for options in ({}, {"overlay": True}, {"overlay": True, "alpha": 0.0, "scale": "each"})
     )
     assert over.shape[0] < 0.7 * apart.shape[0]
     assert not np.array_equal(over, clear)
@@ -368,6 +376,65 @@ def test_colour_maps_that_are_not_there(renderer: str, option: str) -> None:
     with pytest.raises(cnnvis.UserError, match=f"^{option} is .*no colour map 'htt'"):
         checked(registry().get("renderer", renderer), {option: "htt"})
     assert checked(registry().get("renderer", renderer), {option: "hot"})[option] == "hot"
+
+
+def test_no_value_of_a_map_is_lost_between_pixels(tmp_path: Path) -> None:
+    maps = np.zeros((1, 30, 700))
+    maps[0, :, ::2] = 1
+    drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", dpi=60, scale="each")
+    row = drawn[np.median(_places(drawn, 1, "viridis")[0]).astype(int)]
+    bright = (row == np.array(colours_named("viridis")(1.0, bytes=True)[:3])).all(axis=-1)
+    assert (np.diff(bright.astype(int)) == 1).sum() == 350
+    maps = np.zeros((1, 4, 9000))
+    maps[0, 2, 4321] = 1  # on fewer pixels, the strongest values are drawn, and that is said
+    _draw(_explained(maps), tmp_path / "it.svg", scale="each")
+    assert "each dot is the strongest of 1 x 4 values" in (tmp_path / "it.svg").read_text()
+    drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", scale="each")
+    assert _places(drawn, 1, "viridis").shape[1] > 0
+
+
+def test_groups_of_rows_are_named_and_kept_apart_by_lines(tmp_path: Path) -> None:
+    names = ("CEU",) * 7 + ("YRI",) * 5
+    axis = {"row": cnnvis.Axis(name="individual", values=names)}
+    explanation = _explained(np.ones((1, 12, 12)), np.ones((1, 12, 12, 1))).described(axis)
+    drawn = _draw(explanation, tmp_path / "it.png", cmap="viridis", scale="each")
+    places = _places(drawn, 1, "viridis")
+    column = drawn[:, int(np.median(places[1]))]
+    yellow = (column == np.array(colours_named("viridis")(1.0, bytes=True)[:3])).all(axis=-1)
+    starts, ends = (np.flatnonzero(np.diff(yellow.astype(int)) == step) for step in (1, -1))
+    high, low = ends - starts
+    assert high / low == pytest.approx(7 / 5, rel=0.05)
+    _draw(explanation, tmp_path / "it.svg")
+    assert all(f"<!-- {name} -->" in (tmp_path / "it.svg").read_text() for name in ("CEU", "YRI"))
+
+
+def test_letters_are_as_high_as_their_values() -> None:
+    axes = ("position", "channel")
+    x = np.eye(4)[[0, 2, 3]][None]
+    letters = letters_of(_explained(np.array([[1.0, -2.0, 0.5]]), x), 1)
+    assert letters is not None and (letters.names, letters.is_assumed) == (
+        ("A", "C", "G", "T"),
+        True,
+    )
+    expected = np.zeros((3, 4))
+    expected[[0, 1, 2], [0, 2, 3]] = 1, -2, 0.5
+    first = cnnvis.Samples(x.transpose(0, 2, 1), channel_axis=1)
+    for samples in (x, first):
+        explanation = _explained(np.array([[1.0, -2.0, 0.5]]), samples)
+        np.testing.assert_array_equal(letters.heights(explanation, 0), expected)
+    own = _explained(np.arange(12.0).reshape(1, 3, 4), x, axes=axes)
+    np.testing.assert_array_equal(letters.heights(own, 0), own.array[0])
+    named = cnnvis.Samples(x, coordinates={"channel": cnnvis.Axis(values=tuple("TGCA"))})
+    found = letters_of(_explained(np.zeros((1, 3)), named), 1)
+    assert found is not None and found.names == tuple("TGCA") and not found.is_assumed
+    for other in (x * 0.5, x[..., :3], np.ones((1, 3, 4))):
+        assert letters_of(_explained(np.zeros((1, 3)), other), 1) is None
+
+
+def test_the_strongest_windows_have_their_peaks_in_the_middle() -> None:
+    values = np.full(20_000, 0.01)
+    values[15_000], values[4_000:4_010], values[3] = -3, 1, 0.5
+    assert strongest_windows(values, 3, 100) == [(0, 100), (3955, 4055), (14_950, 15_050)]
 
 
 # What a terminal shows, by its cells.
