@@ -148,7 +148,7 @@ class _Maps:
         """Draw an input; without its colours below a map, if it stands above in colour."""
         if isinstance(place, Frame):
             pixels = _grey(self._look.input_pixels) if under else self._look.input_pixels
-            _show(place, panel, _reduced(panel, self._times(panel), mean=True), pixels)
+            draw_panel(place, _reduced(panel, self._times(panel), mean=True), pixels)
             return
         draw_curve(place, panel.values, "0.3")
         values = [pair.input.values for pair in self._pairs if pair.input is not None]
@@ -161,7 +161,7 @@ class _Maps:
             pixels = self._look.map_pixels
             if veil is not None:
                 pixels = _Veil(self._look, veil)
-            _show(place, panel, _reduced(panel, self._times(panel)), pixels)
+            draw_panel(place, _reduced(panel, self._times(panel)), pixels)
             return
         low, high = self._own_limits(number)
         place.axhline(0, linewidth=0.5, color="0.7")
@@ -264,7 +264,7 @@ def _reduced(panel: cnnvis.Panel, times: tuple[int, int], *, mean: bool = False)
     """
     import numpy as np
 
-    if max(times) == 1:
+    if max(times) == 1 or panel.boxes:
         return panel
     values = np.asarray(panel.values, np.float64)
     whole = values if panel.everything is None else panel.everything
@@ -285,11 +285,11 @@ def _reduced(panel: cnnvis.Panel, times: tuple[int, int], *, mean: bool = False)
     return replace(panel, values=values, everything=whole, tile=None)
 
 
-def _show(place: Frame, whole: cnnvis.Panel, panel: cnnvis.Panel, pixels: Any) -> None:
+def draw_panel(place: Frame, panel: cnnvis.Panel, pixels: Any) -> None:
     """Draw a picture, or each view of a volume, with the lines through their common place."""
     from matplotlib.lines import Line2D
 
-    if not whole.boxes:
+    if not panel.boxes:
         if panel.tile is not None:
             # The gaps between small tiles are one value wide: make it a small part of a tile.
             times = max(24 // max(panel.tile), 1)
@@ -297,13 +297,13 @@ def _show(place: Frame, whole: cnnvis.Panel, panel: cnnvis.Panel, pixels: Any) -
             panel = replace(panel, values=values)
         place.show(pixels(panel))
         return
-    drawn = pixels(whole)
-    rows, columns = whole.values.shape[:2]
-    for box in whole.boxes:
+    drawn = pixels(panel)
+    rows, columns = panel.values.shape[:2]
+    for box in panel.boxes:
         top, left, high, wide = box
         place.part(box, (rows, columns)).show(drawn[top : top + high, left : left + wide])
     x, y, width, height = place.box
-    for x0, y0, x1, y1 in whole.lines:
+    for x0, y0, x1, y1 in panel.lines:
         across = [x + width * (one + 0.5) / columns for one in (x0, x1)]
         down = [y + height * (1 - (one + 0.5) / rows) for one in (y0, y1)]
         place.figure.add_artist(Line2D(across, down, color=CROSSHAIR, linewidth=0.6, alpha=0.8))

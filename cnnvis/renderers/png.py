@@ -37,6 +37,8 @@ def png(
     tiles: cnnvis.Count = 16,
     volumes: Literal["peak", "planes"] = "peak",
     page: Literal["screen", "paper", "slides"] = "screen",
+    each: bool = False,
+    format: Literal["png", "svg", "pdf"] = "png",
     dpi: cnnvis.Count | None = None,
 ) -> None:
     """A figure: inputs above, maps below, with a shared scale and a colour bar.
@@ -80,6 +82,10 @@ def png(
     page
         The sizes of letters and pages: screen, paper (a page 7 inches wide, 300 dots per inch), or
         slides (large letters).
+    each
+        Write a file for each image, named after the image; its maps have scales of their own.
+    format
+        The format of a file that nobody names.
     dpi
         Dots per inch; none: 120, or 300 for paper.
     """

@@ -24,6 +24,12 @@ def renderer(
     and cnnvis renames the file after the function returns, so that nobody sees a half-written file.
     Without `suffixes` the renderer prints: its second parameter, `console`, is a
     `rich.console.Console`.
+
+    A renderer whose first parameter is called ``explanations`` shows all results together: a list
+    of them, of a chain all that are on the stack. Each has maps of the same input of the network.
+
+    Of a renderer of files, an option ``format`` chooses the ending among `suffixes` where nobody
+    names the file, and an option ``each``, a bool, asks for a file for each image.
     """
     return mark(
         "renderer",
