@@ -98,6 +98,7 @@ def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None
         # A name in a script that matplotlib's font does not have is drawn as boxes, which says so.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         if kind != ".png":
+            figure.suppressComposite = True  # each map is a picture of its own, for other programs
             figure.savefig(path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts})
             return
         figure.set_dpi(dpi)

@@ -116,7 +116,9 @@ class Page:
             self._input is not None and named_strips(self._input)
         )
         self._measure(width, stretch)
-        self._columns = self._fitting(columns, widest)
+        is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
+        bar = GAP + BAR if is_bar else 0.0
+        self._columns = self._fitting(columns, widest - LEFT - EDGE - bar)
         self._cells = self._placed()
         letters = int(self._place / LETTER)
         self._titles = {
@@ -127,8 +129,7 @@ class Page:
             ]
             for cell, title in self._titled(titles)
         }
-        is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
-        self.figure = self._made_figure(explanation, bar=GAP + BAR if is_bar else 0.0)
+        self.figure = self._made_figure(explanation, bar)
         self._frames: list[tuple[float, float, float, float]] = []
         self._marks: list[list[tuple[float, float]]] = []
         self._rules: list[list[tuple[float, float]]] = []
@@ -151,10 +152,10 @@ class Page:
         self._high = max(heights) if self._is_beside else sum(heights)
         self._gap = GAP + 0.4 * (self._own_numbers or self._own_names)
 
-    def _fitting(self, columns: int, widest: float) -> int:
-        """Return the number of cells side by side."""
+    def _fitting(self, columns: int, room: float) -> int:
+        """Return the number of cells side by side in a room."""
         pairs = self._pairs
-        columns = min(columns, max(int((widest - LEFT) / (self._place + self._gap)), 1))
+        columns = min(columns, max(int((room + self._gap) / (self._place + self._gap)), 1))
         if self._is_beside:  # as many whole images as fit, with an input and all maps each
             starts = [number for number, pair in enumerate(pairs) if pair.is_first]
             each = 1 + max(b - a for a, b in pairwise([*starts, len(pairs)]))

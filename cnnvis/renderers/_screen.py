@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 from cnnvis.renderers._cells import Pen, Scale, bars, fitted, labels, sized
 from cnnvis.renderers._common import limits
+from cnnvis.renderers._look import robust
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -124,8 +125,8 @@ class Drawings:
     ----------
     lines
         The maximum height of each drawing.
-    signed, from_zero
-        The properties of the scale; see `limits`.
+    signed, from_zero, percentile
+        The properties of the scale; see `robust`.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Drawings:
         *,
         signed: bool,
         from_zero: bool = False,
+        percentile: float = 100.0,
     ) -> None:
         self._panels, self._pen, self._lines = panels, pen, lines
         self._width, self._gutter = layout.drawing_width, layout.gutter
@@ -151,7 +153,10 @@ class Drawings:
             whole = first.tile or first.values.shape[:2]
             self._together = round(math.prod(whole) / math.prod(size))
         # The scale is that of what is shown: means of many values do not reach their extremes.
-        self.scale = scale_of(self._values, cmap, signed, from_zero=from_zero)
+        percentile = 100.0 if first.is_profile else percentile
+        ends = robust(self._values, signed=signed, from_zero=from_zero, percentile=percentile)
+        self._percentile = ends.percentile
+        self.scale = Scale(ends.low, ends.high, cmap, signed)
 
     def drawing(self, number: int) -> RenderableType:
         """Return the drawing of that number."""
@@ -181,10 +186,15 @@ class Drawings:
         if self._panels[0].is_coloured:
             return []
         legend = self._pen.legend(self.scale, width)
-        text = f"each {self._pen.dot} is the mean of about {self._together} values"
-        if many and len(legend) + len(text) + GAP <= width:
-            return [legend.append(" " * GAP + text)]
-        return [legend, Text(text)] if many else [legend]
+        words = []
+        if self._percentile is not None:
+            words.append(f"colours to {self._percentile:g} %")
+        if many:
+            words.append(f"each {self._pen.dot} is the mean of about {self._together} values")
+        whole = legend.copy()
+        for text in words:
+            whole.append(" " * GAP + text)
+        return [whole] if len(whole) <= width else [legend, *map(Text, words)]
 
 
 def block(
@@ -206,6 +216,9 @@ def block(
     for _ in numbers:
         grid.add_column(width=layout.width)
     grid.add_row(*(Text(titles[number], overflow="fold") for number in numbers))
+    if layout.beside:
+        names = [Text("input".ljust(layout.drawing_width + GAP) + "map") for _ in numbers]
+        grid.add_row(*names)
     drawn: dict[int, RenderableType] = {}
     if inputs is not None:
         shows = (number == numbers.start or firsts[number] for number in numbers)
@@ -213,8 +226,10 @@ def block(
             n: inputs.drawing(n) if shown else "" for n, shown in zip(numbers, shows, strict=True)
         }
     if inputs is not None and not layout.beside:
+        grid.add_row(*(Text("input") if one else "" for one in drawn.values()))
         grid.add_row(*drawn.values())
         grid.add_row("")
+        grid.add_row(*(Text("map") for _ in numbers))
     if inputs is not None and layout.beside:
         grid.add_row(*(_beside(layout, drawn[n], maps.drawing(n)) for n in numbers))
     else:

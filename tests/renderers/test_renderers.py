@@ -562,9 +562,10 @@ def test_signs_have_characters_of_their_own() -> None:
 
 
 def test_the_tiles_of_a_mosaic_stay_apart() -> None:
-    volume = np.zeros((1, 4, 40, 40))
-    volume[0, 1], volume[0, 2] = 1, 0.5
-    lines = _lines(_explained(volume), force_terminal=True, color_system="truecolor", width=40)
+    channels = np.zeros((1, 4, 40, 40))
+    channels[0, 1], channels[0, 2] = 1, 0.5
+    explanation = _explained(channels, axes=("channel", "row", "column"))
+    lines = _lines(explanation, force_terminal=True, color_system="truecolor", width=40)
     halves = (rf"{layer};2;(\d+;\d+;\d+)[;\d]*m\N{{LOWER HALF BLOCK}}" for layer in (48, 38))
     upper, lower = ([re.findall(half, line) for line in lines] for half in halves)
     first = next(line for line in upper if line)
@@ -593,6 +594,82 @@ def test_the_table_tells_what_and_where() -> None:
     rows = [line.split() for line in text.splitlines()]
     assert ["5", "AI", "output[AI]", "4.21", "0.985", "0", "2.5", "3,", "7"] in rows
     assert ["8", "-", "output[-]", "-3.2", "0.040", "0", "0.001", "6,", "1"] in rows
+
+
+def test_the_terminal_says_what_is_input_and_where_the_colours_end() -> None:
+    maps = np.random.default_rng(0).random((1, 20, 20))
+    maps[0, 2, 3] = 50
+    axes = {
+        "row": cnnvis.Axis(name="individual", values=("CEU",) * 12 + ("YRI",) * 8),
+        "column": cnnvis.Axis(name="site", unit="bp", start=1000, step=500),
+    }
+    explanation = _explained(maps, np.zeros((1, 20, 20, 1))).described(axes)
+    for width in (30, 100):  # the input above the map, and beside it
+        text = _print(explanation, width)
+        words = text.split()
+        assert words.index("input") < words.index("map") < words.index("peak")
+        assert "colours to 99.5 %" in text and "colours" in text and "50" in words
+        assert "(individual, site (bp))" in " ".join(words) and "CEU 2, 2500" in " ".join(words)
+
+
+def test_a_map_near_zero_beside_another_says_so(tmp_path: Path) -> None:
+    maps = np.stack([_blob(9, 9), 0.001 * _blob(9, 9), np.zeros((9, 9))])
+    said = ["near zero beside the others: at most 0.0", "zero everywhere"]
+    printed = " ".join(_print(_explained(maps), 200).split())
+    _draw(_explained(maps), tmp_path / "it.svg", width=4)
+    drawn = (tmp_path / "it.svg").read_text()
+    assert all(one in text for one in said for text in (printed, drawn))
+
+
+def test_a_grid_has_a_row_for_each_method_and_a_column_for_each_image(tmp_path: Path) -> None:
+    x = RNG.random((3, 6, 6, 1))
+    first = _explained(_blob(6, 6)[None].repeat(3, 0), x)
+    other = replace(
+        _explained(RNG.normal(size=(3, 6, 6)), x)[1:], provenance={"technique": "other"}
+    )
+    grid = registry().get("renderer", "grid").function
+    grid([first, other], tmp_path / "a.grid.svg")
+    text = (tmp_path / "a.grid.svg").read_text()
+    for said in ("input", "saliency (guided)", "other", "#0 ", "#2 "):
+        assert f"<!-- {said}" in text
+    assert text.count("<image") == 3 + 3 + 2  # the other method has no map of the first image
+    grid([first], tmp_path / "a.grid.svg", limit=2)
+    assert (tmp_path / "a.grid.svg").read_text().count("<image") == 4
+
+
+def test_moving_pictures_hold_each_plane_or_map_on_one_scale(tmp_path: Path) -> None:
+    move = registry().get("renderer", "gif").function
+    volume = np.zeros((1, 5, 8, 8))
+    volume[0, 3, 2:4, 2:4] = 1
+    explanation = _explained(volume, np.zeros((1, 5, 8, 8, 1)))
+    for name in ("a.gif", "a.webp"):
+        move(explanation, tmp_path / name, cmap="viridis", size=64)
+        with Image.open(tmp_path / name) as moving:
+            assert getattr(moving, "n_frames", 1) == 5
+            bright = []
+            for frame in range(5):
+                moving.seek(frame)
+                drawn = np.asarray(moving.convert("RGB"), float)
+                yellow = np.array(colours_named("viridis")(1.0, bytes=True)[:3])
+                bright.append(int((np.abs(drawn - yellow).max(axis=-1) < 12).sum()))
+            assert bright[3] == 16 * 16 and sum(bright) == bright[3]
+            held = moving.info.get("comment") or moving.getexif()[270].encode()
+        assert json.loads(held) == FACTS
+    move(CASES["colours in bytes"], tmp_path / "b.gif")
+    with Image.open(tmp_path / "b.gif") as moving:
+        assert getattr(moving, "n_frames", 1) == 3
+    with pytest.raises(cnnvis.UserError, match="have one: take png or curves"):
+        move(CASES["profile"], tmp_path / "c.gif")
+
+
+def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
+    sizes = {}
+    for page in ("screen", "paper", "slides"):
+        _draw(CASES["forty"], tmp_path / "it.png", page=page, limit=9)
+        with Image.open(tmp_path / "it.png") as picture:
+            sizes[page] = (picture.width / picture.info["dpi"][0], picture.info["dpi"][0])
+    assert sizes["paper"] == (pytest.approx(7, abs=0.9), pytest.approx(300, abs=1))
+    assert sizes["paper"][0] <= 7 < sizes["slides"][0] <= 13.4 < sizes["screen"][0]
 
 
 def test_in_a_file_tables_are_not_folded() -> None:
