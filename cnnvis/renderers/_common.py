@@ -76,14 +76,16 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     return kept
 
 
-def require_maps(explanation: cnnvis.Explanation) -> None:
-    """Refuse an explanation without maps.
+def require_maps(explanation: cnnvis.Explanation, renderer: str = "") -> None:
+    """Refuse an explanation without maps; a table, where a renderer is named that draws none.
 
     Raises
     ------
     UserError
         If there are no maps, or no values in them.
     """
+    if renderer and explanation.maps is None:
+        raise cnnvis.UserError(f"{renderer} draws maps, and the result is a table: take png")
     if explanation.maps is not None and explanation.maps.size == 0:
         raise cnnvis.UserError(
             f"there is nothing to draw: the maps' shape is {explanation.maps.shape}"

@@ -66,7 +66,7 @@ def gif(
     """
     from PIL import Image
 
-    require_maps(explanation)
+    require_maps(explanation, "gif")
     if limit < len(explanation):
         cnnvis.note(
             f"the moving picture shows the first {limit} of {len(explanation)} maps; the option "

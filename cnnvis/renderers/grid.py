@@ -83,7 +83,7 @@ def grid(
         Dots per inch; none: 120, or 300 for paper.
     """
     for one in explanations:
-        require_maps(one)
+        require_maps(one, "grid")
     chosen = PAGES[page]
     dots = (dpi or chosen.dpi) * chosen.enlarged
     ends: Any = "percentile" if scale == "percentile" else "shared"

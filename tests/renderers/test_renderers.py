@@ -668,7 +668,7 @@ def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
         _draw(CASES["forty"], tmp_path / "it.png", page=page, limit=9)
         with Image.open(tmp_path / "it.png") as picture:
             sizes[page] = (picture.width / picture.info["dpi"][0], picture.info["dpi"][0])
-    assert sizes["paper"] == (pytest.approx(7, abs=0.9), pytest.approx(300, abs=1))
+    assert sizes["paper"] == (pytest.approx(6, abs=0.9), pytest.approx(300, abs=1))
     assert sizes["paper"][0] <= 7 < sizes["slides"][0] <= 13.4 < sizes["screen"][0]
 
 
