@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._cells import Pen, Scale, bars, fitted, labels, sized
 from cnnvis.renderers._common import limits
-from cnnvis.renderers._look import robust
+from cnnvis.renderers._graphics import Line, Protocol, cell_size
+from cnnvis.renderers._look import Look, robust
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -236,6 +237,58 @@ def block(
         grid.add_row(*(maps.drawing(number) for number in numbers))
     grid.add_row("")
     return grid
+
+
+def picture_lines(
+    layout: Layout,
+    titles: Sequence[str],
+    numbers: range,
+    pairs: Sequence[Any],
+    look: Look,
+    protocol: Protocol,
+) -> Iterator[RenderableType]:
+    """Yield a line of maps with their titles and inputs, drawn in pixels by the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    def words(texts: Sequence[str]) -> Table:
+        grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        for _ in texts:
+            grid.add_column(width=layout.width)
+        grid.add_row(*(Text(text, overflow="fold") for text in texts))
+        return grid
+
+    cell = cell_size()
+
+    def drawn(pictures: Sequence[tuple[Any, Any]], lines: int, step: int) -> Line:
+        sizes = []
+        for panel, _ in pictures:
+            high, wide = fitted(panel, lines, layout.drawing_width, 1)
+            sizes.append((wide, -(-high // 2)))
+        found = [pixels(panel) if pixels else None for panel, pixels in pictures]
+        return Line(protocol, found, sizes, step, cell)
+
+    yield words([titles[number] for number in numbers])
+    shown = [(pairs[number].map, look.map_pixels) for number in numbers]
+    is_input = pairs[numbers.start].input is not None
+    above = [
+        (pairs[n].input or pairs[n].map, look.input_pixels)
+        if n == numbers.start or pairs[n].is_first
+        else (pairs[n].map, None)
+        for n in numbers
+    ]
+    step = layout.width + GAP
+    if is_input and layout.beside:
+        half = layout.drawing_width + GAP
+        yield words(["input".ljust(half) + "map" for _ in numbers])
+        both = [part for two in zip(above, shown, strict=True) for part in two]
+        yield drawn(both, layout.lines, half)
+        return
+    if is_input:
+        yield words(["input" if pixels else "" for _, pixels in above])
+        yield drawn(above, layout.input_lines, step)
+        yield words(["map" for _ in numbers])
+    yield drawn(shown, layout.lines, step)
 
 
 def _beside(layout: Layout, left: RenderableType, right: RenderableType) -> Table:

@@ -52,7 +52,7 @@ def grid(
     scale: Literal["percentile", "extremes"] = "percentile",
     percentile: cnnvis.Percent = 99.5,
     width: float = 1.4,
-    limit: cnnvis.Count = 12,
+    limit: cnnvis.Count = 24,
     page: Literal["screen", "paper", "slides"] = "screen",
     format: Literal["png", "svg", "pdf"] = "png",
     dpi: cnnvis.Count | None = None,
@@ -74,7 +74,7 @@ def grid(
     width
         The width of a map, in inches.
     limit
-        The largest number of images.
+        The largest number of maps of each result.
     page
         The sizes of letters and pages, as in png.
     format
@@ -120,39 +120,34 @@ def _table(
     explanations: Sequence[cnnvis.Explanation], limit: int, looks: dict[str, Any]
 ) -> tuple[list[str], list[Row]]:
     """Return the titles of columns, and the rows with a panel or nothing in each column."""
-    every: dict[Any, str] = {}
+    if limit < max(map(len, explanations)):
+        cnnvis.note(
+            f"the grid shows the first {limit} of {max(map(len, explanations))} maps; the option "
+            "limit of grid says how many"
+        )
+    explanations = [one[:limit] for one in explanations]
+    columns: dict[Any, str] = {}
     for one in explanations:
         for place, key in enumerate(_columns(one)):
-            every.setdefault(key, _title(one, place))
-    columns = dict(list(every.items())[:limit])
-    if len(columns) < len(every):
-        cnnvis.note(
-            f"the grid shows the first {limit} of {len(every)} images; the option limit of grid "
-            "says how many"
-        )
+            columns.setdefault(key, _title(one, place))
     rows: list[Row] = []
     inputs: dict[Any, cnnvis.Panel] = {}
     for one in explanations:
         keys = _columns(one)
-        kept = [place for place, key in enumerate(keys) if key in columns]
-        if not kept:
-            continue
-        part = one[kept]
-        pairs = cnnvis.panels(part, volumes="peak")
-        look = look_of(part, pairs, **looks)
+        pairs = cnnvis.panels(one, volumes="peak")
+        look = look_of(one, pairs, **looks)
         ranks: list[dict[Any, tuple[cnnvis.Panel, str]]] = []
         seen: dict[Any, int] = {}
-        for place, (pair, at) in enumerate(zip(pairs, kept, strict=True)):
-            key = keys[at]
+        for place, (pair, key) in enumerate(zip(pairs, keys, strict=True)):
             rank = seen.get(key, 0)
             seen[key] = rank + 1
             ranks += [{}] if rank == len(ranks) else []
-            target = str(part.targets[place]) if part.targets else ""
+            target = str(one.targets[place]) if one.targets else ""
             ranks[rank][key] = (pair.map, target)
             if pair.input is not None:
                 inputs.setdefault(key, pair.input)
         rows += [
-            _row(part, look, rank, columns, number, len(ranks)) for number, rank in enumerate(ranks)
+            _row(one, look, rank, columns, number, len(ranks)) for number, rank in enumerate(ranks)
         ]
         if inputs and not (rows and rows[0].are_inputs):
             rows.insert(0, Row("input", "", look, [], are_inputs=True))

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import cnnvis
-from cnnvis.renderers._cells import Coloured, Plain
+from cnnvis.renderers._cells import Coloured, Plain, Scale
 from cnnvis.renderers._common import (
     check_colour_maps,
     number,
     require_maps,
 )
+from cnnvis.renderers._graphics import Protocol, protocol_of
 from cnnvis.renderers._look import look_of
-from cnnvis.renderers._screen import Drawings, block, curves_layout, pictures_layout
+from cnnvis.renderers._screen import (
+    Drawings,
+    block,
+    curves_layout,
+    picture_lines,
+    pictures_layout,
+)
 from cnnvis.renderers._tables import print_table
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ def terminal(
     rows: cnnvis.Count = 16,
     tiles: cnnvis.Count = 16,
     volumes: Literal["peak", "planes"] = "peak",
+    graphics: Literal["auto", "kitty", "sixel", "blocks"] = "auto",
 ) -> None:
     """The maps as small pictures of coloured half blocks, with a legend and a table.
 
@@ -60,6 +68,9 @@ def terminal(
         The largest number of planes of a volume, or of channels, to show.
     volumes
         What to show of a volume; see the renderer png.
+    graphics
+        How pictures are drawn: by kitty's protocol or as sixels, where the terminal answers that it
+        knows one of these (auto), or in half blocks.
     """
     from rich.text import Text
 
@@ -92,10 +103,21 @@ def terminal(
     inputs = None
     if above:
         inputs = Drawings(above, pen, layout, layout.input_lines, look.input_cmap, signed=False)
+    protocol: Protocol | None = None
+    if pen.in_colour and not (panels[0].is_profile or panels[0].is_strips):
+        known: dict[str, Protocol] = {"kitty": "kitty", "sixel": "sixel"}
+        protocol = protocol_of(console) if graphics == "auto" else known.get(graphics)
     for start in range(0, len(pairs), layout.across):
         numbers = range(start, min(start + layout.across, len(pairs)))
-        console.print(block(layout, titles, numbers, maps, inputs, firsts))
+        if protocol is None:
+            console.print(block(layout, titles, numbers, maps, inputs, firsts))
+            continue
+        for line in picture_lines(layout, titles, numbers, pairs, look, protocol):
+            console.print(line)
     notes = maps.legend(console.width)
+    if protocol is not None and look.whole is not None and not panels[0].is_coloured:
+        ends = Scale(look.whole.low, look.whole.high, look.cmap, signed)
+        notes = [pen.legend(ends, console.width), Text(", ".join(look.whole.said))]
     if len(pairs) < len(explanation):
         notes.append(Text(f"the first {len(pairs)} of {len(explanation)} maps; the table has all"))
     for note in notes:
