@@ -92,6 +92,20 @@ def require_maps(explanation: cnnvis.Explanation, renderer: str = "") -> None:
         )
 
 
+def check_percentile(percentile: float) -> None:
+    """Refuse a percentile that is not the upper end of a scale.
+
+    Raises
+    ------
+    UserError
+        If it is below 50.
+    """
+    if not 50 <= percentile <= 100:
+        raise cnnvis.UserError(
+            f"percentile is {percentile:g}, and is the upper end of the colours: 50 to 100, such as 99.5"
+        )
+
+
 def check_colour_maps(**options: str | None) -> None:
     """Refuse names of colour maps that matplotlib does not know.
 

@@ -143,7 +143,7 @@ class Look:
         if self.is_faint(panel):
             own = self._robust([_all(panel)], 100)
             size = max(abs(own.least), abs(own.most))
-            seen = f"near zero beside the others: at most {number(size)}"
+            seen = f"near zero: at most {number(size)}"
             lines.append(seen if size else "zero everywhere")
         if self.whole is None:
             lines.append(f"{number(scale.low, scale.high)} to {number(scale.high, scale.low)}")

@@ -32,7 +32,8 @@ class Settings:
     input_cmap: str | None
     scale: Ends
     percentile: float
-    overlay: bool | None
+    overlay: bool
+    over_pictures: bool
     alpha: float
     columns: int
     width: float
@@ -51,8 +52,8 @@ def figure_of(explanation: cnnvis.Explanation, settings: Settings) -> Figure:
 class _Maps:
     def __init__(self, explanation: cnnvis.Explanation, settings: Settings) -> None:
         self._explanation, self._settings = explanation, settings
-        # None: laid over inputs in colour, which also stand above.
-        self._alone = settings.overlay is True
+        # Else laid over inputs in colour, which also stand above.
+        self._alone = settings.overlay
         pairs = cnnvis.panels(
             explanation, limit=settings.limit, tiles=settings.tiles, alike=self._alone,
             volumes=settings.volumes,
@@ -72,7 +73,7 @@ class _Maps:
         )  # fmt: skip
         coloured = any(pair.input is not None and pair.input.is_coloured for pair in pairs)
         same = _same_form(pairs)
-        self._over = self._alone or (settings.overlay is None and coloured and same)
+        self._over = self._alone or (settings.over_pictures and coloured and same)
         length = len(pairs[0].map.values) if pairs[0].map.is_profile else 0
         most = MOST_LETTERS if self._letters is not None else LONG
         self._windows = 0

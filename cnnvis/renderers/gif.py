@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.renderers._common import check_colour_maps, folded, number, require_maps
+from cnnvis.renderers._common import (
+    check_colour_maps,
+    check_percentile,
+    folded,
+    number,
+    require_maps,
+)
 from cnnvis.renderers._look import Ends, Look, look_of
 
 if TYPE_CHECKING:
@@ -20,9 +26,16 @@ ABOUT = 270  # the field of Exif for a description
 
 
 def _check(
-    *, cmap: str | None, input_cmap: str | None, rate: float, size: int, **_: object
+    *,
+    cmap: str | None,
+    input_cmap: str | None,
+    percentile: float,
+    rate: float,
+    size: int,
+    **_: object,
 ) -> None:
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    check_percentile(percentile)
     if not 0.1 <= rate <= 50:
         raise cnnvis.UserError(f"rate is {rate:g} pictures a second, and can be 0.1 to 50")
     if not 32 <= size <= 4096:

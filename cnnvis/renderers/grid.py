@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.renderers._common import check_colour_maps, folded, limits, number, require_maps
+from cnnvis.renderers._common import (
+    check_colour_maps,
+    check_percentile,
+    folded,
+    limits,
+    number,
+    require_maps,
+)
 from cnnvis.renderers._files import ABOUT, PAGES, enlarged, require_date, save
 from cnnvis.renderers._heading import LETTER, LINE, PLAIN
 from cnnvis.renderers._look import Look, look_of
@@ -35,8 +42,11 @@ class Row:
     are_inputs: bool = False
 
 
-def _check(*, cmap: str | None, input_cmap: str | None, width: float, **_: object) -> None:
+def _check(
+    *, cmap: str | None, input_cmap: str | None, percentile: float, width: float, **_: object
+) -> None:
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    check_percentile(percentile)
     if not 0.1 <= width <= 100:
         raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
     require_date()

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 import cnnvis
-from cnnvis.renderers._common import check_colour_maps, require_maps
+from cnnvis.renderers._common import check_colour_maps, check_percentile, require_maps
 from cnnvis.renderers._files import ABOUT, PAGES, enlarged, require_date, save
 from cnnvis.renderers._heading import table_page
 from cnnvis.renderers._look import Ends
 from cnnvis.renderers._maps import Settings, figure_of
 
 
-def _check(*, cmap: str | None, input_cmap: str | None, width: float, **_: object) -> None:
+def _check(
+    *, cmap: str | None, input_cmap: str | None, percentile: float, width: float, **_: object
+) -> None:
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    check_percentile(percentile)
     if not 0.1 <= width <= 100:
         raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
     require_date()
@@ -29,7 +32,8 @@ def png(
     input_cmap: str | None = None,
     scale: Ends = "percentile",
     percentile: cnnvis.Percent = 99.5,
-    overlay: bool | None = None,
+    overlay: bool = False,
+    over_pictures: bool = True,
     alpha: cnnvis.Share = 0.6,
     columns: cnnvis.Count = 8,
     width: float = 1.9,
@@ -63,8 +67,10 @@ def png(
     percentile
         The percentile at which the colours end; the colour bar gives it, and the extremes.
     overlay
-        Lay the maps over their inputs; none: where inputs are pictures in colour, over a second
-        copy of the input.
+        Lay the maps over their inputs.
+    over_pictures
+        Where inputs are pictures in colour, lay the maps over a second copy of them, without its
+        colours.
     alpha
         The opacity of the largest values of a map over its input, from 0 to 1; smaller values are
         less opaque.
@@ -103,7 +109,7 @@ def png(
         figure = figure_of(
             explanation,
             Settings(
-                cmap, input_cmap, scale, percentile, overlay, alpha, columns, width, limit, tiles,
+                cmap, input_cmap, scale, percentile, overlay, over_pictures, alpha, columns, width, limit, tiles,
                 volumes, dots, chosen.widest / chosen.enlarged,
             ),
         )  # fmt: skip

@@ -8,6 +8,7 @@ import cnnvis
 from cnnvis.renderers._cells import Coloured, Plain, Scale
 from cnnvis.renderers._common import (
     check_colour_maps,
+    check_percentile,
     number,
     require_maps,
 )
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def _check(*, cmap: str | None, input_cmap: str | None, **_: object) -> None:
+def _check(*, cmap: str | None, input_cmap: str | None, percentile: float, **_: object) -> None:
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    check_percentile(percentile)
 
 
 @cnnvis.renderer("terminal", check=_check)

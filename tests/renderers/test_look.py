@@ -42,7 +42,7 @@ def test_the_percentile_is_of_each_map_and_not_of_the_blank_ones_beside_it() -> 
     maps[0], maps[2] = RNG.random((20, 20)), 0.001
     look, pairs = _look(maps)
     assert look.whole.high > 0.9
-    assert "near zero beside the others" in look.title(pairs[2].map)
+    assert "near zero: at most 0.001" in look.title(pairs[2].map)
     assert look.title(pairs[1].map) == "zero everywhere"
     assert "near zero" not in look.title(pairs[0].map)
 
