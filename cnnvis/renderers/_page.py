@@ -28,6 +28,7 @@ WIDEST = 22.0
 OVERVIEW = 0.56  # of the width of a long profile; its strongest windows have the rest
 # In points: the lines at numbers, what is left before these, how high they are, before a name.
 POINTS = 72  # to the inch
+FRAME = 0.8
 TICK, TICK_PAD, NUMBER, NAME_PAD = 2.0, 3.5, 5.5, 1.5
 BAR_LETTERS, BAR_HEIGHT = 17, 0.95  # at least
 # Lines of a text, and letters of a name beside an axis and at a place on it: a label may be a novel.
@@ -338,7 +339,7 @@ class Page:
 
     def draw_frames(self) -> None:
         """Draw the lines around pictures, between groups and at numbers, all at once."""
-        from matplotlib.collections import LineCollection
+        from matplotlib.collections import LineCollection, PolyCollection
 
         for colour, lines_wide in (("white", 1.6), ("black", 0.6)) if self._rules else ():
             drawn = LineCollection(
@@ -347,16 +348,20 @@ class Page:
             )  # fmt: skip
             self.figure.add_artist(drawn)
 
-        # Around a picture, and not over its first and last values.
-        beyond = 0.5 / POINTS + 0.5 / self._dpi
+        # Behind the pictures and around them: a line would cover their first and last values.
+        beyond = max(round(FRAME / POINTS * self._dpi), 1) / self._dpi
         out, up = beyond / self._across, beyond / self._down
         boxes = [(x - out, y - up, x + w + out, y + h + up) for x, y, w, h in self._frames]
-        corners = [[(x, y), (w, y), (w, h), (x, h), (x, y)] for x, y, w, h in boxes]
-        for lines in (corners, self._marks):
-            drawn = LineCollection(
-                lines, colors="black", linewidths=0.8, transform=self.figure.transFigure
-            )
-            self.figure.add_artist(drawn)
+        behind = PolyCollection(
+            [[(x, y), (w, y), (w, h), (x, h)] for x, y, w, h in boxes],
+            facecolors="black", linewidths=0, antialiaseds=False, zorder=-1,
+            transform=self.figure.transFigure,
+        )  # fmt: skip
+        self.figure.add_artist(behind)
+        marks = LineCollection(
+            self._marks, colors="black", linewidths=FRAME, transform=self.figure.transFigure
+        )
+        self.figure.add_artist(marks)
 
     def colour_bar(self, look: Look) -> None:
         """Draw the scale that all maps share, with what its ends are, beside the first row."""
