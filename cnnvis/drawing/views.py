@@ -13,6 +13,9 @@ import numpy as np
 from cnnvis.data.axes import Axis
 from cnnvis.data.samples import Array
 
+FREE = 1.5
+"""Positions from the common point of the planes to where the lines to it end."""
+
 LARGEST = 4096
 """Positions along an axis that a view is stretched to at most."""
 
@@ -68,7 +71,7 @@ def views_of(volume: Array, place: Sequence[int], sizes: Sequence[float]) -> Vie
     sizes
         The size of a voxel along each axis.
     """
-    plane, row, column = place
+    plane, row_at, column_at = place
     stretch = np.array(sizes) / min(sizes)
     picked = [_stretched(length, one) for length, one in zip(volume.shape, stretch, strict=False)]
     whole = volume[:, picked[1]][:, :, picked[2]]
@@ -78,8 +81,8 @@ def views_of(volume: Array, place: Sequence[int], sizes: Sequence[float]) -> Vie
     views = [
         whole[plane],
         _projected(whole),
-        volume[:, row][picked[0]][:, picked[2]],
-        volume[:, :, column][picked[0]][:, picked[1]],
+        volume[:, row_at][picked[0]][:, picked[2]],
+        volume[:, :, column_at][picked[0]][:, picked[1]],
     ]
     down, across = views[0].shape[0], views[0].shape[1]
     gap = max((down + len(picked[0])) // 40, 1)
@@ -93,8 +96,13 @@ def views_of(volume: Array, place: Sequence[int], sizes: Sequence[float]) -> Vie
     columns, rows = (at[2], at[2], at[2], at[1]), (at[1], at[1], at[0], at[0])
     lines = []
     for (top, left, high, wide), x, y in zip(boxes, columns, rows, strict=True):
-        lines.append((left - 0.5, top + y, left + wide - 0.5, top + y))
-        lines.append((left + x, top - 0.5, left + x, top + high - 0.5))
+        row, column = top + y, left + x
+        right, bottom = left + wide - 0.5, top + high - 0.5
+        # The value itself is left free.
+        lines.append((left - 0.5, row, max(column - FREE, left - 0.5), row))
+        lines.append((min(column + FREE, right), row, right, row))
+        lines.append((column, top - 0.5, column, max(row - FREE, top - 0.5)))
+        lines.append((column, min(row + FREE, bottom), column, bottom))
     return Views(mosaic, tuple(boxes), tuple(lines))
 
 

@@ -81,6 +81,7 @@ def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None
     UserError
         If a side of the picture would have more pixels than matplotlib can draw.
     """
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -99,7 +100,10 @@ def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         if kind != ".png":
             figure.suppressComposite = True  # each map is a picture of its own, for other programs
-            figure.savefig(path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts})
+            with rc_context({"pdf.fonttype": 42}):  # letters that publishers take
+                figure.savefig(
+                    path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts}
+                )
             return
         figure.set_dpi(dpi)
         canvas.draw()

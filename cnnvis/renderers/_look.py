@@ -139,6 +139,8 @@ class Look:
         if panel.is_coloured:
             return panel.title
         scale = self.scale(panel)
+        if panel.is_profile:  # a curve is not cut off
+            scale = self._robust([_all(panel)], 100)
         lines = [panel.title] if panel.title else []
         if self.is_faint(panel):
             own = self._robust([_all(panel)], 100)

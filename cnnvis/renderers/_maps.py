@@ -119,6 +119,8 @@ class _Maps:
         rows, columns = self._times(pair.map)
         if max(rows, columns) > 1:
             lines.append(f"each dot is the strongest of {rows} x {columns} values")
+        if self._windows and pair.map.everything is not None:
+            lines.append("the overview is the sum of the channels")
         if self._letters is not None and self._letters.is_assumed:
             lines.append("channels taken for A, C, G, T")
         return "\n".join(filter(None, lines))

@@ -188,7 +188,7 @@ def test_views_of_a_volume_go_through_its_strongest_value() -> None:
     np.testing.assert_array_equal(shown[2], volume[:, 4].repeat(3, axis=0).astype(np.float32))
     np.testing.assert_array_equal(shown[3], volume[:, :, 2].repeat(3, axis=0).astype(np.float32))
     for number, (top, left, _, _) in enumerate(panel.boxes):
-        (_, y, _, _), (x, _, _, _) = panel.lines[2 * number : 2 * number + 2]
+        (_, y, _, _), _, (x, _, _, _), _ = panel.lines[4 * number : 4 * number + 4]
         assert shown[number][round(y - top), round(x - left)] == -9
     assert (
         panel.title
