@@ -21,6 +21,7 @@ from .data.target import Target as Target
 from .data.verdict import Verdict as Verdict
 from .drawing.panels import Panel as Panel
 from .drawing.panels import panels as panels
+from .drawing.progress import show_progress as show_progress
 from .errors import DiskError as DiskError
 from .errors import NothingUsable as NothingUsable
 from .errors import PluginError as PluginError
@@ -70,6 +71,7 @@ from .network.modifiers import GradientModifier as GradientModifier
 from .network.modifiers import channel_max as channel_max
 from .network.modifiers import modify_gradient as modify_gradient
 from .network.modifiers import unit_scaled as unit_scaled
+from .network.perturbations import Perturbations as Perturbations
 from .network.relevance.composites import Composite as Composite
 from .network.relevance.composites import composite_named as composite_named
 from .network.relevance.propagation import Relevance as Relevance
@@ -78,6 +80,7 @@ from .registry.bounds import Baseline as Baseline
 from .registry.bounds import Budget as Budget
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
+from .registry.bounds import Help as Help
 from .registry.bounds import NotNegative as NotNegative
 from .registry.bounds import Percent as Percent
 from .registry.bounds import Positive as Positive

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import (
     RESULTS,
     Results,
@@ -97,6 +98,7 @@ StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
 
 @isolates
+@from_python
 def chain(
     model: Model | PathName | Any,
     steps: Sequence[StepLike],
@@ -434,7 +436,7 @@ def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Kee
             task.tried(plugin, options, name)
             fitting[name] = stream
         except PluginError:
-            fitting[name] = stream  # which is told of when its result is wanted
+            fitting[name] = stream  # raised when its result is wanted
         except UserError as error:
             note(f"the input {name!r} gets no map from {plugin.name}: {error}")
     if not fitting:
@@ -452,13 +454,13 @@ def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: boo
         samples = explainer.task.samples[name]
         images = len(samples) // number_of_targets(samples)
         if is_kept or images > min(number_to_check(samples), images_at_once(samples)):
-            facts = checks.ahead(explainer, name)
+            facts = checks.verdicts_ahead(explainer, name)
             streams[name] = Stream(partial(_with_facts, stream, facts), samples)
             continue
         begin = time.monotonic()
         whole = failures.result(stream, stream.whole)
         if whole is not None:
-            judged = checks.beside(whole, explainer, time.monotonic() - begin)
+            judged = checks.with_verdicts(whole, explainer, time.monotonic() - begin)
             streams[name] = Stream(partial(list, [judged]))
         else:
             streams[name] = stream
@@ -703,7 +705,7 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     """Return the result of a transform of one result or of two."""
     function = partial(call_plugin, step.plugin)
 
-    def told(explanation: Explanation, other: Explanation | None = None) -> Explanation:
+    def recorded(explanation: Explanation, other: Explanation | None = None) -> Explanation:
         facts = dict(explanation.provenance)
         what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
         if other is not None:
@@ -718,13 +720,13 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     def batches() -> Iterator[Explanation]:
         if len(before) == 2:
             for pair in _side_by_side(*before):
-                yield told(function(list(pair), **options), pair[1])
+                yield recorded(function(list(pair), **options), pair[1])
         elif step.plugin.takes("stream"):
             answer = function(before[0], **options)
             for one in [answer] if isinstance(answer, Explanation) else answer:
-                yield told(one)
+                yield recorded(one)
         else:
             for one in before[0]:
-                yield told(function(one, **options))
+                yield recorded(function(one, **options))
 
     return Stream(batches)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
+from cnnvis.api.from_python import from_python
 from cnnvis.api.run import run
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import CHANNEL, Explanation
@@ -99,6 +100,7 @@ class Comparison:
 
 
 @isolates
+@from_python
 def compare(
     first: Side,
     second: Side,

@@ -235,7 +235,7 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
         if shaped.labels is not None and not is_said:
             notes.append(f"no label is counted as right: {error}")
     order, ordered = _about_order(at, answers, shaped, agreement, by_name=matching.by_name)
-    # Both may explain why few labels are right; what makes most of them right is told.
+    # Both may explain why few labels are right; the cause of most is named.
     scale = about_scale(at, shaped, ordered)
     order = None if scale else order
     guess = None if order or scale else _about_guessing(at, answers, shaped, agreement)

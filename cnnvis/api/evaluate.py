@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.api.chain import Step, StepLike, steps_of
+from cnnvis.api.from_python import from_python
 from cnnvis.data.axes import Axis
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
@@ -37,14 +38,14 @@ STEPS = 10
 """Number of steps in which all parts are removed for a curve."""
 
 CURVES = "by the removed share of the parts, filled with the mean of the data: the mean score, least first, most first"
-"""What the curves of an evaluation are, for its files."""
+"""Description of the curves of an evaluation, for its files."""
 
 Metric = tuple[Plugin, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """What metrics say of a method.
+    """Numbers and verdicts of metrics for a method.
 
     Attributes
     ----------
@@ -213,6 +214,7 @@ class Evaluation:
 
 
 @isolates
+@from_python
 def evaluate(
     methods: Sequence[StepLike],
     model: Any,

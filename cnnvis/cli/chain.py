@@ -9,10 +9,10 @@ from typing import Any
 
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.cli.run import SOME_FAILED, destination_of
 from cnnvis.cli.verdicts import has_failed, print_verdicts
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.arguments import ChainOutput, Messages, RunFolderArguments
@@ -95,8 +95,7 @@ def run_chain(
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the results were made."""
-    for note in dict.fromkeys(note for one in found for note in one.notes):
-        messages.print(console.sentence("note", "bold", note))
+    console.print_notes(messages, (note for one in found for note in one.notes))
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)

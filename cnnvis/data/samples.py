@@ -333,6 +333,21 @@ class Samples:
         """Array of all inputs, (n, ...), read at the first use."""
         return np.asarray(self.source[:])
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest value of the inputs, NaN aside, read some at a time and only once."""
+        # Plugins are given read-only copies, and each batch has another.
+        whole: Samples = vars(self).get("_original", self)
+        return whole._value_range
+
+    @cached_property
+    def _value_range(self) -> tuple[float, float]:
+        low, high = np.inf, -np.inf
+        for one in self.batches():
+            low = np.fmin.reduce(one.x, axis=None, initial=low)
+            high = np.fmax.reduce(one.x, axis=None, initial=high)
+        return float(low), float(high)
+
     def baseline(self, name: str | float, input: str | None = None) -> Array:
         """Return a baseline for each of the samples, (n, ...) float32, or one for all, (1, ...).
 

@@ -96,17 +96,21 @@ class Panel:
 
 @dataclass(frozen=True)
 class Pair:
-    """A map and the input that it explains, if it explains one.
+    """A map, the input that it explains, if it explains one, and how it was made, if that is known.
 
     Attributes
     ----------
     is_first
         False where the map is of the same image as the map before it, and of another target.
+    curve
+        The first of the curves of the map, over the steps in which it was made; its title is the curve's
+        name. None without curves.
     """
 
     map: Panel
     input: Panel | None
     is_first: bool = True
+    curve: Panel | None = None
 
 
 def panels(
@@ -145,8 +149,11 @@ def panels(
         _panel(one, explanation.axes, explanation.title(number), tiles, spread, (described, place))
         for number, one, place in zip(shown, maps, places, strict=True)
     ]
+    curves: list[Panel | None] = [None] * len(mapped)
+    for name, values in list(explanation.curves.items())[:1]:
+        curves = [Panel(one, ("step",), name) for one in values[: len(shown)]]
     if samples is None:
-        return [Pair(one, None) for one in mapped]
+        return [Pair(one, None, curve=curve) for one, curve in zip(mapped, curves, strict=True)]
     inputs = samples[: len(shown)].x  # no others are read
     names = axis_names(inputs.ndim - 1, samples.channel_axis)
     spread = None if alike and CHANNEL in explanation.axes else _spread(inputs)
@@ -158,8 +165,15 @@ def panels(
     described = {**described, **samples.coordinates}
     starts = set(samples.image_starts.tolist())
     return [
-        Pair(one, _panel(values, names, "", tiles, spread, (described, place)), number in starts)
-        for number, (one, values, place) in enumerate(zip(mapped, inputs, places, strict=True))
+        Pair(
+            one,
+            _panel(values, names, "", tiles, spread, (described, place)),
+            number in starts,
+            curve,
+        )
+        for number, (one, values, place, curve) in enumerate(
+            zip(mapped, inputs, places, curves, strict=True)
+        )
     ]
 
 

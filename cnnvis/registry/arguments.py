@@ -25,7 +25,7 @@ Form = Literal["toml", "python", "shell"]
 """Written form of a chain."""
 
 Level = Literal["none", "quick", "full"]
-"""How many of the checks are computed beside maps."""
+"""Extent of the checks that are computed beside maps."""
 
 Style = Literal["default", "paper"]
 """Style in which techniques compute: by their own defaults, or as their papers define them."""

@@ -103,6 +103,8 @@ class _Maps:
             if pair.input is not None and self._over:
                 behind = _behind(place, pair.input)
                 self._draw_input(behind, pair.input, under=not self._alone)
+            if pair.curve is not None:
+                page.draw_curve(number, pair.curve)
             self._draw_map(place, number, over=self._over and pair.input is not None)
             if self._windows:
                 self._draw_windows(page, number, place, above)

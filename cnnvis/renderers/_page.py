@@ -24,6 +24,7 @@ BELOW = 0.36
 GAP = 0.18
 TITLE_GAP = 0.035
 BAR = 0.95  # a colour bar with its numbers, and what its ends are
+CURVE, BELOW_CURVE = 0.42, 0.2  # a curve above a map, and its name with some room
 WIDEST = 22.0
 OVERVIEW = 0.56  # of the width of a long profile; its strongest windows have the rest
 # In points: the lines at numbers, what is left before these, how high they are, before a name.
@@ -150,7 +151,8 @@ class Page:
         self._input_size = rest[0] if rest else (0.0, 0.0)
         self._between = 0.12 if rest and not self._is_beside else 0.0
         heights = (self._input_size[1], self._map_size[1])
-        self._high = max(heights) if self._is_beside else sum(heights)
+        self._curve = 0.0 if self._pairs[0].curve is None else CURVE + BELOW_CURVE
+        self._high = (max(heights) if self._is_beside else sum(heights)) + self._curve
         self._gap = GAP + 0.4 * (self._own_numbers or self._own_names)
 
     def _fitting(self, columns: int, room: float) -> int:
@@ -177,7 +179,8 @@ class Page:
             top = self._tops[-1] + self._high + self._between + GAP
         self._down = top - GAP + (BELOW if self._map.axes else EDGE)
         if bar:
-            below = self._tops[0] + self._between + (0 if self._is_beside else self._input_size[1])
+            below = self._tops[0] + self._curve + self._between
+            below += 0 if self._is_beside else self._input_size[1]
             self._down = max(self._down, below + BAR_HEIGHT + 0.1)
         # Whole pixels, so that the values of a picture are equally large.
         self._across, self._down = (
@@ -220,7 +223,7 @@ class Page:
         if self._input is None:
             return None
         cell = self._cells[number, "input" if self._is_beside else "map"]
-        place = self._made(cell, self._input, self._input_size, below=0.0)
+        place = self._made(cell, self._input, self._input_size, below=self._curve)
         if self._is_beside:
             self._number_left(cell, place, self._input)
             self._number_last(cell, place, self._input)
@@ -253,13 +256,31 @@ class Page:
     def map_place(self, number: int) -> Axes | Frame:
         """Return the place of a map, with numbers and names on the page's outer edges."""
         cell = self._cells[number, "map"]
-        below = 0.0 if self._is_beside else self._input_size[1] + self._between
+        below = self._curve + (0.0 if self._is_beside else self._input_size[1] + self._between)
         place = self._made(cell, self._map, self._map_size, below=below)
         if self._input is None or self._is_beside:
             self._write_title(cell, self._map_size)
         self._number_last(cell, place, self._map)
         self._number_left(cell, place, self._map)
         return place
+
+    def draw_curve(self, number: int, panel: cnnvis.Panel) -> None:
+        """Draw the curve of a map above it, on a scale of its own, which stands below the curve."""
+        import numpy as np
+
+        cell = self._cells[number, "map"]
+        left, width = self._left_of(cell, self._map_size), self._map_size[0]
+        box = self._box(left, self._tops[cell // self._columns], width, CURVE)
+        axes = self.figure.add_axes(box, xticks=[], yticks=[])
+        axes.plot(panel.values, linewidth=0.8, color="C0")
+        axes.spines[["top", "right"]].set_visible(False)
+        finite = np.isfinite(panel.values)
+        known = panel.values[finite] if finite.any() else np.zeros(1)
+        ends = dict.fromkeys(f"{end:.3g}" for end in (known.min(), known.max()))
+        words = (
+            f"{cut(panel.title, TICK_LETTERS)}, {' to '.join(ends)}, over {len(panel.values)} steps"
+        )
+        axes.set_xlabel(words, fontsize=5.5, color="0.3", labelpad=NAME_PAD, **PLAIN)
 
     def _label(self, axis: str, panel: cnnvis.Panel) -> str:
         described = panel.coordinates.get(axis)
@@ -370,7 +391,7 @@ class Page:
 
         assert look.whole is not None
         left = self._left + self._columns * (self._place + self._gap)
-        top = self._tops[0] + self._between
+        top = self._tops[0] + self._curve + self._between
         top += 0 if self._is_beside else self._input_size[1]
         height = min(max(self._map_size[1], BAR_HEIGHT), 3.0)
         said = [line for text in look.whole.said for line in folded(text, BAR_LETTERS)]
@@ -396,6 +417,7 @@ class Page:
         cell = self._cells[number, "input" if of_input and self._is_beside else "map"]
         size = self._input_size if of_input else self._map_size
         below = 0.0 if of_input or self._is_beside else self._input_size[1] + self._between
+        below += self._curve
         left, top = self._left_of(cell, size), self._tops[cell // self._columns] + below
         start, gap = OVERVIEW * size[0] + 0.12, 0.08
         width = (size[0] - start - gap * (self._windows - 1)) / self._windows

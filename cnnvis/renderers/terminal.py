@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import cnnvis
-from cnnvis.renderers._cells import Coloured, Plain, Scale
+from cnnvis.renderers._cells import Coloured, Plain, Scale, curve_line
 from cnnvis.renderers._common import (
     check_colour_maps,
     check_percentile,
@@ -97,7 +97,11 @@ def terminal(
     else:
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
         titles = [look.title(panel) for panel in panels]
-    titles = [pen.text(title) for title in titles]
+    curves = [curve_line(pair.curve, pen) if pair.curve else "" for pair in pairs]
+    titles = [
+        "\n".join(filter(None, (pen.text(title), line)))
+        for title, line in zip(titles, curves, strict=True)
+    ]
     maps = Drawings(
         panels, pen, layout, layout.lines, look.cmap, signed=signed, from_zero=look.from_zero,
         percentile=look.percentile,

@@ -234,7 +234,7 @@ class Part:
         whole, attempts = hashlib.sha256(), Counter[int]()
         with (
             own.reading(JOURNAL, 2**63) as journal,
-            progress("checking what is there", len(self.own)) as advance,
+            progress("checking finished images", len(self.own)) as advance,
         ):
             is_ours_alone = os.fstat(journal.fileno()).st_nlink == 1
             while text := journal.readline(LONGEST_LINE):
@@ -449,6 +449,7 @@ class Part:
                 notes=tuple(facts.result_notes),
                 measures={name: np.array(one) for name, one in facts.measures.items()},
                 predictions=None if facts.prediction is None else np.array(facts.prediction),
+                curves={name: np.array(one) for name, one in facts.curves.items()},
             )
         return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank))
 
@@ -541,6 +542,8 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
     if found is not None and found.predictions is not None:
         more["prediction"] = found.predictions
+    if found is not None and found.curves:
+        more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
     return {
         **more,
         "index": samples.indices[places].tolist(),

@@ -94,6 +94,9 @@ CASES: dict[str, cnnvis.Explanation] = {
     "volume": _explained(_blob(20, 12, 12)[None], RNG.random((1, 20, 12, 12, 1))),
     "volume in colour": _explained(_blob(5, 9, 9)[None], RNG.random((1, 5, 9, 9, 3))),
     "made inputs": _explained(RNG.random((2, 9, 9, 3)), axes=CHANNELS[2], are_inputs=True),
+    "curves": _explained(
+        RNG.random((3, 9, 9)), RNG.random((3, 9, 9, 1)), curves={"$s_{$": RNG.random((3, 40))}
+    ),
     "dense": _explained(RNG.normal(size=(3, 10_000))),
     "dense of ten": _explained(RNG.normal(size=(3, 10))),
     "dense of one": _explained(RNG.normal(size=(3, 1))),
@@ -143,7 +146,8 @@ def _print(explanation: cnnvis.Explanation, width: int = 80, **settings: Any) ->
 
 SOME = (
     *("four", "signed", "colours", "channels of maps first", "profile of many channels", "dna"),
-    *("volume", "profile", "dense", "constant", "no numbers", "kernels over 2 of 3 channels"),
+    *("volume", "profile", "curves", "dense", "constant", "no numbers"),
+    "kernels over 2 of 3 channels",
 )
 """Results that stand for all among the quick tests."""
 
@@ -245,6 +249,24 @@ def test_inputs_are_above_their_maps_and_share_a_scale(tmp_path: Path) -> None:
     assert first[1].max() < second[1].min() and second[1].max() < third[1].min()
     below = _places(drawn, 0, "hot")  # also black: frames and words
     assert np.median(below[0]) > first[0].max()
+
+
+def test_curves_are_above_their_pictures(tmp_path: Path) -> None:
+    """A line from the lower left to the upper right, and a flat one; in a terminal its ends."""
+    rising = np.stack([np.linspace(-1, 2.5, 30), np.full(30, np.nan)])
+    plain = _explained(np.ones((2, 9, 9)), are_inputs=True)
+    before = _draw(plain, tmp_path / "without.png")
+    drawn = _draw(replace(plain, curves={"score": rising}), tmp_path / "with.png")
+    added = len(drawn) - len(before)
+    assert added == pytest.approx(120 * 0.62, abs=1)
+    blue = np.argwhere(abs(drawn - [31, 119, 180]).max(axis=-1) < 60)
+    first, last = blue[blue[:, 1].argmin()], blue[blue[:, 1].argmax()]
+    assert first[0] - last[0] > 0.8 * 0.42 * 120 * 0.8 and last[1] < drawn.shape[1] / 2
+    shown = _print(replace(plain, curves={"score": rising}), width=200)
+    assert "score -1 to 2.5 over 30 steps" in shown
+    in_colour = replace(plain, curves={"score": rising})
+    shown = _print(in_colour, width=200, force_terminal=True, color_system="truecolor")
+    assert "score -1 \N{LOWER ONE EIGHTH BLOCK}" in shown and "\N{FULL BLOCK} 2.5" in shown
 
 
 @pytest.mark.parametrize("scale", ["shared", "each"])

@@ -6,12 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cnnvis
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+Groups = Annotated[
+    str,
+    cnnvis.Help(
+        "The groups: label, prediction (the class that the network answers), all, or a file with a group for "
+        "each image of the data, one group a line. An image with several labels is in the group of each label."
+    ),
+]
 
 
 @dataclass
@@ -95,6 +103,7 @@ class _Groups:
             targets=targets,
             groups=tuple(name for name, _ in ordered),
             measures={},
+            curves={},
             titles=tuple(
                 f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
                 for name, running in ordered
@@ -212,16 +221,12 @@ def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
 
 @cnnvis.transform("average", takes=["images"], gives="groups")
 def average(
-    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+    stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
     """The mean map of each group of images.
 
     Parameters
     ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, or a file with a
-        group for each image of the data, one group a line. An image with several labels is in the
-        group of each label.
     scaled
         Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
         also with a low score.
@@ -231,16 +236,12 @@ def average(
 
 @cnnvis.transform("deviation", takes=["images"], gives="groups")
 def deviation(
-    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+    stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
     """The standard deviation of the maps of each group of images, at each place.
 
     Parameters
     ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, or a file with a
-        group for each image of the data, one group a line. An image with several labels is in the
-        group of each label.
     scaled
         Scale each map to [0, 1] by itself first.
     """
@@ -249,16 +250,8 @@ def deviation(
 
 
 @cnnvis.transform("count", takes=["images"], gives="table")
-def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
-    """The number of images in each group.
-
-    Parameters
-    ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, or a file with a
-        group for each image of the data, one group a line. An image with several labels is in the
-        group of each label.
-    """
+def count(stream: cnnvis.Stream, *, by: Groups = "label") -> cnnvis.Explanation:
+    """The number of images in each group."""
     counts: dict[Any, list[Any]] = {}
     provenance = {}
     for one in stream:

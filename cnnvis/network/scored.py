@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.target import Target
 from cnnvis.network.deprecation import deprecated_alias
-from cnnvis.network.evaluation import Evaluation
+from cnnvis.network.inference import Inference
 from cnnvis.network.layers import Layer
 from cnnvis.network.map_layers import names_of_map_layers
+from cnnvis.network.perturbations import Perturbations, perturbations_taken
 from cnnvis.network.scores import described_targets
 from cnnvis.network.targeted import TargetedNetwork
 
 T = TypeVar("T")
 
 
-class EvaluatedNetwork(TargetedNetwork):
+class ScoredNetwork(TargetedNetwork):
     """Network, its file and the target that is explained, with answers and scores for inputs."""
 
     @property
-    def _evaluation(self) -> Evaluation:
-        return Evaluation(self._resolution, self._feeds, self._file)
+    def _inference(self) -> Inference:
+        return Inference(self._resolution, self._feeds, self._file)
 
     def predict(self, x: Array | Sequence[Array] | Mapping[str, Array]) -> Array:
         """Compute the network's answer for inputs (n, ...), its last activation included.
@@ -37,7 +38,7 @@ class EvaluatedNetwork(TargetedNetwork):
             Inputs, (n, ...); for a network with several inputs an array for each, in a dict by name
             or in a list, or the array of the explained input if the other inputs are held.
         """
-        return self._evaluation.predict(x)
+        return self._inference.predict(x)
 
     def predicted_classes(self, x: Array) -> Array | None:
         """Compute the class that the network answers for each input, whatever the target is.
@@ -45,27 +46,27 @@ class EvaluatedNetwork(TargetedNetwork):
         (n,) int64: the largest of several classes; of a single sigmoid, 1 above 0.5. None for a
         network that does not answer with one class for each input.
         """
-        return self._evaluation.predicted_classes(x)
+        return self._inference.predicted_classes(x)
 
     def outputs(self, x: Array) -> Array:
         """Compute the target layer's output for inputs (n, ...), without a softmax or sigmoid.
 
         For a sum or difference, the outputs of each term's layer, (n, k), one behind the other.
         """
-        evaluation = self._evaluation
-        found = evaluation.outputs(x)
-        return evaluation.joined(found) if self._resolution.is_compound else found[0]
+        inference = self._inference
+        found = inference.outputs(x)
+        return inference.joined(found) if self._resolution.is_compound else found[0]
 
     def values(self, x: Array, layers: Sequence[str]) -> list[Array]:
         """Compute the outputs of layers for inputs (n, ...), each (n, ...), with activations.
 
         All inputs at once and without compiling: for a look at a few inputs.
         """
-        return self._evaluation.values(x, [self._call(name) for name in layers])
+        return self._inference.values(x, [self._call(name) for name in layers])
 
     def values_into(self, x: Array, layer: str) -> Array:
         """Compute the input of a layer, (n, ...), for inputs (n, ...)."""
-        return self._evaluation.value(x, self._call(layer).inputs[0])
+        return self._inference.value(x, self._call(layer).inputs[0])
 
     def target_weights(self, x: Array, *, of: Sequence[int] | None = None) -> Array:
         """Compute the weight of each output of the target in each score, (n, k) float32.
@@ -73,7 +74,7 @@ class EvaluatedNetwork(TargetedNetwork):
         1 for the chosen outputs, or for the class predicted for the input; 0 elsewhere. For `of`,
         see `input_gradient`.
         """
-        return self._evaluation.weights(x, of)
+        return self._inference.weights(x, of)
 
     def scores(
         self, x: Array, *, weights: Array | None = None, of: Sequence[int] | None = None
@@ -82,14 +83,14 @@ class EvaluatedNetwork(TargetedNetwork):
 
         For `weights` and `of`, see `input_gradient`.
         """
-        units, weights = self._evaluation.units_and_weights(x, weights, of)
+        units, weights = self._inference.units_and_weights(x, weights, of)
         found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
         return found
 
     def activations(self, x: Array, layer: str) -> Array:
         """Compute the output of a layer before the target for inputs (n, ...), (n, ...) float32."""
         slot = self._before_target(layer).slots[0]
-        found: Array = self._evaluation.value(x, slot).astype(np.float32)
+        found: Array = self._inference.value(x, slot).astype(np.float32)
         return found
 
     def scores_from(
@@ -117,21 +118,19 @@ class EvaluatedNetwork(TargetedNetwork):
         weights, of
             See `input_gradient`.
         """
-        evaluation = self._evaluation
+        inference = self._inference
         if weights is None:
-            weights = evaluation.weights(x, of)
-        units = evaluation.units_from(self._before_target(layer), activations, x, of)
+            weights = inference.weights(x, of)
+        units = inference.units_from(self._before_target(layer), activations, x, of)
         found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
         return found
 
+    @perturbations_taken
     def perturbed_scores(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        perturbation_args: Callable[[range], Sequence[Array]],
-        count: int,
+        perturbations: Perturbations,
         *,
-        per_sample_args: Sequence[Array] = (),
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> Iterator[tuple[range, Array]]:
@@ -144,10 +143,8 @@ class EvaluatedNetwork(TargetedNetwork):
         ----------
         x
             Inputs, (n, ...).
-        count
-            The number of perturbations of each input.
-        perturb, perturbation_args, per_sample_args
-            See `mean_gradient`.
+        perturbations
+            The perturbations; their factors do not count.
         weights, of
             See `input_gradient`.
 
@@ -164,10 +161,7 @@ class EvaluatedNetwork(TargetedNetwork):
         UserError
             If the target does not depend on the input, or a score is NaN or infinite.
         """
-        return self._evaluation.perturbed_scores(
-            x, perturb, perturbation_args, count,
-            per_sample_args=per_sample_args, weights=weights, of=of,
-        )  # fmt: skip
+        return self._inference.perturbed_scores(x, perturbations, weights, of)
 
     def targets(
         self, x: Array, weights: Array | None = None, *, of: Sequence[int] | None = None
@@ -177,12 +171,12 @@ class EvaluatedNetwork(TargetedNetwork):
         For `weights` and `of`, see `input_gradient`.
         """
         return described_targets(
-            self._resolution, *self._evaluation.units_and_weights(x, weights, of)
+            self._resolution, *self._inference.units_and_weights(x, weights, of)
         )
 
     def footprint(self, samples: Samples) -> int:
         """Estimate how many bytes one sample needs on its way to the target and back."""
-        return self._evaluation.footprint(samples)
+        return self._inference.footprint(samples)
 
     def map_layers(self, shape: Sequence[int]) -> tuple[Layer, ...]:
         """List the layers before the target whose outputs have positions in the explained input.
@@ -198,7 +192,7 @@ class EvaluatedNetwork(TargetedNetwork):
         """
         names = self.cached(
             ("map layers", tuple(shape)),
-            lambda: names_of_map_layers(self._evaluation, tuple(shape)),
+            lambda: names_of_map_layers(self._inference, tuple(shape)),
         )
         return tuple(one for one in self.before_target() if one.name in names)
 
