@@ -9,6 +9,9 @@ from .api.evaluate import Method as Method
 from .api.evaluate import evaluate as evaluate
 from .api.run import run as run
 from .data.axes import Axis as Axis
+from .data.columns import Column as Column
+from .data.columns import columns_of as columns_of
+from .data.columns import is_table as is_table
 from .data.completeness import completeness_gap as completeness_gap
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
@@ -36,6 +39,11 @@ from .evaluation.faithfulness import scaled_infidelity as scaled_infidelity
 from .evaluation.grids import TiledImages as TiledImages
 from .evaluation.grids import grid_cell as grid_cell
 from .evaluation.grids import image_grids as image_grids
+from .evaluation.group_comparison import GroupComparison as GroupComparison
+from .evaluation.group_design import GroupDesign as GroupDesign
+from .evaluation.group_regions import GroupRegion as GroupRegion
+from .evaluation.group_tests import GroupPlan as GroupPlan
+from .evaluation.group_tests import GroupTest as GroupTest
 from .evaluation.imputation import imputed as imputed
 from .evaluation.localization import energy_inside as energy_inside
 from .evaluation.localization import mask_overlap as mask_overlap

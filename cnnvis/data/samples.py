@@ -325,6 +325,24 @@ class Samples:
             target_numbers=self._target_numbers_of(chosen),
         )
 
+    def drawn(self, count: int, seed: int) -> Samples:
+        """Return samples drawn by a seed, without those that hold NaN or infinite values.
+
+        Parameters
+        ----------
+        count
+            The number of samples; fewer are returned where there are fewer.
+        seed
+            The seed of the draw.
+        """
+        found: list[int] = []
+        for place in np.random.default_rng(seed).permutation(len(self)).tolist():
+            if len(found) == count:
+                break
+            if np.isfinite(self[[place]].x.astype(np.float32)).all():
+                found.append(place)
+        return self[found]
+
     def __iter__(self) -> Iterator[Samples]:
         return (self[index] for index in range(len(self)))
 
