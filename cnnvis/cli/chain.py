@@ -63,7 +63,7 @@ def run_chain(
     messages, results = console.messages(), console.results()
     failure: UserError | PluginError | None = None
 
-    def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+    def show(renderer: Plugin, explanation: Any, options: Mapping[str, Any]) -> None:
         call_plugin(renderer, explanation, results, **options)
 
     def wrote(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._common import number
+from cnnvis.renderers._look import colours_named
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -99,11 +100,10 @@ class Coloured:
     def _colours(self, values: Any, scale: Scale) -> Any:
         """Return the colours (rows, columns, 3) uint8 of values, or of values that are colours."""
         import numpy as np
-        from matplotlib import colormaps
 
         if values.ndim == 3:
             return np.uint8(np.nan_to_num(values[..., :3]).clip(0, 1) * 255)
-        return colormaps[scale.cmap](scale.part(values), bytes=True)[..., :3]
+        return colours_named(scale.cmap)(scale.part(values), bytes=True)[..., :3]
 
 
 class Plain:
