@@ -95,16 +95,18 @@ def _sets(units: int, count: int, seed: int) -> tuple[Array, Array]:
         if number > left * (1 if size == 1 else share):
             break
         for chosen in itertools.combinations(range(units), size):
-            one = np.isin(np.arange(units), chosen)
+            one = np.zeros(units, bool)
+            one[[*chosen]] = True
             found += [one] if 2 * size == units else [one, ~one]
         weights += [masses.pop(size) / number] * number
         left -= number
     if masses:
-        sizes, shares = [*masses], np.array([*masses.values()]) / sum(masses.values())
+        sizes, bounds = [*masses], np.cumsum([*masses.values()]) / sum(masses.values())
         for pair in range(left // 2):
             rng = np.random.default_rng((seed, pair))
-            size = rng.choice(sizes, p=shares)
-            one = np.isin(np.arange(units), rng.permutation(units)[:size])
+            size = sizes[min(int(np.searchsorted(bounds, rng.random(), "right")), len(sizes) - 1)]
+            one = np.zeros(units, bool)
+            one[rng.permutation(units)[:size]] = True
             found += [one, ~one]
         weights += [sum(masses.values()) / max(left // 2 * 2, 1)] * (left // 2 * 2)
     return np.array(found, bool).reshape(-1, units), np.array(weights)

@@ -9,7 +9,7 @@ import cnnvis
 
 from ._budget import perturbations_within
 from ._filling import NORMAL, fill_of, over_channels, require_fractions
-from ._masks import Sums, mask_of
+from ._masks import Sums, masks_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -85,7 +85,7 @@ def rise(
 
     @functools.lru_cache(maxsize=1)  # those that were scored last are added up next
     def drawn(some: range) -> Array:
-        return np.stack([mask_of((seed, one), space, sizes, share) for one in some])
+        return masks_of(seed, some, space, sizes, share)
 
     def scores(count: int) -> Any:
         masked = cnnvis.Perturbations(
