@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[2]))
 
 import numpy as np
 
@@ -257,9 +258,12 @@ def captum(job: dict[str, Any]) -> Callable[[], Any]:
     import torch
     from captum import attr
 
-    twin, last = _torch_twin(Path(job["twin"])) if job.get("twin") else (None, None)
-    if twin is None:
+    from benchmarks import twins
+
+    if not job.get("twin"):
         raise Lacks("the network is no chain of layers, so it has no twin here")
+    twin = twins.twin(np.load(job["twin"]))
+    last = [one for one in twin if isinstance(one, torch.nn.modules.conv._ConvNd)][-1]
     steps = job["steps"]
     if "data" in job:
         x = np.load(job["data"])
@@ -288,57 +292,21 @@ def captum(job: dict[str, Any]) -> Callable[[], Any]:
     return _in_batches(explain, x)
 
 
-def _torch_twin(path: Path) -> tuple[Any, Any]:
-    """The same network in PyTorch, and its last convolution."""
-    import torch
-    from torch import nn
-
-    class Last(nn.Module):  # Keras flattens with channels last
-        def forward(self, x: Any) -> Any:
-            return x.movedim(1, -1).flatten(1)
-
-    stored = np.load(path)
-    parts: list[Any] = []
-    last = None
-    for number, step in enumerate(json.loads(str(stored["plan"]))):
-        kind = step["kind"]
-        if kind == "Flatten":
-            parts.append(Last())
-            continue
-        if "MaxPool" in kind:
-            parts.append(getattr(nn, f"MaxPool{kind[-2:].lower()}")(step["size"], step["strides"]))
-            continue
-        weight = torch.from_numpy(stored[f"{number}.0"])
-        if kind == "Dense":
-            layer: Any = nn.Linear(*weight.shape)
-            weight = weight.T
-        else:
-            *size, channels, filters = weight.shape
-            layer = getattr(nn, f"Conv{kind[-2:].lower()}")(
-                channels, filters, size, step["strides"], padding=step["padding"]
-            )
-            weight = weight.permute(-1, -2, *range(len(size)))
-            last = layer
-        with torch.no_grad():
-            layer.weight.copy_(weight)
-            layer.bias.copy_(torch.from_numpy(stored[f"{number}.1"]))
-        parts.append(layer)
-        if step["relu"]:
-            parts.append(nn.ReLU())
-    return nn.Sequential(*parts).eval(), last
-
-
 def export(job: dict[str, Any]) -> Callable[[], Any]:
     """Not a library: writes the weights for the twin, and files for whole commands."""
     import networks
+
+    from benchmarks import twins
 
     network = networks.network(job["network"])
     if "save" in job:
         network.save(Path(job["save"], "network.keras"))
         for count in job["counts"]:
             np.save(Path(job["save"], f"{count}.npy"), networks.images(network, count))
-    if not networks.export(network, Path(job["twin"])):
+    held = twins.exported(network)
+    if held is None:
         raise Lacks("no chain of layers")
+    np.savez(job["twin"], **held)
     return lambda: None
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnvis.api.pages import page_of
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.page import Page
 from cnnvis.data.saving import beside_path
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
@@ -100,11 +102,14 @@ def write(
     options: Mapping[str, Any],
     *,
     named: bool,
+    page: Page | None = None,
 ) -> Path:
     """Let a renderer write one file, whole or not at all.
 
     Parameters
     ----------
+    page
+        What a renderer of pages shows; by default the page of the explanation.
     named
         Whether somebody gave the file its name. Then it takes the place of another of that name;
         else it gets a number, with a note, unless both are the same.
@@ -124,7 +129,13 @@ def write(
         written_whole(path, None if named else place) as temporary,
         progress(f"drawing {path.name}"),
     ):
-        call_plugin(renderer, explanation, temporary, **options)
+        given = dict(options)
+        if renderer.takes("page"):
+            limit = options.get("limit")
+            given["page"] = page or page_of(
+                explanation, *([limit] if isinstance(limit, int) else [])
+            )
+        call_plugin(renderer, explanation, temporary, **given)
     if placed != path:
         note(f"{str(path)!r} holds another result, so the new result is in {str(placed)!r}")
     return placed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
+from cnnvis.api.kept import is_kept
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED, destination_of
 from cnnvis.cli.verdicts import has_failed, print_verdicts
@@ -45,7 +46,8 @@ def run_chain(
         Step(step.plugin, with_settings(step.plugin, step.given))
         for step in _with_renderer(steps_of(recipe.steps))
     ]
-    require_fitting(chosen)
+    if not is_kept(recipe.subject.get("model")):  # what a file holds is not known yet
+        require_fitting(chosen)
     for step in chosen:
         _ = step.options  # looked at before anything is loaded or printed
     if output.form is not None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.data import save_hook, saving
+from cnnvis.data import exports, save_hook, saving
 from cnnvis.data.axes import Axis
 from cnnvis.data.completeness import sum_in_words
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.shown import Shown
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
@@ -50,7 +51,7 @@ def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Shown):
     """Maps or a table that explain a decision of a network.
 
     A technique fills in `maps` (and `samples`, if the maps belong to samples) or `table`;
@@ -467,6 +468,61 @@ class Explanation:
             If `save` did not write the file.
         """
         return saving.read(Path(path), cls)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the maps with matplotlib, and return the figure.
+
+        Parameters
+        ----------
+        ax
+            The axes for the maps: one, for an explanation of one map, or as many as maps. By default
+            the maps get a figure of their own, with a colour bar.
+        options
+            Other settings: ``cmap``, ``scale``, ``percentile``, as of the renderer html; ``overlay``
+            and ``alpha``, to lay maps over their inputs; ``columns``, the number of maps side by side.
+
+        Raises
+        ------
+        UserError
+            If there are more or fewer axes than maps, or the explanation is a table.
+        """
+        return save_hook.plot(self, ax, options)
+
+    def show(self, **options: Any) -> None:
+        """Print the maps, or the table, to a terminal.
+
+        Parameters
+        ----------
+        options
+            Options of the renderer terminal.
+        """
+        save_hook.show(self, options)
+
+    def to_xarray(self) -> Any:
+        """Return the maps as an `xarray.DataArray`, a table as an `xarray.Dataset`.
+
+        The axes have their names, and coordinates where their meaning is known; images, labels,
+        targets, scores and measures are coordinates of the first axis.
+
+        Raises
+        ------
+        UserError
+            If xarray is not installed.
+        """
+        return exports.to_xarray(self)
+
+    def to_dataframe(self) -> Any:
+        """Return the table, or a row for each map, as a `pandas.DataFrame`.
+
+        Of a map: the image, its label, the network's answer, the target, the score, all measures, the
+        least and the largest value, and the place of the strongest value.
+
+        Raises
+        ------
+        UserError
+            If pandas is not installed.
+        """
+        return exports.to_dataframe(self)
 
 
 def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

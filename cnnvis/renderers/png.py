@@ -15,6 +15,7 @@ from cnnvis.renderers._common import (
 )
 from cnnvis.renderers._files import ABOUT, require_date, save
 from cnnvis.renderers._page import Frame, Page, table_page
+from cnnvis.renderers._plots import plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,7 @@ def _check(*, cmap: str | None, input_cmap: str, width: float, **_: object) -> N
     require_date()
 
 
-@cnnvis.renderer("png", suffixes=tuple(ABOUT), check=_check)
+@cnnvis.renderer("png", suffixes=tuple(ABOUT), check=_check, plot=plot)
 def png(
     explanation: cnnvis.Explanation,
     path: Path,

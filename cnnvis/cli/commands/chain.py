@@ -34,6 +34,7 @@ Examples:
   cnnvis chain demo saliency grad-cam multiply png
   cnnvis chain demo saliency average difference png
   cnnvis chain demo saliency --backprop none average --as toml
+  cnnvis chain maps.run average png
 
 """
 
@@ -84,7 +85,7 @@ def _parser(names: Sequence[str]) -> parsing.Parser:
         metavar="MODEL",
         nargs="?",
         default=argparse.SUPPRESS,
-        help="a model's file, or demo",
+        help="a model's file, or demo; or kept maps, a file .npz or a run folder",
     )
     flags.add(parser, *OF_COMMANDS["chain"])
     parsing.add_side_flags(parser, "loader", "reader")

@@ -21,6 +21,8 @@ def deep_shap(
     Lundberg and Lee 2017, section 4.2, which takes them for Shapley values. The sum of M is S(x) - the
     mean of S(x').
 
+    SHAP's DeepExplainer and Captum's DeepLiftShap have the same maps, from the same baselines.
+
     Parameters
     ----------
     baselines

@@ -23,6 +23,9 @@ def eigen_cam(
     L = A v, for the feature maps A as a matrix with a row for each position, and its first right
     singular vector v; A is not centred: Muhammad and Yeasin 2020. The sign of v, which is free, is
     that by which L is positive where the sum of all feature maps is.
+
+    pytorch-grad-cam centres each feature map first, and leaves the sign to chance: r is the correlation
+    of its maps with those of cnnvis on three small networks (r -0.52 to 0.30).
     """
     import numpy as np
 

@@ -38,6 +38,10 @@ def grad_cam(
     the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. Each position of L lies over the
     centre of its receptive field in the input; between positions, L is linear.
 
+    Captum, pytorch-grad-cam and torch-cam have the same L. pytorch-grad-cam stretches L over the whole
+    input: r is the correlation of its maps with those of cnnvis on a small network, for a convolution
+    without padding (r 0.85).
+
     Parameters
     ----------
     gradient

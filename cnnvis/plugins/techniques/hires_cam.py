@@ -25,6 +25,9 @@ def hires_cam(
     L = sum over k of g_k A_k, with g_k = dS/dA_k, for the score S and the feature maps A_k: Draelos
     and Carin 2020. Values keep their signs. Where a dense layer follows the feature
     maps, the sum of L over the positions of the layer is S without the constant of that layer.
+
+    pytorch-grad-cam has this formula too, but leaves negative values of L out and scales it, so that its
+    sum is not kept.
     """
     maps = mapped("hires-cam", model, samples, penultimate, _hires)
     return cnnvis.Explanation(maps, samples)

@@ -45,6 +45,10 @@ def lime(
     the score S and the input x; D is one less the cosine of z and all units: Ribeiro et al. 2016,
     equations 1 and 2, with the distance of its code for images.
 
+    Captum's Lime takes the distance of values of the input and not of units by default, and a Lasso of
+    0.01 for the ridge: r is the correlation of its maps with those of cnnvis on four small networks (r 0.83
+    to 1.00).
+
     Parameters
     ----------
     sets

@@ -63,6 +63,11 @@ def lrp(
     layers: ``Conv = "gamma:0.25"``. The rules are epsilon, gamma, alpha-beta, z-plus, z-box, flat,
     w-square, norm and zero.
 
+    zennit has these rules and composites. Captum has others, and r is the correlation of its maps with
+    those of cnnvis on a small network with inputs above 0, and of both signs. Captum's gamma rule raises
+    weights and not biases, whatever the signs of inputs are (r 1.00, and 0.32); Captum's rule for alpha 1
+    and beta 0 leaves negative weights out, not negative contributions (r 0.99, and 0.07).
+
     Parameters
     ----------
     composite

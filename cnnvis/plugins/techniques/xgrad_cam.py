@@ -29,6 +29,9 @@ def xgrad_cam(
     the score S and the feature maps A_k: Fu et al. 2020. Values keep their signs. The sum
     of L is that of hires-cam. A note says where values of both signs cancel in the sum of A_k, so that
     weights explode.
+
+    pytorch-grad-cam and torch-cam have these weights too, but leave negative values of L out and scale it,
+    so that its sum is not kept.
     """
     maps = mapped("xgrad-cam", model, samples, penultimate, _xgrad)
     return cnnvis.Explanation(maps, samples)
