@@ -25,6 +25,7 @@ PAGES = [
     "tutorial.md",
     "trust.md",
     "long-runs.md",
+    "reports.md",
     "writing-plugins.md",
     "keras-vis.md",
     "libraries.md",
