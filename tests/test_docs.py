@@ -28,6 +28,7 @@ PAGES = [
     "reports.md",
     "writing-plugins.md",
     "keras-vis.md",
+    "libraries.md",
 ]
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -62,6 +63,8 @@ def test_examples_do_what_they_say(
 ) -> None:
     if page == "keras-vis.md":
         pytest.importorskip("vis", reason="keras-vis is not installed")
+    if page == "libraries.md":
+        pytest.importorskip("xplique", reason="Xplique is not installed")
     with using(Registry()):  # a page may load plugins, which others do not get
         assert tell(page, typed, tmp_path, capfd) >= 3
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
+LEAST_TOTAL = 0.9
+"""Smallest sum of importances, which is 1 or more but for the error of estimation."""
+
+
 @cnnvis.technique("xplique:craft", reference="arXiv:2211.10154", gives="pictures", **NEEDS)
 def craft(
     model: cnnvis.Model,
@@ -24,12 +28,12 @@ def craft(
     references: cnnvis.Samples,
     *,
     show: Literal["maps", "crops"] = "maps",
-    concepts: cnnvis.Count = 10,
+    concepts: cnnvis.Count = 5,
     shown: cnnvis.Count = 3,
     crops: cnnvis.Count = 5,
     crop: cnnvis.Count | None = None,
     examples: cnnvis.Count = 64,
-    designs: cnnvis.Count = 32,
+    designs: cnnvis.Count = 128,
     penultimate: str | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
@@ -60,7 +64,8 @@ def craft(
         The number of samples that concepts are learned from, at most: samples that the network answers
         with the class, of 256 evenly spaced ones of the data.
     designs
-        The number of masks for each concept, for the Sobol indices.
+        The number of masks for each concept, for the Sobol indices. Too few for many concepts make
+        these too small: they add up to 1 or more.
     penultimate
         The layer whose activations are split, none of which may be negative; by default the last layer
         before the target with the input's spatial axes.
@@ -92,7 +97,7 @@ def craft(
             with making_layers():
                 found = library.concepts(plain, row, *given)
         except Unsuitable as error:
-            raise cnnvis.UserError(f"Xplique's CRAFT cannot split {plain!r}: {error}") from None
+            raise cnnvis.UserError(str(error)) from None
         order = (-found["importances"]).argsort(kind="stable")[:shown].tolist()
         every.append(Concepts(str(target), row, places, learned, order, found))
         _note_on(every[-1], settings)
@@ -173,3 +178,10 @@ def _note_on(one: Concepts, settings: dict[str, Any]) -> None:
         + ("" if found["converged"] else "; the factorization did not converge")
         + (f"; masks change no score of {found['constant']} samples" if found["constant"] else "")
     )
+    total = found["importances"].sum()
+    if total < LEAST_TOTAL:
+        cnnvis.note(
+            f"the importances of {one.name} add up to {total:.2f}, and total Sobol indices add up to 1 or "
+            f"more: {settings['designs']} masks are too few for {settings['concepts']} concepts; use more "
+            "--designs"
+        )

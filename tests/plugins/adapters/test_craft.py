@@ -69,6 +69,17 @@ def test_maps_are_those_of_an_image_alone_and_of_the_seed(network: Any, data: An
     np.testing.assert_array_equal(several[2:4], alone)
 
 
+def test_importances_that_are_too_small_are_told_of(network: Any, data: Any) -> None:
+    with_few, with_more = (
+        cnnvis.run(
+            "xplique:craft", network, data=data, images=[0], **{**FEW, "designs": designs}
+        ).notes
+        for designs in (2, 64)
+    )
+    assert any("are too few for 2 concepts" in note for note in with_few)
+    assert not any("are too few" in note for note in with_more)
+
+
 def test_the_best_crops_are_of_the_data(network: Any, data: Any) -> None:
     given: dict[str, Any] = {"data": data, "filter": 1, **FEW}
     found = cnnvis.run("xplique:craft", network, show="crops", crops=3, **given)
@@ -99,7 +110,11 @@ def test_what_it_cannot_explain_ends_in_a_sentence(network: Any, data: Any, kera
     first = layers.Conv2D(2, 3, padding="same", activation="relu", name="first")(inputs)
     flow = layers.Add()([first, layers.Conv2D(2, 3, padding="same", name="second")(first)])
     around = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(layers.Add()([flow, inputs]))))
-    refused("computed from 'first' alone", model=around, penultimate="first")
+    refused(
+        "cannot split 'first': the score is not computed from it alone",
+        model=around,
+        penultimate="first",
+    )
     line = keras.Sequential([layers.Input((20, 2)), layers.Conv1D(2, 3), layers.Flatten()])
     refused("two spatial axes with channels last", model=line, x=np.ones((3, 20, 2)))
 

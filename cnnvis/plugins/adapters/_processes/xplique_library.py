@@ -96,12 +96,13 @@ class Library:
         )  # fmt: skip
         with seeded(settings["seed"]), warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", ConvergenceWarning)
-            activations = _of_crops(craft, examples)
+            activations = _of_crops(craft, examples, layer)
             crops, in_crops, bank = craft.fit(examples)
             if not (in_crops.any(axis=0) & bank.any(axis=1)).all():
-                raise Unsuitable(
-                    f"the activations of {layer!r}, which reach {activations.max():.2g}, do not make "
-                    f"up {settings['concepts']} concepts: some are 0 everywhere"
+                raise _not_split(
+                    layer,
+                    f"its activations, which reach {activations.max():.2g}, do not make up "
+                    f"{settings['concepts']} concepts: some are 0 everywhere; use fewer --concepts",
                 )
             # Each image by itself: the library's factorization stops sooner or later beside others.
             maps = [craft.transform(one[None])[0] for one in x]
@@ -109,7 +110,7 @@ class Library:
             of_examples = _importances(craft, examples, settings["designs"])
         depends = np.isfinite(of_examples).all(axis=1)
         if not depends.any():
-            raise Unsuitable("the score does not change when concepts are masked")
+            raise _not_split(layer, "the score does not change when concepts are masked")
         left = np.linalg.norm(activations - in_crops @ bank) / np.linalg.norm(activations)
         return {
             "importances": of_examples[depends].mean(axis=0),
@@ -148,29 +149,36 @@ def _halves(network: Any, layer: str, row: Any) -> tuple[Any, Any]:
     try:
         upper = keras.Model(found, score(network.output))
     except (KeyError, ValueError):
-        raise Unsuitable(
-            f"the score is not computed from {layer!r} alone: other layers pass it by, as in a residual "
-            "network within a block"
+        raise _not_split(
+            layer,
+            "the score is not computed from it alone: other layers pass it by, as within a block of a "
+            "residual network",
         ) from None
     score.set_weights([np.asarray(row, np.float32)[:, None]])
     return keras.Model(network.inputs, found), upper
 
 
-def _of_crops(craft: Any, examples: Any) -> Any:
+def _of_crops(craft: Any, examples: Any, layer: str) -> Any:
     """Return the activations of the crops of examples, averaged over positions, (p, channels)."""
     import numpy as np
 
     try:
-        _, found = craft._extract_patches(examples)
+        found = craft._extract_patches(examples)
     except AssertionError:  # the library's own check
-        raise Unsuitable(
-            "some of the layer's activations are negative, and CRAFT splits activations that are 0 or "
-            "more, such as those behind a ReLU"
+        raise _not_split(
+            layer,
+            "some of its activations are negative, and CRAFT splits activations that are 0 or more, "
+            "such as those behind a ReLU; use such a layer with --penultimate",
         ) from None
-    activations = np.asarray(found)
+    craft._extract_patches = lambda _: found  # which it would compute again
+    activations = np.asarray(found[1])
     if not activations.any():
-        raise Unsuitable("all of the layer's activations are 0")
+        raise _not_split(layer, "all of its activations are 0")
     return activations
+
+
+def _not_split(layer: str, reason: str) -> Unsuitable:
+    return Unsuitable(f"Xplique's CRAFT cannot split {layer!r}: {reason}")
 
 
 def _importances(craft: Any, x: Any, designs: int) -> Any:
