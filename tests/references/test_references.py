@@ -71,9 +71,8 @@ def _wrongly_shown(row: Row, found: dict[str, comparing.Likeness]) -> list[str]:
     if row.within is not None:
         return []
     told = " ".join(registry().get("technique", row.technique).description.split())
-    numbers = re.findall(
-        rf"{re.escape(row.library)}[^()]*\(r (-?\d\.\d\d)(?:(?: to|, and) (-?\d\.\d\d))?", told
-    )
+    of_library = re.escape(row.library) + ".{0,300}?"
+    numbers = re.findall(of_library + r"\(r (-?\d\.\d\d)(?:(?: to|, and) (-?\d\.\d\d))?", told)
     expected = sorted(one.correlation for one in found.values())
     for pair in numbers:
         shown = sorted(float(one or pair[0]) for one in pair)
