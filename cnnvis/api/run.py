@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
+from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import beside, writers, written
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
@@ -49,6 +50,7 @@ Metrics = Sequence[tuple[Plugin, Mapping[str, Any]]]
 
 
 @isolates
+@from_python
 def run(
     technique: str,
     model: Model | PathName | Any,
@@ -284,9 +286,9 @@ def _explained(
                     seconds = time.monotonic() - begin
                     explainer = Explainer(task, plugin, options)
                     if plugin.gives_maps_of_images and folder is None:
-                        explanation = checks.beside(explanation, explainer, seconds)
+                        explanation = checks.with_verdicts(explanation, explainer, seconds)
                     elif plugin.gives_maps_of_images:
-                        explanation = explanation.with_facts(checks.ahead(explainer, name))
+                        explanation = explanation.with_facts(checks.verdicts_ahead(explainer, name))
                     explanation = _measured(explanation, metrics, explainer, failures)
                 found.append(replace(explanation, notes=(*explanation.notes, *notes)))
             said = len(notes)

@@ -13,8 +13,11 @@ from cnnvis.explain.measuring import MEASURED
 Verdicts = Mapping[tuple[str, str, str], tuple[str, str]]
 """Outcomes and meanings of verdicts, by technique, input and metric."""
 
-LATE = ("left out for lack of time", "--checks full computes all")
-NONE = ("no verdict", "-v says why")
+SHARED = {
+    LEFT_OUT: ("left out for lack of time", "--checks full computes all"),
+    "information": ("no verdict", "-v says why"),
+}
+"""Outcomes whose checks share a line, unless messages are verbose: what the line says of them, and how."""
 
 STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "information": "dim"}
 
@@ -30,11 +33,11 @@ def print_verdicts(verdicts: Verdicts, messages: console.Screen, verbose: bool) 
     for (technique, of, metric), (outcome, meaning) in verdicts.items():
         whose = f" of {technique}" if len(techniques) > 1 else ""
         whose += f" of {of}" if of else ""
-        is_said = verbose or meaning.startswith(NOT_COMPUTED)
-        if outcome == "information" and not is_said:
-            why = LATE if meaning == LEFT_OUT else NONE
-            silent.setdefault((whose, *why), []).append(metric)
+        if outcome in SHARED and not verbose:
+            silent.setdefault((whose, *SHARED[outcome]), []).append(metric)
             continue
+        if outcome in (LEFT_OUT, NOT_COMPUTED):
+            outcome = "information"
         if outcome == MEASURED:
             messages.print(console.sentence(f"- {metric}{whose}", STYLES["information"], meaning))
             continue

@@ -40,11 +40,8 @@ SHARE, LEAST = 0.2, 2.0
 TIMED, SHORT = 4, 1.0
 """Number of images by which a pass forwards is timed, unless the maps of all took so few seconds."""
 
-NOT_COMPUTED = "not computed"
-"""Beginning of the meaning of the verdict of a check that failed to be computed."""
-
-LEFT_OUT = 'left out for lack of time; --checks full (checks="full") computes it'
-"""Meaning of the verdict of a check that did not fit into the time."""
+LEFT_OUT, NOT_COMPUTED = "left out", "not computed"
+"""Reported outcomes of a check without numbers: the time was too short, or its computing failed."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,9 @@ class Checks:
             named_in(metric, given)
         return cls(every, asked == "quick")
 
-    def beside(self, found: Explanation, explainer: Explainer, seconds: float) -> Explanation:
+    def with_verdicts(
+        self, found: Explanation, explainer: Explainer, seconds: float
+    ) -> Explanation:
         """Return an explanation with the verdicts of the checks in its provenance.
 
         Parameters
@@ -124,7 +123,7 @@ class Checks:
         said = _said(facts, technique, found.samples, len(rows))
         return found.with_facts(said)
 
-    def ahead(self, explainer: Explainer, name: str | None) -> dict[str, Any]:
+    def verdicts_ahead(self, explainer: Explainer, name: str | None) -> dict[str, Any]:
         """Return the verdicts about maps that are not all at hand, as facts of provenance.
 
         Some of the images are explained for that.
@@ -149,8 +148,8 @@ class Checks:
         except DiskError:
             raise
         except (UserError, PluginError) as error:
-            why = f"{NOT_COMPUTED}: the images to check have no maps: {str(error).rstrip('.')}"
-            lacking = [_fact(metric, options, why) for metric, options in self.metrics]
+            why = f"the images to check have no maps: {str(error).rstrip('.')}"
+            lacking = [_not_computed(metric, options, why) for metric, options in self.metrics]
             technique = explainer.plugin.name
             return _said(lacking, technique, samples, 0)
         seconds = time.monotonic() - before
@@ -169,7 +168,8 @@ class Checks:
             for metric, options in self.metrics:
                 spent = time.monotonic() - begin
                 if self.is_timed and spent + clock.estimated(metric) > budget:
-                    facts.append(_fact(metric, options, LEFT_OUT))
+                    why = 'left out for lack of time; --checks full (checks="full") computes it'
+                    facts.append(_lacking(metric, options, LEFT_OUT, why))
                 else:
                     begun = time.monotonic()
                     with quietly(), notes_kept():
@@ -259,7 +259,7 @@ def _checked(
     except DiskError:
         raise
     except (UserError, PluginError) as error:
-        return _fact(metric, options, f"{NOT_COMPUTED}: {str(error).rstrip('.')}")
+        return _not_computed(metric, options, str(error).rstrip("."))
     (fact,) = done.provenance["metrics"]
     means = {
         name: float(np.nanmean(done.measures[name]))
@@ -269,10 +269,17 @@ def _checked(
     return {**fact, "means": means}
 
 
-def _fact(metric: Plugin, options: Mapping[str, Any], meaning: str) -> dict[str, Any]:
+def _not_computed(metric: Plugin, options: Mapping[str, Any], why: str) -> dict[str, Any]:
+    return _lacking(metric, options, NOT_COMPUTED, f"not computed: {why}")
+
+
+def _lacking(
+    metric: Plugin, options: Mapping[str, Any], reported: str, meaning: str
+) -> dict[str, Any]:
+    """Return the facts of a check without numbers, with the outcome that is reported of it."""
     said = {"outcome": "information", "meaning": meaning}
     known = {"metric": metric.name, "options": dict(options), "version": metric.version}
-    return {**known, "verdict": said}
+    return {**known, "verdict": said, "reported": reported}
 
 
 def _said(
@@ -289,6 +296,7 @@ def _said(
         if fact.get("means"):
             meaning += some
             fact = {**fact, "images": checked}
-        verdict(technique, samples.input or "", fact["metric"], outcome, meaning)
+        reported = fact.pop("reported", outcome)
+        verdict(technique, samples.input or "", fact["metric"], reported, meaning)
         every.append({**fact, "verdict": {"outcome": outcome, "meaning": meaning}})
     return {"checks": every}

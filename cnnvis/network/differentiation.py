@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +13,13 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.network import diagnosis, gradients
 from cnnvis.network.backprop import notes_on_modifier
-from cnnvis.network.compilation import Compiled, at_once
-from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.graph import Call
+from cnnvis.network.inference import Inference
 from cnnvis.network.lookups import looks_up
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.unit_cache import remember_units
-from cnnvis.reporting import note, progress, quietly
+from cnnvis.reporting import note
 
 ROUNDING = 1e-6
 """Relative error of gradients in single precision, as a share of the largest of an input."""
@@ -51,42 +50,19 @@ class GradientOptions:
     reduced: Callable[..., Any] | None = None
 
 
-@dataclass(frozen=True)
-class Perturbations:
-    """Several perturbations of each input, whose gradients are averaged; see `Model.mean_gradient`.
-
-    Attributes
-    ----------
-    perturb
-        Function of tensors that makes the perturbed inputs.
-    args
-        Function that returns the arguments of some of the perturbations, arrays (k, ...).
-    factors
-        Weight of the gradient of each perturbation in the mean.
-    per_sample_args
-        Arguments that each sample has for itself, arrays (n, ...): as many for each moved input, in
-        the order of these.
-    """
-
-    perturb: Callable[..., Any]
-    args: Callable[[range], Sequence[Array]]
-    factors: Sequence[float]
-    per_sample_args: Sequence[Array] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Differentiation:
     """Network at a target, ready to be differentiated.
 
     Attributes
     ----------
-    evaluation
-        Evaluation of the network up to the target.
+    inference
+        Inference of the network up to the target.
     blank_reasons
         A list that collects why gradients are zero everywhere; None to raise an error for it.
     """
 
-    evaluation: Evaluation
+    inference: Inference
     blank_reasons: list[str] | None = None
 
     def gradient(self, x: Array, options: GradientOptions, *layers: Call) -> list[Array]:
@@ -110,25 +86,25 @@ class Differentiation:
         UserError
             If the gradient is zero everywhere for all inputs, or the modifier changes nothing.
         """
-        evaluation, backprop, keras_vis = self.evaluation, options.backprop, options.keras_vis
+        inference, backprop, keras_vis = self.inference, options.backprop, options.keras_vis
         self._prepare(backprop, keras_vis=keras_vis, by_input=not layers)
-        resolution, number = evaluation.resolution, evaluation.feeds.number
-        arrays = evaluation.feeds.arrays(x, options.of)
+        resolution, number = inference.resolution, inference.feeds.number
+        arrays = inference.feeds.arrays(x, options.of)
         weights = options.weights
         # The pass itself finds the class that is predicted.
         predicted = weights is None and resolution.explains_predicted
         if weights is None and not predicted:
-            weights = evaluation.weights(x, options.of)
+            weights = inference.weights(x, options.of)
         names = [call.name for call in layers]
         reduced = options.reduced
-        run = evaluation.compiled(
+        run = inference.compiled(
             ("gradient", resolution.key, backprop, keras_vis, number, *names, predicted,
              _identity_of(reduced)),
-            lambda: evaluation.target_pass(backprop, *layers, keras_vis=keras_vis),
+            lambda: inference.target_pass(backprop, *layers, keras_vis=keras_vis),
             functools.partial(gradients.compiled_gradient, predicted=predicted, reduced=reduced),
         )  # fmt: skip
         given = arrays if weights is None else [*arrays, weights]
-        units, sizes, *found = evaluation.run(run, given)
+        units, sizes, *found = inference.run(run, given)
         # The targets of these very inputs are described next.
         remember_units(resolution, arrays, units)
         self._require_gradient(sizes, x, options)
@@ -175,7 +151,7 @@ class Differentiation:
         UserError
             As for `gradient`.
         """
-        moved = (self.evaluation.feeds.number,)
+        moved = (self.inference.feeds.number,)
         count, mean, squares = 0, np.zeros(x.shape, np.float64), np.zeros(x.shape, np.float64)
         for more, part in self._parts_of_mean(x, perturbations, options, moved, spread_out=True):
             middle, spread = (one.astype(np.float64) for one in part)
@@ -200,71 +176,56 @@ class Differentiation:
         spread_out: bool = False,
     ) -> Iterator[tuple[int, list[Array]]]:
         """Yield numbers of perturbations, and what `compiled_mean` gives of so many of them."""
-        evaluation, weights = self.evaluation, options.weights
+        inference, weights = self.inference, options.weights
         self._prepare(options.backprop, keras_vis=False, by_input=True)
         if weights is None:
-            weights = evaluation.weights(x, options.of)
-        feeds = evaluation.feeds.arrays(x, options.of)
-        arrays = [*feeds, weights, *perturbations.per_sample_args]
-        factors = np.asarray(perturbations.factors, np.float32)
-        # As many perturbations at a time as fit into a batch, and equal numbers each time.
-        fixed = evaluation.graph.batch
-        rows = fixed or at_once(evaluation.target_pass().footprint(feeds))
-        times = -(-len(factors) // rows)
-        size = -(-len(factors) // times)
-        with progress("computing", times) if times > 1 else nullcontext() as advance:
-            for start in range(0, len(factors), size):
-                some = range(start, min(start + size, len(factors)))
-                run = self._compiled_mean(
-                    perturbations, options.backprop, moved, len(some), spread_out=spread_out
-                )
-                with quietly() if times > 1 else nullcontext():
-                    shared = [*perturbations.args(some), factors[some.start : some.stop]]
-                    part = evaluation.run(run, arrays, shared=shared)
-                yield len(some), part
-                if advance is not None:
-                    advance(1)
-
-    def _compiled_mean(
-        self,
-        perturbations: Perturbations,
-        backprop: Backprop | None,
-        moved: tuple[int, ...],
-        count: int,
-        *,
-        spread_out: bool,
-    ) -> Compiled:
-        """Compile the mean gradients over that many perturbations."""
-        evaluation, perturb = self.evaluation, perturbations.perturb
-        return evaluation.compiled(
-            ("mean", evaluation.resolution.key, backprop, moved, perturb, count, spread_out),
-            lambda: evaluation.target_pass(backprop),
+            weights = inference.weights(x, options.of)
+        feeds = inference.feeds.arrays(x, options.of)
+        names = [inference.feeds.inputs[number].name for number in moved]
+        own = perturbations.arguments_of(names)
+        count, factors = perturbations.count, perturbations.weights
+        size = inference.perturbations_at_once(feeds, count)
+        key = ("mean", inference.resolution.key, options.backprop, moved, perturbations.perturb, size,
+               spread_out)  # fmt: skip
+        run = inference.compiled(
+            key,
+            lambda: inference.target_pass(options.backprop),
             functools.partial(
                 gradients.compiled_mean,
-                perturb=perturb,
-                per_sample=len(perturbations.per_sample_args) // len(moved),
-                count=count,
+                perturb=perturbations.perturb,
+                per_sample=len(own) // len(moved),
+                count=size,
                 moved=moved,
                 spread_out=spread_out,
             ),
         )
+
+        def args(some: range) -> list[Array]:
+            # Of the filling behind the last ones, nothing counts.
+            counting = np.zeros(size, np.float32)
+            counting[: len(some)] = 1 if spread_out else factors[some.start : some.stop]
+            return [*perturbations.args(some), counting]
+
+        parts = inference.run_in_parts(run, size, count, [*feeds, weights, *own], args)
+        return ((len(some), found) for some, found in parts)
 
     def scorer(
         self, backprop: Backprop | None, of: Sequence[int] | None
     ) -> Callable[[Any, Any], Any]:
         """Make a function of tensors x (n, ...) and weights (n, k) that computes scores (n,)."""
         self._note_modifier(backprop, keras_vis=False)
-        run = self.evaluation.target_pass(backprop)
+        run = self.inference.target_pass(backprop)
         return lambda x, weights: run.score(self._with_others(x, of), weights)[2]
 
     def layer_function(self, call: Call, of: Sequence[int] | None) -> Callable[[Any], Any]:
         """Make a function of tensors x (n, ...) that computes the output of a call, (n, ...)."""
-        run = gradients.Pass(self.evaluation.graph, (gradients.Part(call.slots[0], -1),))
+        # As of all that is computed up to the target, without its softmax or sigmoid.
+        run = replace(self.inference.target_pass(), parts=(gradients.Part(call.slots[0], -1),))
         return lambda x: run.outputs(self._with_others(x, of))[0]
 
     def _with_others(self, x: Any, of: Sequence[int] | None) -> list[Any]:
         """Return the tensors of all inputs, for some of the explained input."""
-        feeds = self.evaluation.feeds
+        feeds = self.inference.feeds
         arrays = feeds.others(len(x) if x.shape[0] is None else int(x.shape[0]), of)
         arrays.insert(feeds.number, x)
         return arrays
@@ -278,9 +239,9 @@ class Differentiation:
 
     def require_gradient(self, *, by_input: bool = True) -> None:
         """Refuse a target that does not depend on the input, or has no gradient with respect to it."""
-        self.evaluation.require_dependence()
-        source = self.evaluation.feeds.explained
-        lookup = looks_up(self.evaluation.graph, source.slot)
+        self.inference.require_dependence()
+        source = self.inference.feeds.explained
+        lookup = looks_up(self.inference.graph, source.slot)
         if lookup is not None and by_input:
             raise UserError(
                 f"the input {source.name!r} goes through {lookup.name!r} (Embedding), which looks "
@@ -289,7 +250,7 @@ class Differentiation:
             )
 
     def _note_modifier(self, backprop: Backprop | None, *, keras_vis: bool) -> None:
-        resolution = self.evaluation.resolution
+        resolution = self.inference.resolution
         for sentence in notes_on_modifier(resolution, backprop, keras_vis=keras_vis):
             note(sentence)
 
@@ -301,7 +262,7 @@ class Differentiation:
         sizes
             The sum of each gradient's absolute values, (n,).
         """
-        layer = self.evaluation.resolution.layer
+        layer = self.inference.resolution.layer
         broken = np.flatnonzero(~np.isfinite(sizes))
         if broken.size:
             why = self._why_not_finite(x, int(broken[0]), options)
@@ -320,37 +281,37 @@ class Differentiation:
 
     def _why_zero(self, x: Array, row: int, options: GradientOptions) -> str:
         """Say why the gradient of one row is zero everywhere, as the end of a sentence."""
-        evaluation, one = self._at_row(x, row, options.of)
-        resolution, traced = evaluation.resolution, evaluation.resolution.traced
-        on_the_way = resolution.layers_behind(evaluation.feeds.explained.slot)
+        inference, one = self._at_row(x, row, options.of)
+        resolution, traced = inference.resolution, inference.resolution.traced
+        on_the_way = resolution.layers_behind(inference.feeds.explained.slot)
         layers = [layer for layer in on_the_way if layer.rectifiers or layer.activation]
         layers += [
             layer for layer in traced.layers if layer.name == resolution.layer and layer.rectifiers
         ]
-        values = evaluation.values(one, [traced.calls[layer.name] for layer in layers])
+        values = inference.values(one, [traced.calls[layer.name] for layer in layers])
         why = diagnosis.blocking_layer(layers, values)
         if why is not None:
             return why
         if options.backprop is not None:
-            alone = Differentiation(evaluation, blank_reasons=[])
+            alone = Differentiation(inference, blank_reasons=[])
             if alone.gradient(one, GradientOptions())[0].any():
                 return diagnosis.stopped_by_modifier(options.backprop)
         return diagnosis.no_small_change(has_activations=bool(layers))
 
     def _why_not_finite(self, x: Array, row: int, options: GradientOptions) -> str:
         """Say where NaN or infinite values of one row come from, as the end of a sentence."""
-        evaluation, one = self._at_row(x, row, options.of)
-        resolution = evaluation.resolution
-        on_the_way = resolution.layers_behind(evaluation.feeds.explained.slot)
+        inference, one = self._at_row(x, row, options.of)
+        resolution = inference.resolution
+        on_the_way = resolution.layers_behind(inference.feeds.explained.slot)
         calls = [resolution.traced.calls[layer.name] for layer in on_the_way]
         calls += resolution.targets
-        return diagnosis.why_not_finite(calls, evaluation.values(one, calls))
+        return diagnosis.why_not_finite(calls, inference.values(one, calls))
 
-    def _at_row(self, x: Array, row: int, of: Sequence[int] | None) -> tuple[Evaluation, Array]:
-        """Return the evaluation with other inputs held at the sample of one row, and that row."""
+    def _at_row(self, x: Array, row: int, of: Sequence[int] | None) -> tuple[Inference, Array]:
+        """Return the inference with other inputs held at the sample of one row, and that row."""
         sample = row if of is None else of[row]
-        feeds = self.evaluation.feeds.held_at(sample)
-        return replace(self.evaluation, feeds=feeds), x[[row]]
+        feeds = self.inference.feeds.held_at(sample)
+        return replace(self.inference, feeds=feeds), x[[row]]
 
 
 def _identity_of(function: Callable[..., Any] | None) -> Any:

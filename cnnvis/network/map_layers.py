@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnvis.network.backend import keras, tensorflow
-from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.geometry.origin import Origin
 from cnnvis.network.graph import Call
+from cnnvis.network.inference import Inference
 from cnnvis.network.positions import origin_of
 
 
-def names_of_map_layers(evaluation: Evaluation, shape: tuple[int, ...]) -> frozenset[str]:
+def names_of_map_layers(inference: Inference, shape: tuple[int, ...]) -> frozenset[str]:
     """Name the layers before the target with positions in the explained input that it depends on.
 
     Parameters
@@ -21,7 +21,7 @@ def names_of_map_layers(evaluation: Evaluation, shape: tuple[int, ...]) -> froze
     shape
         The shape of one sample of the input.
     """
-    resolution, source = evaluation.resolution, evaluation.feeds.explained
+    resolution, source = inference.resolution, inference.feeds.explained
     traced = resolution.traced
     found: set[str] = set()
     unsure: list[tuple[Call, Origin]] = []
@@ -39,11 +39,11 @@ def names_of_map_layers(evaluation: Evaluation, shape: tuple[int, ...]) -> froze
             unsure.append((call, origin))
         else:
             found.add(call.name)
-    return frozenset(found | (_with_a_part(evaluation, unsure, shape) if unsure else set()))
+    return frozenset(found | (_with_a_part(inference, unsure, shape) if unsure else set()))
 
 
 def _with_a_part(
-    evaluation: Evaluation, calls: Sequence[tuple[Call, Origin]], shape: tuple[int, ...]
+    inference: Inference, calls: Sequence[tuple[Call, Origin]], shape: tuple[int, ...]
 ) -> set[str]:
     """Name the calls whose positions in the input have a part in the target.
 
@@ -52,13 +52,13 @@ def _with_a_part(
     """
     tf = tensorflow()
     rng = np.random.default_rng(6)
-    is_whole = evaluation.feeds.explained.dtype.startswith(("int", "uint"))
-    rows = evaluation.graph.batch or 1  # as many as run at a time, and are not put together
+    is_whole = inference.feeds.explained.dtype.startswith(("int", "uint"))
+    rows = inference.graph.batch or 1  # as many as run at a time, and are not put together
     x = np.ones((rows, *shape)) if is_whole else rng.normal(size=(rows, *shape))
-    arrays = evaluation.feeds.arrays(x, [0] * rows)
+    arrays = inference.feeds.arrays(x, [0] * rows)
     tensors = [keras().ops.convert_to_tensor(one) for one in arrays]
-    run = evaluation.target_pass(None, *(call for call, _ in calls))
-    weights = rng.normal(size=(rows, evaluation.resolution.units))  # no two units cancel each other
+    run = inference.target_pass(None, *(call for call, _ in calls))
+    weights = rng.normal(size=(rows, inference.resolution.units))  # no two units cancel each other
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         activations, _, scores = run.score(tensors, weights, tape.watch)
     slopes = tape.gradient(scores, activations)

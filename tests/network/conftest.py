@@ -10,9 +10,9 @@ import pytest
 
 from cnnvis.data.loaded_network import LoadedNetwork
 from cnnvis.network.class_evidence import ClassEvidence
-from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.feeds import Feeds
 from cnnvis.network.file import NetworkFile
+from cnnvis.network.inference import Inference
 from cnnvis.network.request import TargetRequest
 from cnnvis.network.resolution import Resolution, resolve
 from cnnvis.network.traced import TracedNetwork
@@ -53,7 +53,7 @@ def two_inputs(keras: Any) -> Any:
 
 
 Resolve = Callable[..., Resolution]
-Evaluate = Callable[..., Evaluation]
+Evaluate = Callable[..., Inference]
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +76,11 @@ def resolved() -> Resolve:
 
 
 @pytest.fixture(scope="session")
-def evaluated(resolved: Resolve) -> Evaluate:
+def inferred(resolved: Resolve) -> Evaluate:
     """Make a network at a target ready to be computed."""
 
-    def at_target(network: Any, **asked: Any) -> Evaluation:
+    def at_target(network: Any, **asked: Any) -> Inference:
         resolution = resolved(network, **asked)
-        return Evaluation(resolution, Feeds(resolution.traced.graph.inputs), NetworkFile())
+        return Inference(resolution, Feeds(resolution.traced.graph.inputs), NetworkFile())
 
     return at_target

@@ -14,8 +14,8 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.network.backend import keras
 from cnnvis.network.compilation import Compiled
-from cnnvis.network.evaluation import Evaluation
 from cnnvis.network.gradients import Pass, swapping
+from cnnvis.network.inference import Inference
 from cnnvis.network.relevance.bias_gradients import BiasGradients, FullGradient
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.multipliers import Multiplying
@@ -24,7 +24,7 @@ from cnnvis.network.relevance.sharing import Sharing
 from cnnvis.network.relevance.steps import Plan, Step, plan_of
 
 Bias = Literal["absorb", "ignore"]
-"""What becomes of the biases' part of a layer's output in LRP.
+"""Treatment of the part of a layer's output that comes from biases, in LRP.
 
 With ``absorb`` a bias takes its share of the relevance, which does not reach the input. With
 ``ignore`` all relevance is shared out among the inputs of the layer.
@@ -66,11 +66,11 @@ class Propagation:
 
     Attributes
     ----------
-    evaluation
-        Evaluation of the network up to the target.
+    inference
+        Inference of the network up to the target.
     """
 
-    evaluation: Evaluation
+    inference: Inference
 
     def relevance(
         self,
@@ -93,16 +93,16 @@ class Propagation:
             )
         sharing = Sharing(run, plan, rules, bias == "absorb")
         key = ("relevance", composite.key, bias, _shapes(arrays), *self._key)
-        compiled = self.evaluation.compiled(
+        compiled = self.inference.compiled(
             key, lambda: run, functools.partial(_compiled, function=sharing.relevance)
         )
         shared = [np.asarray(one, np.float32) for one in bounds or (0.0, 0.0)]
-        scores, constants, others, maps = self.evaluation.run(
+        scores, constants, others, maps = self.inference.run(
             compiled, [*arrays, weights], shared=shared
         )
         if np.isfinite(scores).all() and not np.isfinite(maps).all():
             raise UserError(
-                f"the relevance for {self.evaluation.resolution.layer!r} is NaN or infinite: sums of a "
+                f"the relevance for {self.inference.resolution.layer!r} is NaN or infinite: sums of a "
                 "layer that all but cancel out are divided by. A larger epsilon helps"
             )
         return Relevance(maps, scores, constants, others, dict(counts), plan.merged, plan.alone)
@@ -112,29 +112,29 @@ class Propagation:
         plan, run = self._plan(arrays, merge=False)
         key = ("multipliers", _shapes(arrays), *self._key)
         function = Multiplying(run, plan).multipliers
-        compiled = self.evaluation.compiled(
+        compiled = self.inference.compiled(
             key, lambda: run, functools.partial(_compiled, function=function)
         )
-        return self.evaluation.run(compiled, [*arrays, start, weights])[0]
+        return self.inference.run(compiled, [*arrays, start, weights])[0]
 
     def full_gradient(self, arrays: Sequence[Array], weights: Array) -> FullGradient:
         """Compute the parts of each score; see `Model.full_gradient`."""
         plan, run = self._plan(arrays, merge=False)
-        traced = self.evaluation.resolution.traced
+        traced = self.inference.resolution.traced
         parts = BiasGradients(run, plan, traced.channel_axes)
-        compiled = self.evaluation.compiled(
+        compiled = self.inference.compiled(
             ("full gradient", _shapes(arrays), *self._key),
             lambda: run,
             functools.partial(_compiled, function=parts.parts),
         )
-        scores, sums, inputs, sizes, *maps = self.evaluation.run(compiled, [*arrays, weights])
+        scores, sums, inputs, sizes, *maps = self.inference.run(compiled, [*arrays, weights])
         names = [step.name for step in parts.mapped]
         return FullGradient(inputs, sizes, list(zip(names, maps, strict=True)), sums, scores)
 
     def remarks(self, arrays: Sequence[Array]) -> Iterator[str]:
         """Say which layers have no multipliers by a rule of DeepLIFT, in sentences."""
         plan, _ = self._plan(arrays, merge=False)
-        moving = plan.reached([self.evaluation.feeds.explained.slot])
+        moving = plan.reached([self.inference.feeds.explained.slot])
         steps = [step for step in plan.steps if not moving.isdisjoint(step.inputs)]
         averaged = [step for step in steps if step.behaviour in ("other", "normalizing")]
         if averaged:
@@ -151,14 +151,14 @@ class Propagation:
 
     @property
     def _key(self) -> tuple[Any, ...]:
-        return self.evaluation.resolution.key, self.evaluation.feeds.number
+        return self.inference.resolution.key, self.inference.feeds.number
 
     def _plan(self, arrays: Sequence[Array], *, merge: bool) -> tuple[Plan, Pass]:
         """Return the steps to the target, found out at the first call for inputs of these shapes."""
-        cache = self.evaluation.resolution.traced.compiled
+        cache = self.inference.resolution.traced.compiled
         key = ("steps", merge, _shapes(arrays), *self._key)
         if key not in cache:
-            run = self.evaluation.target_pass()
+            run = self.inference.target_pass()
             count = run.graph.batch or 1
             sample = [
                 keras().ops.convert_to_tensor(np.resize(one[:count], (count, *one.shape[1:])))

@@ -26,9 +26,8 @@ def deep_shap(
     Parameters
     ----------
     baselines
-        How many samples of the data are compared with, of 256 evenly spaced ones.
-    seed
-        Of the choice of these samples, which are the same for every image.
+        How many samples of the data are compared with, of 256 evenly spaced ones; the same for
+        every image.
     """
     import numpy as np
 

@@ -29,9 +29,7 @@ def deeplift(
     Parameters
     ----------
     baseline
-        The input that is compared with: a number for every value; or by name, such as zero, mean,
-        class:NAME, sample:N, blur or noise. Nothing is said about positions where it is the input
-        itself, so auto is zero, or the mean of the data where more than 30 % of the positions are zero.
+        The input that is compared with.
     """
     import numpy as np
 

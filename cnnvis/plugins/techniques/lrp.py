@@ -122,11 +122,6 @@ def lrp(
 
 def _range(samples: cnnvis.Samples, references: cnnvis.Samples) -> tuple[float, float]:
     """Return the smallest and largest value of samples of the data."""
-    import numpy as np
-
-    parts = [np.asarray(samples.x)] if len(references) == 0 else []
-    parts += [np.asarray(references[[place]].x) for place in range(len(references))]
-    low = min(float(np.nanmin(one)) for one in parts)
-    high = max(float(np.nanmax(one)) for one in parts)
+    low, high = (references if len(references) else samples).value_range
     cnnvis.note(f"inputs are taken to lie from {low:g} to {high:g}, the range of the data")
     return low, high
