@@ -41,8 +41,9 @@ the same outputs within 0.00001:
 
 {networks}
 
-*Difference* is the largest difference of the maps, as a share of the largest value, on each of the networks in their order. Where formulas differ, *r* is the mean over images of Pearson's correlation. "All" are the networks but
-`centred`; others are left out where the library does not take them, or where the two would not differ. Rows with "scaled" compare
+*Difference* is the largest difference of the maps, as a share of the largest value, on each of the networks in their order.
+Where formulas differ, *r* is the mean over images of Pearson's correlation. "All" are `image`, `normalized`,
+`sequence` and `volume`; others are left out where the library does not take them, or where the two would not differ. Rows with "scaled" compare
 maps without their negative values, each scaled to [0, 1], as these libraries give them. ✓ says that the other formula, written down
 anew in PyTorch, has the library's own maps within 0.001: so the difference is that, and nothing else. Class activation
 maps are of the same layer, and scores are read before the softmax. Rows of PyTorch are the papers' formulas, written down anew.

@@ -168,8 +168,8 @@ RELEVANCE = [
     Row("lrp", {"composite": "epsilon", **RULES}, "Captum", "LRP, EpsilonRule",
         "captum lrp epsilon", SIGNS),
     *(
-        Row("lrp", {"composite": file, **RULES, "bias": "ignore"}, "Captum",
-            f"LRP, {rule}(set_bias_to_zero=True)", f"captum lrp {key} without biases", ["image"])
+        Row("lrp", {"composite": file, **RULES}, "Captum", f"LRP, {rule}", f"captum lrp {key}",
+            ["unbiased"])
         for file, rule, key in (("gamma.toml", "GammaRule", "gamma"),
                                 ("alpha-1.toml", "Alpha1_Beta0_Rule", "alpha 1"))
     ),
