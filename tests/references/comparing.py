@@ -81,7 +81,6 @@ class Comparison:
     def _asked(self, python: Path) -> dict[str, Array]:
         """Return the maps of the references, by the network and the reference."""
         from benchmarks.twins import exported
-        from cnnvis.plugins.techniques import smoothgrad
 
         asked: dict[str, list[str]] = {name: [] for name in SUBJECTS}
         job: dict[str, Any] = {}
@@ -92,7 +91,11 @@ class Comparison:
                         asked[name].append(one)
         for name, subject in SUBJECTS.items():
             x, units = self.inputs[name], subject.units()
-            _, deviation, drawn = smoothgrad._noise(cnnvis.Samples.of(x), NOISE, 0)
+            # The noise and the sets of units are what cnnvis draws with seed 0.
+            noise = [
+                np.random.default_rng((0, copy)).standard_normal(x.shape[1:], np.float32)
+                for copy in range(COPIES)
+            ]
             sets = [
                 np.random.default_rng((0, one)).random(units.max() + 1) < (0.5 if one else 1)
                 for one in range(SETS)
@@ -105,8 +108,8 @@ class Comparison:
                 "units": units,
                 "target": TARGET,
                 "features": FEATURES,
-                "noise": drawn(range(COPIES))[0],
-                "deviation": deviation,
+                "noise": np.stack(noise),
+                "deviation": NOISE * np.ptp(x.reshape(len(x), -1), axis=1),
                 "sets": np.stack(sets),
                 "width": WIDTH,
                 "ridge": RIDGE,

@@ -76,10 +76,11 @@ class Subject:
         return 2 * (places[0] >= space[0] // 3) + (places[-1] >= space[-1] // 2)
 
 
-def _image(k: Any) -> list[Any]:
+def _image(k: Any, use_bias: bool = True) -> list[Any]:
+    settings = {"padding": "same", "activation": "relu", "use_bias": use_bias}
     return [
-        k.Conv2D(6, 3, padding="same", activation="relu", name="first"),
-        k.Conv2D(8, 3, padding="same", activation="relu", name=FEATURES),
+        k.Conv2D(6, 3, name="first", **settings),
+        k.Conv2D(8, 3, name=FEATURES, **settings),
         k.MaxPooling2D(2, name="pool"),
         k.Flatten(name="flat"),
         k.Dense(10, "relu", name="hidden"),
@@ -95,6 +96,12 @@ SUBJECTS = {
         _image,
     ),
     "centred": Subject("the same, with inputs from -0.5 to 0.5", (12, 10, 2), -0.5, _image),
+    "unbiased": Subject(
+        "as `image`, with no biases in convolutions",
+        (12, 10, 2),
+        0.0,
+        lambda k: _image(k, use_bias=False),
+    ),
     "normalized": Subject(
         "two axes: batch normalizations, a LeakyReLU, average pooling and global average pooling",
         (12, 10, 2),

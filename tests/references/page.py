@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from references.comparing import Likeness
 from references.networks import COUNT, SUBJECTS
-from references.rows import SAME, TABLES, Row
+from references.rows import ALL, ROUNDING, TABLES, Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "agreement.md"
 
@@ -21,25 +21,33 @@ TOLD = {
 
 Measured = Mapping[Row, Mapping[str, Likeness]]
 
-SAME_TEXT = "≤ 0.00001"
+COLUMNS = """\
+| cnnvis | library | networks | difference | *r* | |
+|---|---|---|---|---|---|"""
 
 HEAD = """\
+---
+hide:
+  - toc
+---
+
 # Agreement with other libraries
 
-Maps of cnnvis beside those of {versions}, tf-keras-vis and Xplique. `python tests/references` writes this page, and
-a test holds every row of it.
+Maps of cnnvis beside those of {versions}, tf-keras-vis
+and Xplique. `python tests/references` writes this page, and a test holds every row of it.
 
 The networks are small and have random weights, and each has {count} inputs. Their twins in PyTorch have the same weights, and
 the same outputs within 0.00001:
 
 {networks}
 
-A cell has the largest difference of the maps, as a share of the largest value; where formulas differ, also *r*, the mean
-over images of Pearson's correlation. Empty cells are networks that the library does not take, or where the two would
-not differ. "Scaled" rows compare maps without their negative values, each scaled to [0, 1], as those libraries give them. ✓ says that
-the other formula, written down anew in PyTorch, has the library's own maps within 0.001: so the difference is that and nothing
-else. Maps of class activation are of the same layer, and scores are read before the softmax. Rows of PyTorch are the papers'
-formulas, written down anew. What cnnvis computes is on [the page of mathematics](mathematics.md).
+*Difference* is the largest difference of the maps, as a share of the largest value, on each of the networks in their order.
+Where formulas differ, *r* is the mean over images of Pearson's correlation. "All" are `image`, `normalized`,
+`sequence` and `volume`; others are left out where the library does not take them, or where the two would not differ. Rows with "scaled" compare
+maps without their negative values, each scaled to [0, 1], as these libraries give them. ✓ says that the other formula, written down
+anew in PyTorch, has the library's own maps within 0.001: so the difference is that, and nothing else. Class activation
+maps are of the same layer, and scores are read before the softmax. Rows of PyTorch are the papers' formulas, written down anew.
+What cnnvis computes is on [the page of mathematics](mathematics.md).
 """
 
 NOTES = {
@@ -66,38 +74,31 @@ def text(measured: Measured, versions: str) -> str:
     head = HEAD.format(versions=versions, count=COUNT, networks=networks)
     parts = [head]
     for title, rows in TABLES.items():
-        columns = [name for name in SUBJECTS if any(name in row.networks for row in rows)]
-        names = " | ".join(f"`{name}`" for name in columns)
-        rule = "---|" * (len(columns) + 3)
-        lines = [
-            f"## {title}",
-            "",
-            f"{NOTES.get(title, '')}| cnnvis | library | {names} | |",
-            f"|{rule}",
-        ]
-        lines += [_line(row, measured[row], columns) for row in rows]
+        lines = [f"## {title}", "", NOTES.get(title, "") + COLUMNS]
+        lines += [_line(row, measured[row]) for row in rows]
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, TAIL])
 
 
-def _line(row: Row, found: Mapping[str, Likeness], columns: Sequence[str]) -> str:
+def _line(row: Row, found: Mapping[str, Likeness]) -> str:
     options = [
         f"--{key.replace('_', '-')} {'none' if value is None else value}"
         for key, value in row.options.items()
         if key not in TOLD
     ]
-    differs = row.within is None
-    cells = [_cell(found[name], differs) if name in found else "" for name in columns]
     ours = " ".join([row.technique, *options])
-    why = f"{row.library} {row.why}" if differs else row.why
-    mark = " ✓" if row.explained else ""
-    return f"| `{ours}` | {row.library}: {row.theirs} | {' | '.join(cells)} | {why}{mark} |"
-
-
-def _cell(one: Likeness, differs: bool) -> str:
-    if one.difference <= SAME:
-        return SAME_TEXT
-    return f"{one.difference:.2g}" + (f", *r* {one.correlation:.2f}" if differs else "")
+    networks = "all" if tuple(row.networks) == ALL else ", ".join(row.networks)
+    differs = row.within is None
+    # What is rounding is another number on another machine.
+    bound = f"≤ {row.within:.5f}".rstrip("0") if row.within and row.within <= ROUNDING else ""
+    sizes = ", ".join(f"{one.difference:.2g}" for one in found.values())
+    likenesses = ", ".join(f"{one.correlation:.2f}" for one in found.values() if differs)
+    cells = [
+        *(f"`{ours}`", f"{row.library}: {row.theirs}", networks),
+        *(bound or sizes, likenesses),
+        (f"{row.library} {row.why}" if differs else row.why) + (" ✓" if row.explained else ""),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def differences(page: str, other: str) -> Iterator[str]:

@@ -23,6 +23,9 @@ SETS, WIDTH, RIDGE, COPIES, NOISE = 200, 0.25, 1.0, 50, 0.15
 SAME = 1e-5
 """Largest difference, as a share of the largest value, of maps that are the same but for rounding."""
 
+ROUNDING = 1e-4
+"""The same of maps that small constants make differ, such as those that are added to divisors."""
+
 
 def unchanged(maps: Array) -> Array:
     """Leave maps as they are."""
@@ -96,7 +99,7 @@ def _cams(
     options = {"penultimate": FEATURES, **settings.pop("options", {})}
     settings = {"change": scaled, **settings}
     if library == TORCH_CAM:
-        settings.setdefault("within", 1e-4)  # it adds 1e-8 to what maps are divided by
+        settings.setdefault("within", ROUNDING)  # it adds 1e-8 to what maps are divided by
     return Row(technique, options, library, theirs, reference, why=why, **settings)
 
 
@@ -165,8 +168,8 @@ RELEVANCE = [
     Row("lrp", {"composite": "epsilon", **RULES}, "Captum", "LRP, EpsilonRule",
         "captum lrp epsilon", SIGNS),
     *(
-        Row("lrp", {"composite": file, **RULES, "bias": "ignore"}, "Captum",
-            f"LRP, {rule}(set_bias_to_zero=True)", f"captum lrp {key} without biases", ["image"])
+        Row("lrp", {"composite": file, **RULES}, "Captum", f"LRP, {rule}", f"captum lrp {key}",
+            ["unbiased"])
         for file, rule, key in (("gamma.toml", "GammaRule", "gamma"),
                                 ("alpha-1.toml", "Alpha1_Beta0_Rule", "alpha 1"))
     ),
@@ -179,7 +182,7 @@ RELEVANCE = [
         why="leaves negative weights out, not negative contributions, and keeps negative biases"),
     *(
         Row("lrp", {"composite": name.replace("_", "-")}, "zennit", theirs, f"zennit {name}",
-            within=1e-4,
+            within=ROUNDING,
             why="with the epsilon of merged normalizations set to 0")
         for name, theirs in (
             ("epsilon_plus", "EpsilonPlus"), ("epsilon_plus_flat", "EpsilonPlusFlat"),

@@ -179,12 +179,6 @@ METHODS: dict[str, Reference] = {
     "lrp epsilon": _lrp(lrp_rules.EpsilonRule, lrp_rules.EpsilonRule),
     "lrp gamma": _lrp(lambda: lrp_rules.GammaRule(0.25), lrp_rules.EpsilonRule),
     "lrp alpha 1": _lrp(lrp_rules.Alpha1_Beta0_Rule, lrp_rules.EpsilonRule),
-    "lrp gamma without biases": _lrp(
-        lambda: lrp_rules.GammaRule(0.25, True), lambda: lrp_rules.GammaRule(0.0, True)
-    ),
-    "lrp alpha 1 without biases": _lrp(
-        lambda: lrp_rules.Alpha1_Beta0_Rule(True), lambda: lrp_rules.GammaRule(0.0, True)
-    ),
 }
 
 REFERENCES: dict[str, Reference] = {f"captum {name}": one for name, one in METHODS.items()}
