@@ -21,7 +21,14 @@ from cnnvis.registry.discovery import Registry, registry, using
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ["tutorial.md", "trust.md", "long-runs.md", "writing-plugins.md", "keras-vis.md"]
+PAGES = [
+    "tutorial.md",
+    "trust.md",
+    "groups.md",
+    "long-runs.md",
+    "writing-plugins.md",
+    "keras-vis.md",
+]
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
