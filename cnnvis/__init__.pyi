@@ -7,6 +7,7 @@ from .api.doctor import doctor as doctor
 from .api.evaluate import Evaluation as Evaluation
 from .api.evaluate import Method as Method
 from .api.evaluate import evaluate as evaluate
+from .api.report import report as report
 from .api.run import run as run
 from .data.axes import Axis as Axis
 from .data.columns import Column as Column
@@ -16,6 +17,10 @@ from .data.completeness import completeness_gap as completeness_gap
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
 from .data.loaded_network import LoadedNetwork as LoadedNetwork
+from .data.page import Citation as Citation
+from .data.page import Judged as Judged
+from .data.page import Page as Page
+from .data.page import Shelf as Shelf
 from .data.samples import Reading as Reading
 from .data.samples import Samples as Samples
 from .data.samples import evenly_spaced as evenly_spaced
@@ -24,6 +29,7 @@ from .data.target import Target as Target
 from .data.verdict import Verdict as Verdict
 from .drawing.panels import Panel as Panel
 from .drawing.panels import panels as panels
+from .drawing.progress import show_progress as show_progress
 from .errors import DiskError as DiskError
 from .errors import NothingUsable as NothingUsable
 from .errors import PluginError as PluginError
@@ -78,6 +84,7 @@ from .network.modifiers import GradientModifier as GradientModifier
 from .network.modifiers import channel_max as channel_max
 from .network.modifiers import modify_gradient as modify_gradient
 from .network.modifiers import unit_scaled as unit_scaled
+from .network.perturbations import Perturbations as Perturbations
 from .network.relevance.composites import Composite as Composite
 from .network.relevance.composites import composite_named as composite_named
 from .network.relevance.propagation import Relevance as Relevance
@@ -86,6 +93,7 @@ from .registry.bounds import Baseline as Baseline
 from .registry.bounds import Budget as Budget
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
+from .registry.bounds import Help as Help
 from .registry.bounds import NotNegative as NotNegative
 from .registry.bounds import Percent as Percent
 from .registry.bounds import Positive as Positive

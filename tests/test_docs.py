@@ -26,6 +26,7 @@ PAGES = [
     "trust.md",
     "groups.md",
     "long-runs.md",
+    "reports.md",
     "writing-plugins.md",
     "keras-vis.md",
 ]

@@ -1,4 +1,4 @@
-"""What the README says is what happens."""
+"""What the README and the guide say is what happens."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ import pytest
 from quick import quick_are, quick_at
 
 import cnnvis
+from cnnvis.cli.command_line import parsed
 from cnnvis.cli.commands import chain as chain_command
+from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^    (?:.*&& )?cnnvis (.*?)(?:  .*)?$", README, re.MULTILINE)
-TOML = [text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "[axes" in text]
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs" / "guide.md").read_text()
+BOTH = README + "\n" + GUIDE
+COMMANDS = list(
+    dict.fromkeys(re.findall(r"^    (?:.*&& )?cnnvis (.*?)(?:  .*)?$", BOTH, re.MULTILINE))
+)
+TOML = [text for text in re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL) if "[axes" in text]
+SHOWN, PLUGIN, OTHER = re.findall(r"```python\n(.*?)```", BOTH, re.DOTALL)
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_there_is_something_to_try() -> None:
-    assert len(COMMANDS) == 32, COMMANDS
-    assert len(PYTHON) == 2
+    assert len(COMMANDS) == 35, COMMANDS
 
 
 LONG = ("test-plugin", "randomization", "--into", "keras-vis:", "multiply", "--png.overlay")
@@ -71,6 +77,21 @@ def test_examples_of_the_help_do_what_they_say(words: str, typed: Typed, tmp_pat
         assert (tmp_path / written).stat().st_size > 1000
 
 
+OTHERS = re.findall(
+    r"`cnnvis ((?:run|chain|evaluate) [^`]+)`", (ROOT / "docs" / "coming-from.md").read_text()
+)
+
+
+@pytest.mark.parametrize("words", OTHERS)
+def test_commands_in_place_of_those_of_other_tools_are_commands(words: str) -> None:
+    assert len(OTHERS) > 30
+    given = parsed(shlex.split(words))
+    if "technique" in given:
+        prefix = "option "
+        of_plugin = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
+        checked(registry().get("technique", given["technique"]), of_plugin)
+
+
 def test_the_settings_are_settings(typed: Typed, tmp_path: Path) -> None:
     (tmp_path / "cnnvis.toml").write_text(TOML[0])
     done = typed("run", "saliency", "demo", "-r", "numpy", "-o", "maps.npz")
@@ -89,7 +110,8 @@ def test_python_does_what_it_says(
     (tmp_path / "model.h5").symlink_to(seed / "introgression_32x32.h5")
     (tmp_path / "images.pkl").symlink_to(seed / "test_data_32x32.pkl")
     names: dict[str, Any] = {}
-    exec(PYTHON[0], names)
+    exec(SHOWN, names)
+    exec(OTHER, names)
     explanation = names["explanation"]
     assert explanation.maps.shape == (2, 64, 64)
     assert explanation.labels.tolist() == [1, 1]
@@ -106,7 +128,7 @@ def test_the_plugin_is_one() -> None:
     module = types.ModuleType("cnnvis_grad_times_input")
     sys.modules[module.__name__] = module
     try:
-        exec(PYTHON[1], module.__dict__)
+        exec(PLUGIN, module.__dict__)
         names.update(module.__dict__)
         model = cnnvis.load_model(cnnvis.demo.MODEL)
         samples = cnnvis.read_samples(cnnvis.demo.DATA)[[0]]

@@ -15,6 +15,7 @@ from cnnvis import demo
 from cnnvis.data.batches import Pieces, read_ahead
 from cnnvis.data.class_names import ClassNames
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.shown import Shown
 from cnnvis.errors import UserError
 from cnnvis.explain.agreement import Agreement, agreement_of
 from cnnvis.explain.class_matching import FEW, Matching, matched, numerical_order, typed_names
@@ -67,7 +68,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """Findings of `doctor`.
 
     Attributes
@@ -104,6 +105,13 @@ class Report:
     fit: Fit | None = None
     warnings: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        name = "a network in memory" if self.file is None else Path(self.file).name
+        fits = "" if self.fit is None else f", {self.fit.problem or 'the data fit'}"
+        count = len(self.warnings)
+        warned = f", {count} warning{'' if count == 1 else 's'}"
+        return f"<Report: {name}, {len(self.layers)} layers{fits}{warned}>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""
@@ -235,7 +243,7 @@ def _fit(model: Model, matching: Matching) -> tuple[Fit, list[str], list[str]]:
         if shaped.labels is not None and not is_said:
             notes.append(f"no label is counted as right: {error}")
     order, ordered = _about_order(at, answers, shaped, agreement, by_name=matching.by_name)
-    # Both may explain why few labels are right; what makes most of them right is told.
+    # Both may explain why few labels are right; the cause of most is named.
     scale = about_scale(at, shaped, ordered)
     order = None if scale else order
     guess = None if order or scale else _about_guessing(at, answers, shaped, agreement)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
+from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import beside, writers, written
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
@@ -49,6 +50,7 @@ Metrics = Sequence[tuple[Plugin, Mapping[str, Any]]]
 
 
 @isolates
+@from_python
 def run(
     technique: str,
     model: Model | PathName | Any,

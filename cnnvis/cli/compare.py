@@ -11,8 +11,8 @@ from cnnvis.api.compare import Comparison, Side, compare
 from cnnvis.api.output_files import RESULTS, is_named, write, writers
 from cnnvis.cli import console
 from cnnvis.cli.packages import FAILED
-from cnnvis.cli.progress import bars
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import PluginError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.reading import require_writable
@@ -73,8 +73,7 @@ def compared(
     if failed:
         raise together(failed)
     if not said.quiet:
-        for note in dict.fromkeys((*first.first.notes, *first.second.notes, *notes)):
-            messages.print(console.sentence("note", "bold", note))
+        console.print_notes(messages, (*first.first.notes, *first.second.notes, *notes))
     largest = max(found.in_all["largest"] for found in every)
     if how.fail_above is not None and not largest <= how.fail_above:
         what = f"the largest difference is {largest:.3g}, above {how.fail_above:g}"

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from cnnvis.api.doctor import Fit, Report, doctor
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import UserError, numbered
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.snapshots import holding

@@ -13,9 +13,9 @@ from cnnvis.api.chain import Step
 from cnnvis.api.evaluate import Evaluation, Method, evaluate
 from cnnvis.api.output_files import write
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.data.explanation import Explanation
+from cnnvis.drawing.progress import bars
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.files.reading import require_writable, write_whole
@@ -66,8 +66,7 @@ def evaluated(
     for path in written:
         console.line(path)
     if not said.quiet:
-        for note in (*found.notes, *_remarks(found)):
-            messages.print(console.sentence("note", "bold", note))
+        console.print_notes(messages, (*found.notes, *_remarks(found)))
     is_lacking = any(method.failure or method.reasons for method in found.methods)
     return SOME_FAILED if images or is_lacking else 0
 

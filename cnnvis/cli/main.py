@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 from cnnvis import host
+from cnnvis.api.from_python import heard
 from cnnvis.cli import streams
 from cnnvis.drawing.figure_settings import sheltered
 from cnnvis.errors import DiskError, PluginError, Stopped, UserError
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from cnnvis.cli.plugins import chosen_plugins
 
         with (
+            heard(),
             interrupts.watching(_resuming(words)),
             sheltered(),
             chosen_plugins(words) as words,

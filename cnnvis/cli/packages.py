@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.cli import console
-from cnnvis.cli.progress import bars
+from cnnvis.drawing.progress import bars
 from cnnvis.registry.scaffold import new_plugin
 from cnnvis.reporting import progress, quietly
 

@@ -136,7 +136,7 @@ class Removal:
 
     @cached_property
     def weights(self) -> Array:
-        """How much each output counts in the score of each input, (n, k): as for the whole inputs."""
+        """Weight of each output in the score of each input, (n, k): as for the whole inputs."""
         parts = [self.model.target_weights(self._inputs(rows), of=rows) for rows in self._batches()]
         return np.concatenate(parts)
 

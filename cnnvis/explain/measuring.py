@@ -108,9 +108,9 @@ def measured(
         facts["measures"] = list(numbers)
     before = explanation.provenance.get("metrics", ())
     _require_unused(metric, numbers, explanation)
-    told = [*(one for one in before if one["metric"] != metric.name), facts]
+    known = [*(one for one in before if one["metric"] != metric.name), facts]
     measures = {**explanation.measures, **numbers}
-    return replace(explanation, measures=measures).with_facts({"metrics": told})
+    return replace(explanation, measures=measures).with_facts({"metrics": known})
 
 
 def _numbers(

@@ -261,7 +261,7 @@ class HeldFolder:
             return
         self._is_recorded = True
         for file in _files(self.path):
-            with suppress(OSError):  # which whoever reads it is told of
+            with suppress(OSError):  # the reading of it fails, and says so
                 self._require(file, _settled(None, Path(file), self._known.get(file)))
 
     def require_recorded(self, file: Path) -> None:
@@ -277,7 +277,7 @@ class HeldFolder:
             now = _State.of(file.stat())
         except (FileNotFoundError, NotADirectoryError):
             now = None
-        except OSError:  # of which whoever reads it is told
+        except OSError:  # the reading of it fails, and says so
             return
         was = self._known.get(key)
         is_file = now is not None and file.is_file()

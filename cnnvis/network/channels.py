@@ -37,30 +37,30 @@ def channel_axes(graph: Graph) -> dict[Slot, int]:
     ranks = {one.slot: len(one.shape) for one in graph.inputs}
     for call in graph.calls:
         ranks.update(zip(call.slots, map(len, call.shapes), strict=True))
-    told = _told_behind(graph, ranks)
+    by_later = _axes_by_later_layers(graph, ranks)
     axes = {
         one.slot: input_channel_axis(graph, one.slot, one.shape) or LAST for one in graph.inputs
     }
     for call in graph.calls:
         for slot in call.slots:
-            axes[slot] = _output_axis(call, slot, axes, ranks, told)
+            axes[slot] = _output_axis(call, slot, axes, ranks, by_later)
     return axes
 
 
-def _told_behind(graph: Graph, ranks: dict[Slot, int]) -> dict[Slot, int]:
+def _axes_by_later_layers(graph: Graph, ranks: dict[Slot, int]) -> dict[Slot, int]:
     """Return the axes of channels of values as the later layers that slide over them have them."""
-    told: dict[Slot, int] = {}
+    found: dict[Slot, int] = {}
     for call in reversed(graph.calls):
         axes = slides_over(call.layer)
-        axis: int | None = told.get(call.slots[0])
+        axis: int | None = found.get(call.slots[0])
         rank = ranks[call.slots[0]]
         if axes is not None:
             axis, rank = _own_axis(call), axes + 1
         elif _changes_order(call):
             axis = None
         if axis is not None:
-            told.update({slot: axis for slot in call.inputs if ranks[slot] == rank})
-    return told
+            found.update({slot: axis for slot in call.inputs if ranks[slot] == rank})
+    return found
 
 
 def _changes_order(call: Call) -> bool:
@@ -75,7 +75,7 @@ def permutation(call: Call, rank: int) -> list[int] | None:
     """
     if _PERMUTING.isdisjoint((*call.kinds, call.kind)):
         return None
-    sizes = range(1, rank + 2)  # told apart by their sizes, whatever the arguments are called
+    sizes = range(1, rank + 2)  # distinct by their sizes, whatever the arguments are called
     (answer,) = call.answer({call.inputs[0]: tensorflow().zeros(sizes)})
     return [size - 1 for size in answer.shape]
 
@@ -122,7 +122,7 @@ def _output_axis(
     slot: Slot,
     axes: dict[Slot, int],
     ranks: dict[Slot, int],
-    told: dict[Slot, int],
+    by_later: dict[Slot, int],
 ) -> int:
     rank = ranks[slot]
     if rank < 2:
@@ -133,6 +133,6 @@ def _output_axis(
     permuted = permutation(call, rank) if alike else None
     if permuted is not None:
         return FIRST if permuted.index(alike[0] % (rank + 1)) == 1 else LAST
-    if slot in told:
-        return told[slot]
+    if slot in by_later:
+        return by_later[slot]
     return LAST if _changes_order(call) or not alike else alike[0]

@@ -69,6 +69,6 @@ def _print_records(console: Console, names: Sequence[str], rows: Sequence[Sequen
     from rich.text import Text
 
     for row in rows:
-        told = ", ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True) if cell)
-        for place, line in enumerate(folded(told, max(console.width - 2, 1))):
-            console.print(Text("  " * (place > 0) + line))
+        line = ", ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True) if cell)
+        for place, piece in enumerate(folded(line, max(console.width - 2, 1))):
+            console.print(Text("  " * (place > 0) + piece))

@@ -46,7 +46,7 @@ def curves(
     dpi
         Dots per inch.
     """
-    require_maps(explanation)
+    require_maps(explanation, "curves")
     if len(explanation.axes) != 1:
         raise cnnvis.UserError(
             f"curves draws maps over one axis, and these have {', '.join(explanation.axes)}: take png, or put "

@@ -231,7 +231,7 @@ def _of_samples(samples: Samples) -> str:
         for places in Pieces(len(samples), 256):
             try:
                 whole.update(np.asarray(source[np.asarray(places)]).tobytes())
-            except (OSError, ValueError, UserError):  # the images that fail are told of later
+            except (OSError, ValueError, UserError):  # the images that fail are named later
                 whole.update(b"unreadable")
     if samples.label_kind == "class" and has_label(samples).all():
         whole.update(np.asarray(samples.labels, np.int64).tobytes())

@@ -29,7 +29,7 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
 def main(out: str, folders: list[str], quiet: bool) -> None:
     """Merge the folders and print the new folder's path."""
     from cnnvis.cli import console
-    from cnnvis.cli.progress import bars
+    from cnnvis.drawing.progress import bars
     from cnnvis.runs.merging import merge
 
     with bars(console.messages(), quiet=quiet):

@@ -95,19 +95,19 @@ def _sources(probe: Probe, shape: Sequence[int]) -> Array | None:
         return None
     places = np.arange(count)
 
-    def told(labels: Array) -> Array:
+    def moved(labels: Array) -> Array:
         x = tensorflow().cast(tensorflow().constant(labels.reshape(1, *shape)), probe.dtype)
         found: Array = np.asarray(probe.answer(x), np.float64)[0]
         return found
 
-    # Each digit is told once as it is and once as another, by which constants are known.
-    first = told(places % DIGIT + 1.0)
-    again = told((places + DIGIT // 2) % DIGIT + 1.0)
+    # Each digit goes through as it is and as another, by which constants are known.
+    first = moved(places % DIGIT + 1.0)
+    again = moved((places + DIGIT // 2) % DIGIT + 1.0)
     constant = first == again
     found = np.zeros(first.shape, np.int64)
     power = 1
     while power < max(count, 2):
-        digits = first if power == 1 else told(places // power % DIGIT + 1.0)
+        digits = first if power == 1 else moved(places // power % DIGIT + 1.0)
         whole = np.where(constant, 1, digits)
         if not (np.isfinite(whole) & (whole == np.round(whole))).all():
             return None
@@ -118,7 +118,7 @@ def _sources(probe: Probe, shape: Sequence[int]) -> Array | None:
     if found.max(initial=0) >= count:
         return None
     labels = np.random.default_rng(4).integers(1, DIGIT + 1, count).astype(float)
-    if not np.array_equal(told(labels)[~constant], labels[found[~constant]]):
+    if not np.array_equal(moved(labels)[~constant], labels[found[~constant]]):
         return None
     return np.where(constant, -1, found)
 

@@ -71,7 +71,7 @@ _KINDS: dict[Behaviour, tuple[str, ...]] = {
 _OF_LAYERS: dict[str, Behaviour] = {
     kind: behaviour for behaviour, kinds in _KINDS.items() for kind in kinds
 }
-"""What Keras's own layers compute outside of training, by their classes."""
+"""Behaviour of the layers of Keras outside of training, by their classes."""
 
 _OF_EACH_VALUE = {
     *("sigmoid", "tanh", "exponential", "softsign", "hard_sigmoid", "hard_tanh", "log_sigmoid"),

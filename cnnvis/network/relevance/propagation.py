@@ -24,7 +24,7 @@ from cnnvis.network.relevance.sharing import Sharing
 from cnnvis.network.relevance.steps import Plan, Step, plan_of
 
 Bias = Literal["absorb", "ignore"]
-"""What becomes of the biases' part of a layer's output in LRP.
+"""Treatment of the part of a layer's output that comes from biases, in LRP.
 
 With ``absorb`` a bias takes its share of the relevance, which does not reach the input. With
 ``ignore`` all relevance is shared out among the inputs of the layer.

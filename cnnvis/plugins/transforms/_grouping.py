@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cnnvis
+
+Groups = Annotated[
+    str,
+    cnnvis.Help(
+        "The groups: label, prediction (the class that the network answers), all, a column of a table beside "
+        "the data (FILE.tsv:COLUMN), or a file with a group for each image of the data, one group a line. An "
+        "image with several labels is in the group of each label."
+    ),
+]
 
 MOST = 20
 """Maximum number of groups from labels that are numbers, one group for each value."""

@@ -100,10 +100,10 @@ def _require_same_groups(first: cnnvis.Explanation, second: cnnvis.Explanation) 
     for option, what in (("by", "grouped by"), ("label", "chosen by the label")):
         mine, others = _said(first, option), _said(second, option)
         if mine != others:
-            told = [", then by ".join(map(str, one)) or "none" for one in (mine, others)]
+            ways = [", then by ".join(map(str, one)) or "none" for one in (mine, others)]
             raise cnnvis.UserError(
-                f"the images of the first result are {what} {told[0]} and the images of the "
-                f"second result {what} {told[1]}, so groups of the same name hold different "
+                f"the images of the first result are {what} {ways[0]} and the images of the "
+                f"second result {what} {ways[1]}, so groups of the same name hold different "
                 "images; take two results of the same groups"
             )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.transforms._grouping import Grouping
+from cnnvis.plugins.transforms._grouping import Grouping, Groups
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,6 +95,7 @@ class _Groups:
             targets=targets,
             groups=tuple(name for name, _ in ordered),
             measures={},
+            curves={},
             titles=tuple(
                 f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
                 for name, running in ordered
@@ -147,16 +148,12 @@ def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
 
 @cnnvis.transform("average", takes=["images"], gives="groups")
 def average(
-    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+    stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
     """The mean map of each group of images.
 
     Parameters
     ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, a column of a
-        table beside the data (FILE.tsv:COLUMN), or a file with a group for each image of the data,
-        one group a line. An image with several labels is in the group of each label.
     scaled
         Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
         also with a low score.
@@ -166,16 +163,12 @@ def average(
 
 @cnnvis.transform("deviation", takes=["images"], gives="groups")
 def deviation(
-    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+    stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
     """The standard deviation of the maps of each group of images, at each place.
 
     Parameters
     ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, a column of a
-        table beside the data (FILE.tsv:COLUMN), or a file with a group for each image of the data,
-        one group a line. An image with several labels is in the group of each label.
     scaled
         Scale each map to [0, 1] by itself first.
     """
@@ -184,16 +177,8 @@ def deviation(
 
 
 @cnnvis.transform("count", takes=["images"], gives="table")
-def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
-    """The number of images in each group.
-
-    Parameters
-    ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, a column of a
-        table beside the data (FILE.tsv:COLUMN), or a file with a group for each image of the data,
-        one group a line. An image with several labels is in the group of each label.
-    """
+def count(stream: cnnvis.Stream, *, by: Groups = "label") -> cnnvis.Explanation:
+    """The number of images in each group."""
     counts: dict[Any, list[Any]] = {}
     provenance = {}
     grouping = Grouping(by)
