@@ -24,6 +24,7 @@ DOCS = ROOT / "docs"
 PAGES = [
     "tutorial.md",
     "trust.md",
+    "groups.md",
     "long-runs.md",
     "reports.md",
     "writing-plugins.md",

@@ -98,7 +98,13 @@ def columns_of(words: str, beside: str | None = None) -> list[Column]:
     if match is None and known is not None and not Path(words).is_file():
         return _of_table(Path(known["file"]), words)
     if match is None:
-        lines = read_text(Path(words)).removesuffix("\n").split("\n")
+        try:
+            lines = read_text(Path(words)).removesuffix("\n").split("\n")
+        except UserError as error:
+            raise UserError(
+                f"{words!r} is neither a column of a table, such as facts.tsv:subject, nor a file with a "
+                f"value for each image, one a line: {error}"
+            ) from error
         values = tuple(line.strip() for line in lines)
         return [Column(repr(words), values, "", {line: line for line in range(len(values))})]
     return _of_table(Path(match["file"]), match["columns"] or "")

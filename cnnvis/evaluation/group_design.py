@@ -12,6 +12,9 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError, numbered
 from cnnvis.reporting import note
 
+NAMED = 4
+"""Largest number of groups that are named one by one."""
+
 
 class Cell(NamedTuple):
     """Key of the maps of a unit in a group: the unit of sampling, the pair in it, and the group."""
@@ -61,6 +64,11 @@ class GroupDesign:
     @property
     def sizes(self) -> str:
         """Numbers of units and images in words: ``no: 12 units, 60 images; yes: ...``."""
+        if len(self.groups) > NAMED:
+            return (
+                f"{len(self.groups)} groups of {min(self.counts)} to {numbered(max(self.counts), 'unit')}, "
+                f"{numbered(sum(self.images), 'image')}"
+            )
         images = [
             f"{name}: {numbered(count, 'image')}"
             for name, count in zip(self.groups, self.images, strict=True)
@@ -142,8 +150,9 @@ def _require_whole(
     if 2 * len(whole) < len(inner):
         raise UserError(
             f"{numbered(len(whole), what)} of {len(inner)} hold images of both {names[0]} and "
-            f"{names[1]}, and {left} of one only: either each {what} is in one group, or most hold "
-            f"both. Choose images, or name the {what}s by another column"
+            f"{names[1]}, and {left} of one only: "
+            + ("each pair must" if is_paired else "either each unit is in one group, or most must")
+            + f" hold both. Choose images, or name the {what}s by another column"
         )
     if left:
         note(f"{numbered(left, what)} of {len(inner)} with images of one group only are left out")

@@ -74,7 +74,9 @@ def curves(
             panel.plot(places, explanation.array[i], linestyle=stroke, label=parts[i][0])
         if band:
             low, high = (explanation.array[i] for i in band)
-            panel.fill_between(places, low, high, color="C0", alpha=0.2, label="interval", lw=0)
+            panel.fill_between(
+                places, low, high, color="C0", alpha=0.2, label="interval at each place", lw=0
+            )
         panel.set_title(heading.replace("\n", ", "), fontsize=9, **plain)
         panel.set_xlabel(axis.label(explanation.axes[0]), fontsize=8, **plain)
         panel.tick_params(labelsize=7)

@@ -14,9 +14,7 @@ RATIO, SKEWED = 1.5, 0.75
 """Ratio of spreads, and size of skewness, from which on both together are noted."""
 
 
-def about_maps(
-    example: cnnvis.Explanation, by: str, targets: Mapping[Any, str], alpha: float
-) -> None:
+def about_maps(example: cnnvis.Explanation, by: str, targets: Mapping[Any, str]) -> None:
     """Refuse maps that compare other things than groups, and make notes on maps that were cut.
 
     Raises
@@ -73,8 +71,8 @@ def about_design(
     needed = -(-test.least * count // alpha) if correct in ("bh", "by") and alpha else 1
     if test.least > alpha and correct not in ("bh", "by"):
         cnnvis.note(
-            f"no difference can be found at {alpha:g} with so few units, however large it is: the smallest "
-            f"possible p-value is {test.least:.2g}"
+            f"no difference can be found at {alpha:g}, however large it is: with so few units or "
+            f"--permutations the smallest possible p-value is {test.least:.2g}"
         )
     elif needed > 1:
         cnnvis.note(
@@ -121,29 +119,38 @@ def outcome(
     found = [one for one in regions if one.p <= alpha]
     smallest = f"smallest p {float(test.p.min()):.3g}, {design.sizes}"
     if not found:
+        interval = "" if test.low is None else "; its interval says how large it may be"
         return (
-            f"no difference was found at {alpha:g}: {who} ({smallest}, {len(test.p):,} places). This does "
-            "not show that there is none; the interval of the difference says how large it may be"
+            f"no difference {'of' if design.kind == 'zero' else 'between'} {who} was found at {alpha:g} "
+            f"({smallest}, {len(test.p):,} places). This does not show that there is none{interval}"
         )
     if correct in ("cluster", "tfce"):
         largest = max(found, key=lambda one: one.places)
         return (
-            f"{who} differ somewhere ({smallest}). The largest {'cluster' if correct == 'cluster' else 'region'} "
+            f"{_differ(design, who)} somewhere ({smallest}). The largest {'cluster' if correct == 'cluster' else 'region'} "
             f"lies {_extent(largest, example)}, {largest.places:,} places{_sign(largest, design)}; where the "
             "difference begins and ends was not tested"
         )
     count = int((test.p <= alpha).sum())
     rate = f", of which a share of {alpha:g} may be false" if correct in ("bh", "by") else ""
     return (
-        f"{who} differ at {count:,} of {len(test.p):,} places{rate} ({smallest}). The strongest is "
+        f"{_differ(design, who)} at {count:,} of {len(test.p):,} places{rate} ({smallest}). The strongest is "
         f"{_place(found[0], example)}{_sign(found[0], design)}"
     )
+
+
+def _differ(design: cnnvis.GroupDesign, who: str) -> str:
+    if design.kind == "zero":
+        return f"{who.removesuffix(' from zero')} differs from zero"
+    return f"{who} differ"
 
 
 def _who(design: cnnvis.GroupDesign) -> str:
     names = [cnnvis.printable(one) for one in design.groups]
     if design.kind == "zero":
-        return f"the mean map of {names[0]} and zero"
+        return f"the mean map of {names[0]} from zero"
+    if len(names) > 4:
+        return f"the mean maps of {len(names)} groups"
     return f"the mean maps of {', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -27,13 +27,25 @@ MOST_REGIONS = 50
 """Largest number of regions that are listed."""
 
 
-def _check(*, along: str | None, by: str, of: tuple[str, str] | None, **_: object) -> None:
+def _check(
+    *,
+    by: str,
+    of: tuple[str, str] | None,
+    alpha: float,
+    threshold: float,
+    level: float | None,
+    **_: object,
+) -> None:
     if of is not None and of[0] == of[1]:
         raise cnnvis.UserError(f"--of names the group {of[0]!r} twice, and two groups are compared")
     if by == "all" and of is not None:
         raise cnnvis.UserError(
             "--by all is a single group, which is compared with zero: leave --of"
         )
+    shares = {"alpha": alpha, "threshold": threshold, "level": 0.5 if level is None else level}
+    for name, value in shares.items():
+        if not 0 < value < 1:
+            raise cnnvis.UserError(f"{name} is {value:g}, and must be between 0 and 1")
 
 
 @dataclass
@@ -48,6 +60,7 @@ class _Given:
     names: dict[Any, str] = field(default_factory=dict)
     targets: dict[Any, str] = field(default_factory=dict)
     numbers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    is_negative: bool = False
 
     def maps(self, one: cnnvis.Explanation) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
         """Return the maps, in the mean over all axes but the chosen one, and their axes."""
@@ -61,6 +74,7 @@ class _Given:
                 f"the map of image {image} holds NaN or infinite values, and has no mean with others: "
                 "leave the image out"
             )
+        self.is_negative = self.is_negative or bool((one.array < 0).any())
         if self.along is None:
             return one.array, one.axes
         if self.along not in one.axes:
@@ -220,7 +234,12 @@ def compare_groups(
     example, comparison = _gathered(stream, given, plan)
     with comparison:
         names = _ordered(given.names, of)
-        about_maps(example, by, given.targets, alpha)
+        if len(names) == 1 and not given.is_negative:
+            raise cnnvis.UserError(
+                "one group is compared with zero, and no value of its maps is below zero: their mean is above "
+                "zero wherever any map shows anything. Compare two groups, or maps with signs"
+            )
+        about_maps(example, by, given.targets)
         design = comparison.design(names, is_paired=paired is not None)
         test = comparison.test(design)
         regions = comparison.regions(test, alpha)

@@ -78,7 +78,8 @@ def test_no_difference_is_said_as_such() -> None:
     found, notes = _run(ONE.with_maps(np.random.default_rng(1).normal(size=MAPS.shape)))
     assert not found.array[1].any()
     assert (
-        "no difference was found at 0.05" in notes and "does not show that there is none" in notes
+        "no difference between the mean maps of no and yes was found at 0.05" in notes
+        and "does not show that there is none; its interval" in notes
     )
     table = registry().get("transform", "table").function(Stream(lambda: [found])).table
     assert table is not None and table["region"] == ["none"] and table["smallest p"][0] > 0.05
@@ -153,7 +154,7 @@ def test_one_group_and_three(tmp_path: Path) -> None:
     found, notes = _run(by="all", maps=("difference", "statistic"))
     np.testing.assert_allclose(found.array[1], stats.ttest_1samp(MAPS, 0).statistic, rtol=1e-4)
     assert (
-        "the mean map of all and zero differ at 1 of 48 places" in notes
+        "the mean map of all differs from zero at 1 of 48 places" in notes
         and "is above zero" in notes
     )
     lines = tmp_path / "groups.txt"
@@ -214,8 +215,15 @@ def test_what_is_refused_or_said(tmp_path: Path) -> None:
     )
     with pytest.raises(cnnvis.UserError, match="an image with several labels is in several groups"):
         _run(replace(ONE, samples=several))
-    with pytest.raises(cnnvis.UserError, match="twice"):
-        _run(of=("no", "no"))
+    for sentence, options in (
+        ("twice", {"of": ("no", "no")}),
+        ("level is 1, and must be between 0 and 1", {"level": 1.0}),
+        ("'subject' is neither a column of a table", {"blocks": "subject"}),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _run(**options)
+    with pytest.raises(cnnvis.UserError, match="no value of its maps is below zero"):
+        _run(ONE.with_maps(abs(MAPS)), by="all")
     with pytest.raises(cnnvis.UserError, match="--blocks takes one column"):
         table = tmp_path / "facts.tsv"
         table.write_text("a\tb\n" + "1\t2\n" * COUNT)
@@ -229,7 +237,7 @@ def test_what_is_refused_or_said(tmp_path: Path) -> None:
         and "differences in their sizes are lost" in notes
     )
     _, notes = _run(ONE[range(8)], spread="equal", alpha=0.02)
-    assert "no difference can be found at 0.02 with so few units" in notes and "0.029" in notes
+    assert "no difference can be found at 0.02, however large it is" in notes and "0.029" in notes
     _, notes = _run(correct="by")
     assert "of 48 places at least 5 must differ at the smallest possible p-value" in notes
 
