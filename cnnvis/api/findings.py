@@ -110,8 +110,16 @@ class Findings:
             groups += self._grouped(Stream(lambda s=stream, o=own: _through(s, images, o)))  # type: ignore[misc]
             kept += [Explanation.joined(own)] if own else []
         facts = {"named": named(step)}
-        self.found += [one.with_facts(facts) for one in kept]
+        self.found += [self._with_answers(one.with_facts(facts)) for one in kept]
         self.groups += [one.with_facts(facts) for one in groups]
+
+    def _with_answers(self, one: Explanation) -> Explanation:
+        """Return an explanation with the classes that the network answers, whatever its target is."""
+        if one.predictions is not None or one.indices is None:
+            return one
+        answered = dict(zip(self.known.images.tolist(), self.known.answered, strict=True))
+        found = np.array([answered.get(image, np.nan) for image in one.indices.tolist()])
+        return one if np.isnan(found).any() else replace(one, predictions=found.astype(np.int64))
 
     def _grouped(self, stream: Stream) -> Iterator[Explanation]:
         """Yield the mean maps of groups, and the difference of two of them."""

@@ -92,7 +92,15 @@ def target_in_words(found: Explanation) -> str:
     layers = list(dict.fromkeys(target.layer for target in found.targets))
     if asked.get("top"):
         return f"the {asked['top']} classes with the largest scores"
-    if found.predictions is not None and asked.get("filters") is None and len(layers) == 1:
+    is_answer = (
+        found.predictions is not None
+        and len(found.targets) > 0
+        and all(
+            target.filters == (answered,)
+            for target, answered in zip(found.targets, found.predictions.tolist(), strict=True)
+        )
+    )
+    if is_answer and asked.get("filters") is None and len(layers) == 1:
         return f"the class that the network answers (layer {short(layers[0])})"
     every = list(dict.fromkeys(str(target) for target in found.targets))
     if not every:

@@ -231,7 +231,8 @@ def test_the_images_of_a_page_are_the_telling_ones() -> None:
     right = np.ones(100)
     right[[10, 60, 90]] = 0
     right[5] = np.nan
-    known = Known(np.arange(100) + 1000, certainty, right, np.full(100, np.nan))
+    nothing = np.full(100, np.nan)
+    known = Known(np.arange(100) + 1000, certainty, right, nothing, nothing)
     shelves = {shelf.title: shelf.images for shelf in shelves_of(known, 16)}
     assert shelves["Wrong answers"] == (1090, 1060, 1010)
     assert shelves["Least certain answers"] == (1000, 1001, 1002, 1003)
@@ -240,7 +241,7 @@ def test_the_images_of_a_page_are_the_telling_ones() -> None:
     assert len(typical) == 5 and all(1046 <= image <= 1053 for image in typical)
     every = [image for images in shelves.values() for image in images]
     assert len(every) == len(set(every)) == 16
-    unknown = Known(np.arange(9), *(np.full(9, np.nan) for _ in range(3)))
+    unknown = Known(np.arange(9), *(np.full(9, np.nan) for _ in range(4)))
     (shelf,) = shelves_of(unknown, 3)
     assert shelf.images == (0, 4, 8)
     assert [one.title for one in shelves_of(unknown, 30)] == ["All images"]
@@ -355,3 +356,30 @@ def test_facts_in_a_page_survive_as_json(tmp_path: Path) -> None:
     )
     text = _page(found, tmp_path / "it.html").text
     assert f'a {json.dumps([1, None])}, b "é"' in text
+
+
+def test_a_fixed_class_is_not_called_the_answer(keras: Any) -> None:
+    """A single sigmoid is explained at class 1 for each image, whatever it answers."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((4, 3, 1)),
+            layers.Flatten(),
+            layers.Dense(
+                1, "sigmoid", name="output", kernel_initializer="ones", bias_initializer="zeros"
+            ),
+        ]
+    )
+    x = np.linspace(-1, 1, 8)[:, None, None, None] * np.ones((1, 4, 3, 1))
+    page = cnnvis.report(
+        network,
+        [("saliency", {"backprop": None})],
+        data=(x, np.arange(8) % 2),
+        class_names=["no", "yes"],
+    )
+    assert "saliency backprop=None explains output[yes] of a network in memory" in page.summary[0]
+    (found,) = page.explanations
+    assert found.predictions is not None and found.predictions.tolist() == [0] * 4 + [1] * 4
+    wrong = page.gallery[0]
+    assert wrong.title == "Wrong answers" and sorted(wrong.images[:2]) == [1, 6]
+    assert page.summary[1].startswith("The answer is right for 4 of 8 labels (50.0%)")
