@@ -203,6 +203,9 @@ class _Content:
             key = len(self.legends)
             found["number"] = key
             self.has_sliders = True
+        if panel.is_profile and found is not None:  # a curve has no colours
+            about = f"All curves are drawn from {found['low']} to {found['high']}"
+            found = None
         if not panel.is_coloured:
             heading = f"Colours of {name}" if key is not None else f"Scale of {name}"
             self.legends.append({"name": heading, "legend": found, "about": about})
@@ -333,7 +336,9 @@ def _chosen(
     others = [(place, row) for place, one in enumerate(own) if one.indices is None
               for row in range(len(one))][: max(left, 0)]  # fmt: skip
     if others:
-        found.append((_Plain(), [_Item(((place, (row,)),)) for place, row in others]))
+        shelf = _Plain()
+        shelf.title = "Other maps" if any(items for _, items in found) else shelf.title
+        found.append((shelf, [_Item(((place, (row,)),)) for place, row in others]))
     return found
 
 
