@@ -10,6 +10,9 @@ from .api.evaluate import evaluate as evaluate
 from .api.report import report as report
 from .api.run import run as run
 from .data.axes import Axis as Axis
+from .data.columns import Column as Column
+from .data.columns import columns_of as columns_of
+from .data.columns import is_table as is_table
 from .data.completeness import completeness_gap as completeness_gap
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
@@ -41,6 +44,11 @@ from .evaluation.faithfulness import scaled_infidelity as scaled_infidelity
 from .evaluation.grids import TiledImages as TiledImages
 from .evaluation.grids import grid_cell as grid_cell
 from .evaluation.grids import image_grids as image_grids
+from .evaluation.group_comparison import GroupComparison as GroupComparison
+from .evaluation.group_design import GroupDesign as GroupDesign
+from .evaluation.group_regions import GroupRegion as GroupRegion
+from .evaluation.group_tests import GroupPlan as GroupPlan
+from .evaluation.group_tests import GroupTest as GroupTest
 from .evaluation.imputation import imputed as imputed
 from .evaluation.localization import energy_inside as energy_inside
 from .evaluation.localization import mask_overlap as mask_overlap
@@ -76,6 +84,7 @@ from .network.modifiers import GradientModifier as GradientModifier
 from .network.modifiers import channel_max as channel_max
 from .network.modifiers import modify_gradient as modify_gradient
 from .network.modifiers import unit_scaled as unit_scaled
+from .network.perturbations import Perturbations as Perturbations
 from .network.relevance.composites import Composite as Composite
 from .network.relevance.composites import composite_named as composite_named
 from .network.relevance.propagation import Relevance as Relevance
@@ -84,6 +93,7 @@ from .registry.bounds import Baseline as Baseline
 from .registry.bounds import Budget as Budget
 from .registry.bounds import Count as Count
 from .registry.bounds import Granting as Granting
+from .registry.bounds import Help as Help
 from .registry.bounds import NotNegative as NotNegative
 from .registry.bounds import Percent as Percent
 from .registry.bounds import Positive as Positive

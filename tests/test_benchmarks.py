@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+import cnnvis
+from cnnvis.registry.discovery import Registry
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
 
 from benchmarks.truth import checks, lesions, motifs, scores, statistics, sweeps, tris  # noqa: E402
+from benchmarks.truth.methods import METHODS  # noqa: E402
 
 SCORES = [
     scores.average_precision,
@@ -136,6 +142,53 @@ def test_what_is_planted_is_where_it_is_said_to_be():
     assert set(truth.sum(axis=(1, 2)).tolist()) == {4}
     x, y, truth = tris.images("xor", "correlated", 40, 0)
     assert set(truth.sum(axis=(1, 2)).tolist()) == {8} and sorted(set(y.tolist())) == [0, 1]
+
+
+def test_every_technique_that_gives_maps_of_images_is_scored() -> None:
+    """Those of keras-vis are cnnvis's own, made in its way."""
+    given = {one.name for one in Registry(only=[]) if one.gives_maps_of_images}
+    theirs = {name for name in given if name.startswith("keras-vis:")}
+    assert given - theirs <= {method.technique for method in METHODS}
+    kept = [method.file_name for method in METHODS]
+    assert len({*kept, "case.json"}) == len(kept) + 1
+
+
+def test_new_rows_beside_other_libraries_leave_the_old_ones() -> None:
+    rows = peers("rows")
+    old = {"small": {"saliency": 1, "lime": 2}, "volume": {"lime": 3}}
+    assert rows.added(old, {"small": {"lime": 4}, "sequence": {"lrp": 5}}) == {
+        "small": {"saliency": 1, "lime": 4}, "volume": {"lime": 3}, "sequence": {"lrp": 5},
+    }  # fmt: skip
+    way = {"day": "2026-01-02", "clock": "processor", "rounds": 3}
+    said = rows.how_measured(
+        {"small": {"lime": way, "lrp": way}, "volume": {"lrp": {**way, "day": "2026-01-03"}}}
+    )
+    assert said == [
+        "- 2026-01-02, 3 rounds, processor time, one thread for each operation: lime, lrp on small.",
+        "- 2026-01-03, 3 rounds, processor time, one thread for each operation: lrp on volume.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("space", "cells"), [((13,), (4,)), ((68, 32), (4, 4)), ((6, 5, 4), (3, 2, 2))]
+)
+def test_libraries_remove_the_same_parts(space: tuple[int, ...], cells: tuple[int, ...]) -> None:
+    """Those of cnnvis are of equal length along each axis, where that fits."""
+    units = peers("shared").units(space, cells)
+    assert units.shape == space and sorted(set(units.ravel().tolist())) == [*range(np.prod(cells))]
+    if space == (68, 32):
+        samples = cnnvis.Samples(np.zeros((1, *space, 1), np.float32))
+        np.testing.assert_array_equal(cnnvis.units_of(samples, "grid:4x4"), units)
+
+
+def peers(name: str) -> Any:
+    """A module of benchmarks/peers, which are scripts beside each other and no package."""
+    path = ROOT / "benchmarks" / "peers" / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(f"peers_{name}", path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def test_importing_does_not_train_or_load_tensorflow():

@@ -10,6 +10,7 @@ peers.md and peers.png into the folder above, unless --out names another; peers.
 number, and with --add what was measured before of other networks stays on the page.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
@@ -22,38 +23,41 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path.append(str(ROOT))
+
 import commands
+import methods
 from aims import aims
 from networks import IMAGES, SHAPES
 from rich.progress import Progress
+from rows import added, how_measured
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+from benchmarks import environments
 
 ENVIRONMENTS = {
     # Peers that run on today's Keras share one; later versions of Xplique hold TensorFlow back.
-    "keras": [f"{ROOT}[keras-vis,tf-keras-vis,xplique]", "tf-explain", "opencv-python-headless"],
-    "torch": ["torch", "captum", "numpy"],
+    "keras": environments.Environment(
+        "keras",
+        (f"{ROOT}[keras-vis,tf-keras-vis,xplique]", "tf-explain", "opencv-python-headless"),
+    ),
+    "torch": environments.TORCH,
 }
 LIBRARIES = {
     "cnnvis": "keras", "bare": "keras", "tf-keras-vis": "keras", "xplique": "keras",
     "tf-explain": "keras", "keras-vis": "keras", "captum": "torch",
+    "grad-cam": "torch",
 }  # fmt: skip
 MEASURED = "peers.json"
 
-METHODS = {
-    "saliency": 1, "guided": 1, "grad-cam": 1, "smoothgrad": 20, "integrated-gradients": 20,
-    "activation-max": 20,
-}  # fmt: skip
-"""Each method, and how many steps it takes; those of more than one explain fewer images."""
-
-STEPS = {"ResNet50": 10, "VGG16": 5}
-"""How many at most, of networks that take long for each."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""What makes each operation compute on one thread: others wait by spinning, which processor time
+counts. Of operations at the same time, TensorFlow must be left several: with one, it hangs in tf.data."""
 
 FILE_IMAGES = 64
 PAUSE = 0.3  # seconds
@@ -62,9 +66,10 @@ PAUSE = 0.3  # seconds
 class Worker:
     """A library's process."""
 
-    def __init__(self, library: str, python: Path) -> None:
+    def __init__(self, library: str, python: Path, *, is_single: bool = False) -> None:
+        threads = dict.fromkeys(THREADS, "1") if is_single else {}
         self._process = subprocess.Popen(
-            [python, HERE / "worker.py", library],
+            [python, HERE / "worker.py", library], env={**os.environ, **threads},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 
@@ -87,18 +92,6 @@ class Worker:
         self._process.wait()
 
 
-def environment(folder: Path, name: str) -> Path:
-    """The Python of an environment with what it is for, made if it is not there."""
-    place = folder / name
-    python = place / "bin" / "python"
-    if not (place / "ready").exists():
-        venv.create(place, with_pip=True, clear=True)
-        print(f"installing {' '.join(ENVIRONMENTS[name])}", file=sys.stderr)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *ENVIRONMENTS[name]], check=True)
-        (place / "ready").touch()
-    return python
-
-
 def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, Any]:
     """Seconds an image, by network, method and library: one number a round, or why there is none."""
     found: dict[str, Any] = {}
@@ -107,16 +100,22 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
         bar = bars.add_task("measuring", total=len(jobs) * chosen.rounds * len(chosen.libraries))
         for network in chosen.networks:
             # New processes for each network, so that none carries another's memory.
-            workers = {name: Worker(name, pythons[LIBRARIES[name]]) for name in chosen.libraries}
+            is_single = chosen.clock == "processor"
+            workers = {
+                name: Worker(name, pythons[LIBRARIES[name]], is_single=is_single)
+                for name in chosen.libraries
+            }
             twin = Path(folder) / f"{len(found)}.npz"
             export = Worker("export", pythons["keras"])
             has_twin = "seconds" in export.ask({"network": network, "twin": str(twin)})
             export.end()
             for method in chosen.methods:
-                steps = min(METHODS[method], STEPS.get(network, METHODS[method]))
-                count = IMAGES.get(network, FILE_IMAGES)
-                count = max(count // steps, 1) if steps > 1 else count
-                job = {"network": network, "method": method, "steps": steps, "images": count}
+                images = IMAGES.get(network, FILE_IMAGES) * chosen.images
+                count = max(int(images) // methods.passes(method, network), 1)
+                job = {
+                    "network": network, "method": method, "images": count,
+                    "steps": methods.samples(method, network), "cells": methods.cells(network),
+                }  # fmt: skip
                 times: dict[str, Any] = {}
                 for number in range(chosen.rounds):
                     # In another order each time: whoever comes after a library whose threads go on
@@ -126,7 +125,7 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
                         worker = workers[name]
                         time.sleep(PAUSE)
                         asked = dict(job)
-                        if name == "captum":
+                        if LIBRARIES[name] == "torch":
                             asked |= {"twin": str(twin) if has_twin else "",
                                       "shape": SHAPES.get(network)}  # fmt: skip
                         if name == "bare" and method == "grad-cam":
@@ -138,7 +137,7 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
                             continue
                         images = min(count, 2) if name == "keras-vis" else count
                         per = 1 if method == "activation-max" else images
-                        times.setdefault(name, []).append(answer["seconds"] / per)
+                        times.setdefault(name, []).append(answer[chosen.clock] / per)
                 found.setdefault(network, {})[method] = times
                 print(f"{network} {method}: {_line(times)}", file=sys.stderr)
             for worker in workers.values():
@@ -161,30 +160,38 @@ def ratios(times: dict[str, Any], name: str) -> list[float]:
     return [b / a for a, b in zip(ours, theirs, strict=False)]
 
 
-def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, Path]) -> str:
+def table(
+    found: dict[str, Any], rows_of: dict[str, Any], others: list[str], pythons: dict[str, Path]
+) -> str:
     """The page with all ratios, in Markdown."""
-    others = [name for name in chosen.libraries if name != "cnnvis"]
     lines = [
         "# cnnvis beside other libraries",
         "",
-        f"Written by `python benchmarks/peers` on {date.today()}: {chosen.rounds} rounds on "
-        f"{machine()}.",
+        f"Written by `python benchmarks/peers` on {date.today()}, on {machine()}.",
         "",
         "How many times as long each takes as cnnvis: above 1, cnnvis is faster. The median of the",
         "rounds, and in brackets the smallest and the largest. Networks have random weights (seed 1);",
         "all explain output 0, after calls that are not timed; peers in batches of 32, cnnvis in those that",
         "it chooses. SmoothGrad, integrated gradients and activation maximization take 20 steps (ResNet50",
-        "10, VGG16 5). `bare` is a loop over a compiled gradient (graph or XLA, the faster of both), with",
+        "10, VGG16 5); VarGrad and expected gradients 20 gradients; Deep SHAP 8 baselines; RISE, LIME and",
+        "KernelSHAP 200 masks or sets; Shapley sampling 8 orders. Patches fill the input without overlap:",
+        f"{', '.join(f'{name} ' + ' x '.join(map(str, one)) for name, one in methods.CELLS.items())}; removed values are 0. LRP is by the epsilon rule.",
+        "`bare` is a loop over a compiled gradient (graph or XLA, the faster of both), with",
         "no titles and no checks; for Grad-CAM, the forward pass alone. Where there is nothing, a library",
-        "has no such method, or its process ran out of memory beside the six others, as some with VGG16.",
+        "has no such method or none for such an input, was not measured with it, or its process ran out of",
+        "memory beside the six others, as some with VGG16.",
+        "",
+        "Of cnnvis alone, the images or pictures each second or the seconds, by the clock of the row:",
+        "",
+        *how_measured(rows_of),
         "",
         f"{versions(pythons)}",
         "",
         f"| network | method | cnnvis | {' | '.join(others)} |",
         f"|---|---|---|{'---|' * len(others)}",
     ]
-    for network, methods in found.items():
-        for method, times in methods.items():
+    for network, each_method in found.items():
+        for method, times in each_method.items():
             ours = times.get("cnnvis")
             unit = "s a picture" if method == "activation-max" else "images/s"
             if not isinstance(ours, list):
@@ -204,8 +211,8 @@ def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, 
         (network, method): {
             name: statistics.median(each) for name in others if (each := ratios(times, name))
         }
-        for network, methods in found.items()
-        for method, times in methods.items()
+        for network, each_method in found.items()
+        for method, times in each_method.items()
     }
     lines += ["", "Geometric means over all rows that both have:", "", "| library | ratio | rows |",
               "|---|---|---|"]  # fmt: skip
@@ -218,12 +225,11 @@ def table(found: dict[str, Any], chosen: argparse.Namespace, pythons: dict[str, 
     return "\n".join(lines) + "\n"
 
 
-def plot(found: dict[str, Any], chosen: argparse.Namespace, path: Path) -> None:
+def plot(found: dict[str, Any], others: list[str], path: Path) -> None:
     """All ratios as points on a logarithmic axis, a line for each network and method."""
     from matplotlib.figure import Figure
 
-    others = [name for name in chosen.libraries if name != "cnnvis"]
-    rows = [(network, method) for network, methods in found.items() for method in methods]
+    rows = [(network, method) for network, known in found.items() for method in known]
     figure = Figure(figsize=(8, 1 + 0.24 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for number, name in enumerate(others):
@@ -259,7 +265,7 @@ def versions(pythons: dict[str, Path]) -> str:
     """The libraries' versions, as their environments have them."""
     names = {
         "keras": ("tensorflow", "keras", "cnnvis", "tf-keras-vis", "xplique", "tf-explain", "keras-vis"),
-        "torch": ("torch", "captum"),
+        "torch": ("torch", "captum", "grad-cam"),
     }  # fmt: skip
     program = (
         "import sys; from importlib.metadata import version; "
@@ -276,29 +282,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="*", default=list(SHAPES), metavar="NAME or FILE")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument(
+        "--methods", nargs="+", choices=methods.SAMPLES, default=list(methods.SAMPLES)
+    )
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
     parser.add_argument("--add", action="store_true")
+    parser.add_argument("--clock", choices=("seconds", "processor"), default="seconds",
+                        help="processor where other programs run at the same time")  # fmt: skip
+    parser.add_argument("--images", type=float, default=1.0, metavar="SHARE",
+                        help="of the images that a call explains, where time is short")  # fmt: skip
     parser.add_argument("--commands", action=argparse.BooleanOptionalAction, default=True)
-    scratch = Path(tempfile.gettempdir()) / "cnnvis-benchmarks"
-    parser.add_argument("--environments", type=Path, default=scratch)
+    parser.add_argument("--environments", type=Path, default=environments.FOLDER)
     parser.add_argument("--out", type=Path, default=HERE.parent)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     groups = dict.fromkeys(["keras", *(LIBRARIES[name] for name in chosen.libraries)])
-    pythons = {name: environment(chosen.environments, name) for name in groups}
-    before: dict[str, Any] = {"networks": {}, "commands": ""}
+    pythons = {name: environments.made(ENVIRONMENTS[name], chosen.environments) for name in groups}
+    before: dict[str, Any] = {"networks": {}, "rows": {}, "commands": ""}
     if chosen.add and (chosen.out / MEASURED).exists():
         before = json.loads((chosen.out / MEASURED).read_text())
-    found = {**before["networks"], **measured(chosen, pythons)}
+    now = measured(chosen, pythons)
+    way = {"day": str(date.today()), "clock": chosen.clock, "rounds": chosen.rounds}
+    found = added(before["networks"], now)
+    rows = added(before["rows"], {name: dict.fromkeys(each, way) for name, each in now.items()})
     whole = before["commands"]
     if chosen.commands:
         libraries = {name: pythons[LIBRARIES[name]] for name in chosen.libraries}
         print("measuring whole commands", file=sys.stderr)
         whole = "\n" + commands.table(commands.measured(libraries, pythons["keras"], chosen.rounds))
-    (chosen.out / MEASURED).write_text(json.dumps({"networks": found, "commands": whole}, indent=1))
-    (chosen.out / "peers.md").write_text(table(found, chosen, pythons) + whole)
-    plot(found, chosen, chosen.out / "peers.png")
+    kept = {"networks": found, "rows": rows, "commands": whole}
+    (chosen.out / MEASURED).write_text(json.dumps(kept, indent=1))
+    seen = {name for each in found.values() for times in each.values() for name in times}
+    others = [name for name in LIBRARIES if name in seen and name != "cnnvis"]
+    (chosen.out / "peers.md").write_text(table(found, rows, others, pythons) + whole)
+    plot(found, others, chosen.out / "peers.png")
     print(chosen.out / "peers.md")
 
 

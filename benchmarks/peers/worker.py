@@ -1,7 +1,7 @@
 """One library, in a process and an environment of its own: told what to explain, it says how long.
 
 Reads a line of JSON for each job, {"network", "method", "images", "steps"}, and answers with one:
-{"seconds"}, or {"lacks": why}. The first calls of each kind, of some seconds together, warm up and
+{"seconds", "processor"}, or {"lacks": why}. The first calls of each kind, of a second or more together, warm up and
 are not timed: by then whoever chooses how to compile has chosen. A job given
 as an argument is done once, and what came out is written to the file that it names as "save".
 """
@@ -12,24 +12,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[2]))
 
 import numpy as np
+from shared import BATCH, NOISE, Lacks, in_batches, patch_of, units
 
-BATCH = 32
-NOISE = 0.15
-WARM = 3.0  # seconds
+WARM = 1.0  # seconds of the processor
 LONG = ("MobileNetV2", "ResNet50", "VGG16")  # 21 s for a saliency map of the first
-
-
-class Lacks(Exception):
-    """What a library has no method for, or cannot explain."""
 
 
 def main() -> None:
@@ -46,12 +42,16 @@ def main() -> None:
             if key not in calls:
                 calls.clear()  # of one network at a time
                 calls[key] = LIBRARIES[library](job)
-                began = time.perf_counter()
-                while time.perf_counter() - began < WARM:
+                calls[key]()  # which compiles, and takes long
+                began = time.process_time()
+                while time.process_time() - began < WARM:
                     calls[key]()
-            start = time.perf_counter()
+            start = time.perf_counter(), time.process_time()
             calls[key]()
-            answer: dict[str, Any] = {"seconds": time.perf_counter() - start}
+            answer: dict[str, Any] = {
+                "seconds": time.perf_counter() - start[0],
+                "processor": time.process_time() - start[1],
+            }
         except Lacks as reason:
             answer = {"lacks": str(reason)}
         except Exception as error:
@@ -74,10 +74,6 @@ def _subject(job: dict[str, Any]) -> tuple[Any, Any]:
     return network, networks.images(network, job["images"])
 
 
-def _in_batches(explain: Callable[[Any], Any], x: Any) -> Callable[[], Any]:
-    return lambda: [np.asarray(explain(x[i : i + BATCH])) for i in range(0, len(x), BATCH)]
-
-
 def _linear(network: Any) -> Any:
     """The network with scores for outputs, which every library but cnnvis must be given."""
     import keras
@@ -96,6 +92,9 @@ def cnnvis(job: dict[str, Any], prefix: str = "") -> Callable[[], Any]:
 
     network, x = _subject(job)
     model, steps = program.Model(network, filters=0), job["steps"]
+    cells = job.get("cells", ())
+    removal = {"units": "grid:" + "x".join(map(str, cells)), "baseline": 0.0}
+    patch = patch_of(x.shape[1:-1], cells)
     settings: dict[str, dict[str, Any]] = {
         "saliency": {"backprop": None},
         "guided": {"backprop": "guided"},
@@ -103,12 +102,23 @@ def cnnvis(job: dict[str, Any], prefix: str = "") -> Callable[[], Any]:
         "smoothgrad": {"copies": steps, "noise": NOISE},
         "integrated-gradients": {"steps": steps},
         "activation-max": {"iterations": steps, "backprop": None, "input_range": (0.0, 1.0)},
+        "vargrad": {"copies": steps, "noise": NOISE},
+        "expected-gradients": {"baselines": steps, "steps": 1},
+        "lrp": {"composite": "epsilon"},
+        "deeplift": {"baseline": 0.0},
+        "deep-shap": {"baselines": steps},
+        "occlusion": {"patch": patch, "stride": patch, "baseline": 0.0},
+        "feature-ablation": removal,
+        "rise": {"masks": steps, "baseline": 0.0},
+        "lime": {"sets": steps, **removal},
+        "kernel-shap": {"sets": steps, **removal},
+        "shapley-sampling": {"orders": steps, **removal},
     }
     method = job["method"]
     technique = "saliency" if method == "guided" else method
     if prefix and technique not in ("saliency", "grad-cam", "activation-max"):
         raise Lacks("no such method")
-    given = settings[method]
+    given = settings.get(method, {})
     if method == "activation-max":
         # Of the one layer: without its name, all of a network's are maximized.
         return lambda: program.run(prefix + technique, model, layer=model.layer, **given)
@@ -131,7 +141,7 @@ def bare(job: dict[str, Any]) -> Callable[[], Any]:
     way = job["method"]
     if way == "forward":
         forward = tf.function(lambda batch: twin(batch, training=False))
-        return _in_batches(lambda batch: forward(tf.constant(batch)), x)
+        return in_batches(lambda batch: forward(tf.constant(batch)), x)
     if way != "saliency":
         raise Lacks("no such method")
 
@@ -153,7 +163,7 @@ def bare(job: dict[str, Any]) -> Callable[[], Any]:
         start = time.perf_counter()
         np.asarray(one(x[:BATCH]))
         times.append((time.perf_counter() - start, one))
-    return _in_batches(min(times, key=lambda pair: pair[0])[1], x)
+    return in_batches(min(times, key=lambda pair: pair[0])[1], x)
 
 
 def tf_keras_vis(job: dict[str, Any]) -> Callable[[], Any]:
@@ -168,18 +178,33 @@ def tf_keras_vis(job: dict[str, Any]) -> Callable[[], Any]:
             from tf_keras_vis.saliency import Saliency
 
             saliency = Saliency(twin, clone=False)
-            return _in_batches(lambda batch: saliency(score, batch), x)
+            return in_batches(lambda batch: saliency(score, batch), x)
         case "smoothgrad":
             from tf_keras_vis.saliency import Saliency
 
             smooth = Saliency(twin, clone=False)
             given = {"smooth_samples": steps, "smooth_noise": NOISE}
-            return _in_batches(lambda batch: smooth(score, batch, **given), x)
+            return in_batches(lambda batch: smooth(score, batch, **given), x)
         case "grad-cam":
             from tf_keras_vis.gradcam import Gradcam
 
             cam = Gradcam(twin, clone=False)
-            return _in_batches(lambda batch: cam(score, batch), x)
+            return in_batches(lambda batch: cam(score, batch), x)
+        case "layer-cam":
+            from tf_keras_vis.layercam import Layercam
+
+            layer = Layercam(twin, clone=False)
+            return in_batches(lambda batch: layer(score, batch), x)
+        case "grad-cam-plus-plus":
+            from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+
+            plus = GradcamPlusPlus(twin, clone=False)
+            return in_batches(lambda batch: plus(score, batch), x)
+        case "score-cam":
+            from tf_keras_vis.scorecam import Scorecam
+
+            scored = Scorecam(twin, clone=False)
+            return in_batches(lambda batch: scored(score, batch, batch_size=BATCH), x)
         case "activation-max":
             from tf_keras_vis.activation_maximization import ActivationMaximization
 
@@ -198,18 +223,43 @@ def xplique(job: dict[str, Any]) -> Callable[[], Any]:
     targets = np.zeros((len(x), twin.output_shape[-1]), np.float32)
     targets[:, 0] = 1
     given: dict[str, Any] = {"batch_size": BATCH}
+    space = x.shape[1:-1]
+    cells = job.get("cells", ())
+    patch = patch_of(space, cells)
+    # Along time, patches go over all channels, too.
+    patch = (*patch, x.shape[-1]) if len(space) == 1 else patch
+    removal: dict[str, Any] = {
+        "nb_samples": steps,
+        "map_to_interpret_space": lambda one: _units(tuple(one.shape), cells),
+        "ref_value": np.zeros(x.shape[-1] if len(space) > 1 else 1, np.float32),
+    }
     kinds = {
         "saliency": ("Saliency", {}),
         "guided": ("GuidedBackprop", {}),
         "grad-cam": ("GradCAM", {}),
         "smoothgrad": ("SmoothGrad", {"nb_samples": steps, "noise": NOISE}),
         "integrated-gradients": ("IntegratedGradients", {"steps": steps}),
+        "gradient-times-input": ("GradientInput", {}),
+        "vargrad": ("VarGrad", {"nb_samples": steps, "noise": NOISE}),
+        "grad-cam-plus-plus": ("GradCAMPP", {}),
+        "occlusion": ("Occlusion", {"patch_size": patch, "patch_stride": patch}),
+        "rise": ("Rise", {"nb_samples": steps, "grid_size": 7}),
+        "lime": ("Lime", removal),
+        "kernel-shap": ("KernelShap", removal),
     }
     if job["method"] not in kinds:
         raise Lacks("no such method")
     kind, more = kinds[job["method"]]
     explainer = getattr(attributions, kind)(twin, **given, **more)
     return lambda: np.asarray(explainer(x, targets))
+
+
+def _units(shape: tuple[int, ...], cells: Sequence[int]) -> Any:
+    """The number of each position's patch, as Xplique takes it: with channels along time alone."""
+    import tensorflow as tf
+
+    found = units(shape[:-1], cells)
+    return tf.constant(np.repeat(found[:, None], shape[-1], 1) if found.ndim == 1 else found)
 
 
 def tf_explain(job: dict[str, Any]) -> Callable[[], Any]:
@@ -222,7 +272,7 @@ def tf_explain(job: dict[str, Any]) -> Callable[[], Any]:
     match job["method"]:
         case "saliency":
             vanilla = vanilla_gradients.VanillaGradients()
-            return _in_batches(
+            return in_batches(
                 lambda batch: vanilla.compute_gradients(tf.constant(batch), twin, 0), x
             )
         case "grad-cam":
@@ -234,14 +284,14 @@ def tf_explain(job: dict[str, Any]) -> Callable[[], Any]:
                 )
                 return grad_cam.GradCAM.generate_ponderated_output(outputs, gradients)
 
-            return _in_batches(cam, x)
+            return in_batches(cam, x)
         case "smoothgrad":
 
             def smooth(batch: Any) -> Any:
                 noisy = smoothgrad.SmoothGrad.generate_noisy_images(batch, steps, NOISE)
                 return smoothgrad.SmoothGrad.get_averaged_gradients(noisy, twin, 0, steps)
 
-            return _in_batches(smooth, x)
+            return in_batches(smooth, x)
         case "integrated-gradients":
             kind = integrated_gradients.IntegratedGradients
 
@@ -249,96 +299,37 @@ def tf_explain(job: dict[str, Any]) -> Callable[[], Any]:
                 between = kind.generate_interpolations(batch, steps)
                 return kind.get_integrated_gradients(between, twin, 0, steps)
 
-            return _in_batches(integrate, x)
+            return in_batches(integrate, x)
     raise Lacks("no such method")
 
 
 def captum(job: dict[str, Any]) -> Callable[[], Any]:
-    import torch
-    from captum import attr
+    import torch_libraries
 
-    twin, last = _torch_twin(Path(job["twin"])) if job.get("twin") else (None, None)
-    if twin is None:
-        raise Lacks("the network is no chain of layers, so it has no twin here")
-    steps = job["steps"]
-    if "data" in job:
-        x = np.load(job["data"])
-    else:
-        x = np.random.default_rng(2).random((job["images"], *job["shape"]), np.float32)
-    x = np.moveaxis(x, -1, 1).copy()
-    kinds: dict[str, Callable[[], Any]] = {
-        "saliency": lambda: attr.Saliency(twin).attribute,
-        "guided": lambda: attr.GuidedBackprop(twin).attribute,
-        "grad-cam": lambda: attr.LayerGradCam(twin, last).attribute,
-        "smoothgrad": lambda: attr.NoiseTunnel(attr.Saliency(twin)).attribute,
-        "integrated-gradients": lambda: attr.IntegratedGradients(twin).attribute,
-    }
-    if job["method"] not in kinds:
-        raise Lacks("no such method")
-    method = kinds[job["method"]]()
-    given: dict[str, Any] = {"target": 0}
-    if job["method"] == "smoothgrad":
-        given |= {"nt_samples": steps, "stdevs": NOISE}
-    if job["method"] == "integrated-gradients":
-        given |= {"n_steps": steps, "internal_batch_size": BATCH}
-
-    def explain(batch: Any) -> Any:
-        return method(torch.from_numpy(batch).requires_grad_(), **given).detach().numpy()
-
-    return _in_batches(explain, x)
+    return torch_libraries.captum(job)
 
 
-def _torch_twin(path: Path) -> tuple[Any, Any]:
-    """The same network in PyTorch, and its last convolution."""
-    import torch
-    from torch import nn
+def grad_cam(job: dict[str, Any]) -> Callable[[], Any]:
+    import torch_libraries
 
-    class Last(nn.Module):  # Keras flattens with channels last
-        def forward(self, x: Any) -> Any:
-            return x.movedim(1, -1).flatten(1)
-
-    stored = np.load(path)
-    parts: list[Any] = []
-    last = None
-    for number, step in enumerate(json.loads(str(stored["plan"]))):
-        kind = step["kind"]
-        if kind == "Flatten":
-            parts.append(Last())
-            continue
-        if "MaxPool" in kind:
-            parts.append(getattr(nn, f"MaxPool{kind[-2:].lower()}")(step["size"], step["strides"]))
-            continue
-        weight = torch.from_numpy(stored[f"{number}.0"])
-        if kind == "Dense":
-            layer: Any = nn.Linear(*weight.shape)
-            weight = weight.T
-        else:
-            *size, channels, filters = weight.shape
-            layer = getattr(nn, f"Conv{kind[-2:].lower()}")(
-                channels, filters, size, step["strides"], padding=step["padding"]
-            )
-            weight = weight.permute(-1, -2, *range(len(size)))
-            last = layer
-        with torch.no_grad():
-            layer.weight.copy_(weight)
-            layer.bias.copy_(torch.from_numpy(stored[f"{number}.1"]))
-        parts.append(layer)
-        if step["relu"]:
-            parts.append(nn.ReLU())
-    return nn.Sequential(*parts).eval(), last
+    return torch_libraries.grad_cam(job)
 
 
 def export(job: dict[str, Any]) -> Callable[[], Any]:
     """Not a library: writes the weights for the twin, and files for whole commands."""
     import networks
 
+    from benchmarks import twins
+
     network = networks.network(job["network"])
     if "save" in job:
         network.save(Path(job["save"], "network.keras"))
         for count in job["counts"]:
             np.save(Path(job["save"], f"{count}.npy"), networks.images(network, count))
-    if not networks.export(network, Path(job["twin"])):
+    held = twins.exported(network)
+    if held is None:
         raise Lacks("no chain of layers")
+    np.savez(job["twin"], **held)
     return lambda: None
 
 
@@ -349,6 +340,7 @@ LIBRARIES = {
     "xplique": xplique,
     "tf-explain": tf_explain,
     "captum": captum,
+    "grad-cam": grad_cam,
     "keras-vis": keras_vis,
     "export": export,
 }

@@ -50,8 +50,8 @@ def explain(title: str, cache: Path, scale: Scale) -> None:
         "parameters": int(case.network.count_params()),
     })  # fmt: skip
     model = cnnvis.load_model(case.network)
-    for number, method in enumerate(methods.METHODS):
-        path = folder / f"{number:02}.json"
+    for method in methods.METHODS:
+        path = folder / method.file_name
         if path.exists() or not method.is_installed:
             continue
         answer = methods.run(case, method, model, scale)
@@ -74,8 +74,10 @@ def results(cache: Path) -> list[dict[str, Any]]:
         if not (folder / "case.json").exists():
             continue
         case = json.loads((folder / "case.json").read_text(encoding="utf-8"))
-        paths = sorted(folder.glob("[0-9][0-9].json"))
-        case["methods"] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        paths = [folder / method.file_name for method in METHODS]
+        case["methods"] = [
+            json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()
+        ]
         if controls <= {one["method"] for one in case["methods"]}:
             found.append(case)
     return found
@@ -90,6 +92,7 @@ def explain_all(options: argparse.Namespace, cache: Path, scale: Scale) -> None:
         sweeps.data(cache, scale)  # once, before three processes would
     command = [sys.executable, "-m", "benchmarks.truth", "--cache", str(options.cache)]
     command += ["--quick"] if options.quick else []
+    command += ["--most", str(options.most)] if options.most else []
 
     def one(title: str) -> tuple[str, int]:
         return title, subprocess.run([*command, "--case", title], check=False).returncode
@@ -106,6 +109,7 @@ def main() -> None:
     """Read the options, and do what is not in the cache yet."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few images, to see that all works")
+    parser.add_argument("--most", type=int, help="images of a network; a third of them is checked")
     parser.add_argument(
         "--cache", type=Path, default=Path("results/truth"), help="where results are kept"
     )
@@ -117,7 +121,9 @@ def main() -> None:
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
     scale = dataclasses.replace(QUICK if options.quick else Scale(), processes=options.processes)
-    cache = options.cache / ("quick" if options.quick else "full")
+    if options.most:
+        scale = scale.with_most(options.most)
+    cache = options.cache / ("quick" if options.quick else str(options.most or "full"))
     cache.mkdir(parents=True, exist_ok=True)
     if options.case:
         explain(options.case, cache, scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ class Scale:
     def epochs(self, many: int) -> int:
         """Return how many passes over the data a training of so many takes at this scale."""
         return max(1, round(many * self.training))
+
+    def with_most(self, images: int) -> Scale:
+        """Return a scale with so many images to explain at most, a third of them checked."""
+        fewer = {suite: min(count, images) for suite, count in self.images.items()}
+        return replace(self, images=fewer, checked=min(self.checked, max(images // 3, 1)))
 
 
 QUICK = Scale(

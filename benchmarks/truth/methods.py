@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,11 @@ class Method:
         """False if its package is not there."""
         return self.needs is None or importlib.util.find_spec(self.needs) is not None
 
+    @property
+    def file_name(self) -> str:
+        """Where its answer for a case is kept, so that a new method runs alone."""
+        return re.sub(r"[^a-z0-9+]+", "-", self.name.lower()) + ".json"
+
 
 def _adapted(
     library: str, package: str, *names: str, **slow: Mapping[str, Any]
@@ -70,9 +76,33 @@ METHODS = (
     Method("integrated gradients, zero", "integrated-gradients", {"baseline": "zero", "most_steps": 200}),
     Method("integrated gradients, mean", "integrated-gradients", {"baseline": "mean", "most_steps": 200}),
     Method("expected gradients", "expected-gradients", {"baselines": 8, "steps": 8}),
+    Method("smoothgrad squared", "smoothgrad-squared", {"copies": 25}),
+    Method("vargrad", "vargrad", {"copies": 25}),
+    Method("gradient times input", "gradient-times-input"),
+    Method("fullgrad", "fullgrad"),
+    Method("guided integrated gradients", "guided-integrated-gradients", {"steps": 20}, is_slow=True),
+    Method("blur integrated gradients", "blur-integrated-gradients", {"steps": 20}, is_slow=True),
     Method("grad-cam, none", "grad-cam", {"backprop": None}),
     Method("grad-cam, guided", "grad-cam", {"backprop": "guided"}),
     Method("grad-cam, last layer", "grad-cam", {"backprop": None, "penultimate": "auto"}),
+    Method("hires-cam", "hires-cam"),
+    Method("layer-cam", "layer-cam"),
+    Method("grad-cam++", "grad-cam-plus-plus"),
+    Method("xgrad-cam", "xgrad-cam"),
+    Method("eigen-cam", "eigen-cam"),
+    Method("score-cam", "score-cam"),
+    Method("ablation-cam", "ablation-cam"),
+    Method("lrp, epsilon", "lrp", {"composite": "epsilon"}),
+    Method("lrp, epsilon-plus", "lrp"),
+    Method("lrp, epsilon-gamma-box", "lrp", {"composite": "epsilon-gamma-box"}),
+    Method("deeplift", "deeplift"),
+    Method("deep shap", "deep-shap", {"baselines": 8}),
+    Method("occlusion", "occlusion", is_slow=True),
+    Method("feature ablation", "feature-ablation", is_slow=True),
+    Method("rise", "rise", {"masks": 300}, is_slow=True),
+    Method("lime", "lime", {"sets": 300}, is_slow=True),
+    Method("kernel shap", "kernel-shap", {"sets": 300}, is_slow=True),
+    Method("shapley sampling", "shapley-sampling", {"orders": 6}, is_slow=True),
     *_adapted("tf-keras-vis", "tf_keras_vis", "saliency", "grad-cam", "grad-cam-plus-plus",
               "layer-cam", "score-cam"),
     *_adapted("xplique", "xplique", "saliency", "gradient-input", "guided", "deconv",

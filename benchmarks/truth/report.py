@@ -443,16 +443,18 @@ def _left_out(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for (name, reason), cases in reasons.items():
         yield f"- `{name}` on {', '.join(cases)}: {' '.join(reason.split())}"
     slow = ", ".join(f"`{one.name}`" for one in METHODS if one.is_slow)
-    yield f"- {slow}: only on the images of the checks, with fewer masks, designs or copies than by default"
+    yield f"- {slow}: only on the images of the checks"
     yield "- `deconv` and `relu` are other names of `rectified`"
     yield (
         "- keras-vis's own maps, which it computes in a process of its own: `--keras-vis` gives its numbers, and "
         "tests hold it to them"
     )
-    yield (
-        "- `expected-gradients` with 8 samples and 8 steps, `smoothgrad` with 25 copies, "
-        "`integrated-gradients` with at most 200 steps"
+    given = (
+        f"`{one.name}` {', '.join(f'{name} {value}' for name, value in numbers.items())}"
+        for one in METHODS
+        if (numbers := {k: v for k, v in one.options.items() if isinstance(v, int)})
     )
+    yield f"- fewer masks, copies, steps or sets than by default: {'; '.join(given)}"
 
 
 def _compact(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -19,7 +19,15 @@ import numpy as np
 
 from cnnvis.api.from_python import from_python
 from cnnvis.api.kept import is_kept, require_no_subject, results_in, without_absent_inputs
-from cnnvis.api.output_files import RESULTS, beside, destination, is_named, write
+from cnnvis.api.output_files import (
+    RESULTS,
+    Results,
+    beside,
+    destination,
+    files_of,
+    is_named,
+    write,
+)
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
@@ -121,7 +129,7 @@ def chain(
     shard_size: int | None = None,
     strict: bool = False,
     plugin_options: PluginOptions | None = None,
-    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
+    show: Callable[[Plugin, Any, Mapping[str, Any]], None] | None = None,
     wrote: Callable[[Any], None] | None = None,
     isolate: bool | str | Sequence[str] = False,
     isolate_timeout: float | None = None,
@@ -327,22 +335,26 @@ class _Shown:
     """
 
     out: PathName | None
-    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None
+    show: Callable[[Plugin, Any, Mapping[str, Any]], None] | None
     wrote: Callable[[Any], None] | None
     notes: Sequence[str] = ()
     taken: set[str] = field(default_factory=set)
 
-    def by(self, renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+    def complete(self, explanation: Explanation) -> Explanation:
+        """Return a result as it can be shown, with all notes so far."""
+        return without_absent_inputs(_with_notes(explanation, self.notes))
+
+    def by(self, renderer: Plugin, results: Results, options: Mapping[str, Any]) -> None:
         """Show a result with a renderer, in a separate file or at the place that `show` says."""
-        explanation = without_absent_inputs(_with_notes(explanation, self.notes))
         if not renderer.suffixes:
             if self.show is not None:
-                self.show(renderer, explanation, options)
+                self.show(renderer, results, options)
             return
-        path = destination(explanation, renderer, self.out, taken=self.taken)
-        placed = write(explanation, renderer, path, options, named=is_named(self.out))
-        if self.wrote is not None:
-            self.wrote(placed)
+        path = destination(results, renderer, self.out, options, taken=self.taken)
+        for part, place in files_of(results, options, path):
+            placed = write(part, renderer, place, options, named=is_named(self.out))
+            if self.wrote is not None:
+                self.wrote(placed)
 
 
 @dataclass(frozen=True)
@@ -416,16 +428,27 @@ def _run(
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
             case _:
-                every = [(one, of.kind) for of in stack for one in of.of_inputs.values()]
-                for stream, kind in every:
-                    explanation = failures.result(
-                        stream, partial(_shown, stream, kind, step, given)
-                    )
-                    if explanation is None:
-                        continue
-                    with failures.kept():
-                        shown.by(step.plugin, explanation, given)
+                for together in _shown_together(stack, step):
+                    results = [
+                        failures.result(stream, partial(_shown, stream, kind, step, given))
+                        for stream, kind in together
+                    ]
+                    there = [shown.complete(one) for one in results if one is not None]
+                    if there:
+                        with failures.kept():
+                            shown.by(step.plugin, there if len(there) > 1 else there[0], given)
     return stack
+
+
+def _shown_together(stack: Sequence[_Found], step: Step) -> list[list[tuple[Stream, Result]]]:
+    """Return the results that a renderer shows at a time: each, or all of an input of the network."""
+    every = [(name, one, of.kind) for of in stack for name, one in of.of_inputs.items()]
+    if not step.plugin.takes("explanations"):
+        return [[(one, kind)] for _, one, kind in every]
+    return [
+        [(one, kind) for name, one, kind in every if name == input]
+        for input in dict.fromkeys(name for name, _, _ in every)
+    ]
 
 
 def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None) -> _Found:
@@ -569,7 +592,7 @@ def require_fitting(steps: Sequence[Step], before: Sequence[tuple[Result, str]] 
         if plugin.kind == "technique":
             stack.append((plugin.gives or "images", plugin.name))
             continue
-        needed = 2 if plugin.takes("explanations") else 1
+        needed = 2 if plugin.takes("explanations") and plugin.kind != "renderer" else 1
         if len(stack) < needed:
             there = (
                 f"the only result is the result of {stack[-1][1]}"

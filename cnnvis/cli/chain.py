@@ -63,7 +63,7 @@ def run_chain(
     messages, results = console.messages(), console.results()
     failure: UserError | PluginError | None = None
 
-    def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+    def show(renderer: Plugin, explanation: Any, options: Mapping[str, Any]) -> None:
         call_plugin(renderer, explanation, results, **options)
 
     def wrote(path: Path) -> None:
@@ -97,8 +97,7 @@ def run_chain(
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the results were made."""
-    for note in dict.fromkeys(note for one in found for note in one.notes):
-        messages.print(console.sentence("note", "bold", note))
+    console.print_notes(messages, (note for one in found for note in one.notes))
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)

@@ -92,6 +92,9 @@ class Explanation(Shown):
         Measures of each map, (n,) each, by name: ``completeness_gap`` is the difference between the
         sum of a map and the change of the score that the map must add up to, as a share of the
         change; ``steps`` is the number of steps that a map took.
+    curves
+        Curves of numbers over the steps in which each map was made, (n, steps) each, by name:
+        ``score`` for the score that rose. NaN for steps that were not taken.
     predictions
         The class that the network answers for each sample, (n,) int64, whatever the target is; None
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
@@ -114,6 +117,7 @@ class Explanation(Shown):
     other_inputs: tuple[Explanation, ...] = ()
     measures: Mapping[str, Array] = field(default_factory=dict)
     predictions: Array | None = None
+    curves: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -136,6 +140,7 @@ class Explanation(Shown):
             if one.shape != (count,):
                 raise TypeError(f"there are {count} maps but the measure {name} is {one.shape}")
         object.__setattr__(self, "measures", measures)
+        object.__setattr__(self, "curves", self._own_curves(count))
         if len(self.axes) != self.maps.ndim - 1:
             raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
 
@@ -145,6 +150,15 @@ class Explanation(Shown):
             return None
         found = np.asarray(self.predictions, np.int64)
         return None if self.samples is None and len(found) != count else found
+
+    def _own_curves(self, count: int) -> dict[str, Array]:
+        curves: dict[str, Array] = {
+            n: np.asarray(one, np.float32) for n, one in self.curves.items()
+        }
+        for name, one in curves.items():
+            if one.ndim != 2 or len(one) != count or not one.shape[1]:
+                raise TypeError(f"there are {count} maps but the curve {name} is {one.shape}")
+        return curves
 
     def _axes(self) -> tuple[str, ...]:
         assert self.maps is not None
@@ -316,6 +330,7 @@ class Explanation(Shown):
             targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
+            curves={name: one[chosen] for name, one in self.curves.items()},
             provenance=self.provenance if len(set(chosen)) == len(self) else self._unjudged(),
             predictions=None if self.predictions is None else self.predictions[chosen],
             other_inputs=tuple(
@@ -344,7 +359,7 @@ class Explanation(Shown):
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """Return the explanation with as many other maps, and with the same axes, unless given.
 
-        Measures of the previous maps, and verdicts of metrics on them, are left out; verdicts of checks
+        Measures and curves of the previous maps, and verdicts of metrics on them, are left out; verdicts of checks
         stay, since they are about the technique's own maps.
 
         Parameters
@@ -354,8 +369,8 @@ class Explanation(Shown):
         changes
             Other attributes, by name.
         """
-        other: dict[str, Any] = {"measures": {}, "provenance": self._unjudged(), **changes}
-        return replace(self, maps=maps, **other)
+        own: dict[str, Any] = {"measures": {}, "curves": {}, "provenance": self._unjudged()}
+        return replace(self, maps=maps, **{**own, **changes})
 
     def _unjudged(self) -> Mapping[str, Any]:
         """Return the provenance without the verdicts of metrics; those of checks stay."""
@@ -396,11 +411,8 @@ class Explanation(Shown):
             targets=tuple(target for part in parts for target in part.targets),
             groups=tuple(group for part in parts for group in part.groups),
             notes=tuple(notes),
-            measures={
-                name: np.concatenate([part.measures[name] for part in parts])
-                for name in first.measures
-                if all(name in part.measures for part in parts)
-            },
+            measures=_joined([part.measures for part in parts]),
+            curves=_joined([part.curves for part in parts]),
             predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
         )
         if "target" in first.provenance:
@@ -511,3 +523,12 @@ class Explanation(Shown):
             If pandas is not installed.
         """
         return exports.to_dataframe(self)
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Join the arrays that all parts have, if their entries are equally long."""
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        for name, first in parts[0].items()
+        if all(name in part and part[name].shape[1:] == first.shape[1:] for part in parts)
+    }

@@ -342,6 +342,24 @@ class Samples(Shown):
             target_numbers=self._target_numbers_of(chosen),
         )
 
+    def drawn(self, count: int, seed: int) -> Samples:
+        """Return samples drawn by a seed, without those that hold NaN or infinite values.
+
+        Parameters
+        ----------
+        count
+            The number of samples; fewer are returned where there are fewer.
+        seed
+            The seed of the draw.
+        """
+        found: list[int] = []
+        for place in np.random.default_rng(seed).permutation(len(self)).tolist():
+            if len(found) == count:
+                break
+            if np.isfinite(self[[place]].x.astype(np.float32)).all():
+                found.append(place)
+        return self[found]
+
     def __iter__(self) -> Iterator[Samples]:
         return (self[index] for index in range(len(self)))
 
@@ -349,6 +367,21 @@ class Samples(Shown):
     def x(self) -> Array:
         """Array of all inputs, (n, ...), read at the first use."""
         return np.asarray(self.source[:])
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest value of the inputs, NaN aside, read some at a time and only once."""
+        # Plugins are given read-only copies, and each batch has another.
+        whole: Samples = vars(self).get("_original", self)
+        return whole._value_range
+
+    @cached_property
+    def _value_range(self) -> tuple[float, float]:
+        low, high = np.inf, -np.inf
+        for one in self.batches():
+            low = np.fmin.reduce(one.x, axis=None, initial=low)
+            high = np.fmax.reduce(one.x, axis=None, initial=high)
+        return float(low), float(high)
 
     def baseline(self, name: str | float, input: str | None = None) -> Array:
         """Return a baseline for each of the samples, (n, ...) float32, or one for all, (1, ...).

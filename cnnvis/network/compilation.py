@@ -283,7 +283,7 @@ class Compiled:
     identity: Callable[[], str] = str
     each: int = 1
     fixed: int | None = None
-    _functions: dict[tuple[str, bool], Any] = field(default_factory=dict)
+    _functions: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     _traced: set[tuple[str, int]] = field(default_factory=set)
     _pace: dict[str, float] = field(default_factory=dict)  # seconds a sample, of each way
     _promise: tuple[float, float] | None = None  # what XLA saves, as a share, and what it costs
@@ -445,13 +445,16 @@ class Compiled:
             once = tensorflow().function(self.function, autograph=False)
             answers = once.get_concrete_function(*tensors)(*tensors)
         else:
-            key = way, is_mixed()
+            # A concrete function, since TensorFlow warns of every new tf.function that is traced; by
+            # shapes and types, since TensorFlow takes a millisecond to find it.
+            key = way, is_mixed(), *((tuple(one.shape), one.dtype) for one in tensors)
             if key not in self._functions:
-                self._functions[key] = tensorflow().function(
-                    self.function, autograph=False, jit_compile=way == "xla"
+                self._functions[key] = (
+                    tensorflow()
+                    .function(self.function, autograph=False, jit_compile=way == "xla")
+                    .get_concrete_function(*tensors)
                 )
-            # A concrete function, since TensorFlow warns of every new tf.function that is traced.
-            answers = self._functions[key].get_concrete_function(*tensors)(*tensors)
+            answers = self._functions[key](*tensors)
         return [_plain(answer.numpy()) for answer in answers]
 
     def _way(self, size: int, remaining: int) -> str:

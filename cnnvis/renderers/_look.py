@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.renderers._common import limits, number
+from cnnvis.renderers._common import DIVERGING, limits, number
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Ends = Literal["percentile", "shared", "each", "each-percentile"]
 """The ends of the colours: at a percentile or at the extremes, for all maps or for each map."""
 
-DIVERGING = "blue-white-red"
 SEQUENTIAL = "magma"
 BRIGHT, DARK = "gray", "Greys"  # on a dark ground, on a light ground
 BETWEEN_TILES = "0.8"  # light grey, which no usual colour map has at its ends or at zero
@@ -125,13 +124,13 @@ class Look:
         """Return the scale of a map: the scale of all maps, or its own."""
         if self.whole is not None:
             return self.whole
-        return self._robust([panel.values], self.percentile)
+        return self._robust([_all(panel)], self.percentile)
 
     def is_faint(self, panel: cnnvis.Panel) -> bool:
         """Tell whether a map is hardly seen, since other maps have much larger values."""
         if self.whole is None or panel.is_coloured:
             return False
-        own = self._robust([panel.values], self.percentile)
+        own = self._robust([_all(panel)], self.percentile)
         largest = max(-own.low, own.high) if own.least or own.most else 0.0
         return largest < FAINT * max(-self.whole.low, self.whole.high)
 
@@ -140,11 +139,13 @@ class Look:
         if panel.is_coloured:
             return panel.title
         scale = self.scale(panel)
+        if panel.is_profile:  # a curve is not cut off
+            scale = self._robust([_all(panel)], 100)
         lines = [panel.title] if panel.title else []
         if self.is_faint(panel):
-            own = self._robust([panel.values], 100)
+            own = self._robust([_all(panel)], 100)
             size = max(abs(own.least), abs(own.most))
-            seen = f"near zero beside the others: at most {number(size)}"
+            seen = f"near zero: at most {number(size)}"
             lines.append(seen if size else "zero everywhere")
         if self.whole is None:
             lines.append(f"{number(scale.low, scale.high)} to {number(scale.high, scale.low)}")
@@ -209,7 +210,7 @@ def look_of(
     if scale in ("shared", "each"):
         percentile = 100.0
     inputs = [pair.input for pair in pairs if pair.input is not None]
-    values = [one.values for one in inputs if not one.is_coloured]
+    values = [_all(one) for one in inputs if not one.is_coloured]
     look = Look(
         cmap or (DIVERGING if signed else SEQUENTIAL),
         input_cmap or (DARK if are_counts(explanation, inputs) else BRIGHT),
@@ -223,7 +224,7 @@ def look_of(
         return look
     from dataclasses import replace
 
-    return replace(look, whole=look._robust((pair.map.values for pair in pairs), percentile))
+    return replace(look, whole=look._robust((_all(pair.map) for pair in pairs), percentile))
 
 
 def are_counts(explanation: cnnvis.Explanation, inputs: Sequence[cnnvis.Panel]) -> bool:
@@ -241,13 +242,19 @@ def are_counts(explanation: cnnvis.Explanation, inputs: Sequence[cnnvis.Panel]) 
     named = samples.names or ()
     if axes == 3 or any(PurePath(name).suffix.lower() in PHOTOGRAPHS for name in named):
         return False
-    finite = [one.values[np.isfinite(one.values)] for one in inputs if not one.is_coloured]
+    values = [_all(one) for one in inputs if not one.is_coloured]
+    finite = [one[np.isfinite(one)] for one in values]
     finite = [one for one in finite if one.size]
     if not finite or any((one != np.round(one)).any() for one in finite):
         return False
     return (
         max(float(one.max()) for one in finite) - min(float(one.min()) for one in finite) <= COUNTS
     )
+
+
+def _all(panel: cnnvis.Panel) -> Any:
+    """Return all values that a panel is of, also those that it does not show."""
+    return panel.values if panel.everything is None else panel.everything
 
 
 def _are_few(values: Sequence[Any]) -> bool:

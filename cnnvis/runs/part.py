@@ -477,6 +477,7 @@ class Part:
                 notes=tuple(facts.result_notes),
                 measures={name: np.array(one) for name, one in facts.measures.items()},
                 predictions=None if facts.prediction is None else np.array(facts.prediction),
+                curves={name: np.array(one) for name, one in facts.curves.items()},
             )
         return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank))
 
@@ -569,6 +570,8 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
     if found is not None and found.predictions is not None:
         more["prediction"] = found.predictions
+    if found is not None and found.curves:
+        more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
     return {
         **more,
         "index": samples.indices[places].tolist(),

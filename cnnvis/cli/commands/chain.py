@@ -59,6 +59,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     parser = _parser([plugin.name for plugin in known])
     head, *segments = step_words.segments(words, names, parser)
     values = step_words.values(parser, head, names)
+    if "file" not in values and "name" not in values:  # which name the model, too
+        parsing.require_model(values, parser)
     steps = [
         (
             name,

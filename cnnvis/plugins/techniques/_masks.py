@@ -13,30 +13,34 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-def mask_of(
-    seed: tuple[int, int], space: Sequence[int], cells: Sequence[int], share: float
+def masks_of(
+    seed: int, numbers: Sequence[int], space: Sequence[int], cells: Sequence[int], share: float
 ) -> Array:
-    """Draw a mask, (*space) float32 from 0 to 1.
+    """Draw masks, (k, *space) float32 from 0 to 1; each depends on the seed and its number alone.
 
     Petsiuk et al. 2018, section 3.2: a grid of cells is enlarged linearly to a cell more along each
     axis than the image has room for, and a piece of the size of the image is cut out at random.
     """
     import numpy as np
 
-    rng = np.random.default_rng(seed)
-    mask = (rng.random(tuple(cells)) < share).astype(np.float32)
-    for size, count in zip(space, cells, strict=True):
-        length = -(-size // count)  # of a cell in the image
-        places = np.arange(size) + rng.integers(length) + 0.5
+    lengths = [-(-size // count) for size, count in zip(space, cells, strict=True)]  # of a cell
+    masks = np.zeros((len(numbers), *cells), np.float32)
+    shifts = np.zeros((len(numbers), len(cells)), int)
+    for row, number in enumerate(numbers):
+        rng = np.random.default_rng((seed, number))
+        masks[row] = rng.random(tuple(cells)) < share
+        shifts[row] = [rng.integers(length) for length in lengths]
+    for axis, (size, count, length) in enumerate(zip(space, cells, lengths, strict=True)):
+        places = np.arange(size) + shifts[:, axis, None] + 0.5
         # The middles of cells, in an enlarged grid that is a cell longer than the image.
         at = np.clip(places * count / ((count + 1) * length) - 0.5, 0, count - 1)
-        low = np.minimum(at.astype(int), max(count - 2, 0))
-        rest = (at - low).astype(np.float32)
-        high = np.minimum(low + 1, count - 1)
+        # How much each cell counts at each position: two cells, by their distances from it.
+        parts = np.maximum(1 - abs(at[:, None] - np.arange(count)[:, None]), 0).astype(np.float32)
         # The first axis is enlarged and goes to the end, so that the next is the first.
-        mask = np.moveaxis(mask, 0, -1)
-        mask = mask[..., low] * (1 - rest) + mask[..., high] * rest
-    return mask
+        masks = np.moveaxis(masks, 1, -1)
+        inner = masks.shape[1:-1]
+        masks = (masks.reshape(len(numbers), -1, count) @ parts).reshape(-1, *inner, size)
+    return masks
 
 
 class Sums:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import Game
+from ._game import Game
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,19 +45,12 @@ def kernel_shap(
 
     Parameters
     ----------
-    units
-        The units: auto for patches; names of axes, row or row,column; position:10000 for windows so long;
-        grid:8x8; slic:50 for superpixels; or a file of units with names.
     sets
         The number of sets of units, which are the same for every image.
     baseline
-        What stands in the place of units that are left out: a number for every value; or by name, such
-        as mean (of the data), zero, class:NAME, sample:N, blur or noise.
+        What stands in the place of units that are left out.
     budget
-        The largest number of passes through the network for each image, in place of sets: 2000; or
-        the seconds for each image, such as 30s.
-    seed
-        The seed of the sets.
+        A limit in place of sets.
     """
     import numpy as np
 
@@ -102,16 +95,18 @@ def _sets(units: int, count: int, seed: int) -> tuple[Array, Array]:
         if number > left * (1 if size == 1 else share):
             break
         for chosen in itertools.combinations(range(units), size):
-            one = np.isin(np.arange(units), chosen)
+            one = np.zeros(units, bool)
+            one[[*chosen]] = True
             found += [one] if 2 * size == units else [one, ~one]
         weights += [masses.pop(size) / number] * number
         left -= number
     if masses:
-        sizes, shares = [*masses], np.array([*masses.values()]) / sum(masses.values())
+        sizes, bounds = [*masses], np.cumsum([*masses.values()]) / sum(masses.values())
         for pair in range(left // 2):
             rng = np.random.default_rng((seed, pair))
-            size = rng.choice(sizes, p=shares)
-            one = np.isin(np.arange(units), rng.permutation(units)[:size])
+            size = sizes[min(int(np.searchsorted(bounds, rng.random(), "right")), len(sizes) - 1)]
+            one = np.zeros(units, bool)
+            one[rng.permutation(units)[:size]] = True
             found += [one, ~one]
         weights += [sum(masses.values()) / max(left // 2 * 2, 1)] * (left // 2 * 2)
     return np.array(found, bool).reshape(-1, units), np.array(weights)

@@ -27,6 +27,12 @@ def renderer(
     `rich.console.Console`. A renderer with a third parameter `page` is given a `cnnvis.Page`, with
     all that may be said of the explanation on a page; it must do without it, too.
 
+    A renderer whose first parameter is called ``explanations`` shows all results together: a list
+    of them, of a chain all that are on the stack. Each has maps of the same input of the network.
+
+    Of a renderer of files, an option ``format`` chooses the ending among `suffixes` where nobody
+    names the file, and an option ``each``, a bool, asks for a file for each image.
+
     Parameters
     ----------
     plot

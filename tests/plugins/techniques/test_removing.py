@@ -13,7 +13,7 @@ import pytest
 from quick import quick_at
 
 import cnnvis
-from cnnvis.plugins.techniques._masks import Sums, mask_of
+from cnnvis.plugins.techniques._masks import Sums, masks_of
 
 SPACES = {1: (13,), 2: (7, 6), 3: (4, 5, 3)}
 FILL = 0.25
@@ -121,9 +121,9 @@ def test_masks_are_those_of_the_paper(space: tuple[int, ...]) -> None:
         shifts = [int(rng.integers(one)) for one in lengths]
         inside = [slice(at, at + size) for at, size in zip(shifts, space, strict=True)]
         np.testing.assert_allclose(
-            mask_of((7, number), space, cells, 0.4), large[tuple(inside)], atol=1e-5
+            masks_of(7, [number], space, cells, 0.4)[0], large[tuple(inside)], atol=1e-5
         )
-    some = np.stack([mask_of((1, number), (6,) * len(space), cells, 0.3) for number in range(2000)])
+    some = masks_of(1, range(2000), (6,) * len(space), cells, 0.3)
     assert abs(some.mean(axis=0) - 0.3).max() < 0.05
 
 
@@ -154,7 +154,7 @@ def test_rise_is_the_mean_score_of_what_masks_leave(keras: Any) -> None:
     network, weights = _additive(keras, (7, 6, 2))
     x = _data((7, 6, 2))
     settings = {"data": x, "masks": 75, "cells": [3], "share": 0.4, "baseline": FILL, "seed": 4}
-    masks = np.stack([mask_of((4, number), (7, 6), (3, 3), 0.4) for number in range(75)])
+    masks = masks_of(4, range(75), (7, 6), (3, 3), 0.4)
     falls = (weights * (x - FILL)).sum(axis=-1)
     scores = 3 + FILL * weights.sum() + np.einsum("nij,kij->nk", falls, masks)
     expected = np.einsum("nk,kij->nij", scores, masks) / masks.sum(axis=0)
