@@ -95,8 +95,7 @@ class Findings:
         working = [step for step in self.chosen if named(step) not in lost]
         if self.checks.metrics:
             self._check(working)
-        self.methods += [Judged(name, failure=why) for name, why in lost.items()
-                         if self.methods]  # fmt: skip
+        self.methods += [Judged(name, failure=why) for name, why in lost.items()]
 
     def _explain(self, step: Step, images: Array) -> None:
         """Explain the images of the page with a method; all images, where groups are wanted."""
@@ -144,7 +143,9 @@ class Findings:
             task = replace(self.task, samples=samples, inputs=inputs)
             try:
                 found = evaluation_of(task, steps, self.checks.metrics, curves=True)
-            except UserError as error:
+            except DiskError:
+                raise
+            except (UserError, PluginError) as error:
                 note(f"the methods were not checked: {error}")
                 return
             self._evaluated(found)

@@ -165,12 +165,12 @@ def test_names_of_strangers_are_no_markup(tmp_path: Path, part: bool) -> None:
         np.arange(12.0).reshape(6, 2), axes=("position",), titles=HOSTILE,
         coordinates={"position": cnnvis.Axis(name=HOSTILE[0])},
     )  # fmt: skip
-    judged = cnnvis.Judged(HOSTILE[0], {HOSTILE[1]: cnnvis.Verdict("failed", HOSTILE[2])},
-                           {HOSTILE[1]: HOSTILE[0]}, place=1)  # fmt: skip
+    judged = cnnvis.Judged(HOSTILE[0], {one: cnnvis.Verdict("failed", one) for one in HOSTILE},
+                           {one: one for one in HOSTILE}, place=1)  # fmt: skip
     page = cnnvis.Page(
         (explanation, table), HOSTILE[0], HOSTILE, {HOSTILE[0]: {HOSTILE[1]: HOSTILE[2]}}, HOSTILE,
         HOSTILE, (judged, replace(judged, failure=HOSTILE[0])),
-        (cnnvis.Shelf(HOSTILE[0], HOSTILE[1], tuple(range(6))),),
+        (cnnvis.Shelf(HOSTILE[5], HOSTILE[1], tuple(range(6))),),
         groups=(replace(explanation, samples=None, groups=HOSTILE),), curves=(curves,),
         failures={7: HOSTILE[0]}, elsewhere=HOSTILE[0], repeat={HOSTILE[0]: HOSTILE[1]},
         citations=citations_of({HOSTILE[0]: HOSTILE[1]}),
@@ -224,6 +224,19 @@ def test_pictures_shrink_until_a_page_is_small(tmp_path: Path) -> None:
     assert (tmp_path / "it.html").stat().st_size < 1e7
     assert "a pixel is the mean of" in found.text
     assert "40 of 40" not in found.text
+
+
+def test_long_names_and_tables_are_cut(tmp_path: Path) -> None:
+    names = ("x" * 10**6,) * 3
+    samples = cnnvis.Samples(
+        np.ones((3, 4, 4, 1)), names=names, labels=[0, 0, 0], class_names=names[:1]
+    )
+    _page(cnnvis.Explanation(np.ones((3, 4, 4)), samples), tmp_path / "it.html")
+    assert (tmp_path / "it.html").stat().st_size < 1e5
+    table = cnnvis.Explanation(table={"image": list(range(5000)), "label": ["y" * 10**4] * 5000})
+    found = _page(table, tmp_path / "it.html")
+    assert len(found.of("tr")) == 2001 and "and 3000 more rows" in found.text
+    assert (tmp_path / "it.html").stat().st_size < 1e6
 
 
 def test_the_images_of_a_page_are_the_telling_ones() -> None:
@@ -331,6 +344,10 @@ def test_damaged_images_and_methods_that_fail_cost_no_other(
     assert len(page.explanations) == 1 and any("grad-cam" in one for one in page.notes)
     text = (tmp_path / "a.html").read_text()
     assert "1 image could not be explained" in text and "image 3:" in text
+    assert [(one.name.split()[0], bool(one.failure)) for one in page.methods] == [
+        ("grad-cam", True)
+    ]
+    assert "no maps: " in text and "maps were not checked" in " ".join(page.summary)
 
 
 def test_mistakes_in_a_report_are_sentences(typed: Callable[..., Any], classifier: Any) -> None:
