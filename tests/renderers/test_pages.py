@@ -219,7 +219,7 @@ def test_words_say_what_is_in_a_picture(tmp_path: Path) -> None:
 
 
 def test_pictures_shrink_until_a_page_is_small(tmp_path: Path) -> None:
-    maps = np.random.default_rng(0).random((40, 300, 300))
+    maps = np.random.default_rng(0).random((40, 256, 256))
     found = _page(cnnvis.Explanation(maps, cnnvis.Samples(maps[..., None])), tmp_path / "it.html")
     assert (tmp_path / "it.html").stat().st_size < 1e7
     assert "a pixel is the mean of" in found.text
@@ -293,6 +293,7 @@ def test_a_run_writes_a_page(typed: Callable[..., Any]) -> None:
 REPORT = ("report", "demo", "-im", "0-19", "--methods", "saliency", "grad-cam")
 
 
+@pytest.mark.slow
 def test_a_report_is_a_page_on_methods(typed: Callable[..., Any]) -> None:
     done = typed(*REPORT, "--by", "label", "--checks", "full", "--html.limit", 12, "-o", "it.html")
     assert (done.returncode, done.stdout) == (0, "it.html\n")
@@ -309,6 +310,7 @@ def test_a_report_is_a_page_on_methods(typed: Callable[..., Any]) -> None:
     assert {"mark passed", "mark failed", "mark information"} <= set(marks)
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_in_python_and_its_maps_are_those_of_a_run() -> None:
     page = cnnvis.report("demo", ["saliency", ("saliency", {"backprop": None})],
                          images="0-19", by="label", plugin_options={"html": {"limit": 8}})  # fmt: skip
