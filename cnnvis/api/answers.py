@@ -23,7 +23,7 @@ def known_of(model: Model, samples: Samples) -> Known:
         Inputs in the shape of the network's, once for each image.
     """
     count = len(samples)
-    known = Known(samples.indices, *(np.full(count, np.nan) for _ in range(3)))
+    known = Known(samples.indices, *(np.full(count, np.nan) for _ in range(4)))
     there = np.ones(count, bool)
     pieces = Pieces(count, images_at_once(samples))
     with progress("asking the network", count) as advance:
@@ -35,7 +35,7 @@ def known_of(model: Model, samples: Samples) -> Known:
                 with quietly():
                     _ask(model.with_inputs_held(read.samples), read.samples, known, read.good)
             advance(len(read.places))
-    return Known(*(one[there] for one in (known.images, known.certainty, known.right, known.error)))
+    return Known(*(one[there] for one in vars(known).values()))
 
 
 def _ask(model: Model, samples: Samples, known: Known, places: list[int]) -> None:
@@ -45,6 +45,7 @@ def _ask(model: Model, samples: Samples, known: Known, places: list[int]) -> Non
     answers = answer.predict(samples.x)
     if answer.has_classes and answers.ndim == 2:
         known.certainty[places] = _certainty(answer, answers)
+        known.answered[places] = answered_classes(answer, answers)
     if samples.labels is None:
         return
     if samples.label_kind == "number":

@@ -95,8 +95,7 @@ class Findings:
         working = [step for step in self.chosen if named(step) not in lost]
         if self.checks.metrics:
             self._check(working)
-        self.methods += [Judged(name, failure=why) for name, why in lost.items()
-                         if self.methods]  # fmt: skip
+        self.methods += [Judged(name, failure=why) for name, why in lost.items()]
 
     def _explain(self, step: Step, images: Array) -> None:
         """Explain the images of the page with a method; all images, where groups are wanted."""
@@ -110,8 +109,16 @@ class Findings:
             groups += self._grouped(Stream(lambda s=stream, o=own: _through(s, images, o)))  # type: ignore[misc]
             kept += [Explanation.joined(own)] if own else []
         facts = {"named": named(step)}
-        self.found += [one.with_facts(facts) for one in kept]
+        self.found += [self._with_answers(one.with_facts(facts)) for one in kept]
         self.groups += [one.with_facts(facts) for one in groups]
+
+    def _with_answers(self, one: Explanation) -> Explanation:
+        """Return an explanation with the classes that the network answers, whatever its target is."""
+        if one.predictions is not None or one.indices is None:
+            return one
+        answered = dict(zip(self.known.images.tolist(), self.known.answered, strict=True))
+        found = np.array([answered.get(image, np.nan) for image in one.indices.tolist()])
+        return one if np.isnan(found).any() else replace(one, predictions=found.astype(np.int64))
 
     def _grouped(self, stream: Stream) -> Iterator[Explanation]:
         """Yield the mean maps of groups, and the difference of two of them."""
@@ -136,7 +143,9 @@ class Findings:
             task = replace(self.task, samples=samples, inputs=inputs)
             try:
                 found = evaluation_of(task, steps, self.checks.metrics, curves=True)
-            except UserError as error:
+            except DiskError:
+                raise
+            except (UserError, PluginError) as error:
                 note(f"the methods were not checked: {error}")
                 return
             self._evaluated(found)

@@ -30,12 +30,15 @@ class Known:
     error
         The distance of an answer from the label, of networks that answer with numbers; NaN where it
         is not known.
+    answered
+        The number of the answered class; NaN where it is not known.
     """
 
     images: Array
     certainty: Array
     right: Array
     error: Array
+    answered: Array
 
     @classmethod
     def of(cls, found: Explanation) -> Known:
@@ -50,14 +53,16 @@ class Known:
             answered = int(found.predictions[row])
             target = found.targets[row] if found.targets else None
             if target is not None and target.probability is not None:
-                # Of a single sigmoid, the target has the probability of class 1 or of class 0.
                 is_own = target.filters == (answered,)
                 certainty[place] = target.probability if is_own else np.nan
             if samples.label_kind == "class" and not samples.in_words:
                 assert samples.labels is not None
                 label = float(samples.labels[row])
                 right[place] = np.nan if np.isnan(label) else label == answered
-        return cls(samples.indices[starts], certainty, right, nothing)
+        if np.isnan(certainty).any():  # then nobody can say which is the smallest of all
+            certainty = nothing.copy()
+        classes = nothing if found.predictions is None else found.predictions[starts]
+        return cls(samples.indices[starts], certainty, right, nothing, np.asarray(classes, float))
 
 
 def shelves_of(known: Known, most: int) -> tuple[Shelf, ...]:

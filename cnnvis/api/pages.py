@@ -92,7 +92,15 @@ def target_in_words(found: Explanation) -> str:
     layers = list(dict.fromkeys(target.layer for target in found.targets))
     if asked.get("top"):
         return f"the {asked['top']} classes with the largest scores"
-    if found.predictions is not None and asked.get("filters") is None and len(layers) == 1:
+    is_answer = (
+        found.predictions is not None
+        and len(found.targets) > 0
+        and all(
+            target.filters == (answered,)
+            for target, answered in zip(found.targets, found.predictions.tolist(), strict=True)
+        )
+    )
+    if is_answer and asked.get("filters") is None and len(layers) == 1:
         return f"the class that the network answers (layer {short(layers[0])})"
     every = list(dict.fromkeys(str(target) for target in found.targets))
     if not every:
@@ -128,30 +136,29 @@ def summary_of(
     rest
         The last sentence where no image is missing.
     """
-    parts = []
+    phrases = []
     if right is not None and right[1]:
-        parts.append(f"The answer is right for {right[0]} of {right[1]} labels "
-                     f"({right[0] / right[1]:.1%})")  # fmt: skip
-    good = [one.name for one in methods if one.verdicts and not _count(one, "failed", "warned")]
-    bad = [f"{one.name} ({', '.join(_count(one, 'failed'))})"
-           for one in methods if _count(one, "failed")]  # fmt: skip
-    if methods:
-        checks = ["no check failed or warned"] if len(good) == len(methods) else []
-        if bad:
-            checks = [f"checks failed for {', '.join(bad)}"]
-        elif not checks:
-            checks = ["no check failed, and some warned"]
-        joined = " and ".join([*parts, *checks])
-        parts = [joined[:1].upper() + joined[1:]]
+        share = f"{right[0] / right[1]:.1%}"
+        phrases.append(f"the answer is right for {right[0]} of {right[1]} labels ({share})")
+    methods = [one for one in methods if one.verdicts]
+    failed = {one.name: _count(one, "failed") for one in methods}
+    bad = [f"{name} ({', '.join(checks)})" for name, checks in failed.items() if checks]
+    if bad:
+        phrases.append(f"checks failed for {', '.join(bad)}")
+    elif methods:
+        warned = any(_count(one, "warned") for one in methods)
+        phrases.append(
+            "no check failed, and some warned" if warned else "no check failed or warned"
+        )
     elif found and found[0].maps is not None:
-        parts = [*parts[:1], "The maps were not checked"][-2:]
-        parts = [" and ".join([parts[0], *(one[:1].lower() + one[1:] for one in parts[1:])])]
+        phrases.append("the maps were not checked")
+    middle = " and ".join(phrases)
     last = rest
     if missing:
         last = f"{numbered(missing, 'image')} could not be explained; the reasons stand below."
     elif not found or found[0].samples is None:
         last = ""
-    sentences = [asked, *(f"{one}." for one in parts), last]
+    sentences = [asked, f"{middle[:1].upper()}{middle[1:]}." if middle else "", last]
     return tuple(one for one in sentences if one)
 
 

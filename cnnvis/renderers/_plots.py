@@ -61,7 +61,7 @@ def plot(
                 "one map, such as explanation[0].plot(ax=ax)"
             )
         figure = places[0].figure
-    pairs = cnnvis.panels(explanation, alike=overlay)
+    pairs = cnnvis.panels(explanation, alike=overlay, volumes="peak")
     look = look_of(explanation, pairs, cmap=cmap, scale=scale, percentile=percentile)
     drawn = [
         _drawn(place, pair, look, alpha if overlay else None)

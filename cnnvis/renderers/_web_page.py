@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import cell_text, limits, number, require_maps
+from cnnvis.renderers._common import cell_text, cut, limits, number, require_maps
 from cnnvis.renderers._look import look_of
 from cnnvis.renderers._web_pictures import (
     Picture,
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 BYTES = 6 * 2**20  # of all pictures together, before they are written in letters
 LEAST_BYTES = 2**11  # of a picture, however many there are
-FAILURES, MEANINGS, TABLE_ROWS = 20, 8, 200  # that are shown
+FAILURES, MEANINGS = 20, 8  # that are shown
+ROWS, ROWS_OF_PART = 2000, 50  # of a table that are shown, on a page and on a part for another page
+LONGEST = 300  # letters of a name, and of a cell of a table
 WORDS = {
     "passed": "passed",
     "warned": "warning",
@@ -47,13 +49,14 @@ def written(
         require_maps(one)
     from markupsafe import Markup
 
-    content = _Content(page, drawing, limit, tiles)
+    page = _printable(page)
+    content = _Content(page, drawing, limit, tiles, ROWS_OF_PART if part else ROWS)
     script = _text("script.js")
     digest = hashlib.sha256(script.encode()).digest()
     environment = _environment()
     template = environment.get_template("part.html" if part else "page.html")
     text: str = template.render(
-        page=_printable(page),
+        page=page,
         style=Markup(_text("style.css")),
         script=Markup(script),
         script_hash=base64.b64encode(digest).decode(),
@@ -105,10 +108,21 @@ def _printable(page: cnnvis.Page) -> cnnvis.Page:
         },
         warnings=tuple(map(plain, page.warnings)),
         notes=tuple(map(lines, page.notes)),
-        methods=tuple(replace(one, name=plain(one.name), failure=plain(one.failure))
-                      for one in page.methods),
+        methods=tuple(
+            replace(
+                one,
+                name=cut(one.name, LONGEST),
+                failure=plain(one.failure),
+                verdicts={plain(name): verdict for name, verdict in one.verdicts.items()},
+                numbers={plain(name): plain(text) for name, text in one.numbers.items()},
+            )
+            for one in page.methods
+        ),
+        gallery=tuple(
+            replace(one, title=plain(one.title), about=plain(one.about)) for one in page.gallery
+        ),
         elsewhere=plain(page.elsewhere),
-        repeat={name: lines(text) for name, text in page.repeat.items()},
+        repeat={plain(name): lines(text) for name, text in page.repeat.items()},
     )  # fmt: skip
 
 
@@ -120,13 +134,14 @@ class _Content:
     drawing: Mapping[str, Any]
     limit: int
     tiles: int
+    rows: int
     legends: list[dict[str, Any]] = field(default_factory=list)
     listed: dict[str, list[str]] = field(default_factory=dict)
     has_sliders: bool = False
 
     def __post_init__(self) -> None:
         own = [one for one in self.page.explanations if one.maps is not None]
-        self.tables = [_table(one) for one in self.page.explanations if one.maps is None]
+        self.tables = [_table(one, self.rows) for one in self.page.explanations if one.maps is None]
         shelves = self.page.gallery or _plain_shelves(own)
         chosen = _chosen(own, shelves, self.limit)
         count = sum(len(rows) for _, items in chosen for item in items for _, rows in item.rows)
@@ -156,7 +171,7 @@ class _Content:
         charts = [drawn for one in page.curves for drawn in _charts(one)]
         places = {
             "warnings": ("Warnings", page.warnings),
-            "checks": ("Checks", page.methods),
+            "checks": ("Checks" if checks else "Methods without maps", page.methods),
             "facts": ("Model and data", page.facts),
             "gallery": (title, True),
             "groups": ("Groups", page.groups),
@@ -203,6 +218,9 @@ class _Content:
             key = len(self.legends)
             found["number"] = key
             self.has_sliders = True
+        if panel.is_profile and found is not None:  # a curve has no colours
+            about = f"All curves are drawn from {found['low']} to {found['high']}"
+            found = None
         if not panel.is_coloured:
             heading = f"Colours of {name}" if key is not None else f"Scale of {name}"
             self.legends.append({"name": heading, "legend": found, "about": about})
@@ -219,7 +237,7 @@ class _Content:
         return _Drawn(maps, captions, inputs, key)
 
     def _pairs(self, one: cnnvis.Explanation) -> tuple[list[Any], Look]:
-        pairs = cnnvis.panels(one, tiles=self.tiles)
+        pairs = cnnvis.panels(one, tiles=self.tiles, volumes="peak")
         return pairs, look_of(one, pairs, **self.drawing)
 
     def _item(self, item: _Item, own: Sequence[Any], drawn: Sequence[_Drawn]) -> dict[str, Any]:
@@ -274,7 +292,7 @@ class _Content:
         count = max(map(len, self.listed.values()), default=0)
         for key in dict.fromkeys((*self.listed, *cells)):
             column = self.listed.setdefault(key, [""] * count)
-            column.append(cnnvis.printable(cells.get(key, "")))
+            column.append(cut(cells.get(key, ""), LONGEST))
 
 
 @dataclass(frozen=True)
@@ -333,7 +351,9 @@ def _chosen(
     others = [(place, row) for place, one in enumerate(own) if one.indices is None
               for row in range(len(one))][: max(left, 0)]  # fmt: skip
     if others:
-        found.append((_Plain(), [_Item(((place, (row,)),)) for place, row in others]))
+        shelf = _Plain()
+        shelf.title = "Other maps" if any(items for _, items in found) else shelf.title
+        found.append((shelf, [_Item(((place, (row,)),)) for place, row in others]))
     return found
 
 
@@ -353,12 +373,12 @@ def _name(one: cnnvis.Explanation, among: Iterable[cnnvis.Explanation]) -> str:
 def _image(one: cnnvis.Explanation, row: int) -> str:
     """Return the words for what a map belongs to: an image with its name and label, or a title."""
     if one.samples is None:
-        return cnnvis.printable(" ".join(one.title(row).split("\n")) or f"map {row}")
+        return cut(" ".join(one.title(row).split("\n")) or f"map {row}", LONGEST)
     words = [f"image {one.samples.indices[row]}"]
     if one.samples.names is not None:
         words.append(one.samples.names[row])
     label = one.samples.label_name(row)
-    return cnnvis.printable(" ".join(words) + (f", label {label}" if label is not None else ""))
+    return cut(" ".join(words) + (f", label {label}" if label is not None else ""), LONGEST)
 
 
 def _class_name(one: cnnvis.Explanation, number_: int) -> str:
@@ -385,7 +405,8 @@ def _target(one: cnnvis.Explanation, row: int) -> str:
     if not one.targets:
         return ""
     target = one.targets[row]
-    return f"target {target}" + (f", score {target.score_text}" if target.score is not None else "")
+    score = f", score {target.score_text}" if target.score is not None else ""
+    return f"target {cut(str(target), LONGEST)}{score}"
 
 
 def _alt(one: cnnvis.Explanation, row: int, name: str) -> str:
@@ -409,19 +430,21 @@ def _caption(one: cnnvis.Explanation, row: int, name: str, title: str, drawn: Pi
         lines.append(one.title(row).split("\n")[-1])
     if drawn.factor > 1:
         lines.append(f"a pixel is the mean of {drawn.factor} x {drawn.factor} values")
-    return cnnvis.printable("\n".join(filter(None, dict.fromkeys(lines))), lines=True)
+    every = [part for line in lines for part in line.split("\n")]
+    return "\n".join(cut(line, LONGEST) for line in filter(None, dict.fromkeys(every)))
 
 
 # Tables and curves
 
 
-def _table(one: cnnvis.Explanation) -> dict[str, Any]:
+def _table(one: cnnvis.Explanation, most: int) -> dict[str, Any]:
+    """Return a table as text, of so many rows at most, and how many there are besides."""
     columns = {
-        cnnvis.printable(str(name)): [cnnvis.printable(cell_text(cell)) for cell in cells]
+        cut(str(name), LONGEST): [cut(cell_text(cell), LONGEST) for cell in cells[:most]]
         for name, cells in (one.table or {}).items()
     }
     title = str(one.provenance.get("technique", "Table"))
-    return {"title": cnnvis.printable(title), "columns": columns}
+    return {"title": cut(title, LONGEST), "columns": columns, "more": max(len(one) - most, 0)}
 
 
 def _csv(columns: Mapping[str, Sequence[str]]) -> bytes:

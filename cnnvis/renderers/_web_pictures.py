@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,8 @@ def picture(panel: cnnvis.Panel, look: Look, alt: str, most: int, *, is_map: boo
         written = png_bytes(pixels)
         if len(written) <= most or max(panel.values.shape[:2]) <= 8 * factor:
             break
-        factor *= 2
+        # The bytes of a picture grow with its area.
+        factor *= max(2, 2 ** math.floor(math.log2(len(written) / most) / 2))
     width, height = _on_page(*panel.values.shape[:2])
     return Picture(alt, data_address("image/png", written), width, height, factor=factor)
 
@@ -77,7 +79,7 @@ def png_bytes(pixels: Any) -> bytes:
     file = io.BytesIO()
     if (pixels[..., 3] == 255).all():
         drawn = drawn.convert("RGB")
-    drawn.save(file, "PNG", optimize=True)
+    drawn.save(file, "PNG")
     return file.getvalue()
 
 

@@ -45,8 +45,8 @@ def html(
     input_cmap
         The colour map of inputs with one channel; by default chosen by the values.
     scale
-        Where the colours end: ``percentile`` and ``shared`` for all maps of a method, at a percentile
-        or at the extremes; ``each`` and ``each-percentile`` for each map by itself.
+        Where the colours end: percentile and shared for all maps of a method, at a percentile
+        or at the extremes; each and each-percentile for each map by itself.
     percentile
         The percentile at which the colours end.
     limit

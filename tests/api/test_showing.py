@@ -44,6 +44,7 @@ def _results() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_notebooks_show_static_pages_of_all_results() -> None:
     wanted = {
         "maps": "Map of saliency for image 0", "table": "GlobalAveragePooling2D",

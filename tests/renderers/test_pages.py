@@ -165,12 +165,12 @@ def test_names_of_strangers_are_no_markup(tmp_path: Path, part: bool) -> None:
         np.arange(12.0).reshape(6, 2), axes=("position",), titles=HOSTILE,
         coordinates={"position": cnnvis.Axis(name=HOSTILE[0])},
     )  # fmt: skip
-    judged = cnnvis.Judged(HOSTILE[0], {HOSTILE[1]: cnnvis.Verdict("failed", HOSTILE[2])},
-                           {HOSTILE[1]: HOSTILE[0]}, place=1)  # fmt: skip
+    judged = cnnvis.Judged(HOSTILE[0], {one: cnnvis.Verdict("failed", one) for one in HOSTILE},
+                           {one: one for one in HOSTILE}, place=1)  # fmt: skip
     page = cnnvis.Page(
         (explanation, table), HOSTILE[0], HOSTILE, {HOSTILE[0]: {HOSTILE[1]: HOSTILE[2]}}, HOSTILE,
         HOSTILE, (judged, replace(judged, failure=HOSTILE[0])),
-        (cnnvis.Shelf(HOSTILE[0], HOSTILE[1], tuple(range(6))),),
+        (cnnvis.Shelf(HOSTILE[5], HOSTILE[1], tuple(range(6))),),
         groups=(replace(explanation, samples=None, groups=HOSTILE),), curves=(curves,),
         failures={7: HOSTILE[0]}, elsewhere=HOSTILE[0], repeat={HOSTILE[0]: HOSTILE[1]},
         citations=citations_of({HOSTILE[0]: HOSTILE[1]}),
@@ -219,11 +219,24 @@ def test_words_say_what_is_in_a_picture(tmp_path: Path) -> None:
 
 
 def test_pictures_shrink_until_a_page_is_small(tmp_path: Path) -> None:
-    maps = np.random.default_rng(0).random((40, 300, 300))
+    maps = np.random.default_rng(0).random((40, 256, 256))
     found = _page(cnnvis.Explanation(maps, cnnvis.Samples(maps[..., None])), tmp_path / "it.html")
     assert (tmp_path / "it.html").stat().st_size < 1e7
     assert "a pixel is the mean of" in found.text
     assert "40 of 40" not in found.text
+
+
+def test_long_names_and_tables_are_cut(tmp_path: Path) -> None:
+    names = ("x" * 10**6,) * 3
+    samples = cnnvis.Samples(
+        np.ones((3, 4, 4, 1)), names=names, labels=[0, 0, 0], class_names=names[:1]
+    )
+    _page(cnnvis.Explanation(np.ones((3, 4, 4)), samples), tmp_path / "it.html")
+    assert (tmp_path / "it.html").stat().st_size < 1e5
+    table = cnnvis.Explanation(table={"image": list(range(5000)), "label": ["y" * 10**4] * 5000})
+    found = _page(table, tmp_path / "it.html")
+    assert len(found.of("tr")) == 2001 and "and 3000 more rows" in found.text
+    assert (tmp_path / "it.html").stat().st_size < 1e6
 
 
 def test_the_images_of_a_page_are_the_telling_ones() -> None:
@@ -231,7 +244,8 @@ def test_the_images_of_a_page_are_the_telling_ones() -> None:
     right = np.ones(100)
     right[[10, 60, 90]] = 0
     right[5] = np.nan
-    known = Known(np.arange(100) + 1000, certainty, right, np.full(100, np.nan))
+    nothing = np.full(100, np.nan)
+    known = Known(np.arange(100) + 1000, certainty, right, nothing, nothing)
     shelves = {shelf.title: shelf.images for shelf in shelves_of(known, 16)}
     assert shelves["Wrong answers"] == (1090, 1060, 1010)
     assert shelves["Least certain answers"] == (1000, 1001, 1002, 1003)
@@ -240,7 +254,7 @@ def test_the_images_of_a_page_are_the_telling_ones() -> None:
     assert len(typical) == 5 and all(1046 <= image <= 1053 for image in typical)
     every = [image for images in shelves.values() for image in images]
     assert len(every) == len(set(every)) == 16
-    unknown = Known(np.arange(9), *(np.full(9, np.nan) for _ in range(3)))
+    unknown = Known(np.arange(9), *(np.full(9, np.nan) for _ in range(4)))
     (shelf,) = shelves_of(unknown, 3)
     assert shelf.images == (0, 4, 8)
     assert [one.title for one in shelves_of(unknown, 30)] == ["All images"]
@@ -279,6 +293,7 @@ def test_a_run_writes_a_page(typed: Callable[..., Any]) -> None:
 REPORT = ("report", "demo", "-im", "0-19", "--methods", "saliency", "grad-cam")
 
 
+@pytest.mark.slow
 def test_a_report_is_a_page_on_methods(typed: Callable[..., Any]) -> None:
     done = typed(*REPORT, "--by", "label", "--checks", "full", "--html.limit", 12, "-o", "it.html")
     assert (done.returncode, done.stdout) == (0, "it.html\n")
@@ -295,6 +310,7 @@ def test_a_report_is_a_page_on_methods(typed: Callable[..., Any]) -> None:
     assert {"mark passed", "mark failed", "mark information"} <= set(marks)
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_in_python_and_its_maps_are_those_of_a_run() -> None:
     page = cnnvis.report("demo", ["saliency", ("saliency", {"backprop": None})],
                          images="0-19", by="label", plugin_options={"html": {"limit": 8}})  # fmt: skip
@@ -330,6 +346,10 @@ def test_damaged_images_and_methods_that_fail_cost_no_other(
     assert len(page.explanations) == 1 and any("grad-cam" in one for one in page.notes)
     text = (tmp_path / "a.html").read_text()
     assert "1 image could not be explained" in text and "image 3:" in text
+    assert [(one.name.split()[0], bool(one.failure)) for one in page.methods] == [
+        ("grad-cam", True)
+    ]
+    assert "no maps: " in text and "maps were not checked" in " ".join(page.summary)
 
 
 def test_mistakes_in_a_report_are_sentences(typed: Callable[..., Any], classifier: Any) -> None:
@@ -355,3 +375,30 @@ def test_facts_in_a_page_survive_as_json(tmp_path: Path) -> None:
     )
     text = _page(found, tmp_path / "it.html").text
     assert f'a {json.dumps([1, None])}, b "é"' in text
+
+
+def test_a_fixed_class_is_not_called_the_answer(keras: Any) -> None:
+    """A single sigmoid is explained at class 1 for each image, whatever it answers."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((4, 3, 1)),
+            layers.Flatten(),
+            layers.Dense(
+                1, "sigmoid", name="output", kernel_initializer="ones", bias_initializer="zeros"
+            ),
+        ]
+    )
+    x = np.linspace(-1, 1, 8)[:, None, None, None] * np.ones((1, 4, 3, 1))
+    page = cnnvis.report(
+        network,
+        [("saliency", {"backprop": None})],
+        data=(x, np.arange(8) % 2),
+        class_names=["no", "yes"],
+    )
+    assert "saliency backprop=None explains output[yes] of a network in memory" in page.summary[0]
+    (found,) = page.explanations
+    assert found.predictions is not None and found.predictions.tolist() == [0] * 4 + [1] * 4
+    wrong = page.gallery[0]
+    assert wrong.title == "Wrong answers" and sorted(wrong.images[:2]) == [1, 6]
+    assert page.summary[1].startswith("The answer is right for 4 of 8 labels (50.0%)")

@@ -34,7 +34,6 @@ Examples:
   cnnvis chain demo saliency grad-cam multiply png
   cnnvis chain demo saliency average difference png
   cnnvis chain demo saliency --backprop none average --as toml
-  cnnvis chain maps.run average png
 
 """
 

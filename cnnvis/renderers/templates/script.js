@@ -43,8 +43,8 @@
       under.getContext("2d").drawImage(input, 0, 0);
       stack.append(under);
     }
-    found.hasInput = Boolean(input);
     stack.append(canvas);
+    found.layers = [...stack.querySelectorAll("canvas")];
     return found;
   }
 
@@ -54,7 +54,9 @@
     }
     one.context.putImageData(one.image, 0, 0);
     one.canvas.style.opacity = opacity;
-    one.map.style.opacity = one.hasInput || least > 0 || opacity < 1 ? 0 : 1;
+    const isPlain = opacity === 1 && least === 0;
+    for (const layer of one.layers) layer.hidden = isPlain;
+    one.map.style.opacity = isPlain ? 1 : 0;
   }
 
   const form = document.querySelector(".sliders");
