@@ -330,7 +330,7 @@ def main() -> None:
         libraries = {name: pythons[LIBRARIES[name]] for name in chosen.libraries}
         print("measuring whole commands", file=sys.stderr)
         whole = "\n" + commands.table(commands.measured(libraries, pythons["keras"], chosen.rounds))
-        write()
+    write()
     print(chosen.out / "peers.md")
 
 
