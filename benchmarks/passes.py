@@ -1,6 +1,6 @@
 """What methods take beside the passes through the network that they need, and how many they need.
 
-    python benchmarks/passes.py [--rounds 7] [--out FOLDER]
+    python benchmarks/passes.py [--rounds 7] [--removal NETWORK ...] [--integrated NETWORK ...] [--out FOLDER]
 
 Removal: the processor time of a whole run, with titles and maps and without checks, divided by that of
 a bare compiled loop over as many masked images, which are there already. Both in one process on one
@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent / "peers"))
 import networks
 import numpy as np
 
-NETWORKS = {"small": 16, "sequence": 4, "volume": 1}
+NETWORKS = {"small": 16, "sequence": 4, "volume": 2}
 """Each network, and how many images a run explains."""
 
 REMOVAL: dict[str, tuple[dict[str, Any], Callable[[Any], int]]] = {
@@ -56,18 +56,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--removal", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument(
+        "--integrated", nargs="*", choices=INTEGRATED_NETWORKS, default=INTEGRATED_NETWORKS
+    )
     asked = parser.parse_args()
     lines = [HEAD.format(day=date.today(), rounds=asked.rounds)]
-    for name, count in NETWORKS.items():
-        for line in removal(name, count, asked.rounds):
-            print(line, flush=True)
-            lines.append(line)
-    lines.append(INTEGRATED)
-    for name in INTEGRATED_NETWORKS:
-        for line in integrated(name):
-            print(line, flush=True)
-            lines.append(line)
-    (asked.out / "passes.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for line in rows(asked):
+        lines.append(line)
+        print(line, flush=True)
+        (asked.out / "passes.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rows(asked: argparse.Namespace) -> Iterator[str]:
+    """The lines of both tables, as they are measured."""
+    for name in asked.removal:
+        yield from removal(name, NETWORKS[name], asked.rounds)
+    yield INTEGRATED
+    for name in asked.integrated:
+        yield from integrated(name)
 
 
 def removal(name: str, count: int, rounds: int) -> Iterator[str]:
@@ -133,7 +140,7 @@ def _seconds(call: Callable[[], Any]) -> float:
     return time.process_time() - begin
 
 
-def integrated(name: str) -> list[str]:
+def integrated(name: str) -> Iterator[str]:
     """The lines of a network's table of integrated gradients."""
     import cnnvis
 
@@ -152,7 +159,6 @@ def integrated(name: str) -> list[str]:
         steps: run(steps=steps, most_steps=steps, tolerance=1.0).measures["completeness_gap"].max()
         for steps in STEPS
     }
-    lines = []
     for tolerance in TOLERANCES:
         found = run(steps=4, tolerance=tolerance, most_steps=STEPS[-1])
         taken, gap = found.measures["steps"], found.measures["completeness_gap"].max()
@@ -160,11 +166,10 @@ def integrated(name: str) -> list[str]:
         paid = sum(_paid(int(one)) for one in taken) / len(taken)
         enough = next((steps for steps, off in fixed.items() if off <= max(gap, tolerance)), None)
         less = "" if enough is None else f"{enough / paid:.1f}"
-        lines.append(
+        yield (
             f"| {name} | {tolerance} | {gap:.1e} | {paid:.1f} | {int(taken.max())} | "
             f"{enough or f'more than {STEPS[-1]}'} | {less} |"
         )
-    return lines
 
 
 def _paid(last: int) -> int:

@@ -42,6 +42,9 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
         del os.environ[name]
     os.environ["CNNVIS_CHECKS"] = "none"  # but where a test asks for checks: they take their time
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("settings"))
+    from cnnvis.drawing import progress
+
+    progress.EVERY = 3600.0  # on a busy machine a command may take longer than the usual minute
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -153,19 +153,15 @@ def test_every_technique_that_gives_maps_of_images_is_scored() -> None:
     assert len({*kept, "case.json"}) == len(kept) + 1
 
 
-def test_new_rows_beside_other_libraries_leave_the_old_ones() -> None:
+def test_the_page_says_when_and_by_which_clock_rows_were_measured() -> None:
     rows = peers("rows")
-    old = {"small": {"saliency": 1, "lime": 2}, "volume": {"lime": 3}}
-    assert rows.added(old, {"small": {"lime": 4}, "sequence": {"lrp": 5}}) == {
-        "small": {"saliency": 1, "lime": 4}, "volume": {"lime": 3}, "sequence": {"lrp": 5},
-    }  # fmt: skip
-    way = {"day": "2026-01-02", "clock": "processor", "rounds": 3}
+    way = {"day": "2026-01-02", "clock": "processor", "rounds": 3, "share": 0.25}
     said = rows.how_measured(
         {"small": {"lime": way, "lrp": way}, "volume": {"lrp": {**way, "day": "2026-01-03"}}}
     )
     assert said == [
-        "- 2026-01-02, 3 rounds, processor time, one thread for each operation: lime, lrp on small.",
-        "- 2026-01-03, 3 rounds, processor time, one thread for each operation: lrp on volume.",
+        "- 2026-01-02, 3 rounds, processor time, one thread for each operation, 25% of the images: lime, lrp on small.",
+        "- 2026-01-03, 3 rounds, processor time, one thread for each operation, 25% of the images: lrp on volume.",
     ]
 
 

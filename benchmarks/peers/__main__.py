@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ import methods
 from aims import aims
 from networks import IMAGES, SHAPES
 from rich.progress import Progress
-from rows import added, how_measured
+from rows import how_measured
 
 from benchmarks import environments
 
@@ -92,9 +93,12 @@ class Worker:
         self._process.wait()
 
 
-def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, Any]:
-    """Seconds an image, by network, method and library: one number a round, or why there is none."""
-    found: dict[str, Any] = {}
+def measured(
+    chosen: argparse.Namespace, pythons: dict[str, Path]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each network and method, and the seconds an image of each library: one number a round, or why
+    there is none.
+    """
     jobs = [(network, method) for network in chosen.networks for method in chosen.methods]
     with Progress(disable=not sys.stderr.isatty()) as bars, tempfile.TemporaryDirectory() as folder:
         bar = bars.add_task("measuring", total=len(jobs) * chosen.rounds * len(chosen.libraries))
@@ -105,13 +109,13 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
                 name: Worker(name, pythons[LIBRARIES[name]], is_single=is_single)
                 for name in chosen.libraries
             }
-            twin = Path(folder) / f"{len(found)}.npz"
+            twin = Path(folder) / f"{len(list(Path(folder).iterdir()))}.npz"
             export = Worker("export", pythons["keras"])
             has_twin = "seconds" in export.ask({"network": network, "twin": str(twin)})
             export.end()
             for method in chosen.methods:
-                images = IMAGES.get(network, FILE_IMAGES) * chosen.images
-                count = max(int(images) // methods.passes(method, network), 1)
+                many = IMAGES.get(network, FILE_IMAGES) * chosen.images
+                count = methods.images(method, network, many)
                 job = {
                     "network": network, "method": method, "images": count,
                     "steps": methods.samples(method, network), "cells": methods.cells(network),
@@ -138,11 +142,10 @@ def measured(chosen: argparse.Namespace, pythons: dict[str, Path]) -> dict[str, 
                         images = min(count, 2) if name == "keras-vis" else count
                         per = 1 if method == "activation-max" else images
                         times.setdefault(name, []).append(answer[chosen.clock] / per)
-                found.setdefault(network, {})[method] = times
+                yield network, method, times
                 print(f"{network} {method}: {_line(times)}", file=sys.stderr)
             for worker in workers.values():
                 worker.end()
-    return found
 
 
 def _line(times: dict[str, Any]) -> str:
@@ -160,9 +163,7 @@ def ratios(times: dict[str, Any], name: str) -> list[float]:
     return [b / a for a, b in zip(ours, theirs, strict=False)]
 
 
-def table(
-    found: dict[str, Any], rows_of: dict[str, Any], others: list[str], pythons: dict[str, Path]
-) -> str:
+def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], said: str) -> str:
     """The page with all ratios, in Markdown."""
     lines = [
         "# cnnvis beside other libraries",
@@ -181,11 +182,11 @@ def table(
         "has no such method or none for such an input, was not measured with it, or its process ran out of",
         "memory beside the six others, as some with VGG16.",
         "",
-        "Of cnnvis alone, the images or pictures each second or the seconds, by the clock of the row:",
+        "The column of cnnvis is by the clock of the row, too. Rows were measured as follows:",
         "",
         *how_measured(rows_of),
         "",
-        f"{versions(pythons)}",
+        said,
         "",
         f"| network | method | cnnvis | {' | '.join(others)} |",
         f"|---|---|---|{'---|' * len(others)}",
@@ -301,21 +302,28 @@ def main() -> None:
     before: dict[str, Any] = {"networks": {}, "rows": {}, "commands": ""}
     if chosen.add and (chosen.out / MEASURED).exists():
         before = json.loads((chosen.out / MEASURED).read_text())
-    now = measured(chosen, pythons)
-    way = {"day": str(date.today()), "clock": chosen.clock, "rounds": chosen.rounds}
-    found = added(before["networks"], now)
-    rows = added(before["rows"], {name: dict.fromkeys(each, way) for name, each in now.items()})
-    whole = before["commands"]
+    found, rows, whole = (before[key] for key in ("networks", "rows", "commands"))
+    way = {"day": str(date.today()), "clock": chosen.clock, "rounds": chosen.rounds,
+           "share": chosen.images}  # fmt: skip
+    said = versions(pythons)
+
+    def write() -> None:
+        kept = {"networks": found, "rows": rows, "commands": whole}
+        (chosen.out / MEASURED).write_text(json.dumps(kept, indent=1))
+        seen = {name for each in found.values() for times in each.values() for name in times}
+        others = [name for name in LIBRARIES if name in seen and name != "cnnvis"]
+        (chosen.out / "peers.md").write_text(table(found, rows, others, said) + whole)
+        plot(found, others, chosen.out / "peers.png")
+
+    for network, method, times in measured(chosen, pythons):
+        found.setdefault(network, {})[method] = times
+        rows.setdefault(network, {})[method] = way
+        write()  # so that whoever ends it early has what was measured
     if chosen.commands:
         libraries = {name: pythons[LIBRARIES[name]] for name in chosen.libraries}
         print("measuring whole commands", file=sys.stderr)
         whole = "\n" + commands.table(commands.measured(libraries, pythons["keras"], chosen.rounds))
-    kept = {"networks": found, "rows": rows, "commands": whole}
-    (chosen.out / MEASURED).write_text(json.dumps(kept, indent=1))
-    seen = {name for each in found.values() for times in each.values() for name in times}
-    others = [name for name in LIBRARIES if name in seen and name != "cnnvis"]
-    (chosen.out / "peers.md").write_text(table(found, rows, others, pythons) + whole)
-    plot(found, others, chosen.out / "peers.png")
+    write()
     print(chosen.out / "peers.md")
 
 

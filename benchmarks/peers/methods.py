@@ -22,6 +22,9 @@ CELLS = {"small": (4, 4), "sequence": (20,), "volume": (4, 4, 4)}
 CELLED = ("occlusion", "feature-ablation", "shapley-sampling")
 """What takes a pass for each patch."""
 
+FROM_DATA = ("expected-gradients", "deep-shap")
+"""What takes its baselines from the images, which must be as many at least."""
+
 OF_CHANNELS = ("score-cam", "ablation-cam")
 CHANNELS = {"small": 16, "sequence": 64, "volume": 16}
 """How many feature maps the last convolution has, each of which takes a pass."""
@@ -38,11 +41,12 @@ def samples(method: str, network: str) -> int:
     return min(SAMPLES[method], most)
 
 
-def passes(method: str, network: str) -> int:
-    """Return about how many passes an image takes, so that a call can be given fewer images."""
+def images(method: str, network: str, many: float) -> int:
+    """Return how many images a call explains, of so many where each takes a single pass."""
     number = samples(method, network)
     if method in CELLED:
         number *= math.prod(cells(network))
     if method in OF_CHANNELS:
         number *= CHANNELS.get(network, 512)
-    return number
+    least = samples(method, network) if method in FROM_DATA else 1
+    return max(int(many) // number, least)

@@ -8,26 +8,19 @@ from typing import Any
 CLOCKS = {"seconds": "time", "processor": "processor time, one thread for each operation"}
 
 
-def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """All rows: those of now, and those from before of other networks or methods."""
-    return {
-        network: {**before.get(network, {}), **now.get(network, {})}
-        for network in dict.fromkeys([*before, *now])
-    }
-
-
 def how_measured(rows: dict[str, Any]) -> list[str]:
-    """When and by which clock rows were measured, a line for each."""
-    ways: dict[tuple[str, str, int], dict[str, list[str]]] = {}
+    """When, by which clock and with what share of the images rows were measured: lines of Markdown."""
+    ways: dict[tuple[str, str, int, float], dict[str, list[str]]] = {}
     for network, each in rows.items():
         for method, one in each.items():
-            way = one["day"], one["clock"], one["rounds"]
+            way = one["day"], one["clock"], one["rounds"], one["share"]
             ways.setdefault(way, {}).setdefault(method, []).append(Path(network).name)
     lines = []
-    for (day, clock, rounds), known in ways.items():
+    for (day, clock, rounds, share), known in ways.items():
         by_networks: dict[str, list[str]] = {}
         for method, on in known.items():
             by_networks.setdefault(", ".join(on), []).append(method)
         said = "; ".join(f"{', '.join(each)} on {on}" for on, each in by_networks.items())
-        lines.append(f"- {day}, {rounds} rounds, {CLOCKS[clock]}: {said}.")
+        some = "" if share == 1 else f", {share:.0%} of the images"
+        lines.append(f"- {day}, {rounds} rounds, {CLOCKS[clock]}{some}: {said}.")
     return lines

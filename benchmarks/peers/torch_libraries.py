@@ -38,7 +38,7 @@ def captum(job: dict[str, Any]) -> Callable[[], Any]:
         "integrated-gradients": lambda: attr.IntegratedGradients(twin),
         "gradient-times-input": lambda: attr.InputXGradient(twin),
         "expected-gradients": lambda: attr.GradientShap(twin),
-        "lrp": lambda: attr.LRP(_with_rules(twin)),
+        "lrp": lambda: attr.LRP(twin),
         "deeplift": lambda: attr.DeepLift(twin),
         "deep-shap": lambda: attr.DeepLiftShap(twin),
         "occlusion": lambda: attr.Occlusion(twin),
@@ -71,6 +71,8 @@ def captum(job: dict[str, Any]) -> Callable[[], Any]:
     given = {"target": 0, **settings.get(job["method"], {})}
 
     def explain(batch: Any) -> Any:
+        if job["method"] == "lrp":
+            _give_rules(twin)  # which Captum takes away after each call
         return method(torch.from_numpy(batch).requires_grad_(), **given).detach().numpy()
 
     return in_batches(explain, x)
@@ -83,14 +85,13 @@ def _ridge() -> Any:
     return SkLearnRidge(alpha=1.0)
 
 
-def _with_rules(twin: Any) -> Any:
-    """The network with Captum's epsilon rule for the one kind of layer that it knows no rule for."""
+def _give_rules(twin: Any) -> None:
+    """Have the one kind of layer that Captum knows no rule for follow its epsilon rule."""
     from captum.attr._utils.lrp_rules import EpsilonRule
 
     for part in twin:
         if isinstance(part, nn.Flatten):
             part.rule = EpsilonRule()
-    return twin
 
 
 def grad_cam(job: dict[str, Any]) -> Callable[[], Any]:

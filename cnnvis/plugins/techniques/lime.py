@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -66,6 +67,7 @@ def lime(
 
     game = Game.of(model, samples, baseline, units)
 
+    @functools.lru_cache(maxsize=1)  # those that were scored last are fitted next
     def kept(some: range) -> Array:
         """Draw sets of units; the first is that of all."""
         return np.stack(
@@ -105,9 +107,8 @@ class _Fit:
 
         self._squares = np.zeros((units + 1, units + 1))
         self._products = np.zeros((units + 1, images))
-        self._scores = np.zeros(
-            (3, images)
-        )  # the sums of 1, of scores and of their squares, weighted
+        # The sums of 1, of scores and of their squares, weighted.
+        self._scores = np.zeros((3, images))
 
     def add(self, z: Array, weights: Array, scores: Array) -> None:
         """Add sets z (k, units), their weights (k,) and scores (n, k)."""
