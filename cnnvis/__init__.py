@@ -16,6 +16,7 @@ from cnnvis.data import save_hook
 
 if TYPE_CHECKING:
     from cnnvis.data.explanation import Explanation
+    from cnnvis.data.page import Page
 
 _attribute, _, _names = lazy_loader.attach_stub(__name__, __file__)
 
@@ -34,10 +35,29 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def _save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> None:
-    from cnnvis.api.output_files import save
+def _save(result: Explanation | Page, path: Path, options: Mapping[str, Any]) -> None:
+    from cnnvis.api.report import saved
 
-    save(explanation, path, options)
+    saved(result, path, options)
 
 
-save_hook.save = _save
+def _bundle(result: Any) -> dict[str, str]:
+    from cnnvis.api.showing import bundle
+
+    return bundle(result)
+
+
+def _plot(explanation: Explanation, axes: Any, options: Mapping[str, Any]) -> Any:
+    from cnnvis.api.showing import plotted
+
+    return plotted(explanation, axes, options)
+
+
+def _show(explanation: Explanation, options: Mapping[str, Any]) -> None:
+    from cnnvis.api.showing import printed
+
+    printed(explanation, options)
+
+
+save_hook.save, save_hook.bundle = _save, _bundle
+save_hook.plot, save_hook.show = _plot, _show

@@ -27,6 +27,10 @@ class UserError(Exception):
     code = 2
     found: Any = MappingProxyType({})
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: the sentence."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class NothingUsable(UserError):
     """Error when no image gave any result; exit code 4."""

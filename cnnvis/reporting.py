@@ -6,7 +6,8 @@ the notes in the explanation and logs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
@@ -55,6 +56,34 @@ def note(sentence: str) -> None:
     notes = _notes.get()
     if notes is not None and sentence not in notes:
         notes.append(sentence)
+
+
+def note_on_input(name: str | None, sentence: str) -> None:
+    """Make a note on what is explained of one of several inputs of a network; None for the only input."""
+    is_named = name is None or repr(name) in sentence
+    note(sentence if is_named else f"input {name!r}: {sentence}")
+
+
+def inputs_together(notes: Iterable[str]) -> list[str]:
+    """Return notes, each once, and those that are made on several inputs alike as a single note."""
+    of: dict[str, list[str]] = {}
+    for sentence in notes:
+        found = _ON_INPUT.fullmatch(sentence)
+        name, rest = found.groups() if found else ("", sentence)
+        if name not in (names := of.setdefault(rest, [])):
+            names.append(name)
+    return [_on_inputs([name for name in names if name]) + rest for rest, names in of.items()]
+
+
+_ON_INPUT = re.compile(r"""input ('[^']*'|"[^"]*"): (.*)""", re.DOTALL)
+
+
+def _on_inputs(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f"input {names[0]}: "
+    return f"inputs {', '.join(names[:-1])} and {names[-1]}: "
 
 
 @contextmanager

@@ -24,6 +24,7 @@ import cnnvis
 from benchmarks.truth import grids, lesions, motifs
 from benchmarks.truth.case import Scale
 from cnnvis.registry.discovery import registry
+from cnnvis.renderers._look import look_of
 
 FOLDER = Path(__file__).parent
 ACROSS = 6
@@ -60,7 +61,12 @@ def subjects(cache: Path) -> Iterator[Subject]:
             "image",
             "four handwritten digits, of which the network answers with one",
         ),
-        (lesions, lesions.NAMES[0], "volume", "a volume with a lesion, in planes"),
+        (
+            lesions,
+            lesions.NAMES[0],
+            "volume",
+            "a volume with a lesion, in three planes through the strongest value and their projection",
+        ),
         (motifs, "pooled", "sequence", "DNA with a motif that makes the class"),
     ):
         case = suite.case(kind, cache, scale)
@@ -89,11 +95,13 @@ def draw(subject: Subject, path: Path) -> list[str]:
     shown = [(name, one) for name, one in found if not isinstance(one, str)]
     down = -(-(len(shown) + 1) // ACROSS)
     figure, places = plt.subplots(down, ACROSS, figsize=(2.4 * ACROSS, 2.4 * down), squeeze=False)
-    first = cnnvis.panels(shown[0][1])[0].input
+    pairs = cnnvis.panels(shown[0][1], volumes="peak")
+    first = pairs[0].input
     assert first is not None
-    draw_panel(places.flat[0], first, "the input", is_signed=False)
+    draw_panel(places.flat[0], first, "the input", look_of(shown[0][1], pairs).input_pixels)
     for place, (name, one) in zip(places.flat[1:], shown, strict=False):
-        draw_panel(place, cnnvis.panels(one)[0].map, name, is_signed=one.is_signed)
+        pairs = cnnvis.panels(one, volumes="peak")
+        draw_panel(place, pairs[0].map, name, look_of(one, pairs).map_pixels)
     for place in places.flat[len(shown) + 1 :]:
         place.axis("off")
     figure.tight_layout()
@@ -103,7 +111,7 @@ def draw(subject: Subject, path: Path) -> list[str]:
     return [f"Drawn: {', '.join(f'`{name}`' for name, _ in shown)}.", *left]
 
 
-def draw_panel(place: Axes, panel: cnnvis.Panel, title: str, *, is_signed: bool) -> None:
+def draw_panel(place: Axes, panel: cnnvis.Panel, title: str, pixels: Any) -> None:
     """Draw a map by itself: 0 is white where signs have a meaning."""
     place.set_title(title, fontsize=8)
     place.set_xticks([])
@@ -111,11 +119,13 @@ def draw_panel(place: Axes, panel: cnnvis.Panel, title: str, *, is_signed: bool)
     if panel.is_profile:
         place.plot(panel.values, linewidth=0.8)
         return
-    largest = float(np.nanmax(abs(panel.values))) or 1.0
-    scale = (
-        {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest} if is_signed else {"cmap": "magma"}
-    )
-    place.imshow(panel.values, aspect="auto", interpolation="nearest", **scale)
+    drawn = pixels(panel)
+    if panel.boxes:  # what is between the views of a volume is no part of it
+        views = np.zeros(drawn.shape[:2], bool)
+        for top, left, rows, columns in panel.boxes:
+            views[top : top + rows, left : left + columns] = True
+        drawn[~views] = 255
+    place.imshow(drawn, aspect="auto", interpolation="nearest")
 
 
 PAGE = """\
@@ -123,7 +133,7 @@ PAGE = """\
 
 Written by `python docs/methods.py`: each technique that comes with cnnvis and gives a map of an image, in its
 paper's form (`--style paper`), on a network of `benchmarks/truth` or on the demo. Red speaks for the class and blue
-against it where a method has signs; each map has a scale of its own. What the methods compute is on
+against it where a method has signs; each map has a scale of its own, which ends at the 99.5th percentile. What the methods compute is on
 [the page of mathematics](mathematics.md); which of them find what is known to be there, in `benchmarks/truth.md`.
 """
 

@@ -21,7 +21,16 @@ from cnnvis.registry.discovery import Registry, registry, using
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ["tutorial.md", "trust.md", "long-runs.md", "writing-plugins.md", "keras-vis.md"]
+PAGES = [
+    "tutorial.md",
+    "trust.md",
+    "groups.md",
+    "long-runs.md",
+    "reports.md",
+    "writing-plugins.md",
+    "keras-vis.md",
+    "libraries.md",
+]
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -55,6 +64,8 @@ def test_examples_do_what_they_say(
 ) -> None:
     if page == "keras-vis.md":
         pytest.importorskip("vis", reason="keras-vis is not installed")
+    if page == "libraries.md":
+        pytest.importorskip("xplique", reason="Xplique is not installed")
     with using(Registry()):  # a page may load plugins, which others do not get
         assert tell(page, typed, tmp_path, capfd) >= 3
 

@@ -34,7 +34,7 @@ Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_there_is_something_to_try() -> None:
-    assert len(COMMANDS) == 34, COMMANDS
+    assert len(COMMANDS) == 35, COMMANDS
 
 
 LONG = ("test-plugin", "randomization", "--into", "keras-vis:", "multiply", "--png.overlay")

@@ -10,6 +10,7 @@ peers.md and peers.png into the folder above, unless --out names another; peers.
 number, and with --add what was measured before of other networks stays on the page.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
@@ -22,11 +23,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path.append(str(ROOT))
 
 import commands
 import methods
@@ -35,13 +39,15 @@ from networks import IMAGES, SHAPES
 from rich.progress import Progress
 from rows import how_measured
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+from benchmarks import environments
 
 ENVIRONMENTS = {
     # Peers that run on today's Keras share one; later versions of Xplique hold TensorFlow back.
-    "keras": [f"{ROOT}[keras-vis,tf-keras-vis,xplique]", "tf-explain", "opencv-python-headless"],
-    "torch": ["torch", "captum", "grad-cam", "numpy"],
+    "keras": environments.Environment(
+        "keras",
+        (f"{ROOT}[keras-vis,tf-keras-vis,xplique]", "tf-explain", "opencv-python-headless"),
+    ),
+    "torch": environments.TORCH,
 }
 LIBRARIES = {
     "cnnvis": "keras", "bare": "keras", "tf-keras-vis": "keras", "xplique": "keras",
@@ -85,18 +91,6 @@ class Worker:
         """Stop it."""
         self._process.kill()
         self._process.wait()
-
-
-def environment(folder: Path, name: str) -> Path:
-    """The Python of an environment with what it is for, made if it is not there."""
-    place = folder / name
-    python = place / "bin" / "python"
-    if not (place / "ready").exists():
-        venv.create(place, with_pip=True, clear=True)
-        print(f"installing {' '.join(ENVIRONMENTS[name])}", file=sys.stderr)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *ENVIRONMENTS[name]], check=True)
-        (place / "ready").touch()
-    return python
 
 
 def measured(
@@ -299,13 +293,12 @@ def main() -> None:
     parser.add_argument("--images", type=float, default=1.0, metavar="SHARE",
                         help="of the images that a call explains, where time is short")  # fmt: skip
     parser.add_argument("--commands", action=argparse.BooleanOptionalAction, default=True)
-    scratch = Path(tempfile.gettempdir()) / "cnnvis-benchmarks"
-    parser.add_argument("--environments", type=Path, default=scratch)
+    parser.add_argument("--environments", type=Path, default=environments.FOLDER)
     parser.add_argument("--out", type=Path, default=HERE.parent)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     groups = dict.fromkeys(["keras", *(LIBRARIES[name] for name in chosen.libraries)])
-    pythons = {name: environment(chosen.environments, name) for name in groups}
+    pythons = {name: environments.made(ENVIRONMENTS[name], chosen.environments) for name in groups}
     before: dict[str, Any] = {"networks": {}, "rows": {}, "commands": ""}
     if chosen.add and (chosen.out / MEASURED).exists():
         before = json.loads((chosen.out / MEASURED).read_text())

@@ -5,7 +5,6 @@ Imported by workers, in environments where Keras 3 is.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,31 +65,3 @@ def last_convolution(network: Any) -> str:
         for layer in reversed(network.layers)
         if "Conv" in type(layer).__name__ and len(layer.output.shape) == rank
     )
-
-
-def export(network: Any, path: Path) -> bool:
-    """Write a chain of layers with its weights, for a twin in PyTorch; False if it is no chain."""
-    plan: list[dict[str, Any]] = []
-    arrays: dict[str, Any] = {}
-    for layer in network.layers:
-        kind = type(layer).__name__
-        if kind in ("InputLayer", "Softmax"):
-            continue
-        if kind not in ("Conv1D", "Conv2D", "Conv3D", "Dense", "Flatten") and "MaxPool" not in kind:
-            return False
-        known = layer.get_config()
-        step = {
-            "kind": kind,
-            "name": layer.name,
-            "padding": known.get("padding"),
-            "strides": known.get("strides"),
-            "size": known.get("pool_size"),
-            "relu": known.get("activation") == "relu",
-        }
-        for number, weight in enumerate(layer.get_weights()):
-            arrays[f"{len(plan)}.{number}"] = weight
-        plan.append(step)
-    import json
-
-    np.savez(path, plan=np.array(json.dumps(plan)), **arrays)
-    return True

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -14,6 +12,9 @@ import numpy as np
 import torch
 from shared import BATCH, NOISE, Lacks, in_batches, patch_of, units
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from benchmarks import twins
 
 CAMS = {
     "layer-cam": "LayerCAM", "grad-cam-plus-plus": "GradCAMPlusPlus", "hires-cam": "HiResCAM",
@@ -89,7 +90,7 @@ def _give_rules(twin: Any) -> None:
     from captum.attr._utils.lrp_rules import EpsilonRule
 
     for part in twin:
-        if type(part).__name__ == "Last":
+        if isinstance(part, nn.Flatten):
             part.rule = EpsilonRule()
 
 
@@ -115,7 +116,8 @@ def _subject(job: dict[str, Any]) -> tuple[Any, Any, Any]:
     """The network, its last feature maps, and the images with channels first."""
     if not job.get("twin"):
         raise Lacks("the network is no chain of layers, so it has no twin here")
-    twin, last = _twin(Path(job["twin"]))
+    twin = twins.twin(np.load(job["twin"]))
+    last = _last_maps(twin)
     if "data" in job:
         x = np.load(job["data"])
     else:
@@ -123,40 +125,9 @@ def _subject(job: dict[str, Any]) -> tuple[Any, Any, Any]:
     return twin, last, np.moveaxis(x, -1, 1).copy()
 
 
-def _twin(path: Path) -> tuple[Any, Any]:
-    """The same network in PyTorch, and the layer of its last feature maps, ReLU included."""
-
-    class Last(nn.Module):  # Keras flattens with channels last
-        def forward(self, x: Any) -> Any:
-            return x.movedim(1, -1).flatten(1)
-
-    stored = np.load(path)
-    parts: list[Any] = []
-    last = None
-    for number, step in enumerate(json.loads(str(stored["plan"]))):
-        kind = step["kind"]
-        if kind == "Flatten":
-            parts.append(Last())
-            continue
-        if "MaxPool" in kind:
-            parts.append(getattr(nn, f"MaxPool{kind[-2:].lower()}")(step["size"], step["strides"]))
-            continue
-        weight = torch.from_numpy(stored[f"{number}.0"])
-        if kind == "Dense":
-            layer: Any = nn.Linear(*weight.shape)
-            weight = weight.T
-        else:
-            *size, channels, filters = weight.shape
-            layer = getattr(nn, f"Conv{kind[-2:].lower()}")(
-                channels, filters, size, step["strides"], padding=step["padding"]
-            )
-            weight = weight.permute(-1, -2, *range(len(size)))
-        with torch.no_grad():
-            layer.weight.copy_(weight)
-            layer.bias.copy_(torch.from_numpy(stored[f"{number}.1"]))
-        parts.append(layer)
-        if step["relu"]:
-            parts.append(nn.ReLU())
-        if kind != "Dense":
-            last = parts[-1]
-    return nn.Sequential(*parts).eval(), last
+def _last_maps(twin: Any) -> Any:
+    """The layer of a network's last feature maps, ReLU included."""
+    parts = list(twin)
+    place = max(at for at, one in enumerate(parts) if isinstance(one, _ConvNd))
+    behind = parts[place + 1 : place + 2]
+    return behind[0] if behind and isinstance(behind[0], nn.ReLU) else parts[place]

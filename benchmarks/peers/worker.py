@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[2]))
 
 import numpy as np
 from shared import BATCH, NOISE, Lacks, in_batches, patch_of, units
@@ -318,13 +319,17 @@ def export(job: dict[str, Any]) -> Callable[[], Any]:
     """Not a library: writes the weights for the twin, and files for whole commands."""
     import networks
 
+    from benchmarks import twins
+
     network = networks.network(job["network"])
     if "save" in job:
         network.save(Path(job["save"], "network.keras"))
         for count in job["counts"]:
             np.save(Path(job["save"], f"{count}.npy"), networks.images(network, count))
-    if not networks.export(network, Path(job["twin"])):
+    held = twins.exported(network)
+    if held is None:
         raise Lacks("no chain of layers")
+    np.savez(job["twin"], **held)
     return lambda: None
 
 

@@ -18,7 +18,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnnvis.api.from_python import from_python
-from cnnvis.api.output_files import RESULTS, beside, destination, is_named, write
+from cnnvis.api.kept import is_kept, require_no_subject, results_in, without_absent_inputs
+from cnnvis.api.output_files import (
+    RESULTS,
+    Results,
+    beside,
+    destination,
+    files_of,
+    is_named,
+    write,
+)
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
@@ -120,7 +129,7 @@ def chain(
     shard_size: int | None = None,
     strict: bool = False,
     plugin_options: PluginOptions | None = None,
-    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None = None,
+    show: Callable[[Plugin, Any, Mapping[str, Any]], None] | None = None,
     wrote: Callable[[Any], None] | None = None,
     isolate: bool | str | Sequence[str] = False,
     isolate_timeout: float | None = None,
@@ -130,6 +139,9 @@ def chain(
 
     Parameters
     ----------
+    model
+        As in `cnnvis.run`; or, in the place of techniques, a file of the renderer numpy or a run folder:
+        then the chain begins with the results in it, and needs no network.
     steps
         Names of plugins, or pairs of a name and options: ``["saliency", ("smooth", {"sigma":
         1})]``. A technique puts its result on a stack, a transform changes the last result, a
@@ -137,7 +149,7 @@ def chain(
         on the stack. For a network with several inputs a result holds maps of each input, and a
         transform changes the maps of all inputs; a transform of two results takes the maps of the
         same input.
-    model, data, images, layer, filter, together, top, output, region, input, class_names, axes, style
+    data, images, layer, filter, together, top, output, region, input, class_names, axes, style
         As in `cnnvis.run`; they hold for every technique of the chain.
     checks
         As in `cnnvis.run`: checks of the technique's own maps, before any transform.
@@ -180,7 +192,8 @@ def chain(
         LoadOptions(custom, lambdas, input_shape, architecture, trust_model),
         plugin_options or {}, strict, chosen[0].style, top,
     )  # fmt: skip
-    require_fitting(chosen)
+    stack = _kept(request) if is_kept(model) else []
+    require_fitting(chosen, [(one.kind, Path(str(model)).name) for one in stack])
     chosen = [step.adding_up(together) for step in chosen]
     options = [step.options for step in chosen]
     asked = [step.plugin.name for step in chosen if step.plugin.kind == "metric"]
@@ -210,26 +223,45 @@ def chain(
         with kept_in(into, task, kept, loading, names, beside(out)) as folder:
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
-                    chosen, options, task, folder, failures, notes, checking,
-                    _Shown(out, show, wrote),
+                    chosen, options, task, folder, failures, checking,
+                    _Shown(out, show, wrote, notes), stack,
                 )  # fmt: skip
             else:
                 results = _techniques(chosen, options, task, folder)
                 streams = [one for each in results for one in each.of_inputs.values()]
                 return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
             shown = None if folder is None else folder.into.shown
-            left = [
-                failures.result(
-                    stream, stream.whole if shown is None else partial(_first, stream, shown)
-                )
-                for of in stack
-                for stream in of.of_inputs.values()
-            ]
-            found = [
-                _with_notes(judged(one, strict=False), notes) for one in left if one is not None
-            ]
+            if is_kept(model) and into is not None:
+                shown = into.shown
+            found = _left(stack, failures, shown, notes)
     failures.close(found)
     return found
+
+
+def _left(
+    stack: Sequence[_Found], failures: _Failures, shown: int | None, notes: Sequence[str]
+) -> list[Explanation]:
+    """Return the results on the stack at the end, or the first maps of each."""
+    left = [
+        failures.result(stream, stream.whole if shown is None else partial(_first, stream, shown))
+        for of in stack
+        for stream in of.of_inputs.values()
+    ]
+    return [_with_notes(judged(one, strict=False), notes) for one in left if one is not None]
+
+
+SUBJECT = ("data", "images", "layer", "filter", "top", "output", "region", "input")
+"""Arguments that say what to explain, and have no meaning where results were kept."""
+
+
+def _kept(request: Request) -> list[_Found]:
+    """Return the results in a file or run folder that stands in the place of a model."""
+    given = {**vars(request.data), **vars(request.target), "top": request.top}
+    if selection_of(request.data.images).is_all:
+        given["images"] = None
+    require_no_subject(request.model, {name: given[name] for name in SUBJECT})
+    model = request.model
+    return [_Found(streams, kind) for streams, kind in results_in(model)]
 
 
 def _groups_by_prediction(steps: Sequence[Step]) -> bool:
@@ -296,25 +328,33 @@ class _Shown:
         The file or folder that renderers write to.
     show, wrote
         See `chain`.
+    notes
+        The notes of the whole chain, which grow while it runs.
     taken
         The files that were written.
     """
 
     out: PathName | None
-    show: Callable[[Plugin, Explanation, Mapping[str, Any]], None] | None
+    show: Callable[[Plugin, Any, Mapping[str, Any]], None] | None
     wrote: Callable[[Any], None] | None
+    notes: Sequence[str] = ()
     taken: set[str] = field(default_factory=set)
 
-    def by(self, renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+    def complete(self, explanation: Explanation) -> Explanation:
+        """Return a result as it can be shown, with all notes so far."""
+        return without_absent_inputs(_with_notes(explanation, self.notes))
+
+    def by(self, renderer: Plugin, results: Results, options: Mapping[str, Any]) -> None:
         """Show a result with a renderer, in a separate file or at the place that `show` says."""
         if not renderer.suffixes:
             if self.show is not None:
-                self.show(renderer, explanation, options)
+                self.show(renderer, results, options)
             return
-        path = destination(explanation, renderer, self.out, taken=self.taken)
-        placed = write(explanation, renderer, path, options, named=is_named(self.out))
-        if self.wrote is not None:
-            self.wrote(placed)
+        path = destination(results, renderer, self.out, options, taken=self.taken)
+        for part, place in files_of(results, options, path):
+            placed = write(part, renderer, place, options, named=is_named(self.out))
+            if self.wrote is not None:
+                self.wrote(placed)
 
 
 @dataclass(frozen=True)
@@ -366,12 +406,11 @@ def _run(
     task: Task,
     folder: RunFolder | None,
     failures: _Failures,
-    notes: Sequence[str],
     checks: Checks,
     shown: _Shown,
+    stack: list[_Found],
 ) -> list[_Found]:
     """Run all steps, and return the results that are on the stack at the end."""
-    stack: list[_Found] = []
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
             case "technique":
@@ -389,17 +428,27 @@ def _run(
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
             case _:
-                every = [(one, of.kind) for of in stack for one in of.of_inputs.values()]
-                for stream, kind in every:
-                    explanation = failures.result(
-                        stream, partial(_shown, stream, kind, step, given)
-                    )
-                    if explanation is None:
-                        continue
-                    explanation = _with_notes(explanation, notes)
-                    with failures.kept():
-                        shown.by(step.plugin, explanation, given)
+                for together in _shown_together(stack, step):
+                    results = [
+                        failures.result(stream, partial(_shown, stream, kind, step, given))
+                        for stream, kind in together
+                    ]
+                    there = [shown.complete(one) for one in results if one is not None]
+                    if there:
+                        with failures.kept():
+                            shown.by(step.plugin, there if len(there) > 1 else there[0], given)
     return stack
+
+
+def _shown_together(stack: Sequence[_Found], step: Step) -> list[list[tuple[Stream, Result]]]:
+    """Return the results that a renderer shows at a time: each, or all of an input of the network."""
+    every = [(name, one, of.kind) for of in stack for name, one in of.of_inputs.items()]
+    if not step.plugin.takes("explanations"):
+        return [[(one, kind)] for _, one, kind in every]
+    return [
+        [(one, kind) for name, one, kind in every if name == input]
+        for input in dict.fromkeys(name for name, _, _ in every)
+    ]
 
 
 def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None) -> _Found:
@@ -518,22 +567,32 @@ _GIVERS: dict[Result, str] = {
 }
 
 
-def require_fitting(steps: Sequence[Step]) -> None:
+def require_fitting(steps: Sequence[Step], before: Sequence[tuple[Result, str]] = ()) -> None:
     """Refuse a chain in which a step cannot take the results before it.
+
+    Parameters
+    ----------
+    before
+        The kinds of the results that are there before the first step, and where they are from.
 
     Raises
     ------
     UserError
         Naming the step, what it takes, what it would get, and what to add.
     """
-    stack: list[tuple[Result, str]] = []
+    stack = list(before)
     for place, step in enumerate(steps, 1):
         plugin = step.plugin
         which = f"step {place}, {plugin.name},"
+        if plugin.kind == "technique" and before:
+            raise UserError(
+                f"{which} explains a network, and {before[0][1]!r} holds maps that are there already: "
+                "name a model's file in its place"
+            )
         if plugin.kind == "technique":
             stack.append((plugin.gives or "images", plugin.name))
             continue
-        needed = 2 if plugin.takes("explanations") else 1
+        needed = 2 if plugin.takes("explanations") and plugin.kind != "renderer" else 1
         if len(stack) < needed:
             there = (
                 f"the only result is the result of {stack[-1][1]}"

@@ -17,6 +17,7 @@ from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import CHANNEL, Explanation
 from cnnvis.data.image_selection import selection_of
 from cnnvis.data.samples import Array
+from cnnvis.data.shown import Shown
 from cnnvis.errors import UserError
 from cnnvis.evaluation.similarity import MEASURES, similarity_of
 from cnnvis.execution.isolation import isolates
@@ -30,7 +31,7 @@ Side = str | PathLike[str] | Explanation | tuple[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Two explanations of the same images, and the similarity of their maps.
 
     Attributes
@@ -50,6 +51,10 @@ class Comparison:
     second: Explanation
     measures: Mapping[str, Array]
     other_inputs: tuple[Comparison, ...] = ()
+
+    def __repr__(self) -> str:
+        known = ", ".join(f"{name} {value:.3g}" for name, value in self.in_all.items())
+        return f"<Comparison: {' and '.join(self.names)}, {len(self.first)} maps each, {known}>"
 
     @property
     def in_all(self) -> dict[str, float]:

@@ -15,6 +15,7 @@ from cnnvis import demo
 from cnnvis.data.batches import Pieces, read_ahead
 from cnnvis.data.class_names import ClassNames
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.shown import Shown
 from cnnvis.errors import UserError
 from cnnvis.explain.agreement import Agreement, agreement_of
 from cnnvis.explain.class_matching import FEW, Matching, matched, numerical_order, typed_names
@@ -67,7 +68,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """Findings of `doctor`.
 
     Attributes
@@ -104,6 +105,13 @@ class Report:
     fit: Fit | None = None
     warnings: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        name = "a network in memory" if self.file is None else Path(self.file).name
+        fits = "" if self.fit is None else f", {self.fit.problem or 'the data fit'}"
+        count = len(self.warnings)
+        warned = f", {count} warning{'' if count == 1 else 's'}"
+        return f"<Report: {name}, {len(self.layers)} layers{fits}{warned}>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""

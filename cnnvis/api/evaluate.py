@@ -16,6 +16,7 @@ from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import selection_of
 from cnnvis.data.samples import Array
+from cnnvis.data.shown import Shown
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.evaluation.bootstrap import bootstrap_interval
@@ -93,7 +94,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """Methods by checks.
 
     Attributes
@@ -130,6 +131,11 @@ class Evaluation:
     indices: Array
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        order = ", ".join(f"{place or '-'} {one.name}"
+                          for place, one in zip(self.places, self.methods, strict=True))  # fmt: skip
+        return f"<Evaluation: {order}; {', '.join(self.metrics)}, {len(self.indices)} images>"
 
     @property
     def table(self) -> dict[str, list[Any]]:
@@ -253,22 +259,38 @@ def evaluate(
     PluginError
         If all methods fail, and one by a fault of a plugin.
     """
-    chosen = _methods(methods, subject.pop("style", None))
+    chosen = methods_of(methods, subject.pop("style", None))
     style = chosen[0].style
     options = subject.pop("plugin_options", None) or {}
     measuring = _metrics(metrics, options)
     if isinstance(model, str) and model == demo.NAME:
         subject.setdefault("data", demo.NAME)
-    request = replace(_request(model, subject, options), style=style)
+    request = replace(request_of(model, subject, options, "evaluate"), style=style)
     for step in chosen:
         named_in(step.plugin, step.options)
     with notes_kept() as notes:
         task = Task.of(request, [step.plugin for step in chosen])
         task = _of_one_input(task, spread_out=subject.get("images") is None)
-        (samples,) = task.samples.values()
-        failures: list[UserError | PluginError] = []
-        with progress("evaluating", len(chosen) * (len(measuring) + 1)) as done:
-            found = [_evaluated(step, task, measuring, curves, failures, done) for step in chosen]
+        found = evaluation_of(task, chosen, measuring, curves=curves)
+    return replace(found, notes=tuple(dict.fromkeys(notes)))
+
+
+def evaluation_of(
+    task: Task, chosen: Sequence[Step], measuring: Sequence[Metric], *, curves: bool
+) -> Evaluation:
+    """Return what metrics say of techniques on all images of a task, of one target and one input.
+
+    Raises
+    ------
+    UserError
+        If no metric has any number, or all methods fail.
+    PluginError
+        If all methods fail, and one by a fault of a plugin.
+    """
+    (samples,) = task.samples.values()
+    failures: list[UserError | PluginError] = []
+    with progress("evaluating", len(chosen) * (len(measuring) + 1)) as done:
+        found = [_evaluated(step, task, measuring, curves, failures, done) for step in chosen]
     if all(one.failure for one in found):
         raise together(failures)
     if not any(
@@ -281,12 +303,12 @@ def evaluate(
     common = _common(found)
     lacking = [one.name for one in found if not one.failure and one.mean(decides or "") is None]
     if decides is not None and lacking:
-        notes.append(f"{decides} has no number for {', '.join(lacking)}, so it orders no methods")
+        note(f"{decides} has no number for {', '.join(lacking)}, so it orders no methods")
         decides = None
     order, places = _ordered(found, common, decides, better.get(decides or ""))
     facts = provenance_of(chosen[0].plugin, chosen[0].options, task.model, samples)
     facts = {name: facts[name] for name in ("model", "data", "versions") if name in facts}
-    facts |= {"style": style} if style != "default" else {}
+    facts |= {"style": task.style} if task.style != "default" else {}
     facts |= {
         "techniques": {named(step): step.options for step in chosen},
         "options_of_metrics": {metric.name: dict(given) for metric, given in measuring},
@@ -294,12 +316,12 @@ def evaluate(
     }
     return Evaluation(
         tuple(order), tuple(places), tuple(better), better, common, decides, samples.indices,
-        tuple(dict.fromkeys(notes)), facts,
+        provenance=facts,
     )  # fmt: skip
 
 
-def _methods(methods: Sequence[StepLike], style: Style | None) -> list[Step]:
-    """Return the techniques to evaluate.
+def methods_of(methods: Sequence[StepLike], style: Style | None) -> list[Step]:
+    """Return the techniques to evaluate, or to report on.
 
     Raises
     ------
@@ -345,14 +367,17 @@ def _metrics(
     return found
 
 
-def _request(model: Any, subject: dict[str, Any], options: Mapping[str, Any]) -> Request:
+def request_of(
+    model: Any, subject: dict[str, Any], options: Mapping[str, Any], verb: str
+) -> Request:
+    """Return the request of the arguments of a verb of this package; it has no others."""
     subject = {**subject, "class_names": names_in_order(subject.get("class_names"))}
     subject["images"] = selection_of(subject.get("images"))
     data = taken_out(subject, DataArguments)
     target, loading = taken_out(subject, TargetArguments), taken_out(subject, LoadOptions)
     strict = subject.pop("strict", False)
     if subject:
-        raise UserError(f"evaluate has no argument {next(iter(subject))!r}")
+        raise UserError(f"{verb} has no argument {next(iter(subject))!r}")
     return Request(model, data, target, loading, options, strict)
 
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from cnnvis.drawing.progress import progress_of_calls
-from cnnvis.reporting import notes_kept, verdicts_kept
+from cnnvis.reporting import inputs_together, notes_kept, verdicts_kept
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,10 +47,10 @@ def from_python(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         with heard(), progress_of_calls(), notes_kept() as notes, verdicts_kept() as verdicts:
             result = function(*args, **kwargs)
-        _log([*notes, *_notes_of(result)])
+        _log(inputs_together([*notes, *_notes_of(result)]))
         _log(
-            f"{technique}: the check {metric} failed: {meaning}"
-            for (technique, _, metric), (outcome, meaning) in verdicts.items()
+            f"{technique}{f' of {of}' if of else ''}: the check {metric} failed: {meaning}"
+            for (technique, of, metric), (outcome, meaning) in verdicts.items()
             if outcome == "failed"
         )
         return result
@@ -61,8 +61,7 @@ def from_python(function: Callable[P, R]) -> Callable[P, R]:
 def _notes_of(result: Any) -> Iterator[str]:
     for one in result if isinstance(result, list) else [result]:
         yield from getattr(one, "notes", ())
-        for other in getattr(one, "other_inputs", ()):
-            yield from other.notes
+        yield from _notes_of([*getattr(one, "other_inputs", ())])
 
 
 def _log(sentences: Iterable[str]) -> None:

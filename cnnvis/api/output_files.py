@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnvis.api.pages import page_of
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.page import Page
 from cnnvis.data.saving import beside_path
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
@@ -19,6 +22,9 @@ from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, progress
 from cnnvis.text import file_name, unused
+
+Results = Explanation | list[Explanation]
+"""What a renderer shows: a result, or several together."""
 
 RESULTS = Path("results")
 """Default folder for output files."""
@@ -80,31 +86,64 @@ def written(
     taken: set[str] = set()
     for renderer in renderers:
         for one in (explanation, *explanation.other_inputs):
-            path = _wanted(one, renderer, output, alone=len(renderers) == 1)
-            if is_named(output) and explanation.other_inputs:
-                path = beside_path(path, one.input)
-            path = unused(path, taken)
             try:
                 chosen = checked(renderer, options.get(renderer.name, {}))
-                wrote(write(one, renderer, path, chosen, named=is_named(output)))
+                path = _wanted(one, renderer, output, chosen, alone=len(renderers) == 1)
+                if is_named(output) and explanation.other_inputs:
+                    path = beside_path(path, one.input)
+                path = unused(path, taken)
+                for part, place in files_of(one, chosen, path):
+                    wrote(write(part, renderer, place, chosen, named=is_named(output)))
             except (UserError, PluginError) as error:
                 failures.append(error)
     if failures:
         raise together(failures)
 
 
+def files_of(
+    explanation: Results, options: Mapping[str, Any], path: Path
+) -> Iterator[tuple[Results, Path]]:
+    """Yield what goes into each file, with its path: all, or the maps of each image.
+
+    With an option `each`, a file is named after the image's name, or its place in the data; an
+    option `limit` is then the number of files.
+    """
+    if not options.get("each") or isinstance(explanation, list) or explanation.maps is None:
+        yield explanation, path
+        return
+    samples, count = explanation.samples, len(explanation)
+    starts = list(range(count)) if samples is None else samples.image_starts.tolist()
+    limit = options.get("limit")
+    most = limit if isinstance(limit, int) else len(starts)
+    if most < len(starts):
+        note(f"the first {most} of {len(starts)} images get a file; the option limit says how many")
+    taken: set[str] = set()
+    for start, end in itertools.pairwise([*starts, count][: most + 1]):
+        name = str(start)
+        if samples is not None:
+            named = None if samples.names is None else samples.names[start]
+            name = str(samples.indices[start]) if named is None else Path(named).stem
+        elif explanation.groups:
+            name = explanation.groups[start]
+        place = path.with_name(file_name(f"{path.stem}_{name}") + path.suffix)
+        yield explanation[start:end], unused(place, taken)
+
+
 def write(
-    explanation: Explanation,
+    explanation: Results,
     renderer: Plugin,
     path: Path,
     options: Mapping[str, Any],
     *,
     named: bool,
+    page: Page | None = None,
 ) -> Path:
     """Let a renderer write one file, whole or not at all.
 
     Parameters
     ----------
+    page
+        What a renderer of pages shows; by default the page of the explanation.
     named
         Whether somebody gave the file its name. Then it takes the place of another of that name;
         else it gets a number, with a note, unless both are the same.
@@ -124,7 +163,13 @@ def write(
         written_whole(path, None if named else place) as temporary,
         progress(f"drawing {path.name}"),
     ):
-        call_plugin(renderer, explanation, temporary, **options)
+        given = dict(options)
+        if renderer.takes("page") and not isinstance(explanation, list):
+            limit = options.get("limit")
+            given["page"] = page or page_of(
+                explanation, *([limit] if isinstance(limit, int) else [])
+            )
+        call_plugin(renderer, explanation, temporary, **given)
     if placed != path:
         note(f"{str(path)!r} holds another result, so the new result is in {str(placed)!r}")
     return placed
@@ -138,9 +183,11 @@ def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> No
             f"{str(path)!r} is a folder; name a file, such as {str(path / 'maps.npz')!r}"
         )
     chosen = checked(found[0], options)
-    write(explanation, found[0], path, chosen, named=True)
-    for one in explanation.other_inputs:
-        write(one, found[0], beside_path(path, one.input), chosen, named=True)
+    places = [(explanation, path)]
+    places += [(one, beside_path(path, one.input)) for one in explanation.other_inputs]
+    for one, place in places:
+        for part, own in files_of(one, chosen, place):
+            write(part, found[0], own, chosen, named=True)
 
 
 def is_named(output: PathName | None) -> bool:
@@ -149,9 +196,10 @@ def is_named(output: PathName | None) -> bool:
 
 
 def destination(
-    explanation: Explanation,
+    explanation: Results,
     renderer: Plugin,
     output: PathName | None,
+    options: Mapping[str, Any],
     *,
     alone: bool = False,
     taken: set[str] | None = None,
@@ -162,21 +210,34 @@ def destination(
     results, gets a number, and is added to `taken`.
     """
     return unused(
-        _wanted(explanation, renderer, output, alone=alone), set() if taken is None else taken
+        _wanted(explanation, renderer, output, options, alone=alone),
+        set() if taken is None else taken,
     )
 
 
 def _wanted(
-    explanation: Explanation, renderer: Plugin, output: PathName | None, *, alone: bool
+    explanation: Results,
+    renderer: Plugin,
+    output: PathName | None,
+    options: Mapping[str, Any],
+    *,
+    alone: bool,
 ) -> Path:
+    chosen = f".{options.get('format')}"
+    fitting = [suffix for suffix in renderer.suffixes if suffix.endswith(chosen)]
+    ending = (*fitting, *renderer.suffixes)[0]
     if output is None or _is_folder(output):
-        return Path(output or RESULTS) / (_file_stem(explanation) + renderer.suffixes[0])
+        results = explanation if isinstance(explanation, list) else [explanation]
+        stem = _file_stem(results[-1])
+        if len(results) > 1:
+            stem = file_name("_".join(str(one.provenance["technique"]) for one in results))
+        return Path(output or RESULTS) / (stem + ending)
     path = Path(output)
     if renderer.ending_of(path):
         return path
     if alone:
         _require_ending(renderer, path)
-    return path.with_name(path.stem + renderer.suffixes[0])
+    return path.with_name(path.stem + ending)
 
 
 def _require_ending(renderer: Plugin, path: Path) -> None:

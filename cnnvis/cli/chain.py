@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.api.chain import Step, chain, require_fitting, steps_of
+from cnnvis.api.kept import is_kept
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED, destination_of
 from cnnvis.cli.verdicts import has_failed, print_verdicts
@@ -45,7 +46,8 @@ def run_chain(
         Step(step.plugin, with_settings(step.plugin, step.given))
         for step in _with_renderer(steps_of(recipe.steps))
     ]
-    require_fitting(chosen)
+    if not is_kept(recipe.subject.get("model")):  # what a file holds is not known yet
+        require_fitting(chosen)
     for step in chosen:
         _ = step.options  # looked at before anything is loaded or printed
     if output.form is not None:
@@ -61,7 +63,7 @@ def run_chain(
     messages, results = console.messages(), console.results()
     failure: UserError | PluginError | None = None
 
-    def show(renderer: Plugin, explanation: Explanation, options: Mapping[str, Any]) -> None:
+    def show(renderer: Plugin, explanation: Any, options: Mapping[str, Any]) -> None:
         call_plugin(renderer, explanation, results, **options)
 
     def wrote(path: Path) -> None:
@@ -95,8 +97,7 @@ def run_chain(
 
 def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the results were made."""
-    for note in dict.fromkeys(note for one in found for note in one.notes):
-        messages.print(console.sentence("note", "bold", note))
+    console.print_notes(messages, (note for one in found for note in one.notes))
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)

@@ -15,8 +15,10 @@ from cnnvis.cli.commands import (
     list_plugins,
     merge,
     new_plugin,
+    report,
     run,
     show,
+    show_result,
     test_plugin,
 )
 from cnnvis.cli.parser import Parser, command, no_such_option
@@ -25,7 +27,19 @@ from cnnvis.registry import flags
 from cnnvis.registry.discovery import registry
 
 MODULES = (
-    *(run, chain, merge, compare, evaluate, doctor, config, list_plugins, show),
+    *(
+        run,
+        chain,
+        merge,
+        compare,
+        evaluate,
+        report,
+        doctor,
+        config,
+        list_plugins,
+        show,
+        show_result,
+    ),
     *(new_plugin, test_plugin),
 )
 """Commands, each a module with its arguments and its main function, in the order of the help.

@@ -73,8 +73,7 @@ def compared(
     if failed:
         raise together(failed)
     if not said.quiet:
-        for note in dict.fromkeys((*first.first.notes, *first.second.notes, *notes)):
-            messages.print(console.sentence("note", "bold", note))
+        console.print_notes(messages, (*first.first.notes, *first.second.notes, *notes))
     largest = max(found.in_all["largest"] for found in every)
     if how.fail_above is not None and not largest <= how.fail_above:
         what = f"the largest difference is {largest:.3g}, above {how.fail_above:g}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 from rich.text import Text
 
 from cnnvis.cli.streams import open_text
 from cnnvis.drawing.console import Screen as Screen
+from cnnvis.reporting import inputs_together
 from cnnvis.text import printable
 
 
@@ -45,6 +47,12 @@ def words(*parts: str | tuple[str, str], lines: bool = False) -> Text:
 def sentence(label: str, style: str, text: str) -> Text:
     """Return ``error: what was wrong`` on one line, even if an exception's text has more."""
     return words((f"{label}: ", style), " ".join(text.split("\n")))
+
+
+def print_notes(screen: Screen, notes: Iterable[str]) -> None:
+    """Print notes, a line for each; what is noted on several inputs alike has one line."""
+    for note in inputs_together(notes):
+        screen.print(sentence("note", "bold", note))
 
 
 def line(text: object) -> None:

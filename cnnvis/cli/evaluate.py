@@ -66,8 +66,7 @@ def evaluated(
     for path in written:
         console.line(path)
     if not said.quiet:
-        for note in (*found.notes, *_remarks(found)):
-            messages.print(console.sentence("note", "bold", note))
+        console.print_notes(messages, (*found.notes, *_remarks(found)))
     is_lacking = any(method.failure or method.reasons for method in found.methods)
     return SOME_FAILED if images or is_lacking else 0
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import shutil
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
@@ -54,9 +55,56 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=Formatter, allow_abbrev=False, **settings)
         self._negative_number_matcher = NEGATIVE
+        self._words: Sequence[str] = ()
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse words, and keep them for what an error says about them."""
+        self._words = tuple(args or ())
+        found: tuple[argparse.Namespace, list[str]] = super().parse_known_args(args, namespace)
+        return found
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+        message = message.removeprefix("argument ").rstrip(".")
+        hint = f". {taken}" if (taken := self.taken_by_a_flag()) else ""
+        raise UserError(f"{message}{hint} (see {self.prog} --help)")
+
+    def taken_by_a_flag(self) -> str | None:
+        """Name the last flag that took several words; None if another word can be the model."""
+        found, words = None, [*self._words]
+        while words:
+            word = words.pop(0)
+            action = self._option_string_actions.get(word)
+            if action is None:
+                if word == "--" or not word.startswith("-"):
+                    return None
+                continue
+            several = action.nargs in ("+", "*")
+            most = len(words) if several else 1 if action.nargs is None else action.nargs
+            values = [*itertools.takewhile(_is_value, words[: int(most or 0)])]
+            del words[: len(values)]
+            if several and len(values) > 1:
+                taken = f"{word} takes all words behind it, here also {values[-1]!r}"
+                found = f"{taken}; put the model before {word}"
+        return found
+
+
+def _is_value(word: str) -> bool:
+    return not word.startswith("-") or NEGATIVE.match(word) is not None
+
+
+def require_model(values: Mapping[str, Any], *parsers: Parser) -> None:
+    """Refuse words without a model, if a flag of several values took all that could be one.
+
+    Raises
+    ------
+    UserError
+        With the flag.
+    """
+    said = [one for one in (parser.taken_by_a_flag() for parser in parsers) if one is not None]
+    if "model" not in values and said:
+        raise UserError(f"no model is named. {said[-1]}")
 
 
 def command(below: Any, name: str, description: str) -> Parser:

@@ -130,7 +130,6 @@ def _renderer(name: str) -> Plugin:
 def _tell(explanation: Explanation, messages: console.Screen, verbose: bool) -> None:
     """Print the notes that a person should read; with `verbose`, also how the result was made."""
     every = (explanation, *explanation.other_inputs)
-    for note in dict.fromkeys(note for one in every for note in one.notes):
-        messages.print(console.sentence("note", "bold", note))
+    console.print_notes(messages, (note for one in every for note in one.notes))
     if verbose:
         messages.print_json(json_text(dict(explanation.provenance)), ensure_ascii=False)

@@ -59,7 +59,9 @@ class Axis:
         place = round(position)
         if self.values:
             return str(self.values[place]) if 0 <= place < len(self.values) else ""
-        return f"{self.start + self.step * position:,.6g}"
+        value = self.start + self.step * position
+        is_whole = abs(value - round(value)) < 1e-6 and abs(value) < 1e15
+        return f"{round(value):,}" if is_whole else f"{value:,.6g}"
 
     def runs(self) -> list[tuple[float, str]]:
         """Return the middle of each run of equal words, with the word; empty for numbers."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.data import save_hook, saving
+from cnnvis.data import exports, save_hook, saving
 from cnnvis.data.axes import Axis
 from cnnvis.data.completeness import sum_in_words
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.shown import Shown
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
@@ -50,7 +51,7 @@ def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Shown):
     """Maps or a table that explain a decision of a network.
 
     A technique fills in `maps` (and `samples`, if the maps belong to samples) or `table`;
@@ -91,6 +92,9 @@ class Explanation:
         Measures of each map, (n,) each, by name: ``completeness_gap`` is the difference between the
         sum of a map and the change of the score that the map must add up to, as a share of the
         change; ``steps`` is the number of steps that a map took.
+    curves
+        Curves of numbers over the steps in which each map was made, (n, steps) each, by name:
+        ``score`` for the score that rose. NaN for steps that were not taken.
     predictions
         The class that the network answers for each sample, (n,) int64, whatever the target is; None
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
@@ -113,6 +117,7 @@ class Explanation:
     other_inputs: tuple[Explanation, ...] = ()
     measures: Mapping[str, Array] = field(default_factory=dict)
     predictions: Array | None = None
+    curves: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -135,6 +140,7 @@ class Explanation:
             if one.shape != (count,):
                 raise TypeError(f"there are {count} maps but the measure {name} is {one.shape}")
         object.__setattr__(self, "measures", measures)
+        object.__setattr__(self, "curves", self._own_curves(count))
         if len(self.axes) != self.maps.ndim - 1:
             raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
 
@@ -144,6 +150,15 @@ class Explanation:
             return None
         found = np.asarray(self.predictions, np.int64)
         return None if self.samples is None and len(found) != count else found
+
+    def _own_curves(self, count: int) -> dict[str, Array]:
+        curves: dict[str, Array] = {
+            n: np.asarray(one, np.float32) for n, one in self.curves.items()
+        }
+        for name, one in curves.items():
+            if one.ndim != 2 or len(one) != count or not one.shape[1]:
+                raise TypeError(f"there are {count} maps but the curve {name} is {one.shape}")
+        return curves
 
     def _axes(self) -> tuple[str, ...]:
         assert self.maps is not None
@@ -315,6 +330,7 @@ class Explanation:
             targets=tuple(self.targets[i] for i in chosen) if self.targets else (),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
+            curves={name: one[chosen] for name, one in self.curves.items()},
             provenance=self.provenance if len(set(chosen)) == len(self) else self._unjudged(),
             predictions=None if self.predictions is None else self.predictions[chosen],
             other_inputs=tuple(
@@ -343,7 +359,7 @@ class Explanation:
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """Return the explanation with as many other maps, and with the same axes, unless given.
 
-        Measures of the previous maps, and verdicts of metrics on them, are left out; verdicts of checks
+        Measures and curves of the previous maps, and verdicts of metrics on them, are left out; verdicts of checks
         stay, since they are about the technique's own maps.
 
         Parameters
@@ -353,8 +369,8 @@ class Explanation:
         changes
             Other attributes, by name.
         """
-        other: dict[str, Any] = {"measures": {}, "provenance": self._unjudged(), **changes}
-        return replace(self, maps=maps, **other)
+        own: dict[str, Any] = {"measures": {}, "curves": {}, "provenance": self._unjudged()}
+        return replace(self, maps=maps, **{**own, **changes})
 
     def _unjudged(self) -> Mapping[str, Any]:
         """Return the provenance without the verdicts of metrics; those of checks stay."""
@@ -395,11 +411,8 @@ class Explanation:
             targets=tuple(target for part in parts for target in part.targets),
             groups=tuple(group for part in parts for group in part.groups),
             notes=tuple(notes),
-            measures={
-                name: np.concatenate([part.measures[name] for part in parts])
-                for name in first.measures
-                if all(name in part.measures for part in parts)
-            },
+            measures=_joined([part.measures for part in parts]),
+            curves=_joined([part.curves for part in parts]),
             predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
         )
         if "target" in first.provenance:
@@ -455,3 +468,67 @@ class Explanation:
             If `save` did not write the file.
         """
         return saving.read(Path(path), cls)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the maps with matplotlib, and return the figure.
+
+        Parameters
+        ----------
+        ax
+            The axes for the maps: one, for an explanation of one map, or as many as maps. By default
+            the maps get a figure of their own, with a colour bar.
+        options
+            Other settings: ``cmap``, ``scale``, ``percentile``, as of the renderer html; ``overlay``
+            and ``alpha``, to lay maps over their inputs; ``columns``, the number of maps side by side.
+
+        Raises
+        ------
+        UserError
+            If there are more or fewer axes than maps, or the explanation is a table.
+        """
+        return save_hook.plot(self, ax, options)
+
+    def show(self, **options: Any) -> None:
+        """Print the maps, or the table, to a terminal.
+
+        Parameters
+        ----------
+        options
+            Options of the renderer terminal.
+        """
+        save_hook.show(self, options)
+
+    def to_xarray(self) -> Any:
+        """Return the maps as an `xarray.DataArray`, a table as an `xarray.Dataset`.
+
+        The axes have their names, and coordinates where their meaning is known; images, labels,
+        targets, scores and measures are coordinates of the first axis.
+
+        Raises
+        ------
+        UserError
+            If xarray is not installed.
+        """
+        return exports.to_xarray(self)
+
+    def to_dataframe(self) -> Any:
+        """Return the table, or a row for each map, as a `pandas.DataFrame`.
+
+        Of a map: the image, its label, the network's answer, the target, the score, all measures, the
+        least and the largest value, and the place of the strongest value.
+
+        Raises
+        ------
+        UserError
+            If pandas is not installed.
+        """
+        return exports.to_dataframe(self)
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Join the arrays that all parts have, if their entries are equally long."""
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        for name, first in parts[0].items()
+        if all(name in part and part[name].shape[1:] == first.shape[1:] for part in parts)
+    }

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from cnnvis.errors import UserError
+
 Array = npt.NDArray[Any]
 
 Shape = tuple[int | None, ...]
@@ -27,6 +29,30 @@ class ArrayLike(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]: ...
     def __getitem__(self, index: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Inputs of which the shape is known and which were not kept."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float32)
+
+    def __getitem__(self, index: Any) -> Absent:
+        return Absent((len(np.arange(self.shape[0])[index]), *self.shape[1:]))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        raise UserError("the inputs of these maps were not kept with them")
+
+
+def is_absent(source: Any) -> bool:
+    """Tell whether inputs, or those that some were picked of, were not kept."""
+    while isinstance(source, Picked | Reshaped):
+        source = source.source
+    return isinstance(source, Absent)
 
 
 @dataclass(frozen=True)

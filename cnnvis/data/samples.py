@@ -18,9 +18,10 @@ from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.image_selection import Images, Selection, selection_of
 from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.data.labels import class_name as class_name
+from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent
 from cnnvis.data.lazy import Array as Array
 from cnnvis.data.lazy import ArrayLike as ArrayLike
-from cnnvis.data.lazy import Picked, Reshaped
+from cnnvis.data.shown import Shown
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.snapshots import Held, sha256
 from cnnvis.reporting import note
@@ -54,7 +55,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class Samples(Shown):
     """Inputs of a network, which a technique explains.
 
     Attributes
@@ -175,7 +176,9 @@ class Samples:
             names = tuple(name for part in parts for name in part.names or ())
         return replace(
             first,
-            source=np.concatenate([part.x for part in parts]),
+            source=Absent((sum(map(len, parts)), *first.source.shape[1:]))
+            if is_absent(first.source)
+            else np.concatenate([part.x for part in parts]),
             labels=None
             if first.labels is None
             else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
@@ -285,6 +288,20 @@ class Samples:
     def __len__(self) -> int:
         return int(self.source.shape[0])
 
+    def __repr__(self) -> str:
+        each = " x ".join(map(str, self.source.shape[1:])) or "one number"
+        kinds = {"class": "class", "several": "several classes", "number": "number"}
+        of = (
+            ""
+            if self.label_kind is None
+            else f", labels: {kinds.get(self.label_kind, self.label_kind)}"
+        )
+        others = f" and {', '.join(self.others)}" if self.others else ""
+        named = f" for {self.input}{others}" if self.input is not None else ""
+        return (
+            f"<Samples: {numbered(len(self), 'input')} of {each}, {self.source.dtype}{named}{of}>"
+        )
+
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Samples:
         """Return some of the samples, in the order given, with their places in the data set."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
@@ -325,6 +342,24 @@ class Samples:
             target_numbers=self._target_numbers_of(chosen),
         )
 
+    def drawn(self, count: int, seed: int) -> Samples:
+        """Return samples drawn by a seed, without those that hold NaN or infinite values.
+
+        Parameters
+        ----------
+        count
+            The number of samples; fewer are returned where there are fewer.
+        seed
+            The seed of the draw.
+        """
+        found: list[int] = []
+        for place in np.random.default_rng(seed).permutation(len(self)).tolist():
+            if len(found) == count:
+                break
+            if np.isfinite(self[[place]].x.astype(np.float32)).all():
+                found.append(place)
+        return self[found]
+
     def __iter__(self) -> Iterator[Samples]:
         return (self[index] for index in range(len(self)))
 
@@ -332,6 +367,21 @@ class Samples:
     def x(self) -> Array:
         """Array of all inputs, (n, ...), read at the first use."""
         return np.asarray(self.source[:])
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest value of the inputs, NaN aside, read some at a time and only once."""
+        # Plugins are given read-only copies, and each batch has another.
+        whole: Samples = vars(self).get("_original", self)
+        return whole._value_range
+
+    @cached_property
+    def _value_range(self) -> tuple[float, float]:
+        low, high = np.inf, -np.inf
+        for one in self.batches():
+            low = np.fmin.reduce(one.x, axis=None, initial=low)
+            high = np.fmax.reduce(one.x, axis=None, initial=high)
+        return float(low), float(high)
 
     def baseline(self, name: str | float, input: str | None = None) -> Array:
         """Return a baseline for each of the samples, (n, ...) float32, or one for all, (1, ...).

@@ -34,6 +34,9 @@ T = TypeVar("T")
 _MEASURE = "measure_"
 """Prefix of the names of arrays with measures of the maps."""
 
+_CURVE = "curve_"
+"""Prefix of the names of arrays with curves of the maps."""
+
 # Written
 
 
@@ -51,6 +54,7 @@ def write(explanation: Any, path: Path) -> None:
         if samples.target_numbers is not None:
             arrays["target_numbers"] = samples.target_numbers
     arrays |= {f"{_MEASURE}{name}": one for name, one in explanation.measures.items()}
+    arrays |= {f"{_CURVE}{name}": one for name, one in explanation.curves.items()}
     if explanation.predictions is not None:
         arrays["predictions"] = explanation.predictions
     arrays["metadata"] = np.array(_text(_metadata(explanation)))
@@ -249,11 +253,8 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
             facts.provenance,
             groups=facts.groups,
             input=facts.input,
-            measures={
-                name.removeprefix(_MEASURE): _numbers(stored, name)
-                for name, stored in arrays.items()
-                if name.startswith(_MEASURE)
-            },
+            measures=_by_name(arrays, _MEASURE),
+            curves=_by_name(arrays, _CURVE),
             predictions=_whole(arrays, "predictions"),
         )
         return found.described(axes_of(facts.coordinates)), facts.other_inputs
@@ -293,6 +294,15 @@ def _numbers(stored: StoredArray, name: str) -> Array:
             "must hold numbers for each image"
         )
     return stored[...]
+
+
+def _by_name(arrays: Mapping[str, StoredArray], prefix: str) -> dict[str, Array]:
+    """Return the arrays of numbers whose names begin with a prefix, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): _numbers(stored, name)
+        for name, stored in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _whole(arrays: Mapping[str, StoredArray], name: str) -> Array | None:

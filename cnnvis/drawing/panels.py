@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 from cnnvis.data.axes import Axis
 from cnnvis.data.explanation import CHANNEL, Explanation, axis_names
 from cnnvis.data.samples import Array
+from cnnvis.drawing.views import strongest_place, views_of, views_title, voxel_sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,12 @@ class Panel:
         For a mosaic, the rows and columns of one of its tiles, which lie one row or column apart.
     coordinates
         The meaning of the positions along an axis, by the axis's name, where it is known.
+    boxes
+        For views of a volume, the top, left, rows and columns of each view in `values`.
+    lines
+        Lines through the place that the views show: x and y of their two ends.
+    everything
+        All values that the panel is of, if it shows a part of them; else None.
     """
 
     values: Array
@@ -40,6 +48,9 @@ class Panel:
     title: str = ""
     tile: tuple[int, int] | None = None
     coordinates: Mapping[str, Axis] = field(default_factory=dict)
+    boxes: tuple[tuple[int, int, int, int], ...] = ()
+    lines: tuple[tuple[float, float, float, float], ...] = ()
+    everything: Array | None = None
 
     @property
     def is_profile(self) -> bool:
@@ -85,21 +96,30 @@ class Panel:
 
 @dataclass(frozen=True)
 class Pair:
-    """A map and the input that it explains, if it explains one.
+    """A map, the input that it explains, if it explains one, and how it was made, if that is known.
 
     Attributes
     ----------
     is_first
         False where the map is of the same image as the map before it, and of another target.
+    curve
+        The first of the curves of the map, over the steps in which it was made; its title is the curve's
+        name. None without curves.
     """
 
     map: Panel
     input: Panel | None
     is_first: bool = True
+    curve: Panel | None = None
 
 
 def panels(
-    explanation: Explanation, *, limit: int | None = None, tiles: int = 16, alike: bool = False
+    explanation: Explanation,
+    *,
+    limit: int | None = None,
+    tiles: int = 16,
+    alike: bool = False,
+    volumes: Literal["planes", "peak"] = "planes",
 ) -> list[Pair]:
     """Return the maps of an explanation, and the inputs that they belong to, ready to be drawn.
 
@@ -114,21 +134,26 @@ def panels(
     alike
         Give inputs the form of their maps, so that one can be laid over the other: a tile for each
         channel where maps have channels, else colours or the mean of the channels.
+    volumes
+        What to show of a volume: ``planes``, evenly spaced, or ``peak``, three planes through the
+        strongest value of the map and the strongest values along the first axis.
     """
     assert explanation.maps is not None
     samples, shown = explanation.samples, range(len(explanation))[:limit]
     maps = explanation.maps[: len(shown)]
     # Colours are made on one scale for all, like everything else that is to be compared.
     spread = _spread(maps) if explanation.are_inputs else None
+    places = [_place(one, explanation.axes) if volumes == "peak" else None for one in maps]
+    described = explanation.coordinates
     mapped = [
-        replace(
-            _panel(one, explanation.axes, explanation.title(number), tiles, spread),
-            coordinates=explanation.coordinates,
-        )
-        for number, one in zip(shown, maps, strict=True)
+        _panel(one, explanation.axes, explanation.title(number), tiles, spread, (described, place))
+        for number, one, place in zip(shown, maps, places, strict=True)
     ]
+    curves: list[Panel | None] = [None] * len(mapped)
+    for name, values in list(explanation.curves.items())[:1]:
+        curves = [Panel(one, ("step",), name) for one in values[: len(shown)]]
     if samples is None:
-        return [Pair(one, None) for one in mapped]
+        return [Pair(one, None, curve=curve) for one, curve in zip(mapped, curves, strict=True)]
     inputs = samples[: len(shown)].x  # no others are read
     names = axis_names(inputs.ndim - 1, samples.channel_axis)
     spread = None if alike and CHANNEL in explanation.axes else _spread(inputs)
@@ -137,10 +162,18 @@ def panels(
         if not _are_colours(inputs.shape[axis], inputs.dtype):
             inputs = inputs.mean(axis=axis, dtype=np.float64)
             names = axis_names(inputs.ndim - 1, None)
+    described = {**described, **samples.coordinates}
     starts = set(samples.image_starts.tolist())
     return [
-        Pair(one, _panel(values, names, "", tiles, spread), number in starts)
-        for number, (one, values) in enumerate(zip(mapped, inputs, strict=True))
+        Pair(
+            one,
+            _panel(values, names, "", tiles, spread, (described, place)),
+            number in starts,
+            curve,
+        )
+        for number, (one, values, place, curve) in enumerate(
+            zip(mapped, inputs, places, curves, strict=True)
+        )
     ]
 
 
@@ -150,8 +183,78 @@ def _panel(
     title: str,
     tiles: int,
     spread: tuple[float, float] | None,
+    seen: tuple[Mapping[str, Axis], _Place | None],
 ) -> Panel:
-    """Return a panel, with colours between the two values of `spread`, if they are given."""
+    """Return a panel, with colours between the two values of `spread`, if they are given.
+
+    `seen` holds the descriptions of axes, and the place that three planes of a volume go through.
+    """
+    described, place = seen
+    viewed = None if place is None else _viewed(values, axes, title, spread, described, place)
+    panel = _flat(values, axes, title, tiles, spread) if viewed is None else viewed
+    return replace(panel, coordinates=described)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A position in a volume of a shape."""
+
+    position: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def within(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the position in a volume of another shape that covers the same space."""
+        return tuple(
+            min(position * size // own, size - 1)
+            for position, own, size in zip(self.position, self.shape, shape, strict=True)
+        )
+
+
+def _place(values: Array, axes: Sequence[str]) -> _Place | None:
+    """Return the strongest position of a map that is a volume; None for other maps."""
+    values, names = _tidied(values, axes)
+    if CHANNEL in names or len(names) != 3:
+        return None
+    return _Place(strongest_place(values), values.shape)
+
+
+def _viewed(
+    values: Array,
+    axes: Sequence[str],
+    title: str,
+    spread: tuple[float, float] | None,
+    described: Mapping[str, Axis],
+    place: _Place,
+) -> Panel | None:
+    """Return views of a volume, without its channels unless they are colours; None if it is none."""
+    values, names = _tidied(values, axes)
+    about = ""
+    if names[-1] == CHANNEL and len(names) == 4:
+        if spread and _are_colours(values.shape[-1], values.dtype):
+            values = _colours(values, spread)
+        else:
+            about = f"mean of {values.shape[-1]} channels"
+            values = values.mean(axis=-1, dtype=np.float64)
+        names = names[:-1]
+    if len(names) != 3 or CHANNEL in names:
+        return None
+    position = place.within(values.shape[:3])
+    views = views_of(values, position, voxel_sizes(names, described))
+    lines = [title, about or views_title(position, names, described)]
+    return Panel(
+        views.mosaic, (), "\n".join(filter(None, lines)),
+        boxes=views.boxes, lines=views.lines, everything=values,
+    )  # fmt: skip
+
+
+def _flat(
+    values: Array,
+    axes: Sequence[str],
+    title: str,
+    tiles: int,
+    spread: tuple[float, float] | None,
+) -> Panel:
+    """Return a profile, a picture, or a mosaic of pictures."""
     values, names = _tidied(values, axes)
     channels = names[-1] == CHANNEL
     if values.ndim == 1:
@@ -176,7 +279,8 @@ def _panel(
         stack = values.reshape(-1, *picture)
         chosen, about = _some(len(stack), tiles, "channels" if channels else "planes")
         mosaic = _mosaic(stack[chosen], _across(len(chosen), rows, columns))
-    return Panel(mosaic, (), f"{title}\n{about}" if title else about, (rows, columns))
+    shown = f"{title}\n{about}" if title else about
+    return Panel(mosaic, (), shown, (rows, columns), everything=values)
 
 
 def _tidied(values: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]:

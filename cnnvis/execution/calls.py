@@ -42,6 +42,8 @@ def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
     """
     if plugin.missing:
         raise UserError(f"{plugin.name} cannot run: {plugin.missing}")
+    if plugin.kind == "renderer" and plugin.takes("explanations"):
+        args = (args[0] if isinstance(args[0], list) else [args[0]], *args[1:])
     if isolation.applies(plugin):
         return isolation.called(plugin, args, kwargs)
     given = [read_only(one) for one in args]

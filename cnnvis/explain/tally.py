@@ -14,7 +14,7 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import NothingUsable, UserError
 from cnnvis.explain.scaling import SATURATED
 from cnnvis.registry.plugin import Plugin
-from cnnvis.reporting import failure_of_image, note
+from cnnvis.reporting import failure_of_image, note_on_input
 
 PROBES = 3
 """Number of single images that must fail for the same reason, and none succeed, to give up all."""
@@ -22,9 +22,18 @@ PROBES = 3
 
 @dataclass
 class Tally:
-    """Notes on many batches together: blank maps, saturated answers, images left out."""
+    """Notes on many batches together: blank maps, saturated answers, images left out.
+
+    Attributes
+    ----------
+    plugin
+        The technique.
+    input
+        The name of the input that is explained, of a network with several; None for the only input.
+    """
 
     plugin: Plugin
+    input: str | None = None
     of: int = 0
     stops: bool = False
     images: int = 0
@@ -38,6 +47,10 @@ class Tally:
     failed: dict[str, list[int]] = field(default_factory=dict)
     refused: list[UserError] = field(default_factory=list)
 
+    def note(self, sentence: str) -> None:
+        """Make a note, which says which of several inputs it is on."""
+        note_on_input(self.input, sentence)
+
     def add(self, piece: Piece, samples: Samples) -> None:
         """Count the results of some images, and make the notes of the piece.
 
@@ -47,7 +60,7 @@ class Tally:
             If nothing came of one, and that is to stop everything.
         """
         for sentence in piece.notes:
-            note(sentence)
+            self.note(sentence)
         self.blank += piece.blank
         numbers = samples.target_numbers
         for place, failure in piece.failed.items():
@@ -120,10 +133,12 @@ class Tally:
             If there is not one map that shows anything, and that is not to be a note.
         """
         for reason, images in list(self.failed.items())[:REASONS]:
-            note(f"image {_listed(images)} was left out: {reason}")
+            self.note(f"image {_listed(images)} was left out: {reason}")
         if len(self.failed) > REASONS:
             rest = sum(map(len, list(self.failed.values())[REASONS:]))
-            note(f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons")
+            self.note(
+                f"{rest} more images were left out, for {len(self.failed) - REASONS} more reasons"
+            )
         if self.failed and not self.images:
             reason, images = next(iter(self.failed.items()))
             raise NothingUsable(f"no image could be explained; image {_listed(images)}: {reason}")
@@ -136,12 +151,12 @@ class Tally:
         if len(self.zero) == self.images and strict:
             raise UserError(f"{about} every image: {why}. Try another layer, filter or modifier.")
         if self.zero:
-            note(
+            self.note(
                 f"{about} {len(self.zero)} of {self.images} {maps} ({_listed(self.zero)}), and a "
                 f"blank map explains nothing: {why}"
             )
         if self.alike:
-            note(
+            self.note(
                 f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
                 f"{maps}, so no place counts more than another place"
             )
@@ -149,7 +164,9 @@ class Tally:
     def _say_measures(self) -> None:
         measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
         if {"bias_share", "conservation_gap"} <= set(measured):
-            note(_shares(self.plugin.name, measured["bias_share"], measured["conservation_gap"]))
+            self.note(
+                _shares(self.plugin.name, measured["bias_share"], measured["conservation_gap"])
+            )
         gap, steps = measured.get("completeness_gap"), measured.get("steps")
         if gap is None:
             return
@@ -162,7 +179,9 @@ class Tally:
         change = f"the change of the score from {start}"
         known = gap[~np.isnan(gap)]
         if not len(known):
-            note(f"whether {self.plugin.name} adds up is not known: {change} is no finite number")
+            self.note(
+                f"whether {self.plugin.name} adds up is not known: {change} is no finite number"
+            )
             return
         worst = float(known.max())
         half = f"; half of the images {within(np.median(known))}" if len(known) > 1 else ""
@@ -171,7 +190,7 @@ class Tally:
         else:
             every = " for every image" if len(known) > 1 else ""
             said = f"does not add up to {change}{every}: it is off by up to {bound(worst)} of it"
-        note(f"{self.plugin.name} {said}{took}{half}")
+        self.note(f"{self.plugin.name} {said}{took}{half}")
 
 
 def _shares(name: str, bias: Array, lost: Array) -> str:

@@ -240,7 +240,16 @@ class Task:
         if samples is None or not plugin.takes("references"):
             return {}
         whole = self.data.get(samples.input) or next(iter(self.data.values()))
-        return {"references": whole.picked(evenly_spaced(len(whole), REFERENCES))}
+        if (
+            samples.input not in self._references
+        ):  # the same for each batch, with what is known of it
+            chosen = whole.picked(evenly_spaced(len(whole), REFERENCES))
+            self._references[samples.input] = chosen
+        return {"references": self._references[samples.input]}
+
+    @functools.cached_property
+    def _references(self) -> dict[str | None, Samples]:
+        return {}
 
     def _at_once(
         self,
@@ -252,8 +261,8 @@ class Task:
         if model is not None and samples is not None:
             samples.require_finite()
             samples = self.baselines(plugin, options).ready(samples)
-        tally = Tally(plugin)
-        with units_cached():
+        tally = Tally(plugin, _among_several(model, samples))
+        with units_cached(), notes_kept() as notes:
             found = call_plugin(
                 plugin,
                 **({"model": model} if plugin.takes("model") else {}),
@@ -263,6 +272,8 @@ class Task:
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
             done = done.described(self.axes)
+        for sentence in notes:
+            tally.note(sentence)
         if done.maps is not None and done.samples is not None:
             if not finite_maps(done).all():
                 raise _no_numbers(plugin, model, done.samples)
@@ -301,7 +312,7 @@ class Task:
         def batches() -> Iterator[Explanation]:
             baselines.settle()
             images = len(samples) // number_of_targets(samples)
-            tally = Tally(plugin, images, stops=self.stops)
+            tally = Tally(plugin, _among_several(model, samples), images, stops=self.stops)
             compute = functools.partial(_computed, plugin, explain, self.models[0], tally)
             if keeper is not None:
                 pieces = keeper.pieces(samples, compute)
@@ -680,6 +691,11 @@ def _with_gap(
         flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline
     )
     return replace(found, measures={**found.measures, "completeness_gap": gap})
+
+
+def _among_several(model: Model | None, samples: Samples | None) -> str | None:
+    """Return the name of the input that samples are of, where the network has others."""
+    return None if model is None or samples is None or len(model.inputs) < 2 else samples.input
 
 
 def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserError:

@@ -71,8 +71,6 @@ class Rule:
 
     Attributes
     ----------
-    said
-        Description of the gradient that passes, in words.
     back
         Function of a rectifier, of x and of the rectifier's threshold. Its result is the
         rectifier's output, with a gradient that passes by the rule.
@@ -81,7 +79,6 @@ class Rule:
         needed; None otherwise.
     """
 
-    said: str
     back: Callable[[Callable[[Any], Any], Any, float], Any]
     of_relu: Callable[[Any], Any] | None = None
 
@@ -222,10 +219,10 @@ def _rectified(rectifier: Callable[[Any], Any], x: Any, threshold: float) -> Any
     return past(x, tf.stop_gradient(rectifier(x)))
 
 
-_RECTIFIED = Rule("g passes where g > 0, whatever x is", _rectified)
+_RECTIFIED = Rule(_rectified)  # g passes where g > 0, whatever x is
 RULES: Mapping[str, Rule] = {
+    # f'(x) g passes where x > 0 and g > 0, which is g alone for ReLU and leaky kinds.
     "guided": Rule(
-        "f'(x) g passes where x > 0 and g > 0, which is g alone for ReLU and leaky kinds",
         _guided,
         of_relu=_only_positive,  # a ReLU passes nothing back below zero as it is
     ),

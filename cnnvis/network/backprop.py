@@ -63,12 +63,13 @@ def notes_on_modifier(
     if backprop is None:
         return
     layer = resolution.layer
-    rule = rule_of(backprop)
+    rule_of(backprop)
     kinds = [one.kind for _, one in modified_rectifiers(resolution, keras_vis=keras_vis)]
     if kinds:
         yield (
-            f"{backprop} changed {len(kinds)} activation{'s' if len(kinds) > 1 else ''} up to "
-            f"{layer!r}, {counted(kinds)}: {rule.said}"
+            f"{backprop} backpropagation was used in {len(kinds)} "
+            f"activation{'s' if len(kinds) > 1 else ''} up to {layer!r} ({counted(kinds)}); for the "
+            "plain gradient: --backprop none"
         )
     elif keras_vis:
         yield (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cnnvis.data.samples import Array
 from cnnvis.network.deprecation import renamed_arguments
-from cnnvis.network.differentiation import Differentiation, GradientOptions, Perturbations
+from cnnvis.network.differentiation import Differentiation, GradientOptions
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.perturbations import Perturbations, perturbations_taken
 from cnnvis.network.relevance.bias_gradients import FullGradient
 from cnnvis.network.relevance.composites import Composite
 from cnnvis.network.relevance.propagation import Bias, Propagation, Relevance
@@ -103,14 +104,12 @@ class DifferentiatedNetwork(ScoredNetwork):
     @renamed_arguments(
         varied="perturb", told="perturbation_args", parts="factors", beside="per_sample_args"
     )
+    @perturbations_taken
     def mean_gradient(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        perturbation_args: Callable[[range], Sequence[Array]],
-        factors: Sequence[float],
+        perturbations: Perturbations,
         *,
-        per_sample_args: Sequence[Array] = (),
         backprop: Backprop | None = None,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
@@ -125,18 +124,8 @@ class DifferentiatedNetwork(ScoredNetwork):
         ----------
         x
             Inputs, (n, ...).
-        perturb
-            Function that makes perturbed inputs from TensorFlow tensors that broadcast: called with
-            inputs (n, 1, ...), with `per_sample_args` (n, 1, ...) and with the arguments of the
-            perturbations (1, k, ...); returns perturbed inputs, (n, k, ...). It is compiled once,
-            so it must be the same function at every call.
-        perturbation_args
-            Function of numbers of perturbations that returns their arguments, arrays (k, ...)
-            float32.
-        factors
-            Weight of each perturbation's gradient in the mean.
-        per_sample_args
-            Arguments for each input, arrays (n, ...).
+        perturbations
+            The perturbations, with the weights of their gradients in the mean.
         backprop
             Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights, of
@@ -147,33 +136,27 @@ class DifferentiatedNetwork(ScoredNetwork):
         UserError
             As for `input_gradient`.
         """
-        perturbations = Perturbations(perturb, perturbation_args, factors, per_sample_args)
-        options = GradientOptions(backprop, weights, of)
-        moved = (self._feeds.number,)
+        options, moved = GradientOptions(backprop, weights, of), (self._feeds.number,)
         return self._differentiation.means(x, perturbations, options, moved)[0]
 
+    @perturbations_taken
     def gradient_moments(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        perturbation_args: Callable[[range], Sequence[Array]],
-        count: int,
+        perturbations: Perturbations,
         *,
-        per_sample_args: Sequence[Array] = (),
         backprop: Backprop | None = None,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> tuple[Array, Array]:
         """Compute the mean and the variance of the gradient over perturbations of each input.
 
-        Both (n, ...) float32; the variance is the unbiased one, with `count` - 1 in the denominator,
-        and 0 for a single perturbation.
+        Both (n, ...) float32; the variance is the unbiased one, with the number of perturbations - 1 in
+        the denominator, and 0 for a single perturbation. All count alike, whatever their factors are.
 
         Parameters
         ----------
-        count
-            The number of perturbations of each input.
-        x, perturb, perturbation_args, per_sample_args, backprop, weights, of
+        x, perturbations, backprop, weights, of
             See `mean_gradient`.
 
         Raises
@@ -181,37 +164,30 @@ class DifferentiatedNetwork(ScoredNetwork):
         UserError
             As for `input_gradient`.
         """
-        perturbations = Perturbations(perturb, perturbation_args, [1.0] * count, per_sample_args)
-        return self._differentiation.moments(
-            x, perturbations, GradientOptions(backprop, weights, of)
-        )
+        options = GradientOptions(backprop, weights, of)
+        return self._differentiation.moments(x, perturbations, options)
 
     @renamed_arguments(varied="perturb", told="perturbation_args", parts="factors")
+    @perturbations_taken
     def mean_gradients(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        perturbation_args: Callable[[range], Sequence[Array]],
-        factors: Sequence[float],
+        perturbations: Perturbations,
         *,
-        per_sample_args: Mapping[str, Sequence[Array]] | None = None,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> dict[str, Array]:
         """Compute mean gradients as `mean_gradient` does, for all inputs perturbed together, by name.
 
-        Inputs of whole numbers are held, since no value lies between two whole numbers. `per_sample_args`
-        holds arrays for each of `movable_inputs`, by name.
+        Inputs of whole numbers are held, since no value lies between two whole numbers. The
+        perturbations hold arguments for each of `movable_inputs`, by name.
         """
-        names = self.movable_inputs
         numbers = tuple(
             number for number, one in enumerate(self.inputs) if one.name in self.movable_inputs
         )
-        own = [one for name in names for one in (per_sample_args or {}).get(name, ())]
-        perturbations = Perturbations(perturb, perturbation_args, factors, own)
         options = GradientOptions(weights=weights, of=of)
         found = self._differentiation.means(x, perturbations, options, numbers)
-        return dict(zip(names, found, strict=True))
+        return dict(zip(self.movable_inputs, found, strict=True))
 
     def relevance(
         self,
@@ -318,6 +294,7 @@ class DifferentiatedNetwork(ScoredNetwork):
     ) -> Callable[[Any], Any]:
         """Make a function of tensors x (n, ...) that returns the output of a layer, (n, ...).
 
+        A softmax or sigmoid that the target ends in is left out, as of the scores.
         For techniques that compile their own loop, with a loss of a layer's values. For `of`, see
         `input_gradient`.
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +13,13 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
 from cnnvis.network import diagnosis, gradients
 from cnnvis.network.backprop import notes_on_modifier
-from cnnvis.network.compilation import Compiled, at_once
 from cnnvis.network.graph import Call
 from cnnvis.network.inference import Inference
 from cnnvis.network.lookups import looks_up
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.unit_cache import remember_units
-from cnnvis.reporting import note, progress, quietly
+from cnnvis.reporting import note
 
 ROUNDING = 1e-6
 """Relative error of gradients in single precision, as a share of the largest of an input."""
@@ -49,29 +48,6 @@ class GradientOptions:
     of: Sequence[int] | None = None
     keras_vis: bool = False
     reduced: Callable[..., Any] | None = None
-
-
-@dataclass(frozen=True)
-class Perturbations:
-    """Several perturbations of each input, whose gradients are averaged; see `Model.mean_gradient`.
-
-    Attributes
-    ----------
-    perturb
-        Function of tensors that makes the perturbed inputs.
-    args
-        Function that returns the arguments of some of the perturbations, arrays (k, ...).
-    factors
-        Weight of the gradient of each perturbation in the mean.
-    per_sample_args
-        Arguments that each sample has for itself, arrays (n, ...): as many for each moved input, in
-        the order of these.
-    """
-
-    perturb: Callable[..., Any]
-    args: Callable[[range], Sequence[Array]]
-    factors: Sequence[float]
-    per_sample_args: Sequence[Array] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,49 +181,33 @@ class Differentiation:
         if weights is None:
             weights = inference.weights(x, options.of)
         feeds = inference.feeds.arrays(x, options.of)
-        arrays = [*feeds, weights, *perturbations.per_sample_args]
-        factors = np.asarray(perturbations.factors, np.float32)
-        # As many perturbations at a time as fit into a batch, and equal numbers each time.
-        fixed = inference.graph.batch
-        rows = fixed or at_once(inference.target_pass().footprint(feeds))
-        times = -(-len(factors) // rows)
-        size = -(-len(factors) // times)
-        with progress("computing", times) if times > 1 else nullcontext() as advance:
-            for start in range(0, len(factors), size):
-                some = range(start, min(start + size, len(factors)))
-                run = self._compiled_mean(
-                    perturbations, options.backprop, moved, len(some), spread_out=spread_out
-                )
-                with quietly() if times > 1 else nullcontext():
-                    shared = [*perturbations.args(some), factors[some.start : some.stop]]
-                    part = inference.run(run, arrays, shared=shared)
-                yield len(some), part
-                if advance is not None:
-                    advance(1)
-
-    def _compiled_mean(
-        self,
-        perturbations: Perturbations,
-        backprop: Backprop | None,
-        moved: tuple[int, ...],
-        count: int,
-        *,
-        spread_out: bool,
-    ) -> Compiled:
-        """Compile the mean gradients over that many perturbations."""
-        inference, perturb = self.inference, perturbations.perturb
-        return inference.compiled(
-            ("mean", inference.resolution.key, backprop, moved, perturb, count, spread_out),
-            lambda: inference.target_pass(backprop),
+        names = [inference.feeds.inputs[number].name for number in moved]
+        own = perturbations.arguments_of(names)
+        count, factors = perturbations.count, perturbations.weights
+        size = inference.perturbations_at_once(feeds, count)
+        key = ("mean", inference.resolution.key, options.backprop, moved, perturbations.perturb, size,
+               spread_out)  # fmt: skip
+        run = inference.compiled(
+            key,
+            lambda: inference.target_pass(options.backprop),
             functools.partial(
                 gradients.compiled_mean,
-                perturb=perturb,
-                per_sample=len(perturbations.per_sample_args) // len(moved),
-                count=count,
+                perturb=perturbations.perturb,
+                per_sample=len(own) // len(moved),
+                count=size,
                 moved=moved,
                 spread_out=spread_out,
             ),
         )
+
+        def args(some: range) -> list[Array]:
+            # Of the filling behind the last ones, nothing counts.
+            counting = np.zeros(size, np.float32)
+            counting[: len(some)] = 1 if spread_out else factors[some.start : some.stop]
+            return [*perturbations.args(some), counting]
+
+        parts = inference.run_in_parts(run, size, count, [*feeds, weights, *own], args)
+        return ((len(some), found) for some, found in parts)
 
     def scorer(
         self, backprop: Backprop | None, of: Sequence[int] | None
@@ -259,7 +219,8 @@ class Differentiation:
 
     def layer_function(self, call: Call, of: Sequence[int] | None) -> Callable[[Any], Any]:
         """Make a function of tensors x (n, ...) that computes the output of a call, (n, ...)."""
-        run = gradients.Pass(self.inference.graph, (gradients.Part(call.slots[0], -1),))
+        # As of all that is computed up to the target, without its softmax or sigmoid.
+        run = replace(self.inference.target_pass(), parts=(gradients.Part(call.slots[0], -1),))
         return lambda x: run.outputs(self._with_others(x, of))[0]
 
     def _with_others(self, x: Any, of: Sequence[int] | None) -> list[Any]:

@@ -565,7 +565,7 @@ def compiled_mean(
     which are the same for all inputs, (count, ...), and the factors by which their gradients count,
     (count,). It gives a mean for each of the inputs whose numbers are in `moved`; the others are
     held. If `spread_out`, it gives for each of these the mean and the sum of squared deviations from
-    the mean, of gradients times their factors.
+    the mean, of the gradients whose factor is not 0, times their factors.
     """
     tf = tensorflow()
     inputs = len(run.graph.inputs)
@@ -596,14 +596,21 @@ def compiled_mean(
         ]
         if not spread_out:
             return tuple(tf.reduce_sum(one, axis=1) for one in found)
-        means = [tf.reduce_mean(one, axis=1, keepdims=True) for one in found]
-        return tuple(
-            part
-            for one, middle in zip(found, means, strict=True)
-            for part in (middle[:, 0], tf.reduce_sum(tf.square(one - middle), axis=1))
-        )
+        return tuple(part for one in found for part in _moments(one, factors))
 
     return _compiled(run, mean, identity, count)
+
+
+def _moments(gradients: Any, factors: Any) -> tuple[Any, Any]:
+    """Compute the mean of gradients (n, k, ...) whose factor is not 0, and the sum of squares around it."""
+    tf = tensorflow()
+    counts = tf.cast(factors != 0, gradients.dtype)
+    share = counts / tf.reduce_sum(counts)
+    share, counts = (
+        tf.reshape(one, [1, -1, *[1] * (len(gradients.shape) - 2)]) for one in (share, counts)
+    )
+    middle = tf.reduce_sum(gradients * share, axis=1, keepdims=True)
+    return middle[:, 0], tf.reduce_sum(tf.square(gradients - middle) * counts, axis=1)
 
 
 def compiled_scores(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -65,7 +64,8 @@ class Call:
     ----------
     name
         Path through nested models, ``backbone/block5_conv3``, with the number of the call
-        where a layer is called more than once: ``tower@1/conv``.
+        where a layer is called more than once, in the order in which the calls were made:
+        ``tower@1/conv`` is of the second.
     layer
         The Keras layer or operation.
     arguments
@@ -364,14 +364,16 @@ class _Writer:
     def write(self, functional: Any, places: dict[int, Slot], prefix: str) -> None:
         """Add the calls of a model; `places` says where its tensors are, and learns all others."""
         nodes = [node for node in _nodes(functional) if not node.is_input]
-        times = Counter(_operation(node).name for node in nodes)
-        seen: Counter[str] = Counter()
+        calls: dict[str, list[Any]] = {}
+        for node in nodes:
+            calls.setdefault(_operation(node).name, []).append(node)
+        numbers = {id(node): number for made in calls.values()
+                   for number, node in enumerate(sorted(made, key=_call_number))}  # fmt: skip
         for node in nodes:
             layer = _operation(node)
             name = prefix + layer.name
-            if times[layer.name] > 1:
-                name += f"@{seen[layer.name]}"
-                seen[layer.name] += 1
+            if len(calls[layer.name]) > 1:
+                name += f"@{numbers[id(node)]}"
             self._write_call(node, layer, name, places)
 
     def _write_call(self, node: Any, layer: Any, name: str, places: dict[int, Slot]) -> None:
@@ -475,6 +477,12 @@ def _nodes(functional: Any) -> Iterator[Any]:
     """Yield a model's nodes in an order in which they can run."""
     for depth in sorted(functional._nodes_by_depth, reverse=True):
         yield from functional._nodes_by_depth[depth]
+
+
+def _call_number(node: Any) -> int:
+    """Return the place of a node among all calls of its layer, in the order in which they were made."""
+    made = [id(one) for one in _operation(node)._inbound_nodes]
+    return made.index(id(node))
 
 
 def _operation(node: Any) -> Any:

@@ -23,6 +23,7 @@ from cnnvis.network.geometry.smallest import enough
 from cnnvis.network.graph import Call, Graph, LayerError, Slot
 from cnnvis.network.lookups import not_looked_up, require_known
 from cnnvis.network.modifiers import Backprop
+from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.scores import probabilities, score_weights
 from cnnvis.network.unit_cache import cached_units, remember_units
@@ -152,11 +153,7 @@ class Inference:
     def perturbed_scores(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        args: Callable[[range], Sequence[Array]],
-        count: int,
-        *,
-        per_sample_args: Sequence[Array] = (),
+        perturbations: Perturbations,
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> Iterator[tuple[range, Array]]:
@@ -164,39 +161,82 @@ class Inference:
 
         For the parameters, see `Model.perturbed_scores`.
         """
+        count, own = perturbations.count, perturbations.arguments_of([self.feeds.explained.name])
         self.require_dependence()
         if not count:
             return
         if weights is None:
             weights = self.weights(x, of)
-        feeds, graph = self.feeds.arrays(x, of), self.graph
-        # As many perturbations at a time as fit into a batch, and equal numbers each time.
-        rows = graph.batch or at_once(self.target_pass().footprint(feeds))
-        times = -(-count // rows)
-        size = graph.batch or -(-count // times)
+        feeds = self.feeds.arrays(x, of)
+        size = self.perturbations_at_once(feeds, count)
         run = self.compiled(
-            ("scores", self.resolution.key, self.feeds.number, perturb, size),
+            ("scores", self.resolution.key, self.feeds.number, perturbations.perturb, size),
             self.target_pass,
             functools.partial(
                 gradients.compiled_scores,
-                perturb=perturb,
-                per_sample=len(per_sample_args),
+                perturb=perturbations.perturb,
+                per_sample=len(own),
                 count=size,
             ),
         )
-        arrays = [*feeds, weights, *per_sample_args]
+        arrays, args = [*feeds, weights, *own], perturbations.args
+        for some, (found,) in self.run_in_parts(run, size, count, arrays, args):
+            if not np.isfinite(found).all():
+                raise UserError(
+                    f"the score of {self.resolution.layer!r} is NaN or infinite for an input of "
+                    "which parts are replaced; another baseline may do, such as mean"
+                )
+            yield some, found[:, : len(some)]
+
+    def perturbations_at_once(self, feeds: Sequence[Array], count: int) -> int:
+        """Return how many perturbations of each input are computed at a time.
+
+        As many as fit into a batch, and equal numbers each time.
+
+        Parameters
+        ----------
+        feeds
+            The arrays of all inputs.
+        count
+            The number of all perturbations.
+        """
+        fixed = self.graph.batch
+        if fixed:
+            return fixed
+        return -(-count // -(-count // at_once(self.target_pass().footprint(feeds))))
+
+    def run_in_parts(
+        self,
+        compiled: Compiled,
+        size: int,
+        count: int,
+        arrays: Sequence[Array],
+        args: Callable[[range], Sequence[Array]],
+    ) -> Iterator[tuple[range, list[Array]]]:
+        """Yield numbers of perturbations, and what was compiled gives for these.
+
+        The last of them are filled up to as many as the others, since another number would have to be
+        compiled anew; what stands for the filling is the caller's to leave out.
+
+        Parameters
+        ----------
+        compiled
+            A function of some perturbations of all inputs.
+        size
+            The number of perturbations that it takes.
+        count, args
+            The number of all perturbations, and their arguments, by their numbers.
+        arrays
+            As for `run`.
+        """
+        times = -(-count // size)
         with progress("computing", times) if times > 1 else nullcontext() as advance:
             for start in range(0, count, size):
                 some = range(start, min(start + size, count))
                 shared = [filled_up(one, size) for one in args(some)]
                 with quietly() if times > 1 else nullcontext():
-                    (found,) = self.run(run, arrays, shared=shared)
-                if not np.isfinite(found).all():
-                    raise UserError(
-                        f"the score of {self.resolution.layer!r} is NaN or infinite for an input of "
-                        "which parts are replaced; another baseline may do, such as mean"
-                    )
-                yield some, found[:, : len(some)]
+                    found = self.run(compiled, arrays, shared=shared)
+                yield some, found
                 if advance is not None:
                     advance(1)
 

@@ -57,7 +57,8 @@ def find_call(calls: Mapping[str, Call], name: str, cut: Mapping[str, str]) -> C
             f"{listed('The layers are', list(calls), 'cnnvis run model-summary MODEL')}"
         )
     raise UserError(
-        f"there are {len(fitting)} calls of a layer {name!r}; choose a call: {', '.join(fitting)}"
+        f"there are {len(fitting)} calls of a layer {name!r}, numbered from @0 in the order in which they "
+        f"were made; choose a call: {', '.join(sorted(fitting, key=_calls_in))}"
     )
 
 
@@ -120,6 +121,11 @@ def output_name(names: Sequence[str], output: Any) -> str:
             f"the network has no output {shown(output)}; it has {numbered(len(names), 'output')}, "
             f"by name or by place: {', '.join(f'{name} ({k})' for k, name in enumerate(names))}"
         ) from None
+
+
+def _calls_in(name: str) -> tuple[list[int], str]:
+    """Return the numbers of the calls in a path, by which paths are sorted."""
+    return [int(number) for number in re.findall(r"@(\d+)", name)], name
 
 
 def _without_calls(name: str) -> str:

@@ -18,7 +18,7 @@ class Layer:
     ----------
     name
         Path through nested models, ``backbone/block5_conv3``, with the number of the call where the
-        layer is called more than once, ``tower@1/conv``.
+        layer is called more than once, ``tower@1/conv`` of the second.
     kinds
         Names of the layer's class and of its base classes.
     output_shape

@@ -6,11 +6,19 @@ Options are typed with these, so this module imports nothing heavy.
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from cnnvis.errors import UserError, nearest, shown
+from cnnvis.registry.bounds import Help
 
-Backprop = Literal["guided", "rectified", "deconv", "relu"]
+Backprop = Annotated[
+    Literal["guided", "rectified", "deconv", "relu"],
+    Help(
+        "The backpropagation modifier of ReLUs and other rectifiers.",
+        "none (the plain gradient), guided (positive gradients where the unit is on), rectified (all positive "
+        "gradients; also called deconv and relu).",
+    ),
+]
 """Rule by which the gradient g of a rectifier's output y passes back to the rectifier's input.
 
 ==========  ==========================  ============================================

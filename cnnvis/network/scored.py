@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from cnnvis.network.deprecation import deprecated_alias
 from cnnvis.network.inference import Inference
 from cnnvis.network.layers import Layer
 from cnnvis.network.map_layers import names_of_map_layers
+from cnnvis.network.perturbations import Perturbations, perturbations_taken
 from cnnvis.network.scores import described_targets
 from cnnvis.network.targeted import TargetedNetwork
 
@@ -124,14 +125,12 @@ class ScoredNetwork(TargetedNetwork):
         found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
         return found
 
+    @perturbations_taken
     def perturbed_scores(
         self,
         x: Array,
-        perturb: Callable[..., Any],
-        perturbation_args: Callable[[range], Sequence[Array]],
-        count: int,
+        perturbations: Perturbations,
         *,
-        per_sample_args: Sequence[Array] = (),
         weights: Array | None = None,
         of: Sequence[int] | None = None,
     ) -> Iterator[tuple[range, Array]]:
@@ -144,10 +143,8 @@ class ScoredNetwork(TargetedNetwork):
         ----------
         x
             Inputs, (n, ...).
-        count
-            The number of perturbations of each input.
-        perturb, perturbation_args, per_sample_args
-            See `mean_gradient`.
+        perturbations
+            The perturbations; their factors do not count.
         weights, of
             See `input_gradient`.
 
@@ -164,10 +161,7 @@ class ScoredNetwork(TargetedNetwork):
         UserError
             If the target does not depend on the input, or a score is NaN or infinite.
         """
-        return self._inference.perturbed_scores(
-            x, perturb, perturbation_args, count,
-            per_sample_args=per_sample_args, weights=weights, of=of,
-        )  # fmt: skip
+        return self._inference.perturbed_scores(x, perturbations, weights, of)
 
     def targets(
         self, x: Array, weights: Array | None = None, *, of: Sequence[int] | None = None

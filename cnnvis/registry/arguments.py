@@ -423,6 +423,35 @@ class EvaluationOutput:
     json: bool = flag("--json", default=False, help="print JSON, for scripts")
 
 
+@dataclass(frozen=True)
+class ReportOutput:
+    """Methods, groups, checks and output of ``cnnvis report``."""
+
+    methods: Sequence[str] | None = flag(
+        "--methods", nargs="+", action="extend", metavar="NAME",
+        help="the techniques (default: saliency grad-cam); cnnvis list-plugins --kind technique lists "
+        "all techniques, and settings hold their options",
+    )  # fmt: skip
+    by: str | None = flag(
+        "--by", metavar="GROUPS",
+        help="show the mean map of each group of images, and the difference of two groups: label, "
+        "prediction, all, or a file with a group for each image, one group a line. Then all images "
+        "get maps, and not only those on the page (default: no groups)",
+    )  # fmt: skip
+    checks: Level | None = flag(
+        "--checks", choices=get_args(Level),
+        help="the checks of the methods, on at most 32 images: none; quick, those that fit into a "
+        "fifth of the time that the maps take, or into two seconds, whichever is more; full, all, "
+        "with curves of the score as parts are removed (default: the setting checks or the variable "
+        "CNNVIS_CHECKS, else full)",
+    )  # fmt: skip
+    out: str | None = flag(
+        "--out", "-o", metavar="PATH",
+        help="the file to write, ending in .html, also over an older file; or a folder, in which "
+        "cnnvis replaces no file (default: results/report.html)",
+    )  # fmt: skip
+
+
 SUBJECT: Sequence[type] = (DataArguments, TargetArguments, Computing, Isolation, LoadOptions)
 """Values of every command that explains a network."""
 
@@ -431,6 +460,7 @@ OF_COMMANDS: Mapping[str, Sequence[type]] = {
     "chain": (*SUBJECT, TopClasses, Styling, Checking, ChainOutput, Messages, RunFolderArguments),
     "compare": (*SUBJECT, Styling, Comparing, ComparisonOutput, Messages),
     "evaluate": (*SUBJECT, Styling, EvaluationOutput, Messages),
+    "report": (*SUBJECT, Styling, ReportOutput, Messages),
 }
 """Values of the commands that also take the options of plugins."""
 
@@ -448,6 +478,7 @@ TITLES: Mapping[type, str] = {
     Comparing: "how to compare",
     ComparisonOutput: "the output",
     EvaluationOutput: "the metrics and the output",
+    ReportOutput: "the report",
     Messages: "messages",
     RunFolderArguments: "long runs",
 }

@@ -18,10 +18,36 @@ class Bound:
     lt: float | None = None
 
 
+@dataclass(frozen=True)
+class Help:
+    """Help of all options of a type, which the docstrings of plugins need not repeat.
+
+    ``Window = Annotated[int, cnnvis.Help("The length of the window.", "In positions.")]``
+
+    Attributes
+    ----------
+    about
+        The help of an option that the docstring of its plugin does not describe.
+    values
+        What the values of the type mean: behind the help of each option, whoever wrote it.
+    """
+
+    about: str = ""
+    values: str = ""
+
+    def after(self, own: str) -> str:
+        """Return the whole help of an option, behind what a docstring says of it."""
+        begin = own or self.about
+        stop = "." if begin and begin[-1] not in ".:;?!" else ""
+        return f"{begin}{stop} {self.values}".strip()
+
+
 Count = Annotated[int, Bound(ge=1)]
 """A whole number of at least 1."""
 
-Seed = Annotated[int, Bound(ge=0)]
+Seed = Annotated[
+    int, Bound(ge=0), Help("The seed of the random numbers; the same seed gives the same result.")
+]
 """The seed of random numbers: with the same seed, a run gives the same numbers again."""
 
 Positive = Annotated[float, Bound(gt=0)]
@@ -44,7 +70,16 @@ class Named:
     kind: str
 
 
-Baseline = Annotated[str | float, Named("baseline")]
+Baseline = Annotated[
+    str | float,
+    Named("baseline"),
+    Help(
+        "What stands for the absence of what is explained.",
+        "A number for every value; or by name, such as zero, mean (of the data), class:NAME, sample:N, "
+        "blur, noise, or auto: zero, or the mean where more than 30 % of the positions are zero. Nothing is "
+        "said about positions where it is the input itself.",
+    ),
+]
 """A baseline: the name of a plugin, as ``mean`` or ``class:neutral``, or a number for every value.
 
 The samples that a technique or a metric is given have it ready: see `cnnvis.Samples.baseline`.
@@ -68,6 +103,12 @@ Units = Annotated[
         rf"^(\s*grid:[0-9]+(x[0-9]+)*\s*|{_FILE}|{_ALONG}(,{_ALONG})*)$",
         "auto | AXIS | AXIS:LENGTH | AXIS,AXIS | grid:8x8 | slic:50 | FILE",
     ),
+    Help(
+        "The units of the input, each removed as a whole.",
+        "auto for patches; names of axes, row or row,column, for a unit of each position along them; "
+        "position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units with "
+        "names. Positions within a unit are not told apart.",
+    ),
 ]
 """Units in which parts of inputs are removed: see `cnnvis.units_of`.
 
@@ -76,7 +117,14 @@ axes with commas between, ``row`` or ``row,column``: a unit for each position al
 length, ``position:10000``, for each window so long; or a file that names units.
 """
 
-Budget = Annotated[str, Form(r"^\s*([1-9][0-9_]*|[0-9]*\.?[0-9]+\s*s)\s*$", "PASSES | 30s")]
+Budget = Annotated[
+    str,
+    Form(r"^\s*([1-9][0-9_]*|[0-9]*\.?[0-9]+\s*s)\s*$", "PASSES | 30s"),
+    Help(
+        values="The largest number of passes through the network for each image, such as 2000; or the "
+        "seconds for each image, such as 30s."
+    ),
+]
 """Largest number of passes through the network for each image: a number, ``2000``, or as many as take
 some seconds, ``30s``."""
 

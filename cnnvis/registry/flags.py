@@ -18,7 +18,7 @@ FOR_ALL = {
 ALIKE = ("together",)
 """Arguments of commands that an option of a plugin may repeat, since it means the same."""
 
-Command = Literal["run", "chain", "compare", "evaluate"]
+Command = Literal["run", "chain", "compare", "evaluate", "report"]
 
 
 def taken(command: Command) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.arguments import Style
-from cnnvis.registry.bounds import Bound, Form, Grant, Named
+from cnnvis.registry.bounds import Bound, Form, Grant, Help, Named
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
 
@@ -27,13 +27,15 @@ class Option:
     name
         The name of the parameter.
     annotation
-        The type of the option, without the mark of options that let code run.
+        The type of the option, without the mark of options that let code run and without help.
     default
         The value if none is given.
     docstring
         The docstring of the function.
     grants
         True where the option lets code run: no file and no variable may set such an option.
+    type_help
+        The help that its type has; None for most types.
     """
 
     name: str
@@ -41,11 +43,13 @@ class Option:
     default: Any
     docstring: str
     grants: bool = False
+    type_help: Help | None = None
 
     @property
     def help(self) -> str:
-        """Help for the option from the function's docstring, in one line."""
-        return _parameter_texts(self.docstring).get(self.name, "")
+        """Help for the option from the function's docstring and its type, in one line."""
+        own = _parameter_texts(self.docstring).get(self.name, "")
+        return own if self.type_help is None else self.type_help.after(own)
 
     @property
     def flag(self) -> str:
@@ -133,7 +137,7 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         annotation, default = _evaluated(function, parameter), parameter.default
-        annotation, grants = _unmarked(annotation)
+        annotation, marks = _unmarked(annotation)
         if annotation is inspect.Parameter.empty or default is inspect.Parameter.empty:
             raise TypeError(f"option {name!r} of {function.__module__} needs a type and a default")
         if not _is_typable(annotation):
@@ -142,18 +146,23 @@ def _options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
                 "int, float or str, a Literal or a tuple of these types, or one of these types or "
                 "None"
             )
-        options.append(Option(name, annotation, default, docstring, grants))
+        grants = any(isinstance(mark, Grant) for mark in marks)
+        helps = (mark for mark in marks if isinstance(mark, Help))
+        options.append(Option(name, annotation, default, docstring, grants, next(helps, None)))
     return tuple(options)
 
 
-def _unmarked(annotation: Any) -> tuple[Any, bool]:
-    """Return a type without the mark of options that let code run, and whether it had the mark."""
+def _unmarked(annotation: Any) -> tuple[Any, list[Grant | Help]]:
+    """Return a type without what is no matter of its values, also of ``... | None``, and what that was."""
+    if get_origin(annotation) in (Union, UnionType):
+        members, marks = zip(*map(_unmarked, get_args(annotation)), strict=True)
+        return Union[tuple(members)], [mark for some in marks for mark in some]  # noqa: UP007
     if get_origin(annotation) is not Annotated:
-        return annotation, False
-    base, *marks = get_args(annotation)
-    left = [mark for mark in marks if not isinstance(mark, Grant)]
-    bare = Annotated.__class_getitem__((base, *left)) if left else base
-    return bare, len(left) < len(marks)
+        return annotation, []
+    base, *every = get_args(annotation)
+    taken = [mark for mark in every if isinstance(mark, Grant | Help)]
+    left = [mark for mark in every if not isinstance(mark, Grant | Help)]
+    return Annotated.__class_getitem__((base, *left)) if left else base, taken
 
 
 def _is_typable(annotation: Any) -> bool:

@@ -116,6 +116,8 @@ class Plugin:
     suffixes
         Endings of the files that a renderer writes (the first is its default) or that a reader or
         loader takes, with the dot: ``(".h5", ".hdf5")``.
+    plot
+        For a renderer: function that draws an explanation on axes of matplotlib.
     accepts
         For a reader or loader: function that tells whether the plugin takes a path that no suffix
         decides, such as a folder. The function must be quick and import nothing heavy.
@@ -158,6 +160,7 @@ class Plugin:
     function: Callable[..., Any]
     reference: str | None = None
     suffixes: tuple[str, ...] = ()
+    plot: Callable[..., Any] | None = None
     accepts: Callable[[Path], bool] | None = None
     begin: Callable[[Path], None] | None = None
     check: Callable[..., None] | None = None

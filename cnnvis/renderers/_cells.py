@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._common import number
+from cnnvis.renderers._look import colours_named
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -99,11 +100,10 @@ class Coloured:
     def _colours(self, values: Any, scale: Scale) -> Any:
         """Return the colours (rows, columns, 3) uint8 of values, or of values that are colours."""
         import numpy as np
-        from matplotlib import colormaps
 
         if values.ndim == 3:
             return np.uint8(np.nan_to_num(values[..., :3]).clip(0, 1) * 255)
-        return colormaps[scale.cmap](scale.part(values), bytes=True)[..., :3]
+        return colours_named(scale.cmap)(scale.part(values), bytes=True)[..., :3]
 
 
 class Plain:
@@ -257,3 +257,26 @@ def _strongest(values: Any, cells: int) -> Any:
     edges = np.linspace(0, len(values), cells + 1).astype(int)
     parts = (values[start:end] for start, end in pairwise(edges))
     return np.array([part[np.abs(part).argmax()] for part in parts])
+
+
+LEVELS = "▁▂▃▄▅▆▇█"
+"""Characters of a curve in one line, from the lowest to the highest."""
+
+CURVE = 16
+"""Number of cells of a curve in one line."""
+
+
+def curve_line(panel: cnnvis.Panel, pen: Pen) -> str:
+    """Return a curve in one line: its name, its first and its last number, and its form between them."""
+    import numpy as np
+
+    values = panel.values[np.isfinite(panel.values)]
+    if not len(values):
+        return ""
+    ends = f"{values[0]:.3g}", f"{values[-1]:.3g}"
+    if not pen.in_colour:  # nor block characters
+        return f"{panel.title} {ends[0]} to {ends[1]} over {len(panel.values)} steps"
+    parts = np.array([part.mean() for part in np.array_split(values, min(CURVE, len(values)))])
+    spread = np.ptp(parts) or 1
+    levels = ((parts - parts.min()) / spread * (len(LEVELS) - 1)).round().astype(int)
+    return f"{panel.title} {ends[0]} {''.join(LEVELS[level] for level in levels)} {ends[1]}"

@@ -7,10 +7,8 @@ from typing import Any
 
 import cnnvis
 
-
-def colour_map(name: str | None, *, signed: bool) -> str:
-    """Return the colour map asked for, or one with white at zero where signs mean something."""
-    return name or ("RdBu_r" if signed else "magma")
+DIVERGING = "blue-white-red"
+"""The colour map of cnnvis itself; see `_look`."""
 
 
 def limits(values: Iterable[Any], *, signed: bool, from_zero: bool = False) -> tuple[float, float]:
@@ -78,17 +76,33 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     return kept
 
 
-def require_maps(explanation: cnnvis.Explanation) -> None:
-    """Refuse an explanation without maps.
+def require_maps(explanation: cnnvis.Explanation, renderer: str = "") -> None:
+    """Refuse an explanation without maps; a table, where a renderer is named that draws none.
 
     Raises
     ------
     UserError
         If there are no maps, or no values in them.
     """
+    if renderer and explanation.maps is None:
+        raise cnnvis.UserError(f"{renderer} draws maps, and the result is a table: take png")
     if explanation.maps is not None and explanation.maps.size == 0:
         raise cnnvis.UserError(
             f"there is nothing to draw: the maps' shape is {explanation.maps.shape}"
+        )
+
+
+def check_percentile(percentile: float) -> None:
+    """Refuse a percentile that is not the upper end of a scale.
+
+    Raises
+    ------
+    UserError
+        If it is below 50.
+    """
+    if not 50 <= percentile <= 100:
+        raise cnnvis.UserError(
+            f"percentile is {percentile:g}, and is the upper end of the colours: 50 to 100, such as 99.5"
         )
 
 
@@ -103,7 +117,7 @@ def check_colour_maps(**options: str | None) -> None:
     from matplotlib import colormaps
 
     for option, name in options.items():
-        if name is not None and name not in colormaps:
+        if name is not None and name != DIVERGING and name not in colormaps:
             raise cnnvis.UserError(
                 f"{option} is {name!r}, and there is no colour map {name!r}; matplotlib's include "
                 "viridis, magma, hot, gray, RdBu_r (list(matplotlib.colormaps) in Python gives all)"

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,46 @@ if TYPE_CHECKING:
 # Where each format keeps a text about the file.
 ABOUT = {".png": "cnnvis", ".svg": "Description", ".pdf": "Subject"}
 LARGEST = 2**16  # pixels on a side, all that matplotlib can draw
+
+
+@dataclass(frozen=True)
+class PageStyle:
+    """Sizes of a page: its largest width in inches, dots per inch, and how much all is enlarged."""
+
+    widest: float
+    dpi: int
+    enlarged: float = 1.0
+
+
+PAGES = {
+    "screen": PageStyle(22.0, 120),
+    "paper": PageStyle(7.0, 300),
+    "slides": PageStyle(13.33, 150, 1.8),
+}
+
+
+def enlarged(figure: Figure, times: float) -> None:
+    """Enlarge a figure with all of its letters and lines."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Text
+
+    if times == 1:
+        return
+    figure.set_size_inches(*(times * side for side in figure.get_size_inches()))
+    for axes in figure.axes:
+        axes.tick_params(length=2 * times, pad=2.5 * times, width=0.6 * times)
+        for spine in axes.spines.values():
+            spine.set_linewidth(0.8 * times)
+    for found in figure.findobj(lambda one: isinstance(one, Text | Line2D | LineCollection)):
+        one: Any = found
+        if isinstance(one, Text):
+            one.set_fontsize(times * float(one.get_fontsize()))
+        else:
+            widths = one.get_linewidth()
+            one.set_linewidth(
+                times * widths if isinstance(one, Line2D) else [times * w for w in widths]
+            )
 
 
 def require_date() -> None:
@@ -40,6 +81,7 @@ def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None
     UserError
         If a side of the picture would have more pixels than matplotlib can draw.
     """
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -57,7 +99,11 @@ def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None
         # A name in a script that matplotlib's font does not have is drawn as boxes, which says so.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         if kind != ".png":
-            figure.savefig(path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts})
+            figure.suppressComposite = True  # each map is a picture of its own, for other programs
+            with rc_context({"pdf.fonttype": 42}):  # letters that publishers take
+                figure.savefig(
+                    path, format=kind.lstrip("."), dpi=dpi, metadata={ABOUT[kind]: facts}
+                )
             return
         figure.set_dpi(dpi)
         canvas.draw()

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import cell_text, cut, failed_checks, folded
+from cnnvis.renderers._common import cut, folded
+from cnnvis.renderers._heading import EDGE, LETTER, LINE, PLAIN, Heading
+from cnnvis.renderers._look import Look, colours_named
+from cnnvis.renderers._sizes import edges_of, named_strips, size_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEFT = 0.6  # numbers and names of axes
-EDGE = 0.2
 BELOW = 0.36
 GAP = 0.18
-LINE = 0.125  # one line of a title
 TITLE_GAP = 0.035
-BAR = 0.75  # a colour bar with its numbers
+BAR = 0.95  # a colour bar with its numbers, and what its ends are
+CURVE, BELOW_CURVE = 0.42, 0.2  # a curve above a map, and its name with some room
 WIDEST = 22.0
+OVERVIEW = 0.56  # of the width of a long profile; its strongest windows have the rest
 # In points: the lines at numbers, what is left before these, how high they are, before a name.
 POINTS = 72  # to the inch
+FRAME = 0.8
 TICK, TICK_PAD, NUMBER, NAME_PAD = 2.0, 3.5, 5.5, 1.5
-# The widths of letters: of a title, of a heading, of a table.
-LETTER, HEADING_LETTER, TABLE_LETTER = 0.062, 0.088, 0.0672
-TABLE_LINE = 0.152
-CELL = 44  # letters of a table's cell, before it is folded
+BAR_LETTERS, BAR_HEIGHT = 17, 0.95  # at least
 # Lines of a text, and letters of a name beside an axis and at a place on it: a label may be a novel.
-TITLE_LINES, TITLE_PARTS, HEADING_LINES, CELL_LINES = 3, 4, 3, 12
+TITLE_LINES, TITLE_PARTS = 3, 8
 AXIS_LETTERS, TICK_LETTERS = 48, 24
-# A $ in a label is no mathematics, nor is a label a program where somebody has all text set by TeX.
-PLAIN: Any = {"parse_math": False, "usetex": False}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,21 @@ class Frame:
     figure: Figure
     box: tuple[float, float, float, float]
 
-    def show(self, colours: Any, alpha: float) -> None:
+    def part(self, box: tuple[int, int, int, int], of: tuple[int, ...]) -> Frame:
+        """Return the place of a part, (top, left, rows, columns), of a picture of some shape."""
+        left, bottom, width, height = self.box
+        top, start, rows, columns = box
+        return Frame(
+            self.figure,
+            (
+                left + width * start / of[1],
+                bottom + height * (1 - (top + rows) / of[0]),
+                width * columns / of[1],
+                height * rows / of[0],
+            ),
+        )
+
+    def show(self, colours: Any, alpha: float = 1.0) -> None:
         """Draw a picture, (rows, columns, 4) bytes, over the present picture."""
         from matplotlib.image import BboxImage
         from matplotlib.transforms import Bbox, TransformedBbox
@@ -71,6 +85,13 @@ class Page:
         True where inputs get their own places.
     own_scales
         True where each map has numbers on its own axes.
+    dpi, widest
+        The pixels to the inch, by which pictures of many values are made larger, and the largest
+        width of the page.
+    windows
+        The number of enlarged windows beside each map over one axis.
+    stretch
+        How much wider than usual maps over one axis are.
     """
 
     def __init__(
@@ -83,36 +104,24 @@ class Page:
         *,
         inputs_above: bool,
         own_scales: bool,
+        dpi: float = 120,
+        widest: float = WIDEST,
+        windows: int = 0,
+        stretch: float = 1.0,
     ) -> None:
-        self._pairs = pairs
+        self._pairs, self._dpi, self._windows = pairs, dpi, windows
         self._map, above = pairs[0].map, pairs[0].input
         self._input = above if inputs_above else None
         self._is_beside = self._input is not None and not all(pair.is_first for pair in pairs)
         self._own_numbers = (own_scales or self._is_beside) and self._map.is_profile
-        sizes = [_size(panel, width) for panel in (self._map, self._input) if panel is not None]
-        self._place = max(0.9 * width, *(across for across, _ in sizes))
-        self._map_size, *rest = (
-            (self._place if panel.is_profile or panel.is_strips else across, down)
-            for panel, (across, down) in zip((self._map, self._input), sizes, strict=False)
+        self._own_names = named_strips(self._map) or (
+            self._input is not None and named_strips(self._input)
         )
-        self._input_size = rest[0] if rest else (0.0, 0.0)
-        self._between = 0.12 if rest and not self._is_beside else 0.0
-        heights = (self._input_size[1], self._map_size[1])
-        high = max(heights) if self._is_beside else sum(heights)
-        self._gap = GAP + 0.4 * self._own_numbers
-        fitting = max(int((WIDEST - LEFT) / (self._place + self._gap)), 1)
-        self._columns = min(columns, fitting)
-        if (
-            self._is_beside
-        ):  # as many whole images in a line as fit, with an input and all maps each
-            starts = [number for number, pair in enumerate(pairs) if pair.is_first]
-            each = 1 + max(b - a for a, b in pairwise([*starts, len(pairs)]))
-            whole = min(self._columns // each, len(starts)) * each
-            self._columns = whole or self._columns
-        self._columns = min(self._columns, len(pairs) + len(pairs) * self._is_beside)
+        self._measure(width, stretch)
+        is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
+        bar = GAP + BAR if is_bar else 0.0
+        self._columns = self._fitting(columns, widest - LEFT - EDGE - bar)
         self._cells = self._placed()
-
-        self._coordinates = self._map.coordinates
         letters = int(self._place / LETTER)
         self._titles = {
             cell: [
@@ -122,21 +131,63 @@ class Page:
             ]
             for cell, title in self._titled(titles)
         }
+        self.figure = self._made_figure(explanation, bar)
+        self._frames: list[tuple[float, float, float, float]] = []
+        self._marks: list[list[tuple[float, float]]] = []
+        self._rules: list[list[tuple[float, float]]] = []
+
+    def _measure(self, width: float, stretch: float) -> None:
+        """Set the sizes of a map, of its input and of the place for both."""
+        sizes = [
+            size_of(panel, width, self._dpi, stretch)
+            for panel in (self._map, self._input)
+            if panel is not None
+        ]
+        self._place = max(0.9 * width, *(across for across, _ in sizes))
+        self._map_size, *rest = (
+            (self._place if panel.is_profile or panel.is_strips else across, down)
+            for panel, (across, down) in zip((self._map, self._input), sizes, strict=False)
+        )
+        self._input_size = rest[0] if rest else (0.0, 0.0)
+        self._between = 0.12 if rest and not self._is_beside else 0.0
+        heights = (self._input_size[1], self._map_size[1])
+        self._curve = 0.0 if self._pairs[0].curve is None else CURVE + BELOW_CURVE
+        self._high = (max(heights) if self._is_beside else sum(heights)) + self._curve
+        self._gap = GAP + 0.4 * (self._own_numbers or self._own_names)
+
+    def _fitting(self, columns: int, room: float) -> int:
+        """Return the number of cells side by side in a room."""
+        pairs = self._pairs
+        columns = min(columns, max(int((room + self._gap) / (self._place + self._gap)), 1))
+        if self._is_beside:  # as many whole images as fit, with an input and all maps each
+            starts = [number for number, pair in enumerate(pairs) if pair.is_first]
+            each = 1 + max(b - a for a, b in pairwise([*starts, len(pairs)]))
+            columns = min(columns // each, len(starts)) * each or columns
+        return min(columns, len(pairs) + len(pairs) * self._is_beside)
+
+    def _made_figure(self, explanation: cnnvis.Explanation, bar: float) -> Figure:
+        """Return the figure with its heading, and set the places of its rows."""
         content = self._columns * (self._place + self._gap) - self._gap
-        bar = 0.0 if self._map.is_profile or self._map.is_coloured or own_scales else GAP + BAR
         self._across = max(LEFT + content + bar + EDGE, 3.6)
         self._left = (self._across - content - bar + LEFT - EDGE) / 2
-        heading = _Heading(explanation, len(pairs), self._across)
+        heading = Heading(explanation, len(self._pairs), self._across)
         self._tops = []
         top = heading.height
         for block in range(max(self._cells.values()) // self._columns + 1):
             own = [len(one) for cell, one in self._titles.items() if cell // self._columns == block]
             self._tops.append(top + 0.05 + LINE * max(own))
-            top = self._tops[-1] + high + self._between + GAP
+            top = self._tops[-1] + self._high + self._between + GAP
         self._down = top - GAP + (BELOW if self._map.axes else EDGE)
-        self.figure = heading.figure(self._across, self._down)
-        self._frames: list[tuple[float, float, float, float]] = []
-        self._marks: list[list[tuple[float, float]]] = []
+        if bar:
+            below = self._tops[0] + self._curve + self._between
+            below += 0 if self._is_beside else self._input_size[1]
+            self._down = max(self._down, below + BAR_HEIGHT + 0.1)
+        # Whole pixels, so that the values of a picture are equally large.
+        self._across, self._down = (
+            math.ceil(inches * self._dpi - 1e-6) / self._dpi
+            for inches in (self._across, self._down)
+        )
+        return heading.figure(self._across, self._down)
 
     def _placed(self) -> dict[tuple[int, str], int]:
         """Return the cell of each map, and of each input that has a cell of its own."""
@@ -172,34 +223,40 @@ class Page:
         if self._input is None:
             return None
         cell = self._cells[number, "input" if self._is_beside else "map"]
-        place = self._made(cell, self._input, self._input_size, below=0.0)
+        place = self._made(cell, self._input, self._input_size, below=self._curve)
         if self._is_beside:
             self._number_left(cell, place, self._input)
             self._number_last(cell, place, self._input)
-        elif isinstance(place, Frame) and self._input.axes and cell % self._columns == 0:
+        elif isinstance(place, Frame) and self._input.axes and self._is_named(cell, self._input):
             self._number_down(place, self._input)
         self._write_title(cell, self._input_size)
         return place
 
     def _number_left(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
         """Draw numbers and the axis's name to the left of a picture in the first column."""
-        if not isinstance(place, Frame) or not panel.axes or cell % self._columns:
+        if not isinstance(place, Frame) or not panel.axes or not self._is_named(cell, panel):
             return
         left = self._number_down(place, panel)
         x, y, _, height = place.box
-        label = self._label(panel.axes[0])
+        label = self._label(panel.axes[0], panel)
+        if named_strips(panel):  # the names of rows say it
+            return
         x = x - (left + NAME_PAD) / POINTS / self._across
         self._write(x, y + height / 2, label, fontsize=7, rotation=90, ha="right", va="center")
+
+    def _is_named(self, cell: int, panel: cnnvis.Panel) -> bool:
+        """Tell whether the rows of a panel get their names: in the first column, or in each."""
+        return cell % self._columns == 0 or named_strips(panel)
 
     def _number_last(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
         """Draw numbers below a panel that has none below it."""
         if panel.axes and cell + self._columns not in self._cells.values():
-            self._number_across(place, panel.axes[-1], panel.values.shape[panel.values.ndim > 1])
+            self._number_across(place, panel, panel.values.shape[panel.values.ndim > 1])
 
     def map_place(self, number: int) -> Axes | Frame:
         """Return the place of a map, with numbers and names on the page's outer edges."""
         cell = self._cells[number, "map"]
-        below = 0.0 if self._is_beside else self._input_size[1] + self._between
+        below = self._curve + (0.0 if self._is_beside else self._input_size[1] + self._between)
         place = self._made(cell, self._map, self._map_size, below=below)
         if self._input is None or self._is_beside:
             self._write_title(cell, self._map_size)
@@ -207,34 +264,54 @@ class Page:
         self._number_left(cell, place, self._map)
         return place
 
-    def _label(self, axis: str) -> str:
-        described = self._coordinates.get(axis)
+    def draw_curve(self, number: int, panel: cnnvis.Panel) -> None:
+        """Draw the curve of a map above it, on a scale of its own, which stands below the curve."""
+        import numpy as np
+
+        cell = self._cells[number, "map"]
+        left, width = self._left_of(cell, self._map_size), self._map_size[0]
+        box = self._box(left, self._tops[cell // self._columns], width, CURVE)
+        axes = self.figure.add_axes(box, xticks=[], yticks=[])
+        axes.plot(panel.values, linewidth=0.8, color="C0")
+        axes.spines[["top", "right"]].set_visible(False)
+        finite = np.isfinite(panel.values)
+        known = panel.values[finite] if finite.any() else np.zeros(1)
+        ends = dict.fromkeys(f"{end:.3g}" for end in (known.min(), known.max()))
+        words = (
+            f"{cut(panel.title, TICK_LETTERS)}, {' to '.join(ends)}, over {len(panel.values)} steps"
+        )
+        axes.set_xlabel(words, fontsize=5.5, color="0.3", labelpad=NAME_PAD, **PLAIN)
+
+    def _label(self, axis: str, panel: cnnvis.Panel) -> str:
+        described = panel.coordinates.get(axis)
         return cut(axis if described is None else described.label(axis), AXIS_LETTERS)
 
-    def _ticks(self, name: str, size: int) -> list[tuple[float, str]]:
+    @staticmethod
+    def _ticks(name: str, panel: cnnvis.Panel, size: int) -> list[tuple[float, str]]:
         """Return round positions of an axis, or the middles of words, with the texts at them."""
         from matplotlib.ticker import MaxNLocator
 
-        described = self._coordinates.get(name)
+        described = panel.coordinates.get(name)
         if described is not None and (runs := described.runs()):
             return [(place, cut(text, TICK_LETTERS)) for place, text in runs]
         if described is None or described.values:
             ticks = MaxNLocator(5, integer=True, min_n_ticks=1).tick_values(-0.5, size - 0.5)
-            places = [round(tick) for tick in ticks]
+            places = [float(round(tick)) for tick in ticks]
         else:
             first, last = described.start, described.start + described.step * (size - 1)
             ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(first, last)
             places = [(tick - described.start) / (described.step or 1) for tick in ticks]
         there = dict.fromkeys(place for place in places if -0.5 <= place <= size - 0.5)
-        return [(p, str(p) if described is None else described.at(p)) for p in there]
+        return [(p, str(round(p)) if described is None else described.at(p)) for p in there]
 
-    def _number_across(self, place: Axes | Frame, name: str, size: int) -> None:
+    def _number_across(self, place: Axes | Frame, panel: cnnvis.Panel, size: int) -> None:
         """Draw numbers along the lower edge, and the axis's name below the numbers."""
-        ticks = self._ticks(name, size)
+        name = panel.axes[-1]
+        ticks = self._ticks(name, panel, size)
         if not isinstance(place, Frame):
             words: Any = [text for _, text in ticks]
             place.set_xticks([p for p, _ in ticks], words, **PLAIN)
-            place.set_xlabel(self._label(name), fontsize=7, labelpad=NAME_PAD, **PLAIN)
+            place.set_xlabel(self._label(name, panel), fontsize=7, labelpad=NAME_PAD, **PLAIN)
             return
         left, y, width, _ = place.box
         down = 1 / POINTS / self._down
@@ -244,7 +321,7 @@ class Page:
             self._write(x, y - (TICK + TICK_PAD) * down, text, fontsize=6, ha="center", va="top")
         below = TICK + TICK_PAD + NUMBER + NAME_PAD
         self._write(
-            left + width / 2, y - below * down, self._label(name),
+            left + width / 2, y - below * down, self._label(name, panel),
             fontsize=7, ha="center", va="top",
         )  # fmt: skip
 
@@ -254,7 +331,7 @@ class Page:
         left, bottom, _, height = place.box
         across = 1 / POINTS / self._across
         widest = 0.0
-        for position, text in self._ticks(panel.axes[0], rows):
+        for position, text in self._ticks(panel.axes[0], panel, rows):
             y = bottom + height * (1 - (position + 0.5) / rows)
             self._marks.append([(left, y), (left - TICK * across, y)])
             x = left - (TICK + TICK_PAD) * across
@@ -265,33 +342,94 @@ class Page:
     def _write(self, x: float, y: float, text: str, **style: Any) -> None:
         self.figure.text(x, y, text, **PLAIN, **style)
 
-    def draw_frames(self) -> None:
-        """Draw the lines around pictures and at their numbers, all at once."""
-        from matplotlib.collections import LineCollection
+    def _rule(self, place: Frame, panel: cnnvis.Panel) -> None:
+        """Note the lines between named groups of rows or columns of a picture."""
+        if len(panel.axes) != 2 or panel.is_strips:
+            return
+        left, bottom, width, height = place.box
+        for number, name in enumerate(panel.axes):
+            described = panel.coordinates.get(name)
+            size = panel.values.shape[number]
+            for edge in edges_of(described, size):
+                if number == 0:
+                    y = bottom + height * (1 - edge / size)
+                    self._rules.append([(left, y), (left + width, y)])
+                else:
+                    x = left + width * edge / size
+                    self._rules.append([(x, bottom), (x, bottom + height)])
 
-        corners = [
-            [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h in self._frames
-        ]
-        for lines in (corners, self._marks):
+    def draw_frames(self) -> None:
+        """Draw the lines around pictures, between groups and at numbers, all at once."""
+        from matplotlib.collections import LineCollection, PolyCollection
+
+        for colour, lines_wide in (("white", 1.6), ("black", 0.6)) if self._rules else ():
             drawn = LineCollection(
-                lines, colors="black", linewidths=0.8, transform=self.figure.transFigure
-            )
+                self._rules, colors=colour, linewidths=lines_wide,
+                transform=self.figure.transFigure,
+            )  # fmt: skip
             self.figure.add_artist(drawn)
 
-    def colour_bar(self, drawn: Any) -> None:
-        """Draw the scale that all maps share, beside the first row of maps."""
+        # Behind the pictures and around them: a line would cover their first and last values.
+        beyond = max(round(FRAME / POINTS * self._dpi), 1) / self._dpi
+        out, up = beyond / self._across, beyond / self._down
+        boxes = [(x - out, y - up, x + w + out, y + h + up) for x, y, w, h in self._frames]
+        behind = PolyCollection(
+            [[(x, y), (w, y), (w, h), (x, h)] for x, y, w, h in boxes],
+            facecolors="black", linewidths=0, antialiaseds=False, zorder=-1,
+            transform=self.figure.transFigure,
+        )  # fmt: skip
+        self.figure.add_artist(behind)
+        marks = LineCollection(
+            self._marks, colors="black", linewidths=FRAME, transform=self.figure.transFigure
+        )
+        self.figure.add_artist(marks)
+
+    def colour_bar(self, look: Look) -> None:
+        """Draw the scale that all maps share, with what its ends are, beside the first row."""
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        assert look.whole is not None
         left = self._left + self._columns * (self._place + self._gap)
-        top = self._tops[0] + self._between
+        top = self._tops[0] + self._curve + self._between
         top += 0 if self._is_beside else self._input_size[1]
-        height = min(max(self._map_size[1], 0.8), 3.0)
-        place = self._box(left, top, 0.14, height)
+        height = min(max(self._map_size[1], BAR_HEIGHT), 3.0)
+        said = [line for text in look.whole.said for line in folded(text, BAR_LETTERS)]
+        below = 0.1 * len(said) + 0.06
+        place = self._box(left, top, 0.14, max(height - below, 0.5))
+        drawn = ScalarMappable(Normalize(look.whole.low, look.whole.high), colours_named(look.cmap))
         bar = self.figure.colorbar(
-            drawn, cax=self.figure.add_axes(place), ticks=_round_numbers(height)
+            drawn,
+            cax=self.figure.add_axes(place),
+            ticks=_round_numbers(height),
+            extend=look.whole.extends,
         )
         bar.ax.tick_params(labelsize=7)
         # What all numbers are to be multiplied by stands above the bar, and not above a map.
         bar.ax.yaxis.set_offset_position("left")
         bar.ax.yaxis.offsetText.set_fontsize(7)
+        for number, line in enumerate(said):
+            y = place[1] - (0.06 + 0.1 * number) / self._down
+            self._write(place[0], y, line, fontsize=6, ha="left", va="top")
+
+    def window_places(self, number: int, *, of_input: bool) -> list[Axes]:
+        """Return the places of the enlarged windows beside a map over one axis, or its input."""
+        cell = self._cells[number, "input" if of_input and self._is_beside else "map"]
+        size = self._input_size if of_input else self._map_size
+        below = 0.0 if of_input or self._is_beside else self._input_size[1] + self._between
+        below += self._curve
+        left, top = self._left_of(cell, size), self._tops[cell // self._columns] + below
+        start, gap = OVERVIEW * size[0] + 0.12, 0.08
+        width = (size[0] - start - gap * (self._windows - 1)) / self._windows
+        places = []
+        for window in range(self._windows):
+            box = self._box(left + start + window * (width + gap), top, width, size[1])
+            axes = self.figure.add_axes(box)
+            axes.set_yticks([])
+            axes.set_xticks([])
+            axes.tick_params(labelsize=5.5, length=TICK)
+            places.append(axes)
+        return places
 
     def _made(
         self, cell: int, panel: cnnvis.Panel, size: tuple[float, float], *, below: float
@@ -300,10 +438,17 @@ class Page:
         from matplotlib.ticker import NullLocator
 
         block, column = divmod(cell, self._columns)
-        box = self._box(self._left_of(cell, size), self._tops[block] + below, *size)
+        shown = (size[0] * OVERVIEW, size[1]) if self._windows else size
+        box = self._box(self._left_of(cell, size), self._tops[block] + below, *shown)
         if not panel.is_profile:
-            self._frames.append(box)
-            return Frame(self.figure, box)
+            frame = Frame(self.figure, box)
+            if panel.boxes:
+                every = [frame.part(one, panel.values.shape) for one in panel.boxes]
+                self._frames += [one.box for one in every]
+            else:
+                self._frames.append(box)
+                self._rule(frame, panel)
+            return frame
         axes = self.figure.add_axes(box)
         axes.tick_params(labelsize=6, length=TICK)
         # Numbers stand at the left and the bottom of the page alone.
@@ -325,7 +470,8 @@ class Page:
         self.figure.text(left, top, title, fontsize=7, ha="center", va="bottom", **PLAIN)
 
     def _box(self, left: float, top: float, width: float, height: float) -> Any:
-        across, down = self._across, self._down
+        across, down, dpi = self._across, self._down, self._dpi
+        left, top, width, height = (round(one * dpi) / dpi for one in (left, top, width, height))
         return (left / across, 1 - (top + height) / down, width / across, height / down)
 
 
@@ -342,99 +488,3 @@ def _round_numbers(height: float) -> Any:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(min(max(int(4 * height), 2), 7), steps=[1, 2, 2.5, 5, 10])
-
-
-def _size(panel: cnnvis.Panel, width: float) -> tuple[float, float]:
-    """Return the width and height of a panel, where a usual picture has the width `width`."""
-    if panel.is_profile:  # needs room along its axis
-        return 2.2 * width, 0.8 * width
-    rows, columns = panel.values.shape[:2]
-    if panel.is_strips:
-        across = width * (2.2 if columns > 40 else 1.0)
-        return across, min(max(0.15 * rows, 0.35), 2 * width)
-    if not panel.axes:  # a mosaic holds many pictures
-        width *= 1.7
-    # A very long or very flat picture is stretched, or there would be nothing to see.
-    ratio = min(max(rows / columns, 0.125), 8.0)
-    across = min(width * max(1.0, 0.5 / ratio), 2.2 * width)
-    down = min(across * ratio, 2.4 * width)
-    return down / ratio, down
-
-
-def table_page(explanation: cnnvis.Explanation) -> Figure:
-    """Return a figure of a table, with long cells folded and numbers aligned to the right."""
-    from matplotlib.lines import Line2D
-
-    assert explanation.table is not None
-    columns = [_column(name, cells) for name, cells in explanation.table.items()]
-    rows = [_evened(row) for row in zip(*columns, strict=True)] or [[]]
-    names, lines = rows[0], [line for row in rows[1:] for line in row]
-    width = max(2 * EDGE + TABLE_LETTER * max(map(len, names + lines), default=0), 3.6)
-    heading = _Heading(explanation, len(explanation), width)
-    below_names = heading.height + TABLE_LINE * len(names) + 0.08
-    height = below_names + TABLE_LINE * len(lines) + EDGE
-    figure = heading.figure(width, height)
-    style: Any = {"va": "top", "fontsize": 8, "family": "monospace", "linespacing": 1.3}
-    for top, text, weight in ((heading.height, names, "bold"), (below_names + 0.06, lines, None)):
-        x, y = EDGE / width, 1 - top / height
-        figure.text(x, y, "\n".join(text), weight=weight, **PLAIN, **style)
-    rule = 1 - below_names / height
-    figure.add_artist(Line2D([EDGE / width, 1 - EDGE / width], [rule, rule], lw=0.6, color="0.4"))
-    return figure
-
-
-def _column(name: str, cells: Sequence[Any]) -> list[list[str]]:
-    """Return the lines of a column's name and of each of its cells, all equally wide."""
-    texts = [folded(cell_text(cell), CELL, CELL_LINES) or [""] for cell in (name, *cells)]
-    width = max(len(line) for text in texts for line in text)
-    numbers = all(isinstance(cell, int | float | None) for cell in cells)
-    return [[line.rjust(width) if numbers else line.ljust(width) for line in t] for t in texts]
-
-
-def _evened(row: Sequence[list[str]]) -> list[str]:
-    """Return the lines of a row of cells: a short cell is blank below its last line."""
-    filled = zip_longest(*row, fillvalue=None)
-    blanks = [" " * len(cell[0]) for cell in row]
-    return [
-        "  ".join(
-            blank if part is None else part for part, blank in zip(line, blanks, strict=True)
-        ).rstrip()
-        for line in filled
-    ]
-
-
-class _Heading:
-    """Title of a figure, with the files of the explanation below it."""
-
-    def __init__(self, explanation: cnnvis.Explanation, shown: int, width: float) -> None:
-        facts = explanation.provenance
-        options = facts.get("options") or {}
-        words = [str(facts.get("technique", ""))]
-        layers = list(dict.fromkeys(target.layer for target in explanation.targets))
-        if len(layers) == 1:
-            words.append(f"of {layers[0]}")
-        if "backprop" in options:
-            words.append(f"(backprop {options['backprop'] or 'none'})")
-        words += [f"- {one['transform']}" for one in facts.get("transforms") or ()]
-        if shown < len(explanation):
-            words.append(f"- the first {shown} of {len(explanation)} maps")
-        files = [(facts.get(what) or {}).get("file") for what in ("model", "data")]
-        about = ", ".join(str(name) for name in files if name)
-        room = int((width - EDGE) / HEADING_LETTER)
-        self._lines = folded(cnnvis.printable(" ".join(words)), room, HEADING_LINES)
-        failed = failed_checks(explanation)
-        self._lines += folded(failed, room, HEADING_LINES) if failed else []
-        self._files = folded(cnnvis.printable(about), int((width - EDGE) / LETTER), HEADING_LINES)
-        self._below = 0.1 + 0.16 * len(self._lines)
-        self.height = self._below + LINE * len(self._files) + 0.06
-
-    def figure(self, width: float, height: float) -> Figure:
-        """Return a figure of that size with only the heading."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(width, height))
-        style: Any = {"ha": "center", "va": "top", **PLAIN}
-        top, below = 1 - 0.1 / height, 1 - self._below / height
-        figure.text(0.5, top, "\n".join(self._lines), fontsize=9, weight="bold", **style)
-        figure.text(0.5, below, "\n".join(self._files), fontsize=7, color="0.4", **style)
-        return figure

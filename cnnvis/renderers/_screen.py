@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._cells import Pen, Scale, bars, fitted, labels, sized
 from cnnvis.renderers._common import limits
+from cnnvis.renderers._graphics import Line, Protocol, cell_size
+from cnnvis.renderers._look import Look, robust
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -124,8 +126,8 @@ class Drawings:
     ----------
     lines
         The maximum height of each drawing.
-    signed, from_zero
-        The properties of the scale; see `limits`.
+    signed, from_zero, percentile
+        The properties of the scale; see `robust`.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class Drawings:
         *,
         signed: bool,
         from_zero: bool = False,
+        percentile: float = 100.0,
     ) -> None:
         self._panels, self._pen, self._lines = panels, pen, lines
         self._width, self._gutter = layout.drawing_width, layout.gutter
@@ -151,7 +154,10 @@ class Drawings:
             whole = first.tile or first.values.shape[:2]
             self._together = round(math.prod(whole) / math.prod(size))
         # The scale is that of what is shown: means of many values do not reach their extremes.
-        self.scale = scale_of(self._values, cmap, signed, from_zero=from_zero)
+        percentile = 100.0 if first.is_profile else percentile
+        ends = robust(self._values, signed=signed, from_zero=from_zero, percentile=percentile)
+        self._percentile = ends.percentile
+        self.scale = Scale(ends.low, ends.high, cmap, signed)
 
     def drawing(self, number: int) -> RenderableType:
         """Return the drawing of that number."""
@@ -181,10 +187,15 @@ class Drawings:
         if self._panels[0].is_coloured:
             return []
         legend = self._pen.legend(self.scale, width)
-        text = f"each {self._pen.dot} is the mean of about {self._together} values"
-        if many and len(legend) + len(text) + GAP <= width:
-            return [legend.append(" " * GAP + text)]
-        return [legend, Text(text)] if many else [legend]
+        words = []
+        if self._percentile is not None:
+            words.append(f"colours to {self._percentile:g} %")
+        if many:
+            words.append(f"each {self._pen.dot} is the mean of about {self._together} values")
+        whole = legend.copy()
+        for text in words:
+            whole.append(" " * GAP + text)
+        return [whole] if len(whole) <= width else [legend, *map(Text, words)]
 
 
 def block(
@@ -206,6 +217,9 @@ def block(
     for _ in numbers:
         grid.add_column(width=layout.width)
     grid.add_row(*(Text(titles[number], overflow="fold") for number in numbers))
+    if layout.beside:
+        names = [Text("input".ljust(layout.drawing_width + GAP) + "map") for _ in numbers]
+        grid.add_row(*names)
     drawn: dict[int, RenderableType] = {}
     if inputs is not None:
         shows = (number == numbers.start or firsts[number] for number in numbers)
@@ -213,14 +227,68 @@ def block(
             n: inputs.drawing(n) if shown else "" for n, shown in zip(numbers, shows, strict=True)
         }
     if inputs is not None and not layout.beside:
+        grid.add_row(*(Text("input") if one else "" for one in drawn.values()))
         grid.add_row(*drawn.values())
         grid.add_row("")
+        grid.add_row(*(Text("map") for _ in numbers))
     if inputs is not None and layout.beside:
         grid.add_row(*(_beside(layout, drawn[n], maps.drawing(n)) for n in numbers))
     else:
         grid.add_row(*(maps.drawing(number) for number in numbers))
     grid.add_row("")
     return grid
+
+
+def picture_lines(
+    layout: Layout,
+    titles: Sequence[str],
+    numbers: range,
+    pairs: Sequence[Any],
+    look: Look,
+    protocol: Protocol,
+) -> Iterator[RenderableType]:
+    """Yield a line of maps with their titles and inputs, drawn in pixels by the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    def words(texts: Sequence[str]) -> Table:
+        grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        for _ in texts:
+            grid.add_column(width=layout.width)
+        grid.add_row(*(Text(text, overflow="fold") for text in texts))
+        return grid
+
+    cell = cell_size()
+
+    def drawn(pictures: Sequence[tuple[Any, Any]], lines: int, step: int) -> Line:
+        sizes = []
+        for panel, _ in pictures:
+            high, wide = fitted(panel, lines, layout.drawing_width, 1)
+            sizes.append((wide, -(-high // 2)))
+        found = [pixels(panel) if pixels else None for panel, pixels in pictures]
+        return Line(protocol, found, sizes, step, cell)
+
+    yield words([titles[number] for number in numbers])
+    shown = [(pairs[number].map, look.map_pixels) for number in numbers]
+    is_input = pairs[numbers.start].input is not None
+    above = [
+        (pairs[n].input or pairs[n].map, look.input_pixels)
+        if n == numbers.start or pairs[n].is_first
+        else (pairs[n].map, None)
+        for n in numbers
+    ]
+    step = layout.width + GAP
+    if is_input and layout.beside:
+        half = layout.drawing_width + GAP
+        yield words(["input".ljust(half) + "map" for _ in numbers])
+        both = [part for two in zip(above, shown, strict=True) for part in two]
+        yield drawn(both, layout.lines, half)
+        return
+    if is_input:
+        yield words(["input" if pixels else "" for _, pixels in above])
+        yield drawn(above, layout.input_lines, step)
+        yield words(["map" for _ in numbers])
+    yield drawn(shown, layout.lines, step)
 
 
 def _beside(layout: Layout, left: RenderableType, right: RenderableType) -> Table:

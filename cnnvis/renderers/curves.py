@@ -34,7 +34,8 @@ def curves(
     """A figure of maps over one axis as curves in one panel.
 
     The first line of a map's title names its curve. Where the rest of the titles has up to four
-    different texts, each is the heading of its own panel.
+    different texts, each is the heading of its own panel. The ends of an interval, groups of the names
+    low and high, are drawn as a band.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def curves(
     dpi
         Dots per inch.
     """
-    require_maps(explanation)
+    require_maps(explanation, "curves")
     if len(explanation.axes) != 1:
         raise cnnvis.UserError(
             f"curves draws maps over one axis, and these have {', '.join(explanation.axes)}: take png, or put "
@@ -53,11 +54,14 @@ def curves(
         )
     from matplotlib.figure import Figure
 
-    shown = range(min(limit, len(explanation)))
-    parts = [cnnvis.printable(explanation.title(i), lines=True).partition("\n") for i in shown]
-    headings = list(dict.fromkeys(rest for _, _, rest in parts))
+    band = _band(explanation, limit)
+    drawn = range(min(limit, len(explanation)))
+    shown = [i for i in drawn if i not in band]
+    parts = {i: cnnvis.printable(explanation.title(i), lines=True).partition("\n") for i in shown}
+    headings = list(dict.fromkeys(rest for _, _, rest in parts.values()))
     if len(headings) > PANELS:  # then each curve has all of its title
-        headings, parts = [""], [(" ".join("".join(part).split()), "", "") for part in parts]
+        headings = [""]
+        parts = {i: (" ".join("".join(part).split()), "", "") for i, part in parts.items()}
     figure = Figure(figsize=(width * len(headings), height), layout="constrained")
     panels = figure.subplots(1, len(headings), squeeze=False, sharey=True)[0]
     axis = explanation.coordinates.get(explanation.axes[0], cnnvis.Axis())
@@ -68,19 +72,31 @@ def curves(
         for number, i in enumerate(own):
             stroke = STROKES[number % len(STROKES)]
             panel.plot(places, explanation.array[i], linestyle=stroke, label=parts[i][0])
+        if band:
+            low, high = (explanation.array[i] for i in band)
+            panel.fill_between(
+                places, low, high, color="C0", alpha=0.2, label="interval at each place", lw=0
+            )
         panel.set_title(heading.replace("\n", ", "), fontsize=9, **plain)
         panel.set_xlabel(axis.label(explanation.axes[0]), fontsize=8, **plain)
         panel.tick_params(labelsize=7)
         panel.grid(alpha=0.3)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
-    figure.suptitle(_heading(explanation, len(shown)), fontsize=9, weight="bold", **plain)
+    figure.suptitle(_heading(explanation, len(drawn)), fontsize=9, weight="bold", **plain)
     names = [[parts[i][0] for i in shown if parts[i][2] == heading] for heading in headings]
     alike = all(own == names[0] for own in names)
     for panel in panels[-1:] if alike else panels:
         for text in panel.legend(fontsize=7, framealpha=0.6).get_texts():
             text.set(**plain)
     save(figure, path, dpi, dict(explanation.provenance))
+
+
+def _band(explanation: cnnvis.Explanation, limit: int) -> tuple[int, ...]:
+    """Return the places of the ends of an interval among the maps; none where there are none."""
+    groups = explanation.groups[:limit]
+    ends = ("low", "high")
+    return tuple(map(groups.index, ends)) if all(groups.count(one) == 1 for one in ends) else ()
 
 
 def _heading(explanation: cnnvis.Explanation, shown: int) -> str:

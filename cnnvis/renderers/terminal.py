@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cnnvis
-from cnnvis.renderers._cells import Coloured, Plain
+from cnnvis.renderers._cells import Coloured, Plain, Scale, curve_line
 from cnnvis.renderers._common import (
     check_colour_maps,
-    colour_map,
+    check_percentile,
     number,
     require_maps,
 )
-from cnnvis.renderers._screen import Drawings, block, curves_layout, pictures_layout
+from cnnvis.renderers._graphics import Protocol, protocol_of
+from cnnvis.renderers._look import look_of
+from cnnvis.renderers._screen import (
+    Drawings,
+    block,
+    curves_layout,
+    picture_lines,
+    pictures_layout,
+)
 from cnnvis.renderers._tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def _check(*, cmap: str | None, **_: object) -> None:
-    check_colour_maps(cmap=cmap)
+def _check(*, cmap: str | None, input_cmap: str | None, percentile: float, **_: object) -> None:
+    check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    check_percentile(percentile)
 
 
 @cnnvis.renderer("terminal", check=_check)
@@ -29,10 +38,15 @@ def terminal(
     console: Console,
     *,
     cmap: str | None = None,
+    input_cmap: str | None = None,
+    scale: Literal["percentile", "shared"] = "percentile",
+    percentile: cnnvis.Percent = 99.5,
     columns: cnnvis.Count = 4,
     limit: cnnvis.Count = 8,
     rows: cnnvis.Count = 16,
     tiles: cnnvis.Count = 16,
+    volumes: Literal["peak", "planes"] = "peak",
+    graphics: Literal["auto", "kitty", "sixel", "blocks"] = "auto",
 ) -> None:
     """The maps as small pictures of coloured half blocks, with a legend and a table.
 
@@ -41,8 +55,10 @@ def terminal(
 
     Parameters
     ----------
-    cmap
-        The colour map, from matplotlib; see the renderer png.
+    cmap, input_cmap
+        The colour maps of maps and of inputs, from matplotlib; see the renderer png.
+    scale, percentile
+        Where the colours end: at the percentile of what is shown, or at the extremes.
     columns
         The largest number of maps side by side.
     limit
@@ -52,6 +68,11 @@ def terminal(
         map.
     tiles
         The largest number of planes of a volume, or of channels, to show.
+    volumes
+        What to show of a volume; see the renderer png.
+    graphics
+        How pictures are drawn: by kitty's protocol or as sixels, where the terminal answers that it
+        knows one of these (auto), or in half blocks.
     """
     from rich.text import Text
 
@@ -61,28 +82,48 @@ def terminal(
         print_table(console, explanation.table, pen)
         return
     require_maps(explanation)
-    pairs, signed = cnnvis.panels(explanation, limit=limit, tiles=tiles), explanation.is_signed
+    pairs = cnnvis.panels(explanation, limit=limit, tiles=tiles, volumes=volumes)
+    signed = explanation.is_signed
     panels, firsts = [pair.map for pair in pairs], [pair.is_first for pair in pairs]
+    look = look_of(
+        explanation, pairs, cmap=cmap, input_cmap=input_cmap, scale=scale, percentile=percentile
+    )
     each = len(pairs) // firsts.count(True)  # maps of an image, which stand side by side
     columns = max(columns - columns % each, 1) if columns >= each else columns
     above = [pair.input for pair in pairs if pair.input is not None]
     if panels[0].is_profile or panels[0].is_strips:
         layout = curves_layout(panels, above, console.width, columns, rows, signed=signed)
-        titles = ["  ".join(panel.title.split("\n")) for panel in panels]
+        titles = ["  ".join(look.title(panel).split("\n")) for panel in panels]
     else:
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
-        titles = [panel.title for panel in panels]
-    titles = [pen.text(title) for title in titles]
-    shades = colour_map(cmap, signed=signed)
-    from_zero = not explanation.are_inputs
-    maps = Drawings(panels, pen, layout, layout.lines, shades, signed=signed, from_zero=from_zero)
+        titles = [look.title(panel) for panel in panels]
+    curves = [curve_line(pair.curve, pen) if pair.curve else "" for pair in pairs]
+    titles = [
+        "\n".join(filter(None, (pen.text(title), line)))
+        for title, line in zip(titles, curves, strict=True)
+    ]
+    maps = Drawings(
+        panels, pen, layout, layout.lines, look.cmap, signed=signed, from_zero=look.from_zero,
+        percentile=look.percentile,
+    )  # fmt: skip
     inputs = None
     if above:
-        inputs = Drawings(above, pen, layout, layout.input_lines, "gray", signed=False)
+        inputs = Drawings(above, pen, layout, layout.input_lines, look.input_cmap, signed=False)
+    protocol: Protocol | None = None
+    if pen.in_colour and not (panels[0].is_profile or panels[0].is_strips):
+        known: dict[str, Protocol] = {"kitty": "kitty", "sixel": "sixel"}
+        protocol = protocol_of(console) if graphics == "auto" else known.get(graphics)
     for start in range(0, len(pairs), layout.across):
         numbers = range(start, min(start + layout.across, len(pairs)))
-        console.print(block(layout, titles, numbers, maps, inputs, firsts))
+        if protocol is None:
+            console.print(block(layout, titles, numbers, maps, inputs, firsts))
+            continue
+        for line in picture_lines(layout, titles, numbers, pairs, look, protocol):
+            console.print(line)
     notes = maps.legend(console.width)
+    if protocol is not None and look.whole is not None and not panels[0].is_coloured:
+        ends = Scale(look.whole.low, look.whole.high, look.cmap, signed)
+        notes = [pen.legend(ends, console.width), Text(", ".join(look.whole.said))]
     if len(pairs) < len(explanation):
         notes.append(Text(f"the first {len(pairs)} of {len(explanation)} maps; the table has all"))
     for note in notes:
@@ -119,5 +160,18 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
     table["least"] = [number(one.min(), one.max()) for one in maps]
     table["most"] = [number(one.max(), one.min()) for one in maps]
     peaks = [np.unravel_index(int(np.abs(one).argmax()), one.shape) for one in maps]
-    table[f"peak ({', '.join(explanation.axes)})"] = [", ".join(map(str, p)) for p in peaks]
+    described = [(name, explanation.coordinates.get(name)) for name in explanation.axes]
+    names = [name if axis is None else axis.label(name) for name, axis in described]
+    table[f"peak ({', '.join(names)})"] = [
+        ", ".join(_place(axis, int(at)) for (_, axis), at in zip(described, peak, strict=True))
+        for peak in peaks
+    ]
     return table
+
+
+def _place(axis: cnnvis.Axis | None, position: int) -> str:
+    """Return a position along an axis, in the axis's unit; a group's name with the position."""
+    if axis is None:
+        return str(position)
+    place = axis.at(position).replace(",", "")  # which parts the positions
+    return f"{place} {position}" if axis.runs() and len(axis.runs()) < len(axis.values) else place

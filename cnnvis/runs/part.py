@@ -226,6 +226,20 @@ class Part:
                 self._disk.put(own, JOURNAL, kept)
         return self
 
+    def found(self) -> Part:
+        """Find the whole shards, and change nothing, as somebody does who only looks.
+
+        Raises
+        ------
+        Strange
+            If the folder, or the journal, is a link or something else that no run makes.
+        DiskError
+            If the disk refuses.
+        """
+        with trouble_with(self.path / JOURNAL, what="read"), self._above.inner(self._name) as own:
+            self._read_journal(own)
+        return self
+
     def _read_journal(self, own: Folder) -> Callable[[bytes], bool]:
         """Read the journal, and return a function that compares it with its intended content."""
         if own.kind(JOURNAL) is None:
@@ -430,6 +444,20 @@ class Part:
         DiskError
             If the shard's files are no longer what was written.
         """
+        return self.piece(number, lambda _, good: samples.picked(good))
+
+    def facts_of(self, number: int) -> ShardFacts:
+        """Return the facts about a shard's images; see `read`."""
+        return self._facts_of(number)
+
+    def piece(self, number: int, samples: Callable[[ShardFacts, list[int]], Samples]) -> Piece:
+        """Read a shard from the disk, as `read` does.
+
+        Parameters
+        ----------
+        samples
+            Function of the facts about the shard and of places that returns the samples there.
+        """
         facts = self._facts_of(number)
         self._require_like(facts)
         places = self.places[number]
@@ -440,7 +468,7 @@ class Part:
             rows = self._maps(number, facts)
             found = Explanation(
                 rows[[place - places.start for place in good]],
-                samples.picked(good),
+                samples(facts, good),
                 tuple(facts.axes),
                 tuple(facts.titles),
                 tuple(facts.targets),
@@ -449,6 +477,7 @@ class Part:
                 notes=tuple(facts.result_notes),
                 measures={name: np.array(one) for name, one in facts.measures.items()},
                 predictions=None if facts.prediction is None else np.array(facts.prediction),
+                curves={name: np.array(one) for name, one in facts.curves.items()},
             )
         return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank))
 
@@ -541,6 +570,8 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
     if found is not None and found.predictions is not None:
         more["prediction"] = found.predictions
+    if found is not None and found.curves:
+        more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
     return {
         **more,
         "index": samples.indices[places].tolist(),

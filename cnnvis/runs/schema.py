@@ -126,6 +126,7 @@ class ShardFacts(Struct):
     measures: dict[str, list[float]]
     prediction: list[Whole] | None = None
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
+    curves: dict[str, list[list[float]]] = {}
 
     def fits(self, places: range) -> bool:
         """Tell whether all lists are of the required number of images."""
@@ -140,6 +141,10 @@ class ShardFacts(Struct):
             and len(self.titles) in (0, good)
             and len(self.targets) in (0, good)
             and all(len(one) == good for one in self.measures.values())
+            and all(
+                len(one) == good and len({len(row) for row in one}) < 2
+                for one in self.curves.values()
+            )
             and (self.prediction is None or len(self.prediction) == good)
             and len(self.axes) == len(self.shape or ())
             and all(_is_whole(unit) for target in self.targets for unit in target.filters)

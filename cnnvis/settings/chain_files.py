@@ -130,9 +130,7 @@ def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _shell(recipe: Recipe) -> str:
     subject = dict(recipe.subject)
     words = ["cnnvis", "chain", str(subject.pop("model", "MODEL"))]
-    for key, value in subject.items():
-        words += [] if key == "axes" else _flags(key, value)
-    lines = [_joined(words)]
+    lines = [command_line(words, subject)]
     for name, options in recipe.steps:
         step = [name]
         for key, value in options.items():
@@ -141,6 +139,14 @@ def _shell(recipe: Recipe) -> str:
     # Axes have no flag: they are settings of a folder.
     remark = "# The axes of this chain go into cnnvis.toml: [axes]\n" if "axes" in subject else ""
     return remark + " \\\n".join(lines) + "\n"
+
+
+def command_line(words: Sequence[str], subject: Mapping[str, Any]) -> str:
+    """Return a command as a shell takes it: words, and the flags of arguments by their names."""
+    every = list(words)
+    for key, value in subject.items():
+        every += [] if key == "axes" else _flags(key, value)
+    return _joined(every)
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -38,6 +38,9 @@ PREFIX = "CNNVIS_"
 WORDS = {f"{PREFIX}CHECKS": "checks", f"{PREFIX}STYLE": "style"}
 """Variables of settings that belong to no plugin, which `cnnvis.run` and others read as well."""
 
+PYTHON = "_PYTHON"
+"""End of the names of variables with the Python of a library's environment, which adapters read."""
+
 TRUSTED = "trusted"
 """Key of the user's own file that lists folders whose settings may name code to be run."""
 
@@ -360,7 +363,7 @@ def _line(path: Path, root: str, table: str, key: str) -> int | None:
 
 def _variables() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
-        if name.startswith(PREFIX) and name != CHOICE:
+        if name.startswith(PREFIX) and name != CHOICE and not name.endswith(PYTHON):
             yield name, value
 
 

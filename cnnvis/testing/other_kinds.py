@@ -71,6 +71,10 @@ def checks_of_others(subject: Subject) -> dict[str, Callable[[], None]]:
 # Transforms
 
 
+MAPS_EACH = 8
+"""Number of maps that a transform gets: four of each label, which a comparison of groups takes."""
+
+
 def _explanation(axes: int, seed: int = 7, count: int = 4) -> Explanation:
     data = data_of(shape_of(axes), count)
     maps = np.random.default_rng(seed).normal(size=(count, *shape_of(axes)[:-1])).astype(np.float32)
@@ -96,7 +100,7 @@ def checks_of_transforms(subject: Subject) -> dict[str, Callable[[], None]]:
     of_groups = "images" not in plugin.takes_results
 
     def made(axes: int, seed: int = 7) -> Explanation:
-        return _group_explanation(axes, seed) if of_groups else _explanation(axes, seed)
+        return _group_explanation(axes, seed) if of_groups else _explanation(axes, seed, MAPS_EACH)
 
     def transformed(*given: Explanation, plugin: Plugin = plugin) -> Explanation:
         if plugin.takes("explanations"):
@@ -136,7 +140,7 @@ def checks_of_transforms(subject: Subject) -> dict[str, Callable[[], None]]:
             raise NotApplicable("it takes all maps at once")
         with may_refuse():
             together = transformed(made(2))
-        parts = [transformed(made(2)[[i]]) for i in range(4)]
+        parts = [transformed(made(2)[[i]]) for i in range(MAPS_EACH)]
         require_close(
             together.array, np.concatenate([part.array for part in parts]),
             "a map alone is changed in another way than among other maps: take a `stream` to see "

@@ -104,7 +104,9 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
     steps: list[Any] = ["saliency", ("average", {"by": str(tmp_path / "short.txt")})]
     with pytest.raises(cnnvis.UserError, match=r"holds 2 groups.*no group for image 2"):
         cnnvis.chain(classifier, steps, data=images)
-    with pytest.raises(cnnvis.UserError, match="must be label, prediction, all, or a file"):
+    with pytest.raises(
+        cnnvis.UserError, match="must be label, prediction, all, a table .* or a file"
+    ):
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 
 
@@ -296,6 +298,45 @@ def test_renderers_show_what_is_there_and_leave_it(
     assert len(single) == 7 and len(mean) == 3 and mean.groups == ("ape", "bee", "cow")
     np.testing.assert_array_equal(mean.maps, found[0].maps)
     assert [one["transform"] for one in mean.provenance["transforms"]] == ["average"]
+
+
+def test_a_grid_shows_all_results_of_a_chain_in_one_file(
+    classifier: Any, data: Any, tmp_path: Path
+) -> None:
+    wrote: list[Path] = []
+    steps: list[Any] = ["saliency", "grad-cam", ("grid", {"format": "svg"}), "multiply", "grid"]
+    cnnvis.chain(classifier, steps, data=data, out=tmp_path, wrote=wrote.append)
+    assert [path.name for path in wrote] == [
+        "saliency_grad-cam.grid.svg",
+        "saliency_classes_guided_multiply.grid.png",
+    ]
+    text = wrote[0].read_text()
+    assert "<!-- saliency (guided) -->" in text and "<!-- grad-cam (guided) -->" in text
+    cnnvis.run("saliency", classifier, data=data, top=2, render="grid", out=tmp_path / "a.grid.svg")
+    assert "<!-- rank 2 of 2 -->" in (tmp_path / "a.grid.svg").read_text()
+
+
+def test_a_file_for_each_image_is_named_after_it(
+    classifier: Any, images: Any, tmp_path: Path
+) -> None:
+    names = ("cats/a b.jpg", "dogs/a b.jpg", "../c.png", *["d.png"] * 4)
+    data = cnnvis.Samples(images, names=names)
+    options = {"png": {"each": True, "format": "svg", "limit": 3}}
+    found = cnnvis.run(
+        "saliency", classifier, data=data, top=2, render="png", out=tmp_path, plugin_options=options
+    )
+    stem = "saliency_classes_top-2_guided"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{stem}_a-b.svg",
+        f"{stem}_a-b_2.svg",
+        f"{stem}_c.svg",
+    ]
+    text = (tmp_path / f"{stem}_c.svg").read_text()
+    assert "<!-- #2 " in text and "<!-- #0 " not in text
+    assert any("the first 3 of 7 images get a file" in note for note in found.notes)
+    steps: list[Any] = ["saliency", ("png", {"each": True})]
+    cnnvis.chain(classifier, steps, data=data[:2], out=tmp_path / "x.png")
+    assert (tmp_path / "x_a-b.png").exists() and (tmp_path / "x_a-b_2.png").exists()
 
 
 def test_results_of_one_name_do_not_overwrite_each_other(

@@ -19,6 +19,7 @@ from quick import quick_are, quick_at
 
 import cnnvis
 from cnnvis.cli import plugin_pages
+from cnnvis.cli.command_line import parsed
 from cnnvis.cli.console import Screen
 from cnnvis.registry.discovery import Registry, registry, using
 
@@ -267,6 +268,26 @@ def test_mistakes_are_one_sentence(
     assert _names(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        ("run saliency --class 1 demo", "--class"),
+        ("run saliency --layer first --images 0 demo", "--images"),
+        ("run occlusion --patch 3 demo", "--patch"),
+        ("compare saliency grad-cam --filter 0 demo", "--filter"),
+        ("evaluate saliency occlusion --stride 2 demo", "--stride"),
+        ("chain --class 1 demo saliency", "--class"),
+    ],
+)
+def test_a_model_among_the_values_of_a_flag_is_said_to_be_there(words: str, flag: str) -> None:
+    sentence = f"{flag} takes all words behind it, here also 'demo'; put the model before {flag}"
+    with pytest.raises(cnnvis.UserError, match=sentence):
+        parsed(words.split())
+    # What is missing otherwise has no such flag.
+    with pytest.raises(cnnvis.UserError, match=r"MODEL \(see"):
+        parsed(["run", "saliency", "--class", "1"])
+
+
 def test_a_dead_target_is_no_blank_picture(
     keras: Any, files: Path, typed: Command, tmp_path: Path
 ) -> None:
@@ -332,7 +353,9 @@ def test_the_demo(command: Command, tmp_path: Path) -> None:
     done = command("run", "saliency", "demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "results/saliency_output_guided.png\n"
-    assert done.stderr.startswith("note: guided changed 4 activations up to 'output', 4 ReLU")
+    assert done.stderr.startswith(
+        "note: guided backpropagation was used in 4 activations up to 'output' (4 ReLU)"
+    )
     done = command("run", "get-labels", "demo", cwd=tmp_path)
     assert "sweep" in done.stdout and len(done.stdout.splitlines()) > 40
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,21 @@ def test_a_saved_explanation_is_the_same_when_loaded(tmp_path: Path) -> None:
     assert loaded.samples.class_names == explanation.samples.class_names
 
 
+def test_curves_go_with_their_maps(tmp_path: Path) -> None:
+    curve = np.array([[0, 1, np.nan], [3, 4, 5]], np.float32)
+    explanation = replace(_explanation()[[0, 1]], curves={"score": curve})
+    explanation.save(tmp_path / "saved.npz")
+    for one in (cnnvis.Explanation.load(tmp_path / "saved.npz"), explanation):
+        np.testing.assert_array_equal(one.curves["score"], curve)
+        np.testing.assert_array_equal(one[[1, 0]].curves["score"], curve[::-1])
+    joined = cnnvis.Explanation.joined([explanation[1], explanation[0]])
+    np.testing.assert_array_equal(joined.curves["score"], curve[::-1])
+    assert not explanation.with_maps(explanation.array).curves
+    pairs = cnnvis.panels(explanation, limit=1)
+    assert [pair.curve.title for pair in pairs if pair.curve] == ["score"]
+    np.testing.assert_array_equal(pairs[0].curve.values, curve[0])  # type: ignore[union-attr]
+
+
 def test_a_saved_table_is_the_same_when_loaded(tmp_path: Path) -> None:
     explanation = cnnvis.Explanation(table={"layer": ["a", "b"], "size": [1, 2]})
     explanation.save(tmp_path / "saved.npz")
@@ -99,6 +115,8 @@ def test_other_files_are_no_explanations(tmp_path: Path, content: bytes) -> None
         {"maps": np.zeros((2, 3)), "table": {}},
         {"maps": np.zeros((2, 3)), "samples": cnnvis.Samples(np.zeros((3, 3)))},
         {"maps": np.zeros((2, 3)), "titles": ("one",)},
+        {"maps": np.zeros((2, 3)), "curves": {"score": np.zeros((3, 5))}},
+        {"maps": np.zeros((2, 3)), "curves": {"score": np.zeros(2)}},
         {"maps": np.zeros((2, 3, 3)), "axes": ("row",)},
     ],
 )

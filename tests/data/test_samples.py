@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.execution.read_only import read_only
 from cnnvis.reporting import notes_kept
 
 
@@ -47,6 +48,23 @@ def test_only_what_is_chosen_is_read() -> None:
     chosen = samples.chosen([7, 999_999])
     assert len(chosen) == 2 and chosen.x.shape == (2, 4, 4)
     assert [list(index) for index in read] == [[7, 999_999]]
+
+
+def test_the_range_is_read_once_whoever_asks() -> None:
+    read: list[Any] = []
+
+    class Lazy:
+        shape = (3, 2)
+        dtype = np.dtype(np.float32)
+
+        def __getitem__(self, index: Any) -> Any:
+            read.append(index)
+            return np.array([[0, 4], [np.nan, -2], [1, 1]], np.float32)[index]
+
+    samples = cnnvis.Samples(Lazy()).picked([0, 1, 2])
+    for one in (read_only(samples), read_only(samples), samples):
+        assert one.value_range == (-2.0, 4.0)
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("index", [5, -6, 100])

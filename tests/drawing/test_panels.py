@@ -167,3 +167,42 @@ def test_inputs_in_the_form_of_their_maps() -> None:
 
 def test_the_limit() -> None:
     assert len(cnnvis.panels(cnnvis.Explanation(np.zeros((9, 3))), limit=4)) == 4
+
+
+def test_views_of_a_volume_go_through_its_strongest_value() -> None:
+    volume = np.random.default_rng(0).random((4, 6, 5))
+    volume[1, 4, 2], volume[3, 0, 0] = -9, 8
+    axes = {
+        name: cnnvis.Axis(unit="mm", step=step)
+        for name, step in {"plane": 3.0, "row": 1.0, "column": 1.0}.items()
+    }
+    explanation = cnnvis.Explanation(volume[None], cnnvis.Samples(volume[None, ..., None] + 20))
+    pair = cnnvis.panels(explanation.described(axes), volumes="peak")[0]
+    panel = pair.map
+    # Planes are three times as far apart as rows and columns.
+    assert [box[2:] for box in panel.boxes] == [(6, 5), (6, 5), (12, 5), (12, 6)]
+    shown = [panel.values[y : y + high, x : x + wide] for y, x, high, wide in panel.boxes]
+    np.testing.assert_array_equal(shown[0], volume[1].astype(np.float32))
+    largest = np.take_along_axis(volume, np.abs(volume).argmax(axis=0)[None], axis=0)[0]
+    np.testing.assert_array_equal(shown[1], largest.astype(np.float32))
+    np.testing.assert_array_equal(shown[2], volume[:, 4].repeat(3, axis=0).astype(np.float32))
+    np.testing.assert_array_equal(shown[3], volume[:, :, 2].repeat(3, axis=0).astype(np.float32))
+    for number, (top, left, _, _) in enumerate(panel.boxes):
+        (_, y, _, _), _, (x, _, _, _), _ = panel.lines[4 * number : 4 * number + 4]
+        assert shown[number][round(y - top), round(x - left)] == -9
+    assert (
+        panel.title
+        == "#0\nplane 3 mm, row 4 mm, column 2 mm; upper right, the strongest along plane"
+    )
+    assert pair.input is not None
+    top, left, high, wide = pair.input.boxes[0]
+    np.testing.assert_allclose(
+        pair.input.values[top : top + high, left : left + wide], volume[1] + 20
+    )
+    assert panel.everything is not None and panel.everything.shape == (4, 6, 5)
+
+
+def test_what_is_no_volume_has_no_views() -> None:
+    for shape, axes in (((1, 5, 6), ()), ((1, 4, 5, 6, 2), ("plane", "row", "column", "channel"))):
+        explanation = cnnvis.Explanation(np.random.default_rng(0).random(shape), axes=axes)
+        assert not cnnvis.panels(explanation, volumes="peak")[0].map.boxes

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.registry.discovery import Registry, using
+from cnnvis.registry.discovery import Registry, registry, using
 
 SEEN: list[list[int]] = []
 """The images that the check `watched` was given."""
@@ -88,6 +88,47 @@ def test_quick_checks_are_the_default(checked: None, classifier: Any, images: An
     assert found.measures == {} and found.metrics == ()
     (chained,) = cnnvis.chain(classifier, ["saliency"], data=images)
     assert list(chained.verdicts) == list(found.verdicts)
+
+
+FEW: dict[str, dict[str, Any]] = {
+    "deep-shap": {"baselines": 2},
+    "expected-gradients": {"baselines": 2, "steps": 4},
+    "guided-integrated-gradients": {"steps": 10},
+    "kernel-shap": {"sets": 140},
+    "lime": {"sets": 70},
+    "rise": {"masks": 60},
+    "shapley-sampling": {"orders": 2},
+}
+"""Options with which techniques take little time."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "technique",
+    [
+        plugin.name
+        for plugin in registry().of("technique")
+        if plugin.distribution == "cnnvis"
+        and ":" not in plugin.name
+        and plugin.gives_maps_of_images
+    ],
+)
+def test_checks_judge_every_technique_or_say_why_not(technique: str) -> None:
+    options = {"images": range(5), "checks": "full", **FEW.get(technique, {})}
+    found = cnnvis.run(technique, "demo", **options)
+    verdicts = found.verdicts
+    assert [*verdicts] == ["sanity", "completeness", "srg", "class-sensitivity", "randomization"]
+    judged = {name for name, one in verdicts.items() if one.outcome != "information"}
+    claims, has_signs = "completeness_gap" in found.measures, _says_its_signs(technique)
+    expected = {"sanity", "srg", *(["completeness"] if claims else [])}
+    assert judged == expected | ({"class-sensitivity", "randomization"} if has_signs else set())
+    for name in {*verdicts} - judged:
+        assert "does not claim" in verdicts[name].meaning or "signs" in verdicts[name].meaning
+
+
+def _says_its_signs(technique: str) -> bool:
+    """Tell whether a technique says by which options its maps have signs."""
+    return registry().get("technique", technique).signed is not None
 
 
 def test_the_variable_is_the_default_of_the_argument(

@@ -40,7 +40,7 @@ def test_a_softmax_is_left_out_and_rectifiers_are_replaced(rectified: Any, resol
 def test_notes_count_what_is_changed(rectified: Any, resolved: Any) -> None:
     assert list(notes_on_modifier(resolved(rectified), None, keras_vis=False)) == []
     (said,) = notes_on_modifier(resolved(rectified), "guided", keras_vis=False)
-    assert said.startswith("guided changed 3 activations up to 'end'")
+    assert said.startswith("guided backpropagation was used in 3 activations up to 'end'")
 
 
 def test_a_modifier_that_changes_nothing_is_refused(

@@ -49,6 +49,11 @@ def test_old_names_of_the_model_work(three_heads: Any, x: Any) -> None:
             x, varied=_same, told=lambda some: [np.zeros(len(some), np.float32)], parts=[1.0]
         )
     assert found.shape == x.shape
+    with pytest.warns(DeprecationWarning, match=r"mean_gradient\(\) takes cnnvis\.Perturbations"):
+        apart = mean(x, _same, lambda some: [np.zeros(len(some), np.float32)], [1.0])
+    perturbations = cnnvis.Perturbations(_same, lambda some: [np.zeros(len(some), np.float32)], 1)
+    for one in (apart, mean(x, perturbations), mean(x=x, perturbations=perturbations)):
+        np.testing.assert_array_equal(one, found)
 
 
 def _same(x: Any, nothing: Any) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.network.differentiation import Differentiation, GradientOptions, Perturbations
+from cnnvis.network.differentiation import Differentiation, GradientOptions
+from cnnvis.network.perturbations import Perturbations
 
 PLAIN = GradientOptions()
 
@@ -45,7 +46,9 @@ def test_a_mean_is_weighted(three_heads: Any, inferred: Any, x: Any) -> None:
     differentiation = Differentiation(inferred(three_heads, filters=2))
     scales = np.array([0.5, 1.0, 2.0], np.float32)
     factors = [0.2, 0.3, 0.5]
-    perturbations = Perturbations(_scaled, lambda some: [scales[some.start : some.stop]], factors)
+    perturbations = Perturbations(
+        _scaled, lambda some: [scales[some.start : some.stop]], 3, factors=factors
+    )
     (found,) = differentiation.means(x, perturbations, PLAIN, (0,))
     expected = sum(
         factor * differentiation.gradient(x * scale, PLAIN)[0]

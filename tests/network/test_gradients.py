@@ -256,13 +256,33 @@ def test_a_mean_gradient_is_the_mean_of_gradients(classifier: Any, images: Any, 
     def told(some: range) -> list[Any]:
         return [factors[some.start : some.stop], noise[some.start : some.stop]]
 
-    found = model.mean_gradient(images, _varied, told, shares.tolist(), per_sample_args=[widths])
+    varied = cnnvis.Perturbations(_varied, told, count, [widths], shares.tolist())
+    found = model.mean_gradient(images, varied)
     expected = np.zeros_like(images)
     weights = model.target_weights(images)
     for factor, one, share in zip(factors, noise, shares, strict=True):
         varied = images * factor + widths[:, None, None, None] * one
         expected += share * model.input_gradient(varied, weights=weights)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * abs(expected).max())
+
+
+def test_the_last_perturbations_are_not_compiled_anew(classifier: Any, images: Any) -> None:
+    model, shares = cnnvis.Model(classifier), np.arange(10, dtype=np.float32)
+
+    def scaled(x: Any, share: Any) -> Any:
+        return x * share
+
+    def args(some: range) -> list[Any]:
+        return [shares[some.start : some.stop]]
+
+    with cnnvis.computing(batch_size=4):  # four, four and two at a time
+        perturbations = cnnvis.Perturbations(scaled, args, 10, factors=shares / 45)
+        found = model.mean_gradient(images, perturbations)
+    weights = model.target_weights(images)
+    each = [model.input_gradient(images * one, weights=weights) * one / 45 for one in shares[1:]]
+    np.testing.assert_allclose(found, sum(each), rtol=1e-3, atol=1e-5 * abs(found).max())
+    compiled = model._resolution.traced.compiled
+    assert sum(scaled in key for key in compiled if isinstance(key, tuple)) == 1
 
 
 def _varied(x: Any, width: Any, factor: Any, noise: Any) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 import cnnvis
 from cnnvis.network.compilation import computing
+from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.unit_cache import units_cached
 
 
@@ -177,10 +178,9 @@ def test_scores_of_perturbed_copies_are_those_of_the_copies(
     with computing(batch_size=8):
         parts = list(
             inference.perturbed_scores(
-                x, _mixed, args, count,
-                per_sample_args=[other.astype(np.float32)], weights=weights,
+                x, Perturbations(_mixed, args, count, [other.astype(np.float32)]), weights
             )
-        )  # fmt: skip
+        )
     assert [some for some, _ in parts] == asked and max(map(len, asked)) <= 8
     assert [number for some in asked for number in some] == list(range(count))
     found = np.concatenate([scores for _, scores in parts], axis=1)
@@ -195,14 +195,15 @@ def test_scores_that_are_no_numbers_are_refused(two_inputs: Any, inferred: Any, 
     inference = inferred(two_inputs, layer="seen", filters=1)
     inference = replace(inference, feeds=inference.feeds.holding(samples))
     args = [np.zeros((2, 1), np.float32), np.float32([[1], [np.nan]])]
+    mixed = Perturbations(_mixed, lambda some: args, 2)
     with pytest.raises(
         cnnvis.UserError, match="score of 'seen' is NaN or infinite for an input of"
     ):
-        list(inference.perturbed_scores(x, _mixed, lambda some: args, 2))
+        list(inference.perturbed_scores(x, mixed))
     samples = replace(samples.explaining("age"), channel_axis=None)
     inference = replace(inference, feeds=inference.feeds.holding(samples))
     with pytest.raises(cnnvis.UserError, match="'seen' does not depend on the input 'age'"):
-        list(inference.perturbed_scores(samples.x, _mixed, lambda some: args, 2))
+        list(inference.perturbed_scores(samples.x, mixed))
 
 
 def test_arguments_of_perturbations_have_the_precision_of_the_network(
@@ -215,7 +216,7 @@ def test_arguments_of_perturbations_have_the_precision_of_the_network(
     shares = np.float32([[0.5], [2.0]])
     other = np.zeros(x.shape, np.float32)
     ((_, found),) = inference.perturbed_scores(
-        x, _mixed, lambda some: [shares], 2, per_sample_args=[other]
+        x, Perturbations(_mixed, lambda some: [shares], 2, [other])
     )
     units = inference.units(x)
     np.testing.assert_allclose(found, units @ shares.T, rtol=1e-5)  # without a constant, linear

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,3 +281,22 @@ def test_the_calls_of_a_shared_layer_are_told_apart(keras: Any) -> None:
     rows = cnnvis.Model(network).layers
     assert [row.name for row in rows] == ["shared@0", "shared@1", "output"]
     assert sum(row.parameters for row in rows) == network.count_params()
+
+
+@pytest.mark.parametrize("module", ["keras", "tf_keras"])
+def test_calls_are_numbered_in_the_order_in_which_they_were_made(
+    module: str, tmp_path: Path
+) -> None:
+    """Keras lists nodes from the back: the call that is used first of the joined values, first."""
+    library = pytest.importorskip(module)
+    layers = library.layers
+    first, second = library.Input((4,), name="first"), library.Input((4,), name="second")
+    shared = layers.Dense(4, name="shared")
+    shared(first)  # a call of no network
+    before, after = shared(first), layers.Dense(4)(shared(second))
+    network = library.Model([first, second], layers.Concatenate()([after, before]))
+    network.save(tmp_path / "network.keras")
+    # With the file, Keras may list the nodes otherwise.
+    for one in (network, library.models.load_model(tmp_path / "network.keras")):
+        for name, source in (("shared@0", "first"), ("shared@1", "second")):
+            assert cnnvis.Model(one, layer=name).explainable_inputs == (source,)

@@ -13,6 +13,7 @@ import pytest
 from quick import quick_are, quick_at
 
 import cnnvis
+from cnnvis.reporting import inputs_together
 
 LEFT = np.random.default_rng(0).normal(size=(5, 9, 8, 1)).astype(np.float32)
 RIGHT = np.random.default_rng(1).normal(size=(5, 9, 8, 1)).astype(np.float32)
@@ -86,6 +87,24 @@ def test_inputs_that_were_asked_for(network: Any) -> None:
     assert (two.input, two.other_inputs[0].input) == ("facts", "left")
     with pytest.raises(cnnvis.UserError, match=r"no input 'rihgt'\. Did you mean 'right'\?"):
         cnnvis.run("saliency", network, data=DATA, input="rihgt")
+
+
+def test_notes_say_of_which_input_they_are(network: Any) -> None:
+    """Also in a chain, where the notes on all inputs are together; what holds of all is said once."""
+    notes = "input {!r}: grad-cam used 'tower@{}/conv' (7 x 6), "
+    expected = {notes.format("left", 0), notes.format("right", 1)}
+    found = cnnvis.run("grad-cam", network, data=DATA, filter=0)
+    (last, *_) = cnnvis.chain(network, ["grad-cam"], data=DATA, filter=0)
+    of_each = [*found.notes, *found.other_inputs[0].notes]
+    for said in (of_each, last.notes):
+        assert expected <= {one.partition("as keras-vis")[0] for one in said}
+    alike = [one for one in of_each if "guided changed" in one]
+    assert len(alike) == 2 and alike[0].startswith("input 'left': ")
+    (single,) = (one for one in inputs_together(of_each) if "guided changed" in one)
+    assert single.startswith("inputs 'left' and 'right': guided changed")
+    # Notes that name their input themselves, and those on no input, stay as they are.
+    assert inputs_together(["of 'left': a", "of 'left': a", "b"]) == ["of 'left': a", "b"]
+    assert not any("input 'facts': " in one for one in of_each)
 
 
 def test_an_input_without_a_map_does_not_cost_the_others(network: Any) -> None:

@@ -61,7 +61,7 @@ def test_built_ins_come_by_the_entry_points_of_pyproject() -> None:
     assert modules == set(points.values())
     techniques = {p.name for p in found.of("technique") if p.distribution == "cnnvis"}
     libraries = {name.partition(":")[0] for name in techniques if ":" in name}
-    assert libraries == {"keras-vis", "tf-keras-vis", "xplique"}
+    assert libraries == {"keras-vis", "shap", "tf-keras-vis", "xplique"}
     assert techniques > {
         "activation-max",
         "expected-gradients",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -156,6 +156,43 @@ def test_a_plugins_own_check_sees_all_options() -> None:
     assert seen == [{"low": 0, "high": 5}]
     with pytest.raises(cnnvis.UserError, match="low is above high"):
         checked(plugin, {"low": 3})
+
+
+def test_the_help_of_a_type_is_that_of_its_options() -> None:
+    window = Annotated[cnnvis.Count, cnnvis.Help("The window.", "In positions.")]
+
+    def helped(
+        model: Any,
+        *,
+        bare: window = 3,  # type: ignore[valid-type]
+        told: window | None = None,  # type: ignore[valid-type]
+        seed: cnnvis.Seed = 0,
+        backprop: cnnvis.Backprop | None = None,
+        plain: int = 1,
+    ) -> None:
+        """Do something.
+
+        Parameters
+        ----------
+        told
+            The width
+        """
+
+    helped.__annotations__ |= {"bare": window, "told": window | None}
+    plugin = plugin_of(cnnvis.technique("helped")(helped))
+    assert plugin is not None
+    options = {option.name: option for option in options_of(plugin)}
+    assert options["bare"].help == "The window. In positions."
+    assert options["told"].help == "The width. In positions."
+    assert options["seed"].help.startswith("The seed of the random numbers; the same seed")
+    assert options["backprop"].help.startswith("The backpropagation modifier of ReLUs")
+    assert options["plain"].help == ""
+    # All else is as without help.
+    assert (options["bare"].type, options["told"].type) == ("int >= 1", "int >= 1 | none")
+    assert options["backprop"].choices == ("guided", "rectified", "deconv", "relu", None)
+    assert checked(plugin, {"told": "none", "bare": "4"})["bare"] == 4
+    with pytest.raises(cnnvis.UserError, match="it takes int >= 1"):
+        checked(plugin, {"told": 0})
 
 
 @pytest.mark.parametrize("plugin", list(registry()), ids=lambda p: f"{p.kind}-{p.name}")

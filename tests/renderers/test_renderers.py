@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import colormaps
 from PIL import Image
 from quick import quick_are
 from rich.cells import cell_len
@@ -22,6 +21,9 @@ from rich.console import Console
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.renderers._letters import letters_of
+from cnnvis.renderers._look import DIVERGING, colours_named
+from cnnvis.renderers._tracks import strongest_windows
 
 FACTS = {
     "technique": "saliency",
@@ -92,6 +94,9 @@ CASES: dict[str, cnnvis.Explanation] = {
     "volume": _explained(_blob(20, 12, 12)[None], RNG.random((1, 20, 12, 12, 1))),
     "volume in colour": _explained(_blob(5, 9, 9)[None], RNG.random((1, 5, 9, 9, 3))),
     "made inputs": _explained(RNG.random((2, 9, 9, 3)), axes=CHANNELS[2], are_inputs=True),
+    "curves": _explained(
+        RNG.random((3, 9, 9)), RNG.random((3, 9, 9, 1)), curves={"$s_{$": RNG.random((3, 40))}
+    ),
     "dense": _explained(RNG.normal(size=(3, 10_000))),
     "dense of ten": _explained(RNG.normal(size=(3, 10))),
     "dense of one": _explained(RNG.normal(size=(3, 1))),
@@ -103,6 +108,8 @@ CASES: dict[str, cnnvis.Explanation] = {
     "tiny": _explained(RNG.normal(size=(2, 9, 9)) * 1e-30),
     "huge": _explained(RNG.choice([-3e38, 3e38], (2, 9, 9))),
     "very flat": _explained(RNG.random((2, 1, 1000)), RNG.random((2, 1, 1000, 1))),
+    "track": _explained(RNG.random((2, 12_000)), RNG.random((2, 12_000, 1))),
+    "long dna": _explained(RNG.random((1, 300)), np.eye(4)[RNG.integers(0, 4, (1, 300))]),
     "flat": _explained(RNG.random((2, 4, 1000)), RNG.random((2, 4, 1000, 1))),
     "very long": _explained(RNG.random((2, 2000, 4)), RNG.random((2, 2000, 4, 1))),
     "a single value": _explained(RNG.random((2, 1, 1)), RNG.random((2, 1, 1, 1))),
@@ -139,7 +146,8 @@ def _print(explanation: cnnvis.Explanation, width: int = 80, **settings: Any) ->
 
 SOME = (
     *("four", "signed", "colours", "channels of maps first", "profile of many channels", "dna"),
-    *("volume", "dense", "constant", "no numbers", "kernels over 2 of 3 channels"),
+    *("volume", "profile", "curves", "dense", "constant", "no numbers"),
+    "kernels over 2 of 3 channels",
 )
 """Results that stand for all among the quick tests."""
 
@@ -212,7 +220,7 @@ def test_every_kind_of_result_is_kept(name: str, tmp_path: Path) -> None:
 
 def _places(drawn: Any, part: float, cmap: str) -> Any:
     """The rows and columns (2, n) of the pixels that stand for a value, 0 to 1 of the scale."""
-    colour = np.array(colormaps[cmap](float(part), bytes=True)[:3], float)
+    colour = np.array(colours_named(cmap)(float(part), bytes=True)[:3], float)
     return np.array(np.nonzero(np.abs(drawn - colour).max(axis=-1) <= 1))
 
 
@@ -241,6 +249,24 @@ def test_inputs_are_above_their_maps_and_share_a_scale(tmp_path: Path) -> None:
     assert first[1].max() < second[1].min() and second[1].max() < third[1].min()
     below = _places(drawn, 0, "hot")  # also black: frames and words
     assert np.median(below[0]) > first[0].max()
+
+
+def test_curves_are_above_their_pictures(tmp_path: Path) -> None:
+    """A line from the lower left to the upper right, and a flat one; in a terminal its ends."""
+    rising = np.stack([np.linspace(-1, 2.5, 30), np.full(30, np.nan)])
+    plain = _explained(np.ones((2, 9, 9)), are_inputs=True)
+    before = _draw(plain, tmp_path / "without.png")
+    drawn = _draw(replace(plain, curves={"score": rising}), tmp_path / "with.png")
+    added = len(drawn) - len(before)
+    assert added == pytest.approx(120 * 0.62, abs=1)
+    blue = np.argwhere(abs(drawn - [31, 119, 180]).max(axis=-1) < 60)
+    first, last = blue[blue[:, 1].argmin()], blue[blue[:, 1].argmax()]
+    assert first[0] - last[0] > 0.8 * 0.42 * 120 * 0.8 and last[1] < drawn.shape[1] / 2
+    shown = _print(replace(plain, curves={"score": rising}), width=200)
+    assert "score -1 to 2.5 over 30 steps" in shown
+    in_colour = replace(plain, curves={"score": rising})
+    shown = _print(in_colour, width=200, force_terminal=True, color_system="truecolor")
+    assert "score -1 \N{LOWER ONE EIGHTH BLOCK}" in shown and "\N{FULL BLOCK} 2.5" in shown
 
 
 @pytest.mark.parametrize("scale", ["shared", "each"])
@@ -277,7 +303,8 @@ def test_ticks_are_at_whole_numbers(tmp_path: Path) -> None:
 
 
 def test_the_gaps_of_a_mosaic_are_grey(tmp_path: Path) -> None:
-    drawn = _draw(CASES["volume"], tmp_path / "it.png", cmap="viridis", input_cmap="cool")
+    options: Any = {"cmap": "viridis", "input_cmap": "cool", "volumes": "planes"}
+    drawn = _draw(CASES["volume"], tmp_path / "it.png", **options)
     grey = (drawn == 204).all(axis=-1)
     lines = grey.sum(axis=1) > 150
     # Above and below, there are 4 tiles down and so 3 gaps.
@@ -288,18 +315,21 @@ def test_zero_is_white_where_signs_mean_something(tmp_path: Path) -> None:
     maps = np.zeros((1, 6, 6))
     maps[0, 0, 0], maps[0, 5, 5] = 1.0, -0.5
     drawn = _draw(_explained(maps, signed=True), tmp_path / "it.png", scale="each")
-    cell = _places(drawn, 1, "RdBu_r").shape[1]
+    cell = _places(drawn, 1, DIVERGING).shape[1]
     assert cell > 500
-    assert _places(drawn, 0.5, "RdBu_r").shape[1] == pytest.approx(34 * cell, rel=0.1)
-    assert _places(drawn, 0.25, "RdBu_r").shape[1] == pytest.approx(cell, rel=0.1)
-    assert _places(drawn, 0, "RdBu_r").shape[1] == 0, "-0.5 is half as strong as 1"
+    top, left = _places(drawn, 1, DIVERGING).min(axis=1)
+    low, right = _places(drawn, 0.25, DIVERGING).max(axis=1)
+    drawn = drawn[top : low + 1, left : right + 1]
+    assert _places(drawn, 0.5, DIVERGING).shape[1] == pytest.approx(34 * cell, rel=0.1)
+    assert _places(drawn, 0.25, DIVERGING).shape[1] == pytest.approx(cell, rel=0.1)
+    assert _places(drawn, 0, DIVERGING).shape[1] == 0, "-0.5 is half as strong as 1"
 
 
 def test_overlaying(tmp_path: Path) -> None:
     explanation = CASES["four"]
     apart, over, clear = (
         _draw(explanation, tmp_path / "it.png", **options)
-        for options in ({}, {"overlay": True}, {"overlay": True, "alpha": 0.0})
+        for options in ({}, {"overlay": True}, {"overlay": True, "alpha": 0.0, "scale": "each"})
     )
     assert over.shape[0] < 0.7 * apart.shape[0]
     assert not np.array_equal(over, clear)
@@ -368,6 +398,65 @@ def test_colour_maps_that_are_not_there(renderer: str, option: str) -> None:
     with pytest.raises(cnnvis.UserError, match=f"^{option} is .*no colour map 'htt'"):
         checked(registry().get("renderer", renderer), {option: "htt"})
     assert checked(registry().get("renderer", renderer), {option: "hot"})[option] == "hot"
+
+
+def test_no_value_of_a_map_is_lost_between_pixels(tmp_path: Path) -> None:
+    maps = np.zeros((1, 30, 700))
+    maps[0, :, ::2] = 1
+    drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", dpi=60, scale="each")
+    row = drawn[np.median(_places(drawn, 1, "viridis")[0]).astype(int)]
+    bright = (row == np.array(colours_named("viridis")(1.0, bytes=True)[:3])).all(axis=-1)
+    assert (np.diff(bright.astype(int)) == 1).sum() == 350
+    maps = np.zeros((1, 4, 9000))
+    maps[0, 2, 4321] = 1  # on fewer pixels, the strongest values are drawn, and that is said
+    _draw(_explained(maps), tmp_path / "it.svg", scale="each")
+    assert "each dot is the strongest of 1 x 4 values" in (tmp_path / "it.svg").read_text()
+    drawn = _draw(_explained(maps), tmp_path / "it.png", cmap="viridis", scale="each")
+    assert _places(drawn, 1, "viridis").shape[1] > 0
+
+
+def test_groups_of_rows_are_named_and_kept_apart_by_lines(tmp_path: Path) -> None:
+    names = ("CEU",) * 7 + ("YRI",) * 5
+    axis = {"row": cnnvis.Axis(name="individual", values=names)}
+    explanation = _explained(np.ones((1, 12, 12)), np.ones((1, 12, 12, 1))).described(axis)
+    drawn = _draw(explanation, tmp_path / "it.png", cmap="viridis", scale="each")
+    places = _places(drawn, 1, "viridis")
+    column = drawn[:, int(np.median(places[1]))]
+    yellow = (column == np.array(colours_named("viridis")(1.0, bytes=True)[:3])).all(axis=-1)
+    starts, ends = (np.flatnonzero(np.diff(yellow.astype(int)) == step) for step in (1, -1))
+    high, low = ends - starts
+    assert high / low == pytest.approx(7 / 5, rel=0.05)
+    _draw(explanation, tmp_path / "it.svg")
+    assert all(f"<!-- {name} -->" in (tmp_path / "it.svg").read_text() for name in ("CEU", "YRI"))
+
+
+def test_letters_are_as_high_as_their_values() -> None:
+    axes = ("position", "channel")
+    x = np.eye(4)[[0, 2, 3]][None]
+    letters = letters_of(_explained(np.array([[1.0, -2.0, 0.5]]), x), 1)
+    assert letters is not None and (letters.names, letters.is_assumed) == (
+        ("A", "C", "G", "T"),
+        True,
+    )
+    expected = np.zeros((3, 4))
+    expected[[0, 1, 2], [0, 2, 3]] = 1, -2, 0.5
+    first = cnnvis.Samples(x.transpose(0, 2, 1), channel_axis=1)
+    for samples in (x, first):
+        explanation = _explained(np.array([[1.0, -2.0, 0.5]]), samples)
+        np.testing.assert_array_equal(letters.heights(explanation, 0), expected)
+    own = _explained(np.arange(12.0).reshape(1, 3, 4), x, axes=axes)
+    np.testing.assert_array_equal(letters.heights(own, 0), own.array[0])
+    named = cnnvis.Samples(x, coordinates={"channel": cnnvis.Axis(values=tuple("TGCA"))})
+    found = letters_of(_explained(np.zeros((1, 3)), named), 1)
+    assert found is not None and found.names == tuple("TGCA") and not found.is_assumed
+    for other in (x * 0.5, x[..., :3], np.ones((1, 3, 4))):
+        assert letters_of(_explained(np.zeros((1, 3)), other), 1) is None
+
+
+def test_the_strongest_windows_have_their_peaks_in_the_middle() -> None:
+    values = np.full(20_000, 0.01)
+    values[15_000], values[4_000:4_010], values[3] = -3, 1, 0.5
+    assert strongest_windows(values, 3, 100) == [(0, 100), (3955, 4055), (14_950, 15_050)]
 
 
 # What a terminal shows, by its cells.
@@ -495,9 +584,10 @@ def test_signs_have_characters_of_their_own() -> None:
 
 
 def test_the_tiles_of_a_mosaic_stay_apart() -> None:
-    volume = np.zeros((1, 4, 40, 40))
-    volume[0, 1], volume[0, 2] = 1, 0.5
-    lines = _lines(_explained(volume), force_terminal=True, color_system="truecolor", width=40)
+    channels = np.zeros((1, 4, 40, 40))
+    channels[0, 1], channels[0, 2] = 1, 0.5
+    explanation = _explained(channels, axes=("channel", "row", "column"))
+    lines = _lines(explanation, force_terminal=True, color_system="truecolor", width=40)
     halves = (rf"{layer};2;(\d+;\d+;\d+)[;\d]*m\N{{LOWER HALF BLOCK}}" for layer in (48, 38))
     upper, lower = ([re.findall(half, line) for line in lines] for half in halves)
     first = next(line for line in upper if line)
@@ -526,6 +616,82 @@ def test_the_table_tells_what_and_where() -> None:
     rows = [line.split() for line in text.splitlines()]
     assert ["5", "AI", "output[AI]", "4.21", "0.985", "0", "2.5", "3,", "7"] in rows
     assert ["8", "-", "output[-]", "-3.2", "0.040", "0", "0.001", "6,", "1"] in rows
+
+
+def test_the_terminal_says_what_is_input_and_where_the_colours_end() -> None:
+    maps = np.random.default_rng(0).random((1, 20, 20))
+    maps[0, 2, 3] = 50
+    axes = {
+        "row": cnnvis.Axis(name="individual", values=("CEU",) * 12 + ("YRI",) * 8),
+        "column": cnnvis.Axis(name="site", unit="bp", start=1000, step=500),
+    }
+    explanation = _explained(maps, np.zeros((1, 20, 20, 1))).described(axes)
+    for width in (30, 100):  # the input above the map, and beside it
+        text = _print(explanation, width)
+        words = text.split()
+        assert words.index("input") < words.index("map") < words.index("peak")
+        assert "colours to 99.5 %" in text and "colours" in text and "50" in words
+        assert "(individual, site (bp))" in " ".join(words) and "CEU 2, 2500" in " ".join(words)
+
+
+def test_a_map_near_zero_beside_another_says_so(tmp_path: Path) -> None:
+    maps = np.stack([_blob(9, 9), 0.001 * _blob(9, 9), np.zeros((9, 9))])
+    said = ["near zero: at most 0.0", "zero everywhere"]
+    printed = " ".join(_print(_explained(maps), 200).split())
+    _draw(_explained(maps), tmp_path / "it.svg", width=4)
+    drawn = (tmp_path / "it.svg").read_text()
+    assert all(one in text for one in said for text in (printed, drawn))
+
+
+def test_a_grid_has_a_row_for_each_method_and_a_column_for_each_image(tmp_path: Path) -> None:
+    x = RNG.random((3, 6, 6, 1))
+    first = _explained(_blob(6, 6)[None].repeat(3, 0), x)
+    other = replace(
+        _explained(RNG.normal(size=(3, 6, 6)), x)[1:], provenance={"technique": "other"}
+    )
+    grid = registry().get("renderer", "grid").function
+    grid([first, other], tmp_path / "a.grid.svg")
+    text = (tmp_path / "a.grid.svg").read_text()
+    for said in ("input", "saliency (guided)", "other", "#0 ", "#2 "):
+        assert f"<!-- {said}" in text
+    assert text.count("<image") == 3 + 3 + 2  # the other method has no map of the first image
+    grid([first], tmp_path / "a.grid.svg", limit=2)
+    assert (tmp_path / "a.grid.svg").read_text().count("<image") == 4
+
+
+def test_moving_pictures_hold_each_plane_or_map_on_one_scale(tmp_path: Path) -> None:
+    move = registry().get("renderer", "gif").function
+    volume = np.zeros((1, 5, 8, 8))
+    volume[0, 3, 2:4, 2:4] = 1
+    explanation = _explained(volume, np.zeros((1, 5, 8, 8, 1)))
+    for name in ("a.gif", "a.webp"):
+        move(explanation, tmp_path / name, cmap="viridis", size=64)
+        with Image.open(tmp_path / name) as moving:
+            assert getattr(moving, "n_frames", 1) == 5
+            bright = []
+            for frame in range(5):
+                moving.seek(frame)
+                drawn = np.asarray(moving.convert("RGB"), float)
+                yellow = np.array(colours_named("viridis")(1.0, bytes=True)[:3])
+                bright.append(int((np.abs(drawn - yellow).max(axis=-1) < 12).sum()))
+            assert bright[3] == 16 * 16 and sum(bright) == bright[3]
+            held = moving.info.get("comment") or moving.getexif()[270].encode()
+        assert json.loads(held) == FACTS
+    move(CASES["colours in bytes"], tmp_path / "b.gif")
+    with Image.open(tmp_path / "b.gif") as moving:
+        assert getattr(moving, "n_frames", 1) == 3
+    with pytest.raises(cnnvis.UserError, match="have one: take png or curves"):
+        move(CASES["profile"], tmp_path / "c.gif")
+
+
+def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
+    sizes = {}
+    for page in ("screen", "paper", "slides"):
+        _draw(CASES["forty"], tmp_path / "it.png", page=page, limit=9)
+        with Image.open(tmp_path / "it.png") as picture:
+            sizes[page] = (picture.width / picture.info["dpi"][0], picture.info["dpi"][0])
+    assert sizes["paper"] == (pytest.approx(6, abs=0.9), pytest.approx(300, abs=1))
+    assert sizes["paper"][0] <= 7 < sizes["slides"][0] <= 13.4 < sizes["screen"][0]
 
 
 def test_in_a_file_tables_are_not_folded() -> None:

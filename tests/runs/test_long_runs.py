@@ -16,6 +16,7 @@ from quick import quick_at
 from quickruns import bytes_of
 
 import cnnvis
+from cnnvis.registry.discovery import Registry, using
 from cnnvis.runs import folder as folders
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -399,6 +400,25 @@ def test_several_inputs_have_a_part_each(keras: Any, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.array, other.array)
         assert one.input == other.input
         np.testing.assert_array_equal(one.inputs, other.inputs)
+
+
+def test_curves_of_maps_are_kept(classifier: Any, tmp_path: Path) -> None:
+    @cnnvis.technique("rising")
+    def rising(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
+        """Map of the input, with a curve of its first row."""
+        curve = np.where(samples.x[:, 0, :, 0] > 0, samples.x[:, 0, :, 0], np.nan)
+        return cnnvis.Explanation(2 * samples.x, samples, curves={"score": curve})
+
+    known, plugin = Registry(only=[]), cnnvis.plugin_of(rising)
+    assert plugin is not None
+    known.add(plugin)
+    settings: dict[str, Any] = {"data": X, "shard_size": 4, "into": tmp_path / "kept"}
+    with using(known):
+        found = cnnvis.run("rising", classifier, **settings)
+        again = cnnvis.run("rising", classifier, resume=True, **settings)
+    expected = np.where(X[:, 0, :, 0] > 0, X[:, 0, :, 0], np.nan)
+    for one in (found, again):
+        np.testing.assert_array_equal(one.curves["score"], expected.astype(np.float32))
 
 
 def test_techniques_that_explain_no_images_have_nothing_to_keep(

@@ -34,6 +34,7 @@ Examples:
   cnnvis chain demo saliency grad-cam multiply png
   cnnvis chain demo saliency average difference png
   cnnvis chain demo saliency --backprop none average --as toml
+  cnnvis chain maps.run average png
 
 """
 
@@ -59,6 +60,8 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     parser = _parser([plugin.name for plugin in known])
     head, *segments = step_words.segments(words, names, parser)
     values = step_words.values(parser, head, names)
+    if "file" not in values and "name" not in values:  # which name the model, too
+        parsing.require_model(values, parser)
     steps = [
         (
             name,
@@ -82,7 +85,7 @@ def _parser(names: Sequence[str]) -> parsing.Parser:
         metavar="MODEL",
         nargs="?",
         default=argparse.SUPPRESS,
-        help="a model's file, or demo",
+        help="a model's file, or demo; or kept maps, a file .npz or a run folder",
     )
     flags.add(parser, *OF_COMMANDS["chain"])
     parsing.add_side_flags(parser, "loader", "reader")

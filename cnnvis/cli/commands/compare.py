@@ -43,6 +43,7 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
         parser.parse_args([*words, "--help"])
     known = [plugin.name for plugin in registry().of("technique")]
     sides: list[Any] = []
+    of_sides: list[parsing.Parser] = []
     rest = list(words)
     while len(sides) < 2:
         # Options that are for both sides may stand behind the first, too.
@@ -62,10 +63,13 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
         after = next((i for i in range(place, len(rest)) if _is_side(rest, i, known)), len(rest))
         after = after if not sides else len(rest)
         own = parsing.plugin_parser("compare", registry().get("technique", name))
+        of_sides.append(own)
         found, others = own.parse_known_args(rest[place:after])
         sides.append((name, vars(found)))
         rest[place:after] = others
     values = vars(parser.parse_args(rest))
+    if of_sides:  # saved explanations need no model
+        parsing.require_model(values, *of_sides, parser)
     return {"command": main, "sides": tuple(sides), **values}
 
 

@@ -44,9 +44,10 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
     names += [f"{plugin.distribution}:{plugin.name}" for plugin in known]
     parser = _parser()
     head, *methods = step_words.segments(words, names, parser)
-    found = []
+    found, of_methods = [], []
     for number, (name, *own) in enumerate(methods, 1):
         technique = parsing.plugin_parser("evaluate", registry().get("technique", name))
+        of_methods.append(technique)
         _, left = technique.parse_known_args(own)
         if any(word.startswith("-") for word in left):
             step_words.values(
@@ -59,6 +60,7 @@ def parsed(words: Sequence[str]) -> dict[str, Any]:
             own.pop(len(own) - 1 - own[::-1].index(word))
         found.append((name, step_words.values(technique, own, names)))
     values = vars(parser.parse_args(head))
+    parsing.require_model(values, *of_methods, parser)
     return {"command": main, "methods": found, **values}
 
 

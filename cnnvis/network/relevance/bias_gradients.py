@@ -13,8 +13,6 @@ from cnnvis.network.gradients import Pass
 from cnnvis.network.graph import Slot
 from cnnvis.network.relevance.steps import Plan, Step
 
-EPSILON = 1e-6
-
 
 @dataclass(frozen=True, eq=False)
 class FullGradient:
@@ -145,4 +143,4 @@ def _scaled(part: Any) -> Any:
     size = tf.abs(tf.cast(part, tf.float32))
     axes = range(1, len(size.shape))
     size -= tf.reduce_min(size, axis=axes, keepdims=True)
-    return size / (tf.reduce_max(size, axis=axes, keepdims=True) + EPSILON)
+    return tf.math.divide_no_nan(size, tf.reduce_max(size, axis=axes, keepdims=True))

@@ -287,7 +287,9 @@ class _Walk:
             total = total + own
         divisor = stabilized(total, pool.epsilon) if pool.epsilon else total
         if pool.where != "all":
-            at = value >= 0 if pool.where == "positive" else value < 0
+            # The sum that is shared out decides: without the bias where the bias has no share.
+            sum_ = value if bias is None or self.sharing.absorbs else value - bias
+            at = sum_ >= 0 if pool.where == "positive" else sum_ < 0
             relevance = tf.where(at, relevance, tf.zeros_like(relevance))
         relevance = tf.cast(relevance, value.dtype)
         ratio = _quotient(pool.factor * relevance, tf.zeros_like(value) + divisor)

@@ -18,23 +18,29 @@ BATCH = 32
 """Number of images that a library is given at a time, all of which it takes at once."""
 
 
-def network_of(model: cnnvis.Model, library: str) -> Any:
+def network_of(model: cnnvis.Model, library: str, *, several_inputs: bool = False) -> Any:
     """Return a Keras 3 network with the target's outputs, averaged over positions, (n, k).
+
+    Parameters
+    ----------
+    several_inputs
+        True if the library takes a network of several inputs.
 
     Raises
     ------
     UserError
-        If the network has several inputs, looks whole numbers up or is a network of tf_keras, or as
-        in `Model.keras_model`.
+        If the network has more inputs than it may, looks whole numbers up or is a network of
+        tf_keras, or as in `Model.keras_model`.
     """
     import keras
 
-    if any(layer.kind == "Embedding" for layer in model.layers):
+    looks_up = any(layer.kind == "Embedding" for layer in model.layers)
+    if model.takes_whole_numbers or (looks_up and not several_inputs):
         raise cnnvis.UserError(
             f"{library} changes inputs and takes gradients with respect to them, and the inputs "
             "of this network are whole numbers, which an Embedding looks up"
         )
-    network = model.keras_model(several_inputs=False)
+    network = model.keras_model(several_inputs=several_inputs)
     if not isinstance(network, keras.Model):
         raise cnnvis.UserError(
             f"{library} explains networks of Keras 3, and only Keras 2 can read this network"
@@ -50,13 +56,17 @@ def network_of(model: cnnvis.Model, library: str) -> Any:
 
 
 def penultimate_of(
-    network: Any, model: cnnvis.Model, asked: str | None, samples: cnnvis.Samples
+    network: Any,
+    model: cnnvis.Model,
+    asked: str | None,
+    samples: cnnvis.Samples,
+    used: str = "weighted",
 ) -> str:
-    """Return the layer whose feature maps are weighted: the layer asked for, or the last one.
+    """Return the layer whose feature maps are used: the layer asked for, or the last one.
 
     Functions of keras.ops are no layers, and the libraries find layers alone. The libraries lay a
     layer's axes over those of the input one after the other, so the axes must be the same, in the
-    same order.
+    same order. `used` is what is done with the feature maps, for a note.
 
     Raises
     ------
@@ -87,7 +97,7 @@ def penultimate_of(
             f"no layer before {model.layer!r} has the spatial axes of the input, so there are no "
             "feature maps to lay over it"
         )
-    cnnvis.note(f"the penultimate layer is {list(there)[-1]!r}: its feature maps were weighted")
+    cnnvis.note(f"the penultimate layer is {list(there)[-1]!r}: its feature maps were {used}")
     return list(there.values())[-1]
 
 
@@ -131,18 +141,3 @@ def making_layers() -> Iterator[None]:
         yield
     finally:
         random.setstate(before)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's and TensorFlow's random numbers inside the block; restore NumPy's after it."""
-    import numpy as np
-    import tensorflow as tf
-
-    before = np.random.get_state()
-    np.random.seed(seed)
-    tf.random.set_seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)

@@ -1,6 +1,6 @@
 """keras-vis itself, version 0.4.1, in a process of its own: the library computes, cnnvis shows.
 
-It was last released in 2017 and does not run beside today's Keras; see `_keras_vis.worker` for how it runs.
+It was last released in 2017 and does not run beside today's Keras; see `_processes.keras_vis_worker` for how it runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cnnvis.plugins.adapters._keras_vis.process import Worker
+    from cnnvis.plugins.adapters._processes.keras_vis import Worker
 
     Array = npt.NDArray[np.float32]
 
@@ -181,7 +181,7 @@ def activation_max(
 
 def _loaded(model: cnnvis.Model) -> Worker:
     """Return the library's process with the network in it, started now if it does not run yet."""
-    from cnnvis.plugins.adapters._keras_vis.process import worker
+    from cnnvis.plugins.adapters._processes.keras_vis import worker
 
     library = worker()
     library.load(model)

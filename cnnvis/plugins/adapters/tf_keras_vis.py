@@ -11,9 +11,9 @@ from cnnvis.plugins.adapters._libraries import (
     in_batches,
     network_of,
     penultimate_of,
-    seeded,
 )
 from cnnvis.plugins.adapters._methods import PENULTIMATE, Method, technique_of
+from cnnvis.plugins.adapters._processes.seeding import seeded
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,9 @@ from cnnvis.plugins.adapters._libraries import (
     making_layers,
     network_of,
     penultimate_of,
-    seeded,
 )
 from cnnvis.plugins.adapters._methods import PENULTIMATE, Method, Option, technique_of
+from cnnvis.plugins.adapters._processes.xplique import NEEDS, library_with
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,26 +102,6 @@ METHODS = (
 )  # fmt: skip
 
 
-@contextmanager
-def drawing_anew() -> Iterator[None]:
-    """Let the library draw from the seed that is set now.
-
-    It draws in functions that TensorFlow compiles once, with the seed of that time.
-    """
-    from xplique.attributions import Rise
-    from xplique.attributions.gradient_statistics.gradient_statistic import GradientStatistic
-
-    compiled = [(Rise, "_get_masks"), (GradientStatistic, "_perturb_samples")]
-    before = [vars(where)[name] for where, name in compiled]
-    for (where, name), one in zip(compiled, before, strict=True):
-        setattr(where, name, staticmethod(one.__func__.python_function))
-    try:
-        yield
-    finally:
-        for (where, name), one in zip(compiled, before, strict=True):
-            setattr(where, name, one)
-
-
 def _explained(
     method: Attribution,
     model: cnnvis.Model,
@@ -138,8 +116,6 @@ def _explained(
     A method with a `seed` draws random numbers. It is given images one by one, so that each gets the
     same result whatever other images there are.
     """
-    from xplique import attributions
-
     if method.is_flat and (len(samples.space) != 2 or samples.channel_axis != -1):
         raise cnnvis.UserError(
             f"Xplique's {method.kind} is for two spatial axes with channels last, and these inputs "
@@ -154,14 +130,12 @@ def _explained(
     network = network_of(model, "Xplique")
     if PENULTIMATE in method.options:
         settings["conv_layer"] = penultimate_of(network, model, penultimate, samples)
+    library = library_with(network)
     with making_layers():
-        library = getattr(attributions, method.kind)(network, batch_size=BATCH, **settings)
+        library.use(method.kind, settings)
 
     def explain(x: Array, weights: Array) -> Any:
-        if seed is None:
-            return library(x, weights)
-        with seeded(seed), drawing_anew():
-            return library(x, weights)
+        return library.attributions(x, weights, seed)
 
     maps = in_batches(explain, model, samples, BATCH if seed is None else 1)
     axis = samples.channel_axis
@@ -173,9 +147,7 @@ def _explained(
     return cnnvis.Explanation(maps, samples)
 
 
-TECHNIQUES = [
-    technique_of(method, _explained, requires=("xplique",), extra="xplique") for method in METHODS
-]
+TECHNIQUES = [technique_of(method, _explained, **NEEDS) for method in METHODS]
 
 
 @cnnvis.hookimpl

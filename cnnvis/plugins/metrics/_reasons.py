@@ -12,6 +12,8 @@ POSITIONS = 5
 BLANK = 6
 SAME_WEIGHTS = 7
 BLANK_OTHERS = 8
+NO_CLAIM = 9
+NO_CHANGE = 10
 
 WORDS = {
     NO_IMAGES: "the maps are of no images",
@@ -22,6 +24,8 @@ WORDS = {
     BLANK: "the maps are the same everywhere that counts",
     SAME_WEIGHTS: "the values of each weight are all alike, so that a permutation changes nothing",
     BLANK_OTHERS: "the maps of all networks with permuted weights are the same everywhere, or no numbers",
+    NO_CLAIM: "the method does not claim that its maps add up",
+    NO_CHANGE: "the change of the score is no finite number",
 }
 
 

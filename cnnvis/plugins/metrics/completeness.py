@@ -13,12 +13,11 @@ WARNS, FAILS = 0.05, 0.2
 def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     import numpy as np
 
+    from . import _reasons
+
     known = values["completeness"][~np.isnan(values["completeness"])]
     if not len(known):
-        return cnnvis.Verdict(
-            "information",
-            "the method does not claim that its maps add up, or the change of the score is no finite number",
-        )
+        return cnnvis.Verdict("information", _reasons.nothing(values["completeness_reason"]))
     middle, largest = float(np.median(known)), float(known.max())
     if len(known) == 1:
         found = f"the map is off by {middle:.1%} of this change"
@@ -39,13 +38,21 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     "completeness", reference="arXiv:1703.01365", judge=_judge, cost=cnnvis.Cost(), better="lower"
 )
 def completeness(explanation: cnnvis.Explanation) -> Any:
-    """How far the sum of a map is from S(x) - S(x'), as a share of that, for methods that claim it.
+    """Completeness gap: the sum of a map against S(x) - S(x'), as a share of that, for methods that claim it.
 
     |sum M - (S(x) - S(x'))| / max(|S(x) - S(x')|, sum |M| / 100), for the score S, the input x and the
-    baseline x': axiom 1 of Sundararajan et al. 2017. NaN for methods that do not claim it. Over 5 %
-    for half of the images is a warning, over 20 % a failure.
+    baseline x': axiom 1 of Sundararajan et al. 2017. NaN for methods that do not claim it, and where the
+    change is no finite number; ``completeness_reason`` is then the number of the reason, 0 for none. Over
+    5 % for half of the images is a warning, over 20 % a failure.
     """
     import numpy as np
 
+    from . import _reasons
+
     found = explanation.measures.get("completeness_gap")
-    return np.full(len(explanation), np.nan) if found is None else found
+    reason = _reasons.NO_CLAIM if found is None else _reasons.NO_CHANGE
+    numbers = np.full(len(explanation), np.nan) if found is None else found
+    return {
+        "completeness": numbers,
+        "completeness_reason": np.where(np.isnan(numbers), reason, 0),
+    }

@@ -22,7 +22,7 @@ def infidelity(
     units: cnnvis.Units = "auto",
     seed: cnnvis.Seed = 0,
 ) -> Any:
-    """How badly the sums of a map over random parts tell what the score loses without these parts.
+    """Error of the sums of a map over random parts as estimates of what the score loses without these.
 
     The smallest E[(b a + c - d)^2] over factors b >= 0 and offsets c, as a share of the variance of d: 0
     for a map whose sums a are the drops d of the score up to a factor and an offset, about 1 for a map
@@ -38,12 +38,6 @@ def infidelity(
         What stands in the place of a removed part.
     draws
         How many times random parts are removed, the same ones for every method.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
-    seed
-        Of the random parts.
     """
     import numpy as np
 
@@ -91,12 +85,6 @@ def sensitivity_n(
         How many n there are, from 1 to 80 % of the parts, in equal steps of their logarithm.
     draws
         How many sets of parts are removed for each n, the same ones for every method.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
-    seed
-        Of the random sets.
     """
     import numpy as np
 

@@ -46,8 +46,6 @@ def grid_localization(
     shrink
         For networks that take one size: take every second position of each image along each axis. These
         are other images to the network, which may not know them any more.
-    seed
-        Of the cells and of the images in them.
     """
     import numpy as np
 

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cnnvis
 
 SUFFIXES = (".npy", ".npz", ".csv", ".json")
+
+Masks = Annotated[
+    str,
+    cnnvis.Help(
+        "A file that says where: masks (.npy, .npz), (images, ...) of 0 and 1 over the spatial axes, for all "
+        "images of the data; or boxes (.csv, .json), with image and for an axis such as column column_start "
+        "and column_stop, counted from 0, the stop behind the last position. By default the labels of the "
+        "data, where these are labels of positions."
+    ),
+]
+Label = Annotated[
+    int,
+    cnnvis.Help(
+        "The label that counts, where masks are labels of positions; by default all but 0."
+    ),
+]
 
 
 def _check(*, masks: str | None, **_: Any) -> None:
@@ -28,11 +44,11 @@ def _check(*, masks: str | None, **_: Any) -> None:
 def pointing_game(
     explanation: cnnvis.Explanation,
     *,
-    masks: str | None = None,
-    label: int | None = None,
+    masks: Masks | None = None,
+    label: Label | None = None,
     tolerance: cnnvis.NotNegative = 0.0,
 ) -> Any:
-    """Whether the largest value of a map lies where it should: 1 or 0, whose mean is the accuracy.
+    """Hit of the largest value of a map where it should lie: 1 or 0, whose mean is the accuracy.
 
     The pointing game of Zhang et al. 2018. Where several positions have the largest value, the share of them that
     does. ``pointing-game_chance`` is the share of all positions that would do. NaN for a map that is the
@@ -40,13 +56,6 @@ def pointing_game(
 
     Parameters
     ----------
-    masks
-        A file that says where: masks (.npy, .npz), (images, ...) of 0 and 1 over the spatial axes, for all
-        images of the data; or boxes (.csv, .json), with image and for an axis such as column
-        column_start and column_stop, counted from 0, the stop behind the last position. By default the
-        labels of the data, where these are labels of positions.
-    label
-        The label that counts, where masks are labels of positions; by default all but 0.
     tolerance
         How far beside the mask counts, in positions; the paper has 15 pixels.
     """
@@ -63,23 +72,13 @@ def pointing_game(
     "energy-pointing-game", reference="arXiv:1910.01279", check=_check, better="higher",
 )  # fmt: skip
 def energy_pointing_game(
-    explanation: cnnvis.Explanation, *, masks: str | None = None, label: int | None = None
+    explanation: cnnvis.Explanation, *, masks: Masks | None = None, label: Label | None = None
 ) -> Any:
     """The share of a map's positive values that lies where it should, from 0 to 1.
 
     The energy-based pointing game of Wang et al. 2020. ``energy-pointing-game_chance`` is the share of the positions that do,
     which a map without differences has. NaN for a map without positive values, and for an image
     without a mask.
-
-    Parameters
-    ----------
-    masks
-        A file that says where: masks (.npy, .npz), (images, ...) of 0 and 1 over the spatial axes, for all
-        images of the data; or boxes (.csv, .json), with image and for an axis such as column
-        column_start and column_stop, counted from 0, the stop behind the last position. By default the
-        labels of the data, where these are labels of positions.
-    label
-        The label that counts, where masks are labels of positions; by default all but 0.
     """
     maps = cnnvis.map_values(explanation, "energy-pointing-game")
     where = cnnvis.masks_of(explanation, masks, label)
@@ -91,8 +90,8 @@ def energy_pointing_game(
 def iou(
     explanation: cnnvis.Explanation,
     *,
-    masks: str | None = None,
-    label: int | None = None,
+    masks: Masks | None = None,
+    label: Label | None = None,
     share: cnnvis.Percent | None = None,
 ) -> Any:
     """Intersection over union of the positions with a map's largest values and those that matter.
@@ -104,13 +103,6 @@ def iou(
 
     Parameters
     ----------
-    masks
-        A file that says where: masks (.npy, .npz), (images, ...) of 0 and 1 over the spatial axes, for all
-        images of the data; or boxes (.csv, .json), with image and for an axis such as column
-        column_start and column_stop, counted from 0, the stop behind the last position. By default the
-        labels of the data, where these are labels of positions.
-    label
-        The label that counts, where masks are labels of positions; by default all but 0.
     share
         Take this share of the positions, in per cent, instead of the best threshold.
     """

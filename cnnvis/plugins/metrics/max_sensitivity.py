@@ -34,8 +34,6 @@ def max_sensitivity(
         The largest noise, as a share of the range of the image's values.
     draws
         How many noisy copies of each image are explained.
-    seed
-        Of the noise.
     """
     import numpy as np
 

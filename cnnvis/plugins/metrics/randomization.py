@@ -71,8 +71,6 @@ def randomization(
     ----------
     networks
         How many networks with permuted weights there are.
-    seed
-        Of the permutations.
     """
     import numpy as np
 

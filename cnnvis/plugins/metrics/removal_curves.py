@@ -31,10 +31,6 @@ def deletion(
         be rewarded for what it starts from.
     steps
         In how many steps all parts are removed.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
     """
     maps = cnnvis.map_values(explanation, "deletion")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
@@ -64,10 +60,6 @@ def insertion(
         what it starts from.
     steps
         In how many steps all parts are put in.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
     """
     maps = cnnvis.map_values(explanation, "insertion")
     removal = cnnvis.Removal.of(explanation, model, fill, units)
@@ -100,10 +92,6 @@ def pixel_flipping(
         The number L of steps.
     share
         The share of the parts that is removed in the end; the paper removes 0.16 of an image.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
     """
     maps = cnnvis.map_values(explanation, "pixel-flipping")
     removal = cnnvis.Removal.of(explanation, model, fill, units)

@@ -18,7 +18,7 @@ def road(
     units: cnnvis.Units = "auto",
     seed: cnnvis.Seed = 0,
 ) -> Any:
-    """How much more of the score goes with what a map calls important, filled in from around it.
+    """Gain of removal by a map over the reverse order, with parts filled in from around them.
 
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S, where removed positions become weighted means of their neighbours, plus a
@@ -33,11 +33,7 @@ def road(
     noise
         The standard deviation of the noise, as a share of the range of the image's values.
     units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them, as the paper removes single pixels; position:10000 for windows so long. Positions
-        within a part are not told apart.
-    seed
-        Of the noise.
+        The parts; the paper removes single pixels.
     """
     import numpy as np
 

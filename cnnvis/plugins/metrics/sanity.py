@@ -35,7 +35,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
 
 @cnnvis.metric("sanity", judge=_judge, cost=cnnvis.Cost())
 def sanity(explanation: cnnvis.Explanation, explainer: cnnvis.Explainer) -> Any:
-    """Whether a map shows anything, 1 or 0; and of which share of the positions it says nothing.
+    """Contrast of a map, 1 if it shows anything, else 0; and the share of positions it says nothing of.
 
     ``sanity_blind`` is the share of the positions at which every channel of the input is equal to the
     method's baseline, so that its map is 0 there whatever the network does. Positions and not values

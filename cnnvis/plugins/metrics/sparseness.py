@@ -9,7 +9,7 @@ import cnnvis
 
 @cnnvis.metric("sparseness", reference="arXiv:0811.4706")
 def sparseness(explanation: cnnvis.Explanation) -> Any:
-    """How few places hold most of a map: 0 where all are equal, near 1 where a single one counts.
+    """Gini index of a map: 0 where all places are equal, near 1 where a single place counts.
 
     The Gini index of the absolute values m of a map, sorted from the smallest to the largest:
     1 - 2 sum_k (m_k / sum m) (N - k + 1/2) / N for k = 1, ..., N (Hurley and Rickard 2009, equation

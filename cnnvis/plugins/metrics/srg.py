@@ -67,7 +67,7 @@ def srg(
     fractions: cnnvis.Count = 4,
     units: cnnvis.Units = "auto",
 ) -> Any:
-    """How much more of the score goes with what a map calls important than with the rest.
+    """Symmetric gain: how much more of the score goes with what a map calls important than with the rest.
 
     The mean over removed shares of S(least important removed first) - S(most important removed
     first), for the score S: the symmetric relevance gain of Bluecher et al. 2024. Parts of the input
@@ -85,10 +85,6 @@ def srg(
         reward it for what it starts from.
     fractions
         How many shares of the parts are removed.
-    units
-        The parts: auto for patches; names of axes, row or row,column, for a part of each position
-        along them; position:10000 for windows so long; grid:8x8; slic:50 for superpixels; or a file of units
-        with names. Positions within a part are not told apart.
     """
     maps = cnnvis.map_values(explanation, "srg")
     removal = cnnvis.Removal.of(explanation, model, fill, units)

@@ -1,18 +1,23 @@
-"""Layers whose feature maps class activation maps weigh, and maps of several layers made one."""
+"""Layers whose feature maps class activation maps weigh."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import cnnvis
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
+Layers = Annotated[
+    str,
+    cnnvis.Help(
+        "The layer of the feature maps. Of several layers, each map is divided by its largest size, and the "
+        "mean is shown.",
+        "auto for the last layer with positions along all spatial axes of the input; or several layers, by "
+        "names or patterns with commas between (conv3,conv4 or conv*).",
+    ),
+]
+"""Layer, or several, whose feature maps are weighed; see `layers_of`."""
 
 _KERAS_VIS = {
     f"{kind}{axes}D" for axes in (1, 2, 3) for kind in ("Conv", "MaxPooling", "AveragePooling")
@@ -132,104 +137,3 @@ def _named(model: cnnvis.Model, asked: str, there: Sequence[str]) -> list[str]:
         raise cnnvis.UserError("--penultimate takes the name of a layer, a pattern, or auto")
     order = {name: place for place, name in enumerate(every)}
     return sorted(dict.fromkeys(found), key=lambda name: order.get(name, -1))
-
-
-def weighed(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    layer: str,
-    combine: Callable[..., Any],
-    *,
-    backprop: cnnvis.Backprop | None = None,
-    keras_vis: bool = False,
-    **options: Any,
-) -> Any:
-    """Compute what `combine` makes of feature maps and gradients, each (n, positions ..., channels).
-
-    Positions of a class token are left out. `combine` takes the options too, and gives a map over
-    the positions (n, ...), or a tuple of a map and other tensors.
-    """
-    inside = _inside(model, samples, layer)
-    _require_a_part(model, layer, samples.x.shape[1:])
-    reduced = functools.partial(
-        _on_positions, model.has_channels_first(layer), inside, combine, **options
-    )
-    return model.activation_gradient(
-        samples.x, layer, backprop=backprop, keras_vis=keras_vis, reduced=reduced
-    )
-
-
-def _inside(
-    model: cnnvis.Model, samples: cnnvis.Samples, layer: str
-) -> tuple[tuple[int, int], ...]:
-    """Return the positions of a layer without those of a class token; see `Model.inner_positions`."""
-    found = model.inner_positions(layer, samples.x.shape[1:])
-    if len(found) < 2:
-        raise cnnvis.UserError(
-            f"the layer {layer!r} has no spatial axes to show; name a layer with spatial axes "
-            "with --penultimate"
-        )
-    return found
-
-
-def _require_a_part(model: cnnvis.Model, layer: str, shape: Sequence[int]) -> None:
-    """Refuse a layer whose class token alone counts, so that all other gradients are zero."""
-    there = [one.name for one in model.map_layers(shape)]
-    before = [one.name for one in model.before_target()]
-    full = next((one for one in before if f"/{one}".endswith(f"/{layer}")), layer)
-    if full in before and full not in there and model.followed_axes(layer, shape):
-        instead = f"; use --penultimate {there[-1]}" if there else ""
-        raise cnnvis.UserError(
-            f"the target depends on {layer!r} by nothing but positions that stand for no place of the "
-            f"input, such as that of a class token, so its gradients tell nothing of places{instead}"
-        )
-
-
-def _on_positions(
-    channels_first: bool,
-    inside: Sequence[tuple[int, int]],
-    combine: Callable[..., Any],
-    *tensors: Any,
-    **options: Any,
-) -> Any:
-    import tensorflow as tf
-
-    inner = [one[(slice(None), *(slice(*ends) for ends in inside))] for one in tensors]
-    if channels_first:
-        rank = len(inner[0].shape)
-        inner = [tf.transpose(one, [0, *range(2, rank), 1]) for one in inner]
-    return combine(*inner, **options)
-
-
-def features_of(model: cnnvis.Model, samples: cnnvis.Samples, layer: str) -> tuple[Array, Array]:
-    """Compute a layer's output, and its feature maps (n, positions ..., channels).
-
-    Positions of a class token are left out of the feature maps.
-    """
-    import numpy as np
-
-    inside = _inside(model, samples, layer)
-    whole = model.activations(samples.x, layer)
-    inner = whole[(slice(None), *(slice(*ends) for ends in inside))]
-    return whole, np.moveaxis(inner, 1, -1) if model.has_channels_first(layer) else inner
-
-
-def fused(maps: Sequence[Array], *, layer_cam: bool = False) -> Array:
-    """Make one map of those of several layers, each laid over the input, the last layer's last.
-
-    The mean of the maps, each divided by its largest size; in the way of LayerCAM, the maximum, with
-    tanh(2 m) for each m of these but the last.
-    """
-    import numpy as np
-
-    if len(maps) == 1:
-        return maps[0]
-    space = tuple(range(1, maps[0].ndim))
-    sizes = [abs(one).max(axis=space, keepdims=True) for one in maps]
-    scaled = [one / np.where(size > 0, size, 1) for one, size in zip(maps, sizes, strict=True)]
-    found: Array
-    if layer_cam:
-        found = np.max([*(np.tanh(2 * one) for one in scaled[:-1]), scaled[-1]], axis=0)
-    else:
-        found = np.mean(scaled, axis=0)
-    return found.astype(np.float32)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.techniques._cam_layers import features_of, fused, layers_of
+
+from ._cam_layers import layers_of
+from ._feature_maps import features_of, fused
 
 if TYPE_CHECKING:
     import numpy.typing as npt

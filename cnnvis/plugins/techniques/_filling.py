@@ -1,10 +1,7 @@
-"""Filling of parts of inputs, and scores of inputs of which some units are left."""
+"""Filling of parts of inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -13,7 +10,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
-    Scores = Iterator[tuple[range, Array]]
 
 
 NORMAL = 1.96
@@ -55,123 +51,3 @@ def over_channels(masks: Array, samples: cnnvis.Samples) -> Array:
 
     axis = samples.channel_axis
     return masks if axis is None else np.expand_dims(masks, axis % len(samples.source.shape))
-
-
-@dataclass(frozen=True)
-class Game:
-    """Game of units of an input: its value for a set of units is the score if no others are left.
-
-    Attributes
-    ----------
-    model
-        The network at its target.
-    x, fill
-        The inputs, and what stands in the place of units that are left out, (n, ...).
-    units
-        The number of the unit of each position, (n, *space).
-    placed
-        The units, with an axis of length 1 where the inputs have channels.
-    count
-        The number of units.
-    """
-
-    model: cnnvis.Model
-    x: Array
-    fill: Array
-    units: Array
-    placed: Array
-    count: int
-
-    @classmethod
-    def of(
-        cls, model: cnnvis.Model, samples: cnnvis.Samples, baseline: str | float, units: str
-    ) -> Game:
-        """Return the game of samples."""
-        import numpy as np
-
-        fill = fill_of(model, samples, baseline)
-        found = cnnvis.units_of(samples, units).astype(np.int32)
-        found = np.ascontiguousarray(np.broadcast_to(found, (len(samples), *samples.space)))
-        x = np.asarray(samples.x, np.float32)
-        return cls(model, x, fill, found, over_channels(found, samples), int(found.max()) + 1)
-
-    @cached_property
-    def weights(self) -> Array:
-        """How much each output counts in the score of each input, (n, k)."""
-        return self.model.target_weights(self.x)
-
-    @cached_property
-    def whole(self) -> Array:
-        """The score of each input with all units, (n,) float64."""
-        return self.model.scores(self.x, weights=self.weights).astype(float)
-
-    @cached_property
-    def empty(self) -> Array:
-        """The score of each input without any unit, (n,) float64."""
-        return self.model.scores(self.fill, weights=self.weights).astype(float)
-
-    def scores(self, kept: Callable[[range], Array], count: int) -> Scores:
-        """Yield numbers of sets of units, and the scores of each input with these alone, (n, k).
-
-        Parameters
-        ----------
-        kept
-            Function of numbers of sets that returns which units are left, (k, units) bool; the same
-            sets for each input.
-        """
-        yield from self.model.perturbed_scores(
-            self.x, _without, lambda some: [~kept(some)], count,
-            per_sample_args=[self.fill, self.placed], weights=self.weights,
-        )  # fmt: skip
-
-    def spread(self, values: Array, *, as_shares: bool = False) -> Array:
-        """Return maps (n, *space) of a value for each unit, (n, units).
-
-        Parameters
-        ----------
-        as_shares
-            Divide each value among the positions of its unit, so that a map adds up as the values do.
-        """
-        import numpy as np
-
-        flat = self.units.reshape(len(self.units), -1)
-        if as_shares:
-            values = values / np.stack([np.bincount(one, minlength=self.count) for one in flat])
-        return np.take_along_axis(values, flat, axis=1).reshape(self.units.shape)
-
-    def complete(
-        self,
-        values: Array,
-        samples: cnnvis.Samples,
-        sets: int,
-        measures: Mapping[str, Array] | None = None,
-    ) -> cnnvis.Explanation:
-        """Return maps that add up to what all units change together, with the gap from that.
-
-        Parameters
-        ----------
-        values
-            The value of each unit, (n, units).
-        sets
-            The number of sets that were scored, beside the empty set and that of all units.
-        measures
-            Other measures of the maps.
-        """
-        import numpy as np
-
-        maps = self.spread(values, as_shares=True).astype(np.float32)
-        flat = maps.reshape(len(maps), -1).astype(np.float64)
-        change = self.whole - self.empty
-        gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change)
-        own = {"completeness_gap": gaps, "passes": np.full(len(maps), sets + 2)}
-        return cnnvis.Explanation(maps, samples, measures={**own, **(measures or {})})
-
-
-def _without(x: Any, fill: Any, units: Any, is_out: Any) -> Any:
-    """Return inputs x (n, 1, ...) with the fill where a unit is out: is_out is (1, k, units, ...)."""
-    import tensorflow as tf
-
-    # By rows, which are copied faster than single values: (units, k) at (n, ...) gives (n, ..., k).
-    out = tf.gather(tf.transpose(tf.reshape(is_out, is_out.shape[1:3])), tf.squeeze(units, 1))
-    last = len(out.shape) - 1
-    return tf.where(tf.transpose(out, [0, last, *range(1, last)]), fill, x)

@@ -31,3 +31,32 @@ def rows_of_outputs(model: cnnvis.Model) -> npt.NDArray[Any]:
             "--filter"
         )
     return np.eye(model.target_units, dtype=np.float32)
+
+
+def models_at_targets(model: cnnvis.Model) -> list[cnnvis.Model]:
+    """Return the model at the layer asked for, or at every convolution and dense layer."""
+    if model.asked_layer is not None:
+        return [model]
+    names = [
+        layer.name
+        for layer in model.layers
+        if "Conv" in layer.kind or layer.kind == "Dense" or layer.name == model.layer
+    ]
+    fitting = []
+    for name in names:
+        try:
+            at = model.with_target(name, model.asked_filters)
+            _ = at.filters  # looked up now, to leave out a layer that has no such filter
+            if at.depends_on_input:
+                fitting.append(at)
+        except cnnvis.UserError as error:
+            cnnvis.note(f"{name} was left out: {error}")
+    if not fitting:
+        raise cnnvis.UserError(f"no layer has the output {model.asked_filters}")
+    return fitting
+
+
+def rows_of_target(model: cnnvis.Model, *, together: bool) -> npt.NDArray[Any]:
+    """Return the filter weights that each result maximizes, (results, k): one, or all."""
+    each = model.each_weights
+    return each.sum(axis=0, keepdims=True) if together else each

@@ -29,14 +29,7 @@ def drawn(references: cnnvis.Samples, count: int, seed: int, technique: str, oth
     """
     import numpy as np
 
-    order = np.random.default_rng(seed).permutation(len(references))
-    found: list[Array] = []
-    for place in order:
-        one = np.asarray(references[[place]].x[0], np.float32)
-        if np.isfinite(one).all():
-            found.append(one)
-        if len(found) == count:
-            break
+    found = np.asarray(references.drawn(count, seed).x, np.float32)
     if len(found) < min(2, count) or len(references) < 2:
         raise cnnvis.UserError(
             f"{technique} compares an image with other samples of the data, and there are "
@@ -47,4 +40,4 @@ def drawn(references: cnnvis.Samples, count: int, seed: int, technique: str, oth
             f"{technique} begins at {len(found)} samples of the data, and not at {count}: it "
             "chooses among 256 at most, and leaves out those with NaN"
         )
-    return np.stack(found)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ._filling import Game
+from ._game import Game
 
 if TYPE_CHECKING:
     import numpy.typing as npt

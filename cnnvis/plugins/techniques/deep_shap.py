@@ -21,12 +21,13 @@ def deep_shap(
     Lundberg and Lee 2017, section 4.2, which takes them for Shapley values. The sum of M is S(x) - the
     mean of S(x').
 
+    SHAP's DeepExplainer and Captum's DeepLiftShap have the same maps, from the same baselines.
+
     Parameters
     ----------
     baselines
-        How many samples of the data are compared with, of 256 evenly spaced ones.
-    seed
-        Of the choice of these samples, which are the same for every image.
+        How many samples of the data are compared with, of 256 evenly spaced ones; the same for
+        every image.
     """
     import numpy as np
 

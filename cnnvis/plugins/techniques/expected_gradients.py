@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.techniques._references import drawn
+
+from ._path import Quadrature
+from ._references import drawn
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,18 +38,17 @@ def expected_gradients(
     Parameters
     ----------
     baselines
-        How many samples of the data the ways begin at, of 256 evenly spaced ones that are chosen from.
+        How many samples of the data the ways begin at, of 256 evenly spaced ones that are chosen
+        from; the same for every image.
     steps
         At how many points on each way gradients are taken.
-    seed
-        Of the choice of these samples, which are the same for every image.
     """
     import numpy as np
 
     other = "integrated-gradients with a baseline"
     starts = drawn(references, baselines, seed, "expected-gradients", other)
-    nodes, shares = np.polynomial.legendre.leggauss(steps)
-    places, shares = ((nodes + 1) / 2).astype(np.float32), (shares / 2).tolist()
+    quadrature = Quadrature.of(steps)
+    places, shares = quadrature.places, quadrature.weights
     x = np.asarray(samples.x, np.float32)
     weights = model.target_weights(x)
     maps = np.zeros(x.shape, np.float64)
@@ -59,7 +60,8 @@ def expected_gradients(
                 share = places[some.start : some.stop]
                 return [share, np.repeat(start[None], len(share), axis=0)]
 
-            mean = model.mean_gradient(x, _between, perturbation_args, shares, weights=weights)
+            way = cnnvis.Perturbations(_between, perturbation_args, len(places), factors=shares)
+            mean = model.mean_gradient(x, way, weights=weights)
             maps += (x - start) * mean.astype(np.float64)
             begin = np.ascontiguousarray(np.broadcast_to(start, x.shape))
             at_starts += model.scores(begin, weights=weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cnnvis
 
-from ._filling import Game
+from ._game import Game
 
 MOST_NAMES = 100
 """Largest number of named units whose falls become measures of their own."""
@@ -35,13 +35,8 @@ def feature_ablation(
 
     Parameters
     ----------
-    units
-        The units: auto for patches; names of axes, row or row,column; position:10000 for windows so long;
-        grid:8x8; slic:50 for superpixels; or a file of units with names.
     baseline
-        What stands in the place of a unit: a number for every value; or by name, such as mean (of the
-        data), zero, class:NAME, sample:N, blur or noise. Nothing is said about positions where it is
-        the input itself.
+        What stands in the place of a unit.
     """
     import numpy as np
 

@@ -15,6 +15,10 @@ def fullgrad(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation
     x dS/dx and all f_l together add up to S, and a note says by how much they do not; M does not add up,
     since it is made of sizes. Layers without positions in the input, such as dense layers, count in the
     sum and not in the map.
+
+    pytorch-grad-cam scales each channel by itself and not the layer, and has constants of convolutions
+    and batch normalizations alone: r is the correlation of its maps with those of cnnvis on two small
+    networks (r 0.86 to 0.92).
     """
     import numpy as np
 

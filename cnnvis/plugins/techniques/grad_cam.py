@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.techniques._cam_layers import fused, layers_of, weighed
+
+from ._cam_layers import Layers, layers_of
+from ._feature_maps import fused, weighed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +29,7 @@ def grad_cam(
     *,
     backprop: cnnvis.Backprop | None = "guided",
     gradient: cnnvis.GradientModifier | None = None,
-    penultimate: str | None = None,
+    penultimate: Layers | None = None,
     keras_vis: bool = False,
 ) -> cnnvis.Explanation:
     """Regions of the input that speak for the target, by the penultimate layer's feature maps.
@@ -36,20 +38,18 @@ def grad_cam(
     the feature maps A_k: Selvaraju et al. 2017, equations 1 and 2. Each position of L lies over the
     centre of its receptive field in the input; between positions, L is linear.
 
+    Captum, pytorch-grad-cam and torch-cam have the same L. pytorch-grad-cam stretches L over the whole
+    input: r is the correlation of its maps with those of cnnvis on a small network, for a convolution
+    without padding (r 0.85).
+
     Parameters
     ----------
-    backprop
-        The backpropagation modifier of ReLUs and other rectifiers: none (the plain gradient),
-        guided (positive gradients where the unit is on), rectified (all positive gradients; also
-        called deconv and relu).
     gradient
         The change of the gradient before the mean over space.
     penultimate
-        The penultimate layer, which gives the feature maps. With auto it is the last layer before
-        the target with positions along all spatial axes of the input. By default it is the layer
-        that keras-vis takes: the nearest convolution or pooling layer before the target, but never
-        the layer right before the target. Of several layers, by names or patterns with commas
-        between (conv3,conv4 or conv*), each map is divided by its maximum, and the mean is shown.
+        The penultimate layer, which gives the feature maps; by default the layer that keras-vis takes: the
+        nearest convolution or pooling layer before the target, but never the layer right before the target. Of
+        several layers, each map is divided by its maximum, and the mean is shown.
     keras_vis
         Compute exactly as keras-vis: divide each gradient by its maximum, which turns the sign of
         the map where all gradients are negative; zoom with a cubic spline from corner to corner, as

@@ -43,9 +43,7 @@ def guided_integrated_gradients(
     steps
         The number of steps, each of which takes a gradient.
     baseline
-        The input that the path begins with: a number for every value; or by name, such as zero, mean,
-        class:NAME, sample:N, blur or noise. Nothing is said about positions where it is the input
-        itself, so auto is zero, or the mean of the data where more than 30 % of the positions are zero.
+        The input that the path begins with.
     share
         The share of the values that can move and do: those with the smallest gradients.
     distance

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import cnnvis
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
-
-
-ORDER = 50
-"""Maximum number of points in a piece of the path: finding them takes the cube of their number."""
+from ._path import Path, Quadrature
 
 ROUNDING = 2.4e-7
 """Relative rounding error of a score in single precision."""
@@ -48,9 +41,7 @@ def integrated_gradients(
     steps
         At how many points on the way gradients are taken at first.
     baseline
-        The input that the way begins with: a number for every value; or by name, such as zero, mean,
-        class:NAME, sample:N, blur or noise. Nothing is said about positions where it is the input
-        itself, so auto is zero, or the mean of the data where more than 30 % of the positions are zero.
+        The input that the way begins with.
     tolerance
         How far the sum of a map may be off S(x) - S(x'), as a share of it; where contributions
         cancel out, as a share of a hundredth of their sizes.
@@ -64,20 +55,16 @@ def integrated_gradients(
     import numpy as np
 
     x = np.asarray(samples.x, np.float32)
-    weights = model.target_weights(x)
-    score = model.scores(x, weights=weights)
-    starts = _starts(model, samples, baseline)
-    start = _score_of_baseline(model, samples, starts, weights, moving)
+    path = Path.of(model, samples, baseline, moving_all=moving == "all")
+    score, start = model.scores(x, weights=path.weights), path.score_at_start()
     # What the scores themselves are rounded by, no steps can mend.
     change, rounded = score - start, ROUNDING * np.maximum(abs(score), abs(start))
     maps, gaps, taken = np.zeros_like(x), np.zeros(len(x)), np.zeros(len(x))
     left, count = np.arange(len(x)), steps
     while left.size and count <= max(steps, most_steps):
-        way, shares = _quadrature(count)
-        maps[left], sums, sizes = _integrated(
-            model, samples, left, starts, (way, shares), weights[left], moving
-        )
-        taken[left] = len(way)
+        quadrature = Quadrature.of(count)
+        maps[left], sums, sizes = path.integrated(left, quadrature)
+        taken[left] = len(quadrature.places)
         gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left])
         is_off = (gaps[left] > tolerance) & (abs(sums - change[left]) > rounded[left])
         left, count = left[is_off], 2 * count
@@ -94,91 +81,3 @@ def integrated_gradients(
             "are held; --moving all moves all inputs together"
         )
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps, "steps": taken})
-
-
-def _starts(
-    model: cnnvis.Model, samples: cnnvis.Samples, baseline: str | float
-) -> dict[str, Array]:
-    """Return the baseline of each input, (n, ...) float32, by the inputs' names."""
-    import numpy as np
-
-    own = samples.input or model.inputs[0].name
-    sources = samples.inputs or {own: samples.source}
-    return {
-        name: np.ascontiguousarray(
-            np.broadcast_to(samples.baseline(baseline, None if name == own else name), source.shape)
-        )
-        for name, source in sources.items()
-        if name == own or name in model.movable_inputs
-    }
-
-
-def _score_of_baseline(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    starts: dict[str, Array],
-    weights: Array,
-    moving: str,
-) -> Array:
-    """Return the score of each input at the baseline, (n,), with other inputs at it or held."""
-    from dataclasses import replace
-
-    own = samples.input or model.inputs[0].name
-    if moving == "all":
-        moved = {name: start for name, start in starts.items() if name != own}
-        model = model.with_inputs_held(replace(samples, others={**samples.others, **moved}))
-    return model.scores(starts[own], weights=weights)
-
-
-def _integrated(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    rows: Array,
-    starts: dict[str, Array],
-    quadrature: tuple[Array, list[float]],
-    weights: Array,
-    moving: str,
-) -> tuple[Array, Array, Array]:
-    """Return maps of samples, (k, ...), and the signed and absolute sums over all that moves."""
-    import numpy as np
-
-    way, shares = quadrature
-    own = samples.input or model.inputs[0].name
-    start_of = {name: one[rows] for name, one in starts.items()}
-
-    def perturbation_args(some: range) -> list[Array]:
-        return [way[some.start : some.stop], 1 - way[some.start : some.stop]]
-
-    x, of = np.asarray(samples.x[rows], np.float32), rows.tolist()
-    if moving == "all":
-        means = model.mean_gradients(
-            x, _between, perturbation_args, shares,
-            per_sample_args={name: [one] for name, one in start_of.items()},
-            weights=weights, of=of,
-        )  # fmt: skip
-    else:
-        mean = model.mean_gradient(
-            x, _between, perturbation_args, shares,
-            per_sample_args=[start_of[own]], weights=weights, of=of,
-        )  # fmt: skip
-        means = {own: mean}
-    inputs = {name: x if name == own else np.asarray(samples.inputs[name][rows]) for name in means}
-    moved = {name: (inputs[name] - start_of[name]) * mean for name, mean in means.items()}
-    flat = [one.reshape(len(rows), -1).astype(np.float64) for one in moved.values()]
-    sums, sizes = sum(one.sum(axis=1) for one in flat), sum(abs(one).sum(axis=1) for one in flat)
-    return moved[own], np.asarray(sums), np.asarray(sizes)
-
-
-def _quadrature(steps: int) -> tuple[Array, list[float]]:
-    """Return Gauss-Legendre places from 0 to 1 and their weights, on pieces of equal length."""
-    import numpy as np
-
-    pieces = -(-steps // ORDER)
-    nodes, weights = np.polynomial.legendre.leggauss(-(-steps // pieces))
-    places = (np.arange(pieces)[:, None] + (nodes + 1) / 2) / pieces
-    return places.ravel().astype(np.float32), np.tile(weights / 2 / pieces, pieces).tolist()
-
-
-def _between(x: Any, start: Any, share: Any, rest: Any) -> Any:
-    """Return places on the path from the baseline to x."""
-    return x * share + start * rest

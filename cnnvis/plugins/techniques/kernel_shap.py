@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import Game
+from ._game import Game
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,19 +45,12 @@ def kernel_shap(
 
     Parameters
     ----------
-    units
-        The units: auto for patches; names of axes, row or row,column; position:10000 for windows so long;
-        grid:8x8; slic:50 for superpixels; or a file of units with names.
     sets
         The number of sets of units, which are the same for every image.
     baseline
-        What stands in the place of units that are left out: a number for every value; or by name, such
-        as mean (of the data), zero, class:NAME, sample:N, blur or noise.
+        What stands in the place of units that are left out.
     budget
-        The largest number of passes through the network for each image, in place of sets: 2000; or
-        the seconds for each image, such as 30s.
-    seed
-        The seed of the sets.
+        A limit in place of sets.
     """
     import numpy as np
 

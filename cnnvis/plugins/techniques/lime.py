@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import Game
+from ._game import Game
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,25 +46,22 @@ def lime(
     the score S and the input x; D is one less the cosine of z and all units: Ribeiro et al. 2016,
     equations 1 and 2, with the distance of its code for images.
 
+    Captum's Lime takes the distance of values of the input and not of units by default, and a Lasso of
+    0.01 for the ridge: r is the correlation of its maps with those of cnnvis on four small networks (r 0.83
+    to 1.00).
+
     Parameters
     ----------
-    units
-        The units: auto for patches; names of axes, row or row,column; position:10000 for windows so long;
-        grid:8x8; slic:50 for superpixels; or a file of units with names.
     sets
         The number of sets of units, which are the same for every image; each unit is in half of them.
     baseline
-        What stands in the place of units that are left out: a number for every value; or by name, such
-        as mean (of the data), zero, class:NAME, sample:N, blur or noise.
+        What stands in the place of units that are left out.
     width
         The width of the kernel: the smaller, the more the sets with nearly all units count.
     ridge
         The penalty on the weights.
     budget
-        The largest number of passes through the network for each image, in place of sets: 2000; or
-        the seconds for each image, such as 30s.
-    seed
-        The seed of the sets.
+        A limit in place of sets.
     """
     import numpy as np
 

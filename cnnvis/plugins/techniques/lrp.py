@@ -63,6 +63,11 @@ def lrp(
     layers: ``Conv = "gamma:0.25"``. The rules are epsilon, gamma, alpha-beta, z-plus, z-box, flat,
     w-square, norm and zero.
 
+    zennit has these rules and composites. Captum has others, and r is the correlation of its maps with
+    those of cnnvis on a small network with inputs above 0, and of both signs. Captum's gamma rule raises
+    weights and not biases, whatever the signs of inputs are (r 1.00, and 0.32); Captum's rule for alpha 1
+    and beta 0 leaves negative weights out, not negative contributions (r 0.99, and 0.07).
+
     Parameters
     ----------
     composite
@@ -117,11 +122,6 @@ def lrp(
 
 def _range(samples: cnnvis.Samples, references: cnnvis.Samples) -> tuple[float, float]:
     """Return the smallest and largest value of samples of the data."""
-    import numpy as np
-
-    parts = [np.asarray(samples.x)] if len(references) == 0 else []
-    parts += [np.asarray(references[[place]].x) for place in range(len(references))]
-    low = min(float(np.nanmin(one)) for one in parts)
-    high = max(float(np.nanmax(one)) for one in parts)
+    low, high = (references if len(references) else samples).value_range
     cnnvis.note(f"inputs are taken to lie from {low:g} to {high:g}, the range of the data")
     return low, high

@@ -9,7 +9,8 @@ import cnnvis
 def model_summary(model: cnnvis.Model) -> cnnvis.Explanation:
     """Every layer of the network: its name, kind, output shape, parameters and activation.
 
-    A shape is the shape of one image; ``any`` stands for an axis of any length.
+    A shape is the shape of one image; ``any`` stands for an axis of any length. A layer that is called
+    more than once is listed for each call, ``shared@0`` for the first and ``shared@1`` for the second.
     """
     rows = model.layers
     total = sum(row.parameters for row in rows)

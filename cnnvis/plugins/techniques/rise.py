@@ -62,18 +62,14 @@ def rise(
     share
         The share of the cells that is left.
     baseline
-        What stands in a masked place: a number for every value; or by name, such as mean (of the
-        data), zero, class:NAME, sample:N, blur or noise.
+        What stands in a masked place.
     centre
         Subtract the mean score of all masks, so that a value is above 0 where a position raises the
         score. With --no-centre the map is that of the paper.
     show
         The map; or the standard error of each of its values, which is due to the number of masks.
     budget
-        The largest number of passes through the network for each image, in place of masks: 2000; or
-        the seconds for each image, such as 30s.
-    seed
-        The seed of the masks.
+        A limit in place of masks.
     """
     import numpy as np
 
@@ -92,10 +88,10 @@ def rise(
         return masks_of(seed, some, space, sizes, share)
 
     def scores(count: int) -> Any:
-        return model.perturbed_scores(
-            x, _masked, lambda some: [over_channels(drawn(some), samples)], count,
-            per_sample_args=[fill], weights=weights,
-        )  # fmt: skip
+        masked = cnnvis.Perturbations(
+            _masked, lambda some: [over_channels(drawn(some), samples)], count, [fill]
+        )
+        return model.perturbed_scores(x, masked, weights=weights)
 
     if budget is not None:
         masks = perturbations_within(budget, "rise", model, scores, others=1)

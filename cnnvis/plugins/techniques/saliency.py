@@ -32,10 +32,6 @@ def saliency(
 
     Parameters
     ----------
-    backprop
-        The backpropagation modifier of ReLUs and other rectifiers: none (the plain gradient),
-        guided (positive gradients where the unit is on), rectified (all positive gradients; also
-        called deconv and relu).
     gradient
         The change of the gradient before the maximum over channels.
     channels

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import NORMAL, Game
+from ._filling import NORMAL
+from ._game import Game
 from ._shapley import Pairs, exact_values
 
 if TYPE_CHECKING:
@@ -51,20 +52,13 @@ def shapley_sampling(
 
     Parameters
     ----------
-    units
-        The units: auto for patches; names of axes, row or row,column; position:10000 for windows so long;
-        grid:8x8; slic:50 for superpixels; or a file of units with names.
     orders
         The number of orders, which are the same for every image, half of them the reverse of the others;
         each takes as many passes as there are units, less 1.
     baseline
-        What stands in the place of units that are left out: a number for every value; or by name, such
-        as mean (of the data), zero, class:NAME, sample:N, blur or noise.
+        What stands in the place of units that are left out.
     budget
-        The largest number of passes through the network for each image, in place of orders: 2000; or
-        the seconds for each image, such as 30s.
-    seed
-        The seed of the orders.
+        A limit in place of orders.
     """
     import numpy as np
 

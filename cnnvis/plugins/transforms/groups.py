@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
+from cnnvis.plugins.transforms._grouping import Grouping, Groups
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,7 +44,7 @@ class _Running:
 class _Groups:
     """Groups of a stream of maps, in order, and the common features of their maps."""
 
-    by: str
+    by: Grouping
     found: dict[Any, tuple[str, _Running]] = field(default_factory=dict)
     example: cnnvis.Explanation | None = None
     targets: set[Any] = field(default_factory=set)
@@ -66,7 +66,7 @@ class _Groups:
             running.add(maps[np.asarray(mine)])
             if one.targets:
                 running.targets.update(str(one.targets[place]) for place in mine)
-        _require_few(one, self.by, len(self.found))
+        self.by.require_few(one, len(self.found))
 
     def result(self, value: Callable[[_Running], Any], what: str) -> cnnvis.Explanation:
         from dataclasses import replace
@@ -95,6 +95,7 @@ class _Groups:
             targets=targets,
             groups=tuple(name for name, _ in ordered),
             measures={},
+            curves={},
             titles=tuple(
                 f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
                 for name, running in ordered
@@ -123,17 +124,13 @@ def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
     )
 
 
-MOST = 20
-"""Maximum number of groups from labels that are numbers, one group for each value."""
-
-
-def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, str]]]:
+def _groups(one: cnnvis.Explanation, by: Grouping) -> Sequence[Sequence[tuple[Any, str]]]:
     """Return for each map its groups, each by its key for sorting and its name.
 
     Where images have maps of several targets, a group holds those of one: maps of two classes have
     no mean that means anything.
     """
-    groups = _groups_of_images(one, by)
+    groups = by.of(one)
     if not one.has_several_targets or not one.targets:
         return groups
     return [
@@ -142,69 +139,8 @@ def _groups(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, st
     ]
 
 
-def _groups_of_images(one: cnnvis.Explanation, by: str) -> Sequence[Sequence[tuple[Any, str]]]:
-    """Return for each image its groups, each by its key for sorting and its name."""
-    samples = one.samples
-    assert samples is not None
-    if by == "all":
-        return [(("", "all"),)] * len(one)
-    if by == "label":
-        if samples.labels is None:
-            raise cnnvis.UserError(
-                "the data hold no labels to group by; group by prediction, by all, or by a file "
-                "with a group for each image"
-            )
-        return samples.label_groups()
-    if by == "prediction":
-        if one.predictions is None:
-            raise cnnvis.UserError(
-                "the network does not answer with one class for each image, so images have no "
-                "groups by prediction; group by label, by all, or by a file with a group for each "
-                "image"
-            )
-        names = None if samples.in_words else samples.class_names
-        return [((int(k), _class_name(names, int(k))),) for k in one.predictions]
-    lines = _lines(by)
-    outside = [int(i) for i in samples.indices if i >= len(lines)]
-    if outside:
-        raise cnnvis.UserError(
-            f"{by!r} holds {len(lines)} groups, one group a line, and no group for image "
-            f"{outside[0]}"
-        )
-    if samples.total is not None and len(lines) > samples.total:
-        raise cnnvis.UserError(
-            f"{by!r} holds {len(lines)} lines, the first of them {lines[0][:80]!r}, and the data "
-            f"{samples.total} images: the file must hold a group for each image, one group a "
-            "line, without a heading or empty lines"
-        )
-    return [((lines[i], lines[i]),) for i in samples.indices]
-
-
-def _class_name(names: Sequence[str] | None, number: int) -> str:
-    return names[number] if names is not None and number < len(names) else str(number)
-
-
-def _require_few(one: cnnvis.Explanation, by: str, count: int) -> None:
-    """Refuse a group for each of very many numbers."""
-    if by == "label" and count > MOST and one.samples and one.samples.label_kind == "number":
-        raise cnnvis.UserError(
-            f"the labels are numbers of more than {MOST} values, too many for a group each; group "
-            "by a file with a group for each image, one group a line, such as low or high"
-        )
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return cnnvis.read_text(Path(path)).removesuffix("\n").split("\n")
-    except cnnvis.UserError as error:
-        raise cnnvis.UserError(
-            f"by is {path!r}, and must be label, prediction, all, or a file with a group for each "
-            f"image, one group a line: {error}"
-        ) from error
-
-
 def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
-    groups = _Groups(by)
+    groups = _Groups(Grouping(by))
     for one in stream:
         groups.add(one, cnnvis.unit_scaled(one.array) if scaled else one.array)
     return groups
@@ -212,16 +148,12 @@ def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
 
 @cnnvis.transform("average", takes=["images"], gives="groups")
 def average(
-    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+    stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
     """The mean map of each group of images.
 
     Parameters
     ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, or a file with a
-        group for each image of the data, one group a line. An image with several labels is in the
-        group of each label.
     scaled
         Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
         also with a low score.
@@ -231,16 +163,12 @@ def average(
 
 @cnnvis.transform("deviation", takes=["images"], gives="groups")
 def deviation(
-    stream: cnnvis.Stream, *, by: str = "label", scaled: bool = False
+    stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
     """The standard deviation of the maps of each group of images, at each place.
 
     Parameters
     ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, or a file with a
-        group for each image of the data, one group a line. An image with several labels is in the
-        group of each label.
     scaled
         Scale each map to [0, 1] by itself first.
     """
@@ -249,24 +177,17 @@ def deviation(
 
 
 @cnnvis.transform("count", takes=["images"], gives="table")
-def count(stream: cnnvis.Stream, *, by: str = "label") -> cnnvis.Explanation:
-    """The number of images in each group.
-
-    Parameters
-    ----------
-    by
-        The groups: label, prediction (the class that the network answers), all, or a file with a
-        group for each image of the data, one group a line. An image with several labels is in the
-        group of each label.
-    """
+def count(stream: cnnvis.Stream, *, by: Groups = "label") -> cnnvis.Explanation:
+    """The number of images in each group."""
     counts: dict[Any, list[Any]] = {}
     provenance = {}
+    grouping = Grouping(by)
     for one in stream:
         provenance = dict(one.provenance)
-        for groups in _groups(one, by):
+        for groups in _groups(one, grouping):
             for key, name in groups:
                 counts.setdefault(key, [name, 0])[1] += 1
-        _require_few(one, by, len(counts))
+        grouping.require_few(one, len(counts))
     ordered = [counts[key] for key in sorted(counts)]
     return cnnvis.Explanation(
         table={

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import cnnvis
 
 
 @cnnvis.transform("table", takes=("images", "groups", "pictures"), gives="table")
 def table(stream: cnnvis.Stream) -> cnnvis.Explanation:
-    """A table with a row for each map: image, label, target, score and measures."""
+    """A table with a row for each map: image, label, target, score and measures.
+
+    Of compare-groups, a row for each region or cluster in which groups differ.
+    """
     columns: dict[str, list[object]] = {}
     count = 0
     first = None
     for batch in stream:
         first = batch if first is None else first
+        regions = batch.provenance.get("comparison", {}).get("regions")
+        if regions is not None:
+            return _of_rows(regions, batch)
         for place in range(len(batch)):
             row = _row(batch, place)
             for name in row:
@@ -24,6 +33,15 @@ def table(stream: cnnvis.Stream) -> cnnvis.Explanation:
         raise cnnvis.UserError("there is no map to make a table of")
     return cnnvis.Explanation(
         table=columns, notes=first.notes, provenance=first.provenance, input=first.input
+    )
+
+
+def _of_rows(rows: Sequence[Mapping[str, Any]], found: cnnvis.Explanation) -> cnnvis.Explanation:
+    """Return a table of rows with the same columns; without rows, it says so."""
+    rows = rows or [{"region": "none", "smallest p": found.provenance["comparison"]["smallest p"]}]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return cnnvis.Explanation(
+        table=columns, notes=found.notes, provenance=found.provenance, input=found.input
     )
 
 

@@ -15,6 +15,7 @@ def renderer(
     *,
     suffixes: Sequence[str] = (),
     check: Callable[..., None] | None = None,
+    plot: Callable[..., Any] | None = None,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -23,13 +24,27 @@ def renderer(
     With `suffixes` the renderer writes one file: its second parameter, `path`, is a temporary name,
     and cnnvis renames the file after the function returns, so that nobody sees a half-written file.
     Without `suffixes` the renderer prints: its second parameter, `console`, is a
-    `rich.console.Console`.
+    `rich.console.Console`. A renderer with a third parameter `page` is given a `cnnvis.Page`, with
+    all that may be said of the explanation on a page; it must do without it, too.
+
+    A renderer whose first parameter is called ``explanations`` shows all results together: a list
+    of them, of a chain all that are on the stack. Each has maps of the same input of the network.
+
+    Of a renderer of files, an option ``format`` chooses the ending among `suffixes` where nobody
+    names the file, and an option ``each``, a bool, asks for a file for each image.
+
+    Parameters
+    ----------
+    plot
+        Function of an explanation, of axes of matplotlib, or None for a figure of its own, and of
+        options by name, that returns the figure: what `Explanation.plot` does with the renderer png.
     """
     return mark(
         "renderer",
         name,
         suffixes=tuple(suffixes),
         check=check,
+        plot=plot,
         requires=tuple(requires),
         extra=extra,
     )

@@ -231,7 +231,7 @@ def _workers(pid: int) -> list[int]:
     """The processes of keras-vis among a process's children: models are looked at in others."""
     words = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)]
     lines = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
-    return [int(line.split()[0]) for line in lines if "keras_vis.worker" in line]
+    return [int(line.split()[0]) for line in lines if "keras_vis_worker" in line]
 
 
 def _is_running(pid: int) -> bool:
@@ -262,7 +262,7 @@ def test_the_process_ends_with_the_one_that_started_it(ending: signal.Signals) -
 
 
 def test_a_process_that_dies_is_told_of_and_started_anew() -> None:
-    from cnnvis.plugins.adapters._keras_vis.process import worker
+    from cnnvis.plugins.adapters._processes.keras_vis import worker
 
     cnnvis.run("keras-vis:saliency", "demo", images=[0])
     process = worker()._process

@@ -23,7 +23,7 @@ FEWER: dict[str, dict[str, Any]] = {
 NAMES = sorted(
     plugin.name
     for plugin in Registry(only=[]).of("technique")
-    if plugin.name.startswith(("tf-keras-vis:", "xplique:"))
+    if plugin.name.startswith(("tf-keras-vis:", "xplique:")) and plugin.name != "xplique:craft"
 )
 
 

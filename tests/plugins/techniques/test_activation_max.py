@@ -94,13 +94,13 @@ def test_it_is_what_the_page_of_mathematics_says(keras: Any, seed: int, tv_weigh
     """The step behind the smallest loss is kept, and last rows and columns are only stepped to."""
     import tensorflow as tf
 
-    from cnnvis.plugins.techniques.activation_max import _deprocessed, _noise
+    from cnnvis.plugins.techniques._ascent_starts import deprocessed, noise_in
 
     keras.utils.set_random_seed(2)
     inputs = keras.Input((8, 8, 2))
     h = keras.layers.Conv2D(5, 3, activation="relu")(inputs)
     network = keras.Model(inputs, keras.layers.Dense(3, name="output")(keras.layers.Flatten()(h)))
-    x = _noise((8, 8, 2), (0.0, 1.0), np.random.default_rng(seed))[None].astype(np.float32)
+    x = noise_in((8, 8, 2), (0.0, 1.0), np.random.default_rng(seed))[None].astype(np.float32)
     squares, smallest, kept = np.zeros_like(x), np.inf, x
     for _ in range(25):
         at = tf.constant(x)
@@ -121,7 +121,7 @@ def test_it_is_what_the_page_of_mathematics_says(keras: Any, seed: int, tv_weigh
     )  # fmt: skip
     score = float(network(kept)[0, 1])
     assert found.measures["score_reached"][0] == pytest.approx(score, rel=1e-3, abs=1e-3)
-    np.testing.assert_allclose(found.array, _deprocessed(kept, (0.0, 1.0)), atol=2e-3)
+    np.testing.assert_allclose(found.array, deprocessed(kept, (0.0, 1.0)), atol=2e-3)
 
 
 def test_word_numbers_cannot_be_climbed(keras: Any) -> None:

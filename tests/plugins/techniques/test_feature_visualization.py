@@ -11,7 +11,8 @@ from quick import quick_at
 from scipy import ndimage
 
 import cnnvis
-from cnnvis.plugins.techniques._fourier import Statistics, climbed, transformed
+from cnnvis.plugins.techniques._climbing import climbed, transformed
+from cnnvis.plugins.techniques._spectra import Statistics
 
 SHAPES = {1: (25, 3), 2: (12, 10, 2), 3: (6, 5, 8, 2)}
 
@@ -78,10 +79,16 @@ def test_enlarged_and_shifted_ramps_are_ramps() -> None:
 
 def test_adam_finds_the_smallest_loss() -> None:
     goal = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)
-    (found,) = climbed(
-        lambda now, _: tf.reduce_sum((now[0] - goal) ** 2), [0 * goal], 400, 0.05, "a test"
-    )
+
+    def loss(now: Any, _: Any) -> Any:
+        each = tf.reduce_sum((now[0] - goal) ** 2, axis=1)
+        return tf.reduce_sum(each), -each
+
+    (found,), curves = climbed(loss, [0 * goal], 400, 0.05, "a test")
     np.testing.assert_allclose(found, goal, atol=1e-3)
+    assert curves.shape == (2, 400)
+    np.testing.assert_allclose(curves[:, 0], -(goal**2).sum(axis=1))
+    np.testing.assert_allclose(curves[:, -1], 0, atol=1e-4)
 
 
 def test_scores_rise_above_those_of_the_data(classifier: Any) -> None:
@@ -136,6 +143,15 @@ def test_images_are_changed_by_themselves(classifier: Any) -> None:
         alone = cnnvis.run(technique, classifier, images=[7], **settings)
         np.testing.assert_allclose(alone.array[0], found.array[1], atol=1e-3)
     assert (reached > 0.5).all()  # the cosine with the image's own activations
+
+
+def test_a_layer_that_ends_in_a_softmax_answers_with_what_is_before_it(classifier: Any) -> None:
+    data = np.random.default_rng(3).normal(size=(6, 12, 10, 2)).astype(np.float32)
+    found = cnnvis.run("deep-dream", classifier, data=data, images=[2, 4], steps=1)
+    logits = cnnvis.Model(classifier).outputs(data[[2, 4]])
+    assert (logits.sum(axis=1) != 1).all()
+    expected = (logits**2).mean(axis=1)
+    np.testing.assert_allclose(found.measures["answer_at_start"], expected, rtol=1e-4)
 
 
 def test_what_is_refused(classifier: Any, keras: Any) -> None:

@@ -82,18 +82,20 @@ RULES = [
     *("epsilon:0", "epsilon:0.3", "z-plus", "alpha-beta:2,1", "gamma:0.5"),
     *("flat", "w-square", "z-box", "zero"),
 ]
-CASES = [(rule, layer) for rule in RULES for layer in ("conv-2", "dense")]
+CASES = [(rule, layer, "absorb") for rule in RULES for layer in ("conv-2", "dense")]
+CASES += [(rule, "conv-2", "ignore") for rule in RULES]
 CASES += [
-    (rule, layer)
+    (rule, layer, "absorb")
     for rule in ("gamma:0.5", "flat", "z-plus")
     for layer in ("conv-1", "conv-3", "first", "depthwise", "separable", "transposed")
 ]
-QUICK = [(rule, "conv-2") for rule in RULES if rule != "epsilon:0"]
-QUICK += [("z-plus", "separable"), ("gamma:0.5", "first"), ("flat", "depthwise")]
+QUICK = [(rule, "conv-2", "absorb") for rule in RULES if rule != "epsilon:0"]
+QUICK += [("z-plus", "separable", "absorb"), ("gamma:0.5", "first", "absorb")]
+QUICK += [("flat", "depthwise", "absorb"), ("gamma:0.5", "conv-2", "ignore")]
 
 
-@pytest.mark.parametrize(("rule", "layer"), quick_are(QUICK, CASES))
-def test_every_rule_is_its_formula(keras: Any, rule: str, layer: str) -> None:
+@pytest.mark.parametrize(("rule", "layer", "biases"), quick_are(QUICK, CASES))
+def test_every_rule_is_its_formula(keras: Any, rule: str, layer: str, biases: Any) -> None:
     """The matrix of a layer is found by the layer itself, from inputs with a single 1 in them."""
     shape, made = _layers(keras)[layer]
     image = keras.Input(shape)
@@ -109,6 +111,7 @@ def test_every_rule_is_its_formula(keras: Any, rule: str, layer: str) -> None:
     x = _drawn(3, *shape)
     after = np.asarray(linear(x), np.float64)
     relevance = after * network.get_layer("output").get_weights()[0][:, 0]
+    bias = bias * (biases == "absorb")
     expected = np.stack(
         [
             _by_hand(rule, one.ravel().astype(float), weights, bias, r)
@@ -116,7 +119,7 @@ def test_every_rule_is_its_formula(keras: Any, rule: str, layer: str) -> None:
         ]
     )
     table = cnnvis.Composite("one rule", {"any": "epsilon:0"}, first={"any": rule})
-    found = cnnvis.Model(network).relevance(x, table, bounds=(-2, 3))
+    found = cnnvis.Model(network).relevance(x, table, bias=biases, bounds=(-2, 3))
     np.testing.assert_allclose(
         found.maps.reshape(3, -1), expected, rtol=1e-3, atol=1e-4 * abs(expected).max()
     )

@@ -225,7 +225,7 @@ def test_activation_max_keeps_to_the_range(network: Any) -> None:
 
 
 def test_total_variation_and_norm_are_their_formulas(data: Any, axes: int) -> None:
-    from cnnvis.plugins.techniques._ascent import _norm, _total_variation
+    from cnnvis.plugins.techniques._ascent_loss import _norm, _total_variation
 
     inner = data[(slice(None), *[slice(None, -1)] * axes)]
     squares = np.zeros_like(inner)

@@ -1,71 +1,18 @@
-"""Samples of the data that say what a network knows: the nearest, and those that a unit answers to most."""
+"""Samples of the data that a layer of the network takes for most alike."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.plugins.techniques._outputs import rows_of_outputs
+
+from ._examples import batches_of, name_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
-
-
-@cnnvis.technique("top-samples", family="examples", reference="arXiv:1311.2901", gives="pictures")
-def top_samples(
-    model: cnnvis.Model,
-    samples: cnnvis.Samples,
-    *,
-    count: cnnvis.Count = 9,
-    least: bool = False,
-) -> cnnvis.Explanation:
-    """The samples of the data to which an output answers most.
-
-    The samples x with the largest scores S(x), for each chosen output of the target: Zeiler and Fergus
-    2014, section 4. The score of an output with positions, such as a filter, is its mean over these
-    (see --region). All given images are compared; --images narrows them down.
-
-    Parameters
-    ----------
-    count
-        The number of samples for each output.
-    least
-        Show the samples with the smallest scores.
-    """
-    import numpy as np
-
-    rows = rows_of_outputs(model)
-    scores = np.full((len(rows), len(samples)), -np.inf)
-    with cnnvis.progress("top-samples", len(samples)) as advance:
-        for places, batch in _batches(samples):
-            at = model.with_inputs_held(batch)
-            x = np.asarray(batch.x, np.float32)
-            for number, row in enumerate(rows):
-                scores[number, places] = at.scores(x, weights=np.repeat(row[None], len(x), axis=0))
-            advance(len(x))
-    order = np.argsort(scores if least else -scores, axis=1, kind="stable")[:, :count]
-    pictures: list[Array] = []
-    titles: list[str] = []
-    targets: list[cnnvis.Target] = []
-    for row, places in zip(rows, order, strict=True):
-        some = samples[places]
-        held, x = model.with_inputs_held(some), np.asarray(some.x, np.float32)
-        found = held.targets(x, weights=np.repeat(row[None], len(x), axis=0))
-        pictures.append(x)
-        targets += found
-        titles += [f"{one} of {_name(some, at)}" for at, one in enumerate(found)]
-    return cnnvis.Explanation(
-        np.concatenate(pictures),
-        axes=cnnvis.axis_names(len(samples.source.shape) - 1, samples.channel_axis),
-        titles=tuple(titles),
-        targets=tuple(targets),
-        are_inputs=True,
-        measures={"image": samples.indices[order].ravel().astype(float)},
-    )
 
 
 @cnnvis.technique(
@@ -107,7 +54,7 @@ def nearest_samples(
     own = _outputs(at, samples[wanted], distance)
     near = np.full((len(wanted), len(samples)), np.inf)
     with cnnvis.progress("nearest-samples", len(samples)) as advance:
-        for places, batch in _batches(samples):
+        for places, batch in batches_of(samples):
             found = _outputs(at, batch, distance)
             for number, one in enumerate(own):
                 near[number, places] = np.sqrt(((found - one) ** 2).sum(axis=1))
@@ -123,8 +70,8 @@ def nearest_samples(
         cnnvis.note(f"to the layer {layer!r}, other samples are equal to the images {named}")
     chosen, found = samples[order.ravel()], np.take_along_axis(near, order, axis=1).clip(0).ravel()
     titles = [
-        _name(chosen, place) if place % order.shape[1] == 0
-        else f"{_name(chosen, place)}, distance {found[place]:.3g}"
+        name_of(chosen, place) if place % order.shape[1] == 0
+        else f"{name_of(chosen, place)}, distance {found[place]:.3g}"
         for place in range(len(chosen))
     ]  # fmt: skip
     return cnnvis.Explanation(
@@ -134,14 +81,6 @@ def nearest_samples(
         are_inputs=True,
         measures={"image": chosen.indices.astype(float), "distance": found},
     )
-
-
-def _batches(samples: cnnvis.Samples) -> Iterator[tuple[slice, cnnvis.Samples]]:
-    """Yield the samples some at a time, with their places."""
-    start = 0
-    for batch in samples.batches():
-        yield slice(start, start + len(batch)), batch
-        start += len(batch)
 
 
 def _places(samples: cnnvis.Samples, of: tuple[int, ...]) -> list[int]:
@@ -190,12 +129,3 @@ def _has_copies(near: Array, place: int) -> bool:
     others = near.copy()
     others[place] = math.inf
     return bool(others.min() <= 1e-12)
-
-
-def _name(samples: cnnvis.Samples, place: int) -> str:
-    """Return the number of a sample in the data, its name and its label."""
-    words = [f"#{samples.indices[place]}"]
-    if samples.names is not None:
-        words.append(samples.names[place])
-    label = samples.label_name(place)
-    return " ".join([*words, f"label {label}"] if label is not None else words)

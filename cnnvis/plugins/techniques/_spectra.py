@@ -1,4 +1,4 @@
-"""Inputs made of frequencies: the parameters of feature visualization, and their gradient ascent.
+"""Inputs made of frequencies, the parameters of feature visualization.
 
 An input is x = mean + irfftn(spectrum) M, for a spectrum over the spatial axes of each principal component of
 the channels, and the matrix M from components to channels; then its values are bent into their range.
@@ -7,7 +7,6 @@ Spectrum, mean and M are those of data, where there are data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 MOST = 256
 """Most samples of the data that statistics are taken of."""
-
-AT_ONCE = 16
-"""Number of steps between two moves of the bar."""
 
 
 @dataclass(frozen=True)
@@ -148,77 +144,3 @@ class Statistics:
         """Spatial axes of a batch of inputs."""
         return [at for at in range(1, len(self.space) + 1 + (self.channel_axis is not None))
                 if at != self.channel_axis]  # fmt: skip
-
-
-def transformed(x: Any, axes: list[int], seed: int, step: Any, zoom: tuple[float, float]) -> Any:
-    """Return inputs enlarged and shifted at random, along each spatial axis, by linear interpolation."""
-    import tensorflow as tf
-
-    drawn = tf.random.stateless_uniform([len(axes) + 1], [seed, step])
-    share = zoom[0] + (zoom[1] - zoom[0]) * drawn[0]
-    for place, axis in enumerate(axes):
-        size = int(x.shape[axis])
-        room = (size - 1) * tf.maximum(1 - share, 1 / 8)
-        first = ((size - 1) * (1 - share) - room) / 2 + room * drawn[place + 1]
-        at = tf.clip_by_value(first + tf.range(size, dtype=tf.float32) * share, 0.0, size - 1.0)
-        weights = tf.nn.relu(1 - tf.abs(at[:, None] - tf.range(size, dtype=tf.float32)[None]))
-        moved = tf.tensordot(x, weights, [[axis], [1]])
-        order = [*range(len(x.shape) - 1)]
-        order.insert(axis, len(x.shape) - 1)
-        x = tf.transpose(moved, order)
-    return x
-
-
-def climbed(
-    loss: Callable[[list[Any], Any], Any],
-    start: list[Array],
-    steps: int,
-    rate: float,
-    about: str,
-) -> list[Array]:
-    """Return parameters with a smaller loss, by Adam: Kingma and Ba 2015, algorithm 1.
-
-    Parameters
-    ----------
-    loss
-        Function of the parameters, tensors, and the number of the step.
-    start
-        The first parameters.
-    about
-        What the bar says.
-    """
-    import tensorflow as tf
-
-    def step(number: Any, *state: Any) -> tuple[Any, ...]:
-        now, mean, square = (state[place::3] for place in range(3))
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(now)
-            value = loss(list(now), number)
-        gradients = tape.gradient(value, list(now))
-        if any(one is None for one in gradients):
-            raise cnnvis.UserError(
-                "the score has no gradient with respect to the input, so gradient ascent is impossible"
-            )
-        found: list[Any] = []
-        count = tf.cast(number + 1, tf.float32)
-        for one, m, v, g in zip(now, mean, square, gradients, strict=True):
-            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-            move = (m / (1 - 0.9**count)) / (tf.sqrt(v / (1 - 0.999**count)) + 1e-8)
-            found += [one - rate * move, m, v]
-        return number + 1, *found
-
-    def some(number: Any, end: Any, *state: Any) -> tuple[Any, ...]:
-        found: tuple[Any, ...] = tf.while_loop(
-            lambda at, *_: at < end, step, (number, *state), parallel_iterations=1
-        )
-        return found[1:]
-
-    state = [tf.constant(part, tf.float32) for one in start for part in (one, 0 * one, 0 * one)]
-    whole = tf.TensorSpec((), tf.int32)
-    traced = tf.function(some, autograph=False).get_concrete_function(whole, whole, *state)
-    with cnnvis.progress(about, steps) as advance:
-        for first in range(0, steps, AT_ONCE):
-            end = min(first + AT_ONCE, steps)
-            state = list(traced(tf.constant(first), tf.constant(end), *state))
-            advance(end - first)
-    return [one.numpy() for one in state[::3]]

@@ -8,12 +8,12 @@ are coloured; the raw values are those that it hands to its own ``normalize`` be
 from __future__ import annotations
 
 import os
-import pickle
-import queue
 import sys
-import threading
 import types
+from collections.abc import Callable
 from typing import Any, Literal
+
+from cnnvis.plugins.adapters._processes.serving import serve
 
 CALLS = 8
 """Number of calls after which the graph is built anew: each call makes it larger and slower."""
@@ -21,39 +21,14 @@ CALLS = 8
 
 def main() -> None:
     """Answer requests from standard input on standard output until there are no more."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not get between the answers
-    requests: queue.Queue[dict[str, Any]] = queue.Queue()
-    source = sys.stdin.buffer
+    serve("keras-vis 0.4.1", _begun)
 
-    def read() -> None:
-        try:
-            while True:
-                requests.put(pickle.load(source))
-        except BaseException:  # whatever it was: nobody is there any more
-            os._exit(0)
 
-    # In a thread of its own, so that the end of the other process is noticed during a long call.
-    threading.Thread(target=read, daemon=True).start()
+def _begun() -> tuple[None, Callable[[dict[str, Any]], Any]]:
+    put_back_names()
+    from vis import visualization  # noqa: F401 (does it import?)
 
-    def answer(succeeded: bool, what: Any) -> None:
-        pickle.dump((succeeded, what), answers)
-        answers.flush()
-
-    try:
-        put_back_names()
-        from vis import visualization  # noqa: F401 (does it import?)
-    except Exception as error:
-        answer(False, f"{type(error).__name__}: {error}")
-        return
-    answer(True, None)
-    library = Library()
-    while True:
-        request = requests.get()
-        try:
-            answer(True, library.answered(request))
-        except Exception as error:  # whatever the library raises is for the other process to tell
-            answer(False, f"keras-vis 0.4.1 cannot do this: {type(error).__name__}: {error}")
+    return None, Library().answered
 
 
 def put_back_names() -> None:
@@ -138,7 +113,7 @@ class Library:
         import tf_keras
         from vis.backend import tensorflow_backend
 
-        from cnnvis.plugins.adapters._keras_vis.translation import translated
+        from cnnvis.plugins.adapters._processes.keras_vis_translation import translated
 
         tf_keras.backend.clear_session()
         tensorflow_backend._MODIFIED_MODEL_CACHE.clear()

@@ -1,0 +1,185 @@
+"""Columns of tables beside the data: a value for each image, such as its subject or its condition."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnvis.data.samples import Samples
+from cnnvis.errors import UserError, nearest, numbered, shown
+from cnnvis.files.reading import read_text
+
+_TABLE = re.compile(r"^(?P<file>.*\.(?:csv|tsv))(?::(?P<columns>[^:/\\]*))?$", re.IGNORECASE)
+
+PLACES, NAMES = ("image", "index"), ("name", "file")
+"""Headings of columns that say which image a line is about: its number in the data, or its name."""
+
+
+def is_table(words: str) -> bool:
+    """Tell whether words name a table: ``subjects.tsv``, or a column in it, ``subjects.tsv:age``."""
+    return _TABLE.match(words.strip()) is not None
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of a column, matched to images.
+
+    Attributes
+    ----------
+    source
+        The file and the column in words.
+    values
+        The values in the order of the lines.
+    key
+        The heading of the column that says which image a line is about; empty where the lines follow
+        the order of the images.
+    places
+        The line of each image, by its number or its name.
+    """
+
+    source: str
+    values: tuple[str, ...]
+    key: str
+    places: Mapping[str | int, int]
+
+    def of(self, samples: Samples) -> list[str]:
+        """Return the value of each sample.
+
+        Raises
+        ------
+        UserError
+            If an image has no line or no value, or there are more lines than images.
+        """
+        if self.key in NAMES and samples.names is None:
+            raise UserError(
+                f"{self.source}: the column {self.key!r} holds names, and the images of these data have "
+                "none: number the images from 0 in a column image"
+            )
+        if not self.key and samples.total is not None and len(self.values) != samples.total:
+            raise UserError(
+                f"{self.source}: the table holds {numbered(len(self.values), 'line')} and the data "
+                f"{numbered(samples.total, 'image')}. Without a column image or name, a line stands for "
+                "each image, in the order of the data"
+            )
+        found = []
+        for position, index in enumerate(samples.indices.tolist()):
+            name = samples.names[position] if self.key in NAMES and samples.names else index
+            line = self.places.get(name)
+            value = "" if line is None else self.values[line]
+            if not value:
+                raise UserError(f"{self.source}: there is no value for the image {shown(name)}")
+            found.append(value)
+        return found
+
+
+def columns_of(words: str, beside: str | None = None) -> list[Column]:
+    """Return columns of a table beside the data, or the one of a file with a value a line.
+
+    Parameters
+    ----------
+    words
+        ``FILE.tsv:COLUMN``, or several columns with commas between; a table of a single column besides
+        that of images needs no name. Without a table's ending: a file with a value for each
+        image, one a line, without a heading; or a column of the table `beside`.
+    beside
+        Another option that may name a table.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has no such column, or an image stands in it twice.
+    """
+    match = _TABLE.match(words.strip())
+    known = _TABLE.match(beside.strip()) if beside else None
+    if match is None and known is not None and not Path(words).is_file():
+        return _of_table(Path(known["file"]), words)
+    if match is None:
+        try:
+            lines = read_text(Path(words)).removesuffix("\n").split("\n")
+        except UserError as error:
+            raise UserError(
+                f"{words!r} is neither a column of a table, such as facts.tsv:subject, nor a file with a "
+                f"value for each image, one a line: {error}"
+            ) from error
+        values = tuple(line.strip() for line in lines)
+        return [Column(repr(words), values, "", {line: line for line in range(len(values))})]
+    return _of_table(Path(match["file"]), match["columns"] or "")
+
+
+def _of_table(path: Path, names: str) -> list[Column]:
+    heading, rows = _read(path)
+    key = next((one for one in (*PLACES, *NAMES) if one in heading), "")
+    every = [one for one in heading if one not in (*PLACES, *NAMES)]
+    asked = [one.strip() for one in names.split(",") if one.strip()] or every
+    if not names.strip() and len(every) != 1:
+        raise UserError(
+            f"{str(path)!r} has {numbered(len(every), 'column')}, {', '.join(every[:20])}: choose one by its "
+            f"heading, {path}:{every[0] if every else 'COLUMN'}"
+        )
+    for one in asked:
+        if one not in heading:
+            raise UserError(
+                f"{str(path)!r} has no column {one!r}.{nearest(one, heading)} It has: "
+                f"{', '.join(heading[:20])}."
+            )
+    places = _places(
+        path, key, [row[heading.index(key)] for row in rows] if key else None, len(rows)
+    )
+    return [
+        Column(
+            f"{str(path)!r}, column {one!r}",
+            tuple(row[heading.index(one)] for row in rows),
+            key,
+            places,
+        )
+        for one in asked
+    ]
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the heading and the lines of a table, each as long as the heading."""
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        lines = [
+            [entry.strip() for entry in line]
+            for line in csv.reader(io.StringIO(read_text(path)), delimiter=delimiter)
+            if any(entry.strip() for entry in line)
+        ]
+    except csv.Error as error:
+        raise UserError(f"{str(path)!r} is no table: {error}") from error
+    if len(lines) < 2:
+        raise UserError(f"{str(path)!r} must hold a line of headings, and a line for each image")
+    heading, rows = lines[0], lines[1:]
+    twice = next((one for one in heading if heading.count(one) > 1), None)
+    if twice is not None:
+        raise UserError(f"{str(path)!r}: two columns have the heading {twice!r}")
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(heading):
+            raise UserError(
+                f"{str(path)!r}, line {number} of those that are not empty: {numbered(len(row), 'entry')} "
+                f"under {numbered(len(heading), 'heading')}".replace("entrys", "entries")
+            )
+    return heading, rows
+
+
+def _places(path: Path, key: str, named: Sequence[str] | None, count: int) -> dict[str | int, int]:
+    if named is None:
+        return {line: line for line in range(count)}
+    found: dict[str | int, int] = {}
+    for line, text in enumerate(named):
+        image: str | int = text
+        if key in PLACES:
+            if not text.isascii() or not text.isdecimal() or len(text) > 18:
+                raise UserError(
+                    f"{str(path)!r}: the column {key!r} holds {shown(text)}, and must hold the number of an "
+                    "image, counted from 0"
+                )
+            image = int(text)
+        if image in found:
+            raise UserError(f"{str(path)!r}: two lines are about the image {shown(image)}")
+        found[image] = line
+    return found

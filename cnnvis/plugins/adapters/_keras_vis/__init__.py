@@ -1,1 +1,0 @@
-"""The process of keras-vis, which does not run beside today's Keras."""

@@ -1,0 +1,113 @@
+"""Groups of images: by label, by prediction, by a table or a file with a group a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import cnnvis
+
+Groups = Annotated[
+    str,
+    cnnvis.Help(
+        "The groups: label, prediction (the class that the network answers), all, a column of a table beside "
+        "the data (FILE.tsv:COLUMN), or a file with a group for each image of the data, one group a line. An "
+        "image with several labels is in the group of each label."
+    ),
+]
+
+MOST = 20
+"""Maximum number of groups from labels that are numbers, one group for each value."""
+
+
+class Grouping:
+    """How images are grouped; a file is read once.
+
+    Parameters
+    ----------
+    by
+        The option of a transform: label, prediction, all, or a file.
+    """
+
+    def __init__(self, by: str) -> None:
+        self.by = by
+        self._column: Any = None
+        self._lines: list[str] | None = None
+
+    def of(self, one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:
+        """Return for each image its groups, each by its key for sorting and its name."""
+        samples, by = one.samples, self.by
+        assert samples is not None
+        if by == "all":
+            return [(("", "all"),)] * len(one)
+        if by == "label":
+            if samples.labels is None:
+                raise cnnvis.UserError(
+                    "the data hold no labels to group by; group by prediction, by all, or by a file "
+                    "with a group for each image"
+                )
+            return samples.label_groups()
+        if by == "prediction":
+            return _predicted(one, samples)
+        if cnnvis.is_table(by):
+            if self._column is None:
+                (self._column,) = cnnvis.columns_of(by)
+            return [((value, value),) for value in self._column.of(samples)]
+        if self._lines is None:
+            self._lines = _lines(by)
+        return _by_line(by, self._lines, samples)
+
+    def require_few(self, one: cnnvis.Explanation, count: int) -> None:
+        """Refuse a group for each of very many numbers."""
+        is_number = one.samples is not None and one.samples.label_kind == "number"
+        if self.by == "label" and count > MOST and is_number:
+            raise cnnvis.UserError(
+                f"the labels are numbers of more than {MOST} values, too many for a group each; group "
+                "by a file with a group for each image, one group a line, such as low or high"
+            )
+
+
+def _predicted(
+    one: cnnvis.Explanation, samples: cnnvis.Samples
+) -> Sequence[Sequence[tuple[Any, str]]]:
+    if one.predictions is None:
+        raise cnnvis.UserError(
+            "the network does not answer with one class for each image, so images have no "
+            "groups by prediction; group by label, by all, or by a file with a group for each "
+            "image"
+        )
+    names = None if samples.in_words else samples.class_names
+    return [((int(k), _class_name(names, int(k))),) for k in one.predictions]
+
+
+def _class_name(names: Sequence[str] | None, number: int) -> str:
+    return names[number] if names is not None and number < len(names) else str(number)
+
+
+def _by_line(
+    by: str, lines: Sequence[str], samples: cnnvis.Samples
+) -> Sequence[Sequence[tuple[Any, str]]]:
+    outside = [int(i) for i in samples.indices if i >= len(lines)]
+    if outside:
+        raise cnnvis.UserError(
+            f"{by!r} holds {len(lines)} groups, one group a line, and no group for image "
+            f"{outside[0]}"
+        )
+    if samples.total is not None and len(lines) > samples.total:
+        raise cnnvis.UserError(
+            f"{by!r} holds {len(lines)} lines, the first of them {lines[0][:80]!r}, and the data "
+            f"{samples.total} images: the file must hold a group for each image, one group a "
+            "line, without a heading or empty lines"
+        )
+    return [((lines[i], lines[i]),) for i in samples.indices]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return cnnvis.read_text(Path(path)).removesuffix("\n").split("\n")
+    except cnnvis.UserError as error:
+        raise cnnvis.UserError(
+            f"by is {path!r}, and must be label, prediction, all, a table (groups.tsv:COLUMN), or a file "
+            f"with a group for each image, one group a line: {error}"
+        ) from error

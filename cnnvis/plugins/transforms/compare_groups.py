@@ -1,0 +1,379 @@
+"""Test whether the maps of groups of images differ by more than chance, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import cnnvis
+from cnnvis.plugins.transforms._comparison_words import (
+    about_design,
+    about_maps,
+    about_spread,
+    outcome,
+    titles,
+)
+from cnnvis.plugins.transforms._grouping import Grouping
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Part = Literal["difference", "differs", "low", "high", "statistic", "effect", "p"]
+
+SIGNED = {"difference", "differs", "low", "high", "statistic", "effect"}
+
+MOST_REGIONS = 50
+"""Largest number of regions that are listed."""
+
+
+def _check(
+    *,
+    by: str,
+    of: tuple[str, str] | None,
+    alpha: float,
+    threshold: float,
+    level: float | None,
+    **_: object,
+) -> None:
+    if of is not None and of[0] == of[1]:
+        raise cnnvis.UserError(f"--of names the group {of[0]!r} twice, and two groups are compared")
+    if by == "all" and of is not None:
+        raise cnnvis.UserError(
+            "--by all is a single group, which is compared with zero: leave --of"
+        )
+    shares = {"alpha": alpha, "threshold": threshold, "level": 0.5 if level is None else level}
+    for name, value in shares.items():
+        if not 0 < value < 1:
+            raise cnnvis.UserError(f"{name} is {value:g}, and must be between 0 and 1")
+
+
+@dataclass
+class _Given:
+    """Batches of the stream, given to a comparison with what tables say of their images."""
+
+    grouping: Grouping
+    blocks: cnnvis.Column | None
+    paired: cnnvis.Column | None
+    covariates: Sequence[cnnvis.Column]
+    along: str | None
+    names: dict[Any, str] = field(default_factory=dict)
+    targets: dict[Any, str] = field(default_factory=dict)
+    numbers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    is_negative: bool = False
+
+    def maps(self, one: cnnvis.Explanation) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+        """Return the maps, in the mean over all axes but the chosen one, and their axes."""
+        import numpy as np
+
+        known = np.isfinite(one.array).reshape(len(one), -1).all(axis=1)
+        if not known.all():
+            place = int(known.argmin())
+            image = place if one.samples is None else int(one.samples.indices[place])
+            raise cnnvis.UserError(
+                f"the map of image {image} holds NaN or infinite values, and has no mean with others: "
+                "leave the image out"
+            )
+        self.is_negative = self.is_negative or bool((one.array < 0).any())
+        if self.along is None:
+            return one.array, one.axes
+        if self.along not in one.axes:
+            raise cnnvis.UserError(
+                f"the maps have no axis {self.along!r}; they have: {', '.join(one.axes)}"
+            )
+        place = one.axes.index(self.along) + 1
+        rest = tuple(axis for axis in range(1, one.array.ndim) if axis != place)
+        return one.array.mean(axis=rest, dtype=np.float64), (self.along,)
+
+    def groups(self, one: cnnvis.Explanation) -> list[Any]:
+        """Return the key of each image's group."""
+        if one.has_several_targets:
+            raise cnnvis.UserError(
+                "the images have maps of several targets, which are no groups of images: put select "
+                "--target NAME before it"
+            )
+        found = []
+        for place, groups in enumerate(self.grouping.of(one)):
+            if len(groups) > 1:
+                raise cnnvis.UserError(
+                    "an image with several labels is in several groups, and groups with the same images "
+                    "cannot be compared: group by a table with one group for each image"
+                )
+            ((key, name),) = groups
+            self.names[key] = name
+            if one.targets:
+                target = one.targets[place]
+                self.targets.setdefault((target.layer, target.filters), str(target))
+            found.append(key)
+        self.grouping.require_few(one, len(self.names))
+        return found
+
+    def rows(self, samples: cnnvis.Samples) -> npt.NDArray[Any] | None:
+        """Return the covariates of the images: numbers, and words as 0 and 1 for each but the first."""
+        import numpy as np
+
+        columns: list[Any] = []
+        for one in self.covariates:
+            words = self._words(one)
+            values = one.of(samples)
+            if words is None:
+                columns.append([float(value) for value in values])
+            else:
+                columns += [[float(value == word) for value in values] for word in words[1:]]
+        return np.array(columns, np.float64).T if columns else None
+
+    def covariate_names(self) -> list[str]:
+        found = []
+        for one in self.covariates:
+            words = self._words(one)
+            found += [one.source] if words is None else [f"{one.source} {w}" for w in words[1:]]
+        return found
+
+    def _words(self, one: cnnvis.Column) -> tuple[str, ...] | None:
+        """Return the values of a column of words, None of numbers."""
+        if one.source not in self.numbers:
+            self.numbers[one.source] = None if _are_numbers(one.values) else _few(one)
+        return self.numbers[one.source]
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    import math
+
+    try:
+        return all(math.isfinite(float(value)) for value in values)
+    except ValueError:
+        return False
+
+
+def _few(one: cnnvis.Column) -> tuple[str, ...]:
+    words = tuple(sorted(set(one.values)))
+    if len(words) > 20:
+        raise cnnvis.UserError(
+            f"{one.source}: a covariate is a number for each image, or a word of few, and this column holds "
+            f"{len(words)} words, such as {words[0]!r}"
+        )
+    return words
+
+
+@cnnvis.transform("compare-groups", takes=["images"], gives="groups", check=_check)
+def compare_groups(
+    stream: cnnvis.Stream,
+    *,
+    by: str = "label",
+    of: tuple[str, str] | None = None,
+    blocks: str | None = None,
+    paired: str | None = None,
+    covariates: str | None = None,
+    along: str | None = None,
+    correct: Literal["max", "step-down", "cluster", "tfce", "bh", "by"] = "max",
+    alpha: cnnvis.Share = 0.05,
+    spread: Literal["any", "equal"] = "any",
+    permutations: cnnvis.Count = 1000,
+    threshold: cnnvis.Share = 0.001,
+    level: cnnvis.Share | None = 0.95,
+    maps: tuple[Part, ...] | None = None,
+    seed: cnnvis.Seed = 0,
+) -> cnnvis.Explanation:
+    """Test whether the maps of groups of images differ by more than chance, and where.
+
+    At each place, Welch's t of the difference of the means of two groups; of more groups Welch's F, of a
+    single one the mean against zero. The p-values come from permutations of the groups, and are
+    corrected for the number of places.
+
+    Parameters
+    ----------
+    by
+        The groups: label, prediction, all (one group against zero), a column of a table beside the data
+        (FILE.tsv:COLUMN), or a file with a group for each image, one group a line.
+    of
+        The names of two groups: the first minus the second. By default all groups; of two, the second
+        minus the first.
+    blocks
+        The unit of sampling of each image, such as its subject: FILE.tsv:COLUMN, a column of the
+        table of --by, or a file with a name a line. Whole units are exchanged, and count once each.
+        Without it, images are taken as independent.
+    paired
+        The pair of each image, as a table's column or a file: each pair holds images of both groups, and
+        their differences are tested.
+    covariates
+        Columns of a table, FILE.tsv:AGE,SITE: what these explain is taken out first. Only for two groups.
+    along
+        The axis to compare along: column, row, plane, position, channel. The maps are averaged over all
+        other axes first, so that there are fewer places to test.
+    correct
+        What is held at alpha over all places. max: the probability of a single false place, by the
+        largest statistic. step-down: the same, with slightly more power. cluster: the probability of
+        a single false cluster, by its mass; tfce: by threshold-free cluster enhancement. bh, by: the
+        share of false places among those found, by Benjamini and Hochberg, or Benjamini and Yekutieli.
+    alpha
+        The error rate.
+    spread
+        any: a difference in spread alone is not to be found, for which p is the larger one of
+        permutations and of a wild bootstrap. equal: permutations alone, which find any difference.
+    permutations
+        The number of permutations; fewer where there are no more.
+    threshold
+        The p-value of a single place from which on it belongs to a cluster, for correct = cluster.
+    level
+        The level of the interval of the difference, at each place by itself; none for no interval.
+    maps
+        The maps to return: difference; differs, the difference where p is at most alpha and 0
+        elsewhere; low and high, the ends of the interval; statistic; effect, Hedges' g; p. By default
+        difference and differs, and of profiles low and high as well.
+    seed
+        The seed of the random numbers.
+    """
+    given = _Given(
+        Grouping(by),
+        _column(blocks, by, "blocks"),
+        _column(paired, by, "paired"),
+        cnnvis.columns_of(covariates, by) if covariates is not None else (),
+        along,
+    )
+    plan = cnnvis.GroupPlan(correct, spread, permutations, threshold, level, seed)
+    example, comparison = _gathered(stream, given, plan)
+    with comparison:
+        names = _ordered(given.names, of)
+        if len(names) == 1 and not given.is_negative:
+            raise cnnvis.UserError(
+                "one group is compared with zero, and no value of its maps is below zero: their mean is above "
+                "zero wherever any map shows anything. Compare two groups, or maps with signs"
+            )
+        about_maps(example, by, given.targets)
+        design = comparison.design(names, is_paired=paired is not None)
+        test = comparison.test(design)
+        regions = comparison.regions(test, alpha)
+    about_design(design, test, correct, alpha, known=blocks is not None or paired is not None)
+    about_spread(design, test, plan)
+    said = outcome(design, test, regions, correct, alpha, example)
+    cnnvis.note(said)
+    parts = maps or _usual(design, test, example)
+    rows = [_row(one, design, example) for one in regions[:MOST_REGIONS]]
+    facts = {
+        "outcome": said,
+        "groups": list(design.groups),
+        "units": list(design.counts),
+        "images": list(design.images),
+        "draws": {null.what: null.draws.count for null in test.nulls},
+        "smallest p": float(test.p.min()),
+        "regions": rows,
+    }
+    return replace(
+        example,
+        maps=_stacked(parts, test, alpha, comparison.shape),
+        titles=titles(parts, design, correct, alpha, level),
+        groups=tuple(parts),
+        signed=len(design.groups) < 3 and bool(SIGNED & {*parts}),
+        provenance={**example.provenance, "comparison": facts},
+    )
+
+
+def _column(words: str | None, by: str, option: str) -> cnnvis.Column | None:
+    if words is None:
+        return None
+    found = cnnvis.columns_of(words, by)
+    if len(found) != 1:
+        raise cnnvis.UserError(f"--{option} takes one column, and {words!r} names {len(found)}")
+    return found[0]
+
+
+def _gathered(
+    stream: cnnvis.Stream, given: _Given, plan: cnnvis.GroupPlan
+) -> tuple[cnnvis.Explanation, cnnvis.GroupComparison]:
+    """Return an explanation without maps yet, and the comparison with the maps of all images."""
+    comparison: Any = None
+    example: Any = None
+    try:
+        for one in stream:
+            found, axes = given.maps(one)
+            samples = one.samples
+            assert samples is not None
+            if comparison is None:
+                comparison = cnnvis.GroupComparison(
+                    plan,
+                    found.shape[1:],
+                    channel=axes.index("channel") if "channel" in axes and len(axes) > 1 else None,
+                    covariates=given.covariate_names(),
+                    one_each=given.blocks is None and given.paired is None,
+                )
+                kept = {name: axis for name, axis in one.coordinates.items() if name in axes}
+                example = replace(
+                    one, maps=found[:0], axes=axes, samples=None, targets=(), titles=(), measures={},
+                    predictions=None, coordinates=kept, other_inputs=(),
+                )  # fmt: skip
+            groups = given.groups(one)
+            pairs = None if given.paired is None else given.paired.of(samples)
+            units = pairs if given.blocks is None else given.blocks.of(samples)
+            units = samples.indices.tolist() if units is None else units
+            comparison.add(found, groups, units, pairs, given.rows(samples))
+    except BaseException:
+        if comparison is not None:
+            comparison.__exit__(None, None, None)
+        raise
+    if comparison is None:
+        raise cnnvis.UserError("there is no map to compare")
+    return example, comparison
+
+
+def _ordered(names: Mapping[Any, str], of: tuple[str, str] | None) -> dict[Any, str]:
+    """Return the names of the groups that are compared, by their keys: the last minus the first."""
+    if of is None:
+        return {key: names[key] for key in sorted(names)}
+    keys = {name: key for key, name in names.items()}
+    for name in of:
+        if name not in keys:
+            raise cnnvis.UserError(
+                f"there is no group {name!r}; there are: {', '.join(sorted(keys))}"
+            )
+    return {keys[name]: name for name in reversed(of)}
+
+
+def _usual(
+    design: cnnvis.GroupDesign, test: cnnvis.GroupTest, example: cnnvis.Explanation
+) -> tuple[Part, ...]:
+    band: tuple[Part, ...] = ("low", "high")
+    is_profile = len(example.axes) == 1 and test.low is not None
+    return ("difference", "differs", *(band if is_profile else ()))
+
+
+def _stacked(
+    parts: Sequence[Part], test: cnnvis.GroupTest, alpha: float, shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    import numpy as np
+
+    if test.low is None and {"low", "high"} & {*parts}:
+        raise cnnvis.UserError(
+            "there is no interval of the difference to show: it takes a --level, two groups at most, and four "
+            "units of each"
+        )
+    every = {
+        "difference": test.difference,
+        "differs": np.where(test.p <= alpha, test.difference, 0),
+        "low": test.low,
+        "high": test.high,
+        "statistic": np.nan_to_num(test.statistic, posinf=1e6, neginf=-1e6),
+        "effect": test.effect,
+        "p": test.p,
+    }
+    return np.stack([np.asarray(every[one]).reshape(shape) for one in parts]).astype(np.float32)
+
+
+def _row(
+    one: cnnvis.GroupRegion, design: cnnvis.GroupDesign, example: cnnvis.Explanation
+) -> dict[str, Any]:
+    """Return a region as a row of a table: places as numbers, and as coordinates where they have a meaning."""
+    found: dict[str, Any] = {}
+    if len(design.groups) == 2:
+        found["larger in"] = design.groups[-1 if one.sign > 0 else 0]
+    for place, name in enumerate(example.axes):
+        found[f"{name} start"], found[f"{name} stop"] = one.start[place], one.stop[place]
+        found[f"{name} of peak"] = one.peak[place]
+        axis = example.coordinates.get(name)
+        if axis is not None:
+            found[axis.label(name)] = axis.at(one.peak[place])
+    values = asdict(one)
+    found |= {"places": one.places, "p": one.p}
+    names = {"difference": "difference", "statistic": "t", "effect": "g"}
+    if len(design.groups) > 2:
+        names = {"statistic": "F", "effect": "omega squared"}
+    return found | {name: values[key] for key, name in names.items()}

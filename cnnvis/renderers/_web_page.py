@@ -1,0 +1,461 @@
+"""Content of a page of the web: what its templates show of a `cnnvis.Page`."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cnnvis
+from cnnvis.renderers._common import cell_text, limits, number, require_maps
+from cnnvis.renderers._look import look_of
+from cnnvis.renderers._web_pictures import (
+    Picture,
+    chart,
+    data_address,
+    legend,
+    picture,
+    strongest_place,
+)
+
+if TYPE_CHECKING:
+    from cnnvis.renderers._look import Look
+
+TEMPLATES = Path(__file__).with_name("templates")
+BYTES = 6 * 2**20  # of all pictures together, before they are written in letters
+LEAST_BYTES = 2**11  # of a picture, however many there are
+FAILURES, MEANINGS, TABLE_ROWS = 20, 8, 200  # that are shown
+WORDS = {
+    "passed": "passed",
+    "warned": "warning",
+    "failed": "failed",
+    "information": "not judged",
+}
+
+
+def written(
+    page: cnnvis.Page, drawing: Mapping[str, Any], *, limit: int, tiles: int, part: bool
+) -> str:
+    """Return a page, or a part for another page, as text."""
+    for one in page.explanations:
+        require_maps(one)
+    from markupsafe import Markup
+
+    content = _Content(page, drawing, limit, tiles)
+    script = _text("script.js")
+    digest = hashlib.sha256(script.encode()).digest()
+    environment = _environment()
+    template = environment.get_template("part.html" if part else "page.html")
+    text: str = template.render(
+        page=_printable(page),
+        style=Markup(_text("style.css")),
+        script=Markup(script),
+        script_hash=base64.b64encode(digest).decode(),
+        has_script=content.has_sliders or bool(page.methods) or bool(content.tables),
+        version=cnnvis.__version__,
+        **content.values(),
+    )
+    return text
+
+
+def _environment() -> Any:
+    """Return what fills in the templates; each value is escaped, whatever it is."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: "" if value is None else value,
+    )
+    found.globals["words"] = WORDS
+    found.globals["rows_of"] = lambda columns: list(zip(*columns.values(), strict=True))
+    return found
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _printable(page: cnnvis.Page) -> cnnvis.Page:
+    """Return a page whose texts hold no invisible characters."""
+    from dataclasses import replace
+
+    plain = cnnvis.printable
+
+    def lines(text: str) -> str:
+        return plain(text, lines=True)
+
+    return replace(
+        page,
+        title=plain(page.title),
+        summary=tuple(map(plain, page.summary)),
+        facts={
+            plain(title): {plain(name): lines(text) for name, text in facts.items()}
+            for title, facts in page.facts.items()
+        },
+        warnings=tuple(map(plain, page.warnings)),
+        notes=tuple(map(lines, page.notes)),
+        methods=tuple(replace(one, name=plain(one.name), failure=plain(one.failure))
+                      for one in page.methods),
+        elsewhere=plain(page.elsewhere),
+        repeat={name: lines(text) for name, text in page.repeat.items()},
+    )  # fmt: skip
+
+
+@dataclass
+class _Content:
+    """What templates show, drawn for a page."""
+
+    page: cnnvis.Page
+    drawing: Mapping[str, Any]
+    limit: int
+    tiles: int
+    legends: list[dict[str, Any]] = field(default_factory=list)
+    listed: dict[str, list[str]] = field(default_factory=dict)
+    has_sliders: bool = False
+
+    def __post_init__(self) -> None:
+        own = [one for one in self.page.explanations if one.maps is not None]
+        self.tables = [_table(one) for one in self.page.explanations if one.maps is None]
+        shelves = self.page.gallery or _plain_shelves(own)
+        chosen = _chosen(own, shelves, self.limit)
+        count = sum(len(rows) for _, items in chosen for item in items for _, rows in item.rows)
+        count += sum(len(one) for one in self.page.groups)
+        self.most = max(BYTES // max(2 * count, 1), LEAST_BYTES)
+        drawn = [self._drawn(one, place, chosen) for place, one in enumerate(own)]
+        self.shelves = [
+            {"title": shelf.title, "about": shelf.about,
+             "items": [self._item(item, own, drawn) for item in items]}
+            for shelf, items in chosen if items
+        ]  # fmt: skip
+        self.shown = count
+        self.groups = [self._group(one) for one in self.page.groups]
+
+    def values(self) -> dict[str, Any]:
+        """Return the variables of the templates."""
+        page = self.page
+        checks = list(dict.fromkeys(
+            name for one in page.methods for name in (*one.verdicts, *one.numbers)))  # fmt: skip
+        meanings = [
+            {"method": one.name, "check": check, "verdict": verdict}
+            for one in page.methods
+            for check, verdict in one.verdicts.items()
+            if verdict.outcome != "information" or len(one.verdicts) <= MEANINGS
+        ]
+        title = "Maps" if self.shelves else "Result"
+        charts = [drawn for one in page.curves for drawn in _charts(one)]
+        places = {
+            "warnings": ("Warnings", page.warnings),
+            "checks": ("Checks", page.methods),
+            "facts": ("Model and data", page.facts),
+            "gallery": (title, True),
+            "groups": ("Groups", page.groups),
+            "notes": ("Failures and notes", page.failures or page.notes),
+            "repeat": ("How to repeat it", page.repeat),
+            "citations": ("Citations", page.citations),
+        }
+        failures = [
+            (image, cnnvis.printable(why)) for image, why in islice(page.failures.items(), FAILURES)
+        ]
+        return {
+            "checks": checks,
+            "meanings": meanings,
+            "many_meanings": len(meanings) > MEANINGS,
+            "charts": charts,
+            "gallery_title": title,
+            "sections": [(name, text) for name, (text, there) in places.items() if there],
+            "has_sliders": self.has_sliders,
+            "legends": self.legends,
+            "shelves": self.shelves,
+            "tables": self.tables,
+            "listed": self.listed,
+            "csv": data_address("text/csv", _csv(self.listed)),
+            "groups": self.groups,
+            "failures": failures,
+            "more_failures": max(len(page.failures) - FAILURES, 0),
+        }
+
+    # Maps
+
+    def _drawn(self, one: cnnvis.Explanation, place: int, chosen: Any) -> _Drawn:
+        """Draw the chosen maps of an explanation, and their inputs."""
+        rows = [row for _, items in chosen for item in items for own, some in item.rows
+                if own == place for row in some]  # fmt: skip
+        if not rows:
+            return _Drawn({}, {}, {}, None)
+        name = _name(one, self.page.explanations)
+        pairs, look = self._pairs(one[rows])
+        found = legend(look)
+        about = "" if found else "each map has its own scale of colours"
+        key = None
+        panel = pairs[0].map
+        if not (panel.is_coloured or panel.is_profile) and found is not None:
+            key = len(self.legends)
+            found["number"] = key
+            self.has_sliders = True
+        if not panel.is_coloured:
+            heading = f"Colours of {name}" if key is not None else f"Scale of {name}"
+            self.legends.append({"name": heading, "legend": found, "about": about})
+        maps, captions, inputs = {}, {}, {}
+        some = one[rows]
+        for number_, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+            alt = _alt(some, number_, name)
+            maps[row] = picture(pair.map, look, alt, self.most, is_map=True)
+            captions[row] = _caption(some, number_, name, look.title(pair.map), maps[row])
+            if pair.input is not None:
+                words = f"Input of {_image(some, number_)}"
+                inputs[row] = picture(pair.input, look, words, self.most, is_map=False)
+            self._list(some, number_, name)
+        return _Drawn(maps, captions, inputs, key)
+
+    def _pairs(self, one: cnnvis.Explanation) -> tuple[list[Any], Look]:
+        pairs = cnnvis.panels(one, tiles=self.tiles)
+        return pairs, look_of(one, pairs, **self.drawing)
+
+    def _item(self, item: _Item, own: Sequence[Any], drawn: Sequence[_Drawn]) -> dict[str, Any]:
+        maps, shown_input = [], None
+        heading = about = ""
+        for place, rows in item.rows:
+            for row in rows:
+                one = drawn[place]
+                heading = heading or _image(own[place], row)
+                about = about or _answer(own[place], row)
+                shown_input = shown_input or one.inputs.get(row)
+                maps.append(
+                    {"picture": one.maps[row], "caption": one.captions[row], "legend": one.legend}
+                )
+        return {"heading": heading, "about": about, "input": shown_input, "maps": maps}
+
+    def _group(self, one: cnnvis.Explanation) -> dict[str, Any]:
+        pairs, look = self._pairs(one)
+        name = _name(one, self.page.groups)
+        items = []
+        for row, pair in enumerate(pairs):
+            heading = cnnvis.printable(one.titles[row] if one.titles else one.groups[row])
+            place = strongest_place(one, row)
+            alt = f"{name}: {heading}" + (f"; strongest at {place}" if place else "")
+            drawn = picture(pair.map, look, cnnvis.printable(alt), self.most, is_map=True)
+            caption = f"strongest at {place}" if place else "zero everywhere"
+            items.append({
+                "heading": heading, "about": "", "input": None,
+                "maps": [{"picture": drawn, "caption": cnnvis.printable(caption), "legend": None}],
+            })  # fmt: skip
+        return {"title": name, "legend": legend(look), "items": items}
+
+    def _list(self, one: cnnvis.Explanation, row: int, name: str) -> None:
+        """Add a map to the table of all maps of the page."""
+        samples, target = one.samples, one.targets[row] if one.targets else None
+        label = None if samples is None else samples.label_name(row)
+        predicted = None if one.predictions is None else _class_name(one, int(one.predictions[row]))
+        values = one.array[row]
+        cells = {
+            "method": name,
+            "image": "" if one.indices is None else str(one.indices[row]),
+            "name": samples.names[row] if samples is not None and samples.names else "",
+            "label": label or "",
+            "answer": predicted or "",
+            "target": str(target or ""),
+            "score": "" if target is None or target.score is None else number(target.score),
+            "least": number(float(values.min()), float(values.max())),
+            "most": number(float(values.max()), float(values.min())),
+            "strongest at": strongest_place(one, row),
+            **{each: number(float(one.measures[each][row])) for each in one.metrics},
+        }
+        count = max(map(len, self.listed.values()), default=0)
+        for key in dict.fromkeys((*self.listed, *cells)):
+            column = self.listed.setdefault(key, [""] * count)
+            column.append(cnnvis.printable(cells.get(key, "")))
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Drawn maps of an explanation by their rows, with captions, inputs and the legend's number."""
+
+    maps: Mapping[int, Picture]
+    captions: Mapping[int, str]
+    inputs: Mapping[int, Picture]
+    legend: int | None
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Image of a gallery, or a map of no image: rows of some of the explanations."""
+
+    rows: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+class _Plain:
+    """Shelf of all maps, where nothing is known of images."""
+
+    title, about = "All maps", ""
+    images: tuple[int, ...] = ()
+
+
+def _plain_shelves(own: Sequence[cnnvis.Explanation]) -> list[Any]:
+    images = [int(i) for one in own if one.indices is not None for i in one.indices]
+    found: Any = _Plain()
+    found.images = tuple(dict.fromkeys(images))
+    return [found]
+
+
+def _chosen(
+    own: Sequence[cnnvis.Explanation], shelves: Sequence[Any], limit: int
+) -> list[tuple[Any, list[_Item]]]:
+    """Return the images of each shelf that have maps, of so many maps at most."""
+    rows_of: list[dict[int, list[int]]] = []
+    for one in own:
+        rows: dict[int, list[int]] = {}
+        for row, image in enumerate([] if one.indices is None else one.indices.tolist()):
+            rows.setdefault(image, []).append(row)
+        rows_of.append(rows)
+    found: list[tuple[Any, list[_Item]]] = []
+    left = limit
+    for shelf in shelves:
+        items: list[_Item] = []
+        for image in shelf.images:
+            rows_there = tuple((place, tuple(rows[image]))
+                               for place, rows in enumerate(rows_of) if image in rows)  # fmt: skip
+            count = sum(len(rows) for _, rows in rows_there)
+            if count and (count <= left or not (found or items)):
+                items.append(_Item(rows_there))
+                left -= count
+        found.append((shelf, items))
+    others = [(place, row) for place, one in enumerate(own) if one.indices is None
+              for row in range(len(one))][: max(left, 0)]  # fmt: skip
+    if others:
+        found.append((_Plain(), [_Item(((place, (row,)),)) for place, row in others]))
+    return found
+
+
+# Words
+
+
+def _name(one: cnnvis.Explanation, among: Iterable[cnnvis.Explanation]) -> str:
+    """Return the name of a result, with the options that tell it apart from the others."""
+    facts = one.provenance
+    name = str(facts.get("named") or facts.get("technique") or "maps")
+    words = [name, *(f"- {each['transform']}" for each in facts.get("transforms") or ())]
+    if one.input is not None and len({each.input for each in among}) > 1:
+        words.append(f"for the input {one.input}")
+    return cnnvis.printable(" ".join(words))
+
+
+def _image(one: cnnvis.Explanation, row: int) -> str:
+    """Return the words for what a map belongs to: an image with its name and label, or a title."""
+    if one.samples is None:
+        return cnnvis.printable(" ".join(one.title(row).split("\n")) or f"map {row}")
+    words = [f"image {one.samples.indices[row]}"]
+    if one.samples.names is not None:
+        words.append(one.samples.names[row])
+    label = one.samples.label_name(row)
+    return cnnvis.printable(" ".join(words) + (f", label {label}" if label is not None else ""))
+
+
+def _class_name(one: cnnvis.Explanation, number_: int) -> str:
+    names = None if one.samples is None or one.samples.in_words else one.samples.class_names
+    return names[number_] if names is not None and number_ < len(names) else str(number_)
+
+
+def _answer(one: cnnvis.Explanation, row: int) -> str:
+    """Return what the network answers for an image, in words; empty where it is not known."""
+    if one.predictions is None:
+        return ""
+    answered = int(one.predictions[row])
+    words = f"the network answers {_class_name(one, answered)}"
+    samples = one.samples
+    if samples is not None and samples.label_kind == "class" and not samples.in_words:
+        assert samples.labels is not None
+        label = float(samples.labels[row])
+        if label == label:  # an image may have no label
+            words += ", which is right" if label == answered else ", which is wrong"
+    return cnnvis.printable(words)
+
+
+def _target(one: cnnvis.Explanation, row: int) -> str:
+    if not one.targets:
+        return ""
+    target = one.targets[row]
+    return f"target {target}" + (f", score {target.score_text}" if target.score is not None else "")
+
+
+def _alt(one: cnnvis.Explanation, row: int, name: str) -> str:
+    values = one.array[row]
+    place = strongest_place(one, row)
+    words = [f"Map of {name} for {_image(one, row)}", _target(one, row)]
+    words.append(f"strongest at {place}" if place else "zero everywhere")
+    low, high = float(values.min()), float(values.max())
+    words.append(f"values from {number(low, high)} to {number(high, low)}")
+    return cnnvis.printable("; ".join(filter(None, words)))
+
+
+def _caption(one: cnnvis.Explanation, row: int, name: str, title: str, drawn: Picture) -> str:
+    """Return the caption of a map: the method, the target, and what colours do not show."""
+    lines = [name, _target(one, row)]
+    if one.titles and one.samples is not None:
+        lines.insert(1, one.titles[row])
+    known = set(one.title(row).split("\n"))
+    lines += [line for line in title.split("\n") if line not in known]
+    if one.metrics:
+        lines.append(one.title(row).split("\n")[-1])
+    if drawn.factor > 1:
+        lines.append(f"a pixel is the mean of {drawn.factor} x {drawn.factor} values")
+    return cnnvis.printable("\n".join(filter(None, dict.fromkeys(lines))), lines=True)
+
+
+# Tables and curves
+
+
+def _table(one: cnnvis.Explanation) -> dict[str, Any]:
+    columns = {
+        cnnvis.printable(str(name)): [cnnvis.printable(cell_text(cell)) for cell in cells]
+        for name, cells in (one.table or {}).items()
+    }
+    title = str(one.provenance.get("technique", "Table"))
+    return {"title": cnnvis.printable(title), "columns": columns}
+
+
+def _csv(columns: Mapping[str, Sequence[str]]) -> bytes:
+    """Return a table as CSV; no cell is one that a spreadsheet would compute."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        rows.writerow([f"'{cell}" if cell[:1] in "=+@\t" and cell else cell for cell in row])
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _charts(one: cnnvis.Explanation) -> list[dict[str, Any]]:
+    """Return drawings of curves, one for each heading: all but the first line of their titles."""
+    axis = one.coordinates.get(one.axes[0], cnnvis.Axis())
+    values = [v for v in axis.values if isinstance(v, int | float)]
+    length = one.array.shape[1]
+    start, step = (0.0, 1.0) if axis.values else (axis.start, axis.step)
+    places = values if len(values) == length else [start + step * i for i in range(length)]
+    titles = [
+        cnnvis.printable(one.title(row), lines=True).partition("\n") for row in range(len(one))
+    ]
+    found = []
+    for heading in dict.fromkeys(rest for _, _, rest in titles):
+        curves = [(name, one.array[row]) for row, (name, _, rest) in enumerate(titles)
+                  if rest == heading]  # fmt: skip
+        across = cnnvis.printable(axis.label(one.axes[0]))
+        ends = "; ".join(f"{name} from {number(float(v[0]))} to {number(float(v[-1]))}"
+                         for name, v in curves)  # fmt: skip
+        columns = {across: [f"{place:.4g}" for place in places]}
+        columns |= {name: [number(float(v)) for v in own] for name, own in curves}
+        found.append({
+            "title": heading.replace("\n", ", ") or "Curves", "axis": across,
+            "alt": f"Curves: {ends}", "columns": columns,
+            "drawn": chart(curves, places, limits([one.array], signed=False)),
+        })  # fmt: skip
+    return found

@@ -1,0 +1,1 @@
+"""Maps of cnnvis beside those of other libraries, of the same networks and inputs."""
