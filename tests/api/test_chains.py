@@ -104,7 +104,7 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
     steps: list[Any] = ["saliency", ("average", {"by": str(tmp_path / "short.txt")})]
     with pytest.raises(cnnvis.UserError, match=r"holds 2 groups.*no group for image 2"):
         cnnvis.chain(classifier, steps, data=images)
-    with pytest.raises(cnnvis.UserError, match="must be label, prediction, all, or a file"):
+    with pytest.raises(cnnvis.UserError, match="must be label, prediction, all, a table"):
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 
 
