@@ -87,11 +87,6 @@ class _Given:
 
     def groups(self, one: cnnvis.Explanation) -> list[Any]:
         """Return the key of each image's group."""
-        if one.has_several_targets:
-            raise cnnvis.UserError(
-                "the images have maps of several targets, which are no groups of images: put select "
-                "--target NAME before it"
-            )
         found = []
         for place, groups in enumerate(self.grouping.of(one)):
             if len(groups) > 1:
@@ -105,6 +100,11 @@ class _Given:
                 target = one.targets[place]
                 self.targets.setdefault((target.layer, target.filters), str(target))
             found.append(key)
+        if one.has_several_targets and len(self.targets) > 1:
+            raise cnnvis.UserError(
+                "the images have maps of several targets, which are no groups of images: put select "
+                "--target NAME before it"
+            )
         self.grouping.require_few(one, len(self.names))
         return found
 

@@ -273,3 +273,14 @@ def test_in_a_chain(classifier: Any, tmp_path: Path) -> None:
     assert [one.suffix for one in tmp_path.iterdir()] == [".png"]
     with pytest.raises(cnnvis.UserError, match="several targets"):
         cnnvis.chain(classifier, steps, data=(data, labels))
+
+
+def test_one_of_several_targets(classifier: Any) -> None:
+    data = np.random.default_rng(3).normal(size=(16, *classifier.input_shape[1:]))
+    given: Any = {"data": (data, np.arange(16) % 2), "filter": [0, 1]}
+    compared = ("compare-groups", {"permutations": 49})
+    with pytest.raises(cnnvis.UserError, match="put select --target NAME before it"):
+        cnnvis.chain(classifier, ["saliency", compared], **given)
+    steps = ["saliency", ("select", {"target": "1"}), compared]
+    (found,) = cnnvis.chain(classifier, steps, **given)
+    assert found.provenance["comparison"]["images"] == [8, 8]
