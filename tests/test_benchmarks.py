@@ -155,13 +155,13 @@ def test_every_technique_that_gives_maps_of_images_is_scored() -> None:
 
 def test_the_page_says_when_and_by_which_clock_rows_were_measured() -> None:
     rows = peers("rows")
-    way = {"day": "2026-01-02", "clock": "processor", "rounds": 3, "share": 0.25}
+    way = {"day": "2026-01-02", "clock": "processor", "rounds": 3, "share": 0.25, "machine": "a PC"}
     said = rows.how_measured(
         {"small": {"lime": way, "lrp": way}, "volume": {"lrp": {**way, "day": "2026-01-03"}}}
     )
     assert said == [
-        "- 2026-01-02, 3 rounds, processor time, one thread for each operation, 25% of the images: lime, lrp on small.",
-        "- 2026-01-03, 3 rounds, processor time, one thread for each operation, 25% of the images: lrp on volume.",
+        "- 2026-01-02, a PC, 3 rounds, processor time, one thread for each operation, 25% of the images: lime, lrp on small.",
+        "- 2026-01-03, a PC, 3 rounds, processor time, one thread for each operation, 25% of the images: lrp on volume.",
     ]
 
 

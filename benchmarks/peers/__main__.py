@@ -168,7 +168,7 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
     lines = [
         "# cnnvis beside other libraries",
         "",
-        f"Written by `python benchmarks/peers` on {date.today()}, on {machine()}.",
+        f"Written by `python benchmarks/peers` on {date.today()}.",
         "",
         "How many times as long each takes as cnnvis: above 1, cnnvis is faster. The median of the",
         "rounds, and in brackets the smallest and the largest. Networks have random weights (seed 1);",
@@ -304,7 +304,7 @@ def main() -> None:
         before = json.loads((chosen.out / MEASURED).read_text())
     found, rows, whole = (before[key] for key in ("networks", "rows", "commands"))
     way = {"day": str(date.today()), "clock": chosen.clock, "rounds": chosen.rounds,
-           "share": chosen.images}  # fmt: skip
+           "share": chosen.images, "machine": machine()}  # fmt: skip
     said = versions(pythons)
 
     def write() -> None:
