@@ -81,13 +81,22 @@ def about_design(
         )
 
 
+def finds_spread(
+    design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan
+) -> bool:
+    """Tell whether a difference in spread alone may be what the test found, and none in the means."""
+    least, most = float(test.spread.min()), float(test.spread.max())
+    is_unequal = design.kind == "between" and most > RATIO * least
+    return is_unequal and (plan.spread == "equal" or bool(test.skewness > SKEWED))
+
+
 def about_spread(
     design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan
 ) -> None:
-    """Make a note where groups differ in spread and the test does not hold for that."""
-    least, most = float(test.spread.min()), float(test.spread.max())
-    if design.kind != "between" or not most > RATIO * least:
+    """Make a note where groups differ in spread, and the test finds such a difference, too."""
+    if not finds_spread(design, test, plan):
         return
+    least, most = float(test.spread.min()), float(test.spread.max())
     names = [design.groups[int(place)] for place in (test.spread.argmax(), test.spread.argmin())]
     words = f"the maps of {names[0]} spread " + (
         f"{most / least:.1f} times as much as those of {names[1]}"
@@ -99,9 +108,10 @@ def about_spread(
             f"{words}, and --spread equal finds such a difference, too: a place that is found need not differ "
             "in its mean"
         )
-    elif test.skewness > SKEWED:
+    else:
         cnnvis.note(
-            f"{words}, and values are skewed: p-values may be too small. Maps with signs, means along an axis "
+            f"{words}, and values are skewed: this is no test of the means, since p-values are too small for "
+            "that. What is found differs in the mean or in the spread. Maps with signs, means along an axis "
             "(--along), and more units are less skewed"
         )
 
@@ -110,12 +120,15 @@ def outcome(
     design: cnnvis.GroupDesign,
     test: cnnvis.GroupTest,
     regions: Sequence[cnnvis.GroupRegion],
-    correct: str,
+    plan: cnnvis.GroupPlan,
     alpha: float,
     example: cnnvis.Explanation,
 ) -> str:
     """Return what may be said of the comparison, in a sentence or two."""
-    who = _who(design)
+    who, correct = _who(design), plan.correct
+    how = ""
+    if finds_spread(design, test, plan):
+        who, how = who.replace("the mean maps", "the maps", 1), ", in the mean or in the spread,"
     found = [one for one in regions if one.p <= alpha]
     smallest = f"smallest p {float(test.p.min()):.3g}, {design.sizes}"
     if not found:
@@ -127,14 +140,14 @@ def outcome(
     if correct in ("cluster", "tfce"):
         largest = max(found, key=lambda one: one.places)
         return (
-            f"{_differ(design, who)} somewhere ({smallest}). The largest {'cluster' if correct == 'cluster' else 'region'} "
+            f"{_differ(design, who)}{how} somewhere ({smallest}). The largest {'cluster' if correct == 'cluster' else 'region'} "
             f"lies {_extent(largest, example)}, {largest.places:,} places{_sign(largest, design)}; where the "
             "difference begins and ends was not tested"
         )
     count = int((test.p <= alpha).sum())
     rate = f", of which a share of {alpha:g} may be false" if correct in ("bh", "by") else ""
     return (
-        f"{_differ(design, who)} at {count:,} of {len(test.p):,} places{rate} ({smallest}). The strongest is "
+        f"{_differ(design, who)}{how} at {count:,} of {len(test.p):,} places{rate} ({smallest}). The strongest is "
         f"{_place(found[0], example)}{_sign(found[0], design)}"
     )
 
@@ -189,8 +202,15 @@ def titles(
     correct: str,
     alpha: float,
     level: float | None,
+    or_spread: bool,
 ) -> tuple[str, ...]:
-    """Return the title of each map, with the numbers of units and images."""
+    """Return the title of each map, with the numbers of units and images.
+
+    Parameters
+    ----------
+    or_spread
+        True where what was found may be a difference in spread alone; see `finds_spread`.
+    """
     names = design.groups
     if len(names) == 2:
         difference, statistic, effect = f"{names[-1]} - {names[0]}", "Welch's t", "Hedges' g"
@@ -204,6 +224,7 @@ def titles(
         "bh": f"where the false discovery rate is {alpha:g}",
         "by": f"where the false discovery rate is {alpha:g}",
     }.get(correct, f"where p <= {alpha:g} over all places")
+    some += ", in the mean or in the spread" if or_spread else ""
     interval = "" if level is None else f"{100 * level:g} % interval at each place by itself"
     words = {
         "difference": difference,

@@ -11,6 +11,7 @@ from cnnvis.plugins.transforms._comparison_words import (
     about_design,
     about_maps,
     about_spread,
+    finds_spread,
     outcome,
     titles,
 )
@@ -245,12 +246,14 @@ def compare_groups(
         regions = comparison.regions(test, alpha)
     about_design(design, test, correct, alpha, known=blocks is not None or paired is not None)
     about_spread(design, test, plan)
-    said = outcome(design, test, regions, correct, alpha, example)
+    or_spread = finds_spread(design, test, plan)
+    said = outcome(design, test, regions, plan, alpha, example)
     cnnvis.note(said)
     parts = maps or _usual(design, test, example)
     rows = [_row(one, design, example) for one in regions[:MOST_REGIONS]]
     facts = {
         "outcome": said,
+        "tested": "means or spreads" if or_spread else "means",
         "groups": list(design.groups),
         "units": list(design.counts),
         "images": list(design.images),
@@ -261,7 +264,7 @@ def compare_groups(
     return replace(
         example,
         maps=_stacked(parts, test, alpha, comparison.shape),
-        titles=titles(parts, design, correct, alpha, level),
+        titles=titles(parts, design, correct, alpha, level, or_spread),
         groups=tuple(parts),
         signed=len(design.groups) < 3 and bool(SIGNED & {*parts}),
         provenance={**example.provenance, "comparison": facts},

@@ -249,8 +249,12 @@ def test_unequal_spreads_are_said_where_they_matter() -> None:
     said = "the maps of yes spread "
     notes = _run(ONE.with_maps(wide), spread="equal")[1]
     assert said in notes and "need not differ in its mean" in notes
-    notes = _run(ONE.with_maps(np.exp(1.2 * wide / 3) * np.where(Y == 1, 3, 1)[:, None, None]))[1]
-    assert said in notes and "values are skewed" in notes
+    skewed = np.exp(1.2 * wide / 3) * np.where(Y == 1, 3, 1)[:, None, None]
+    found, notes = _run(ONE.with_maps(skewed))
+    assert said in notes and "this is no test of the means" in notes
+    assert found.provenance["comparison"]["tested"] == "means or spreads"
+    assert "differ, in the mean or in the spread, at" in found.provenance["comparison"]["outcome"]
+    assert "in the mean or in the spread" in found.titles[1]
 
 
 def test_in_a_chain(classifier: Any, tmp_path: Path) -> None:
