@@ -42,7 +42,7 @@ REMOVAL: dict[str, tuple[dict[str, Any], Callable[[Any], int]]] = {
 }
 """Each technique with its options, and how many masked images a result has taken."""
 
-WARM = 4
+WARM = 3
 """How many runs are not timed."""
 
 INTEGRATED_NETWORKS = ("demo", "small", "sequence")
@@ -94,11 +94,11 @@ def removal(name: str, count: int, rounds: int) -> Iterator[str]:
         for _ in range(WARM):  # by then, the way of compiling and the size of batches are chosen
             run()
         times = [(_seconds(run), _seconds(lambda n=number: bare(n))) for _ in range(rounds)]
-        ratios = [ours / theirs for ours, theirs in times]
+        ours, theirs = (min(each) for each in zip(*times, strict=True))
+        middle = statistics.median(one / other for one, other in times)
         yield (
-            f"| {name} | {technique} | {number // count} | {count} | "
-            f"{statistics.median(ours for ours, _ in times):.2f} s | {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f}) |"
+            f"| {name} | {technique} | {number // count} | {count} | {ours:.2f} s | "
+            f"{ours / theirs:.2f} ({middle:.2f}) |"
         )
 
 
@@ -183,9 +183,9 @@ Written by `python benchmarks/passes.py` on {day}.
 
 ## Removal
 
-The processor time of `cnnvis.run` as a multiple of that of a bare compiled loop over as many masked images: the
-median of {rounds} rounds, and in brackets the smallest and the largest. The masked images of the loop are there
-already, and it does nothing with the answers. One thread; networks of the
+The processor time of `cnnvis.run` as a multiple of that of a bare compiled loop over as many masked images: of the
+least times in {rounds} rounds, since what else a machine does only adds to them, and in brackets the median of the
+rounds. The masked images of the loop are there already, and it does nothing with the answers. One thread; networks of the
 [comparison with other libraries](peers.md), which are small: beside a larger network, the rest weighs less.
 
 | network | technique | passes an image | images | cnnvis | multiple of the loop |
