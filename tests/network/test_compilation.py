@@ -313,7 +313,7 @@ def test_such_names_within_other_layers(keras: Any) -> None:
 
 
 def test_footprints_grow_with_the_network(classifier: Any, images: Any) -> None:
-    run = cnnvis.Model(classifier)._evaluation.target_pass()
+    run = cnnvis.Model(classifier)._inference.target_pass()
     values = 12 * 10 * 2 + 10 * 8 * 4 + 5 * 4 * 4 + 3 * 2 * 5 + 30 + 3
     assert run.footprint([images]) == pytest.approx(3 * 4 * values, rel=0.2)
 
