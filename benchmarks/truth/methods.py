@@ -105,6 +105,7 @@ METHODS = (
     Method("shapley sampling", "shapley-sampling", {"orders": 6}, is_slow=True),
     *_adapted("tf-keras-vis", "tf_keras_vis", "saliency", "grad-cam", "grad-cam-plus-plus",
               "layer-cam", "score-cam"),
+    *_adapted("shap", "shap", **{"gradient-explainer": {}}),
     *_adapted("xplique", "xplique", "saliency", "gradient-input", "guided", "deconv",
               "integrated-gradients", "grad-cam", "grad-cam-plus-plus",
               smoothgrad={"copies": 25}, rise={"masks": 200}, sobol={"designs": 4}),

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from cnnvis.drawing.progress import progress_of_calls
-from cnnvis.reporting import inputs_together, notes_kept, verdicts_kept
+from cnnvis.reporting import inputs_together, note, notes_kept, verdict, verdicts_kept
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +47,10 @@ def from_python(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         with heard(), progress_of_calls(), notes_kept() as notes, verdicts_kept() as verdicts:
             result = function(*args, **kwargs)
+        for sentence in notes:  # to whoever listens around the call
+            note(sentence)
+        for (technique, of, metric), (outcome, meaning) in verdicts.items():
+            verdict(technique, of, metric, outcome, meaning)
         _log(inputs_together([*notes, *_notes_of(result)]))
         _log(
             f"{technique}{f' of {of}' if of else ''}: the check {metric} failed: {meaning}"

@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.lazy import is_absent
 from cnnvis.data.stream import Stream
@@ -40,6 +42,12 @@ def results_in(path: Any) -> list[Kept]:
     if place.suffix != ".npz":
         return [(streams, "images") for streams in streams_in(place)]
     found = Explanation.load(place)
+    for one in (found, *found.other_inputs):
+        if one.maps is not None and not np.isfinite(one.maps).all():
+            raise UserError(
+                f"the maps in {str(place)!r} hold NaN or infinite values, which cnnvis does not save: the file "
+                "was changed"
+            )
     streams = {one.input: _stream(one) for one in (found, *found.other_inputs)}
     return [(streams, _kind(found))]
 

@@ -119,10 +119,10 @@ def files_of(
         note(f"the first {most} of {len(starts)} images get a file; the option limit says how many")
     taken: set[str] = set()
     for start, end in itertools.pairwise([*starts, count][: most + 1]):
-        name = str(start)
+        name = f"image_{start}"
         if samples is not None:
             named = None if samples.names is None else samples.names[start]
-            name = str(samples.indices[start]) if named is None else Path(named).stem
+            name = f"image_{samples.indices[start]}" if named is None else Path(named).stem
         elif explanation.groups:
             name = explanation.groups[start]
         place = path.with_name(file_name(f"{path.stem}_{name}") + path.suffix)

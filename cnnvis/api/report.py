@@ -112,7 +112,10 @@ def report(
     for image, reason in failed.items():
         failure_of_image(image, reason)
     page = report_page(made, facts, failed, dict.fromkeys(notes))
-    page = replace(page, repeat=ways_to_repeat(model, chosen, by, {**given, "style": style}))
+    page = replace(
+        page,
+        repeat=ways_to_repeat(model, chosen, by, {**given, "style": style}, checks),
+    )
     if path is not None:
         save_page(page, path, drawing, named=is_named(out))
     return page

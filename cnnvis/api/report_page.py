@@ -143,7 +143,11 @@ def examined(
 
 
 def ways_to_repeat(
-    model: Any, chosen: Sequence[Step], by: str | None, given: Mapping[str, Any]
+    model: Any,
+    chosen: Sequence[Step],
+    by: str | None,
+    given: Mapping[str, Any],
+    checks: str | None = None,
 ) -> dict[str, str]:
     """Return the ways to make the page again, by the name of the language."""
     plain = {
@@ -159,7 +163,8 @@ def ways_to_repeat(
     if not forms:
         return {}
     methods = [(name, own) if own else name for name, own in steps]
-    arguments = {"methods": methods, **({"by": by} if by else {}), **plain, "out": "report.html"}
+    asked = {name: value for name, value in (("by", by), ("checks", checks)) if value}
+    arguments = {"methods": methods, **asked, **plain, "out": "report.html"}
     lines = [f"    {name}={value!r}," for name, value in arguments.items()]
     found = {
         "Python": "\n".join(
@@ -173,7 +178,7 @@ def ways_to_repeat(
     rest = {key: value for key, value in subject.items() if key != "model"}
     line = command_line(words, rest)
     line += f" --methods {' '.join(name for name, _ in steps)}"
-    line += f" --by {by}" if by else ""
+    line += "".join(f" --{name} {value}" for name, value in asked.items())
     return {"Command": f"{line} --out report.html", **found}
 
 

@@ -66,7 +66,7 @@ def _columns(found: Any) -> dict[str, Any]:
     if found.predictions is not None:
         names = samples.class_names if samples is not None and not samples.in_words else None
         columns["answer"] = [
-            names[k] if names is not None and k < len(names) else str(k)
+            names[k] if names is not None and 0 <= k < len(names) else str(k)
             for k in found.predictions.tolist()
         ]
     if found.groups:

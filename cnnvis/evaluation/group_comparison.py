@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from cnnvis.data.samples import Array
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, numbered
 from cnnvis.evaluation.covariates import Adjusted
 from cnnvis.evaluation.group_design import Cell, GroupDesign, design_of
 from cnnvis.evaluation.group_regions import GroupRegion, regions_of
@@ -90,9 +90,22 @@ class GroupComparison:
 
         Raises
         ------
+        UserError
+            If a map or a covariate holds NaN or infinite values, or there is not one of each for each map.
         DiskError
             If there is no room for the maps.
         """
+        if maps.shape[1:] != self.shape or {len(groups), len(units)} != {len(maps)}:
+            raise UserError(
+                f"there are {len(maps)} maps of {maps.shape[1:]}, {numbered(len(groups), 'group')} and "
+                f"{numbered(len(units), 'unit')}; each map has the shape {self.shape}, a group and a unit"
+            )
+        if not np.isfinite(maps).all():
+            raise UserError("a map holds NaN or infinite values, and has no mean with others")
+        if (covariates is None) != (not self._names):
+            raise UserError("covariates are given with their names, and names with covariates")
+        if covariates is not None and not np.isfinite(covariates).all():
+            raise UserError("a covariate is NaN or infinite")
         pairs = [None] * len(maps) if pairs is None else pairs
         cells = [Cell(*one) for one in zip(units, pairs, groups, strict=True)]
         self._rows.add(cells, maps.reshape(len(maps), -1))
@@ -135,7 +148,7 @@ class GroupComparison:
                     + (
                         "within units"
                         if design.kind == "within"
-                        else f"of {len(design.counts)} groups"
+                        else f"of {numbered(len(design.counts), 'group')}"
                     )
                 )
             rows = np.stack([self._covariates[cell] for cell in self._rows.keys])

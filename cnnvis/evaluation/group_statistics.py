@@ -137,14 +137,16 @@ def hedges_g(moments: Moments, counts: Sequence[int]) -> Array:
 def unbiased(apart: Array, squares: Array, freedom: int) -> Array:
     """Return a difference over the pooled standard deviation, without bias (Hedges 1981).
 
-    Times ``gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))`` with m degrees of freedom. 0 where no value
-    differs from any other.
+    Times ``gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))`` with m degrees of freedom. Where no value
+    differs within groups: 0 for no difference, and else as large as single precision holds.
     """
     from scipy import special
 
     half, spread = freedom / 2, np.sqrt(squares / freedom)
     factor = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
-    found: Array = np.divide(apart, spread, out=np.zeros_like(apart), where=spread > 0) * factor
+    largest = np.finfo(np.float32).max
+    without = np.where(apart == 0, 0.0, np.copysign(largest, apart))
+    found: Array = np.divide(factor * apart, spread, out=without, where=spread > 0)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -89,6 +89,18 @@ class GroupPlan:
     level: float | None = 0.95
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name, value, kinds in (
+            ("correct", self.correct, get_args(Correction)),
+            ("spread", self.spread, ("any", "equal")),
+        ):
+            if value not in kinds:
+                raise UserError(f"{name} is one of {', '.join(kinds)}, and not {value!r}")
+        if self.draws < 1:
+            raise UserError(f"at least one draw is needed, and there are {self.draws}")
+        if not 0 < self.threshold < 1 or not (self.level is None or 0 < self.level < 1):
+            raise UserError("threshold and level lie between 0 and 1")
+
 
 @dataclass(frozen=True)
 class Null:
@@ -147,6 +159,8 @@ class GroupTest:
         The standard deviation of each group over its units, in the mean over places, (groups,).
     skewness
         The size of the skewness of the units about the means of groups, in the mean over places.
+    skewed_apart
+        The largest difference of the skewness of two groups, in the mean over places; of one, 0.
     """
 
     difference: Array
@@ -161,6 +175,7 @@ class GroupTest:
     nulls: tuple[Null, ...]
     spread: Array
     skewness: float
+    skewed_apart: float = 0.0
 
     @property
     def least(self) -> float:
@@ -282,12 +297,15 @@ def tested(
     forms = np.average([one for one, _ in shapes], axis=0, weights=[size for _, size in shapes])
     return GroupTest(
         **found, p=p, alone=alone, low=low, high=high, clusters=whole[0][1], nulls=nulls,
-        spread=np.sqrt(forms[:-1]), skewness=float(forms[-1]),
+        spread=np.sqrt(forms[:-2]), skewness=float(forms[-2]), skewed_apart=float(forms[-1]),
     )  # fmt: skip
 
 
 def _form(design: GroupDesign, maps: Array) -> Array:
-    """Return the variance of each group, and behind them the size of the skewness, means of places."""
+    """Return the variance of each group, the size of the skewness, and how far groups differ in it.
+
+    Each is a mean over places.
+    """
     groups = np.split(maps, np.cumsum(design.counts)[:-1])
     some = [one[:: max(len(one) // LOOKED_AT, 1)] for one in groups]
     rest = [one - one.mean(axis=0) for one in some]
@@ -296,10 +314,17 @@ def _form(design: GroupDesign, maps: Array) -> Array:
     whole = np.concatenate(
         [one / max(variance, 1e-300) ** 0.5 for one, variance in zip(rest, variances, strict=True)]
     )
-    squares = np.square(whole)
-    second, third = squares.mean(axis=0), (squares * whole).mean(axis=0)
-    skewness = np.divide(third, second**1.5, out=np.zeros_like(third), where=second > 0)
-    return np.array([*variances, float(abs(skewness).mean())])
+    of_groups = np.stack([_skewness(one) for one in rest])
+    apart = np.ptp(of_groups, axis=0).mean()
+    return np.array([*variances, float(abs(_skewness(whole)).mean()), float(apart)])
+
+
+def _skewness(rest: Array) -> Array:
+    """Return the skewness of residuals (units, places) at each place; 0 without any spread."""
+    squares = np.square(rest, dtype=np.float64)
+    second, third = squares.mean(axis=0), (squares * rest).mean(axis=0)
+    found: Array = np.divide(third, second**1.5, out=np.zeros_like(third), where=second > 0)
+    return found
 
 
 def _described(

@@ -140,6 +140,7 @@ def _table(
     for one in explanations:
         for place, key in enumerate(_columns(one)):
             columns.setdefault(key, _title(one, place))
+    _name_targets(explanations, columns)
     rows: list[Row] = []
     inputs: dict[Any, cnnvis.Panel] = {}
     for one in explanations:
@@ -164,6 +165,18 @@ def _table(
     if rows and rows[0].are_inputs:
         rows[0] = replace(rows[0], panels=[inputs.get(key) for key in columns])
     return list(columns.values()), rows
+
+
+def _name_targets(explanations: Sequence[cnnvis.Explanation], columns: dict[Any, str]) -> None:
+    """Add the target to the title of each image whose maps are of a single one, if images differ in it."""
+    targets: dict[Any, set[str]] = {}
+    for one in explanations:
+        for key, target in zip(_columns(one), map(str, one.targets), strict=False):
+            targets.setdefault(key, set()).add(target)
+    if len({target for known in targets.values() for target in known}) > 1:
+        for key, known in targets.items():
+            if len(known) == 1:
+                columns[key] += f"\nmap of {cnnvis.printable(min(known))}"
 
 
 def _row(

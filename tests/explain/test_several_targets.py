@@ -353,9 +353,9 @@ def test_metrics_are_those_of_each_target_alone(classifier: Any, data: cnnvis.Sa
 
 def test_checks_look_at_one_map_of_each_image(classifier: Any, data: cnnvis.Samples) -> None:
     few = cnnvis.run("saliency", classifier, data=data[:4], filter=[2, 0, 1], checks="full")
-    assert "of 4 images, since fewer than five decide" in few.verdicts["srg"].meaning
+    assert "of 4 images: at least five are needed" in few.verdicts["srg"].meaning
     assert "(one map of each of 4 of 4 images was checked" in few.verdicts["srg"].meaning
-    assert [one["images"] for one in few.provenance["checks"] if one.get("means")] == [4] * 4
+    assert [one["images"] for one in few.provenance["checks"] if one.get("means")] == [4] * 5
     (chained,) = cnnvis.chain(classifier, [("saliency", {}), "absolute"], data=data[:4],
                               filter=[2, 0, 1], checks="full")  # fmt: skip
     assert chained.verdicts == few.verdicts

@@ -98,10 +98,12 @@ def test_notes_say_of_which_input_they_are(network: Any) -> None:
     of_each = [*found.notes, *found.other_inputs[0].notes]
     for said in (of_each, last.notes):
         assert expected <= {one.partition("as keras-vis")[0] for one in said}
-    alike = [one for one in of_each if "guided changed" in one]
+    alike = [one for one in of_each if "guided backpropagation was used" in one]
     assert len(alike) == 2 and alike[0].startswith("input 'left': ")
-    (single,) = (one for one in inputs_together(of_each) if "guided changed" in one)
-    assert single.startswith("inputs 'left' and 'right': guided changed")
+    (single,) = (
+        one for one in inputs_together(of_each) if "guided backpropagation was used" in one
+    )
+    assert single.startswith("inputs 'left' and 'right': guided backpropagation was used")
     # Notes that name their input themselves, and those on no input, stay as they are.
     assert inputs_together(["of 'left': a", "of 'left': a", "b"]) == ["of 'left': a", "b"]
     assert not any("input 'facts': " in one for one in of_each)

@@ -21,7 +21,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
         of = f"{len(known)} image{'' if len(known) == 1 else 's'}"
         mean = f"; the mean is {known.mean():.3g}" if len(known) else ""
         return cnnvis.Verdict(
-            "information", f"nothing is judged of {of}, since fewer than five decide nothing{mean}"
+            "information", f"nothing is judged of {of}: at least five are needed{mean}"
         )
     found = f"{known.mean():.3g} (95 % between {inside[0]:.3g} and {inside[1]:.3g}, {len(known)} images)"
     if inside[0] <= 0 < inside[1] and len(known) < ENOUGH:
@@ -46,8 +46,8 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
     if better[0] <= 0:
         return cnnvis.Verdict(
             "warned",
-            f"{found}: not above an edge filter, which knows nothing of the network and has "
-            f"{np.nanmean(edges):.3g}",
+            f"{found}: on these images not clearly above an edge filter, which knows nothing of the network "
+            f"and has {np.nanmean(edges):.3g}: the mean difference lies between {better[0]:.3g} and {better[1]:.3g}",
         )
     return cnnvis.Verdict("passed", f"{found}, above the {np.nanmean(edges):.3g} of an edge filter")
 

@@ -13,6 +13,9 @@ SCALES = {"normalize"}
 RATIO, SKEWED = 1.5, 0.75
 """Ratio of spreads, and size of skewness, from which on both together are noted."""
 
+APART = 1.25
+"""Difference of the skewness of groups from which on it is noted."""
+
 
 def about_maps(example: cnnvis.Explanation, by: str, targets: Mapping[Any, str]) -> None:
     """Refuse maps that compare other things than groups, and make notes on maps that were cut.
@@ -68,7 +71,9 @@ def about_design(
             f"{test.least:.2g}"
         )
     count = len(test.p)
-    needed = -(-test.least * count // alpha) if correct in ("bh", "by") and alpha else 1
+    # Yekutieli's bound is smaller by the sum of 1, 1/2, ... 1/count.
+    factor = sum(1 / one for one in range(1, count + 1)) if correct == "by" else 1.0
+    needed = -(-test.least * count * factor // alpha) if correct in ("bh", "by") and alpha else 1
     if test.least > alpha and correct not in ("bh", "by"):
         cnnvis.note(
             f"no difference can be found at {alpha:g}, however large it is: with so few units or "
@@ -81,20 +86,26 @@ def about_design(
         )
 
 
-def finds_spread(
-    design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan
-) -> bool:
-    """Tell whether a difference in spread alone may be what the test found, and none in the means."""
-    least, most = float(test.spread.min()), float(test.spread.max())
-    is_unequal = design.kind == "between" and most > RATIO * least
-    return is_unequal and (plan.spread == "equal" or bool(test.skewness > SKEWED))
+def finds_shape(design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan) -> bool:
+    """Tell whether the test may have found a difference in spread or shape, and none in the mean."""
+    if design.kind != "between":  # changes of sign take values as symmetric about their mean
+        return test.skewness > SKEWED
+    is_unequal = float(test.spread.max()) > RATIO * float(test.spread.min())
+    if plan.spread == "equal":
+        return is_unequal or test.skewed_apart > APART
+    return (is_unequal and test.skewness > SKEWED) or test.skewed_apart > APART
 
 
-def about_spread(
-    design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan
-) -> None:
-    """Make a note where groups differ in spread, and the test finds such a difference, too."""
-    if not finds_spread(design, test, plan):
+def about_shape(design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan) -> None:
+    """Make a note where the test may have found a difference in spread or shape."""
+    if not finds_shape(design, test, plan):
+        return
+    advice = "Maps with signs, means along an axis (--along), and more units are less skewed"
+    if design.kind != "between":
+        cnnvis.note(
+            "values are skewed: this is no test of the mean, since changes of sign take values as symmetric "
+            f"about it, and p-values are too small. {advice}; the interval of each place holds"
+        )
         return
     least, most = float(test.spread.min()), float(test.spread.max())
     names = [design.groups[int(place)] for place in (test.spread.argmax(), test.spread.argmin())]
@@ -103,17 +114,20 @@ def about_spread(
         if least
         else f"and those of {names[1]} do not"
     )
-    if plan.spread == "equal":
+    if not most > RATIO * least:
+        words = "the groups are skewed in different ways"
+    elif plan.spread == "equal":
         cnnvis.note(
             f"{words}, and --spread equal finds such a difference, too: a place that is found need not differ "
             "in its mean"
         )
+        return
     else:
-        cnnvis.note(
-            f"{words}, and values are skewed: this is no test of the means, since p-values are too small for "
-            "that. What is found differs in the mean or in the spread. Maps with signs, means along an axis "
-            "(--along), and more units are less skewed"
-        )
+        words += ", and values are skewed"
+    cnnvis.note(
+        f"{words}: this is no test of the means, since p-values are too small for that. What is found "
+        f"differs in the mean, the spread or the shape. {advice}"
+    )
 
 
 def outcome(
@@ -127,8 +141,11 @@ def outcome(
     """Return what may be said of the comparison, in a sentence or two."""
     who, correct = _who(design), plan.correct
     how = ""
-    if finds_spread(design, test, plan):
-        who, how = who.replace("the mean maps", "the maps", 1), ", in the mean or in the spread,"
+    if finds_shape(design, test, plan):
+        who, how = (
+            who.replace("the mean map", "the map", 1),
+            ", in the mean, the spread or the shape,",
+        )
     found = [one for one in regions if one.p <= alpha]
     smallest = f"smallest p {float(test.p.min()):.3g}, {design.sizes}"
     if not found:
@@ -202,14 +219,14 @@ def titles(
     correct: str,
     alpha: float,
     level: float | None,
-    or_spread: bool,
+    or_shape: bool,
 ) -> tuple[str, ...]:
     """Return the title of each map, with the numbers of units and images.
 
     Parameters
     ----------
-    or_spread
-        True where what was found may be a difference in spread alone; see `finds_spread`.
+    or_shape
+        True where what was found may be a difference in spread or shape alone; see `finds_shape`.
     """
     names = design.groups
     if len(names) == 2:
@@ -224,7 +241,7 @@ def titles(
         "bh": f"where the false discovery rate is {alpha:g}",
         "by": f"where the false discovery rate is {alpha:g}",
     }.get(correct, f"where p <= {alpha:g} over all places")
-    some += ", in the mean or in the spread" if or_spread else ""
+    some += ", in the mean, the spread or the shape" if or_shape else ""
     interval = "" if level is None else f"{100 * level:g} % interval at each place by itself"
     words = {
         "difference": difference,

@@ -10,8 +10,8 @@ import cnnvis
 from cnnvis.plugins.transforms._comparison_words import (
     about_design,
     about_maps,
-    about_spread,
-    finds_spread,
+    about_shape,
+    finds_shape,
     outcome,
     titles,
 )
@@ -58,6 +58,7 @@ class _Given:
     paired: cnnvis.Column | None
     covariates: Sequence[cnnvis.Column]
     along: str | None
+    of: tuple[str, str] | None = None
     names: dict[Any, str] = field(default_factory=dict)
     targets: dict[Any, str] = field(default_factory=dict)
     numbers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
@@ -107,6 +108,14 @@ class _Given:
                 "--target NAME before it"
             )
         self.grouping.require_few(one, len(self.names))
+        if self.grouping.by == "label" and self.of is None and one.samples is not None:
+            lacking = [place for place in range(len(one)) if one.samples.label_name(place) is None]
+            if lacking:
+                image = int(one.samples.indices[lacking[0]])
+                raise cnnvis.UserError(
+                    f"{len(lacking)} of {len(one)} images have no label, such as image {image}: --of A B compares "
+                    "two groups of the others"
+                )
         return found
 
     def rows(self, samples: cnnvis.Samples) -> npt.NDArray[Any] | None:
@@ -133,7 +142,14 @@ class _Given:
     def _words(self, one: cnnvis.Column) -> tuple[str, ...] | None:
         """Return the values of a column of words, None of numbers."""
         if one.source not in self.numbers:
-            self.numbers[one.source] = None if _are_numbers(one.values) else _few(one)
+            odd = [value for value in one.values if not _are_numbers([value])]
+            if odd and 2 * len(odd) < len(one.values):
+                place = one.values.index(odd[0])
+                raise cnnvis.UserError(
+                    f"{one.source}: line {place + 1} below the heading holds {odd[0]!r}, and most lines hold numbers; "
+                    "give each image a number, or leave the images without a number out"
+                )
+            self.numbers[one.source] = _few(one) if odd else None
         return self.numbers[one.source]
 
 
@@ -230,6 +246,7 @@ def compare_groups(
         _column(paired, by, "paired"),
         cnnvis.columns_of(covariates, by) if covariates is not None else (),
         along,
+        of,
     )
     plan = cnnvis.GroupPlan(correct, spread, permutations, threshold, level, seed)
     example, comparison = _gathered(stream, given, plan)
@@ -245,15 +262,15 @@ def compare_groups(
         test = comparison.test(design)
         regions = comparison.regions(test, alpha)
     about_design(design, test, correct, alpha, known=blocks is not None or paired is not None)
-    about_spread(design, test, plan)
-    or_spread = finds_spread(design, test, plan)
+    about_shape(design, test, plan)
+    or_shape = finds_shape(design, test, plan)
     said = outcome(design, test, regions, plan, alpha, example)
-    cnnvis.note(said)
+    cnnvis.note(said if example.input is None else f"input {example.input!r}: {said}")
     parts = maps or _usual(design, test, example)
     rows = [_row(one, design, example) for one in regions[:MOST_REGIONS]]
     facts = {
         "outcome": said,
-        "tested": "means or spreads" if or_spread else "means",
+        "tested": "means, spreads or shapes" if or_shape else "means",
         "groups": list(design.groups),
         "units": list(design.counts),
         "images": list(design.images),
@@ -264,7 +281,7 @@ def compare_groups(
     return replace(
         example,
         maps=_stacked(parts, test, alpha, comparison.shape),
-        titles=titles(parts, design, correct, alpha, level, or_spread),
+        titles=titles(parts, design, correct, alpha, level, or_shape),
         groups=tuple(parts),
         signed=len(design.groups) < 3 and bool(SIGNED & {*parts}),
         provenance={**example.provenance, "comparison": facts},

@@ -117,7 +117,7 @@ def test_an_edge_filter_is_not_below_itself(keras: Any) -> None:
     x[:, 20:40] *= 5
     found = cnnvis.run("edges", network, data=x, metrics="srg", filter=0)
     assert found.verdicts["srg"].outcome == "warned"
-    assert "not above an edge filter" in found.verdicts["srg"].meaning
+    assert "not clearly above an edge filter" in found.verdicts["srg"].meaning
 
 
 def test_blank_maps_and_blind_positions() -> None:
@@ -149,7 +149,7 @@ def test_one_is_written_as_one() -> None:
     from cnnvis.plugins.metrics import completeness, sanity, srg
 
     one = np.ones(1)
-    assert "of 1 image," in srg._judge({"srg": one, "srg_edges": one}).meaning
+    assert "of 1 image:" in srg._judge({"srg": one, "srg_edges": one}).meaning
     assert sanity._judge({"sanity": 0 * one}).meaning.startswith("the map is the same everywhere")
     assert (
         "the map is off by 1.0% of this change"
