@@ -34,7 +34,7 @@ from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array
 from cnnvis.data.stream import Stream
 from cnnvis.data.verdict import Verdict
-from cnnvis.errors import DiskError, PluginError, UserError, together
+from cnnvis.errors import DiskError, PluginError, UserError, shown, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
@@ -546,6 +546,11 @@ def steps_of(steps: Sequence[StepLike], style: Style | None = None) -> list[Step
         if isinstance(one, Step):
             found.append(replace(one, style=style))
             continue
+        if not isinstance(one, str) and not (isinstance(one, tuple | list) and len(one) == 2):
+            raise UserError(
+                f"step {len(found) + 1} is {shown(one)}; a step is a name, or a name with its options: "
+                '["saliency", ("smooth", {"sigma": 1})]'
+            )
         name, given = (one, {}) if isinstance(one, str) else one
         found.append(Step(registry().step(name), given, style))
     if not found:

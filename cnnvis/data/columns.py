@@ -65,6 +65,15 @@ class Column:
                 f"{numbered(samples.total, 'image')}. Without a column image or name, a line stands for "
                 "each image, in the order of the data"
             )
+        if self.key in PLACES and samples.total is not None:
+            beyond = [
+                place for place in self.places if isinstance(place, int) and place >= samples.total
+            ]
+            if beyond:
+                raise UserError(
+                    f"{self.source}: the table is about image {min(beyond)}, and the data hold images 0 to "
+                    f"{samples.total - 1}; images are counted from 0"
+                )
         found = []
         for position, index in enumerate(samples.indices.tolist()):
             name = samples.names[position] if self.key in NAMES and samples.names else index

@@ -145,7 +145,7 @@ class Tally:
         if not self.images:
             return
         self._say_measures()
-        why = self.blank[0] if self.blank else "no part of the image speaks for this target"
+        why = self._why_blank()
         about = f"{self.plugin.name} is zero everywhere in"
         maps = "maps" if self.has_several else "images"
         if len(self.zero) == self.images and strict:
@@ -160,6 +160,19 @@ class Tally:
                 f"{self.plugin.name} is the same everywhere in {self.alike} of {self.images} "
                 f"{maps}, so no place counts more than another place"
             )
+
+    def _why_blank(self) -> str:
+        """Return why maps are zero everywhere, the end of a sentence."""
+        if self.blank and len(self.zero) > 1:
+            return f"in one of them at least, {self.blank[0]}"
+        if self.blank:
+            return self.blank[0]
+        if self.plugin.family == CAMS:
+            return (
+                "no weighted sum of feature maps is above zero there, and sums below zero are not shown; "
+                "hires-cam shows both signs"
+            )
+        return "no part of the image speaks for this target"
 
     def _say_measures(self) -> None:
         measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
@@ -220,6 +233,9 @@ def _spread(values: Array) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
 
+
+CAMS = "class activation maps"
+"""Family of methods, most of which leave values below zero out."""
 
 REASONS = 5
 """Maximum number of reasons for leaving images out that are reported."""

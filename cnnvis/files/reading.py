@@ -140,8 +140,11 @@ def require_writable(path: Path) -> None:
         If the folder that it is or lies in is a file, or may not be written to.
     """
     folder = path
-    while not folder.is_dir() and (folder == path or not folder.exists()):
-        folder = folder.parent
+    try:
+        while not folder.is_dir() and (folder == path or not folder.exists()):
+            folder = folder.parent
+    except OSError as error:  # of a name that is too long
+        raise UserError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(
             f"{str(path)!r} cannot be written: {str(folder)!r} is no folder, or permissions "

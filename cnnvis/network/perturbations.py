@@ -35,7 +35,8 @@ class Perturbations:
         Arguments for each input, arrays (n, ...); for `Model.mean_gradients`, such arrays for each
         of the network's inputs that are perturbed, by name.
     factors
-        Weight of each perturbation's gradient in the mean; by default all count alike.
+        Factor of each perturbation's gradient, the sum of which is returned; by default 1 / count, so that the
+        sum is the mean.
     """
 
     perturb: Callable[..., Any]
@@ -46,7 +47,7 @@ class Perturbations:
 
     @property
     def weights(self) -> Array:
-        """Weight of each perturbation's gradient in the mean, (count,) float32."""
+        """Factor of each perturbation's gradient in the sum, (count,) float32."""
         alike = [1 / self.count] * self.count
         return np.asarray(alike if self.factors is None else self.factors, np.float32)
 

@@ -452,6 +452,13 @@ def test_typed_wrongly(typed: Typed, words: list[Any], parts: list[str]) -> None
     assert all(part in done.stderr for part in parts), done.stderr
 
 
+def test_a_step_of_another_form_is_refused(classifier: Any, images: Any) -> None:
+    with pytest.raises(
+        cnnvis.UserError, match=r"step 2 is {}; a step is a name, or a name with its"
+    ):
+        cnnvis.chain(classifier, ("saliency", {}), data=images)
+
+
 def test_help_of_the_chain_and_of_a_step(typed: Typed) -> None:
     done = typed("chain", "--help")
     assert "Examples:" in done.stdout and "smooth" in done.stdout and "--file" in done.stdout

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cnnvis.errors import UserError
+from cnnvis.files.reading import require_writable
 from cnnvis.files.snapshots import sha256
 
 
@@ -29,3 +31,8 @@ def test_a_sum_is_worked_out_once_and_never_of_an_older_file(
     assert len(read) == 3
     path.write_bytes(b"eleven")
     assert sha256(path) == hashlib.sha256(b"eleven").hexdigest()
+
+
+def test_a_name_that_is_too_long_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be written: File name too long"):
+        require_writable(tmp_path / f"{'L' * 300}.png")

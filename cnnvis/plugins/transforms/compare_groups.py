@@ -24,6 +24,9 @@ Part = Literal["difference", "differs", "low", "high", "statistic", "effect", "p
 
 SIGNED = {"difference", "differs", "low", "high", "statistic", "effect"}
 
+UNLABELLED = (1,)
+"""Key of the group of images without a label; see `cnnvis.Samples.label_groups`."""
+
 MOST_REGIONS = 50
 """Largest number of regions that are listed."""
 
@@ -108,13 +111,13 @@ class _Given:
                 "--target NAME before it"
             )
         self.grouping.require_few(one, len(self.names))
-        if self.grouping.by == "label" and self.of is None and one.samples is not None:
-            lacking = [place for place in range(len(one)) if one.samples.label_name(place) is None]
-            if lacking:
-                image = int(one.samples.indices[lacking[0]])
+        samples = one.samples
+        if self.grouping.by == "label" and self.of is None and samples is not None:
+            lacking = [place for place, key in enumerate(found) if key == UNLABELLED]
+            if lacking and samples.label_kind == "class":
                 raise cnnvis.UserError(
-                    f"{len(lacking)} of {len(one)} images have no label, such as image {image}: --of A B compares "
-                    "two groups of the others"
+                    f"{len(lacking)} of {len(one)} images have no label, such as image "
+                    f"{int(samples.indices[lacking[0]])}: --of A B compares two groups of the others"
                 )
         return found
 

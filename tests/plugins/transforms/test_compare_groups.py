@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +292,55 @@ def test_one_of_several_targets(classifier: Any) -> None:
     steps = ["saliency", ("select", {"target": "1"}), compared]
     (found,) = cnnvis.chain(classifier, steps, **given)
     assert found.provenance["comparison"]["images"] == [8, 8]
+
+
+def test_skewed_values_leave_the_mean_of_one_group_and_of_pairs_untested(tmp_path: Path) -> None:
+    skewed = np.random.default_rng(2).exponential(size=MAPS.shape) - 1
+    found, notes = _run(ONE.with_maps(skewed), by="all")
+    assert "changes of sign take values as symmetric" in notes
+    assert found.provenance["comparison"]["tested"] == "means, spreads or shapes"
+    (tmp_path / "facts.tsv").write_text("pair\n" + "".join(f"{i // 2}\n" for i in range(COUNT)))
+    _, notes = _run(
+        ONE.with_maps(skewed * (Y == 1)[:, None, None]), paired=f"{tmp_path}/facts.tsv:pair"
+    )
+    assert "changes of sign take values as symmetric" in notes
+    assert "changes of sign" not in _run(ONE, by="all")[1]
+    turned = skewed * np.where(Y == 1, 1, -1)[:, None, None]
+    assert "the groups are skewed in different ways" in _run(ONE.with_maps(turned))[1]
+
+
+def test_groups_that_are_constant_differ_beyond_measure() -> None:
+    maps = np.ones_like(MAPS) * (1 + Y[:, None, None])
+    found, _ = _run(ONE.with_maps(maps), maps=("effect", "difference"))
+    assert (found.array[0] > 1e30).all() and (found.array[1] == 1).all()
+
+
+def test_tables_and_labels_that_leave_images_out_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "facts.tsv"
+    table.write_text(
+        "age\tgroup\n" + "".join(f"{i}\t{'ab'[i % 2]}\n" for i in range(COUNT - 1)) + "NA\ta\n"
+    )
+    with pytest.raises(cnnvis.UserError, match="line 24 below the heading holds 'NA'"):
+        _run(by=f"{table}:group", covariates=f"{table}:age")
+    table.write_text("image\tgroup\n" + "".join(f"{i + 1}\t{'ab'[i % 2]}\n" for i in range(COUNT)))
+    whole = replace(ONE, samples=replace(SAMPLES, total=COUNT))
+    with pytest.raises(cnnvis.UserError, match="about image 24, and the data hold images 0 to 23"):
+        _run(whole, by=f"{table}:group")
+    some = cnnvis.Samples(np.zeros((COUNT, *SHAPE, 1)), np.where(np.arange(COUNT) < 4, np.nan, Y))
+    with pytest.raises(cnnvis.UserError, match="have no label, such as image 0: --of A B"):
+        _run(replace(ONE, samples=some))
+
+
+def test_a_comparison_takes_finite_maps_with_a_group_and_a_unit_each() -> None:
+    flat = MAPS.reshape(COUNT, -1)
+    units = list(range(COUNT))
+    with cnnvis.GroupComparison(cnnvis.GroupPlan(), (48,)) as comparison:
+        with pytest.raises(cnnvis.UserError, match="holds NaN"):
+            comparison.add(np.where(flat > 2, np.nan, flat), Y.tolist(), units)
+        with pytest.raises(cnnvis.UserError, match="a group and a unit"):
+            comparison.add(flat, [0], units)
+        with pytest.raises(cnnvis.UserError, match="with their names"):
+            comparison.add(flat, Y.tolist(), units, covariates=np.ones((COUNT, 1)))
+    for wrong in ({"correct": "bonf"}, {"spread": "x"}, {"draws": 0}, {"level": 2.0}):
+        with pytest.raises(cnnvis.UserError):
+            cnnvis.GroupPlan(**wrong)  # type: ignore[arg-type]
