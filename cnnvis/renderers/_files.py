@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
+from cnnvis.renderers._common import check_colour_maps, check_percentile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,6 +72,23 @@ def require_date() -> None:
             f"the variable SOURCE_DATE_EPOCH is {date!r}, and gives the date of pictures: set it "
             "to seconds since 1970, or unset it"
         ) from None
+
+
+def check_figure(
+    *, cmap: str | None, input_cmap: str | None, percentile: float, width: float, **_: object
+) -> None:
+    """Refuse options of a figure that cannot be drawn.
+
+    Raises
+    ------
+    UserError
+        If there is no such colour map, or a number is outside of its range.
+    """
+    check_colour_maps(cmap=cmap, input_cmap=input_cmap)
+    check_percentile(percentile)
+    if not 0.1 <= width <= 100:
+        raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
+    require_date()
 
 
 def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None:

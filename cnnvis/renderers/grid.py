@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
 from cnnvis.renderers._common import (
-    check_colour_maps,
-    check_percentile,
     folded,
     limits,
     number,
     require_maps,
 )
-from cnnvis.renderers._files import ABOUT, PAGES, enlarged, require_date, save
+from cnnvis.renderers._files import ABOUT, PAGES, check_figure, enlarged, save
 from cnnvis.renderers._heading import LETTER, LINE, PLAIN
 from cnnvis.renderers._look import Look, look_of
 from cnnvis.renderers._maps import draw_panel
@@ -42,17 +40,7 @@ class Row:
     are_inputs: bool = False
 
 
-def _check(
-    *, cmap: str | None, input_cmap: str | None, percentile: float, width: float, **_: object
-) -> None:
-    check_colour_maps(cmap=cmap, input_cmap=input_cmap)
-    check_percentile(percentile)
-    if not 0.1 <= width <= 100:
-        raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
-    require_date()
-
-
-@cnnvis.renderer("grid", suffixes=tuple(f".grid{ending}" for ending in ABOUT), check=_check)
+@cnnvis.renderer("grid", suffixes=tuple(f".grid{ending}" for ending in ABOUT), check=check_figure)
 def grid(
     explanations: list[cnnvis.Explanation],
     path: Path,

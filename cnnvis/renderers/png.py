@@ -6,25 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 import cnnvis
-from cnnvis.renderers._common import check_colour_maps, check_percentile, require_maps
-from cnnvis.renderers._files import ABOUT, PAGES, enlarged, require_date, save
+from cnnvis.renderers._common import require_maps
+from cnnvis.renderers._files import ABOUT, PAGES, check_figure, enlarged, save
 from cnnvis.renderers._heading import table_page
 from cnnvis.renderers._look import Ends
 from cnnvis.renderers._maps import Settings, figure_of
 from cnnvis.renderers._plots import plot
 
 
-def _check(
-    *, cmap: str | None, input_cmap: str | None, percentile: float, width: float, **_: object
-) -> None:
-    check_colour_maps(cmap=cmap, input_cmap=input_cmap)
-    check_percentile(percentile)
-    if not 0.1 <= width <= 100:
-        raise cnnvis.UserError(f"width is {width:g} inches, and can be 0.1 to 100")
-    require_date()
-
-
-@cnnvis.renderer("png", suffixes=tuple(ABOUT), check=_check, plot=plot)
+@cnnvis.renderer("png", suffixes=tuple(ABOUT), check=check_figure, plot=plot)
 def png(
     explanation: cnnvis.Explanation,
     path: Path,
