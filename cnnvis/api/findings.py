@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -101,13 +102,22 @@ class Findings:
         """Explain the images of the page with a method; all images, where groups are wanted."""
         task = self.task if self.by is not None else _narrowed(self.task, images)
         kept, groups = list[Explanation](), list[Explanation]()
-        for stream in task.explained(step.plugin, step.options, strict=False).values():
-            if self.by is None:
-                kept.append(stream.whole())
-                continue
+        streams = task.explained(step.plugin, step.options, strict=False)
+        for input, stream in streams.items():
             own: list[Explanation] = []
-            groups += self._grouped(Stream(lambda s=stream, o=own: _through(s, images, o)))  # type: ignore[misc]
+            try:
+                if self.by is None:
+                    own.append(stream.whole())
+                else:
+                    groups += self._grouped(Stream(partial(_through, stream, images, own)))
+            except UserError as error:  # an input without maps costs the others nothing
+                if len(streams) == 1:
+                    raise
+                note(f"the input {input!r} gets no map from {named(step)}: {error}")
+                continue
             kept += [Explanation.joined(own)] if own else []
+        if not kept:
+            raise UserError("no input gets a map")
         facts = {"named": named(step)}
         self.found += [self._with_answers(one.with_facts(facts)) for one in kept]
         self.groups += [one.with_facts(facts) for one in groups]

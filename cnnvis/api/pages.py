@@ -155,7 +155,7 @@ def summary_of(
     middle = " and ".join(phrases)
     last = rest
     if missing:
-        last = f"{numbered(missing, 'image')} could not be explained; the reasons stand below."
+        last = f"{numbered(missing, 'image')} could not be explained; the page says why."
     elif not found or found[0].samples is None:
         last = ""
     sentences = [asked, f"{middle[:1].upper()}{middle[1:]}." if middle else "", last]

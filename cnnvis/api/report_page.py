@@ -53,6 +53,7 @@ def report_page(
         f"The page shows {shown} of {numbered(count, 'image')}.{kept} The command cnnvis run with "
         "--into FOLDER computes and keeps the maps of all images."
     )
+    order = ", wrong answers first" if (made.known.right == 0).any() else ""
     return Page(
         tuple(made.found),
         title=f"{network}: report of cnnvis",
@@ -62,7 +63,7 @@ def report_page(
             made.methods,
             right=counted(made.known),
             missing=len(failures),
-            rest=f"The page shows the maps of {numbered(shown, 'image')}, wrong answers first.",
+            rest=f"The page shows the maps of {numbered(shown, 'image')}{order}.",
         ),
         facts={**examined(report, samples, facts), "Computation": _computation(made)},
         warnings=report.warnings,

@@ -18,6 +18,9 @@ from cnnvis.registry.discovery import registry
 from cnnvis.reporting import failures_kept, notes_kept
 from cnnvis.settings.defaults import checks_by_settings, style_by_settings, with_settings
 
+MOST_FAILURES = 5
+"""Largest number of images without maps that are named in the terminal."""
+
 
 def reported(
     model: str,
@@ -46,6 +49,11 @@ def reported(
     if not said.quiet:
         for sentence in page.summary:
             messages.print(console.sentence("found", "bold", sentence))
+        for image, reason in list(page.failures.items())[:MOST_FAILURES]:
+            messages.print(console.sentence(f"image {image} was left out", "bold", reason))
+        if len(page.failures) > MOST_FAILURES:
+            rest = f"{len(page.failures) - MOST_FAILURES} more, which the page names"
+            messages.print(console.sentence("images left out", "bold", rest))
         for note in dict.fromkeys((*page.notes, *notes)):
             messages.print(console.sentence("note", "bold", note))
         for warning in page.warnings:
