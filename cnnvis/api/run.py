@@ -213,8 +213,13 @@ def run(
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
     is_demo = isinstance(data, str) and data == demo.NAME and plugin.takes("model")
+    few: tuple[str, ...] = ()
     if selection is None and is_demo and plugin.gives != "pictures":  # which are made of all data
         selection = selection_of(demo.IMAGES)
+        if plugin.gives_maps_of_images:
+            few = (
+                f"{len(demo.IMAGES)} images of the demo are explained; --images all explains all",
+            )
     request = Request(
         model,
         DataArguments(data, selection, names, axes),
@@ -235,7 +240,7 @@ def run(
                 written(explanation, renderers, out, side)
         except (UserError, PluginError) as error:
             failures.append(error)
-    explanation = replace(explanation, notes=(*explanation.notes, *notes))
+    explanation = replace(explanation, notes=(*few, *explanation.notes, *notes))
     if failures:
         failure = all_in_one(failures)
         failure.found = explanation
