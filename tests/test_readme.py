@@ -37,7 +37,15 @@ def test_there_is_something_to_try() -> None:
     assert len(COMMANDS) == 35, COMMANDS
 
 
-LONG = ("test-plugin", "randomization", "--into", "keras-vis:", "multiply", "--png.overlay")
+LONG = (
+    "evaluate saliency",
+    "test-plugin",
+    "randomization",
+    "--into",
+    "keras-vis:",
+    "multiply",
+    "--png.overlay",
+)
 
 
 @pytest.mark.parametrize(
