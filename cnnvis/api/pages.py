@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from cnnvis import demo
 from cnnvis.api.citations import citations_of
 from cnnvis.api.gallery import MOST, Known, shelves_of
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.page import Judged, Page, Shelf
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError, numbered
+from cnnvis.files.snapshots import sha256
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.settings.chain_files import Recipe
@@ -266,9 +269,9 @@ def _repeat(found: Explanation) -> dict[str, str]:
     except (KeyError, UserError, TypeError, ValueError):
         return {}
     model, data = facts.get("model") or {}, facts.get("data") or {}
-    subject: dict[str, Any] = {"model": model.get("file") or "MODEL"}
+    subject: dict[str, Any] = {"model": _named(model, demo.MODEL) or "MODEL"}
     if data:
-        subject["data"] = data.get("file") or "DATA"
+        subject["data"] = _named(data, demo.DATA) or "DATA"
         total = None if found.samples is None else found.samples.total
         images = [int(one) for one in data.get("images") or ()]
         if images != list(range(total or 0)):
@@ -282,6 +285,14 @@ def _repeat(found: Explanation) -> dict[str, str]:
     steps = [(name, given)]
     steps += [(one["transform"], one.get("options") or {}) for one in facts.get("transforms") or ()]
     return repeated(Recipe(name, subject, [*steps, ("html", {})]))
+
+
+def _named(facts: Mapping[str, Any], of_demo: Path) -> str | None:
+    """Return how a file is named in a command: the demo's by the demo's name."""
+    file = facts.get("file")
+    if file == of_demo.name and facts.get("sha256") == sha256(of_demo):
+        return demo.NAME
+    return file
 
 
 def repeated(recipe: Recipe) -> dict[str, str]:

@@ -402,3 +402,9 @@ def test_a_fixed_class_is_not_called_the_answer(keras: Any) -> None:
     wrong = page.gallery[0]
     assert wrong.title == "Wrong answers" and sorted(wrong.images[:2]) == [1, 6]
     assert page.summary[1].startswith("The answer is right for 4 of 8 labels (50.0%)")
+
+
+def test_a_page_of_the_demo_is_repeated_by_its_name(typed: Any, tmp_path: Path) -> None:
+    done = typed("run", "saliency", "demo", "-im", 0, "-r", "html", "-o", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "cnnvis chain demo --data demo --images 0" in (tmp_path / "page.html").read_text()
