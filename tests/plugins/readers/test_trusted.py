@@ -278,4 +278,7 @@ def test_control_c_ends_the_process_that_loads(tmp_path: Path) -> None:
         assert below
         parent.send_signal(SIGINT)
         parent.wait(timeout=60)
+    end = time.monotonic() + 20  # until it is taken off the list of processes
+    while Path(f"/proc/{below[0]}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
     assert not Path(f"/proc/{below[0]}").exists()
