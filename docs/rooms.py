@@ -51,12 +51,13 @@ def modules() -> dict[str, Path]:
 
 def imports_of(file: Path, known: dict[str, Path]) -> Iterator[str]:
     """Give the modules of this package that a file imports, wherever in it."""
+    package = (ROOT.name, *file.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in known)
         elif isinstance(node, ast.ImportFrom):
-            # Only the stub of the public names imports relative to the package.
-            module = f"{ROOT.name}.{node.module}" if node.level else str(node.module)
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join(filter(None, (*above, node.module)))
             for one in node.names if module in known else ():
                 inner = f"{module}.{one.name}"
                 yield inner if inner in known else module

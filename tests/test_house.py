@@ -58,6 +58,11 @@ def test_rooms_import_lower_ones_alone() -> None:
     assert not back
 
 
+def test_relative_imports_are_arrows_too() -> None:
+    found = rooms.imports()["cnnvis.plugins.techniques.hires_cam"]
+    assert "cnnvis.plugins.techniques._cam_layers" in found
+
+
 def test_no_modules_import_each_other() -> None:
     assert rooms.circles(rooms.imports()) == []
 
