@@ -97,9 +97,7 @@ def finds_shape(design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis
 
 
 def about_shape(design: cnnvis.GroupDesign, test: cnnvis.GroupTest, plan: cnnvis.GroupPlan) -> None:
-    """Make a note where the test may have found a difference in spread or shape."""
-    if not finds_shape(design, test, plan):
-        return
+    """Make a note on why the test may have found a difference in spread or shape; see `finds_shape`."""
     advice = "Maps with signs, means along an axis (--along), and more units are less skewed"
     if design.kind != "between":
         cnnvis.note(
@@ -134,14 +132,20 @@ def outcome(
     design: cnnvis.GroupDesign,
     test: cnnvis.GroupTest,
     regions: Sequence[cnnvis.GroupRegion],
-    plan: cnnvis.GroupPlan,
+    correct: str,
     alpha: float,
     example: cnnvis.Explanation,
+    or_shape: bool,
 ) -> str:
-    """Return what may be said of the comparison, in a sentence or two."""
-    who, correct = _who(design), plan.correct
-    how = ""
-    if finds_shape(design, test, plan):
+    """Return what may be said of the comparison, in a sentence or two.
+
+    Parameters
+    ----------
+    or_shape
+        True where what was found may be a difference in spread or shape alone; see `finds_shape`.
+    """
+    who, how = _who(design), ""
+    if or_shape:
         who, how = (
             who.replace("the mean map", "the map", 1),
             ", in the mean, the spread or the shape,",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -145,7 +146,7 @@ class _Given:
     def _words(self, one: cnnvis.Column) -> tuple[str, ...] | None:
         """Return the values of a column of words, None of numbers."""
         if one.source not in self.numbers:
-            odd = [value for value in one.values if not _are_numbers([value])]
+            odd = [value for value in one.values if not _is_number(value)]
             if odd and 2 * len(odd) < len(one.values):
                 place = one.values.index(odd[0])
                 raise cnnvis.UserError(
@@ -156,11 +157,11 @@ class _Given:
         return self.numbers[one.source]
 
 
-def _are_numbers(values: Sequence[str]) -> bool:
+def _is_number(value: str) -> bool:
     import math
 
     try:
-        return all(math.isfinite(float(value)) for value in values)
+        return math.isfinite(float(value))
     except ValueError:
         return False
 
@@ -252,8 +253,8 @@ def compare_groups(
         of,
     )
     plan = cnnvis.GroupPlan(correct, spread, permutations, threshold, level, seed)
-    example, comparison = _gathered(stream, given, plan)
-    with comparison:
+    with ExitStack() as closing:
+        example, comparison = _gathered(stream, given, plan, closing)
         names = _ordered(given.names, of)
         if len(names) == 1 and not given.is_negative:
             raise cnnvis.UserError(
@@ -265,9 +266,10 @@ def compare_groups(
         test = comparison.test(design)
         regions = comparison.regions(test, alpha)
     about_design(design, test, correct, alpha, known=blocks is not None or paired is not None)
-    about_shape(design, test, plan)
     or_shape = finds_shape(design, test, plan)
-    said = outcome(design, test, regions, plan, alpha, example)
+    if or_shape:
+        about_shape(design, test, plan)
+    said = outcome(design, test, regions, correct, alpha, example, or_shape)
     cnnvis.note(said if example.input is None else f"input {example.input!r}: {said}")
     parts = maps or _usual(design, test, example)
     rows = [_row(one, design, example) for one in regions[:MOST_REGIONS]]
@@ -301,38 +303,35 @@ def _column(words: str | None, by: str, option: str) -> cnnvis.Column | None:
 
 
 def _gathered(
-    stream: cnnvis.Stream, given: _Given, plan: cnnvis.GroupPlan
+    stream: cnnvis.Stream, given: _Given, plan: cnnvis.GroupPlan, closing: ExitStack
 ) -> tuple[cnnvis.Explanation, cnnvis.GroupComparison]:
     """Return an explanation without maps yet, and the comparison with the maps of all images."""
     comparison: Any = None
     example: Any = None
-    try:
-        for one in stream:
-            found, axes = given.maps(one)
-            samples = one.samples
-            assert samples is not None
-            if comparison is None:
-                comparison = cnnvis.GroupComparison(
+    for one in stream:
+        found, axes = given.maps(one)
+        samples = one.samples
+        assert samples is not None
+        if comparison is None:
+            comparison = closing.enter_context(
+                cnnvis.GroupComparison(
                     plan,
                     found.shape[1:],
                     channel=axes.index("channel") if "channel" in axes and len(axes) > 1 else None,
                     covariates=given.covariate_names(),
                     one_each=given.blocks is None and given.paired is None,
                 )
-                kept = {name: axis for name, axis in one.coordinates.items() if name in axes}
-                example = replace(
-                    one, maps=found[:0], axes=axes, samples=None, targets=(), titles=(), measures={},
-                    predictions=None, coordinates=kept, other_inputs=(),
-                )  # fmt: skip
-            groups = given.groups(one)
-            pairs = None if given.paired is None else given.paired.of(samples)
-            units = pairs if given.blocks is None else given.blocks.of(samples)
-            units = samples.indices.tolist() if units is None else units
-            comparison.add(found, groups, units, pairs, given.rows(samples))
-    except BaseException:
-        if comparison is not None:
-            comparison.__exit__(None, None, None)
-        raise
+            )
+            kept = {name: axis for name, axis in one.coordinates.items() if name in axes}
+            example = replace(
+                one, maps=found[:0], axes=axes, samples=None, targets=(), titles=(), measures={},
+                predictions=None, coordinates=kept, other_inputs=(),
+            )  # fmt: skip
+        groups = given.groups(one)
+        pairs = None if given.paired is None else given.paired.of(samples)
+        units = pairs if given.blocks is None else given.blocks.of(samples)
+        units = samples.indices.tolist() if units is None else units
+        comparison.add(found, groups, units, pairs, given.rows(samples))
     if comparison is None:
         raise cnnvis.UserError("there is no map to compare")
     return example, comparison
