@@ -65,15 +65,13 @@ class Column:
                 f"{numbered(samples.total, 'image')}. Without a column image or name, a line stands for "
                 "each image, in the order of the data"
             )
-        if self.key in PLACES and samples.total is not None:
-            beyond = [
-                place for place in self.places if isinstance(place, int) and place >= samples.total
-            ]
-            if beyond:
-                raise UserError(
-                    f"{self.source}: the table is about image {min(beyond)}, and the data hold images 0 to "
-                    f"{samples.total - 1}; images are counted from 0"
-                )
+        # A table may be about more images than these data; but this one counts from 1.
+        total = samples.total
+        if self.key in PLACES and total and total in self.places and 0 not in self.places:
+            raise UserError(
+                f"{self.source}: the table is about image {total} and not about image 0, and the data hold "
+                f"images 0 to {total - 1}; images are counted from 0"
+            )
         found = []
         for position, index in enumerate(samples.indices.tolist()):
             name = samples.names[position] if self.key in NAMES and samples.names else index

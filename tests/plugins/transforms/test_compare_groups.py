@@ -324,7 +324,10 @@ def test_tables_and_labels_that_leave_images_out_are_refused(tmp_path: Path) -> 
         _run(by=f"{table}:group", covariates=f"{table}:age")
     table.write_text("image\tgroup\n" + "".join(f"{i + 1}\t{'ab'[i % 2]}\n" for i in range(COUNT)))
     whole = replace(ONE, samples=replace(SAMPLES, total=COUNT))
-    with pytest.raises(cnnvis.UserError, match="about image 24, and the data hold images 0 to 23"):
+    with pytest.raises(
+        cnnvis.UserError,
+        match="about image 24 and not about image 0, and the data hold images 0 to 23",
+    ):
         _run(whole, by=f"{table}:group")
     some = cnnvis.Samples(np.zeros((COUNT, *SHAPE, 1)), np.where(np.arange(COUNT) < 4, np.nan, Y))
     with pytest.raises(cnnvis.UserError, match="have no label, such as image 0: --of A B"):
