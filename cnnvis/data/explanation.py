@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis.data import exports, save_hook, saving
+from cnnvis.data import labels as labelling
 from cnnvis.data.axes import Axis
 from cnnvis.data.completeness import sum_in_words
 from cnnvis.data.samples import Array, Samples
@@ -249,6 +250,25 @@ class Explanation(Shown):
             there = ", ".join(dict.fromkeys(map(str, self.targets))) or "none, of no known target"
             raise UserError(f"there is no map of the target {target!r}; there are maps of: {there}")
         return self[found]
+
+    def answer_name(self, position: int) -> str | None:
+        """Return the class that the network answers for an image: its name, or its number without names.
+
+        None where it is not known.
+        """
+        if self.predictions is None:
+            return None
+        samples = self.samples
+        names = None if samples is None or samples.in_words else samples.class_names
+        return labelling.class_name(names, int(self.predictions[position]))
+
+    @property
+    def peaks(self) -> Array:
+        """Positions of the value of the largest size in each map, (n, axes) int; NaN are passed over."""
+        shape = self.array.shape[1:]
+        sizes = np.abs(np.nan_to_num(self.array)).reshape(len(self), -1)
+        found = np.unravel_index(sizes.argmax(axis=1), shape) if shape else ()
+        return np.array(found, np.int64).reshape(len(shape), len(self)).T
 
     def title(self, position: int) -> str:
         """Return the title of a map in a line or two: image, label, target, score; printable."""

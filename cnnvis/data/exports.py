@@ -46,9 +46,7 @@ def to_dataframe(found: Any) -> Any:
     columns = _columns(found)
     flat = np.reshape(found.maps, (len(found), -1))
     columns |= {"least": flat.min(axis=1), "most": flat.max(axis=1)}
-    strongest = np.abs(np.nan_to_num(flat)).argmax(axis=1)
-    places = np.unravel_index(strongest, found.maps.shape[1:]) if found.axes else ()
-    columns |= {f"strongest {name}": at for name, at in zip(found.axes, places, strict=True)}
+    columns |= {f"strongest {name}": at for name, at in zip(found.axes, found.peaks.T, strict=True)}
     return pandas.DataFrame(columns)
 
 
@@ -64,11 +62,7 @@ def _columns(found: Any) -> dict[str, Any]:
         if any(label is not None for label in labels):
             columns["label"] = [label or "" for label in labels]
     if found.predictions is not None:
-        names = samples.class_names if samples is not None and not samples.in_words else None
-        columns["answer"] = [
-            names[k] if names is not None and 0 <= k < len(names) else str(k)
-            for k in found.predictions.tolist()
-        ]
+        columns["answer"] = [found.answer_name(row) for row in range(count)]
     if found.groups:
         columns["group"] = list(found.groups)
     if found.titles:

@@ -125,7 +125,8 @@ class DifferentiatedNetwork(ScoredNetwork):
         x
             Inputs, (n, ...).
         perturbations
-            The perturbations, with the weights of their gradients in the mean.
+            The perturbations; with factors, the sum of the gradients times these is returned, and not
+            the mean.
         backprop
             Rule by which gradients pass rectifiers; see `cnnvis.Backprop`.
         weights, of

@@ -274,14 +274,13 @@ class _Content:
         """Add a map to the table of all maps of the page."""
         samples, target = one.samples, one.targets[row] if one.targets else None
         label = None if samples is None else samples.label_name(row)
-        predicted = None if one.predictions is None else _class_name(one, int(one.predictions[row]))
         values = one.array[row]
         cells = {
             "method": name,
             "image": "" if one.indices is None else str(one.indices[row]),
             "name": samples.names[row] if samples is not None and samples.names else "",
             "label": label or "",
-            "answer": predicted or "",
+            "answer": one.answer_name(row) or "",
             "target": str(target or ""),
             "score": "" if target is None or target.score is None else number(target.score),
             "least": number(float(values.min()), float(values.max())),
@@ -381,17 +380,12 @@ def _image(one: cnnvis.Explanation, row: int) -> str:
     return cut(" ".join(words) + (f", label {label}" if label is not None else ""), LONGEST)
 
 
-def _class_name(one: cnnvis.Explanation, number_: int) -> str:
-    names = None if one.samples is None or one.samples.in_words else one.samples.class_names
-    return names[number_] if names is not None and number_ < len(names) else str(number_)
-
-
 def _answer(one: cnnvis.Explanation, row: int) -> str:
     """Return what the network answers for an image, in words; empty where it is not known."""
     if one.predictions is None:
         return ""
     answered = int(one.predictions[row])
-    words = f"the network answers {_class_name(one, answered)}"
+    words = f"the network answers {one.answer_name(row)}"
     samples = one.samples
     if samples is not None and samples.label_kind == "class" and not samples.in_words:
         assert samples.labels is not None

@@ -171,10 +171,10 @@ def strongest_place(explanation: cnnvis.Explanation, row: int) -> str:
     """Return the place of a map's strongest value in words: ``row 3, column 7 (upper left)``."""
     import numpy as np
 
-    values = np.abs(np.nan_to_num(explanation.array[row]))
-    if not values.any():
+    values = explanation.array[row]
+    if not np.nan_to_num(values).any():
         return ""
-    place = np.unravel_index(int(values.argmax()), values.shape)
+    place = explanation[row].peaks[0].tolist()
     words = []
     for name, at in zip(explanation.axes, place, strict=True):
         axis = explanation.coordinates.get(name)

@@ -135,7 +135,6 @@ def terminal(
 
 def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
     """Return a line for each map: its title, and the place of its strongest value."""
-    import numpy as np
 
     assert explanation.maps is not None
     maps, samples, targets = explanation.maps, explanation.samples, explanation.targets
@@ -159,12 +158,11 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
         table[name] = [f"{value:.3g}" for value in explanation.measures[name]]
     table["least"] = [number(one.min(), one.max()) for one in maps]
     table["most"] = [number(one.max(), one.min()) for one in maps]
-    peaks = [np.unravel_index(int(np.abs(one).argmax()), one.shape) for one in maps]
     described = [(name, explanation.coordinates.get(name)) for name in explanation.axes]
     names = [name if axis is None else axis.label(name) for name, axis in described]
     table[f"peak ({', '.join(names)})"] = [
         ", ".join(_place(axis, int(at)) for (_, axis), at in zip(described, peak, strict=True))
-        for peak in peaks
+        for peak in explanation.peaks
     ]
     return table
 

@@ -35,9 +35,10 @@ def gradient_explainer(
     """Expected gradients by SHAP's GradientExplainer, with the integral drawn at random.
 
     M = mean over draws of (x - x') * dS/dx(x' + t (x - x')), for the score S, the input x, a sample
-    x' of the data and a place t between 0 and 1, both drawn for each term: Erion et al. 2021. The mean over infinitely many draws is the map of expected-gradients with the same --baselines
-    and --seed, which draws the same samples and takes the integral by quadrature. Of a network with
-    several inputs, the other inputs are held.
+    x' of the data and a place t between 0 and 1, both drawn for each term: Erion et al. 2021. The mean
+    over infinitely many draws is the map of expected-gradients with the same --baselines and --seed,
+    which draws the same samples and takes the integral by quadrature. Of a network with several
+    inputs, the other inputs are held.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Grouping:
                 )
             return samples.label_groups()
         if by == "prediction":
-            return _predicted(one, samples)
+            return _predicted(one)
         if cnnvis.is_table(by):
             if self._column is None:
                 (self._column,) = cnnvis.columns_of(by)
@@ -68,21 +68,14 @@ class Grouping:
             )
 
 
-def _predicted(
-    one: cnnvis.Explanation, samples: cnnvis.Samples
-) -> Sequence[Sequence[tuple[Any, str]]]:
+def _predicted(one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:
     if one.predictions is None:
         raise cnnvis.UserError(
             "the network does not answer with one class for each image, so images have no "
             "groups by prediction; group by label, by all, or by a file with a group for each "
             "image"
         )
-    names = None if samples.in_words else samples.class_names
-    return [((int(k), _class_name(names, int(k))),) for k in one.predictions]
-
-
-def _class_name(names: Sequence[str] | None, number: int) -> str:
-    return names[number] if names is not None and number < len(names) else str(number)
+    return [((int(k), str(one.answer_name(row))),) for row, k in enumerate(one.predictions)]
 
 
 def _by_line(
