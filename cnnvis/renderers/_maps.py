@@ -10,7 +10,7 @@ import cnnvis
 from cnnvis.renderers._common import limits
 from cnnvis.renderers._letters import Letters, draw_letters, letters_of, stack_limits
 from cnnvis.renderers._look import Ends, Look, look_of
-from cnnvis.renderers._page import OVERVIEW, Frame, Page
+from cnnvis.renderers._page import OVERVIEW, Frame, Page, Sizes
 from cnnvis.renderers._sizes import size_of
 from cnnvis.renderers._tracks import LONG, draw_curve, strongest_windows, with_margins
 
@@ -90,9 +90,9 @@ class _Maps:
         settings, pairs = self._settings, self._pairs
         own = settings.scale in ("each", "each-percentile")
         page = Page(
-            self._explanation, pairs, [self._title(pair) for pair in pairs], settings.columns,
-            settings.width, inputs_above=not self._alone, own_scales=own, dpi=settings.dpi,
-            widest=settings.widest, windows=self._windows, stretch=self._stretch,
+            self._explanation, pairs, [self._title(pair) for pair in pairs],
+            Sizes(settings.columns, settings.width, settings.dpi, settings.widest, self._windows, self._stretch),
+            inputs_above=not self._alone, own_scales=own,
         )  # fmt: skip
         for number, pair in enumerate(pairs):
             has_input = pair.input is not None and page.has_input(number)

@@ -25,7 +25,6 @@ GAP = 0.18
 TITLE_GAP = 0.035
 BAR = 0.95  # a colour bar with its numbers, and what its ends are
 CURVE, BELOW_CURVE = 0.42, 0.2  # a curve above a map, and its name with some room
-WIDEST = 22.0
 OVERVIEW = 0.56  # of the width of a long profile; its strongest windows have the rest
 # In points: the lines at numbers, what is left before these, how high they are, before a name.
 POINTS = 72  # to the inch
@@ -70,21 +69,14 @@ class Frame:
         self.figure.add_artist(image)
 
 
-class Page:
-    """A figure of maps in rows and columns, each below its input and its title.
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes that a page is made of.
 
-    Where images have maps of several targets, each image's input is beside the first of its maps.
-
-    Parameters
+    Attributes
     ----------
-    titles
-        The title above each map and its input.
     columns, width
         The maximum number of maps side by side, and the width of a map.
-    inputs_above
-        True where inputs get their own places.
-    own_scales
-        True where each map has numbers on its own axes.
     dpi, widest
         The pixels to the inch, by which pictures of many values are made larger, and the largest
         width of the page.
@@ -94,22 +86,40 @@ class Page:
         How much wider than usual maps over one axis are.
     """
 
+    columns: int
+    width: float
+    dpi: float
+    widest: float
+    windows: int
+    stretch: float
+
+
+class Page:
+    """A figure of maps in rows and columns, each below its input and its title.
+
+    Where images have maps of several targets, each image's input is beside the first of its maps.
+
+    Parameters
+    ----------
+    titles
+        The title above each map and its input.
+    inputs_above
+        True where inputs get their own places.
+    own_scales
+        True where each map has numbers on its own axes.
+    """
+
     def __init__(
         self,
         explanation: cnnvis.Explanation,
         pairs: Sequence[Any],
         titles: Sequence[str],
-        columns: int,
-        width: float,
+        sizes: Sizes,
         *,
         inputs_above: bool,
         own_scales: bool,
-        dpi: float = 120,
-        widest: float = WIDEST,
-        windows: int = 0,
-        stretch: float = 1.0,
     ) -> None:
-        self._pairs, self._dpi, self._windows = pairs, dpi, windows
+        self._pairs, self._dpi, self._windows = pairs, sizes.dpi, sizes.windows
         self._map, above = pairs[0].map, pairs[0].input
         self._input = above if inputs_above else None
         self._is_beside = self._input is not None and not all(pair.is_first for pair in pairs)
@@ -117,10 +127,10 @@ class Page:
         self._own_names = named_strips(self._map) or (
             self._input is not None and named_strips(self._input)
         )
-        self._measure(width, stretch)
+        self._measure(sizes.width, sizes.stretch)
         is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
         bar = GAP + BAR if is_bar else 0.0
-        self._columns = self._fitting(columns, widest - LEFT - EDGE - bar)
+        self._columns = self._fitting(sizes.columns, sizes.widest - LEFT - EDGE - bar)
         self._cells = self._placed()
         letters = int(self._place / LETTER)
         self._titles = {
