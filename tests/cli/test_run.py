@@ -353,9 +353,11 @@ def test_the_demo(command: Command, tmp_path: Path) -> None:
     done = command("run", "saliency", "demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "results/saliency_output_guided.png\n"
-    assert done.stderr.startswith(
-        "note: guided backpropagation was used in 4 activations up to 'output' (4 ReLU)"
-    )
+    assert done.stderr.splitlines() == [
+        "note: 4 images of the demo are explained; --images all explains all",
+        "note: guided backpropagation was used in 4 activations up to 'output' (4 ReLU); "
+        "for the plain gradient: --backprop none",
+    ]
     done = command("run", "get-labels", "demo", cwd=tmp_path)
     assert "sweep" in done.stdout and len(done.stdout.splitlines()) > 40
 

@@ -18,7 +18,7 @@ import cnnvis
 from cnnvis.drawing.console import Screen
 from cnnvis.registry.discovery import Registry, registry, using
 from cnnvis.registry.plugin import BUILT_IN, plugin_of
-from cnnvis.renderers._page import Page
+from cnnvis.renderers._page import Page, Sizes
 from cnnvis.testing.networks import data_of, shape_of, small_network
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -556,13 +556,15 @@ def test_an_input_is_drawn_once(classifier: Any, data: cnnvis.Samples) -> None:
     pairs = cnnvis.panels(found)
     assert [pair.is_first for pair in pairs] == [True, False, False] * 3
     titles = [pair.map.title for pair in pairs]
-    page = Page(found, pairs, titles, 8, 1.9, inputs_above=True, own_scales=False)
+    sizes = Sizes(columns=8, width=1.9, dpi=100, widest=60, windows=3, stretch=1)
+    page = Page(found, pairs, titles, sizes, inputs_above=True, own_scales=False)
     assert [page.has_input(number) for number in range(9)] == [True, False, False] * 3
     assert [page._cells[number, "map"] for number in range(9)] == [1, 2, 3, 5, 6, 7, 9, 10, 11]
     assert [page._cells[number, "input"] for number in (0, 3, 6)] == [0, 4, 8]
     assert page._titles[0] == ["#0 label ape"]
     assert page._titles[2] == [str(found.targets[1]), found.targets[1].score_text]
-    narrow = Page(found, pairs, titles, 3, 1.9, inputs_above=True, own_scales=False)
+    three = replace(sizes, columns=3)
+    narrow = Page(found, pairs, titles, three, inputs_above=True, own_scales=False)
     starts = [narrow._cells[number, "input"] for number in (0, 3, 6)]
     assert starts == [0, 6, 12]  # a line of its own for each image that must be broken
     screen = Screen(file=io.StringIO(), width=100, color_system=None)
