@@ -101,6 +101,7 @@ def test_a_look_goes_on_while_something_else_is_done(file: Path) -> None:
     assert error.value.found == {"config": "{}"}
 
 
+@pytest.mark.slow
 def test_a_look_that_waits_for_ever_is_ended(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "PATIENCE", 3)
     with pytest.raises(cnnvis.UserError, match="reading it does not end"):

@@ -435,6 +435,7 @@ def _attention(keras: Any) -> Any:
     return Block
 
 
+@pytest.mark.slow
 def test_tokens_of_a_picture_stand_for_its_places(keras: Any) -> None:
     layers = keras.layers
 

@@ -69,9 +69,10 @@ def test_what_keras_cannot_run(keras: Any) -> None:
         assert name in operations.REFUSED_OPERATIONS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "step"),
-    quick_are([("keras", 5)], itertools.product(SUFFIXES, [5, 1])),
+    list(itertools.product(SUFFIXES, [5, 1])),
 )
 def test_every_form_is_loaded(keras: Any, tmp_path: Path, suffix: str, step: int) -> None:
     """Every operation in at least one form, and all of Python's operators, in one network.
