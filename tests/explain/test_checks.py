@@ -96,8 +96,10 @@ FEW: dict[str, dict[str, Any]] = {
     "guided-integrated-gradients": {"steps": 10},
     "kernel-shap": {"sets": 140},
     "lime": {"sets": 70},
+    "occlusion": {"patch": 16},
     "rise": {"masks": 60},
     "shapley-sampling": {"orders": 2},
+    "smoothgrad": {"copies": 8},
 }
 """Options with which techniques take little time."""
 

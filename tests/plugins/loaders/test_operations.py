@@ -362,7 +362,7 @@ np.savez(f"{folder}/answers.npz", *map(np.asarray, network(x)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.0.5", "3.6.0", "3.9.2", "3.12.0"])
+@pytest.mark.parametrize("version", ["3.0.5", "3.12.0"])
 def test_operations_that_earlier_versions_wrote(tmp_path: Path, version: str) -> None:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     wanted = [f"keras=={version}", "dm-tree"]
