@@ -192,7 +192,7 @@ def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str, step: i
         found = cnnvis.load_model(file if suffix else network, filter=0).input_gradient(X)
         expected = np.asarray(expected)
         scale = np.abs(expected).max()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * scale, err_msg=name)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=3e-6 * scale, err_msg=name)
         explained += 1
     assert explained > 200 // step
 
