@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from cnnvis.errors import UserError, nearest, shown
@@ -88,6 +89,18 @@ class Axis:
             return None
         step = self.step * before / after
         return replace(self, start=self.start + (step - self.step) / 2, step=step)
+
+    def coordinate(self, position: int) -> int | float | str:
+        """Return the coordinate or word at a position, as exactly as the axis is described.
+
+        A whole number where start and step are whole; empty where a word is missing.
+        """
+        if self.values:
+            return self.values[position] if 0 <= position < len(self.values) else ""
+        # In decimals, as they were written: three steps of 0.1 are 0.3.
+        value = Decimal(str(self.start)) + Decimal(str(self.step)) * position
+        is_whole = float(self.start).is_integer() and float(self.step).is_integer()
+        return int(value) if is_whole else float(value)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the axis as plain values, for JSON."""

@@ -392,7 +392,10 @@ def _row(
         found[f"{name} of peak"] = one.peak[place]
         axis = example.coordinates.get(name)
         if axis is not None:
-            found[axis.label(name)] = axis.at(one.peak[place])
+            label = axis.label(name)
+            found[f"first {label}"] = axis.coordinate(one.start[place])
+            found[f"last {label}"] = axis.coordinate(one.stop[place] - 1)
+            found[label] = axis.coordinate(one.peak[place])
     values = asdict(one)
     found |= {"places": one.places, "p": one.p}
     names = {"difference": "difference", "statistic": "t", "effect": "g"}
