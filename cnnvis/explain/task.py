@@ -22,7 +22,7 @@ from cnnvis.data.axes import Axis, axes_of
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
 from cnnvis.data.completeness import completeness_gap
 from cnnvis.data.condition_values import DataValues
-from cnnvis.data.explanation import Explanation
+from cnnvis.data.explanation import Explanation, axis_names
 from cnnvis.data.image_conditions import Expression
 from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
@@ -34,6 +34,7 @@ from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
 from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
+from cnnvis.explain.regions import has_coordinates, region_in_positions
 from cnnvis.explain.request import Request
 from cnnvis.explain.scaling import about_scale
 from cnnvis.explain.several import (
@@ -274,7 +275,7 @@ class Task:
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
-            done = done.described(self.axes)
+            done = self._described(done)
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
@@ -329,7 +330,7 @@ class Task:
                         found = replace(piece.found, input=samples.input)
                         found = self._predicted(found, model)
                         taken = {"baselines": baselines.taken} if baselines.taken else {}
-                        yield found.described(self.axes).with_facts({**facts, **taken})
+                        yield self._described(found).with_facts({**facts, **taken})
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)
@@ -375,6 +376,18 @@ class Task:
         with quietly():
             classes = model.with_inputs_held(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
+
+    def _described(self, found: Explanation) -> Explanation:
+        """Return a result with the meaning of its axes; but for maps over something else than inputs."""
+        model, axes = self.model, dict(self.axes)
+        if model is None or found.maps is None or found.samples is not None:
+            return found.described(axes)
+        shape = model.input_shape
+        named = axis_names(len(shape), model.input_channel_axis)
+        for name, size in zip(named, shape, strict=True):
+            if name in axes and name in found.axes and size is not None and not axes[name].size:
+                axes[name] = replace(axes[name], size=size)
+        return found.described(axes)
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
         """Make a note on saturated answers, if the data look scaled in another way."""
@@ -474,7 +487,14 @@ def _loaded(request: Request) -> Model:
     asked = request.target
     target: dict[str, Any] = {"layer": asked.layer, "filters": asked.filter}
     target |= {"output": asked.output, "region": asked.region}
-    return model_of(request.model, target, request.plugin_options, vars(request.loading))
+    axes = axes_of(request.data.axes or {})
+    is_of_axes = has_coordinates(asked.region, axes)
+    given = {**target, "region": None} if is_of_axes else target
+    model = model_of(request.model, given, request.plugin_options, vars(request.loading))
+    if not is_of_axes:
+        return model
+    region = region_in_positions(model, asked.region or (), axes)
+    return model.with_target(asked.layer, asked.filter, output=asked.output, region=region)
 
 
 def _require_numbers(model: Model, matching: Matching) -> None:
