@@ -41,6 +41,9 @@ OF_NETWORK = ("predicted", "prediction", "p", "score", "right", "wrong")
 NAMES = ("image", "name", "label", *OF_NETWORK)
 """Names that need no table."""
 
+ALONE = ("right", "wrong")
+"""Names that are compared with nothing, unless they are columns."""
+
 OF_IMAGES = ("image", "name")
 """Names that mean the same of a table and of the data."""
 
@@ -118,8 +121,9 @@ class Expression:
         return headings_of(Path(self.table)) if self.table else ()
 
     def is_column(self, one: Comparison) -> bool:
-        """Tell whether a comparison is about a column of the table."""
-        return one.name in self.headings and one.name not in OF_IMAGES
+        """Tell whether a comparison is about a column of the table; right and wrong alone are not."""
+        is_bare = one.operator == "is"
+        return not is_bare and one.name in self.headings and one.name not in OF_IMAGES
 
     @property
     def asks_network(self) -> bool:
@@ -141,6 +145,11 @@ class Expression:
         """
         for one in comparisons_in(self.tree):
             is_known = one.of_class[0] in NAMES
+            if one.name in ALONE and one.operator != "is" and not self.is_column(one):
+                raise UserError(
+                    f"{self.text!r}: the table has no column {one.name!r}, and {one.name} stands alone, "
+                    "without a value"
+                )
             if self.is_column(one) and is_known:
                 note(
                     f"{one.name} is a column of {self.table!r} in {self.text!r}; a condition of its own, "
@@ -294,11 +303,13 @@ class _Parser:
             self._fail(f"a column or {', '.join(NAMES)} is expected, and {self._found()}")
         self._at += 1
         self._require_known(name)
-        if kind == "word" and name in ("right", "wrong"):
-            if self._at < len(self._tokens) and self._next(*_SIGNS, "in"):
-                self._fail(f"{name} stands alone, without a value")
-            return Comparison(name, "is")
         sign = self._next(*_SIGNS)
+        if name in ALONE and kind == "word":
+            following = self._tokens[self._at][1] if self._at < len(self._tokens) else ""
+            if sign is None and following not in ("in", "not"):
+                return Comparison(name, "is")
+            if not self._has_table:
+                self._fail(f"{name} stands alone, without a value")
         if sign is not None:
             return Comparison(name, _operator(sign), (self._value(sign),))
         opposite = self._next("not")

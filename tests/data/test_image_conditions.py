@@ -101,6 +101,7 @@ def test_tables_by_name_and_in_other_folders() -> None:
         ("facts.tsv: age in (3 4)", "a comma or a closing bracket is expected, and there is '4'"),
         ("facts.tsv: age='3", r"\"'3\" is not understood"),
         ("wrong=1 or p>2", "wrong stands alone"),
+        ("facts.tsv: age>3 and right=1", "no column 'right', and right stands alone"),
         ("(" * 60 + "p>1" + ")" * 60, "more than 50 brackets and negations"),
         ("and", "chooses no images. Put a condition of several words into quotes"),
         ("p>0.5", "answer of a network, and no network is given"),
@@ -160,6 +161,12 @@ def test_conditions_on_what_the_network_says(sorter: Any, tmp_path: Path) -> Non
     ):
         found = cnnvis.run("get-labels", sorter, data=data, images=condition).table
         assert found is not None and found["image"] == list(places), condition
+    # Columns go before what the network says, but for right and wrong without a value.
+    (tmp_path / "t.tsv").write_text("right\tp\nno\t1\nno\t0\nyes\t0\nno\t0\nno\t1\n")
+    for condition, places in (("right=yes or p=1", [0, 2, 4]), ("right and p<1", [2, 3])):
+        condition = f"{tmp_path / 't.tsv'}: {condition}"
+        found = cnnvis.run("get-labels", sorter, data=data, images=condition).table
+        assert found is not None and found["image"] == places
     table = cnnvis.run("get-predictions", sorter, data=data).table
     assert table is not None and table["prediction"] == ["ape", "ape", "bee", "bee", "cow"]
     np.testing.assert_allclose(table["p"], p.max(axis=1), rtol=1e-5)
