@@ -25,7 +25,7 @@ def is_table(words: str) -> bool:
     return _TABLE.match(words.strip()) is not None
 
 
-class Images(Protocol):
+class NumberedImages(Protocol):
     """Images that lines of a table are about, such as `cnnvis.Samples`."""
 
     @property
@@ -63,7 +63,7 @@ class Column:
     key: str
     places: Mapping[str | int, int]
 
-    def of(self, samples: Images) -> list[str]:
+    def of(self, samples: NumberedImages) -> list[str]:
         """Return the value of each sample.
 
         Raises
@@ -79,7 +79,7 @@ class Column:
             found.append(value)
         return found
 
-    def found(self, samples: Images) -> list[str | None]:
+    def found(self, samples: NumberedImages) -> list[str | None]:
         """Return the value of each sample; empty where it has none, None where no line is about it.
 
         Raises
@@ -108,7 +108,7 @@ class Column:
         lines = [self.places.get(self._key_of(samples, i)) for i in range(len(samples.indices))]
         return [None if line is None else self.values[line] for line in lines]
 
-    def _key_of(self, samples: Images, position: int) -> str | int:
+    def _key_of(self, samples: NumberedImages, position: int) -> str | int:
         is_by_name = self.key in NAMES and samples.names
         return samples.names[position] if is_by_name else int(samples.indices[position])  # type: ignore[index]
 

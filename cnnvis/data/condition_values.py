@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cnnvis.data.columns import Column, Images, column_named
+from cnnvis.data.columns import Column, NumberedImages, column_named
 from cnnvis.data.image_conditions import (
     OF_NETWORK,
     OPEN,
@@ -28,7 +28,7 @@ ABSENT = frozenset({"", "na", "n/a", "nan", "none", "null", "."})
 """Entries that stand for no value in a column of numbers, in small letters."""
 
 
-class Data(Images, Protocol):
+class Data(NumberedImages, Protocol):
     """Samples, as far as conditions on them need them."""
 
     @property

@@ -241,7 +241,8 @@ def _facts(explanation: cnnvis.Explanation) -> list[tuple[Column, Callable[[int]
         names = samples.names
         if names is not None:
             found.append((Column("name", "text"), lambda one: names[one]))
-    for heading, words in (("group", explanation.groups), ("map", explanation.titles)):
+    titles = [title.replace("\n", ", ") for title in explanation.titles]
+    for heading, words in (("group", explanation.groups), ("map", titles)):
         if words:
             found.append((Column(heading, "text"), lambda one, words=words: words[one]))  # type: ignore[misc]
     if samples is not None and samples.labels is not None:
