@@ -98,7 +98,8 @@ class DataValues:
     def _of_labels(self, one: Comparison, places: Array) -> Array:
         labels, kind = self.data.labels, self.data.label_kind
         if kind == "number" and labels is not None and labels.ndim == 1:
-            numbers = np.asarray(labels[places], float)
+            numbers = np.asarray(labels[places])
+            numbers = numbers if numbers.dtype.kind == "f" else numbers.astype(float)
             texts = tuple("" if text == NONE else text for text in one.values)
             return compared_numbers(numbers, Comparison(one.name, one.operator, texts), "label")
         no_order(one, "the label")

@@ -18,12 +18,13 @@ its opposite, as in SQL.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
@@ -224,8 +225,8 @@ class _Parser:
     def __init__(self, text: str, rest: str, has_table: bool) -> None:
         self._text, self._has_table = text, has_table
         self._tokens: list[tuple[str, str]] = []  # each token with its kind
-        at = 0
-        while rest[at:].strip():
+        at, rest = 0, rest.rstrip()
+        while at < len(rest):
             found = _TOKEN.match(rest, at)
             if found is None:
                 self._fail(f"{rest[at:].strip()[:20]!r} is not understood")
@@ -353,32 +354,25 @@ def _operator(sign: str) -> Operator:
 def compared_numbers(values: Array, one: Comparison, what: str) -> Array:
     """Return the truth of a comparison of numbers, (m,) float: 1, 0 or, for NaN, `OPEN`.
 
+    Parameters
+    ----------
+    values
+        (m,) floats, in whose precision they are compared.
+
     Raises
     ------
     UserError
         If a value of the comparison is no number.
     """
     missing = np.isnan(values)
-    found = np.zeros(len(values))
-    opposite = one.operator in ("!=", "not in")
     for text in one.values:
-        if not text:  # asks whether there is a value
-            if one.operator not in ("=", "!=", "in", "not in"):
-                raise UserError(f"{what} cannot be {one.operator} an empty text")
-            found = np.maximum(found, missing.astype(float))
-            continue
-        number = number_in(text)
-        if number is None:
+        if number_in(text) is None and (text or one.operator in _ORDERS):
             raise UserError(f"{what} holds numbers, and {text!r} is no number")
-        with np.errstate(invalid="ignore"):
-            hit = {
-                "<": values < number,
-                "<=": values <= number,
-                ">": values > number,
-                ">=": values >= number,
-            }.get(one.operator, values == number)
-        found = np.maximum(found, np.where(missing, OPEN, hit))
-    return 1 - found if opposite else found
+    numbers = np.array([number_in(text) for text in one.values if text], values.dtype)
+    if one.operator in _ORDERS:
+        ordered: Array = np.where(missing, OPEN, _ORDERS[one.operator](values, numbers[0]))
+        return ordered
+    return _among(np.isin(values, numbers), missing, one)
 
 
 def compared_words(
@@ -398,37 +392,41 @@ def compared_words(
     """
     words = np.array(values, object)
     missing = words == ""
-    found = np.zeros(len(words))
-    is_order = one.operator in ("<", "<=", ">", ">=")
-    there = set(known)
-    for text in one.values:
-        if is_order:
+    if one.operator in _ORDERS:
+        (text,) = one.values
+        if number_in(text) is not None or not text:
             odd = next((word for word in known if word and number_in(word) is None), "")
-            if number_in(text) is not None or not text:
-                raise UserError(
-                    f"{what} holds words, such as {shown(odd)}, and {one.operator} {text or 'an empty text'} "
-                    "compares numbers"
-                )
-        elif text and text not in there:
-            some = sorted(there - {""})
+            raise UserError(
+                f"{what} holds words, such as {shown(odd)}, and {one.operator} {text or 'an empty text'} "
+                "compares numbers"
+            )
+        hit = np.array([bool(_ORDERS[one.operator](word, text)) for word in values], bool)
+        ordered: Array = np.where(missing, OPEN, hit)
+        return ordered
+    there = {word for word in known if word}
+    for text in one.values:
+        if text and text not in there:
+            some = sorted(there)
             listed = f" There are: {', '.join(some)}." if len(some) <= 12 else ""
             raise UserError(f"{what} holds no {text!r}.{nearest(text, some)}{listed}")
-        hit = np.array([_ordered(word, one.operator, text) for word in words], bool)
-        found = np.maximum(found, np.where(missing, OPEN, hit) if text else missing.astype(float))
+    asked = set(one.values)
+    return _among(np.array([word in asked for word in values], bool), missing, one)
+
+
+_ORDERS: dict[Operator, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _among(hit: Array, missing: Array, one: Comparison) -> Array:
+    """Return the truth of being one of some values; an empty one asks whether there is a value."""
+    asks = "" in one.values
+    # What has no value is the empty one; or not known to be one of others.
+    found = np.where(missing, 1.0 if asks else OPEN, hit)
     return 1 - found if one.operator in ("!=", "not in") else found
-
-
-def _ordered(word: str, operator: Operator, text: str) -> bool:
-    match operator:
-        case "<":
-            return word < text
-        case "<=":
-            return word <= text
-        case ">":
-            return word > text
-        case ">=":
-            return word >= text
-    return word == text
 
 
 def number_in(text: str) -> float | None:
@@ -448,5 +446,5 @@ def no_order(one: Comparison, what: str) -> None:
     UserError
         If it is one.
     """
-    if one.operator in ("<", "<=", ">", ">="):
+    if one.operator in _ORDERS:
         raise UserError(f"{what} has no order: compare it with = or !=, or with in (A, B)")

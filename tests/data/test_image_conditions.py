@@ -119,11 +119,29 @@ def test_a_typing_error_in_a_column_of_numbers_is_named(tmp_path: Path) -> None:
         SAMPLES.chosen(f"{tmp_path / 't.tsv'}: age>3")
 
 
+def test_labels_that_are_numbers_are_compared_as_such() -> None:
+    samples = cnnvis.Samples(np.zeros((4, 3)), np.array([0.1, 2.5, np.nan, 7], np.float32))
+    for condition, places in (
+        ("label>0.1", [1, 3]), ("label in (0.1, 7)", [0, 3]), ("not label=7", [0, 1]),
+        ("label=none or label<1", [0, 2]),
+    ):  # fmt: skip
+        assert samples.chosen(condition).indices.tolist() == places
+    with pytest.raises(cnnvis.UserError, match="label holds numbers, and 'high' is no number"):
+        samples.chosen("label>high")
+
+
 def test_names_of_classes_keep_their_words() -> None:
     for text in ("label=salt and pepper", "predicted=a or b", "label=c=w", "label=a in b"):
         assert selection_of(text).conditions == (Condition(*text.split("=", 1)),)  # type: ignore[arg-type]
     found = parsed("label=a and p>0.5 or not right")
     assert found is not None and isinstance(found.tree, Parts) and found.tree.how == "or"
+
+
+def test_long_lists_of_values_are_quick() -> None:
+    values = ", ".join(map(str, range(100_000)))
+    found = parsed(f"image in ({values})")
+    assert found is not None
+    assert cnnvis.Samples(np.zeros((3, 2)))[[2]].chosen("image in (1, 2)").indices.tolist() == [2]
 
 
 def test_no_text_ends_in_anything_but_a_sentence() -> None:
