@@ -31,7 +31,7 @@ class Axis:
         time.
     size
         The number of positions of the axes that this describes; others are left alone. 0 for axes of
-        any length.
+        any length, and of maps, which it fits.
     """
 
     name: str = ""
@@ -87,10 +87,8 @@ class Axis:
     def piece(self, kept: Sequence[int]) -> Axis:
         """Return the axis of a part of the positions, which follow each other but for words."""
         if self.values:
-            values = tuple(self.values[place] for place in kept)
-            return replace(self, values=values, size=self.size and len(kept))
-        start = self.start + self.step * kept[0]
-        return replace(self, start=start, size=self.size and len(kept))
+            return replace(self, values=tuple(self.values[place] for place in kept))
+        return replace(self, start=self.start + self.step * kept[0])
 
     def resized(self, before: int, after: int) -> Axis | None:
         """Return the axis with another number of positions over its length; None for words."""
@@ -99,8 +97,7 @@ class Axis:
         if self.values:
             return None
         step = self.step * before / after
-        start = self.start + (step - self.step) / 2
-        return replace(self, start=start, step=step, size=self.size and after)
+        return replace(self, start=self.start + (step - self.step) / 2, step=step)
 
     def coordinate(self, position: int) -> int | float | str:
         """Return the coordinate or word at a position, as exactly as the axis is described.

@@ -199,7 +199,7 @@ class Explanation(Shown):
                 )
                 continue
             axis.require_length(name, size)
-            own[name] = axis
+            own[name] = replace(axis, size=0)
         return replace(self, coordinates=own)
 
     @property

@@ -22,7 +22,7 @@ from cnnvis.data.axes import Axis, axes_of
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
 from cnnvis.data.completeness import completeness_gap
 from cnnvis.data.condition_values import DataValues
-from cnnvis.data.explanation import Explanation, axis_names
+from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_conditions import Expression
 from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
@@ -31,10 +31,10 @@ from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
+from cnnvis.explain.input_axes import has_coordinates, of_input, region_in_positions
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
 from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
-from cnnvis.explain.regions import has_coordinates, region_in_positions
 from cnnvis.explain.request import Request
 from cnnvis.explain.scaling import about_scale
 from cnnvis.explain.several import (
@@ -132,6 +132,7 @@ class Task:
                 handle.note_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
+        described = of_input(described, handle)
         targets = _targets(request, handle, plugins)
         inputs = _asked_inputs(request.target.input, handle)
         if matching.samples is None or places is None:
@@ -275,7 +276,7 @@ class Task:
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
-            done = self._described(done)
+            done = done.described(self.axes)
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
@@ -330,7 +331,7 @@ class Task:
                         found = replace(piece.found, input=samples.input)
                         found = self._predicted(found, model)
                         taken = {"baselines": baselines.taken} if baselines.taken else {}
-                        yield self._described(found).with_facts({**facts, **taken})
+                        yield found.described(self.axes).with_facts({**facts, **taken})
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)
@@ -376,18 +377,6 @@ class Task:
         with quietly():
             classes = model.with_inputs_held(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
-
-    def _described(self, found: Explanation) -> Explanation:
-        """Return a result with the meaning of its axes; but for maps over something else than inputs."""
-        model, axes = self.model, dict(self.axes)
-        if model is None or found.maps is None or found.samples is not None:
-            return found.described(axes)
-        shape = model.input_shape
-        named = axis_names(len(shape), model.input_channel_axis)
-        for name, size in zip(named, shape, strict=True):
-            if name in axes and name in found.axes and size is not None and not axes[name].size:
-                axes[name] = replace(axes[name], size=size)
-        return found.described(axes)
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
         """Make a note on saturated answers, if the data look scaled in another way."""

@@ -116,8 +116,6 @@ def test_a_description_of_other_axes_is_left_alone(classifier: Any, images: Any)
     # Kernels have rows and columns of their own.
     found = cnnvis.run("filter-weights", classifier, layer="first", axes=axes)
     assert not found.coordinates
-    piece = cnnvis.Axis(unit="bp", size=8).piece(range(2, 5))
-    assert piece.fits(3) and not piece.fits(8)
     with pytest.raises(cnnvis.UserError, match="size of the axis row cannot be -1"):
         cnnvis.run("saliency", classifier, data=images, axes={"row": {"size": -1}})
 

@@ -1,13 +1,30 @@
-"""Regions of a target that are typed as coordinates along the input's axes."""
+"""Axes of a network's input as a person describes them, and regions that are typed as coordinates along these."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cnnvis.data.axes import Axis
 from cnnvis.data.explanation import axis_names
 from cnnvis.errors import UserError
 from cnnvis.network.model import Model
+
+
+def of_input(axes: Mapping[str, Axis], model: Model | None) -> dict[str, Axis]:
+    """Return descriptions of axes as those of a network's input: of no axes of another size, as of kernels.
+
+    With several inputs, a description is of the axes of each.
+    """
+    if model is None or len(model.inputs) != 1:
+        return dict(axes)
+    shape = model.input_shape
+    names = axis_names(len(shape), model.input_channel_axis)
+    sizes = {name: size for name, size in zip(names, shape, strict=True) if size is not None}
+    return {
+        name: axis if axis.size else replace(axis, size=sizes.get(name, 0))
+        for name, axis in axes.items()
+    }
 
 
 def has_coordinates(
