@@ -25,6 +25,7 @@ PAGES = [
     "tutorial.md",
     "trust.md",
     "groups.md",
+    "tables.md",
     "long-runs.md",
     "reports.md",
     "writing-plugins.md",
