@@ -127,6 +127,8 @@ class Page:
         self._own_names = named_strips(self._map) or (
             self._input is not None and named_strips(self._input)
         )
+        # Each image may have its own place along an axis, and so numbers of its own.
+        self._own_axes = any(pair.map.coordinates != self._map.coordinates for pair in pairs)
         self._measure(sizes.width, sizes.stretch)
         is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
         bar = GAP + BAR if is_bar else 0.0
@@ -186,8 +188,8 @@ class Page:
         for block in range(max(self._cells.values()) // self._columns + 1):
             own = [len(one) for cell, one in self._titles.items() if cell // self._columns == block]
             self._tops.append(top + 0.05 + LINE * max(own))
-            top = self._tops[-1] + self._high + self._between + GAP
-        self._down = top - GAP + (BELOW if self._map.axes else EDGE)
+            top = self._tops[-1] + self._high + self._between + GAP + BELOW * self._own_axes
+        self._down = top - GAP - BELOW * self._own_axes + (BELOW if self._map.axes else EDGE)
         if bar:
             below = self._tops[0] + self._curve + self._between
             below += 0 if self._is_beside else self._input_size[1]
@@ -234,11 +236,12 @@ class Page:
             return None
         cell = self._cells[number, "input" if self._is_beside else "map"]
         place = self._made(cell, self._input, self._input_size, below=self._curve)
+        panel = self._pairs[number].input
         if self._is_beside:
-            self._number_left(cell, place, self._input)
-            self._number_last(cell, place, self._input)
-        elif isinstance(place, Frame) and self._input.axes and self._is_named(cell, self._input):
-            self._number_down(place, self._input)
+            self._number_left(cell, place, panel)
+            self._number_last(cell, place, panel)
+        elif isinstance(place, Frame) and panel.axes and self._is_named(cell, panel):
+            self._number_down(place, panel)
         self._write_title(cell, self._input_size)
         return place
 
@@ -259,8 +262,8 @@ class Page:
         return cell % self._columns == 0 or named_strips(panel)
 
     def _number_last(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
-        """Draw numbers below a panel that has none below it."""
-        if panel.axes and cell + self._columns not in self._cells.values():
+        """Draw numbers below a panel that has none below it, or whose numbers are its own."""
+        if panel.axes and (self._own_axes or cell + self._columns not in self._cells.values()):
             self._number_across(place, panel, panel.values.shape[panel.values.ndim > 1])
 
     def map_place(self, number: int) -> Axes | Frame:
@@ -270,8 +273,9 @@ class Page:
         place = self._made(cell, self._map, self._map_size, below=below)
         if self._input is None or self._is_beside:
             self._write_title(cell, self._map_size)
-        self._number_last(cell, place, self._map)
-        self._number_left(cell, place, self._map)
+        panel = self._pairs[number].map
+        self._number_last(cell, place, panel)
+        self._number_left(cell, place, panel)
         return place
 
     def draw_curve(self, number: int, panel: cnnvis.Panel) -> None:

@@ -156,3 +156,14 @@ def test_bigwig_holds_the_same_values(tmp_path: Path) -> None:
     with pytest.raises(cnnvis.UserError, match=r"line 1 of .* must be a contig and its length"):
         found.save(tmp_path / "b.bw", sizes=str(sizes))
     assert not (tmp_path / "b.bw").exists()
+
+
+def test_pictures_number_each_map_by_its_own_place(tmp_path: Path) -> None:
+    maps = np.tile(np.arange(40.0), (2, 1))
+    found = _explained(maps, ["chr1", "chr2"], [100, 7_000_040], [1, -1])
+    found.save(tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text()
+    for word in ("chr1 (bp)", "chr2 (bp)", "120", "7,000,020"):
+        assert f"<!-- {word} -->" in drawn, word
+    found.save(tmp_path / "a.html")
+    assert "chr2:7,000,001" in (tmp_path / "a.html").read_text()
