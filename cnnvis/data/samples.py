@@ -371,7 +371,8 @@ class Samples(Shown):
     @property
     def axes(self) -> tuple[str, ...]:
         """The usual names of the axes of one input; see `cnnvis.axis_names`."""
-        return axis_names(len(self.source.shape) - 1, self.channel_axis)
+        count = len(self.source.shape) - 1
+        return axis_names(count, self.channel_axis) if count else ()
 
     def coordinates_of(self, position: int) -> dict[str, Axis]:
         """Return the meaning of the positions along the axes of one input, its own place included."""

@@ -94,6 +94,10 @@ class Sizes:
     stretch: float
 
 
+def _described(panel: cnnvis.Panel, axis: str) -> cnnvis.Axis | None:
+    return panel.coordinates.get(axis)
+
+
 class Page:
     """A figure of maps in rows and columns, each below its input and its title.
 
@@ -129,10 +133,13 @@ class Page:
         )
         # Each image may have its own place along an axis, and so numbers of its own.
         self._own_axes = any(pair.map.coordinates != self._map.coordinates for pair in pairs)
+        down = self._map.axes[0] if len(self._map.axes) == 2 else ""
+        self._own_rows = len({_described(pair.map, down) for pair in pairs}) > 1
+        self._margin = LEFT + 0.3 * self._own_rows
         self._measure(sizes.width, sizes.stretch)
         is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
         bar = GAP + BAR if is_bar else 0.0
-        self._columns = self._fitting(sizes.columns, sizes.widest - LEFT - EDGE - bar)
+        self._columns = self._fitting(sizes.columns, sizes.widest - self._margin - EDGE - bar)
         self._cells = self._placed()
         letters = int(self._place / LETTER)
         self._titles = {
@@ -165,7 +172,7 @@ class Page:
         heights = (self._input_size[1], self._map_size[1])
         self._curve = 0.0 if self._pairs[0].curve is None else CURVE + BELOW_CURVE
         self._high = (max(heights) if self._is_beside else sum(heights)) + self._curve
-        self._gap = GAP + 0.4 * (self._own_numbers or self._own_names)
+        self._gap = GAP + 0.4 * (self._own_numbers or self._own_names) + 0.6 * self._own_rows
 
     def _fitting(self, columns: int, room: float) -> int:
         """Return the number of cells side by side in a room."""
@@ -180,8 +187,8 @@ class Page:
     def _made_figure(self, explanation: cnnvis.Explanation, bar: float) -> Figure:
         """Return the figure with its heading, and set the places of its rows."""
         content = self._columns * (self._place + self._gap) - self._gap
-        self._across = max(LEFT + content + bar + EDGE, 3.6)
-        self._left = (self._across - content - bar + LEFT - EDGE) / 2
+        self._across = max(self._margin + content + bar + EDGE, 3.6)
+        self._left = (self._across - content - bar + self._margin - EDGE) / 2
         heading = Heading(explanation, len(self._pairs), self._across)
         self._tops = []
         top = heading.height
@@ -259,7 +266,7 @@ class Page:
 
     def _is_named(self, cell: int, panel: cnnvis.Panel) -> bool:
         """Tell whether the rows of a panel get their names: in the first column, or in each."""
-        return cell % self._columns == 0 or named_strips(panel)
+        return cell % self._columns == 0 or named_strips(panel) or self._own_rows
 
     def _number_last(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
         """Draw numbers below a panel that has none below it, or whose numbers are its own."""
@@ -404,7 +411,7 @@ class Page:
         from matplotlib.colors import Normalize
 
         assert look.whole is not None
-        left = self._left + self._columns * (self._place + self._gap)
+        left = self._left + self._columns * (self._place + self._gap) - self._gap + GAP
         top = self._tops[0] + self._curve + self._between
         top += 0 if self._is_beside else self._input_size[1]
         height = min(max(self._map_size[1], BAR_HEIGHT), 3.0)

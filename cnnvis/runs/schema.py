@@ -15,6 +15,7 @@ from cnnvis.data.target import Target
 from cnnvis.errors import UserError
 from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
+from cnnvis.reporting import note
 
 NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
 """Arrays of a part's Zarr group."""
@@ -130,14 +131,22 @@ class ShardPlaces(PlaceFacts):
         return self.places(lambda name: None if lists[name] is None else np.array(lists[name]))
 
 
-LARGEST_PLACES = 2**15
-"""Maximum number of letters of an image's places among the facts about a shard."""
+LARGEST_PLACES = 2**16 - 2**13
+"""Maximum number of letters of an image's places among the facts about a shard; see `facts_limit`."""
 
 
 def places_of(places: Places | None) -> dict[str, Any] | None:
-    """Return places as plain values for `ShardPlaces`; None where they would be too long."""
-    if places is None or (places.steps is None and 17 * places.length > LARGEST_PLACES):
+    """Return places as plain values for `ShardPlaces`; None, with a note, where they are too long."""
+    if places is None:
         return None
+    if places.steps is None:
+        letters = len(str(places.starts.max(initial=0))) + 1
+        if letters * places.length > LARGEST_PLACES:
+            note(
+                f"run folders do not keep the places of images of {places.length:,} variants; maps that are "
+                "read from the folder without the data have none"
+            )
+            return None
     steps = None if places.steps is None else places.steps.tolist()
     return {**places.facts(), "starts": places.starts.tolist(), "steps": steps}
 

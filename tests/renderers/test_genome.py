@@ -165,5 +165,11 @@ def test_pictures_number_each_map_by_its_own_place(tmp_path: Path) -> None:
     drawn = (tmp_path / "a.svg").read_text()
     for word in ("chr1 (bp)", "chr2 (bp)", "120", "7,000,020"):
         assert f"<!-- {word} -->" in drawn, word
+    places = cnnvis.Places("row", ("a", "b"), np.array([100_000, 0]), np.array([500, 500]), 40)
+    square = cnnvis.Samples(np.zeros((2, 40, 30)), channel_axis=None, places=places)
+    cnnvis.Explanation(np.ones((2, 40, 30)), square).save(tmp_path / "b.svg")
+    drawn = (tmp_path / "b.svg").read_text()
+    for word in ("a (bp)", "b (bp)", "105,000", "5,000"):
+        assert f"<!-- {word} -->" in drawn, word
     found.save(tmp_path / "a.html")
     assert "chr2:7,000,001" in (tmp_path / "a.html").read_text()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import cnnvis
 
+_LONGEST = 2**27  # bytes of a file, of some million intervals
 _FARTHEST = 2**40  # bases; the longest chromosomes have 2**36
 
 
@@ -44,7 +45,7 @@ def intervals_in(path: Path) -> list[Interval]:
         If a line holds no interval, or there is none.
     """
     found = []
-    for number, line in enumerate(cnnvis.read_text(path, 2**30).splitlines(), 1):
+    for number, line in enumerate(cnnvis.read_text(path, _LONGEST).splitlines(), 1):
         if not line.strip() or line.startswith(("#", "track", "browser")):
             continue
         cells = tuple(line.split("\t") if "\t" in line else line.split())

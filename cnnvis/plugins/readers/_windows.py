@@ -120,6 +120,23 @@ class Variants:
     phased: bool = True
 
 
+def are_phased(alleles: Any, flags: Any) -> bool:
+    """Tell whether the order of alleles means something wherever a sample has different ones.
+
+    Parameters
+    ----------
+    alleles
+        (..., ploidy), as `Variants.read` gives them.
+    flags
+        True for phased genotypes, (...).
+    """
+    import numpy as np
+
+    known = np.where(alleles == -2, alleles[..., :1], alleles)
+    mixed = (known != known[..., :1]).any(axis=-1)
+    return not (mixed & ~flags).any()
+
+
 @dataclass(frozen=True)
 class Asked:
     """Options of a reader of variants, as they were given."""

@@ -14,6 +14,7 @@ from cnnvis.plugins.readers._intervals import Interval, intervals_in, labels_in,
 LETTERS = "ACGT"
 _WIDEST = 2**24  # bases of one image, 256 MB
 _MOST_RECORDS = 10**7
+_LARGE = 10**8  # bytes; finding the sequences of such a file takes a while
 
 
 @cnnvis.reader("fasta", suffixes=(".fa", ".fasta", ".fna"), requires=("pyfaidx",), extra="fasta")
@@ -136,6 +137,11 @@ class _Genome:
         beside = path.with_name(f"{path.name}.fai")
         try:
             is_new = beside.is_file() and beside.stat().st_mtime >= path.stat().st_mtime
+            if not is_new and path.stat().st_size > _LARGE:
+                cnnvis.note(
+                    f"there is no index {beside.name} beside {path.name}, so the whole file is read to find its "
+                    f"sequences, each time: samtools faidx {path.name} makes one"
+                )
             with tempfile.TemporaryDirectory(prefix="cnnvis-") as folder:
                 # Nothing is written beside a person's files, so that an index is made each time.
                 index = beside if is_new else Path(folder) / "index.fai"

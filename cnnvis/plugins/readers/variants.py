@@ -22,12 +22,14 @@ from cnnvis.plugins.readers._windows import (
     Sort,
     Step,
     Variants,
+    are_phased,
     samples_of_variants,
 )
 from cnnvis.plugins.readers.stores import arrays_in, look_at_zarr
 
 _MOST_SITES = 10**8
 _NAMES = 10**6
+_FEW = 100  # variants by which genotypes are judged
 
 
 def _is_vcf_zarr(path: Path) -> bool:
@@ -107,14 +109,16 @@ def _of_zarr(path: Path, arrays: dict[str, Any]) -> Variants:
     if contig.shape != (count,) or (count and not 0 <= contig.min() <= contig.max() < len(contigs)):
         raise cnnvis.UserError(f"{str(path)!r} has variants of contigs that it does not name")
     lengths = arrays.get("contig_length")
-    phased = arrays.get("call_genotype_phased")
+    flags = arrays.get("call_genotype_phased")
     return Variants(
         path, "vcz", contigs, contig,
         np.asarray(arrays["variant_position"][...]).astype(np.int64) - 1,
         _words(arrays["sample_id"]), calls.shape[2],
         lambda start, end: _read(path, calls, start, end),
         {} if lengths is None else dict(zip(contigs, map(int, lengths[...]), strict=False)),
-        phased=phased is None or bool(np.asarray(phased[:1000]).all()),
+        phased=flags is None
+        or flags.shape != calls.shape[:2]
+        or are_phased(np.asarray(calls[:_FEW]), np.asarray(flags[:_FEW]) != 0),
     )  # fmt: skip
 
 
@@ -208,7 +212,7 @@ def _of_vcf(path: Path, held: Any, only: str | None) -> Variants:
             if one.genotype is None:
                 raise cnnvis.UserError(f"{str(path)!r} has no genotypes at {one.CHROM}:{one.POS}")
             calls = one.genotype.array()
-            phased = phased and bool(calls[:, -1].all())
+            phased = phased and are_phased(calls[:, :-1], calls[:, -1] != 0)
             found.append(np.clip(calls[:, :-1], -2, 127).astype(np.int8))
             numbers.append(contigs.setdefault(one.CHROM, len(contigs)))
             positions.append(one.POS - 1)
