@@ -17,7 +17,11 @@ _MOST_RECORDS = 10**7
 _LARGE = 10**8  # bytes; finding the sequences of such a file takes a while
 
 
-@cnnvis.reader("fasta", suffixes=(".fa", ".fasta", ".fna"), requires=("pyfaidx",), extra="fasta")
+_ENDINGS = (".fa", ".fasta", ".fna")
+_PACKED = tuple(f"{ending}.gz" for ending in _ENDINGS)
+
+
+@cnnvis.reader("fasta", suffixes=(*_ENDINGS, *_PACKED), requires=("pyfaidx",), extra="fasta")
 def fasta(
     path: Path,
     *,
@@ -49,6 +53,10 @@ def fasta(
     channels
         Where the axis of the four letters is: last, (bases, 4), or first, (4, bases).
     """
+    if path.name.lower().endswith(_PACKED):
+        raise cnnvis.UserError(
+            f"{str(path)!r} is packed, and intervals are read from unpacked files alone: gunzip -k {path.name}"
+        )
     genome = _Genome(path, cnnvis.held(path))
     if intervals is not None:
         chosen = intervals_in(Path(intervals))

@@ -28,6 +28,7 @@ from cnnvis.plugins.readers._windows import (
 from cnnvis.plugins.readers.stores import arrays_in, look_at_zarr
 
 _MOST_SITES = 10**8
+_LARGEST_TREES = 2**29
 _NAMES = 10**6
 _FEW = 100  # variants by which genotypes are judged
 
@@ -266,8 +267,8 @@ def trees(
     """Read windows of the genotypes in a tree sequence, by tskit, as simulators write them.
 
     Samples are the sample nodes, a row each, named by their numbers; their populations are those of the
-    tree sequence. A derived allele is an alternate one. The contig is called 1, unless --trees.contig
-    gives a name. The genotypes are held in memory, a byte for each.
+    tree sequence. A derived allele is an alternate one. Positions count from 0. The contig is called 1,
+    unless --trees.contig gives a name. The genotypes are held in memory, a byte for each.
     """
     asked = Asked(
         snps,
@@ -285,6 +286,11 @@ def trees(
     )
     asked.require_clear(path, "trees")
     held = cnnvis.held(path)
+    if path.stat().st_size > _LARGEST_TREES:
+        raise cnnvis.UserError(
+            f"{str(path)!r} has {path.stat().st_size >> 20} MB, and tree sequences of up to {_LARGEST_TREES >> 20} MB "
+            "are read: keep a part of it, as by tskit's keep_intervals or simplify"
+        )
     cnnvis.first_look(look_at_trees, path)
     return samples_of_variants(_of_trees(path, held, contig or "1"), asked)
 

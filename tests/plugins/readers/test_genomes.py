@@ -114,6 +114,9 @@ def test_damaged_sequences_are_refused(genome: Path, tmp_path: Path) -> None:
         genome.write_bytes(data)
         with pytest.raises(cnnvis.UserError, match=r"FASTA|empty|sequences|bases"):
             cnnvis.read_samples(genome).x  # noqa: B018
+    (tmp_path / "a.fa.gz").write_bytes(b"packed")
+    with pytest.raises(cnnvis.UserError, match=r"is packed.*gunzip -k a\.fa\.gz"):
+        cnnvis.read_samples(tmp_path / "a.fa.gz")
     genome.write_bytes(whole)
     bed = _bed(tmp_path, "chr1\t3\t18")
     for index in indexes:
