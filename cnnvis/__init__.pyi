@@ -21,6 +21,7 @@ from .data.page import Citation as Citation
 from .data.page import Judged as Judged
 from .data.page import Page as Page
 from .data.page import Shelf as Shelf
+from .data.places import Places as Places
 from .data.samples import Reading as Reading
 from .data.samples import Samples as Samples
 from .data.samples import evenly_spaced as evenly_spaced

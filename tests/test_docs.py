@@ -26,6 +26,7 @@ PAGES = [
     "trust.md",
     "groups.md",
     "tables.md",
+    "genomes.md",
     "long-runs.md",
     "reports.md",
     "writing-plugins.md",
@@ -65,6 +66,9 @@ def test_examples_do_what_they_say(
 ) -> None:
     if page == "keras-vis.md":
         pytest.importorskip("vis", reason="keras-vis is not installed")
+    if page == "genomes.md":
+        for library in ("pyfaidx", "cyvcf2", "pybigtools"):
+            pytest.importorskip(library, reason=f"{library} is not installed")
     if page == "libraries.md":
         pytest.importorskip("xplique", reason="Xplique is not installed")
     with using(Registry()):  # a page may load plugins, which others do not get

@@ -14,6 +14,36 @@ NAMES = ("row", "column", "plane", "position", "channel")
 """The axes that can be described; see `cnnvis.axis_names`."""
 
 
+CHANNEL = "channel"
+"""The name of the axis that holds channels; every other axis of a map is a spatial one."""
+
+_SPATIAL_NAMES: dict[int, tuple[str, ...]] = {
+    0: (),
+    1: ("position",),
+    2: ("row", "column"),
+    3: ("plane", "row", "column"),
+}
+
+
+def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
+    """Return the usual names of a map's axes.
+
+    ``axis_names(3, -1)`` is ``("row", "column", "channel")``.
+
+    Parameters
+    ----------
+    count
+        The number of axes of one map.
+    channel_axis
+        The axis of channels in the maps, counting the sample axis; None without channels.
+    """
+    spatial = count - (channel_axis is not None)
+    names = list(_SPATIAL_NAMES.get(spatial, tuple(f"axis {i}" for i in range(spatial))))
+    if channel_axis is not None:
+        names.insert(channel_axis % (count + 1) - 1, CHANNEL)
+    return tuple(names)
+
+
 @dataclass(frozen=True)
 class Axis:
     """Description of one axis of maps.
@@ -67,11 +97,10 @@ class Axis:
     def at(self, position: float) -> str:
         """Return the coordinate or word at a position, as text."""
         place = round(position)
-        if self.values:
-            return str(self.values[place]) if 0 <= place < len(self.values) else ""
-        value = self.start + self.step * position
-        is_whole = abs(value - round(value)) < 1e-6 and abs(value) < 1e15
-        return f"{round(value):,}" if is_whole else f"{value:,.6g}"
+        if not self.values:
+            return _number(self.start + self.step * position)
+        value = self.values[place] if 0 <= place < len(self.values) else ""
+        return value if isinstance(value, str) else _number(value)
 
     def runs(self) -> list[tuple[float, str]]:
         """Return the middle of each run of equal words, with the word; empty for numbers."""
@@ -192,6 +221,15 @@ def of_their_size(described: Mapping[str, Any]) -> dict[str, Any]:
         else table
         for name, table in described.items()
     }
+
+
+def _number(value: float) -> str:
+    """Return a coordinate as text, its thousands parted: ``1,303,120``, ``0.25``; NaN is none."""
+    if value != value:
+        return ""
+    if abs(value) < 1e15 and (abs(value) >= 1e5 or abs(value - round(value)) < 1e-6):
+        return f"{round(value):,}"
+    return f"{value:,.6g}"
 
 
 def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:

@@ -144,9 +144,16 @@ def panels(
     # Colours are made on one scale for all, like everything else that is to be compared.
     spread = _spread(maps) if explanation.are_inputs else None
     places = [_place(one, explanation.axes) if volumes == "peak" else None for one in maps]
-    described = explanation.coordinates
+    described = [explanation.coordinates_of(number) for number in shown]
     mapped = [
-        _panel(one, explanation.axes, explanation.title(number), tiles, spread, (described, place))
+        _panel(
+            one,
+            explanation.axes,
+            explanation.title(number),
+            tiles,
+            spread,
+            (described[number], place),
+        )
         for number, one, place in zip(shown, maps, places, strict=True)
     ]
     curves: list[Panel | None] = [None] * len(mapped)
@@ -162,12 +169,18 @@ def panels(
         if not _are_colours(inputs.shape[axis], inputs.dtype):
             inputs = inputs.mean(axis=axis, dtype=np.float64)
             names = axis_names(inputs.ndim - 1, None)
-    described = {**described, **samples.coordinates}
     starts = set(samples.image_starts.tolist())
     return [
         Pair(
             one,
-            _panel(values, names, "", tiles, spread, (described, place)),
+            _panel(
+                values,
+                names,
+                "",
+                tiles,
+                spread,
+                ({**described[number], **samples.coordinates_of(number)}, place),
+            ),
             number in starts,
             curve,
         )

@@ -141,11 +141,15 @@ class Task:
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
         samples = _chosen(matching, selection, places, handle)
-        samples = replace(samples, coordinates=described)
         model = handle if takes_model else None
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:
             shaped = dict(_shaped(model, samples, inputs).items())
+        # What a person says of the axes is about those of the network's input.
+        shaped = {
+            name: replace(one, coordinates={**one.coordinates, **described})
+            for name, one in shaped.items()
+        }
         if targets:
             shaped = {name: one.repeated(len(targets)) for name, one in shaped.items()}
         return cls(
@@ -256,6 +260,11 @@ class Task:
     def _references(self) -> dict[str | None, Samples]:
         return {}
 
+    def _described(self, found: Explanation) -> Explanation:
+        """Return maps with what the settings, and else the data, say of their axes."""
+        said = {} if found.samples is None else found.fitting(found.samples.coordinates)
+        return found.described({**said, **self.axes})
+
     def _at_once(
         self,
         plugin: Plugin,
@@ -276,7 +285,7 @@ class Task:
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
-            done = done.described(self.axes)
+            done = self._described(done)
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
@@ -331,7 +340,7 @@ class Task:
                         found = replace(piece.found, input=samples.input)
                         found = self._predicted(found, model)
                         taken = {"baselines": baselines.taken} if baselines.taken else {}
-                        yield found.described(self.axes).with_facts({**facts, **taken})
+                        yield self._described(found).with_facts({**facts, **taken})
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)

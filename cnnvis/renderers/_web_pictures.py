@@ -176,7 +176,11 @@ def strongest_place(explanation: cnnvis.Explanation, row: int) -> str:
         return ""
     place = explanation[row].peaks[0].tolist()
     words = []
+    along = explanation.places
     for name, at in zip(explanation.axes, place, strict=True):
+        if along is not None and along.axis == name and along.at(row, at):
+            words.append(along.at(row, at))
+            continue
         axis = explanation.coordinates.get(name)
         words.append(f"{name} {at}" if axis is None else f"{axis.label(name)} {axis.at(int(at))}")
     sizes = dict(zip(explanation.axes, zip(place, values.shape, strict=True), strict=True))

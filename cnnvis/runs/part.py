@@ -44,6 +44,7 @@ from cnnvis.runs.schema import (
     array_limit,
     facts_limit,
     held,
+    places_of,
 )
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
 
@@ -572,6 +573,9 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         more["prediction"] = found.predictions
     if found is not None and found.curves:
         more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
+    known = None if samples.places is None else places_of(samples.places.picked(places))
+    if known is not None:
+        more["places"] = known
     return {
         **more,
         "index": samples.indices[places].tolist(),

@@ -90,6 +90,7 @@ def _samples(
         channel_axis=None,
         total=None,
         target_numbers=np.array(good) % each if each > 1 else None,
+        places=None if held.places is None else held.places.known().picked(rows),
     )
 
 

@@ -6,13 +6,16 @@ import math
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct, field
 
 from cnnvis.data.batches import Kind
+from cnnvis.data.places import STARTS, STEPS, PlaceFacts, Places
 from cnnvis.data.target import Target
 from cnnvis.errors import UserError
 from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
+from cnnvis.reporting import note
 
 NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
 """Arrays of a part's Zarr group."""
@@ -108,6 +111,46 @@ class LabelArray(Struct):
     dtype: Annotated[str, Meta(pattern="^(bool|(u?int|float)(8|16|32|64))$")]
 
 
+class ShardPlaces(PlaceFacts):
+    """Places of a shard's images in a genome, with the arrays of `Places` as lists."""
+
+    starts: list[list[Whole] | float]
+    steps: list[float] | None = None
+
+    def known(self) -> Places:
+        """Return the places.
+
+        Raises
+        ------
+        UserError
+            If the lists do not fit together.
+        """
+        lists = {STARTS: self.starts, STEPS: self.steps}
+        if len({len(row) if isinstance(row, list) else -1 for row in self.starts}) > 1:
+            raise UserError("rows of places have different lengths")
+        return self.places(lambda name: None if lists[name] is None else np.array(lists[name]))
+
+
+LARGEST_PLACES = 2**16 - 2**13
+"""Maximum number of letters of an image's places among the facts about a shard; see `facts_limit`."""
+
+
+def places_of(places: Places | None) -> dict[str, Any] | None:
+    """Return places as plain values for `ShardPlaces`; None, with a note, where they are too long."""
+    if places is None:
+        return None
+    if places.steps is None:
+        letters = len(str(places.starts.max(initial=0))) + 1
+        if letters * places.length > LARGEST_PLACES:
+            note(
+                f"run folders do not keep the places of images of {places.length:,} variants; maps that are "
+                "read from the folder without the data have none"
+            )
+            return None
+    steps = None if places.steps is None else places.steps.tolist()
+    return {**places.facts(), "starts": places.starts.tolist(), "steps": steps}
+
+
 class ShardFacts(Struct):
     """Facts about a shard's images besides their maps; lists of as many as the maps."""
 
@@ -127,6 +170,7 @@ class ShardFacts(Struct):
     prediction: list[Whole] | None = None
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
     curves: dict[str, list[list[float]]] = {}
+    places: ShardPlaces | None = None
 
     def fits(self, places: range) -> bool:
         """Tell whether all lists are of the required number of images."""
@@ -147,6 +191,7 @@ class ShardFacts(Struct):
             )
             and (self.prediction is None or len(self.prediction) == good)
             and len(self.axes) == len(self.shape or ())
+            and (self.places is None or _are_places(self.places, len(places)))
             and all(_is_whole(unit) for target in self.targets for unit in target.filters)
         )
 
@@ -159,6 +204,13 @@ def _are_labels(labels: list[Any], count: int) -> bool:
         and all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows)
         and all(isinstance(one, float) or _is_whole(one) for row in rows for one in row)
     )
+
+
+def _are_places(found: ShardPlaces, count: int) -> bool:
+    try:
+        return len(found.known()) == count
+    except UserError:
+        return False
 
 
 def _is_whole(value: object) -> bool:

@@ -137,6 +137,10 @@ def _samples_piece(
     from dataclasses import replace
 
     samples, axes = explanation.samples, explanation.space_axes()
+    along = explanation.places
+    if samples is not None and along is not None and along.axis == explanation.axes[place - 1]:
+        piece = along.piece(range(kept[0], kept[-1] + 1))
+        samples = replace(samples, places=piece)
     if samples is None or place not in axes or len(samples.space) != len(axes):
         return samples
     x = samples.x
