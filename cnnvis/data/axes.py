@@ -27,6 +27,9 @@ class Axis:
     values
         Instead of start and step, a word or number for every position, such as a population or a
         time.
+    ends
+        Two words for what lies beyond the first and beyond the last position, such as ``L`` and
+        ``R`` of a body; empty where nothing is known.
     """
 
     name: str = ""
@@ -34,6 +37,7 @@ class Axis:
     start: float = 0.0
     step: float = 1.0
     values: tuple[str | float, ...] = ()
+    ends: tuple[str, ...] = ()
 
     def require_length(self, usual: str, size: int) -> None:
         """Refuse a description of more or fewer positions than the axis has.
@@ -91,7 +95,10 @@ class Axis:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the axis as plain values, for JSON."""
-        return asdict(self)
+        found = asdict(self)
+        if not self.ends:
+            del found["ends"]
+        return found
 
 
 def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
@@ -130,8 +137,12 @@ def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
                 "unit": isinstance(value, str),
                 "values": isinstance(value, list | tuple)
                 and all(isinstance(one, str | int | float) for one in value),
+                "ends": isinstance(value, list | tuple)
+                and len(value) in (0, 2)
+                and all(isinstance(one, str) for one in value),
             }.get(key, isinstance(value, int | float) and not isinstance(value, bool))
             if not fits:
                 raise UserError(f"{key} of the axis {axis} cannot be {shown(value)}")
-        found[axis] = Axis(**{**table, "values": tuple(table.get("values", ()))})
+        lists = {key: tuple(table.get(key, ())) for key in ("values", "ends")}
+        found[axis] = Axis(**{**table, **lists})
     return found

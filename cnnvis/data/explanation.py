@@ -18,6 +18,7 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.data.shown import Shown
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
 from cnnvis.text import printable
 
@@ -100,6 +101,9 @@ class Explanation(Shown):
         The class that the network answers for each sample, (n,) int64, whatever the target is; None
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
         fill it in where the target is the network's answer; see also `cnnvis.transform`.
+    grid
+        The grid of voxels that all explained images have, also those of other maps; None where they
+        have none, or several, which then are those of `samples`.
     """
 
     maps: Array | None = None
@@ -119,6 +123,7 @@ class Explanation(Shown):
     measures: Mapping[str, Array] = field(default_factory=dict)
     predictions: Array | None = None
     curves: Mapping[str, Array] = field(default_factory=dict)
+    grid: VoxelGrid | None = None
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):

@@ -22,6 +22,7 @@ from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent
 from cnnvis.data.lazy import Array as Array
 from cnnvis.data.lazy import ArrayLike as ArrayLike
 from cnnvis.data.shown import Shown
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.snapshots import Held, sha256
 from cnnvis.reporting import note
@@ -107,6 +108,9 @@ class Samples(Shown):
     target_numbers
         For samples that are explained at several targets each, and so repeated: the number of the
         target that each is explained at, (n,) int64. None where each sample has one target.
+    grids
+        The grid of voxels of each sample that is a volume, or None for a sample of which it is not
+        known; None where it is known of no sample.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class Samples(Shown):
     coordinates: Mapping[str, Axis] = field(default_factory=dict)
     held: Held | None = field(default=None, repr=False)
     target_numbers: Array | None = None
+    grids: tuple[VoxelGrid | None, ...] | None = None
 
     @classmethod
     def of(
@@ -174,6 +179,9 @@ class Samples(Shown):
         names = None
         if first.names is not None:
             names = tuple(name for part in parts for name in part.names or ())
+        grids = None
+        if first.grids is not None:
+            grids = tuple(grid for part in parts for grid in part.grids or ())
         return replace(
             first,
             source=Absent((sum(map(len, parts)), *first.source.shape[1:]))
@@ -183,6 +191,7 @@ class Samples(Shown):
             if first.labels is None
             else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
             names=names,
+            grids=grids,
             indices=np.concatenate([part.indices for part in parts]),
             others={
                 name: np.concatenate([np.asarray(part.others[name][:]) for part in parts])
@@ -254,9 +263,11 @@ class Samples(Shown):
             ("labels", self.labels),
             ("names", self.names),
             ("target_numbers", self.target_numbers),
+            ("grids", self.grids),
         )
         for what, values in held:
-            count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
+            is_tuple = what in ("names", "grids")
+            count = None if values is None else len(values) if is_tuple else values.shape[0]  # type: ignore[union-attr]
             if count not in (None, len(self)):
                 raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
 
@@ -314,6 +325,7 @@ class Samples(Shown):
             others={name: other[chosen] for name, other in self.others.items()},
             baselines=self._baselines_of(chosen),
             target_numbers=self._target_numbers_of(chosen),
+            grids=None if self.grids is None else tuple(self.grids[i] for i in chosen),
         )
 
     def _target_numbers_of(self, chosen: Array) -> Array | None:
@@ -340,6 +352,7 @@ class Samples(Shown):
             others={name: Picked(other, chosen) for name, other in self.others.items()},
             baselines=self._baselines_of(chosen),
             target_numbers=self._target_numbers_of(chosen),
+            grids=None if self.grids is None else tuple(self.grids[i] for i in chosen),
         )
 
     def drawn(self, count: int, seed: int) -> Samples:
@@ -681,7 +694,7 @@ class Samples(Shown):
     def _whole(self) -> Samples:
         """Return all of the source as one sample."""
         whole = self._reshaped((1, *self.source.shape))
-        return replace(whole, names=None, indices=np.arange(1), total=1)
+        return replace(whole, names=None, grids=None, indices=np.arange(1), total=1)
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
         source = self.source

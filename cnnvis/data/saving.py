@@ -24,10 +24,11 @@ from cnnvis.data.labels import LabelKind
 from cnnvis.data.samples import Array, ArrayLike, Samples
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, shown
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import is_deeper
-from cnnvis.text import file_name
+from cnnvis.text import file_name, parted
 
 T = TypeVar("T")
 
@@ -89,7 +90,18 @@ def _metadata(one: Any) -> dict[str, Any]:
         "groups": one.groups,
         "input": one.input,
         "other_inputs": [other.input for other in one.other_inputs if other.input is not None],
+        **_grids(one),
     }
+
+
+def _grids(one: Any) -> dict[str, Any]:
+    """Return the grids of volumes: that of all images, or else that of each."""
+    if one.grid is not None:
+        return {"grid": one.grid.as_dict()}
+    samples = one.samples
+    if samples is None or samples.grids is None:
+        return {}
+    return {"grids": [None if grid is None else grid.as_dict() for grid in samples.grids]}
 
 
 PIECE = 2**22
@@ -185,6 +197,8 @@ class _Facts(msgspec.Struct):
     groups: tuple[str, ...] = ()
     input: str | None = None
     other_inputs: Annotated[tuple[str, ...], Few] = ()
+    grid: VoxelGrid | None = None
+    grids: tuple[VoxelGrid | None, ...] | None = None
 
 
 def read(path: Path, explanation: Callable[..., T]) -> T:
@@ -221,7 +235,8 @@ def read(path: Path, explanation: Callable[..., T]) -> T:
 
 def beside_path(path: Path, name: str | None) -> Path:
     """Return the path for the maps of another input beside those in a file: ``maps_right.npz``."""
-    return path.with_stem(f"{path.stem}_{file_name(str(name))}")
+    stem, ending = parted(path.name)
+    return path.with_name(f"{stem}_{file_name(str(name))}{ending}")
 
 
 def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
@@ -256,6 +271,7 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
             measures=_by_name(arrays, _MEASURE),
             curves=_by_name(arrays, _CURVE),
             predictions=_whole(arrays, "predictions"),
+            grid=facts.grid,
         )
         return found.described(axes_of(facts.coordinates)), facts.other_inputs
     except (UserError, ValueError, TypeError, RecursionError) as error:
@@ -336,4 +352,5 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
         label_kind=facts.label_kind,
         in_words=facts.in_words,
         target_numbers=None if numbers is None else numbers.astype(np.int64),
+        grids=facts.grids if facts.grid is None else (facts.grid,) * len(inputs),
     )

@@ -18,6 +18,7 @@ import numpy as np
 from cnnvis.data.axes import axes_of
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, ArrayLike, Samples
+from cnnvis.data.voxel_grid import grid_of
 
 PIECE = 2**24
 """Maximum number of bytes that are copied at a time of an array that is read when indexed."""
@@ -70,6 +71,7 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "total": samples.total,
         "baselines": [(name, key) for name, key, _ in baselines],
         "coordinates": {name: axis.as_dict() for name, axis in samples.coordinates.items()},
+        "grids": samples.grids and [grid and grid.as_dict() for grid in samples.grids],
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
@@ -105,6 +107,7 @@ def unpack_samples(folder: Path) -> Samples:
         baselines=baselines,
         target_numbers=np.array(_read(numbers)) if numbers.exists() else None,
         coordinates=axes_of(facts["coordinates"]),
+        grids=facts["grids"] and tuple(map(grid_of, facts["grids"])),
     )
     vars(samples)[_MARK] = str(folder)
     return samples

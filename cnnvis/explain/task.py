@@ -25,6 +25,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
 from cnnvis.data.stream import Stream
+from cnnvis.data.voxel_grid import VoxelGrid, common_grid
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.baselines import Baselines, named_in
@@ -68,7 +69,7 @@ class Task:
     inputs
         The inputs for which a map was asked; None for all inputs on which the target depends.
     axes
-        The meaning of the positions along the maps' axes.
+        The meaning of the positions along the maps' axes, where somebody gave it.
     stops
         True where the first image without a result ends the run.
     predicts
@@ -136,7 +137,7 @@ class Task:
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
         samples = _chosen(matching, selection, places, handle)
-        samples = replace(samples, coordinates=described)
+        samples = replace(samples, coordinates={**samples.coordinates, **described})
         model = handle if takes_model else None
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:
@@ -271,7 +272,7 @@ class Task:
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
-            done = done.described(self.axes)
+            done = self._described(done)
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
@@ -326,7 +327,7 @@ class Task:
                         found = replace(piece.found, input=samples.input)
                         found = self._predicted(found, model)
                         taken = {"baselines": baselines.taken} if baselines.taken else {}
-                        yield found.described(self.axes).with_facts({**facts, **taken})
+                        yield self._described(found).with_facts({**facts, **taken})
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)
@@ -372,6 +373,18 @@ class Task:
         with quietly():
             classes = model.with_inputs_held(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
+
+    def _described(self, found: Explanation) -> Explanation:
+        """Return a result with what is known of its axes: as typed, or of images as they were read."""
+        if found.samples is None:
+            return found.described(self.axes)
+        known = found.described({**found.samples.coordinates, **self.axes})
+        return replace(known, grid=self._grid)
+
+    @functools.cached_property
+    def _grid(self) -> VoxelGrid | None:
+        """The grid of voxels that all explained images have."""
+        return common_grid(next((one.grids for one in self.samples.values()), None))
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
         """Make a note on saturated answers, if the data look scaled in another way."""

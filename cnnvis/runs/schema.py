@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 
 from cnnvis.data.batches import Kind
 from cnnvis.data.target import Target
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
 from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
@@ -57,6 +58,7 @@ class DataFacts(Struct):
     sha256: Hex
     count: Count
     shapes: dict[str, list[int]]
+    grid: VoxelGrid | None = None
 
 
 class Computed(Struct):
@@ -127,6 +129,7 @@ class ShardFacts(Struct):
     prediction: list[Whole] | None = None
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
     curves: dict[str, list[list[float]]] = {}
+    grids: list[VoxelGrid | None] | None = None
 
     def fits(self, places: range) -> bool:
         """Tell whether all lists are of the required number of images."""
@@ -146,6 +149,7 @@ class ShardFacts(Struct):
                 for one in self.curves.values()
             )
             and (self.prediction is None or len(self.prediction) == good)
+            and (self.grids is None or len(self.grids) == len(places))
             and len(self.axes) == len(self.shape or ())
             and all(_is_whole(unit) for target in self.targets for unit in target.filters)
         )
@@ -169,7 +173,7 @@ def held(value: Any, kind: type[Any]) -> Any:
     """Convert a plain value to a type; None if the value does not fit."""
     try:
         return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
-    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError, UserError):
         return None
 
 
