@@ -71,14 +71,14 @@ def test_from_the_terminal_and_from_what_was_kept(
 ) -> None:
     network.save("net.keras")
     run = ("run", "saliency", "net.keras", "--data", folder, "--class", "a", "--backprop", "none")
-    done = typed(*run, "--keep", "kept", "-r", "nifti", "-r", "numpy", "-o", "out/")
+    done = typed(*run, "--into", "kept", "-r", "nifti", "-r", "numpy", "-o", "out/")
     assert done.returncode == 0, done.stderr
     first = sorted(Path("out").glob("*_one.nii.gz"))[0]
     expected = _same_space(first)
     (saved,) = Path("out").glob("*.npz")
     assert cnnvis.Explanation.load(saved).grid is not None
     for source, name in ((saved, "again"), ("kept", "kept_again")):
-        assert typed("show", source, "-r", "nifti", "-o", f"{name}/").returncode == 0
+        assert typed("chain", source, "nifti", "-o", f"{name}/").returncode == 0
         files = sorted(Path(name).glob("*.nii.gz"))
         assert len(files) == 4
         if name == "again":
@@ -90,12 +90,12 @@ def test_from_the_terminal_and_from_what_was_kept(
 
 def test_averages_lie_on_the_common_grid(network: Any, folder: Path, tmp_path: Path) -> None:
     steps = ["saliency", "average"]
-    cnnvis.chain(network, *steps, data=folder).save(tmp_path / "mean.nii.gz")
+    cnnvis.chain(network, steps, data=folder)[0].save(tmp_path / "mean.nii.gz")
     assert _same_space(tmp_path / "mean_a.nii.gz").shape == SHAPE
     moved = AFFINE.copy()
     moved[1, 3] += 4
     nibabel.save(nibabel.Nifti1Image(np.ones(SHAPE, np.float32), moved), folder / "a" / "x.nii.gz")
-    apart = cnnvis.chain(network, *steps, data=folder)
+    (apart,) = cnnvis.chain(network, steps, data=folder)
     with pytest.raises(cnnvis.UserError, match="groups of images whose volumes lie on several"):
         apart.save(tmp_path / "apart.nii.gz")
     each = cnnvis.run("saliency", network, data=folder)
