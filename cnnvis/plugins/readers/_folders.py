@@ -54,6 +54,10 @@ class Wanted:
         """Tell whether a name is that of such a file."""
         return name.lower().endswith(self.suffixes)
 
+    def takes(self, file: Path) -> bool:
+        """Tell whether a file is of this kind, as far as its name says."""
+        return self.ends(file.name)
+
     def found(self, path: Path) -> Found:
         """Return a file alone, or all files of a folder.
 
@@ -107,7 +111,7 @@ def files_in(folder: Path, wanted: Wanted) -> Found:
     by_class: dict[str, list[Path]] = {}
     empty: list[str] = []
     for one in folders:
-        there = list(_below(one))
+        there = list(below(one))
         found, others = _regular(there, wanted)
         strange += others
         if found:
@@ -173,7 +177,7 @@ def _text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def below(folder: Path) -> Iterator[Path]:
     """Yield all files in a folder at any depth, hidden ones left out, by their names."""
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
@@ -182,7 +186,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _regular(files: Sequence[Path], wanted: Wanted) -> tuple[list[Path], list[Path]]:
     """Split files with names of this kind into readable ones and those that are not regular."""
-    there = [file for file in files if wanted.ends(file.name) and not file.is_dir()]
+    there = [file for file in files if not file.is_dir() and wanted.takes(file)]
     are_files = [file.is_file() for file in there]
     regular = [file for file, is_file in zip(there, are_files, strict=True) if is_file]
     return regular, [file for file, is_file in zip(there, are_files, strict=True) if not is_file]
