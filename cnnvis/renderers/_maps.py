@@ -321,15 +321,16 @@ def _write_ends(place: Frame, panel: cnnvis.Panel) -> None:
     from matplotlib.patheffects import withStroke
 
     x, y, width, height = place.box
-    pad = ENDS_PAD / 72 / place.figure.get_figwidth() / width
+    wide, high = (ENDS_PAD / 72 / one for one in place.figure.get_size_inches())
     edges = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     for number, (across, down, word) in enumerate(panel.letters):
         inwards, upwards = edges[number % len(edges)]
-        across += pad * {"left": 1, "right": -1}.get(inwards, 0)
+        right = x + width * across + wide * {"left": 1, "right": -1}.get(inwards, 0)
+        up = y + height * (1 - down) + high * {"top": -1, "bottom": 1}.get(upwards, 0)
         place.figure.text(
-            x + width * across, y + height * (1 - down), cut(word, ENDS_LETTERS),
-            ha=inwards, va=upwards, fontsize=5.5, color="white", parse_math=False,
-            path_effects=[withStroke(linewidth=1.2, foreground="black")],
+            right, up, cut(word, ENDS_LETTERS), ha=inwards, va=upwards, fontsize=6.5,
+            color="black", parse_math=False,
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],  # to be read on any colour
         )  # fmt: skip
 
 
