@@ -65,10 +65,10 @@ def volumes(
     heads = _heads(held, found.files)
     _require_fourth(heads, fourth)
     ways = _ways(heads, orientation)
-    shape = Counter(one.turned(head.shape) for one, head in _pairs(ways, heads)).most_common(1)[0][
-        0
-    ]
+    shapes = [ways[file].turned(head.shape) for file, head in heads.items()]
+    shape = Counter(shapes).most_common(1)[0][0]
     _say_shapes(heads, ways, shape)
+    times = shape[3] if len(shape) == 4 and fourth == "images" else None
 
     def read(file: Path) -> npt.NDArray[Any]:
         import numpy as np
@@ -77,23 +77,43 @@ def volumes(
         values = ways[file].values(values_of(held, file, head))
         if fill is not None:
             values = np.where(np.isnan(values), np.float32(fill), values)
-        return values if within is None or values.ndim < 4 else np.moveaxis(values, -1, 0)
+        values = values.reshape(_without_depth(values.shape))
+        has_times = times is not None and len(head.shape) == 4
+        return np.moveaxis(values, -1, 0) if has_times else values
 
-    within = None if len(shape) < 4 or fourth != "images" else shape[-1]
-    images, rows = _images(found.files, heads, within)
+    images, rows = _images(found.files, heads, times)
     grids = tuple(ways[file].grid if file in ways else None for file, _ in images)
     _say_places(heads, grids)
-    source = FileArray(images, shape if within is None else shape[:3], read, "volume", REMEDY)
+    each = _without_depth(shape if times is None else shape[:3])
     every = Found(
         [file for file, _ in images],
         found.classes,
         None if found.labels is None else tuple(found.labels[row] for row in rows),
     )
     samples = samples_of_files(
-        every, source, channel_axis=-1 if len(source.shape) == 5 else None, grids=grids,
+        every,
+        FileArray(images, each, read, "volume", REMEDY),
+        channel_axis=-1 if len(shape) == 4 and times is None else None,
+        grids=grids,
         coordinates=cnnvis.voxel_axes(grids),
-    )  # fmt: skip
-    return samples if within is None else _numbered(samples, images)
+        reading=cnnvis.Reading(lambda wanted: _remedy(wanted, shape, next(iter(heads.values())))),
+    )
+    return samples if times is None else _numbered(samples, images)
+
+
+def _without_depth(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a volume, or of a picture where the third axis has the length 1."""
+    return shape[:2] + shape[3:] if len(shape) > 2 and shape[2] == 1 else shape
+
+
+def _remedy(wanted: tuple[int | None, ...], shape: tuple[int, ...], head: Head) -> str:
+    """Return the words to type so that volumes get a network's shape; may be empty."""
+    if head.grid is None or not head.grid.code:
+        return ""
+    turned = _to_ras(head).turned(head.shape)[:3]
+    if turned == shape[:3] or wanted[:3] != turned:
+        return ""
+    return "--volumes.orientation RAS reads the volumes in that shape"
 
 
 @dataclass(frozen=True)
@@ -140,10 +160,6 @@ def _heads(held: Any, files: Sequence[Path]) -> dict[Path, Head]:
         assert first_error is not None  # there are files
         raise first_error
     return heads
-
-
-def _pairs(ways: Mapping[Path, _Way], heads: Mapping[Path, Head]) -> list[tuple[_Way, Head]]:
-    return [(ways[file], head) for file, head in heads.items()]
 
 
 def _require_fourth(heads: Mapping[Path, Head], fourth: str | None) -> None:
@@ -250,14 +266,14 @@ def _say_places(heads: Mapping[Path, Head], grids: Sequence[cnnvis.VoxelGrid | N
 
 
 def _images(
-    files: Sequence[Path], heads: Mapping[Path, Head], within: int | None
+    files: Sequence[Path], heads: Mapping[Path, Head], times: int | None
 ) -> tuple[list[tuple[Path, int | None]], list[int]]:
     """Return the file of each image and its place in it, and the number of the file."""
     images: list[tuple[Path, int | None]] = []
     rows = []
     for row, file in enumerate(files):
         head = heads.get(file)
-        count = head.shape[3] if within is not None and head and len(head.shape) == 4 else 1
+        count = head.shape[3] if times is not None and head and len(head.shape) == 4 else 1
         images += [(file, place if count > 1 else None) for place in range(count)]
         rows += [row] * count
     return images, rows

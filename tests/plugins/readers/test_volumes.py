@@ -122,8 +122,28 @@ def test_a_fourth_axis_is_what_somebody_says(tmp_path: Path) -> None:
     images = read(path, fourth="images")[0]
     np.testing.assert_array_equal(images.x, np.moveaxis(numbers, -1, 0))
     assert images.names == ("four_0.nii", "four_1.nii", "four_2.nii")
+    save(tmp_path / "also.nii", numbers[..., :2], slope=(None, None))
+    save(tmp_path / "one.nii", numbers[..., 0], slope=(None, None))
+    every = read(tmp_path, fourth="images")[0]
+    assert every.names is not None and len(every) == 2 + 3 + 1
+    np.testing.assert_array_equal(every.x[every.names.index("one.nii")], numbers[..., 0])
+    np.testing.assert_array_equal(every.x[every.names.index("also_1.nii")], numbers[..., 1])
     vectors = save(tmp_path / "vectors.nii", numbers[:, :, :, None], slope=(None, None))
     np.testing.assert_array_equal(read(vectors)[0].x, numbers[None])
+
+
+def test_slices_are_pictures(tmp_path: Path) -> None:
+    samples, _ = read(save(tmp_path / "slice.nii", NUMBERS[:, :, :1]))
+    assert samples.x.shape == (1, 5, 6) and list(samples.coordinates) == ["row", "column"]
+    assert samples.coordinates["column"] == cnnvis.Axis("y", "mm", -20.0, 2.0, ends=("P", "A"))
+
+
+def test_volumes_of_another_order_are_said_to_fit_when_turned(tmp_path: Path) -> None:
+    turned = LAS[:, [2, 0, 1, 3]]  # axes that lead to the top, the left and the front
+    samples, _ = read(save(tmp_path / "one.nii", affine=turned))
+    with pytest.raises(cnnvis.UserError, match=r"orientation RAS reads the volumes in that shape"):
+        samples.shaped_for((6, 4, 5, 1))
+    assert read(tmp_path / "one.nii", orientation="RAS")[0].x.shape == (1, 6, 4, 5)
 
 
 def test_subjects_are_no_classes(tmp_path: Path) -> None:
