@@ -130,6 +130,7 @@ def _as_before_tensorflow_2_5(folder: Path) -> None:
     beside.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["layers", "functions"])
 def test_layers_and_weights(keras: Any, written: Path, name: str) -> None:
     """Also of layers in layers, whose variables are called otherwise in the checkpoint."""

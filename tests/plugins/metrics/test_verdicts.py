@@ -251,6 +251,7 @@ def test_it_is_said_why_nothing_is_judged(
         assert why in found.verdicts[name].meaning
 
 
+@pytest.mark.slow
 def test_a_region_stays_with_a_network_of_other_weights() -> None:
     given: Any = {
         "images": [0, 2],
@@ -510,6 +511,7 @@ def test_the_fill_of_a_single_image_is_told_of(keras: Any) -> None:
                    plugin_options={"srg": {"fill": "class:a"}})  # fmt: skip
 
 
+@pytest.mark.slow
 def test_numbers_do_not_take_the_place_of_others() -> None:
     known = Registry(only=[])
     for name, second in (("one", "completeness_gap"), ("two", "shared"), ("three", "shared")):
