@@ -83,7 +83,7 @@ def volumes(
 
     images, rows = _images(found.files, heads, times)
     grids = tuple(ways[file].grid if file in ways else None for file, _ in images)
-    _say_places(heads, grids)
+    _say_places(heads, {file: way.grid for file, way in ways.items()})
     each = _without_depth(shape if times is None else shape[:3])
     every = Found(
         [file for file, _ in images],
@@ -164,9 +164,10 @@ def _heads(held: Any, files: Sequence[Path]) -> dict[Path, Head]:
 
 def _require_fourth(heads: Mapping[Path, Head], fourth: str | None) -> None:
     """Refuse volumes with a fourth axis of which nobody said what it is."""
-    file, head = next(((f, h) for f, h in heads.items() if len(h.shape) == 4), (None, None))
-    if file is None or head is None or fourth is not None or head.has_vectors:
+    open_ones = [file for file, h in heads.items() if len(h.shape) == 4 and not h.has_vectors]
+    if fourth is not None or not open_ones:
         return
+    file, head = open_ones[0], heads[open_ones[0]]
     said = head.fourth or "not what it is"
     raise cnnvis.UserError(
         f"{str(file)!r} has a fourth axis of length {head.shape[3]}, and its header says {said}: "
@@ -244,7 +245,7 @@ def _say_shapes(
         )
 
 
-def _say_places(heads: Mapping[Path, Head], grids: Sequence[cnnvis.VoxelGrid | None]) -> None:
+def _say_places(heads: Mapping[Path, Head], grids: Mapping[Path, cnnvis.VoxelGrid | None]) -> None:
     """Make notes on volumes that lie elsewhere than the first, and on those with two places."""
     twice = [file for file, head in heads.items() if head.two_places]
     if twice:
@@ -252,17 +253,19 @@ def _say_places(heads: Mapping[Path, Head], grids: Sequence[cnnvis.VoxelGrid | N
             f"the sform and the qform in the header of {named(twice)} place the voxels differently; "
             "the sform is used, as nibabel does"
         )
-    files = list(heads)
-    first = heads[files[0]].grid
-    apart = [
-        f for f in files if (g := heads[f].grid) is None or first is None or not first.is_near(g)
-    ]
-    if len(set(grids)) > 1 and apart:
+    files = list(grids)
+    first = grids[files[0]]
+    apart = [file for file, grid in grids.items() if not _are_near(first, grid)]
+    if apart:
         cnnvis.note(
             f"volumes lie on several grids: {named(apart)} {'differs' if len(apart) == 1 else 'differ'} "
             f"from {files[0].name!r}. A place in one is another place in the next, so a mean of their "
             f"maps means little; {REMEDY}"
         )
+
+
+def _are_near(one: cnnvis.VoxelGrid | None, other: cnnvis.VoxelGrid | None) -> bool:
+    return one is other if one is None or other is None else one.is_near(other)
 
 
 def _images(

@@ -78,8 +78,16 @@ def test_different_directions_are_not_mixed(tmp_path: Path) -> None:
     save(tmp_path / "b.nii", affine=np.diag([2.0, 2, 3, 1]))
     with pytest.raises(cnnvis.UserError, match=r"LAS: 'a.nii'; RAS: 'b.nii'.*orientation RAS"):
         read(tmp_path)
-    samples, _ = read(tmp_path, orientation="RAS")
+    samples, notes = read(tmp_path, orientation="RAS")
     np.testing.assert_array_equal(samples.x[0], samples.x[1][::-1])
+    assert "'b.nii' differs from 'a.nii'" in notes  # which lies elsewhere
+    mirrored = np.diag([2.0, 2, 3, 1])
+    mirrored[:, 3] = 22, -20, -10, 1  # the same places as those of a
+    save(tmp_path / "b.nii", NUMBERS[::-1], affine=mirrored)
+    samples, notes = read(tmp_path, orientation="RAS")
+    np.testing.assert_array_equal(samples.x[0], samples.x[1])
+    assert "differ" not in notes and samples.coordinates["plane"].start == 22
+    save(tmp_path / "b.nii", affine=np.diag([2.0, 2, 3, 1]))
     stored, notes = read(tmp_path, orientation="stored")
     np.testing.assert_array_equal(stored.x[0], stored.x[1])
     assert "different directions" in notes and "plane" not in stored.coordinates
