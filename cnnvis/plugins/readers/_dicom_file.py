@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _META = 2**16  # Bytes that hold the part of a file that says how the rest is packed.
 _SMALL = 2**26  # Bytes that a picture may unpack to however small its file is.
 _RATIO = 100  # How many times its file's size a larger one may unpack to.
+_UNPACK = "unpack the files first, such as with gdcmconv --raw or dcmdjpeg"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _TAGS = [
     "SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns", "NumberOfFrames",
@@ -103,10 +104,9 @@ def slice_of(held: Any, file: Path) -> Slice:
             raise _damaged(file, error) from error
 
 
-def _damaged(file: Path, error: Exception) -> cnnvis.UserError:
-    return cnnvis.UserError(
-        f"{str(file)!r} cannot be read as DICOM: {str(error)[:200] or type(error).__name__}"
-    )
+def _damaged(file: Path, error: Exception, remedy: str = "") -> cnnvis.UserError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return cnnvis.UserError(f"{str(file)!r} cannot be read as DICOM: {reason}{remedy}")
 
 
 def _require_decoder(beginning: bytes, file: Path) -> None:
@@ -125,9 +125,8 @@ def _require_decoder(beginning: bytes, file: Path) -> None:
     # Of the beginning alone, since pydicom would unpack all of a deflated file at once.
     meta = read_partial(io.BytesIO(beginning), stop_when=lambda tag, vr, length: True).file_meta
     syntax = meta.TransferSyntaxUID
-    remedy = "unpack the files first, such as with gdcmconv --raw or dcmdjpeg"
     if syntax == _DEFLATED:
-        raise cnnvis.UserError(f"{str(file)!r} is deflated as a whole, and is not read; {remedy}")
+        raise cnnvis.UserError(f"{str(file)!r} is deflated as a whole, and is not read; {_UNPACK}")
     if not syntax.is_compressed:
         return
     try:
@@ -137,7 +136,7 @@ def _require_decoder(beginning: bytes, file: Path) -> None:
     if decoder is None or not decoder.is_available:
         raise cnnvis.UserError(
             f"{str(file)!r} is packed as {syntax.name}, for which no decoder is installed: pip install "
-            f"pylibjpeg[all], or {remedy}"
+            f"pylibjpeg[all], or {_UNPACK}"
         )
 
 
@@ -200,8 +199,10 @@ def pixels_of(held: Any, file: Path, shape: tuple[int, int], *, rescale: bool) -
             elif rescale:
                 slope = float(found.get("RescaleSlope", 1) or 1)
                 values = values * slope + float(found.get("RescaleIntercept", 0) or 0)
+                values = values * float(found.get("DoseGridScaling", 1) or 1)
         except Exception as error:  # whatever pydicom and its decoders make of damaged bytes
-            raise _damaged(file, error) from error
+            # A decoder may take some forms of a packing, and not others.
+            raise _damaged(file, error, f"; if it is packed, {_UNPACK}") from error
     if values.shape != shape:
         raise cnnvis.UserError(f"{str(file)!r} is damaged: it holds {values.shape} pixels")
     with np.errstate(over="ignore"):
