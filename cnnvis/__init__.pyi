@@ -28,6 +28,8 @@ from .data.samples import evenly_spaced as evenly_spaced
 from .data.stream import Stream as Stream
 from .data.target import Target as Target
 from .data.verdict import Verdict as Verdict
+from .data.voxel_grid import VoxelGrid as VoxelGrid
+from .data.voxel_grid import voxel_axes as voxel_axes
 from .drawing.panels import Panel as Panel
 from .drawing.panels import panels as panels
 from .drawing.progress import show_progress as show_progress

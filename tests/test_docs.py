@@ -32,6 +32,7 @@ PAGES = [
     "writing-plugins.md",
     "keras-vis.md",
     "libraries.md",
+    "volumes.md",
 ]
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]

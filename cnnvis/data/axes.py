@@ -62,6 +62,9 @@ class Axis:
     size
         The number of positions of the axes that this describes; others are left alone. 0 for axes of
         any length, and of maps, which it fits.
+    ends
+        Two words for what lies beyond the first and beyond the last position, such as ``L`` and
+        ``R`` of a body; empty where nothing is known.
     """
 
     name: str = ""
@@ -74,6 +77,8 @@ class Axis:
     def fits(self, size: int) -> bool:
         """Tell whether this describes axes of so many positions."""
         return self.size in (0, size)
+
+    ends: tuple[str, ...] = ()
 
     def require_length(self, usual: str, size: int) -> None:
         """Refuse a description of more or fewer positions than the axis has.
@@ -207,7 +212,10 @@ class Axis:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the axis as plain values, for JSON."""
-        return asdict(self)
+        found = asdict(self)
+        if not self.ends:
+            del found["ends"]
+        return found
 
 
 def of_their_size(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,8 +277,12 @@ def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
                 "values": isinstance(value, list | tuple)
                 and all(isinstance(one, str | int | float) for one in value),
                 "size": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+                "ends": isinstance(value, list | tuple)
+                and len(value) in (0, 2)
+                and all(isinstance(one, str) for one in value),
             }.get(key, isinstance(value, int | float) and not isinstance(value, bool))
             if not fits:
                 raise UserError(f"{key} of the axis {axis} cannot be {shown(value)}")
-        found[axis] = Axis(**{**table, "values": tuple(table.get("values", ()))})
+        lists = {key: tuple(table.get(key, ())) for key in ("values", "ends")}
+        found[axis] = Axis(**{**table, **lists})
     return found

@@ -21,6 +21,7 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.data.shown import Shown
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
 from cnnvis.reporting import note
 from cnnvis.text import printable
@@ -77,6 +78,9 @@ class Explanation(Shown):
         fill it in where the target is the network's answer; see also `cnnvis.transform`.
     own_places
         The places of the maps in a genome, for maps whose samples are not there; see `places`.
+    grid
+        The grid of voxels that all explained images have, also those of other maps; None where they
+        have none, or several, which then are those of `samples`.
     """
 
     maps: Array | None = None
@@ -97,6 +101,7 @@ class Explanation(Shown):
     predictions: Array | None = None
     curves: Mapping[str, Array] = field(default_factory=dict)
     own_places: Places | None = None
+    grid: VoxelGrid | None = None
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):

@@ -25,6 +25,7 @@ from cnnvis.data.lazy import Array as Array
 from cnnvis.data.lazy import ArrayLike as ArrayLike
 from cnnvis.data.places import Places
 from cnnvis.data.shown import Shown
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.snapshots import Held, sha256
 from cnnvis.reporting import note
@@ -112,6 +113,9 @@ class Samples(Shown):
         target that each is explained at, (n,) int64. None where each sample has one target.
     places
         The places of the samples in a genome, where each has its own; see `cnnvis.Places`.
+    grids
+        The grid of voxels of each sample that is a volume, or None for a sample of which it is not
+        known; None where it is known of no sample.
 
     Raises
     ------
@@ -138,6 +142,7 @@ class Samples(Shown):
     held: Held | None = field(default=None, repr=False)
     target_numbers: Array | None = None
     places: Places | None = None
+    grids: tuple[VoxelGrid | None, ...] | None = None
 
     @classmethod
     def of(
@@ -180,6 +185,9 @@ class Samples(Shown):
         names = None
         if first.names is not None:
             names = tuple(name for part in parts for name in part.names or ())
+        grids = None
+        if first.grids is not None:
+            grids = tuple(grid for part in parts for grid in part.grids or ())
         return replace(
             first,
             source=Absent((sum(map(len, parts)), *first.source.shape[1:]))
@@ -189,6 +197,7 @@ class Samples(Shown):
             if first.labels is None
             else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
             names=names,
+            grids=grids,
             indices=np.concatenate([part.indices for part in parts]),
             others={
                 name: np.concatenate([np.asarray(part.others[name][:]) for part in parts])
@@ -262,6 +271,7 @@ class Samples(Shown):
             ("names", self.names),
             ("target_numbers", self.target_numbers),
             ("places", self.places),
+            ("grids", self.grids),
         )
         for what, values in held:
             count = None if values is None else _count(values)
@@ -323,6 +333,7 @@ class Samples(Shown):
             baselines=self._baselines_of(chosen),
             target_numbers=self._target_numbers_of(chosen),
             places=None if self.places is None else self.places.picked(chosen),
+            grids=None if self.grids is None else tuple(self.grids[i] for i in chosen),
         )
 
     def _target_numbers_of(self, chosen: Array) -> Array | None:
@@ -350,6 +361,7 @@ class Samples(Shown):
             baselines=self._baselines_of(chosen),
             target_numbers=self._target_numbers_of(chosen),
             places=None if self.places is None else self.places.picked(chosen),
+            grids=None if self.grids is None else tuple(self.grids[i] for i in chosen),
         )
 
     def drawn(self, count: int, seed: int) -> Samples:
@@ -728,7 +740,7 @@ class Samples(Shown):
     def _whole(self) -> Samples:
         """Return all of the source as one sample."""
         whole = self._reshaped((1, *self.source.shape))
-        return replace(whole, names=None, indices=np.arange(1), total=1, places=None)
+        return replace(whole, names=None, places=None, grids=None, indices=np.arange(1), total=1)
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
         source = self.source

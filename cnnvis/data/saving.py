@@ -25,10 +25,11 @@ from cnnvis.data.places import PlaceFacts, Places
 from cnnvis.data.samples import Array, ArrayLike, Samples
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, shown
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import is_deeper
-from cnnvis.text import file_name
+from cnnvis.text import file_name, parted
 
 T = TypeVar("T")
 
@@ -98,7 +99,18 @@ def _metadata(one: Any) -> dict[str, Any]:
         "places": None if (places := _places(one)) is None else places.facts(),
         "input": one.input,
         "other_inputs": [other.input for other in one.other_inputs if other.input is not None],
+        **_grids(one),
     }
+
+
+def _grids(one: Any) -> dict[str, Any]:
+    """Return the grids of volumes: that of all images, or else that of each."""
+    if one.grid is not None:
+        return {"grid": one.grid.as_dict()}
+    samples = one.samples
+    if samples is None or samples.grids is None:
+        return {}
+    return {"grids": [None if grid is None else grid.as_dict() for grid in samples.grids]}
 
 
 PIECE = 2**22
@@ -195,6 +207,8 @@ class _Facts(msgspec.Struct):
     places: PlaceFacts | None = None
     input: str | None = None
     other_inputs: Annotated[tuple[str, ...], Few] = ()
+    grid: VoxelGrid | None = None
+    grids: tuple[VoxelGrid | None, ...] | None = None
 
 
 def read(path: Path, explanation: Callable[..., T]) -> T:
@@ -231,7 +245,8 @@ def read(path: Path, explanation: Callable[..., T]) -> T:
 
 def beside_path(path: Path, name: str | None) -> Path:
     """Return the path for the maps of another input beside those in a file: ``maps_right.npz``."""
-    return path.with_stem(f"{path.stem}_{file_name(str(name))}")
+    stem, ending = parted(path.name)
+    return path.with_name(f"{stem}_{file_name(str(name))}{ending}")
 
 
 def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
@@ -268,6 +283,7 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
             curves=_by_name(arrays, _CURVE),
             predictions=_whole(arrays, "predictions"),
             own_places=None if samples is not None else _known_places(arrays, facts),
+            grid=facts.grid,
         )
         return found.described(axes_of(facts.coordinates)), facts.other_inputs
     except (UserError, ValueError, TypeError, RecursionError) as error:
@@ -349,6 +365,7 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
         in_words=facts.in_words,
         target_numbers=None if numbers is None else numbers.astype(np.int64),
         places=_known_places(arrays, facts),
+        grids=facts.grids if facts.grid is None else (facts.grid,) * len(inputs),
     )
 
 

@@ -15,7 +15,15 @@ import numpy as np
 from cnnvis.data.axes import Axis
 from cnnvis.data.explanation import CHANNEL, Explanation, axis_names
 from cnnvis.data.samples import Array
-from cnnvis.drawing.views import strongest_place, views_of, views_title, voxel_sizes
+from cnnvis.drawing.views import (
+    Ends,
+    ends_in_words,
+    ends_of,
+    strongest_place,
+    views_of,
+    views_title,
+    voxel_sizes,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +47,9 @@ class Panel:
         For views of a volume, the top, left, rows and columns of each view in `values`.
     lines
         Lines through the place that the views show: x and y of their two ends.
+    ends
+        Words for what lies beyond the left, right, upper and lower edge of each view, such as ``L``
+        and ``R`` of a body; empty where they are not known.
     everything
         All values that the panel is of, if it shows a part of them; else None.
     """
@@ -50,6 +61,7 @@ class Panel:
     coordinates: Mapping[str, Axis] = field(default_factory=dict)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     lines: tuple[tuple[float, float, float, float], ...] = ()
+    ends: Ends = ()
     everything: Array | None = None
 
     @property
@@ -66,6 +78,22 @@ class Panel:
     def is_strips(self) -> bool:
         """True where the panel is a picture of a profile's channels, a row for each channel."""
         return len(self.axes) == 2 and self.axes[0] == CHANNEL
+
+    @property
+    def directions(self) -> str:
+        """What lies beyond the edges of the views, in words; empty where it is not known."""
+        return ends_in_words(self.ends)
+
+    @property
+    def letters(self) -> list[tuple[float, float, str]]:
+        """Places of the words in `ends`, as x and y in the picture from 0 to 1, with the words."""
+        rows, columns = self.values.shape[:2]
+        found = []
+        for (top, left, high, wide), words in zip(self.boxes, self.ends, strict=False):
+            places = ((0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1))
+            for (x, y), word in zip(places, words, strict=True):
+                found.append(((left + x * wide) / columns, (top + y * high) / rows, word))
+        return found
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -256,7 +284,7 @@ def _viewed(
     lines = [title, about or views_title(position, names, described)]
     return Panel(
         views.mosaic, (), "\n".join(filter(None, lines)),
-        boxes=views.boxes, lines=views.lines, everything=values,
+        boxes=views.boxes, lines=views.lines, ends=ends_of(names, described), everything=values,
     )  # fmt: skip
 
 

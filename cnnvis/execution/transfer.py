@@ -20,6 +20,7 @@ from cnnvis.data.axes import axes_of
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.places import PlaceFacts, Places
 from cnnvis.data.samples import Array, ArrayLike, Samples
+from cnnvis.data.voxel_grid import grid_of
 
 PIECE = 2**24
 """Maximum number of bytes that are copied at a time of an array that is read when indexed."""
@@ -75,6 +76,7 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "baselines": [(name, key) for name, key, _ in baselines],
         "coordinates": {name: axis.as_dict() for name, axis in samples.coordinates.items()},
         "places": None if samples.places is None else samples.places.facts(),
+        "grids": samples.grids and [grid and grid.as_dict() for grid in samples.grids],
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
@@ -111,6 +113,7 @@ def unpack_samples(folder: Path) -> Samples:
         target_numbers=np.array(_read(numbers)) if numbers.exists() else None,
         coordinates=axes_of(facts["coordinates"]),
         places=_places(folder, facts["places"]),
+        grids=facts["grids"] and tuple(map(grid_of, facts["grids"])),
     )
     vars(samples)[_MARK] = str(folder)
     return samples

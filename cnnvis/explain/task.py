@@ -27,6 +27,7 @@ from cnnvis.data.image_conditions import Expression
 from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
 from cnnvis.data.stream import Stream
+from cnnvis.data.voxel_grid import VoxelGrid, common_grid
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.baselines import Baselines, named_in
@@ -71,7 +72,7 @@ class Task:
     inputs
         The inputs for which a map was asked; None for all inputs on which the target depends.
     axes
-        The meaning of the positions along the maps' axes.
+        The meaning of the positions along the maps' axes, where somebody gave it.
     stops
         True where the first image without a result ends the run.
     predicts
@@ -260,11 +261,6 @@ class Task:
     def _references(self) -> dict[str | None, Samples]:
         return {}
 
-    def _described(self, found: Explanation) -> Explanation:
-        """Return maps with what the settings, and else the data, say of their axes."""
-        said = {} if found.samples is None else found.fitting(found.samples.coordinates)
-        return found.described({**said, **self.axes})
-
     def _at_once(
         self,
         plugin: Plugin,
@@ -386,6 +382,18 @@ class Task:
         with quietly():
             classes = model.with_inputs_held(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
+
+    def _described(self, found: Explanation) -> Explanation:
+        """Return a result with what the settings, and else the data, say of its axes, and its grid."""
+        if found.samples is None:
+            return found.described(self.axes)
+        said = found.fitting(found.samples.coordinates)
+        return replace(found.described({**said, **self.axes}), grid=self._grid)
+
+    @functools.cached_property
+    def _grid(self) -> VoxelGrid | None:
+        """The grid of voxels that all explained images have."""
+        return common_grid(next((one.grids for one in self.samples.values()), None))
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
         """Make a note on saturated answers, if the data look scaled in another way."""

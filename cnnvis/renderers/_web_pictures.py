@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import number
+from cnnvis.renderers._common import cut, number
 
 if TYPE_CHECKING:
     from cnnvis.renderers._look import Look, Scale
 
 LONGER, SHORTER = 200, 28  # the sides of a picture on a page, in pixels of a screen
+LETTERS = 8  # of a word at the edge of a view of a volume
 POINTS = 400  # of a curve, which has no more room
 CURVE_WIDTH, CURVE_HEIGHT = 240, 72
 
@@ -36,6 +37,9 @@ class Picture:
         The points of a curve, of the area below it, and the height of its axis.
     factor
         The number of values to a side of a pixel: more than one where the picture had to shrink.
+    letters
+        Words at the edges of views of a volume: their places from the left and from the top, in
+        percent, the edge, 0 to 3 for left, right, top and bottom, and the word.
     """
 
     alt: str
@@ -46,6 +50,7 @@ class Picture:
     area: str = ""
     zero: float = 0.0
     factor: int = 1
+    letters: tuple[tuple[float, float, int, str], ...] = ()
 
 
 def picture(panel: cnnvis.Panel, look: Look, alt: str, most: int, *, is_map: bool) -> Picture:
@@ -68,7 +73,14 @@ def picture(panel: cnnvis.Panel, look: Look, alt: str, most: int, *, is_map: boo
         # The bytes of a picture grow with its area.
         factor *= max(2, 2 ** math.floor(math.log2(len(written) / most) / 2))
     width, height = _on_page(*panel.values.shape[:2])
-    return Picture(alt, data_address("image/png", written), width, height, factor=factor)
+    alt = "; ".join(filter(None, (alt, cnnvis.printable(panel.directions))))
+    letters = tuple(
+        (round(100 * x, 2), round(100 * y, 2), number % 4, cut(word, LETTERS))
+        for number, (x, y, word) in enumerate(panel.letters)
+    )
+    return Picture(
+        alt, data_address("image/png", written), width, height, factor=factor, letters=letters
+    )
 
 
 def png_bytes(pixels: Any) -> bytes:

@@ -96,7 +96,7 @@ def terminal(
         titles = ["  ".join(look.title(panel).split("\n")) for panel in panels]
     else:
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
-        titles = [look.title(panel) for panel in panels]
+        titles = [f"{look.title(panel)}\n{panel.directions}".rstrip() for panel in panels]
     curves = [curve_line(pair.curve, pen) if pair.curve else "" for pair in pairs]
     titles = [
         "\n".join(filter(None, (pen.text(title), line)))

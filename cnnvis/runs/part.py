@@ -29,6 +29,7 @@ import numpy as np
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, read_ahead
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import DiskError, UserError
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.host import available_memory
@@ -569,6 +570,9 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
     more: dict[str, Any] = {}
     if labels is not None and positions:
         more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
+    if samples.grids is not None and common_grid(samples.grids) is None:
+        every = [samples.grids[place] for place in places]
+        more["grids"] = [None if grid is None else grid.as_dict() for grid in every]
     if found is not None and found.predictions is not None:
         more["prediction"] = found.predictions
     if found is not None and found.curves:

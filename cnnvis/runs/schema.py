@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 from cnnvis.data.batches import Kind
 from cnnvis.data.places import STARTS, STEPS, PlaceFacts, Places
 from cnnvis.data.target import Target
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
 from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
@@ -60,6 +61,7 @@ class DataFacts(Struct):
     sha256: Hex
     count: Count
     shapes: dict[str, list[int]]
+    grid: VoxelGrid | None = None
 
 
 class Computed(Struct):
@@ -171,6 +173,7 @@ class ShardFacts(Struct):
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
     curves: dict[str, list[list[float]]] = {}
     places: ShardPlaces | None = None
+    grids: list[VoxelGrid | None] | None = None
 
     def fits(self, places: range) -> bool:
         """Tell whether all lists are of the required number of images."""
@@ -190,6 +193,7 @@ class ShardFacts(Struct):
                 for one in self.curves.values()
             )
             and (self.prediction is None or len(self.prediction) == good)
+            and (self.grids is None or len(self.grids) == len(places))
             and len(self.axes) == len(self.shape or ())
             and (self.places is None or _are_places(self.places, len(places)))
             and all(_is_whole(unit) for target in self.targets for unit in target.filters)
@@ -221,7 +225,7 @@ def held(value: Any, kind: type[Any]) -> Any:
     """Convert a plain value to a type; None if the value does not fit."""
     try:
         return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
-    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError, UserError):
         return None
 
 
