@@ -178,7 +178,10 @@ class Axis:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the axis as plain values, for JSON."""
-        return asdict(self)
+        found = asdict(self)
+        if not self.size:
+            del found["size"]
+        return found
 
 
 def of_their_size(described: Mapping[str, Any]) -> dict[str, Any]:
