@@ -13,6 +13,9 @@ from cnnvis.errors import UserError, nearest, shown
 NAMES = ("row", "column", "plane", "position", "channel")
 """The axes that can be described; see `cnnvis.axis_names`."""
 
+LATER = ("size", "ends")
+"""Attributes of later versions, which are kept only where they say something."""
+
 
 CHANNEL = "channel"
 """The name of the axis that holds channels; every other axis of a map is a spatial one."""
@@ -212,10 +215,8 @@ class Axis:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the axis as plain values, for JSON."""
-        found = asdict(self)
-        if not self.ends:
-            del found["ends"]
-        return found
+        known = asdict(self)
+        return {name: value for name, value in known.items() if value or name not in LATER}
 
 
 def of_their_size(described: Mapping[str, Any]) -> dict[str, Any]:
