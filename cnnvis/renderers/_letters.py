@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -75,6 +75,18 @@ def letters_of(explanation: cnnvis.Explanation, limit: int) -> Letters | None:
     if named:
         return Letters(named, is_assumed=False)
     return Letters(BASES, is_assumed=True) if shape[axis] == len(BASES) else None
+
+
+def as_letters(pair: Any, letters: Letters, heights: Any) -> Any:
+    """Return a pair whose map is drawn as a profile of letters, and whose input's rows have names."""
+    panel, above = pair.map, pair.input
+    if not panel.is_profile:
+        values = heights.sum(axis=1)
+        panel = replace(panel, values=values, axes=panel.axes[-1:], everything=heights)
+    if above is not None and above.is_strips:
+        named = {**above.coordinates, "channel": cnnvis.Axis(values=letters.names)}
+        above = replace(above, coordinates=named)
+    return replace(pair, map=panel, input=above)
 
 
 def draw_letters(axes: Axes, heights: Any, names: tuple[str, ...], start: int = 0) -> None:
