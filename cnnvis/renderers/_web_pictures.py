@@ -14,6 +14,7 @@ from cnnvis.renderers._common import number
 
 if TYPE_CHECKING:
     from cnnvis.renderers._look import Look, Scale
+    from cnnvis.renderers._web_letters import Logo
 
 LONGER, SHORTER = 200, 28  # the sides of a picture on a page, in pixels of a screen
 POINTS = 400  # of a curve, which has no more room
@@ -36,6 +37,8 @@ class Picture:
         The points of a curve, of the area below it, and the height of its axis.
     factor
         The number of values to a side of a pixel: more than one where the picture had to shrink.
+    logo
+        The letters of the strongest stretch, to be drawn below; None where there are no letters.
     """
 
     alt: str
@@ -46,6 +49,7 @@ class Picture:
     area: str = ""
     zero: float = 0.0
     factor: int = 1
+    logo: Logo | None = None
 
 
 def picture(panel: cnnvis.Panel, look: Look, alt: str, most: int, *, is_map: bool) -> Picture:
