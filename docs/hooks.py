@@ -1,8 +1,9 @@
-"""What mkdocs does besides: a page for every plugin and command, and formulas as MathML."""
+"""What mkdocs does besides: a page for every plugin, command and notebook, and formulas as MathML."""
 
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -52,14 +53,20 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made from signatures, docstrings and the command line itself."""
     made = {"plugins/index.md": index_page(), "commands.md": commands_page()}
     made |= {f"plugins/{address(plugin)}": plugin_page(plugin) for plugin in plugins()}
+    for book in sorted((Path(__file__).parent / "tutorials").glob("*.ipynb")):
+        made[f"tutorials/{book.stem}.md"] = tutorial_page(book)
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))
     files.append(File.generated(config, "images/rooms.svg", content=rooms.drawn()))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the table of the rooms where the page about them wants it."""
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Put the table of the rooms where the page about them wants it, and pages in place of notebooks."""
+    if not re.search(
+        "tutorials/(?!index)", page.file.src_uri
+    ):  # each of which links its own notebook
+        markdown = re.sub(r"\(([\w/]+)\.ipynb\)", r"(\1.md)", markdown)
     return markdown.replace("<!-- table of rooms -->", rooms.table())
 
 
@@ -153,6 +160,18 @@ def commands_page() -> str:
             title = " ".join(["cnnvis", *words])
             lines += ["", f"## {title}", "", "```text", done.stdout.rstrip(), "```"]
     return "\n".join(lines) + "\n"
+
+
+def tutorial_page(book: Path) -> str:
+    """Return a notebook as a page: its words, and its code."""
+    lines = []
+    for cell in json.loads(book.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        lines += [f"```python\n{text}\n```" if cell["cell_type"] == "code" else text, ""]
+    title, *others = lines
+    first, _, rest = title.partition("\n")
+    opened = f"[Open the notebook]({book.name}), which runs in a few seconds."
+    return "\n".join([first, "", opened, rest, *others]) + "\n"
 
 
 def reference(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import cnnvis
+from cnnvis.cli.command_line import parsed
 from cnnvis.registry.discovery import Registry, registry, using
 
 ROOT = Path(__file__).parents[1]
@@ -152,6 +153,28 @@ def test_the_page_of_all_methods_has_all_methods() -> None:
         drawn = re.findall(r"^Drawn: (.*)\.$", section, re.MULTILINE)[0]
         left = re.findall(r"^`([\w-]+)`: \S", section, re.MULTILINE)
         assert {*re.findall(r"`([\w-]+)`", drawn), *left} == wanted
+
+
+def test_pictures_of_the_gallery_are_small_and_have_words() -> None:
+    """The README and the first page show the same four, with the verdicts that the gallery gives."""
+    gallery = (DOCS / "gallery.md").read_text()
+    pictures = re.findall(r"!\[(.*?)\]\((images/gallery-.*?)\)", gallery)
+    assert {one.name for one in (DOCS / "images").glob("gallery-*")} == {
+        Path(picture).name for _, picture in pictures
+    }
+    for words, picture in pictures:
+        assert len(words.split()) > 5 and 1000 < (DOCS / picture).stat().st_size < 150_000, picture
+    for typed in re.findall(r"^    cnnvis (\w.*)$", gallery, re.MULTILINE):
+        assert parsed(shlex.split(typed)), typed
+    for file, folder in ((ROOT / "README.md", "docs/"), (DOCS / "index.md", "")):
+        block = file.read_text().partition("<!-- gallery -->")[2].partition("<!-- end")[0]
+        four = re.findall(r"\[!\[(.*?)\]\((.*?)\)\].*?\*\*.*?\*([^*]+)\* \|", block)
+        assert len(four) == 4
+        for words, picture, verdicts in four:
+            assert (words, picture.removeprefix(folder)) in pictures
+            section = gallery.partition(picture.removeprefix(folder))[2].partition("\n#")[0]
+            said = re.findall(r"^- `[+!x]` ([^:]+):", section, re.MULTILINE)
+            assert verdicts == ", ".join(said) and said
 
 
 @pytest.mark.parametrize("page", ["promises.md", "field.md"])

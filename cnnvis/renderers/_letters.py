@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -77,6 +77,18 @@ def letters_of(explanation: cnnvis.Explanation, limit: int) -> Letters | None:
     return Letters(BASES, is_assumed=True) if shape[axis] == len(BASES) else None
 
 
+def as_letters(pair: Any, letters: Letters, heights: Any) -> Any:
+    """Return a pair whose map is drawn as a profile of letters, and whose input's rows have names."""
+    panel, above = pair.map, pair.input
+    if not panel.is_profile:
+        values = heights.sum(axis=1)
+        panel = replace(panel, values=values, axes=panel.axes[-1:], everything=heights)
+    if above is not None and above.is_strips:
+        named = {**above.coordinates, "channel": cnnvis.Axis(values=letters.names)}
+        above = replace(above, coordinates=named)
+    return replace(pair, map=panel, input=above)
+
+
 def draw_letters(axes: Axes, heights: Any, names: tuple[str, ...], start: int = 0) -> None:
     """Draw letters in stacks from zero up and, for negative values, upside down from zero down."""
     import numpy as np
@@ -84,25 +96,37 @@ def draw_letters(axes: Axes, heights: Any, names: tuple[str, ...], start: int = 
     from matplotlib.path import Path
 
     heights = np.nan_to_num(np.float64(heights))
+    base = letter_bases(heights)
+    for channel, name in enumerate(names):
+        places = np.flatnonzero(heights[:, channel])
+        if not len(places):
+            continue
+        glyph = glyph_of(name)
+        high = heights[places, channel]
+        x = glyph.vertices[None, :, 0] * 0.94 + places[:, None] + start - 0.47
+        y = glyph.vertices[None, :, 1] * high[:, None] + base[places, channel][:, None]
+        path = Path(np.stack([x, y], axis=-1).reshape(-1, 2), np.tile(glyph.codes, len(places)))
+        axes.add_patch(PathPatch(path, facecolor=letter_colour(name, channel), linewidth=0))
+    axes.set_xlim(start - 0.5, start + len(heights) - 0.5)
+
+
+def letter_bases(heights: Any) -> Any:
+    """Return where each letter of a stack begins, (positions, letters), for finite heights."""
+    import numpy as np
+
     order = np.argsort(np.abs(heights), axis=1)  # the largest is farthest from zero
     ordered = np.take_along_axis(heights, order, axis=1)
     ends = np.where(
         ordered > 0, ordered.clip(min=0).cumsum(axis=1), ordered.clip(max=0).cumsum(axis=1)
     )
-    base = np.zeros_like(heights)
-    np.put_along_axis(base, order, ends - ordered, axis=1)
-    for channel, name in enumerate(names):
-        places = np.flatnonzero(heights[:, channel])
-        if not len(places):
-            continue
-        glyph = _glyph(name)
-        high = heights[places, channel]
-        x = glyph.vertices[None, :, 0] * 0.94 + places[:, None] + start - 0.47
-        y = glyph.vertices[None, :, 1] * high[:, None] + base[places, channel][:, None]
-        path = Path(np.stack([x, y], axis=-1).reshape(-1, 2), np.tile(glyph.codes, len(places)))
-        colour = COLOURS.get(name.upper(), OTHERS[channel % len(OTHERS)])
-        axes.add_patch(PathPatch(path, facecolor=colour, linewidth=0))
-    axes.set_xlim(start - 0.5, start + len(heights) - 0.5)
+    bases = np.zeros_like(heights)
+    np.put_along_axis(bases, order, ends - ordered, axis=1)
+    return bases
+
+
+def letter_colour(name: str, channel: int) -> str:
+    """Return the colour of a letter, ``#rrggbb``."""
+    return COLOURS.get(name.upper(), OTHERS[channel % len(OTHERS)])
 
 
 def stack_limits(heights: Any) -> tuple[float, float]:
@@ -116,7 +140,7 @@ def stack_limits(heights: Any) -> tuple[float, float]:
     )
 
 
-def _glyph(name: str) -> Any:
+def glyph_of(name: str) -> Any:
     """Return the outline of a letter, filling a square from 0 to 1."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.path import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._common import cut, limits
-from cnnvis.renderers._letters import Letters, draw_letters, letters_of, stack_limits
+from cnnvis.renderers._letters import as_letters, draw_letters, letters_of, stack_limits
 from cnnvis.renderers._look import Ends, Look, look_of
 from cnnvis.renderers._page import OVERVIEW, Frame, Page, Sizes
 from cnnvis.renderers._sizes import size_of
@@ -64,7 +64,7 @@ class _Maps:
         if self._letters is not None:
             self._heights = [self._letters.heights(explanation, i) for i in range(len(pairs))]
             pairs = [
-                _as_letters(pair, self._letters, heights)
+                as_letters(pair, self._letters, heights)
                 for pair, heights in zip(pairs, self._heights, strict=True)
             ]
         self._pairs = pairs
@@ -230,18 +230,6 @@ class _Veil:
 
     def __call__(self, panel: cnnvis.Panel) -> Any:
         return self.look.veil_pixels(panel, self.alpha)
-
-
-def _as_letters(pair: Any, letters: Letters, heights: Any) -> Any:
-    """Return a pair whose map is drawn as a profile of letters, and whose input's rows have names."""
-    panel, above = pair.map, pair.input
-    values = heights.sum(axis=1)
-    if not panel.is_profile:
-        panel = replace(panel, values=values, axes=panel.axes[-1:], everything=heights)
-    if above is not None and above.is_strips:
-        named = {**above.coordinates, "channel": cnnvis.Axis(values=letters.names)}
-        above = replace(above, coordinates=named)
-    return replace(pair, map=panel, input=above)
 
 
 def _same_form(pairs: Sequence[Any]) -> bool:

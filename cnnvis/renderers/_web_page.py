@@ -7,14 +7,16 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._common import cell_text, cut, limits, number, require_maps
+from cnnvis.renderers._letters import as_letters, letters_of
 from cnnvis.renderers._look import look_of
+from cnnvis.renderers._web_letters import logos
 from cnnvis.renderers._web_pictures import (
     Picture,
     chart,
@@ -91,8 +93,6 @@ def _text(name: str) -> str:
 
 def _printable(page: cnnvis.Page) -> cnnvis.Page:
     """Return a page whose texts hold no invisible characters."""
-    from dataclasses import replace
-
     plain = cnnvis.printable
 
     def lines(text: str) -> str:
@@ -226,9 +226,14 @@ class _Content:
             self.legends.append({"name": heading, "legend": found, "about": about})
         maps, captions, inputs = {}, {}, {}
         some = one[rows]
+        letters = letters_of(some, len(some))
+        drawn = [] if letters is None else logos(some, letters, shared=look.whole is not None)
         for number_, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
             alt = _alt(some, number_, name)
-            maps[row] = picture(pair.map, look, alt, self.most, is_map=True)
+            maps[row] = replace(
+                picture(pair.map, look, alt, self.most, is_map=True),
+                logo=drawn[number_] if drawn else None,
+            )
             captions[row] = _caption(some, number_, name, look.title(pair.map), maps[row])
             if pair.input is not None:
                 words = f"Input of {_image(some, number_)}"
@@ -238,6 +243,12 @@ class _Content:
 
     def _pairs(self, one: cnnvis.Explanation) -> tuple[list[Any], Look]:
         pairs = cnnvis.panels(one, tiles=self.tiles, volumes="peak")
+        letters = letters_of(one, len(one))
+        if letters is not None:
+            pairs = [
+                as_letters(pair, letters, letters.heights(one, place))
+                for place, pair in enumerate(pairs)
+            ]
         return pairs, look_of(one, pairs, **self.drawing)
 
     def _item(self, item: _Item, own: Sequence[Any], drawn: Sequence[_Drawn]) -> dict[str, Any]:

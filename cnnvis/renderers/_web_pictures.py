@@ -14,6 +14,7 @@ from cnnvis.renderers._common import cut, number
 
 if TYPE_CHECKING:
     from cnnvis.renderers._look import Look, Scale
+    from cnnvis.renderers._web_letters import Logo
 
 LONGER, SHORTER = 200, 28  # the sides of a picture on a page, in pixels of a screen
 LETTERS = 8  # of a word at the edge of a view of a volume
@@ -40,6 +41,8 @@ class Picture:
     letters
         Words at the edges of views of a volume: their places from the left and from the top, in
         percent, the edge, 0 to 3 for left, right, top and bottom, and the word.
+    logo
+        The letters of the strongest stretch, to be drawn below; None where there are no letters.
     """
 
     alt: str
@@ -51,6 +54,7 @@ class Picture:
     zero: float = 0.0
     factor: int = 1
     letters: tuple[tuple[float, float, int, str], ...] = ()
+    logo: Logo | None = None
 
 
 def picture(panel: cnnvis.Panel, look: Look, alt: str, most: int, *, is_map: bool) -> Picture:

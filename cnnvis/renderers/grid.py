@@ -16,6 +16,7 @@ from cnnvis.renderers._common import (
 )
 from cnnvis.renderers._files import ABOUT, PAGES, check_figure, enlarged, save
 from cnnvis.renderers._heading import LETTER, LINE, PLAIN
+from cnnvis.renderers._letters import as_letters, draw_letters, letters_of, stack_limits
 from cnnvis.renderers._look import Look, look_of
 from cnnvis.renderers._maps import draw_panel
 from cnnvis.renderers._page import Frame
@@ -27,17 +28,40 @@ if TYPE_CHECKING:
 
 NAMES, EDGE, GAP = 1.35, 0.2, 0.1  # inches
 NAME_LETTERS, NAME_LINES, TITLE_LINES = 20, 4, 3
+MOST_LETTERS = 150  # positions that are drawn as letters in the width of a column
 
 
 @dataclass(frozen=True)
 class Row:
-    """Row of a grid: its name, its scale in words, and a map or nothing in each column."""
+    """Row of a grid: its name, its scale in words, and a map or nothing in each column.
+
+    Attributes
+    ----------
+    letters, heights
+        The letters of sequences, and how high each is in each column; empty for pictures and curves.
+    """
 
     name: str
     scale: str
     look: Look
     panels: Sequence[cnnvis.Panel | None]
     are_inputs: bool = False
+    letters: tuple[str, ...] = ()
+    heights: Sequence[Any] = ()
+
+    def cells(self, block: range) -> list[tuple[cnnvis.Panel | None, Any]]:
+        """Return the panel and the heights of its letters, or nothing, in each column of a block."""
+        heights = self.heights or [None] * len(self.panels)
+        return [(self.panels[column], heights[column]) for column in block]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Map of a grid: its panel, its target, and the heights of its letters, if it has any."""
+
+    panel: cnnvis.Panel
+    target: str
+    heights: Any = None
 
 
 @cnnvis.renderer("grid", suffixes=tuple(f".grid{ending}" for ending in ABOUT), check=check_figure)
@@ -49,6 +73,7 @@ def grid(
     input_cmap: str | None = None,
     scale: Literal["percentile", "extremes"] = "percentile",
     percentile: cnnvis.Percent = 99.5,
+    columns: cnnvis.Count = 8,
     width: float = 1.4,
     limit: cnnvis.Count = 24,
     page: Literal["screen", "paper", "slides"] = "screen",
@@ -59,7 +84,9 @@ def grid(
 
     In a chain, all results before it are rows: ``saliency grad-cam smoothgrad grid``. Of maps of
     several targets, each rank of targets is a row; of maps of groups, each group is a column. Each
-    row has a scale of its own, since values of different methods have different units.
+    row has a scale of its own, since values of different methods have different units. What does
+    not fit beside each other goes on below. Short sequences of letters are drawn as letters of
+    the height of their values.
 
     Parameters
     ----------
@@ -69,6 +96,8 @@ def grid(
         The ends of the colours of a row: at a percentile, or at the extremes.
     percentile
         The percentile; the name of a row gives its scale and its largest value.
+    columns
+        The largest number of images side by side; fewer where the page is not as wide.
     width
         The width of a map, in inches.
     limit
@@ -87,7 +116,8 @@ def grid(
     ends: Any = "percentile" if scale == "percentile" else "shared"
     looks = {"cmap": cmap, "input_cmap": input_cmap, "scale": ends, "percentile": percentile}
     titles, rows = _table(explanations, limit, looks)
-    figure = _drawn(_heading(explanations), titles, rows, width, dots)
+    room = chosen.widest / chosen.enlarged
+    figure = _drawn(_heading(explanations), titles, rows, _Sizes(width, columns, room, dots))
     enlarged(figure, chosen.enlarged)
     about = dict(explanations[0].provenance)
     if len(explanations) > 1:
@@ -134,20 +164,31 @@ def _table(
     for one in explanations:
         keys = _columns(one)
         pairs = cnnvis.panels(one, volumes="peak")
+        letters = letters_of(one, limit) if one.array.shape[1] <= MOST_LETTERS else None
+        heights: list[Any] = [None] * len(pairs)
+        if letters is not None:
+            heights = [letters.heights(one, place) for place in range(len(pairs))]
+            pairs = [
+                as_letters(pair, letters, own) for pair, own in zip(pairs, heights, strict=True)
+            ]
         look = look_of(one, pairs, **looks)
-        ranks: list[dict[Any, tuple[cnnvis.Panel, str]]] = []
+        ranks: list[dict[Any, Cell]] = []
         seen: dict[Any, int] = {}
         for place, (pair, key) in enumerate(zip(pairs, keys, strict=True)):
             rank = seen.get(key, 0)
             seen[key] = rank + 1
             ranks += [{}] if rank == len(ranks) else []
             target = str(one.targets[place]) if one.targets else ""
-            ranks[rank][key] = (pair.map, target)
+            ranks[rank][key] = Cell(pair.map, target, heights[place])
             if pair.input is not None:
                 inputs.setdefault(key, pair.input)
-        rows += [
-            _row(one, look, rank, columns, number, len(ranks)) for number, rank in enumerate(ranks)
-        ]
+        names = () if letters is None else letters.names
+        for which, cells in enumerate(ranks):
+            row = _row(one, look, cells, columns, which, len(ranks))
+            scale = row.scale
+            if letters is not None and letters.is_assumed:
+                scale += "\nchannels taken for A, C, G, T"
+            rows.append(replace(row, scale=scale, letters=names))
         if inputs and not (rows and rows[0].are_inputs):
             rows.insert(0, Row("input", "", look, [], are_inputs=True))
     if rows and rows[0].are_inputs:
@@ -170,7 +211,7 @@ def _name_targets(explanations: Sequence[cnnvis.Explanation], columns: dict[Any,
 def _row(
     part: cnnvis.Explanation,
     look: Look,
-    cells: dict[Any, tuple[cnnvis.Panel, str]],
+    cells: dict[Any, Cell],
     columns: dict[Any, str],
     rank: int,
     ranks: int,
@@ -182,7 +223,7 @@ def _row(
     name = " - ".join(
         [name, *(one["transform"] for one in part.provenance.get("transforms") or ())]
     )
-    targets = {target for _, target in cells.values()} - {""}
+    targets = {cell.target for cell in cells.values()} - {""}
     if len(targets) == 1:
         name += f"\n{targets.pop()}"
     elif ranks > 1:
@@ -192,19 +233,36 @@ def _row(
     scale = f"{number(whole.low, whole.high)} to {number(whole.high, whole.low)}"
     if whole.percentile is not None:
         scale += f" at {whole.percentile:g} %\n{whole.said[-1]}"
-    panels = [cells[key][0] if key in cells else None for key in columns]
-    return Row(name, scale, look, panels)
+    found = [cells.get(key) for key in columns]
+    panels = [None if cell is None else cell.panel for cell in found]
+    heights = [None if cell is None else cell.heights for cell in found]
+    return Row(name, scale, look, panels, heights=heights)
 
 
-def _drawn(
-    heading: str, titles: Sequence[str], rows: Sequence[Row], width: float, dpi: float
-) -> Figure:
-    """Return the figure."""
+@dataclass(frozen=True)
+class _Sizes:
+    """Sizes of a grid: the width of a map, the most columns, the width of the page, and its dots."""
+
+    width: float
+    columns: int
+    widest: float
+    dpi: float
+
+
+def _drawn(heading: str, titles: Sequence[str], rows: Sequence[Row], sizes: _Sizes) -> Figure:
+    """Return the figure: blocks of columns, one below the other."""
     from matplotlib.figure import Figure
 
     shown = [next(panel for panel in row.panels if panel is not None) for row in rows]
-    sizes = [size_of(panel, width, dpi) for panel in shown]
-    across = max(size[0] for size in sizes)
+    boxes = [size_of(panel, sizes.width, sizes.dpi) for panel in shown]
+    across = max(box[0] for box in boxes)
+    # A position of a sequence lies below the same position of its input.
+    boxes = [
+        (across if panel.is_strips else own, down)
+        for panel, (own, down) in zip(shown, boxes, strict=True)
+    ]
+    most = min(sizes.columns, max(int((sizes.widest - NAMES - EDGE) // (across + GAP)), 1))
+    blocks = [range(start, min(start + most, len(titles))) for start in range(0, len(titles), most)]
     lines = [
         [
             line
@@ -213,21 +271,57 @@ def _drawn(
         ]
         for title in titles
     ]
-    top = 0.42 + LINE * max(map(len, lines)) + 0.05
-    whole = (
-        NAMES + len(titles) * (across + GAP) + EDGE,
-        top + sum(h + GAP for _, h in sizes) + EDGE,
+    tops = [LINE * max(len(lines[column]) for column in block) + 0.05 for block in blocks]
+    there = [
+        [(row, box) for row, box in zip(rows, boxes, strict=True) if _is_in(row, block)]
+        for block in blocks
+    ]
+    downs = [sum(down + GAP for _, (_, down) in own) for own in there]
+    size = (
+        NAMES + len(blocks[0]) * (across + GAP) + EDGE,
+        0.42 + sum(tops) + sum(downs) + EDGE * len(blocks),
     )
-    figure = Figure(figsize=(round(whole[0] * dpi) / dpi, round(whole[1] * dpi) / dpi))
-    wide, high = figure.get_size_inches()
+    dpi = sizes.dpi
+    figure = Figure(figsize=(round(size[0] * dpi) / dpi, round(size[1] * dpi) / dpi), dpi=dpi)
+    _, high = figure.get_size_inches()
     figure.text(
         0.5, 1 - 0.1 / high, heading, fontsize=9, weight="bold", ha="center", va="top", **PLAIN
     )
-    for column, title in enumerate(lines):
+    begin = 0.42
+    for block, own, top, down in zip(blocks, there, tops, downs, strict=True):
+        _draw_titles(figure, [lines[column] for column in block], begin + top, across)
+        _draw_rows(figure, own, block, begin + top, across)
+        begin += top + down + EDGE
+    return figure
+
+
+def _is_in(row: Row, block: range) -> bool:
+    """Tell whether a row has a panel in some column of a block."""
+    return any(panel is not None for panel, _ in row.cells(block))
+
+
+def _draw_titles(
+    figure: Figure, titles: Sequence[Sequence[str]], top: float, across: float
+) -> None:
+    """Write the titles of a block of columns above `top`, in inches from the upper end."""
+    wide, high = figure.get_size_inches()
+    for column, title in enumerate(titles):
         x = (NAMES + column * (across + GAP) + across / 2) / wide
         style: Any = {"fontsize": 7, "ha": "center", "va": "bottom", **PLAIN}
         figure.text(x, 1 - (top - 0.04) / high, "\n".join(title), **style)
-    for row, (own, down) in zip(rows, sizes, strict=True):
+
+
+def _draw_rows(
+    figure: Figure,
+    rows: Sequence[tuple[Row, tuple[float, float]]],
+    block: range,
+    top: float,
+    across: float,
+) -> None:
+    """Draw the rows of a block of columns from `top` down, with their names."""
+    wide, high = figure.get_size_inches()
+    dpi = figure.dpi
+    for row, (own, down) in rows:
         middle = 1 - (top + down / 2) / high
         names = [
             line for part in row.name.split("\n") for line in folded(part, NAME_LETTERS, NAME_LINES)
@@ -236,19 +330,20 @@ def _drawn(
         figure.text(
             (NAMES - 0.08) / wide, middle, name, fontsize=7, ha="right", va="bottom", **PLAIN
         )
-        style = {"fontsize": 5.5, "color": "0.35", "ha": "right", "va": "top", **PLAIN}
+        style: Any = {"fontsize": 5.5, "color": "0.35", "ha": "right", "va": "top", **PLAIN}
         figure.text((NAMES - 0.08) / wide, middle - 0.02 / high, row.scale, **style)
-        for column, panel in enumerate(row.panels):
+        for column, (panel, heights) in enumerate(row.cells(block)):
             left = NAMES + column * (across + GAP) + (across - own) / 2
             box = [round(one * dpi) / dpi for one in (left, top, own, down)]
             place = (box[0] / wide, 1 - (box[1] + box[3]) / high, box[2] / wide, box[3] / high)
             if panel is not None:
-                _draw(figure, place, row, panel)
+                _draw(figure, place, row, panel, heights)
         top += down + GAP
-    return figure
 
 
-def _draw(figure: Figure, box: tuple[float, ...], row: Row, panel: cnnvis.Panel) -> None:
+def _draw(
+    figure: Figure, box: tuple[float, ...], row: Row, panel: cnnvis.Panel, heights: Any
+) -> None:
     """Draw a map or an input at its place."""
     from matplotlib.patches import Rectangle
 
@@ -271,6 +366,13 @@ def _draw(figure: Figure, box: tuple[float, ...], row: Row, panel: cnnvis.Panel)
     axes = figure.add_axes((box[0], box[1], box[2], box[3]))
     axes.set_xticks([])
     axes.set_yticks([])
+    if heights is not None:
+        axes.axhline(0, linewidth=0.5, color="0.7")
+        draw_letters(axes, heights, row.letters)
+        ends = [stack_limits(one) for one in row.heights if one is not None]
+        low, high = min(low for low, _ in ends), max(high for _, high in ends)
+        axes.set_ylim(*with_margins(low, high if high > low else 1.0))
+        return
     draw_curve(
         axes, panel.values, "0.3" if row.are_inputs else "C0", fill=0 if row.are_inputs else 0.35
     )

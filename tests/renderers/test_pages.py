@@ -204,6 +204,29 @@ def test_pixels_of_a_page_are_those_of_the_maps(tmp_path: Path) -> None:
     assert str(strip["data-colours"])[:12] == "000000010101" and strip["data-zero"] == "0.0"
 
 
+def test_letters_of_a_page_are_as_high_as_their_values(tmp_path: Path) -> None:
+    values = np.zeros((1, 60))
+    values[0, 50:54] = (1, 2, -1, 4)
+    letters = np.eye(4)[np.arange(60) % 4]
+    one = cnnvis.Explanation(values, cnnvis.Samples(letters[None]))
+    found = registry().get("renderer", "html")
+    found.function(one, tmp_path / "it.html")
+    text = (tmp_path / "it.html").read_text()
+    drawing = text[text.index('class="logo"') :].partition("</svg>")[0]
+    zero = float(re.findall(r'y1="([\d.]+)"', drawing)[0])
+    drawn = re.findall(r'<path fill="(#\w+)" d="([^"]+)"', drawing)
+    start, end = map(int, re.findall(r"strongest letters, position (\d+) to (\d+)", text)[0])
+    assert start <= 50 and end >= 53 and end - start == 39 and "taken for A, C, G, T" in text
+    for colour, value, place in (("#e39b00", 1, 50), ("#c4261d", 2, 51), ("#1a7f37", -1, 52)):
+        (outline,) = (outline for one, outline in drawn if one == colour)
+        points = np.array(re.findall(r"([\d.]+) ([\d.]+)", outline), float)
+        high = 70 / 5 * value  # of 72 pixels, for values from -1 to 4
+        assert (points[:, 1].min(), points[:, 1].max()) == pytest.approx(
+            sorted((zero, zero - high)), abs=0.2
+        )
+        assert 9 * (place - start) < points[:, 0].mean() < 9 * (place - start + 1)
+
+
 def test_words_say_what_is_in_a_picture(tmp_path: Path) -> None:
     maps = np.zeros((1, 9, 9))
     maps[0, 1, 7] = 0.5

@@ -659,6 +659,25 @@ def test_a_grid_has_a_row_for_each_method_and_a_column_for_each_image(tmp_path: 
     assert (tmp_path / "a.grid.svg").read_text().count("<image") == 4
 
 
+def test_a_grid_goes_on_below_where_it_is_too_wide(tmp_path: Path) -> None:
+    many = _explained(RNG.random((9, 5, 5)), RNG.random((9, 5, 5, 1)))
+    few = _explained(RNG.normal(size=(2, 5, 5)))
+    grid = registry().get("renderer", "grid").function
+    sizes = {}
+    for name, options in {
+        "wide": {"columns": 9},
+        "folded": {"columns": 4},
+        "paper": {"page": "paper", "columns": 9},
+    }.items():
+        grid([many, replace(few, samples=many[:2].samples)], tmp_path / "a.grid.svg", **options)
+        text = (tmp_path / "a.grid.svg").read_text()
+        assert text.count("<image") == 9 + 9 + 2, "each input and map once"
+        wide, high = re.findall(r'width="([\d.]+)pt" height="([\d.]+)pt"', text)[0]
+        sizes[name] = float(wide) / 72, float(high) / 72
+    assert sizes["folded"][0] < sizes["wide"][0] / 1.8 and sizes["folded"][1] > sizes["wide"][1] * 2
+    assert sizes["paper"][0] <= 7
+
+
 def test_moving_pictures_hold_each_plane_or_map_on_one_scale(tmp_path: Path) -> None:
     move = registry().get("renderer", "gif").function
     volume = np.zeros((1, 5, 8, 8))
