@@ -52,6 +52,7 @@ def _same_space(path: Path, affine: Any = AFFINE) -> Any:
 
 def test_maps_lie_on_the_grids_of_their_volumes(network: Any, folder: Path, tmp_path: Path) -> None:
     found = cnnvis.run("grad-cam", network, data=folder)  # a small map, resized to its input
+    assert found.coordinates["row"] == cnnvis.Axis("x", "mm", 30.0, -2.0, ends=("R", "L"))
     found.save(tmp_path / "maps.nii.gz")
     names = ["four", "one", "three", "two"]
     files = sorted((tmp_path).glob("*.nii.gz"))

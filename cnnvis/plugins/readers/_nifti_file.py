@@ -210,6 +210,15 @@ def _fourth(header: Any) -> str:
     return words.get(unit, "" if unit == "unknown" else f"an axis in {unit}")
 
 
+def _qform(header: Any) -> tuple[Any, int]:
+    """Return the qform and its code; of numbers that are none, nothing: the sform may be right."""
+    try:
+        qform, code = header.get_qform(coded=True)
+    except Exception:
+        return None, 0
+    return qform, int(code)
+
+
 def _grid(header: Any, shape: tuple[int, ...]) -> tuple[cnnvis.VoxelGrid | None, bool]:
     """Return the grid of voxels, by the sform or else the qform, and if these two differ."""
     import numpy as np
@@ -220,10 +229,10 @@ def _grid(header: Any, shape: tuple[int, ...]) -> tuple[cnnvis.VoxelGrid | None,
         unit = "mm"
     try:
         sform, at_sform = header.get_sform(coded=True)
-        qform, at_qform = header.get_qform(coded=True)
+        qform, at_qform = _qform(header)
         space = header.get_value_label("sform_code" if at_sform else "qform_code")
-        affine = header.get_best_affine().tolist()
-        grid = cnnvis.VoxelGrid(shape, affine, unit, str(space))
+        affine = sform if at_sform else header.get_best_affine()
+        grid = cnnvis.VoxelGrid(shape, affine.tolist(), unit, str(space))
     except Exception:  # no numbers, no directions, no size of voxels, or no known space
         return None, False
     is_twice = bool(at_sform and at_qform and sform is not None and qform is not None)
