@@ -25,6 +25,7 @@ PAGES = [
     "tutorial.md",
     "trust.md",
     "groups.md",
+    "tables.md",
     "genomes.md",
     "long-runs.md",
     "reports.md",

@@ -22,6 +22,7 @@ from cnnvis.data.shown import Shown
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import UserError
+from cnnvis.reporting import note
 from cnnvis.text import printable
 
 
@@ -156,6 +157,8 @@ class Explanation(Shown):
     def described(self, axes: Mapping[str, Axis]) -> Explanation:
         """Return the explanation with descriptions for some of its axes.
 
+        A description of axes of another size is left out, with a note.
+
         Raises
         ------
         UserError
@@ -163,9 +166,19 @@ class Explanation(Shown):
         """
         if self.maps is None:
             return self
-        own = {name: axis for name, axis in axes.items() if name in self.axes}
-        for name, axis in own.items():
-            axis.require_length(name, self.maps.shape[self.axes.index(name) + 1])
+        own = {}
+        for name, axis in axes.items():
+            if name not in self.axes:
+                continue
+            size = self.maps.shape[self.axes.index(name) + 1]
+            if not axis.fits(size):
+                note(
+                    f"the axis {name} is described for {axis.size} positions, and has {size} here: it is "
+                    "counted in positions"
+                )
+                continue
+            axis.require_length(name, size)
+            own[name] = replace(axis, size=0)
         return replace(self, coordinates=own)
 
     def fitting(self, axes: Mapping[str, Axis]) -> dict[str, Axis]:

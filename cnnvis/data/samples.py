@@ -15,7 +15,9 @@ import numpy as np
 from cnnvis.data import labels as labelling
 from cnnvis.data.axes import Axis, axis_names
 from cnnvis.data.class_names import ClassNames, names_in_order
-from cnnvis.data.image_selection import Images, Selection, selection_of
+from cnnvis.data.condition_values import DataValues
+from cnnvis.data.image_conditions import Expression
+from cnnvis.data.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.data.labels import class_name as class_name
 from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent
@@ -583,14 +585,20 @@ class Samples(Shown):
         if images is None:
             return self
         selection = selection_of(images)
+        selection.require_names()
         if selection.asks_network:
             raise UserError(
-                "right, wrong and predicted=NAME choose images by the answer of a network, and no "
-                "network is given"
+                "right, wrong, predicted=NAME, p and score choose images by the answer of a network, "
+                "and no network is given"
             )
-        places = selection.narrowed(
-            selection.places_in(len(self)), lambda one, places: self.labelled(one.name)[places]
-        )
+        values = DataValues(self)
+
+        def holds(condition: Condition | Expression, places: Array) -> Array:
+            if isinstance(condition, Expression):
+                return values.holds(condition, places)
+            return self.labelled(condition.name)[places]
+
+        places = selection.narrowed(selection.places_in(len(self)), holds)
         # What is in memory is copied; of a file, nothing is read before it is wanted.
         return self[places] if isinstance(self.source, np.ndarray) else self.picked(places)
 

@@ -249,7 +249,7 @@ def chart(
         "top": top,
         "bottom": height - bottom,
         "rows": [{"at": y(v), "text": number(v, high - low)} for v in _ticks(low, high, 4)],
-        "columns": [{"at": x(v), "text": f"{v:.4g}"} for v in _ticks(first, last, 5)],
+        "columns": [{"at": x(v), "text": cnnvis.Axis().at(v)} for v in _ticks(first, last, 5)],
     }
 
 

@@ -26,6 +26,7 @@ def here(classifier: Any, images: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
     run = ("run", "saliency", "model.keras", "-d", "data.npz", "-im", 0)
     paths = {
@@ -92,6 +93,7 @@ def test_an_ending_that_a_renderer_does_not_write_is_refused_before_anything_is_
     assert done.returncode == 2 and "the renderer numpy writes .npz files" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_was_named_is_written_over(here: Path, typed: Typed) -> None:
     run = ("run", "saliency", "model.keras", "-d", "data.npz", "-o", "mine.png", "-im")
     assert typed(*run, 0).stdout.split() == ["mine.png"]
