@@ -124,12 +124,13 @@ class Places:
             sizes={name: size for one in known for name, size in one.sizes.items()},
         )
 
-    def piece(self, kept: range) -> Places:
-        """Return the places of a part of the positions."""
+    def piece(self, kept: Sequence[int]) -> Places | None:
+        """Return the places of some of the positions; None where these are at no equal distances."""
         if self.steps is None:
             return replace(self, starts=self.starts[:, list(kept)])
-        starts = self.starts + kept.start * self.steps
-        return replace(self, starts=starts, steps=self.steps * kept.step, length=len(kept))
+        if list(kept) != list(range(kept[0], kept[0] + len(kept))):
+            return None
+        return replace(self, starts=self.starts + kept[0] * self.steps, length=len(kept))
 
     def intervals(self, number: int) -> tuple[Array, Array]:
         """Return the interval of bases of each position of an image: starts and ends, (length,) int64.

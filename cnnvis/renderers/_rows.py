@@ -136,10 +136,16 @@ def _as(kind: Kind, cell: Cell) -> Cell:
 
 def _of_maps(explanation: cnnvis.Explanation, count: int | None) -> Rows:
     facts = _facts(explanation)
+    in_genome = [
+        Column("contig", "text"),
+        Column("start", "integer", "bp"),
+        Column("end", "integer", "bp"),
+    ]
     columns = (
         Column("rank", "integer"),
         *(column for column, _ in facts),
         *_place_columns(explanation),
+        *(in_genome if explanation.places is not None else ()),
         Column("value", "number"),
     )
 
@@ -149,9 +155,11 @@ def _of_maps(explanation: cnnvis.Explanation, count: int | None) -> Rows:
             flat = explanation.array[number].reshape(-1)
             places = _strongest(flat, count)
             values = _exact(flat[places])
-            where = _places(explanation, places)
-            for rank, (place, value) in enumerate(zip(where, values, strict=True), 1):
-                yield [rank, *known, *place, value]
+            where = zip(
+                _places(explanation, places), _intervals(explanation, number, places), strict=True
+            )
+            for rank, ((place, bases), value) in enumerate(zip(where, values, strict=True), 1):
+                yield [rank, *known, *place, *bases, value]
 
     return Rows(columns, rows())
 
@@ -230,6 +238,23 @@ def _places(
             kind = kinds[len(cells)]
             cells.append([_as(kind, _cell(axis.coordinate(one))) for one in positions])
     return zip(*cells, strict=True)
+
+
+def _intervals(
+    explanation: cnnvis.Explanation, number: int, places: npt.NDArray[Any]
+) -> Iterator[tuple[Cell, ...]]:
+    """Yield contig, start and end of places of a flat map, as BED has them; nothing without any."""
+    import numpy as np
+
+    known = explanation.places
+    if known is None:
+        yield from [()] * len(places)
+        return
+    axis = explanation.axes.index(known.axis)
+    starts, ends = known.intervals(number)
+    for position in np.unravel_index(places, explanation.array.shape[1:])[axis].tolist():
+        start, end = int(starts[position]), int(ends[position])
+        yield (known.contigs[number], start, end) if start >= 0 else (None, None, None)
 
 
 def _facts(explanation: cnnvis.Explanation) -> list[tuple[Column, Callable[[int], Cell]]]:

@@ -24,7 +24,8 @@ def tsv(
     """A table with tabs between cells: the strongest places of maps, or a table as it is.
 
     Of maps, a row for each place: its rank in its map, the image, label, prediction, target and score,
-    the position along each axis and its coordinate, and the value. Of compare-groups, a row for each
+    the position along each axis and its coordinate, and the value; where images have places in a
+    genome, contig, start and end as in BED files, counted from 0. Of compare-groups, a row for each
     place, with all that was computed there. Numbers have all their digits, and no thousands separators;
     an empty cell is no number.
 

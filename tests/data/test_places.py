@@ -124,6 +124,10 @@ def test_pieces_and_tables_have_places() -> None:
     cut = select(_explained(SITES), axis="column", at="1:3")
     assert cut.places is not None and cut.places.at(0, 1) == "a:1,303,124"
     assert select(_explained(SITES), axis="column", at="1").places is None
+    kept = cnnvis.Explanation(_explained(SITES).array, axes=("row", "column"), own_places=SITES)
+    cut = select(kept, axis="column", at="1:3")
+    assert cut.places is not None and cut.places.window(0) == "a:8-1,303,124"
+    assert REGULAR.piece([1, 3]) is None
 
 
 def test_maps_in_a_run_folder_have_their_places(keras: Any, tmp_path: Path) -> None:

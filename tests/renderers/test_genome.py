@@ -119,6 +119,17 @@ def test_rows_become_one_value_with_a_word(tmp_path: Path) -> None:
     assert [row[3] for row in rows] == ["2.0", "-6.0"]
 
 
+def test_tables_have_the_bases_of_each_place(tmp_path: Path) -> None:
+    _explained([[[1, -6], [2, 2]], [[0, 0], [0, 9]]], ["chr2", "chr1"], [[3, 70], [5, -1]]).save(
+        tmp_path / "a.tsv", count=2
+    )
+    heading, *rows = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()]
+    assert heading[-4:] == ["contig", "start", "end", "value"]
+    assert [row[-4:] for row in rows] == [
+        ["chr2", "70", "71", "-6.0"], ["chr2", "3", "4", "2.0"], ["", "", "", "9.0"]
+    ]  # fmt: skip
+
+
 def test_axes_of_all_images_alike_need_a_contig(tmp_path: Path) -> None:
     axis = cnnvis.Axis(unit="kb", start=2, step=0.5)
     found = cnnvis.Explanation(np.ones((2, 4)), coordinates={"position": axis})

@@ -109,6 +109,34 @@ def of_one_width(
     return [one.resized(width, _summit(one) if center == "summit" else None) for one in intervals]
 
 
+def tiled(intervals: Sequence[Interval], width: int, step: int, most: int) -> list[Interval]:
+    """Return the intervals of one width in other intervals, from the start of each, `step` bases apart.
+
+    Raises
+    ------
+    UserError
+        If there are more than `most`, or none.
+    """
+    count = sum(max(one.end - one.start - width, -step) // step + 1 for one in intervals)
+    if not 0 < count <= most:
+        raise cnnvis.UserError(
+            f"there are {count:,} images of {width:,} bases, {step:,} apart, in {len(intervals):,} sequences or "
+            f"intervals, and can be 1 to {most:,}"
+        )
+    found = []
+    left_out = 0
+    for one in intervals:
+        starts = range(one.start, one.end - width + 1, step)
+        left_out += one.end - (starts[-1] + width if starts else one.start)
+        found += [
+            Interval(one.contig, start, start + width, one.where, one.backwards, one.cells)
+            for start in starts
+        ]
+    if left_out:
+        cnnvis.note(f"{left_out:,} bases at the ends are too few for an image and left out")
+    return found
+
+
 def _summit(one: Interval) -> int:
     cell = one.cells[9] if len(one.cells) > 9 else ""
     if not _is_base(cell):

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cnnvis
-from cnnvis.plugins.readers._intervals import Interval, intervals_in, labels_in, of_one_width
+from cnnvis.plugins.readers._intervals import Interval, intervals_in, labels_in, of_one_width, tiled
 
 LETTERS = "ACGT"
 _WIDEST = 2**24  # bases of one image, 256 MB
-_MOST_RECORDS = 10**7
+_MOST = _MOST_RECORDS = 10**7
 _LARGE = 10**8  # bytes; finding the sequences of such a file takes a while
 
 
@@ -28,6 +28,7 @@ def fasta(
     intervals: str | None = None,
     width: cnnvis.Count | None = None,
     center: Literal["middle", "summit"] = "middle",
+    step: cnnvis.Count | None = None,
     label: cnnvis.Count | None = None,
     channels: Literal["last", "first"] = "last",
 ) -> cnnvis.Samples:
@@ -48,6 +49,9 @@ def fasta(
     center
         What stays in the middle: the middle of an interval, or the summit, which narrowPeak files
         give in column 10.
+    step
+        Instead of a single image about the middle, make images of the width all along each sequence
+        or interval, so many bases from one to the next.
     label
         The column of the BED file with labels, counted from 1: words, or numbers of classes.
     channels
@@ -64,7 +68,13 @@ def fasta(
         if label is not None:
             raise cnnvis.UserError("--fasta.label is a column of --fasta.intervals FILE.bed")
         chosen = genome.records()
-    chosen = of_one_width(chosen, width, center, "fasta")
+    if step is None:
+        chosen = of_one_width(chosen, width, center, "fasta")
+    elif width is None or center != "middle":
+        raise cnnvis.UserError("--fasta.step needs a width, --fasta.width N, and no --fasta.center")
+    else:
+        genome.require_within(chosen)
+        chosen = tiled(chosen, width, step, _MOST)
     if chosen[0].end - chosen[0].start > _WIDEST:
         raise cnnvis.UserError(
             f"{chosen[0].words} has more than {_WIDEST:,} bases, too many for an image: choose intervals "
@@ -75,11 +85,11 @@ def fasta(
     return cnnvis.Samples(
         _Windows(genome, chosen, is_first=channels == "first"),
         labels,
-        names=_names(chosen, labels),
+        names=_names(chosen, labels) if step is None else None,
         channel_axis=1 if channels == "first" else -1,
         coordinates={"channel": cnnvis.Axis("base", values=tuple(LETTERS))},
         places=_places(chosen, genome),
-        reading=cnnvis.Reading(_remedy),
+        reading=cnnvis.Reading(_remedy if intervals is not None else _remedy_of_sequences),
     )
 
 
@@ -92,6 +102,12 @@ def _remedy(wanted: tuple[int | None, ...]) -> str:
     width = sizes[1] if first else sizes[0]
     words = [] if width is None else [f"--fasta.width {width}"]
     return f"read them with {' '.join([*words, '--fasta.channels first' if first else ''])}".strip()
+
+
+def _remedy_of_sequences(wanted: tuple[int | None, ...]) -> str:
+    found = _remedy(wanted)
+    more = "with --fasta.step N for images N bases apart, or --fasta.intervals FILE.bed for some of them"
+    return f"{found}, {more}" if found else ""
 
 
 def _names(chosen: Sequence[Interval], labels: Any) -> tuple[str, ...] | None:

@@ -109,7 +109,9 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice | str) ->
         if axis in known:
             known[axis] = known[axis].piece(kept)
         inputs = _samples_piece(explanation, place, kept)
-        return explanation.with_maps(maps, coordinates=known, samples=inputs)
+        own = explanation.own_places
+        own = own.piece(kept) if own is not None and own.axis == axis else own
+        return explanation.with_maps(maps, coordinates=known, samples=inputs, own_places=own)
     return _without(explanation, place, maps.squeeze(place))
 
 
@@ -139,8 +141,7 @@ def _samples_piece(
     samples, axes = explanation.samples, explanation.space_axes()
     along = explanation.places
     if samples is not None and along is not None and along.axis == explanation.axes[place - 1]:
-        piece = along.piece(range(kept[0], kept[-1] + 1))
-        samples = replace(samples, places=piece)
+        samples = replace(samples, places=along.piece(kept))
     if samples is None or place not in axes or len(samples.space) != len(axes):
         return samples
     x = samples.x

@@ -85,6 +85,27 @@ def test_widths(genome: Path, tmp_path: Path) -> None:
         cnnvis.read_samples(genome, intervals=_bed(tmp_path, "chr1\t1\t3"), width=6)
 
 
+def test_images_all_along_a_sequence(genome: Path, tmp_path: Path) -> None:
+    with notes_kept() as notes:
+        samples = cnnvis.read_samples(genome, width=6, step=4)
+    assert [_letters(one) for one in samples.x] == ["ACGTTG", "TGCANN", "NNACGT", "GTTGGG"]
+    assert any("7 bases at the ends" in one for one in notes)
+    assert samples.places is not None and samples.places.window(3) == "chr1:13-18"
+    bed = _bed(tmp_path, "chr1\t0\t8\tx\t1\t-")
+    back = cnnvis.read_samples(genome, intervals=bed, width=3, step=5)
+    assert [_letters(one) for one in back.x] == ["CGT", "TGC"]
+    assert back.places is not None and [back.places.at(n, 0) for n in (0, 1)] == [
+        "chr1:3",
+        "chr1:8",
+    ]
+    with pytest.raises(cnnvis.UserError, match="there are 0 images of 30 bases"):
+        cnnvis.read_samples(genome, width=30, step=1)
+    with pytest.raises(cnnvis.UserError, match=r"fasta.step needs a width"):
+        cnnvis.read_samples(genome, step=1)
+    with pytest.raises(cnnvis.UserError, match=r"--fasta.width 9, with --fasta.step N"):
+        samples.shaped_for((9, 4), -1)
+
+
 def test_sequences_without_intervals(tmp_path: Path) -> None:
     pytest.importorskip("pyfaidx")
     path = tmp_path / "cut.fasta"
