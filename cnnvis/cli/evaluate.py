@@ -12,6 +12,7 @@ from typing import Any
 from cnnvis.api.chain import Step
 from cnnvis.api.evaluate import Evaluation, Method, evaluate
 from cnnvis.api.output_files import write
+from cnnvis.api.showing import shown_page
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.data.explanation import Explanation
@@ -26,7 +27,7 @@ from cnnvis.reporting import failures_kept
 from cnnvis.settings.defaults import style_by_settings, with_settings
 from cnnvis.text import json_text
 
-TABLE, NUMBERS, CURVES = ".csv", ".json", (".png", ".svg", ".pdf")
+TABLE, NUMBERS, PAGE, CURVES = ".csv", ".json", ".html", (".png", ".svg", ".pdf")
 
 
 def evaluated(
@@ -54,7 +55,7 @@ def evaluated(
     with bars(messages, quiet=said.quiet), failures_kept() as images:
         found = evaluate(
             steps, model, metrics=output.metrics, plugin_options=plugin_options,
-            curves=any(path.suffix in CURVES for path in paths), **subject,
+            curves=any(path.suffix in (PAGE, *CURVES) for path in paths), **subject,
         )  # fmt: skip
         written = [path for path in paths if _written(found, path, plugin_options)]
     if output.json:
@@ -146,10 +147,10 @@ def _paths(out: str | None) -> list[Path]:
     path = Path(out)
     require_writable(path)
     if path.is_dir() or out.endswith(("/", os.sep)):
-        return [path / f"evaluation{ending}" for ending in (TABLE, NUMBERS, ".png")]
-    if path.suffix not in (TABLE, NUMBERS, *CURVES):
+        return [path / f"evaluation{ending}" for ending in (TABLE, NUMBERS, PAGE, ".png")]
+    if path.suffix not in (TABLE, NUMBERS, PAGE, *CURVES):
         raise UserError(
-            f"an evaluation is written as {TABLE}, {NUMBERS}, {', '.join(CURVES)} or into a folder, whose "
+            f"an evaluation is written as {TABLE}, {NUMBERS}, {PAGE}, {', '.join(CURVES)} or into a folder, whose "
             f"name ends in /, and not as {out!r}"
         )
     return [path]
@@ -167,6 +168,10 @@ def _written(
         rows.writerow(found.table)
         rows.writerows(zip(*found.table.values(), strict=True))
         write_whole(path, text.getvalue().encode())
+    elif path.suffix == PAGE:
+        renderer, page = registry().get("renderer", "html"), shown_page(found)
+        options = checked(renderer, plugin_options.get("html", {}))
+        write(page.explanations[0], renderer, path, options, named=True, page=page)
     elif not any(method.curves for method in found.methods):
         return False
     else:

@@ -416,7 +416,8 @@ class EvaluationOutput:
     out: str | None = flag(
         "--out", "-o", metavar="PATH",
         help="a file to write: the table (.csv), all numbers (.json), or the curves of the score as "
-        "parts are removed (.png, .svg, .pdf); a folder for the table, the numbers and the curves, over "
+        "parts are removed (.png, .svg, .pdf), or a page with verdicts, curves and numbers (.html); a folder "
+        "for the table, the numbers, the page and the curves, over "
         "older files of these names "
         "(default: none)",
     )  # fmt: skip
