@@ -39,6 +39,12 @@ SCREENS = [
         "A page with verdicts, sliders, and maps beside their inputs",
     ),
     (
+        "evaluate",
+        "cnnvis evaluate",
+        "evaluate saliency grad-cam demo --images 0-9 -o evaluation.html",
+        "A page with a table of two methods by five checks, and curves of the score as parts are removed",
+    ),
+    (
         "report",
         "cnnvis report",
         "report demo --images 0-19 --by label",
@@ -251,13 +257,16 @@ def pages(folder: Path) -> dict[str, tuple[str, int]]:
 
     place = folder / "genotypes"
     words = "--images 0 2 --backprop none -r html --out maps.html"
-    for file in ("maps.html", "report.html"):
-        (place / file).unlink(missing_ok=True)
+    for file in place.glob("*.html"):
+        file.unlink()
+    methods = "saliency grad-cam demo --images 0-9 -o evaluation.html"
+    typed(["evaluate", *methods.split()], place)
     typed(["run", "saliency", "demo", *words.split()], place)
     typed(["report", "demo", "--images", "0-19", "--by", "label", "-o", "report.html"], place)
     notebook = cnnvis.run("saliency", "demo", images=[0, 2], backprop=None)
     return {
         "html": ((place / "maps.html").read_text(encoding="utf-8"), 2000),
+        "evaluate": ((place / "evaluation.html").read_text(encoding="utf-8"), 900),
         "report": ((place / "report.html").read_text(encoding="utf-8"), 1000),
         "notebook": (notebook._repr_mimebundle_()["text/html"], 900),
     }

@@ -33,7 +33,7 @@ def bundle(of: Any) -> dict[str, str]:
     found = {"text/plain": repr(of)}
     try:
         with notes_kept():
-            page = _content(of)
+            page = shown_page(of)
             options = {"cmap": "Greys"} if isinstance(of, Samples) else {}
             html = _drawn("html", page.explanations[0], {**options, "part": True}, page)
             found["text/html"] = html.decode()
@@ -59,8 +59,8 @@ def _drawn(
         return path.read_bytes()
 
 
-def _content(of: Any) -> Page:
-    """Return the page of a result."""
+def shown_page(of: Any) -> Page:
+    """Return the page of a result, as notebooks show it."""
     match of:
         case Page():
             return replace(of, repeat={}, citations=())

@@ -10,6 +10,7 @@ from typing import Any
 from cnnvis.api.chain import Step
 from cnnvis.api.evaluate import Evaluation, Method, evaluate
 from cnnvis.api.output_files import write
+from cnnvis.api.showing import shown_page
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.data.explanation import Explanation
@@ -27,7 +28,7 @@ from cnnvis.text import json_text
 TABLES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 """Renderers of the table by the endings of their files."""
 
-NUMBERS, CURVES = ".json", (".png", ".svg", ".pdf")
+NUMBERS, PAGE, CURVES = ".json", ".html", (".png", ".svg", ".pdf")
 
 
 def evaluated(
@@ -55,7 +56,7 @@ def evaluated(
     with bars(messages, quiet=said.quiet), failures_kept() as images:
         found = evaluate(
             steps, model, metrics=output.metrics, plugin_options=plugin_options,
-            curves=any(path.suffix in CURVES for path in paths), **subject,
+            curves=any(path.suffix in (PAGE, *CURVES) for path in paths), **subject,
         )  # fmt: skip
         written = [path for path in paths if _written(found, path, plugin_options)]
     if output.json:
@@ -147,9 +148,9 @@ def _paths(out: str | None) -> list[Path]:
     path = Path(out)
     require_writable(path)
     if path.is_dir() or out.endswith(("/", os.sep)):
-        return [path / f"evaluation{ending}" for ending in (".csv", NUMBERS, ".png")]
-    if path.suffix not in (*TABLES, NUMBERS, *CURVES):
-        known = ", ".join((".csv", NUMBERS, ".tsv", ".parquet", *CURVES))
+        return [path / f"evaluation{ending}" for ending in (".csv", NUMBERS, PAGE, ".png")]
+    if path.suffix not in (*TABLES, NUMBERS, PAGE, *CURVES):
+        known = ", ".join((".csv", NUMBERS, PAGE, ".tsv", ".parquet", *CURVES))
         raise UserError(
             f"an evaluation is written as {known} or into a folder, whose "
             f"name ends in /, and not as {out!r}"
@@ -168,6 +169,10 @@ def _written(
         options = checked(renderer, plugin_options.get(renderer.name, {}))
         whole = Explanation(table=found.table, notes=found.notes, provenance=found.provenance)
         write(whole, renderer, path, options, named=True)
+    elif path.suffix == PAGE:
+        renderer, page = registry().get("renderer", "html"), shown_page(found)
+        options = checked(renderer, plugin_options.get("html", {}))
+        write(page.explanations[0], renderer, path, options, named=True, page=page)
     elif not any(method.curves for method in found.methods):
         return False
     else:

@@ -418,8 +418,9 @@ class EvaluationOutput:
     )  # fmt: skip
     out: str | None = flag(
         "--out", "-o", metavar="PATH",
-        help="a file to write: the table (.csv, .tsv, .parquet), all numbers (.json), or the curves of the score as "
-        "parts are removed (.png, .svg, .pdf); a folder for the table, the numbers and the curves, over "
+        help="a file to write: the table (.csv, .tsv, .parquet), all numbers (.json), a page with verdicts, "
+        "curves and numbers (.html), or the curves of the score as parts are removed (.png, .svg, .pdf); a "
+        "folder for the table, the numbers, the page and the curves, over "
         "older files of these names "
         "(default: none)",
     )  # fmt: skip

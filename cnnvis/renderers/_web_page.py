@@ -6,7 +6,7 @@ import base64
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -34,6 +34,7 @@ BYTES = 6 * 2**20  # of all pictures together, before they are written in letter
 LEAST_BYTES = 2**11  # of a picture, however many there are
 FAILURES, MEANINGS = 20, 8  # that are shown
 ROWS, ROWS_OF_PART = 2000, 50  # of a table that are shown, on a page and on a part for another page
+LINES, STEPS = 6, 200  # curves in a drawing, each with a stroke of its own; places of a curve
 LONGEST = 300  # letters of a name, and of a cell of a table
 WORDS = {
     "passed": "passed",
@@ -194,6 +195,7 @@ class _Content:
             "shelves": self.shelves,
             "tables": self.tables,
             "listed": self.listed,
+            "map_charts": [drawn for one in page.explanations for drawn in _step_charts(one)],
             "csv": data_address("text/csv", _csv(self.listed)),
             "groups": self.groups,
             "failures": failures,
@@ -462,8 +464,26 @@ def _csv(columns: Mapping[str, Sequence[str]]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
+def _step_charts(one: cnnvis.Explanation) -> Iterator[dict[str, Any]]:
+    """Yield drawings of the curves of numbers over the steps in which maps were made."""
+    import numpy as np
+
+    for name, curves in one.curves.items():
+        count = curves.shape[1]
+        steps = np.unique(np.linspace(0, count - 1, min(count, STEPS)).round().astype(int))
+        rows = range(min(len(one), LINES))
+        titles = tuple(f"{' '.join(one.title(row).split())}\n{name}" for row in rows)
+        rest = f", of the first {LINES} of {len(one)} maps" if len(one) > LINES else ""
+        drawn = cnnvis.Explanation(curves[:LINES, steps], axes=("position",), titles=titles)
+        axis = cnnvis.Axis("step", values=tuple(steps.tolist()))
+        for each in _charts(drawn.described({"position": axis})):
+            yield {**each, "title": f"{each['title']} over steps{rest}"}
+
+
 def _charts(one: cnnvis.Explanation) -> list[dict[str, Any]]:
     """Return drawings of curves, one for each heading: all but the first line of their titles."""
+    import numpy as np
+
     axis = one.coordinates.get(one.axes[0], cnnvis.Axis())
     values = [v for v in axis.values if isinstance(v, int | float)]
     length = one.array.shape[1]
@@ -477,8 +497,9 @@ def _charts(one: cnnvis.Explanation) -> list[dict[str, Any]]:
         curves = [(name, one.array[row]) for row, (name, _, rest) in enumerate(titles)
                   if rest == heading]  # fmt: skip
         across = cnnvis.printable(axis.label(one.axes[0]))
+        known = [(name, v[np.isfinite(v)]) for name, v in curves]
         ends = "; ".join(f"{name} from {number(float(v[0]))} to {number(float(v[-1]))}"
-                         for name, v in curves)  # fmt: skip
+                         for name, v in known if len(v))  # fmt: skip
         columns = {across: [cnnvis.Axis().at(place) for place in places]}
         columns |= {name: [number(float(v)) for v in own] for name, own in curves}
         found.append({

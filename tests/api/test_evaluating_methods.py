@@ -241,6 +241,9 @@ def test_a_table_and_files(typed: Callable[..., Any], own_methods: None, tmp_pat
     assert held["methods"][0]["name"] == "flat value=0.5"
     assert len(held["methods"][0]["metrics"]["brightness"]["values"]) == 32
     assert (tmp_path / "results" / "evaluation.png").read_bytes()[:4] == b"\x89PNG"
+    page = (tmp_path / "results" / "evaluation.html").read_text()
+    assert page.count('class="line stroke0" points=') == 2, "a drawing for each order of removal"
+    assert "flat value=0.5" in page and 'class="mark failed"' in page
     printed = typed(*words, "--metrics", "brightness", "--json").stdout
     for one, other in zip(json.loads(printed)["methods"], held["methods"], strict=True):
         assert one["metrics"] == other["metrics"]

@@ -227,6 +227,22 @@ def test_letters_of_a_page_are_as_high_as_their_values(tmp_path: Path) -> None:
         assert 9 * (place - start) < points[:, 0].mean() < 9 * (place - start + 1)
 
 
+def test_curves_of_steps_are_drawn_on_a_page(tmp_path: Path) -> None:
+    """Steps that were not taken are no numbers."""
+    scores = np.sqrt(np.arange(1000.0))[None].repeat(8, 0)
+    scores[1, 500:] = np.nan
+    maps = np.random.default_rng(0).random((8, 5, 5))
+    found = cnnvis.Explanation(maps, titles=tuple("abcdefgh"), curves={"<score>": scores})
+    registry().get("renderer", "html").function(found, tmp_path / "it.html")
+    text = (tmp_path / "it.html").read_text()
+    assert "&lt;score&gt; over steps, of the first 6 of 8 maps" in text
+    drawn = re.findall(r'<polyline class="line stroke\d" points="([^"]+)"', text)
+    assert [len(one.split()) for one in drawn] == [200, 100, 200, 200, 200, 200]
+    heights = [float(point.split(",")[1]) for point in drawn[0].split()]
+    assert heights == sorted(heights, reverse=True) and heights[0] - heights[-1] > 150
+    assert "a from 0 to 31.6; b from 0 to 22.3" in text and "nan" not in text.partition("<table")[0]
+
+
 def test_words_say_what_is_in_a_picture(tmp_path: Path) -> None:
     maps = np.zeros((1, 9, 9))
     maps[0, 1, 7] = 0.5
