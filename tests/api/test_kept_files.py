@@ -144,7 +144,7 @@ def test_an_ending_says_what_is_saved(classifier: Any, images: Any, tmp_path: Pa
     found.save(tmp_path / "maps.npz")
     np.testing.assert_array_equal(cnnvis.Explanation.load(tmp_path / "maps.npz").array, found.array)
     for name in ("maps.xyz", "maps", "maps.zip"):
-        with pytest.raises(cnnvis.UserError, match=r"no renderer writes .* renderers: curves"):
+        with pytest.raises(cnnvis.UserError, match=r"no renderer writes .* renderers: bed "):
             found.save(tmp_path / name)
         assert not (tmp_path / name).exists()
     with pytest.raises(cnnvis.UserError, match=r"png has no option 'dpy'\. Did you mean 'dpi'"):
