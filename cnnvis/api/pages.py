@@ -86,7 +86,8 @@ def _asked(found: Explanation, count: int) -> str:
     if found.samples is None:
         made = "groups of images" if found.groups else "units of the network"
         return f"{technique} shows {what} of {made}{whose}, of {network}."
-    return f"{technique} explains {target_in_words(found)} of {network}, for {what}{whose}."
+    how = f" ({short(facts['orders']['shown'])})" if facts.get("orders") else ""
+    return f"{technique}{how} explains {target_in_words(found)} of {network}, for {what}{whose}."
 
 
 def target_in_words(found: Explanation) -> str:

@@ -13,8 +13,19 @@ from cnnvis.errors import UserError, nearest, shown
 NAMES = ("row", "column", "plane", "position", "channel")
 """The axes that can be described; see `cnnvis.axis_names`."""
 
-LATER = ("size", "ends")
+LATER = ("size", "ends", "exchangeable", "orders", "deviation")
 """Attributes of later versions, which are kept only where they say something."""
+
+ALL, WITHIN = "all", "within "
+"""What an axis may be exchangeable in: all positions, or within those that the rest of the text names."""
+
+MOST_ORDERS = 10_000
+
+WANTED = {
+    "exchangeable": ": it is all, or within and a word for what the values are, such as within population",
+    "orders": f": it is a whole number from 2 to {MOST_ORDERS:,}, or 0",
+}
+"""The values that some attributes take, for errors."""
 
 
 CHANNEL = "channel"
@@ -68,6 +79,15 @@ class Axis:
     ends
         Two words for what lies beyond the first and beyond the last position, such as ``L`` and
         ``R`` of a body; empty where nothing is known.
+    exchangeable
+        ``all`` if the order of the positions means nothing; ``within population`` if that holds for
+        the positions with the same word in `values`, which say the population; empty if the order
+        means something, as in a picture.
+    orders
+        For an exchangeable axis of inputs: the number of orders over which maps are averaged, the
+        order of the data among them. Each takes as long as a map. 0 for the order of the data alone.
+    deviation
+        True to show the standard deviation over the orders in place of the mean.
     """
 
     name: str = ""
@@ -82,6 +102,19 @@ class Axis:
         return self.size in (0, size)
 
     ends: tuple[str, ...] = ()
+    exchangeable: str = ""
+    orders: int = 0
+    deviation: bool = False
+
+    def over(self, known: Axis) -> Axis:
+        """Return what this description says, and for the rest what another says of the same axis."""
+        said = {
+            one.name: value
+            for one in fields(self)
+            if (value := getattr(self, one.name)) != one.default
+        }
+        base = replace(known, values=()) if {"start", "step"} & set(said) else known
+        return replace(base, **said)
 
     def require_length(self, usual: str, size: int) -> None:
         """Refuse a description of more or fewer positions than the axis has.
@@ -281,9 +314,19 @@ def axes_of(described: Mapping[str, Any]) -> dict[str, Axis]:
                 "ends": isinstance(value, list | tuple)
                 and len(value) in (0, 2)
                 and all(isinstance(one, str) for one in value),
+                "exchangeable": isinstance(value, str)
+                and (
+                    value in ("", ALL)
+                    or (bool(value.removeprefix(WITHIN)) and value.startswith(WITHIN))
+                ),
+                "orders": isinstance(value, int)
+                and not isinstance(value, bool)
+                and (value == 0 or 2 <= value <= MOST_ORDERS),
+                "deviation": isinstance(value, bool),
             }.get(key, isinstance(value, int | float) and not isinstance(value, bool))
             if not fits:
-                raise UserError(f"{key} of the axis {axis} cannot be {shown(value)}")
+                what = WANTED.get(key, "")
+                raise UserError(f"{key} of the axis {axis} cannot be {shown(value)}{what}")
         lists = {key: tuple(table.get(key, ())) for key in ("values", "ends")}
         found[axis] = Axis(**{**table, **lists})
     return found

@@ -173,6 +173,10 @@ class _Metric(msgspec.Struct):
     verdict: Verdict | None = None
 
 
+class _Orders(msgspec.Struct):
+    shown: str
+
+
 class _Provenance(msgspec.Struct):
     """Fields of the provenance that are read; other fields may exist."""
 
@@ -184,6 +188,7 @@ class _Provenance(msgspec.Struct):
     transforms: Annotated[list[_Transform], Few] = []
     metrics: Annotated[list[_Metric], Few] = []
     checks: Annotated[list[_Metric], Few] = []
+    orders: _Orders | None = None
 
 
 class _Facts(msgspec.Struct):

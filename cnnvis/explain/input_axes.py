@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from cnnvis.data.axes import Axis
 from cnnvis.data.explanation import axis_names
+from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError
 from cnnvis.network.model import Model
 
@@ -25,6 +26,21 @@ def of_input(axes: Mapping[str, Axis], model: Model | None) -> dict[str, Axis]:
         name: axis if axis.size else replace(axis, size=sizes.get(name, 0))
         for name, axis in axes.items()
     }
+
+
+def described_by(axes: Mapping[str, Axis], samples: Samples) -> Samples:
+    """Return samples with descriptions of their axes, which go before what the samples say themselves.
+
+    Descriptions of axes of another size are left out.
+    """
+    shape, known = samples.source.shape[1:], samples.coordinates
+    sizes = dict(zip(axis_names(len(shape), samples.channel_axis), shape, strict=True))
+    said = {
+        name: axis.over(known[name]) if name in known else axis
+        for name, axis in axes.items()
+        if name not in sizes or axis.fits(sizes[name])
+    }
+    return replace(samples, coordinates={**known, **said})
 
 
 def has_coordinates(

@@ -32,8 +32,9 @@ from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
-from cnnvis.explain.input_axes import has_coordinates, of_input, region_in_positions
+from cnnvis.explain.input_axes import described_by, has_coordinates, of_input, region_in_positions
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
+from cnnvis.explain.orders import Orders, orders_of, over_orders
 from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
 from cnnvis.explain.request import Request
@@ -147,10 +148,7 @@ class Task:
         if model is not None:
             shaped = dict(_shaped(model, samples, inputs).items())
         # What a person says of the axes is about those of the network's input.
-        shaped = {
-            name: replace(one, coordinates={**one.coordinates, **described})
-            for name, one in shaped.items()
-        }
+        shaped = {name: described_by(described, one) for name, one in shaped.items()}
         if targets:
             shaped = {name: one.repeated(len(targets)) for name, one in shaped.items()}
         return cls(
@@ -258,6 +256,11 @@ class Task:
         return {"references": self._references[samples.input]}
 
     @functools.cached_property
+    def orders(self) -> Orders | None:
+        """The orders of an exchangeable axis over which maps are averaged; None for a single order."""
+        return orders_of(self.samples)
+
+    @functools.cached_property
     def _references(self) -> dict[str | None, Samples]:
         return {}
 
@@ -304,6 +307,7 @@ class Task:
         strict: bool,
     ) -> Stream:
         facts = provenance_of(plugin, options, model, samples, self.style, self.targets)
+        facts |= {} if self.orders is None else {"orders": self.orders.as_dict()}
         size = rows_at_once(samples)
         is_kept = keeper is not None or len(samples) > size
         baselines = self.baselines(plugin, options)
@@ -361,15 +365,23 @@ class Task:
             )
             return _completed(found, plugin, model, batch, options)
 
+        def in_orders(model: Model, batch: Samples) -> Explanation:
+            found = at(model, batch)
+            if self.orders is None:
+                return found
+            return over_orders(
+                self.orders, found, model, batch, lambda model, one: at(model, baselines.ready(one))
+            )
+
         if not self.targets:
-            return at(self.models[0], baselines.ready(batch))
+            return in_orders(self.models[0], baselines.ready(batch))
         parts: list[tuple[Array, Explanation]] = []
         ready: dict[bytes, Samples] = {}  # the same images are made ready once
         for number, rows in rows_of_each(batch):
             images = batch.indices[rows].tobytes()
             if images not in ready:
                 ready[images] = baselines.ready(replace(batch[rows], target_numbers=None))
-            parts.append((rows, at(self.targets[number], ready[images])))
+            parts.append((rows, in_orders(self.targets[number], ready[images])))
             if len(parts[-1][1]) != len(rows):
                 raise plugin.failed("it gave no map for each of its samples")
         return in_order(parts, batch)
@@ -387,8 +399,8 @@ class Task:
         """Return a result with what the settings, and else the data, say of its axes, and its grid."""
         if found.samples is None:
             return found.described(self.axes)
-        said = found.fitting(found.samples.coordinates)
-        return replace(found.described({**said, **self.axes}), grid=self._grid)
+        known = found.described(self.axes).described(found.fitting(found.samples.coordinates))
+        return replace(known, grid=self._grid)
 
     @functools.cached_property
     def _grid(self) -> VoxelGrid | None:

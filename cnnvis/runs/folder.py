@@ -203,6 +203,7 @@ def kept_in(
             loading,
             class_names,
             task.targets,
+            task.orders,
         )
         now["part"] = str(into.share)
         held = None if before is None else before["computed"]

@@ -21,6 +21,7 @@ from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import UserError
 from cnnvis.explain.agreement import has_label
 from cnnvis.explain.inputs import PluginOptions
+from cnnvis.explain.orders import Orders
 from cnnvis.explain.provenance import several_facts
 from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import rows_at_once
@@ -51,6 +52,7 @@ def facts(
     loading: Mapping[str, Any],
     class_names: Sequence[str] | None,
     targets: Sequence[Model] = (),
+    orders: Orders | None = None,
 ) -> dict[str, Any]:
     """Return the facts about an explanation and its plugins, as plain values.
 
@@ -66,6 +68,8 @@ def facts(
         The options with which the model and the data were read.
     targets
         A model for each target, if each image has a map for each of several; else none.
+    orders
+        The orders of an exchangeable axis over which maps are averaged, if any.
     """
     one = next(iter(samples.values()))
     found = {
@@ -92,6 +96,7 @@ def facts(
         "inputs": list(inputs),
         "reading": dict(loading),
         "class_names": None if class_names is None else list(class_names),
+        **({} if orders is None else {"orders": orders.as_dict()}),
     }
     plain_found: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain_found

@@ -139,4 +139,5 @@ def _provenance(facts: Mapping[str, Any], step: int) -> dict[str, Any]:
             "images": [i for start, stop in facts["images"] for i in range(start, stop)],
         },
         "versions": dict(facts["versions"]),
+        **({"orders": facts["orders"]} if facts.get("orders") else {}),
     }

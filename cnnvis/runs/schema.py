@@ -74,6 +74,12 @@ class Computed(Struct):
     mixed_precision: bool
 
 
+class OrderFacts(Struct):
+    """Orders of an exchangeable axis, of which maps are averages."""
+
+    shown: Word
+
+
 class Manifest(Struct):
     """Manifest; see `cnnvis.runs.manifest`."""
 
@@ -87,6 +93,7 @@ class Manifest(Struct):
     class_names: list[Word] | None
     part: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,8}/[1-9][0-9]{0,8}$")]
     computed: Computed
+    orders: OrderFacts | None = None
 
 
 class Line(Struct, forbid_unknown_fields=True):
