@@ -106,7 +106,8 @@ def test_run_folders_know_the_orders(keras: Any, tmp_path: Path) -> None:
     (kept,) = cnnvis.chain(tmp_path / "kept", [("smooth", {"sigma": 1e-3})])
     assert kept.provenance["orders"] == found.provenance["orders"]
     found.save(tmp_path / "maps.npz")
-    assert cnnvis.Explanation.load(tmp_path / "maps.npz").provenance == found.provenance
+    saved = cnnvis.Explanation.load(tmp_path / "maps.npz")
+    assert saved.provenance["orders"] == found.provenance["orders"]
     again = cnnvis.run("saliency", network, axes=axes, resume=True, **options)
     np.testing.assert_array_equal(found.array, again.array)
     with pytest.raises(cnnvis.UserError, match="another run"):
