@@ -98,9 +98,9 @@ KINDS = [
     Exhibit(
         "photograph",
         "Photographs",
-        "A network that learned faces from portraits is sure of the first (p 1.000), and looks at it. It misses the second "
-        "(p 0.009), a face from the side; the map shows what came nearest.",
-        "An astronaut and a cameraman, and maps over them: on the face of the astronaut, and on the collar of the cameraman",
+        "A network that learned faces from portraits is sure of the first (p 0.997), and looks at it. It misses the second "
+        "(p 0.376), a face from the side; the map shows what came nearest.",
+        "An astronaut and a cameraman, and maps over them: on the face of the astronaut, and below the ear of the cameraman",
         "photographs",
         f"run saliency {FACES} --backprop none --png.scale each-percentile --png.dpi 90 "
         "--checks full",
