@@ -21,12 +21,15 @@ from .data.page import Citation as Citation
 from .data.page import Judged as Judged
 from .data.page import Page as Page
 from .data.page import Shelf as Shelf
+from .data.places import Places as Places
 from .data.samples import Reading as Reading
 from .data.samples import Samples as Samples
 from .data.samples import evenly_spaced as evenly_spaced
 from .data.stream import Stream as Stream
 from .data.target import Target as Target
 from .data.verdict import Verdict as Verdict
+from .data.voxel_grid import VoxelGrid as VoxelGrid
+from .data.voxel_grid import voxel_axes as voxel_axes
 from .drawing.panels import Panel as Panel
 from .drawing.panels import panels as panels
 from .drawing.progress import show_progress as show_progress

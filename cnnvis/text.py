@@ -117,15 +117,27 @@ def _of_file(letter: str) -> str:
     return "-"
 
 
+PACKED = {".gz"}
+"""Endings of packed files, before which stands the ending of what is packed: ``.nii.gz``."""
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Return the name of a file without its ending, and the ending: ``map`` and ``.nii.gz``."""
+    path = Path(name)
+    inner = Path(path.stem).suffix if path.suffix.lower() in PACKED else ""
+    ending = inner + path.suffix
+    return path.name[: len(path.name) - len(ending)], ending
+
+
 def unused(path: Path, taken: set[str]) -> Path:
     """Return the path, or the path with a number if its name is taken, and add it to `taken`.
 
     Two names that differ in case alone are one name to many file systems.
     """
-    stem, number = path.stem, 1
+    (stem, ending), number = parted(path.name), 1
     while (key := unicodedata.normalize("NFC", str(path)).casefold()) in taken:
         number += 1
-        path = path.with_stem(f"{stem}_{number}")
+        path = path.with_name(f"{stem}_{number}{ending}")
     taken.add(key)
     return path
 

@@ -26,11 +26,14 @@ PAGES = [
     "tutorial.md",
     "trust.md",
     "groups.md",
+    "tables.md",
+    "genomes.md",
     "long-runs.md",
     "reports.md",
     "writing-plugins.md",
     "keras-vis.md",
     "libraries.md",
+    "volumes.md",
 ]
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -65,6 +68,9 @@ def test_examples_do_what_they_say(
 ) -> None:
     if page == "keras-vis.md":
         pytest.importorskip("vis", reason="keras-vis is not installed")
+    if page == "genomes.md":
+        for library in ("pyfaidx", "cyvcf2", "pybigtools"):
+            pytest.importorskip(library, reason=f"{library} is not installed")
     if page == "libraries.md":
         pytest.importorskip("xplique", reason="Xplique is not installed")
     with using(Registry()):  # a page may load plugins, which others do not get

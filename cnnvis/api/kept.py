@@ -72,7 +72,8 @@ def without_absent_inputs(found: Explanation) -> Explanation:
     if found.samples is None or not is_absent(found.samples.source):
         return found
     titles = tuple(found.title(row) for row in range(len(found)))
-    return replace(found, samples=None, titles=titles, predictions=None)
+    places = found.samples.places
+    return replace(found, samples=None, titles=titles, predictions=None, own_places=places)
 
 
 def require_no_subject(path: Any, given: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, progress
-from cnnvis.text import file_name, unused
+from cnnvis.text import file_name, parted, unused
 
 Results = Explanation | list[Explanation]
 """What a renderer shows: a result, or several together."""
@@ -122,10 +122,11 @@ def files_of(
         name = f"image_{start}"
         if samples is not None:
             named = None if samples.names is None else samples.names[start]
-            name = f"image_{samples.indices[start]}" if named is None else Path(named).stem
+            name = f"image_{samples.indices[start]}" if named is None else parted(named)[0]
         elif explanation.groups:
             name = explanation.groups[start]
-        place = path.with_name(file_name(f"{path.stem}_{name}") + path.suffix)
+        stem, ending = parted(path.name)
+        place = path.with_name(file_name(f"{stem}_{name}") + ending)
         yield explanation[start:end], unused(place, taken)
 
 
@@ -237,7 +238,7 @@ def _wanted(
         return path
     if alone:
         _require_ending(renderer, path)
-    return path.with_name(path.stem + ending)
+    return path.with_name(parted(path.name)[0] + ending)
 
 
 def _require_ending(renderer: Plugin, path: Path) -> None:

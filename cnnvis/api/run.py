@@ -104,9 +104,10 @@ def run(
         The images of the data to explain; all images by default. Places (whole numbers; negative
         numbers count from the end), a mask that holds True or False for each image, a slice, a
         range; or text, as in a command: ``"0-5"`` (with 5), ``"0-5 8"``, ``"20:40:2"`` (without
-        40), ``"label=sweep"``, ``"predicted=sweep"``, ``"right"``, ``"wrong"``, ``"all"``. Of
-        several choices, places are united, and conditions narrow them down; of conditions with the
-        same key, one must hold.
+        40), ``"label=sweep"``, ``"predicted=sweep"``, ``"right"``, ``"wrong"``, ``"all"``, or a
+        condition on columns of a table, labels and what the network answers: ``"facts.tsv: age>40 and
+        p>0.9"``. Of several choices, places are united, and conditions narrow them down; of ``label=`` or
+        ``predicted=`` conditions with the same key, one must hold.
     layer
         The target: a layer, by default the layer named ``output``, else the last layer; an output
         of a layer, ``output:3`` or ``output[AI]``; or a sum or difference of outputs.

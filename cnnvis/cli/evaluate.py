@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +25,10 @@ from cnnvis.reporting import failures_kept
 from cnnvis.settings.defaults import style_by_settings, with_settings
 from cnnvis.text import json_text
 
-TABLE, NUMBERS, PAGE, CURVES = ".csv", ".json", ".html", (".png", ".svg", ".pdf")
+TABLES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+"""Renderers of the table by the endings of their files."""
+
+NUMBERS, PAGE, CURVES = ".json", ".html", (".png", ".svg", ".pdf")
 
 
 def evaluated(
@@ -147,10 +148,11 @@ def _paths(out: str | None) -> list[Path]:
     path = Path(out)
     require_writable(path)
     if path.is_dir() or out.endswith(("/", os.sep)):
-        return [path / f"evaluation{ending}" for ending in (TABLE, NUMBERS, PAGE, ".png")]
-    if path.suffix not in (TABLE, NUMBERS, PAGE, *CURVES):
+        return [path / f"evaluation{ending}" for ending in (".csv", NUMBERS, PAGE, ".png")]
+    if path.suffix not in (*TABLES, NUMBERS, PAGE, *CURVES):
+        known = ", ".join((".csv", NUMBERS, PAGE, ".tsv", ".parquet", *CURVES))
         raise UserError(
-            f"an evaluation is written as {TABLE}, {NUMBERS}, {PAGE}, {', '.join(CURVES)} or into a folder, whose "
+            f"an evaluation is written as {known} or into a folder, whose "
             f"name ends in /, and not as {out!r}"
         )
     return [path]
@@ -162,12 +164,11 @@ def _written(
     """Write one of the files of an evaluation; return False where there is nothing to write."""
     if path.suffix == NUMBERS:
         write_whole(path, (json_text(found.facts) + "\n").encode())
-    elif path.suffix == TABLE:
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(found.table)
-        rows.writerows(zip(*found.table.values(), strict=True))
-        write_whole(path, text.getvalue().encode())
+    elif path.suffix in TABLES:
+        renderer = registry().get("renderer", TABLES[path.suffix])
+        options = checked(renderer, plugin_options.get(renderer.name, {}))
+        whole = Explanation(table=found.table, notes=found.notes, provenance=found.provenance)
+        write(whole, renderer, path, options, named=True)
     elif path.suffix == PAGE:
         renderer, page = registry().get("renderer", "html"), shown_page(found)
         options = checked(renderer, plugin_options.get("html", {}))

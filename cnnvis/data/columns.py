@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from cnnvis.data.samples import Samples
+from cnnvis.data.lazy import Array
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.reading import read_text
 
@@ -22,6 +23,22 @@ PLACES, NAMES = ("image", "index"), ("name", "file")
 def is_table(words: str) -> bool:
     """Tell whether words name a table: ``subjects.tsv``, or a column in it, ``subjects.tsv:age``."""
     return _TABLE.match(words.strip()) is not None
+
+
+class NumberedImages(Protocol):
+    """Images that lines of a table are about, such as `cnnvis.Samples`."""
+
+    @property
+    def indices(self) -> Array:
+        """The place of each image in the whole data set, (n,) int64."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The name of each image, or None."""
+
+    @property
+    def total(self) -> int | None:
+        """The number of images in the whole data set; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,29 @@ class Column:
     key: str
     places: Mapping[str | int, int]
 
-    def of(self, samples: Samples) -> list[str]:
+    def of(self, samples: NumberedImages) -> list[str]:
         """Return the value of each sample.
 
         Raises
         ------
         UserError
             If an image has no line or no value, or there are more lines than images.
+        """
+        found = []
+        for position, value in enumerate(self.found(samples)):
+            if not value:
+                name = self._key_of(samples, position)
+                raise UserError(f"{self.source}: there is no value for the image {shown(name)}")
+            found.append(value)
+        return found
+
+    def found(self, samples: NumberedImages) -> list[str | None]:
+        """Return the value of each sample; empty where it has none, None where no line is about it.
+
+        Raises
+        ------
+        UserError
+            If there are more lines than images, or the table counts or names other images.
         """
         if self.key in NAMES and samples.names is None:
             raise UserError(
@@ -72,15 +105,12 @@ class Column:
                 f"{self.source}: the table is about image {total} and not about image 0, and the data hold "
                 f"images 0 to {total - 1}; images are counted from 0"
             )
-        found = []
-        for position, index in enumerate(samples.indices.tolist()):
-            name = samples.names[position] if self.key in NAMES and samples.names else index
-            line = self.places.get(name)
-            value = "" if line is None else self.values[line]
-            if not value:
-                raise UserError(f"{self.source}: there is no value for the image {shown(name)}")
-            found.append(value)
-        return found
+        lines = [self.places.get(self._key_of(samples, i)) for i in range(len(samples.indices))]
+        return [None if line is None else self.values[line] for line in lines]
+
+    def _key_of(self, samples: NumberedImages, position: int) -> str | int:
+        is_by_name = self.key in NAMES and samples.names
+        return samples.names[position] if is_by_name else int(samples.indices[position])  # type: ignore[index]
 
 
 def columns_of(words: str, beside: str | None = None) -> list[Column]:
@@ -117,25 +147,52 @@ def columns_of(words: str, beside: str | None = None) -> list[Column]:
     return _of_table(Path(match["file"]), match["columns"] or "")
 
 
+def headings_of(path: Path) -> tuple[str, ...]:
+    """Return the headings of a table's columns.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or is no table.
+    """
+    return tuple(_read(path)[0])
+
+
+def column_named(path: Path, name: str) -> Column:
+    """Return a column of a table by its heading, which may hold commas.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has no such column.
+    """
+    return _columns(path, *_read(path), [name])[0]
+
+
 def _of_table(path: Path, names: str) -> list[Column]:
     heading, rows = _read(path)
-    key = next((one for one in (*PLACES, *NAMES) if one in heading), "")
     every = [one for one in heading if one not in (*PLACES, *NAMES)]
-    asked = [one.strip() for one in names.split(",") if one.strip()] or every
     if not names.strip() and len(every) != 1:
         raise UserError(
             f"{str(path)!r} has {numbered(len(every), 'column')}, {', '.join(every[:20])}: choose one by its "
             f"heading, {path}:{every[0] if every else 'COLUMN'}"
         )
+    asked = [one.strip() for one in names.split(",") if one.strip()] or every
+    return _columns(path, heading, rows, asked)
+
+
+def _columns(
+    path: Path, heading: list[str], rows: list[list[str]], asked: Sequence[str]
+) -> list[Column]:
     for one in asked:
         if one not in heading:
             raise UserError(
                 f"{str(path)!r} has no column {one!r}.{nearest(one, heading)} It has: "
                 f"{', '.join(heading[:20])}."
             )
-    places = _places(
-        path, key, [row[heading.index(key)] for row in rows] if key else None, len(rows)
-    )
+    key = next((one for one in (*PLACES, *NAMES) if one in heading), "")
+    named = [row[heading.index(key)] for row in rows] if key else None
+    places = _places(path, key, named, len(rows))
     return [
         Column(
             f"{str(path)!r}, column {one!r}",

@@ -12,43 +12,19 @@ import numpy as np
 
 from cnnvis.data import exports, save_hook, saving
 from cnnvis.data import labels as labelling
+from cnnvis.data.axes import CHANNEL as CHANNEL
 from cnnvis.data.axes import Axis
+from cnnvis.data.axes import axis_names as axis_names
 from cnnvis.data.completeness import sum_in_words
+from cnnvis.data.places import Places
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.shown import Shown
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
+from cnnvis.reporting import note
 from cnnvis.text import printable
-
-CHANNEL = "channel"
-"""The name of the axis that holds channels; every other axis of a map is a spatial one."""
-
-_SPATIAL_NAMES: dict[int, tuple[str, ...]] = {
-    0: (),
-    1: ("position",),
-    2: ("row", "column"),
-    3: ("plane", "row", "column"),
-}
-
-
-def axis_names(count: int, channel_axis: int | None) -> tuple[str, ...]:
-    """Return the usual names of a map's axes.
-
-    ``axis_names(3, -1)`` is ``("row", "column", "channel")``.
-
-    Parameters
-    ----------
-    count
-        The number of axes of one map.
-    channel_axis
-        The axis of channels in the maps, counting the sample axis; None without channels.
-    """
-    spatial = count - (channel_axis is not None)
-    names = list(_SPATIAL_NAMES.get(spatial, tuple(f"axis {i}" for i in range(spatial))))
-    if channel_axis is not None:
-        names.insert(channel_axis % (count + 1) - 1, CHANNEL)
-    return tuple(names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +76,11 @@ class Explanation(Shown):
         The class that the network answers for each sample, (n,) int64, whatever the target is; None
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
         fill it in where the target is the network's answer; see also `cnnvis.transform`.
+    own_places
+        The places of the maps in a genome, for maps whose samples are not there; see `places`.
+    grid
+        The grid of voxels that all explained images have, also those of other maps; None where they
+        have none, or several, which then are those of `samples`.
     """
 
     maps: Array | None = None
@@ -119,6 +100,8 @@ class Explanation(Shown):
     measures: Mapping[str, Array] = field(default_factory=dict)
     predictions: Array | None = None
     curves: Mapping[str, Array] = field(default_factory=dict)
+    own_places: Places | None = None
+    grid: VoxelGrid | None = None
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -132,6 +115,8 @@ class Explanation(Shown):
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
         object.__setattr__(self, "predictions", self._own_predictions(count))
+        if self.own_places is not None and (self.groups or len(self.own_places) != count):
+            object.__setattr__(self, "own_places", None)  # of images that the maps were made of
         for what in ("samples", "titles", "targets", "groups", "predictions"):
             there = getattr(self, what)
             if there is not None and len(there) and len(there) != count:
@@ -177,6 +162,8 @@ class Explanation(Shown):
     def described(self, axes: Mapping[str, Axis]) -> Explanation:
         """Return the explanation with descriptions for some of its axes.
 
+        A description of axes of another size is left out, with a note.
+
         Raises
         ------
         UserError
@@ -184,10 +171,43 @@ class Explanation(Shown):
         """
         if self.maps is None:
             return self
-        own = {name: axis for name, axis in axes.items() if name in self.axes}
-        for name, axis in own.items():
-            axis.require_length(name, self.maps.shape[self.axes.index(name) + 1])
+        own = {}
+        for name, axis in axes.items():
+            if name not in self.axes:
+                continue
+            size = self.maps.shape[self.axes.index(name) + 1]
+            if not axis.fits(size):
+                note(
+                    f"the axis {name} is described for {axis.size} positions, and has {size} here: it is "
+                    "counted in positions"
+                )
+                continue
+            axis.require_length(name, size)
+            own[name] = replace(axis, size=0)
         return replace(self, coordinates=own)
+
+    def fitting(self, axes: Mapping[str, Axis]) -> dict[str, Axis]:
+        """Return the descriptions of axes that have as many positions as the maps'."""
+        sizes = {} if self.maps is None else dict(zip(self.axes, self.maps.shape[1:], strict=True))
+        return {
+            name: axis
+            for name, axis in axes.items()
+            if name in sizes and len(axis.values) in (0, sizes[name])
+        }
+
+    @property
+    def places(self) -> Places | None:
+        """The place of each map in a genome; None without places, or for maps with other positions."""
+        found = self.own_places if self.samples is None else self.samples.places
+        if found is None or self.maps is None or self.groups:
+            return None
+        return found if found.fits(self.axes, self.maps.shape[1:]) else None
+
+    def coordinates_of(self, position: int) -> dict[str, Axis]:
+        """Return the meaning of the positions along the axes of one map, its own place included."""
+        places = self.places
+        own = {} if places is None else {places.axis: places.axis_of(position)}
+        return {**self.coordinates, **own}
 
     @property
     def is_signed(self) -> bool:
@@ -282,6 +302,8 @@ class Explanation(Shown):
             label = self.samples.label_name(position)
             if label is not None:
                 words.append(f"label {label}")
+            if self.places is not None:
+                words.append(self.places.window(position))
             lines.append(printable(" ".join(words)))
         if self.titles:
             lines.append(printable(self.titles[position], lines=True))
@@ -353,6 +375,7 @@ class Explanation(Shown):
             curves={name: one[chosen] for name, one in self.curves.items()},
             provenance=self.provenance if len(set(chosen)) == len(self) else self._unjudged(),
             predictions=None if self.predictions is None else self.predictions[chosen],
+            own_places=None if self.own_places is None else self.own_places.picked(chosen),
             other_inputs=tuple(
                 one[chosen] if one.maps is not None and len(one) == len(self) else one
                 for one in self.other_inputs
@@ -434,6 +457,7 @@ class Explanation(Shown):
             measures=_joined([part.measures for part in parts]),
             curves=_joined([part.curves for part in parts]),
             predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
+            own_places=Places.joined([part.own_places for part in parts]),
         )
         if "target" in first.provenance:
             joined = joined.with_facts(first.provenance)

@@ -47,6 +47,9 @@ def to_dataframe(found: Any) -> Any:
     flat = np.reshape(found.maps, (len(found), -1))
     columns |= {"least": flat.min(axis=1), "most": flat.max(axis=1)}
     columns |= {f"strongest {name}": at for name, at in zip(found.axes, found.peaks.T, strict=True)}
+    if found.places is not None:
+        at = found.peaks[:, found.axes.index(found.places.axis)]
+        columns["strongest place"] = [found.places.at(row, one) for row, one in enumerate(at)]
     return pandas.DataFrame(columns)
 
 
@@ -61,6 +64,8 @@ def _columns(found: Any) -> dict[str, Any]:
         labels = [samples.label_name(row) for row in range(count)]
         if any(label is not None for label in labels):
             columns["label"] = [label or "" for label in labels]
+        if samples.places is not None:
+            columns["place"] = [samples.places.window(row) for row in range(count)]
     if found.predictions is not None:
         columns["answer"] = [found.answer_name(row) for row in range(count)]
     if found.groups:

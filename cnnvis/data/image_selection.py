@@ -3,15 +3,16 @@
 ::
 
     images    = image image ...
-    image     = place | range | slice | condition | "all"
+    image     = place | range | slice | condition | expression | "all"
     place     = 3 | -1                    the last image is -1
     range     = 0-5                       with 5
     slice     = 20:40:2                   as in Python, without 40
     condition = "label=" NAME | "predicted=" NAME | "right" | "wrong"
+    expression = see `cnnvis.data.image_conditions`
 
 Places are united in the order in which they stand. Conditions narrow down what the places are, or all
 images where there are no places. Of several conditions with one key, one must hold; of those with
-different keys, all.
+different keys, all; and every expression.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cnnvis.data.image_conditions import Expression, has_more, parsed
 from cnnvis.data.lazy import Array
 from cnnvis.errors import UserError, nearest, numbered, shown
 
@@ -35,7 +37,8 @@ Key = Literal["label", "predicted", "right", "wrong"]
 
 FORMS = (
     "places (0, or -1 for the last), ranges (0-5, with 5), Python's slices (20:40:2, without 40), "
-    "label=NAME, predicted=NAME, right, wrong or all"
+    "label=NAME, predicted=NAME, right, wrong, all, or a condition in quotes, such as "
+    "'facts.tsv: population=CEU and age>40'"
 )
 """The forms in which images are chosen, for messages."""
 
@@ -50,12 +53,21 @@ class Condition:
     key: Key
     name: str = ""
 
+    @property
+    def asks_network(self) -> bool:
+        """True where it depends on the network's answers."""
+        return self.key in _ASKING
+
     def __str__(self) -> str:
         return f"{self.key}={self.name}" if self.name else self.key
 
 
 Place = int | slice | range | Array
 """A whole number, a slice, a range or a mask, (n,) bool."""
+
+
+Term = Place | Condition | Expression
+"""What chooses images, or narrows a choice down."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +83,24 @@ class Selection:
     """
 
     places: tuple[Place, ...] | None = None
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition | Expression, ...] = ()
 
     @property
     def asks_network(self) -> bool:
         """True where the selection depends on the network's answers."""
-        return any(one.key in _ASKING for one in self.conditions)
+        return any(one.asks_network for one in self.conditions)
+
+    def require_names(self) -> None:
+        """Refuse conditions on columns that no table has.
+
+        Raises
+        ------
+        UserError
+            With the nearest column, or if a table cannot be read.
+        """
+        for one in self.conditions:
+            if isinstance(one, Expression):
+                one.require_names()
 
     @property
     def is_all(self) -> bool:
@@ -105,10 +129,12 @@ class Selection:
         places = np.concatenate(found)
         return np.where(places < 0, places + count, places)
 
-    def narrowed(self, places: Array, holds: Callable[[Condition, Array], Array]) -> Array:
+    def narrowed(
+        self, places: Array, holds: Callable[[Condition | Expression, Array], Array]
+    ) -> Array:
         """Return the places at which the conditions hold, (m,) int64.
 
-        Conditions on labels come first, so that the network answers only for the images that they
+        Conditions on tables and labels come first, so that the network answers only for the images that they
         leave.
 
         Parameters
@@ -124,13 +150,13 @@ class Selection:
             If no image is left.
         """
         looked_at = len(places)
-        by_key: dict[Key, list[Condition]] = {}
-        for one in self.conditions:
-            by_key.setdefault(one.key, []).append(one)
-        for key in sorted(by_key, key=lambda key: key in _ASKING):
+        by_key: dict[str, list[Condition | Expression]] = {}
+        for number, one in enumerate(self.conditions):
+            key = one.key if isinstance(one, Condition) else str(number)
+            by_key.setdefault(key, []).append(one)
+        for together in sorted(by_key.values(), key=lambda some: some[0].asks_network):
             if len(places):
-                held = [holds(one, places) for one in by_key[key]]
-                places = places[np.logical_or.reduce(held)]
+                places = places[np.logical_or.reduce([holds(one, places) for one in together])]
         if self.conditions and looked_at and not len(places):
             said = " ".join(map(str, self.conditions))
             raise UserError(
@@ -152,14 +178,14 @@ def selection_of(images: Images | Selection | None) -> Selection:
     if images is None:
         return Selection()
     places: list[Place] = []
-    conditions: list[Condition] = []
+    conditions: list[Condition | Expression] = []
     for one in _parts(images):
-        (conditions if isinstance(one, Condition) else places).append(one)  # type: ignore[arg-type]
+        (conditions if isinstance(one, Condition | Expression) else places).append(one)  # type: ignore[arg-type]
     only_conditions = conditions and not places
     return Selection(None if only_conditions else tuple(places), tuple(conditions))
 
 
-def _parts(images: Any) -> list[Place | Condition]:
+def _parts(images: Any) -> list[Term]:
     if isinstance(images, bool):
         raise _wrong(images)
     if isinstance(images, str):
@@ -185,7 +211,7 @@ def _parts(images: Any) -> list[Place | Condition]:
     ]
 
 
-def _terms(text: str) -> list[Place | Condition]:
+def _terms(text: str) -> list[Term]:
     """Split text into terms: one word, whose name may hold blanks, or several: ``"0-5 8"``."""
     try:
         return [term(text)]
@@ -200,7 +226,7 @@ def _terms(text: str) -> list[Place | Condition]:
         raise
 
 
-def _part(one: Any) -> Place | Condition:
+def _part(one: Any) -> Term:
     if isinstance(one, slice | range):
         return one
     if isinstance(one, bool | np.bool_):
@@ -224,7 +250,7 @@ _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
 _SLICE = re.compile(r"([+-]?\d{1,18})?:([+-]?\d{1,18})?(?::([+-]?\d{1,18})?)?")
 
 
-def term(text: str) -> Place | Condition:
+def term(text: str) -> Term:
     """Parse a place, a range, a slice or a condition, as it is typed.
 
     Raises
@@ -256,9 +282,14 @@ def term(text: str) -> Place | Condition:
     key, name = key.strip(), name.strip()
     if not equals and key in ("right", "wrong"):
         return Condition(key)  # type: ignore[arg-type]
-    if equals and name and key in ("label", "predicted"):
+    is_simple = equals and name and key in ("label", "predicted")
+    if is_simple and not has_more(text) and name[0] not in "='\"":
         return Condition(key, name)  # type: ignore[arg-type]
+    if (found_condition := parsed(text)) is not None:
+        return found_condition
     hint = nearest(key, ("label", "predicted") if equals else ("right", "wrong", "all"))
+    if text.lower() in ("and", "or", "not", "in"):
+        hint = " Put a condition of several words into quotes."
     raise UserError(f"{shown(text)} chooses no images.{hint} Images are chosen by {FORMS}.")
 
 

@@ -13,15 +13,19 @@ from typing import Any
 import numpy as np
 
 from cnnvis.data import labels as labelling
-from cnnvis.data.axes import Axis
+from cnnvis.data.axes import Axis, axis_names
 from cnnvis.data.class_names import ClassNames, names_in_order
-from cnnvis.data.image_selection import Images, Selection, selection_of
+from cnnvis.data.condition_values import DataValues
+from cnnvis.data.image_conditions import Expression
+from cnnvis.data.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.data.labels import class_name as class_name
 from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent
 from cnnvis.data.lazy import Array as Array
 from cnnvis.data.lazy import ArrayLike as ArrayLike
+from cnnvis.data.places import Places
 from cnnvis.data.shown import Shown
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.snapshots import Held, sha256
 from cnnvis.reporting import note
@@ -107,6 +111,11 @@ class Samples(Shown):
     target_numbers
         For samples that are explained at several targets each, and so repeated: the number of the
         target that each is explained at, (n,) int64. None where each sample has one target.
+    places
+        The places of the samples in a genome, where each has its own; see `cnnvis.Places`.
+    grids
+        The grid of voxels of each sample that is a volume, or None for a sample of which it is not
+        known; None where it is known of no sample.
 
     Raises
     ------
@@ -132,6 +141,8 @@ class Samples(Shown):
     coordinates: Mapping[str, Axis] = field(default_factory=dict)
     held: Held | None = field(default=None, repr=False)
     target_numbers: Array | None = None
+    places: Places | None = None
+    grids: tuple[VoxelGrid | None, ...] | None = None
 
     @classmethod
     def of(
@@ -174,6 +185,9 @@ class Samples(Shown):
         names = None
         if first.names is not None:
             names = tuple(name for part in parts for name in part.names or ())
+        grids = None
+        if first.grids is not None:
+            grids = tuple(grid for part in parts for grid in part.grids or ())
         return replace(
             first,
             source=Absent((sum(map(len, parts)), *first.source.shape[1:]))
@@ -183,6 +197,7 @@ class Samples(Shown):
             if first.labels is None
             else np.concatenate([part.labels[:] for part in parts if part.labels is not None]),
             names=names,
+            grids=grids,
             indices=np.concatenate([part.indices for part in parts]),
             others={
                 name: np.concatenate([np.asarray(part.others[name][:]) for part in parts])
@@ -194,6 +209,7 @@ class Samples(Shown):
             else np.concatenate(
                 [part.target_numbers for part in parts if part.target_numbers is not None]
             ),
+            places=Places.joined([part.places for part in parts]),
         )
 
     @property
@@ -254,9 +270,11 @@ class Samples(Shown):
             ("labels", self.labels),
             ("names", self.names),
             ("target_numbers", self.target_numbers),
+            ("places", self.places),
+            ("grids", self.grids),
         )
         for what, values in held:
-            count = None if values is None else len(values) if what == "names" else values.shape[0]  # type: ignore[union-attr]
+            count = None if values is None else _count(values)
             if count not in (None, len(self)):
                 raise UserError(f"the data hold {numbered(len(self), 'input')} but {count} {what}")
 
@@ -314,6 +332,8 @@ class Samples(Shown):
             others={name: other[chosen] for name, other in self.others.items()},
             baselines=self._baselines_of(chosen),
             target_numbers=self._target_numbers_of(chosen),
+            places=None if self.places is None else self.places.picked(chosen),
+            grids=None if self.grids is None else tuple(self.grids[i] for i in chosen),
         )
 
     def _target_numbers_of(self, chosen: Array) -> Array | None:
@@ -340,6 +360,8 @@ class Samples(Shown):
             others={name: Picked(other, chosen) for name, other in self.others.items()},
             baselines=self._baselines_of(chosen),
             target_numbers=self._target_numbers_of(chosen),
+            places=None if self.places is None else self.places.picked(chosen),
+            grids=None if self.grids is None else tuple(self.grids[i] for i in chosen),
         )
 
     def drawn(self, count: int, seed: int) -> Samples:
@@ -359,6 +381,19 @@ class Samples(Shown):
             if np.isfinite(self[[place]].x.astype(np.float32)).all():
                 found.append(place)
         return self[found]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The usual names of the axes of one input; see `cnnvis.axis_names`."""
+        count = len(self.source.shape) - 1
+        return axis_names(count, self.channel_axis) if count else ()
+
+    def coordinates_of(self, position: int) -> dict[str, Axis]:
+        """Return the meaning of the positions along the axes of one input, its own place included."""
+        places = self.places
+        if places is None or not places.fits(self.axes, self.source.shape[1:]):
+            return dict(self.coordinates)
+        return {**self.coordinates, places.axis: places.axis_of(position)}
 
     def __iter__(self) -> Iterator[Samples]:
         return (self[index] for index in range(len(self)))
@@ -562,14 +597,20 @@ class Samples(Shown):
         if images is None:
             return self
         selection = selection_of(images)
+        selection.require_names()
         if selection.asks_network:
             raise UserError(
-                "right, wrong and predicted=NAME choose images by the answer of a network, and no "
-                "network is given"
+                "right, wrong, predicted=NAME, p and score choose images by the answer of a network, "
+                "and no network is given"
             )
-        places = selection.narrowed(
-            selection.places_in(len(self)), lambda one, places: self.labelled(one.name)[places]
-        )
+        values = DataValues(self)
+
+        def holds(condition: Condition | Expression, places: Array) -> Array:
+            if isinstance(condition, Expression):
+                return values.holds(condition, places)
+            return self.labelled(condition.name)[places]
+
+        places = selection.narrowed(selection.places_in(len(self)), holds)
         # What is in memory is copied; of a file, nothing is read before it is wanted.
         return self[places] if isinstance(self.source, np.ndarray) else self.picked(places)
 
@@ -644,7 +685,7 @@ class Samples(Shown):
             If the shapes do not fit, naming both.
         """
         found = tuple(self.source.shape)
-        samples = replace(self, channel_axis=channel_axis)
+        samples = self._with_axes_of(input_shape, channel_axis)
         if _fits(found[1:], input_shape):
             return samples
         if channel_axis is not None:
@@ -668,6 +709,24 @@ class Samples(Shown):
             f"{f'; {remedy}' if remedy else ''}"
         )
 
+    def _with_axes_of(self, shape: tuple[int | None, ...], channel_axis: int | None) -> Samples:
+        """Return the samples with another axis of channels, and the names of axes that go with it."""
+        found = replace(self, channel_axis=channel_axis)
+        if self.places is None and not self.coordinates:
+            return found
+        # Between the two shapes, axes of length 1 come and go alone.
+        before = [n for n, size in zip(self.axes, self.source.shape[1:], strict=True) if size != 1]
+        names = axis_names(len(shape), channel_axis)
+        after = [name for name, size in zip(names, shape, strict=True) if size != 1]
+        renamed = dict(zip(before, after, strict=False)) if len(before) == len(after) else {}
+        return replace(
+            found,
+            coordinates={renamed.get(name, name): one for name, one in self.coordinates.items()},
+            places=None
+            if self.places is None
+            else replace(self.places, axis=renamed.get(self.places.axis, self.places.axis)),
+        )
+
     def _is_rather_one(self, wanted: tuple[int | None, ...], channel_axis: int | None) -> bool:
         """Tell whether inputs are one image with channels rather than many images without channels.
 
@@ -681,7 +740,7 @@ class Samples(Shown):
     def _whole(self) -> Samples:
         """Return all of the source as one sample."""
         whole = self._reshaped((1, *self.source.shape))
-        return replace(whole, names=None, indices=np.arange(1), total=1)
+        return replace(whole, names=None, places=None, grids=None, indices=np.arange(1), total=1)
 
     def _reshaped(self, shape: tuple[int, ...]) -> Samples:
         source = self.source
@@ -723,6 +782,11 @@ def number_of(name: str | float) -> float | None:
             f"a baseline is a finite number of at most 3.4e38, or a name, and not {name}"
         )
     return number
+
+
+def _count(values: Any) -> int:
+    """Return the number of samples that values are of."""
+    return int(values.shape[0]) if hasattr(values, "shape") else len(values)
 
 
 def _several(inputs: Any, labels: Any, wanted: int | None) -> dict[str, Any] | None:

@@ -21,13 +21,15 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.data.axes import axes_of
 from cnnvis.data.labels import LabelKind
+from cnnvis.data.places import PlaceFacts, Places
 from cnnvis.data.samples import Array, ArrayLike, Samples
 from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, shown
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import is_deeper
-from cnnvis.text import file_name
+from cnnvis.text import file_name, parted
 
 T = TypeVar("T")
 
@@ -53,6 +55,8 @@ def write(explanation: Any, path: Path) -> None:
             arrays["labels"] = samples.labels
         if samples.target_numbers is not None:
             arrays["target_numbers"] = samples.target_numbers
+    if (places := _places(explanation)) is not None:
+        arrays |= places.arrays()
     arrays |= {f"{_MEASURE}{name}": one for name, one in explanation.measures.items()}
     arrays |= {f"{_CURVE}{name}": one for name, one in explanation.curves.items()}
     if explanation.predictions is not None:
@@ -67,6 +71,11 @@ def _text(facts: Mapping[str, Any]) -> str:
     """Return legible JSON; surrogates, which are no text, are escaped."""
     text = json.dumps(facts, ensure_ascii=False)
     return text if text.encode(errors="replace").decode() == text else json.dumps(facts)
+
+
+def _places(one: Any) -> Places | None:
+    found: Places | None = one.own_places if one.samples is None else one.samples.places
+    return found
 
 
 def _metadata(one: Any) -> dict[str, Any]:
@@ -87,9 +96,21 @@ def _metadata(one: Any) -> dict[str, Any]:
         "provenance": dict(one.provenance),
         "coordinates": {name: axis.as_dict() for name, axis in one.coordinates.items()},
         "groups": one.groups,
+        "places": None if (places := _places(one)) is None else places.facts(),
         "input": one.input,
         "other_inputs": [other.input for other in one.other_inputs if other.input is not None],
+        **_grids(one),
     }
+
+
+def _grids(one: Any) -> dict[str, Any]:
+    """Return the grids of volumes: that of all images, or else that of each."""
+    if one.grid is not None:
+        return {"grid": one.grid.as_dict()}
+    samples = one.samples
+    if samples is None or samples.grids is None:
+        return {}
+    return {"grids": [None if grid is None else grid.as_dict() for grid in samples.grids]}
 
 
 PIECE = 2**22
@@ -183,8 +204,11 @@ class _Facts(msgspec.Struct):
     in_words: bool = False
     coordinates: Annotated[dict[str, dict[str, Any]], Few] = {}
     groups: tuple[str, ...] = ()
+    places: PlaceFacts | None = None
     input: str | None = None
     other_inputs: Annotated[tuple[str, ...], Few] = ()
+    grid: VoxelGrid | None = None
+    grids: tuple[VoxelGrid | None, ...] | None = None
 
 
 def read(path: Path, explanation: Callable[..., T]) -> T:
@@ -221,7 +245,8 @@ def read(path: Path, explanation: Callable[..., T]) -> T:
 
 def beside_path(path: Path, name: str | None) -> Path:
     """Return the path for the maps of another input beside those in a file: ``maps_right.npz``."""
-    return path.with_stem(f"{path.stem}_{file_name(str(name))}")
+    stem, ending = parted(path.name)
+    return path.with_name(f"{stem}_{file_name(str(name))}{ending}")
 
 
 def _places_beside(path: Path, own: str | None, name: str) -> list[Path]:
@@ -240,9 +265,10 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
     try:
         arrays = stored_arrays(path)
         facts = _facts(arrays)
+        samples = _samples(arrays, facts)
         found = explanation(
             _array(arrays, "maps"),
-            _samples(arrays, facts),
+            samples,
             facts.axes,
             facts.titles,
             tuple(one.target() for one in facts.targets),
@@ -256,6 +282,8 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
             measures=_by_name(arrays, _MEASURE),
             curves=_by_name(arrays, _CURVE),
             predictions=_whole(arrays, "predictions"),
+            own_places=None if samples is not None else _known_places(arrays, facts),
+            grid=facts.grid,
         )
         return found.described(axes_of(facts.coordinates)), facts.other_inputs
     except (UserError, ValueError, TypeError, RecursionError) as error:
@@ -336,4 +364,10 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
         label_kind=facts.label_kind,
         in_words=facts.in_words,
         target_numbers=None if numbers is None else numbers.astype(np.int64),
+        places=_known_places(arrays, facts),
+        grids=facts.grids if facts.grid is None else (facts.grid,) * len(inputs),
     )
+
+
+def _known_places(arrays: Mapping[str, StoredArray], facts: _Facts) -> Places | None:
+    return None if facts.places is None else facts.places.places(lambda name: _array(arrays, name))

@@ -15,7 +15,15 @@ import numpy as np
 from cnnvis.data.axes import Axis
 from cnnvis.data.explanation import CHANNEL, Explanation, axis_names
 from cnnvis.data.samples import Array
-from cnnvis.drawing.views import strongest_place, views_of, views_title, voxel_sizes
+from cnnvis.drawing.views import (
+    Ends,
+    ends_in_words,
+    ends_of,
+    strongest_place,
+    views_of,
+    views_title,
+    voxel_sizes,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +47,9 @@ class Panel:
         For views of a volume, the top, left, rows and columns of each view in `values`.
     lines
         Lines through the place that the views show: x and y of their two ends.
+    ends
+        Words for what lies beyond the left, right, upper and lower edge of each view, such as ``L``
+        and ``R`` of a body; empty where they are not known.
     everything
         All values that the panel is of, if it shows a part of them; else None.
     """
@@ -50,6 +61,7 @@ class Panel:
     coordinates: Mapping[str, Axis] = field(default_factory=dict)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     lines: tuple[tuple[float, float, float, float], ...] = ()
+    ends: Ends = ()
     everything: Array | None = None
 
     @property
@@ -66,6 +78,22 @@ class Panel:
     def is_strips(self) -> bool:
         """True where the panel is a picture of a profile's channels, a row for each channel."""
         return len(self.axes) == 2 and self.axes[0] == CHANNEL
+
+    @property
+    def directions(self) -> str:
+        """What lies beyond the edges of the views, in words; empty where it is not known."""
+        return ends_in_words(self.ends)
+
+    @property
+    def letters(self) -> list[tuple[float, float, str]]:
+        """Places of the words in `ends`, as x and y in the picture from 0 to 1, with the words."""
+        rows, columns = self.values.shape[:2]
+        found = []
+        for (top, left, high, wide), words in zip(self.boxes, self.ends, strict=False):
+            places = ((0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1))
+            for (x, y), word in zip(places, words, strict=True):
+                found.append(((left + x * wide) / columns, (top + y * high) / rows, word))
+        return found
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -144,9 +172,16 @@ def panels(
     # Colours are made on one scale for all, like everything else that is to be compared.
     spread = _spread(maps) if explanation.are_inputs else None
     places = [_place(one, explanation.axes) if volumes == "peak" else None for one in maps]
-    described = explanation.coordinates
+    described = [explanation.coordinates_of(number) for number in shown]
     mapped = [
-        _panel(one, explanation.axes, explanation.title(number), tiles, spread, (described, place))
+        _panel(
+            one,
+            explanation.axes,
+            explanation.title(number),
+            tiles,
+            spread,
+            (described[number], place),
+        )
         for number, one, place in zip(shown, maps, places, strict=True)
     ]
     curves: list[Panel | None] = [None] * len(mapped)
@@ -162,12 +197,18 @@ def panels(
         if not _are_colours(inputs.shape[axis], inputs.dtype):
             inputs = inputs.mean(axis=axis, dtype=np.float64)
             names = axis_names(inputs.ndim - 1, None)
-    described = {**described, **samples.coordinates}
     starts = set(samples.image_starts.tolist())
     return [
         Pair(
             one,
-            _panel(values, names, "", tiles, spread, (described, place)),
+            _panel(
+                values,
+                names,
+                "",
+                tiles,
+                spread,
+                ({**described[number], **samples.coordinates_of(number)}, place),
+            ),
             number in starts,
             curve,
         )
@@ -243,7 +284,7 @@ def _viewed(
     lines = [title, about or views_title(position, names, described)]
     return Panel(
         views.mosaic, (), "\n".join(filter(None, lines)),
-        boxes=views.boxes, lines=views.lines, everything=values,
+        boxes=views.boxes, lines=views.lines, ends=ends_of(names, described), everything=values,
     )  # fmt: skip
 
 

@@ -13,6 +13,9 @@ import numpy as np
 from cnnvis.data.axes import Axis
 from cnnvis.data.samples import Array
 
+Ends = tuple[tuple[str, str, str, str], ...]
+"""Words for the left, right, upper and lower edge of each view."""
+
 FREE = 1.5
 """Positions from the common point of the planes to where the lines to it end."""
 
@@ -115,8 +118,33 @@ def views_title(place: Sequence[int], axes: Sequence[str], coordinates: Mapping[
             words.append(f"{name} {position}")
         else:
             unit = f" {described.unit}" if described.unit else ""
-            words.append(f"{described.name or name} {described.at(position)}{unit}")
-    return f"{', '.join(words)}; upper right, the strongest along {axes[0]}"
+            words.append(f"{_name(name, coordinates)} {described.at(position)}{unit}")
+    return f"{', '.join(words)}; upper right, the strongest along {_name(axes[0], coordinates)}"
+
+
+def _name(axis: str, coordinates: Mapping[str, Axis]) -> str:
+    described = coordinates.get(axis)
+    return axis if described is None else described.name or axis
+
+
+def ends_of(axes: Sequence[str], coordinates: Mapping[str, Axis]) -> Ends:
+    """Return the words for the left, right, upper and lower edge of each view; none if one is unknown."""
+    known = [coordinates[name].ends for name in axes if name in coordinates]
+    if [len(ends) for ends in known] != [2, 2, 2]:
+        return ()
+    (front, back), (upper, lower), (left, right) = known
+    above = (left, right, upper, lower)
+    return (above, above, (left, right, front, back), (upper, lower, front, back))
+
+
+def ends_in_words(ends: Ends) -> str:
+    """Return a line that says what lies beyond the edges of the views."""
+    if not ends:
+        return ""
+    above, _, left, right = (
+        f"{first} to {last} across, {upper} to {lower} down" for first, last, upper, lower in ends
+    )
+    return f"above {above}; lower left {left}; lower right {right}"
 
 
 def _stretched(length: int, factor: float) -> Array:

@@ -33,7 +33,11 @@ class _Space:
         if isinstance(subject, Samples):
             names = axis_names(len(subject.space), None)
             lengths = dict(zip(names, subject.space, strict=True))
-            known = {name: one for name, one in subject.coordinates.items() if name in lengths}
+            known = {
+                name: one
+                for name, one in subject.coordinates.items()
+                if name in lengths and one.fits(lengths[name])
+            }
             for name, one in known.items():
                 one.require_length(name, lengths[name])
             return cls(lengths, known, subject)

@@ -13,11 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from cnnvis.data.axes import axes_of
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.places import PlaceFacts, Places
 from cnnvis.data.samples import Array, ArrayLike, Samples
+from cnnvis.data.voxel_grid import grid_of
 
 PIECE = 2**24
 """Maximum number of bytes that are copied at a time of an array that is read when indexed."""
@@ -52,6 +55,8 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         arrays["target_numbers"] = samples.target_numbers
     if samples.labels is not None:
         arrays["labels"] = samples.labels
+    if samples.places is not None:
+        arrays |= samples.places.arrays()
     arrays |= {f"other-{number}": one for number, one in enumerate(samples.others.values())}
     baselines = [
         (name, key, array) for name, of in samples.baselines.items() for key, array in of.items()
@@ -70,6 +75,8 @@ def pack_samples(samples: Samples, folder: Path) -> None:
         "total": samples.total,
         "baselines": [(name, key) for name, key, _ in baselines],
         "coordinates": {name: axis.as_dict() for name, axis in samples.coordinates.items()},
+        "places": None if samples.places is None else samples.places.facts(),
+        "grids": samples.grids and [grid and grid.as_dict() for grid in samples.grids],
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
@@ -105,6 +112,8 @@ def unpack_samples(folder: Path) -> Samples:
         baselines=baselines,
         target_numbers=np.array(_read(numbers)) if numbers.exists() else None,
         coordinates=axes_of(facts["coordinates"]),
+        places=_places(folder, facts["places"]),
+        grids=facts["grids"] and tuple(map(grid_of, facts["grids"])),
     )
     vars(samples)[_MARK] = str(folder)
     return samples
@@ -149,6 +158,17 @@ def unpack_explanation(folder: Path, known: Mapping[str, Samples] | None = None)
         return found
     samples = (known or {}).get(where)
     return replace(found, samples=unpack_samples(Path(where)) if samples is None else samples)
+
+
+def _places(folder: Path, facts: Mapping[str, Any] | None) -> Places | None:
+    if facts is None:
+        return None
+
+    def array(name: str) -> Array | None:
+        path = folder / f"{name}.npy"
+        return np.array(_read(path)) if path.exists() else None
+
+    return msgspec.convert(facts, PlaceFacts).places(array)
 
 
 def _write(path: Path, array: ArrayLike) -> None:

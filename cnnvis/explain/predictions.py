@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from cnnvis.data.batches import Pieces, finite, read_ahead
+from cnnvis.data.image_conditions import OPEN, Comparison, compared_numbers, no_order
 from cnnvis.data.image_selection import Condition
 from cnnvis.data.labels import class_number
 from cnnvis.data.samples import Array, Samples
@@ -42,6 +44,7 @@ class Answers:
     _classes: dict[int, set[int]] = field(default_factory=dict)
     _right: dict[int, bool | None] = field(default_factory=dict)
     _failed: dict[int, str] = field(default_factory=dict)
+    _numbers: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def holds(self, condition: Condition, places: Array) -> Array:
         """Tell at which of these places a condition on the network's answer holds, (m,) bool.
@@ -61,6 +64,60 @@ class Answers:
             return np.array([wanted in self._classes.get(place, ()) for place in every])
         self._ask(every, self._right, self._judged)
         return np.array([self._right.get(place) is (condition.key == "right") for place in every])
+
+    def judge(self, one: Comparison, places: Array) -> Array:
+        """Return the truth of a comparison of the network's answers; see `image_conditions.Judge`.
+
+        It is open where an image cannot be read, or has no label to be right.
+
+        Raises
+        ------
+        UserError
+            If the network has no such answer.
+        """
+        every = [int(place) for place in places]
+        if one.name in ("right", "wrong"):
+            self._ask(every, self._right, self._judged)
+            found = [self._right.get(place) for place in every]
+            wanted = one.name == "right"
+            return np.array(
+                [OPEN if is_right is None else is_right is wanted for is_right in found]
+            )
+        if one.of_class[0] in ("p", "score"):
+            numbers = self._numbers.setdefault(one.name, {})
+            self._ask(every, numbers, partial(self._measured, one))
+            return compared_numbers(
+                np.array([numbers.get(place, np.nan) for place in every]), one, one.name
+            )
+        no_order(one, "the predicted class")
+        classes = {self._number(text) for text in one.values}
+        self._ask(every, self._classes, self._predicted)
+        answers = [self._classes.get(place) for place in every]
+        truth = np.array([OPEN if one is None else bool(one & classes) for one in answers], float)
+        return 1 - truth if one.operator in ("!=", "not in") else truth
+
+    def _measured(self, one: Comparison, samples: Samples) -> list[float]:
+        """Return the score or probability of the predicted class, or of the class that is named."""
+        (what, name), model = one.of_class, self.model.answer
+        if model is None:
+            raise UserError(f"{one.name} is of the network's answer, which was cut off")
+        number = self._number(name) if name else None
+        model = model.with_target(output=model.asked_output, filters=number)
+        if number is None and model.tells_classes:
+            model = model.with_rank(0)
+        elif number is None and model.target_units > 1:
+            raise UserError(
+                f"this network answers with {model.target_units} numbers and with no single class: name one "
+                f"of them, {what}[0]"
+            )
+        targets = model.with_inputs_held(samples).targets(samples.x)
+        numbers = [target.score if what == "score" else target.probability for target in targets]
+        if None in numbers:
+            raise UserError(
+                f"{one.name} is a probability, and the network has no softmax or sigmoid that gives some: "
+                "compare the score"
+            )
+        return [np.nan if number is None else number for number in numbers]
 
     def _number(self, name: str) -> int:
         number, answer = class_number(name, self.names), self.model.answer

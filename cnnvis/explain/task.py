@@ -21,14 +21,18 @@ from cnnvis import demo
 from cnnvis.data.axes import Axis, axes_of
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
 from cnnvis.data.completeness import completeness_gap
+from cnnvis.data.condition_values import DataValues
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.image_conditions import Expression
 from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
 from cnnvis.data.stream import Stream
+from cnnvis.data.voxel_grid import VoxelGrid, common_grid
 from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
+from cnnvis.explain.input_axes import has_coordinates, of_input, region_in_positions
 from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
 from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
@@ -68,7 +72,7 @@ class Task:
     inputs
         The inputs for which a map was asked; None for all inputs on which the target depends.
     axes
-        The meaning of the positions along the maps' axes.
+        The meaning of the positions along the maps' axes, where somebody gave it.
     stops
         True where the first image without a result ends the run.
     predicts
@@ -109,6 +113,7 @@ class Task:
         asked, options = request.data, request.plugin_options
         data = asked.data
         described, selection = axes_of(asked.axes or {}), selection_of(asked.images)
+        selection.require_names()
         takes_model = any(plugin.takes("model") for plugin in plugins)
         in_hand = data is not None and not isinstance(data, str | PathLike)
         handle = _loaded(request) if takes_model and in_hand else None
@@ -128,6 +133,7 @@ class Task:
                 handle.note_defaults()
             if matching.is_open:
                 _require_numbers(handle, matching)
+        described = of_input(described, handle)
         targets = _targets(request, handle, plugins)
         inputs = _asked_inputs(request.target.input, handle)
         if matching.samples is None or places is None:
@@ -136,11 +142,15 @@ class Task:
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
         samples = _chosen(matching, selection, places, handle)
-        samples = replace(samples, coordinates=described)
         model = handle if takes_model else None
         shaped: dict[str | None, Samples] = {None: samples}
         if model is not None:
             shaped = dict(_shaped(model, samples, inputs).items())
+        # What a person says of the axes is about those of the network's input.
+        shaped = {
+            name: replace(one, coordinates={**one.coordinates, **described})
+            for name, one in shaped.items()
+        }
         if targets:
             shaped = {name: one.repeated(len(targets)) for name, one in shaped.items()}
         return cls(
@@ -271,7 +281,7 @@ class Task:
                 **options,
             )
             done = self._predicted(_completed(found, plugin, model, samples, options), model)
-            done = done.described(self.axes)
+            done = self._described(done)
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
@@ -326,7 +336,7 @@ class Task:
                         found = replace(piece.found, input=samples.input)
                         found = self._predicted(found, model)
                         taken = {"baselines": baselines.taken} if baselines.taken else {}
-                        yield found.described(self.axes).with_facts({**facts, **taken})
+                        yield self._described(found).with_facts({**facts, **taken})
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)
@@ -372,6 +382,18 @@ class Task:
         with quietly():
             classes = model.with_inputs_held(found.samples).predicted_classes(found.samples.x)
         return replace(found, predictions=classes)
+
+    def _described(self, found: Explanation) -> Explanation:
+        """Return a result with what the settings, and else the data, say of its axes, and its grid."""
+        if found.samples is None:
+            return found.described(self.axes)
+        said = found.fitting(found.samples.coordinates)
+        return replace(found.described({**said, **self.axes}), grid=self._grid)
+
+    @functools.cached_property
+    def _grid(self) -> VoxelGrid | None:
+        """The grid of voxels that all explained images have."""
+        return common_grid(next((one.grids for one in self.samples.values()), None))
 
     def _say_saturated(self, tally: Tally, model: Model | None) -> None:
         """Make a note on saturated answers, if the data look scaled in another way."""
@@ -466,12 +488,19 @@ def _asked_inputs(
 def _loaded(request: Request) -> Model:
     if request.model is None:
         raise UserError(
-            "right, wrong and predicted=NAME need the answer of a network: name its file, or demo"
+            "right, wrong, predicted=NAME, p and score need the answer of a network: name its file, or demo"
         )
     asked = request.target
     target: dict[str, Any] = {"layer": asked.layer, "filters": asked.filter}
     target |= {"output": asked.output, "region": asked.region}
-    return model_of(request.model, target, request.plugin_options, vars(request.loading))
+    axes = axes_of(request.data.axes or {})
+    is_of_axes = has_coordinates(asked.region, axes)
+    given = {**target, "region": None} if is_of_axes else target
+    model = model_of(request.model, given, request.plugin_options, vars(request.loading))
+    if not is_of_axes:
+        return model
+    region = region_in_positions(model, asked.region or (), axes)
+    return model.with_target(asked.layer, asked.filter, output=asked.output, region=region)
 
 
 def _require_numbers(model: Model, matching: Matching) -> None:
@@ -501,17 +530,19 @@ def _chosen(
     """
     every = matching.samples
     assert every is not None
-    answers: Answers | None = None
+    values = DataValues(every)
 
-    def holds(condition: Condition, places: Array) -> Array:
-        nonlocal answers
+    @functools.cache
+    def answers() -> Answers:
+        assert model is not None
+        return Answers(model, next(iter(_shaped(model, every, None).values())), matching.names)
+
+    def holds(condition: Condition | Expression, places: Array) -> Array:
+        if isinstance(condition, Expression):
+            return values.holds(condition, places, lambda *asked: answers().judge(*asked))
         if condition.key == "label":
             return every.labelled(condition.name)[places]
-        assert model is not None
-        if answers is None:
-            shaped = next(iter(_shaped(model, every, None).values()))
-            answers = Answers(model, shaped, matching.names)
-        return answers.holds(condition, places)
+        return answers().holds(condition, places)
 
     places = selection.narrowed(places, holds)
     if not len(places):

@@ -13,6 +13,7 @@ from typing import Any
 
 from cnnvis.errors import UserError
 from cnnvis.files.writing import DISK, TEMPORARY, Folder, fault_of_disk, remove_empty, trouble_with
+from cnnvis.text import parted
 
 _LONGEST_TEXT = 2**26  # Bytes; a network's description takes a hundredth of that.
 
@@ -239,7 +240,7 @@ def put_beside(folder: Folder, temporary: str, name: str) -> str:
     str
         The name; that of a file with the very same bytes, if there is one.
     """
-    wanted, number = Path(name), 1
+    (stem, ending), number = parted(name), 1
     while True:
         try:
             DISK.link(folder, temporary, name)  # unlike a renaming, takes the place of nothing
@@ -258,7 +259,7 @@ def put_beside(folder: Folder, temporary: str, name: str) -> str:
             DISK.remove(folder, temporary)
             return name
         number += 1
-        name = wanted.with_stem(f"{wanted.stem}_{number}").name
+        name = f"{stem}_{number}{ending}"
 
 
 def _is_same(folder: Folder, one: str, other: str) -> bool:

@@ -123,7 +123,9 @@ class DataArguments:
         "--images", "-im", kept_as=PLACES, nargs="+", action="extend", type=_images, metavar="IMAGE",
         help="the images of the data to explain (default: all): places, 0 3 5, -1 for the last; "
         "ranges, 0-5 with 5; slices as in Python, 20:40:2 without 40; label=NAME, predicted=NAME, "
-        "right, wrong by the network's answer; all. Places are united, and conditions narrow them "
+        "right, wrong by the network's answer; all; a condition in quotes on the columns of a table, on "
+        "label, predicted, p and score: 'facts.tsv: population=CEU and (age>40 or p<0.9)'. Places are "
+        "united, and conditions narrow them "
         "down; of two conditions with the same key, such as label=A label=B, one must hold",
     )  # fmt: skip
     class_names: ClassNames | None = flag(
@@ -157,7 +159,8 @@ class TargetArguments:
     region: Sequence[str | int | slice] | None = flag(
         "--region", kept_as=list[int | str], nargs="+", metavar="RANGE",
         help="for a layer with spatial axes: average its outputs over these positions, a position "
-        "or a range for each axis: 10:20 7 (default: all)",
+        "or a range for each axis: 10:20 7 (default: all); coordinates, 5kb:6kb, along an axis that "
+        "[axes] describes",
     )  # fmt: skip
     input: str | int | Sequence[str | int] | None = flag(
         "--input", kept_as=WORDS, nargs="+", metavar="NAME",
@@ -415,9 +418,9 @@ class EvaluationOutput:
     )  # fmt: skip
     out: str | None = flag(
         "--out", "-o", metavar="PATH",
-        help="a file to write: the table (.csv), all numbers (.json), or the curves of the score as "
-        "parts are removed (.png, .svg, .pdf), or a page with verdicts, curves and numbers (.html); a folder "
-        "for the table, the numbers, the page and the curves, over "
+        help="a file to write: the table (.csv, .tsv, .parquet), all numbers (.json), a page with verdicts, "
+        "curves and numbers (.html), or the curves of the score as parts are removed (.png, .svg, .pdf); a "
+        "folder for the table, the numbers, the page and the curves, over "
         "older files of these names "
         "(default: none)",
     )  # fmt: skip

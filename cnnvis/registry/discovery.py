@@ -308,7 +308,10 @@ class Registry:
             plugin
             for plugin in sorted(plugins, key=lambda plugin: plugin.distribution != BUILT_IN)
             if 0 < longest == len(endings[plugin.name]) and (path.is_file() or plugin.accepts)
-        ] or [plugin for plugin in plugins if plugin.accepts is not None and _accepts(plugin, path)]
+        ]
+        if not takers:  # what takes any folder takes those that nothing else takes
+            takers = [one for one in plugins if one.accepts is not None and _accepts(one, path)]
+            takers.sort(key=lambda plugin: plugin.accepts is Path.is_dir)
         if takers:
             _say_rivals(path, *takers)
             return takers[0]

@@ -44,7 +44,9 @@ def cell_text(cell: object) -> str:
     """Return a cell of a table as text; empty for an empty cell."""
     if cell is None:
         return ""
-    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    return f"{cell:.0f}" if 1e6 <= abs(cell) < 1e15 else f"{cell:.6g}"  # a coordinate is read whole
 
 
 def cut(text: str, length: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import limits
+from cnnvis.renderers._common import cut, limits
 from cnnvis.renderers._letters import as_letters, draw_letters, letters_of, stack_limits
 from cnnvis.renderers._look import Ends, Look, look_of
 from cnnvis.renderers._page import OVERVIEW, Frame, Page, Sizes
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ENDS_LETTERS, ENDS_PAD = 8, 2  # of a word at the edge of a view; points between both
 CROSSHAIR = "#00b3b3"  # neither a grey nor of a usual colour map
 MOST_LETTERS = 280  # positions that are drawn as letters side by side
 LETTER_WIDTH, LONG_WIDTH = 0.07, 2.4
@@ -300,6 +301,25 @@ def draw_panel(place: Frame, panel: cnnvis.Panel, pixels: Any) -> None:
         across = [x + width * (one + 0.5) / columns for one in (x0, x1)]
         down = [y + height * (1 - (one + 0.5) / rows) for one in (y0, y1)]
         place.figure.add_artist(Line2D(across, down, color=CROSSHAIR, linewidth=0.6, alpha=0.8))
+    _write_ends(place, panel)
+
+
+def _write_ends(place: Frame, panel: cnnvis.Panel) -> None:
+    """Write what lies beyond the edges of the views of a volume, inside of the edges."""
+    from matplotlib.patheffects import withStroke
+
+    x, y, width, height = place.box
+    wide, high = (ENDS_PAD / 72 / one for one in place.figure.get_size_inches())
+    edges = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
+    for number, (across, down, word) in enumerate(panel.letters):
+        inwards, upwards = edges[number % len(edges)]
+        right = x + width * across + wide * {"left": 1, "right": -1}.get(inwards, 0)
+        up = y + height * (1 - down) + high * {"top": -1, "bottom": 1}.get(upwards, 0)
+        place.figure.text(
+            right, up, cut(word, ENDS_LETTERS), ha=inwards, va=upwards, fontsize=6.5,
+            color="black", parse_math=False,
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],  # to be read on any colour
+        )  # fmt: skip
 
 
 def _behind(place: Axes | Frame, panel: cnnvis.Panel) -> Axes | Frame:

@@ -94,6 +94,10 @@ class Sizes:
     stretch: float
 
 
+def _described(panel: cnnvis.Panel, axis: str) -> cnnvis.Axis | None:
+    return panel.coordinates.get(axis)
+
+
 class Page:
     """A figure of maps in rows and columns, each below its input and its title.
 
@@ -127,10 +131,15 @@ class Page:
         self._own_names = named_strips(self._map) or (
             self._input is not None and named_strips(self._input)
         )
+        # Each image may have its own place along an axis, and so numbers of its own.
+        self._own_axes = any(pair.map.coordinates != self._map.coordinates for pair in pairs)
+        down = self._map.axes[0] if len(self._map.axes) == 2 else ""
+        self._own_rows = len({_described(pair.map, down) for pair in pairs}) > 1
+        self._margin = LEFT + 0.3 * self._own_rows
         self._measure(sizes.width, sizes.stretch)
         is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)
         bar = GAP + BAR if is_bar else 0.0
-        self._columns = self._fitting(sizes.columns, sizes.widest - LEFT - EDGE - bar)
+        self._columns = self._fitting(sizes.columns, sizes.widest - self._margin - EDGE - bar)
         self._cells = self._placed()
         letters = int(self._place / LETTER)
         self._titles = {
@@ -163,7 +172,7 @@ class Page:
         heights = (self._input_size[1], self._map_size[1])
         self._curve = 0.0 if self._pairs[0].curve is None else CURVE + BELOW_CURVE
         self._high = (max(heights) if self._is_beside else sum(heights)) + self._curve
-        self._gap = GAP + 0.4 * (self._own_numbers or self._own_names)
+        self._gap = GAP + 0.4 * (self._own_numbers or self._own_names) + 0.6 * self._own_rows
 
     def _fitting(self, columns: int, room: float) -> int:
         """Return the number of cells side by side in a room."""
@@ -178,16 +187,16 @@ class Page:
     def _made_figure(self, explanation: cnnvis.Explanation, bar: float) -> Figure:
         """Return the figure with its heading, and set the places of its rows."""
         content = self._columns * (self._place + self._gap) - self._gap
-        self._across = max(LEFT + content + bar + EDGE, 3.6)
-        self._left = (self._across - content - bar + LEFT - EDGE) / 2
+        self._across = max(self._margin + content + bar + EDGE, 3.6)
+        self._left = (self._across - content - bar + self._margin - EDGE) / 2
         heading = Heading(explanation, len(self._pairs), self._across)
         self._tops = []
         top = heading.height
         for block in range(max(self._cells.values()) // self._columns + 1):
             own = [len(one) for cell, one in self._titles.items() if cell // self._columns == block]
             self._tops.append(top + 0.05 + LINE * max(own))
-            top = self._tops[-1] + self._high + self._between + GAP
-        self._down = top - GAP + (BELOW if self._map.axes else EDGE)
+            top = self._tops[-1] + self._high + self._between + GAP + BELOW * self._own_axes
+        self._down = top - GAP - BELOW * self._own_axes + (BELOW if self._map.axes else EDGE)
         if bar:
             below = self._tops[0] + self._curve + self._between
             below += 0 if self._is_beside else self._input_size[1]
@@ -234,11 +243,12 @@ class Page:
             return None
         cell = self._cells[number, "input" if self._is_beside else "map"]
         place = self._made(cell, self._input, self._input_size, below=self._curve)
+        panel = self._pairs[number].input
         if self._is_beside:
-            self._number_left(cell, place, self._input)
-            self._number_last(cell, place, self._input)
-        elif isinstance(place, Frame) and self._input.axes and self._is_named(cell, self._input):
-            self._number_down(place, self._input)
+            self._number_left(cell, place, panel)
+            self._number_last(cell, place, panel)
+        elif isinstance(place, Frame) and panel.axes and self._is_named(cell, panel):
+            self._number_down(place, panel)
         self._write_title(cell, self._input_size)
         return place
 
@@ -256,11 +266,11 @@ class Page:
 
     def _is_named(self, cell: int, panel: cnnvis.Panel) -> bool:
         """Tell whether the rows of a panel get their names: in the first column, or in each."""
-        return cell % self._columns == 0 or named_strips(panel)
+        return cell % self._columns == 0 or named_strips(panel) or self._own_rows
 
     def _number_last(self, cell: int, place: Axes | Frame, panel: cnnvis.Panel) -> None:
-        """Draw numbers below a panel that has none below it."""
-        if panel.axes and cell + self._columns not in self._cells.values():
+        """Draw numbers below a panel that has none below it, or whose numbers are its own."""
+        if panel.axes and (self._own_axes or cell + self._columns not in self._cells.values()):
             self._number_across(place, panel, panel.values.shape[panel.values.ndim > 1])
 
     def map_place(self, number: int) -> Axes | Frame:
@@ -270,8 +280,9 @@ class Page:
         place = self._made(cell, self._map, self._map_size, below=below)
         if self._input is None or self._is_beside:
             self._write_title(cell, self._map_size)
-        self._number_last(cell, place, self._map)
-        self._number_left(cell, place, self._map)
+        panel = self._pairs[number].map
+        self._number_last(cell, place, panel)
+        self._number_left(cell, place, panel)
         return place
 
     def draw_curve(self, number: int, panel: cnnvis.Panel) -> None:
@@ -400,7 +411,7 @@ class Page:
         from matplotlib.colors import Normalize
 
         assert look.whole is not None
-        left = self._left + self._columns * (self._place + self._gap)
+        left = self._left + self._columns * (self._place + self._gap) - self._gap + GAP
         top = self._tops[0] + self._curve + self._between
         top += 0 if self._is_beside else self._input_size[1]
         height = min(max(self._map_size[1], BAR_HEIGHT), 3.0)

@@ -500,7 +500,7 @@ def _charts(one: cnnvis.Explanation) -> list[dict[str, Any]]:
         known = [(name, v[np.isfinite(v)]) for name, v in curves]
         ends = "; ".join(f"{name} from {number(float(v[0]))} to {number(float(v[-1]))}"
                          for name, v in known if len(v))  # fmt: skip
-        columns = {across: [f"{place:.4g}" for place in places]}
+        columns = {across: [cnnvis.Axis().at(place) for place in places]}
         columns |= {name: [number(float(v)) for v in own] for name, own in curves}
         found.append({
             "title": heading.replace("\n", ", ") or "Curves", "axis": across,

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.renderers._common import number
+from cnnvis.renderers._common import cut, number
 
 if TYPE_CHECKING:
     from cnnvis.renderers._look import Look, Scale
     from cnnvis.renderers._web_letters import Logo
 
 LONGER, SHORTER = 200, 28  # the sides of a picture on a page, in pixels of a screen
+LETTERS = 8  # of a word at the edge of a view of a volume
 POINTS = 400  # of a curve, which has no more room
 CURVE_WIDTH, CURVE_HEIGHT = 240, 72
 
@@ -37,6 +38,9 @@ class Picture:
         The points of a curve, of the area below it, and the height of its axis.
     factor
         The number of values to a side of a pixel: more than one where the picture had to shrink.
+    letters
+        Words at the edges of views of a volume: their places from the left and from the top, in
+        percent, the edge, 0 to 3 for left, right, top and bottom, and the word.
     logo
         The letters of the strongest stretch, to be drawn below; None where there are no letters.
     """
@@ -49,6 +53,7 @@ class Picture:
     area: str = ""
     zero: float = 0.0
     factor: int = 1
+    letters: tuple[tuple[float, float, int, str], ...] = ()
     logo: Logo | None = None
 
 
@@ -72,7 +77,14 @@ def picture(panel: cnnvis.Panel, look: Look, alt: str, most: int, *, is_map: boo
         # The bytes of a picture grow with its area.
         factor *= max(2, 2 ** math.floor(math.log2(len(written) / most) / 2))
     width, height = _on_page(*panel.values.shape[:2])
-    return Picture(alt, data_address("image/png", written), width, height, factor=factor)
+    alt = "; ".join(filter(None, (alt, cnnvis.printable(panel.directions))))
+    letters = tuple(
+        (round(100 * x, 2), round(100 * y, 2), number % 4, cut(word, LETTERS))
+        for number, (x, y, word) in enumerate(panel.letters)
+    )
+    return Picture(
+        alt, data_address("image/png", written), width, height, factor=factor, letters=letters
+    )
 
 
 def png_bytes(pixels: Any) -> bytes:
@@ -180,7 +192,11 @@ def strongest_place(explanation: cnnvis.Explanation, row: int) -> str:
         return ""
     place = explanation[row].peaks[0].tolist()
     words = []
+    along = explanation.places
     for name, at in zip(explanation.axes, place, strict=True):
+        if along is not None and along.axis == name and along.at(row, at):
+            words.append(along.at(row, at))
+            continue
         axis = explanation.coordinates.get(name)
         words.append(f"{name} {at}" if axis is None else f"{axis.label(name)} {axis.at(int(at))}")
     sizes = dict(zip(explanation.axes, zip(place, values.shape, strict=True), strict=True))
@@ -249,7 +265,7 @@ def chart(
         "top": top,
         "bottom": height - bottom,
         "rows": [{"at": y(v), "text": number(v, high - low)} for v in _ticks(low, high, 4)],
-        "columns": [{"at": x(v), "text": f"{v:.4g}"} for v in _ticks(first, last, 5)],
+        "columns": [{"at": x(v), "text": cnnvis.Axis().at(v)} for v in _ticks(first, last, 5)],
     }
 
 

@@ -80,6 +80,8 @@ def curves(
         panel.set_title(heading.replace("\n", ", "), fontsize=9, **plain)
         panel.set_xlabel(axis.label(explanation.axes[0]), fontsize=8, **plain)
         panel.tick_params(labelsize=7)
+        panel.locator_params(axis="x", nbins=6)  # coordinates are written out, and long
+        panel.xaxis.set_major_formatter(lambda place, _: cnnvis.Axis().at(place))
         panel.grid(alpha=0.3)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)

@@ -96,7 +96,7 @@ def terminal(
         titles = ["  ".join(look.title(panel).split("\n")) for panel in panels]
     else:
         layout = pictures_layout(panels, bool(above), pen, console.width, columns, rows)
-        titles = [look.title(panel) for panel in panels]
+        titles = [f"{look.title(panel)}\n{panel.directions}".rstrip() for panel in panels]
     curves = [curve_line(pair.curve, pen) if pair.curve else "" for pair in pairs]
     titles = [
         "\n".join(filter(None, (pen.text(title), line)))
@@ -158,17 +158,25 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
         table[name] = [f"{value:.3g}" for value in explanation.measures[name]]
     table["least"] = [number(one.min(), one.max()) for one in maps]
     table["most"] = [number(one.max(), one.min()) for one in maps]
-    described = [(name, explanation.coordinates.get(name)) for name in explanation.axes]
-    names = [name if axis is None else axis.label(name) for name, axis in described]
+    known, along = explanation.coordinates, explanation.places
+    names = [known[name].label(name) if name in known else name for name in explanation.axes]
+    if along is not None:
+        names[explanation.axes.index(along.axis)] = "genome"
     table[f"peak ({', '.join(names)})"] = [
-        ", ".join(_place(axis, int(at)) for (_, axis), at in zip(described, peak, strict=True))
-        for peak in explanation.peaks
+        ", ".join(
+            _place(explanation, row, name, int(at))
+            for name, at in zip(explanation.axes, peak, strict=True)
+        )
+        for row, peak in enumerate(explanation.peaks)
     ]
     return table
 
 
-def _place(axis: cnnvis.Axis | None, position: int) -> str:
+def _place(explanation: cnnvis.Explanation, row: int, name: str, position: int) -> str:
     """Return a position along an axis, in the axis's unit; a group's name with the position."""
+    axis, along = explanation.coordinates.get(name), explanation.places
+    if along is not None and along.axis == name:
+        return along.at(row, position) or str(position)
     if axis is None:
         return str(position)
     place = axis.at(position).replace(",", "")  # which parts the positions

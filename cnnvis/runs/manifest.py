@@ -17,6 +17,7 @@ import numpy as np
 
 from cnnvis.data.batches import Pieces
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import UserError
 from cnnvis.explain.agreement import has_label
 from cnnvis.explain.inputs import PluginOptions
@@ -85,6 +86,7 @@ def facts(
             "sha256": one.sha256 or _of_samples(one),
             "count": len(one),
             "shapes": {str(name): list(each.source.shape[1:]) for name, each in samples.items()},
+            **({} if (grid := common_grid(one.grids)) is None else {"grid": grid.as_dict()}),
         },
         "images": _ranges(one.indices[one.image_starts]),
         "inputs": list(inputs),

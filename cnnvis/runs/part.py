@@ -29,6 +29,7 @@ import numpy as np
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, read_ahead
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import DiskError, UserError
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.host import available_memory
@@ -44,6 +45,7 @@ from cnnvis.runs.schema import (
     array_limit,
     facts_limit,
     held,
+    places_of,
 )
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
 
@@ -568,10 +570,16 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
     more: dict[str, Any] = {}
     if labels is not None and positions:
         more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
+    if samples.grids is not None and common_grid(samples.grids) is None:
+        every = [samples.grids[place] for place in places]
+        more["grids"] = [None if grid is None else grid.as_dict() for grid in every]
     if found is not None and found.predictions is not None:
         more["prediction"] = found.predictions
     if found is not None and found.curves:
         more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
+    known = None if samples.places is None else places_of(samples.places.picked(places))
+    if known is not None:
+        more["places"] = known
     return {
         **more,
         "index": samples.indices[places].tolist(),

@@ -14,6 +14,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.lazy import Absent
 from cnnvis.data.samples import Samples
 from cnnvis.data.stream import Stream
+from cnnvis.data.voxel_grid import grid_of
 from cnnvis.errors import UserError
 from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.registry.discovery import registry
@@ -57,7 +58,7 @@ def _batches(
                 "--resume of the run computes them"
             )
         known, names = _provenance(facts, step), _class_names(facts, part)
-        several = len(facts["inputs"]) > 1
+        several, grid = len(facts["inputs"]) > 1, grid_of(facts["data"].get("grid"))
         for number in sorted(part.done):
             piece = part.piece(number, partial(_samples, facts, part, number, names))
             for place, failure in piece.failed.items():
@@ -65,6 +66,8 @@ def _batches(
                                  failure.reason)  # fmt: skip
             if piece.found is not None:
                 found = piece.found.with_facts(known)
+                if grid is not None:
+                    found = replace(found.described(grid.axes()), grid=grid)
                 yield replace(found, input=name) if several else found
 
 
@@ -90,6 +93,8 @@ def _samples(
         channel_axis=None,
         total=None,
         target_numbers=np.array(good) % each if each > 1 else None,
+        places=None if held.places is None else held.places.known().picked(rows),
+        grids=None if held.grids is None else tuple(held.grids[row] for row in rows),
     )
 
 

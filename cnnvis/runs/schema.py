@@ -6,13 +6,17 @@ import math
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct, field
 
 from cnnvis.data.batches import Kind
+from cnnvis.data.places import STARTS, STEPS, PlaceFacts, Places
 from cnnvis.data.target import Target
+from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
 from cnnvis.files.reading import is_deeper
 from cnnvis.network.compilation import Compile
+from cnnvis.reporting import note
 
 NAMES = ("maps", "index", "label", "score", "class", "prediction", "status")
 """Arrays of a part's Zarr group."""
@@ -57,6 +61,7 @@ class DataFacts(Struct):
     sha256: Hex
     count: Count
     shapes: dict[str, list[int]]
+    grid: VoxelGrid | None = None
 
 
 class Computed(Struct):
@@ -108,6 +113,46 @@ class LabelArray(Struct):
     dtype: Annotated[str, Meta(pattern="^(bool|(u?int|float)(8|16|32|64))$")]
 
 
+class ShardPlaces(PlaceFacts):
+    """Places of a shard's images in a genome, with the arrays of `Places` as lists."""
+
+    starts: list[list[Whole] | float]
+    steps: list[float] | None = None
+
+    def known(self) -> Places:
+        """Return the places.
+
+        Raises
+        ------
+        UserError
+            If the lists do not fit together.
+        """
+        lists = {STARTS: self.starts, STEPS: self.steps}
+        if len({len(row) if isinstance(row, list) else -1 for row in self.starts}) > 1:
+            raise UserError("rows of places have different lengths")
+        return self.places(lambda name: None if lists[name] is None else np.array(lists[name]))
+
+
+LARGEST_PLACES = 2**16 - 2**13
+"""Maximum number of letters of an image's places among the facts about a shard; see `facts_limit`."""
+
+
+def places_of(places: Places | None) -> dict[str, Any] | None:
+    """Return places as plain values for `ShardPlaces`; None, with a note, where they are too long."""
+    if places is None:
+        return None
+    if places.steps is None:
+        letters = len(str(places.starts.max(initial=0))) + 1
+        if letters * places.length > LARGEST_PLACES:
+            note(
+                f"run folders do not keep the places of images of {places.length:,} variants; maps that are "
+                "read from the folder without the data have none"
+            )
+            return None
+    steps = None if places.steps is None else places.steps.tolist()
+    return {**places.facts(), "starts": places.starts.tolist(), "steps": steps}
+
+
 class ShardFacts(Struct):
     """Facts about a shard's images besides their maps; lists of as many as the maps."""
 
@@ -127,6 +172,8 @@ class ShardFacts(Struct):
     prediction: list[Whole] | None = None
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
     curves: dict[str, list[list[float]]] = {}
+    places: ShardPlaces | None = None
+    grids: list[VoxelGrid | None] | None = None
 
     def fits(self, places: range) -> bool:
         """Tell whether all lists are of the required number of images."""
@@ -146,7 +193,9 @@ class ShardFacts(Struct):
                 for one in self.curves.values()
             )
             and (self.prediction is None or len(self.prediction) == good)
+            and (self.grids is None or len(self.grids) == len(places))
             and len(self.axes) == len(self.shape or ())
+            and (self.places is None or _are_places(self.places, len(places)))
             and all(_is_whole(unit) for target in self.targets for unit in target.filters)
         )
 
@@ -161,6 +210,13 @@ def _are_labels(labels: list[Any], count: int) -> bool:
     )
 
 
+def _are_places(found: ShardPlaces, count: int) -> bool:
+    try:
+        return len(found.known()) == count
+    except UserError:
+        return False
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and -(2**63) <= value < 2**63
 
@@ -169,7 +225,7 @@ def held(value: Any, kind: type[Any]) -> Any:
     """Convert a plain value to a type; None if the value does not fit."""
     try:
         return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
-    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError, UserError):
         return None
 
 

@@ -517,6 +517,7 @@ def test_axes_of_the_settings_are_kept_with_a_chain(typed: Typed, tmp_path: Path
     assert again.coordinates == cnnvis.Explanation.load(tmp_path / "typed.npz").coordinates
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_chains_are_saved_beside_what_is_there(typed: Typed, tmp_path: Path) -> None:
     study = tmp_path / "studies" / "study.toml"

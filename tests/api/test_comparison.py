@@ -150,6 +150,7 @@ def test_networks_with_several_inputs(keras: Any) -> None:
 # From the command line
 
 
+@pytest.mark.slow
 def test_the_command(typed: Any, tmp_path: Path) -> None:
     words = ("compare", "saliency", "--backprop", "none", "saliency", "-bm", "guided", "demo")
     done = typed(*words, "-im", 0, 1)
@@ -166,6 +167,7 @@ def test_the_command(typed: Any, tmp_path: Path) -> None:
     assert (tmp_path / "there.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_folder_takes_the_figure_of_the_command(typed: Any, tmp_path: Path) -> None:
     (tmp_path / "there.is").mkdir()
     for folder in ("new/", "there.is"):
@@ -176,6 +178,7 @@ def test_a_folder_takes_the_figure_of_the_command(typed: Any, tmp_path: Path) ->
         ]
 
 
+@pytest.mark.slow
 def test_the_command_fails_above_what_it_is_told(typed: Any) -> None:
     same = typed("compare", "saliency", "saliency", "demo", "--fail-above", 1e-9)
     assert same.returncode == 0, same.stderr

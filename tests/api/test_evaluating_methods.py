@@ -224,6 +224,7 @@ def test_several_inputs_are_evaluated_one_by_one(own_methods: None, keras: Any) 
 # On the command line
 
 
+@pytest.mark.slow
 def test_a_table_and_files(typed: Callable[..., Any], own_methods: None, tmp_path: Path) -> None:
     words = ("evaluate", "flat", "--value", "0.5", "flat", "--value", "3", "demo")
     done = typed(*words, "--metrics", "brightness", "-o", "results/")

@@ -26,6 +26,7 @@ def here(classifier: Any, images: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_results_are_two_files(here: Path, typed: Typed) -> None:
     run = ("run", "saliency", "model.keras", "-d", "data.npz", "-im", 0)
     paths = {
@@ -92,6 +93,7 @@ def test_an_ending_that_a_renderer_does_not_write_is_refused_before_anything_is_
     assert done.returncode == 2 and "the renderer numpy writes .npz files" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_was_named_is_written_over(here: Path, typed: Typed) -> None:
     run = ("run", "saliency", "model.keras", "-d", "data.npz", "-o", "mine.png", "-im")
     assert typed(*run, 0).stdout.split() == ["mine.png"]
@@ -142,7 +144,7 @@ def test_an_ending_says_what_is_saved(classifier: Any, images: Any, tmp_path: Pa
     found.save(tmp_path / "maps.npz")
     np.testing.assert_array_equal(cnnvis.Explanation.load(tmp_path / "maps.npz").array, found.array)
     for name in ("maps.xyz", "maps", "maps.zip"):
-        with pytest.raises(cnnvis.UserError, match=r"no renderer writes .* renderers: curves"):
+        with pytest.raises(cnnvis.UserError, match=r"no renderer writes .* renderers: bed "):
             found.save(tmp_path / name)
         assert not (tmp_path / name).exists()
     with pytest.raises(cnnvis.UserError, match=r"png has no option 'dpy'\. Did you mean 'dpi'"):

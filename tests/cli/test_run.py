@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from quick import quick_are, quick_at
+from quick import quick_at
 
 import cnnvis
 from cnnvis.cli import plugin_pages
@@ -62,7 +62,8 @@ def _fails(done: subprocess.CompletedProcess[str], *parts: str) -> None:
         assert part in done.stderr
 
 
-@pytest.mark.parametrize("technique", quick_are(["saliency"], ["saliency", "grad-cam"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("technique", ["saliency", "grad-cam"])
 def test_the_original_programs_command_line(
     reference: Path, command: Command, tmp_path: Path, technique: str
 ) -> None:

@@ -118,6 +118,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_reaches_the_terminal_or_the_disk(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any
 ) -> None:

@@ -67,7 +67,9 @@ def test_streams_cost_no_command_its_work(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("state, code, is_seen", STATES, ids=[state for state, *_ in STATES])
+@pytest.mark.parametrize(
+    "state, code, is_seen", [pytest.param(*one, id=one[0]) for one in STATES if one[0] in SOME]
+)
 def test_streams_cost_no_picture(state: str, code: int, is_seen: bool, tmp_path: Path) -> None:
     ended, _, said = _ended(RUN, state, tmp_path)
     assert ended == code

@@ -405,6 +405,7 @@ def test_recipes_keep_numbers_as_numbers(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_demo_shows_what_is_chosen(typed: Typed, tmp_path: Path) -> None:
     found = cnnvis.run("saliency", "demo")
     assert found.indices is not None and found.indices.tolist() == [0, 1, 2, 3]

@@ -200,6 +200,22 @@ def test_views_of_a_volume_go_through_its_strongest_value() -> None:
         pair.input.values[top : top + high, left : left + wide], volume[1] + 20
     )
     assert panel.everything is not None and panel.everything.shape == (4, 6, 5)
+    assert not panel.letters and not panel.directions
+
+
+def test_views_say_where_left_and_right_are() -> None:
+    volume = np.random.default_rng(0).random((1, 4, 6, 5))
+    grid = cnnvis.VoxelGrid((4, 6, 5), np.diag([-2.0, 2, 3, 1]).tolist())  # type: ignore[arg-type]
+    explanation = cnnvis.Explanation(volume).described(grid.axes())
+    panel = cnnvis.panels(explanation, volumes="peak")[0].map
+    assert panel.title.endswith("upper right, the strongest along x")
+    assert panel.ends == (("I", "S", "P", "A"),) * 2 + (("I", "S", "R", "L"), ("P", "A", "R", "L"))
+    assert panel.directions.startswith("above I to S across, P to A down; lower left I to S")
+    (x, y, word), (right, _, other) = panel.letters[8:10]
+    top, left, high, _ = panel.boxes[2]
+    rows, columns = panel.values.shape
+    assert (word, other) == ("I", "S")
+    assert x == left / columns and y == (top + high / 2) / rows and right > x
 
 
 def test_what_is_no_volume_has_no_views() -> None:

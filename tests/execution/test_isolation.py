@@ -78,6 +78,7 @@ def test_a_crash_is_told_in_a_sentence(
     assert "The author of wrong_plugins.py can correct this." in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_hang_ends(explanation: cnnvis.Explanation) -> None:
     start = time.monotonic()
     with pytest.raises(cnnvis.PluginError, match=r"longer than 2 seconds.*--isolate-timeout"):
@@ -202,16 +203,13 @@ def test_samples_and_explanations_travel_whole(tmp_path: Path) -> None:
 # What is computed there is what is computed here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("live", "settings"),
     [
         (False, {}),
-        pytest.param(
-            False,
-            {"layer": "second", "filter": [1, 2], "region": ["0:2", 1]},
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(True, {"filter": "cow", "class_names": NAMES}, marks=pytest.mark.slow),
+        (False, {"layer": "second", "filter": [1, 2], "region": ["0:2", 1]}),
+        (True, {"filter": "cow", "class_names": NAMES}),
     ],
 )
 def test_a_technique_gives_the_same(
@@ -305,6 +303,7 @@ def own(wrong_plugins: None, tmp_path: Path) -> None:
     registry().add_file(tmp_path / "own.py")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own")
 def test_metrics(files: Path) -> None:
     """Those that ask the network; what has maps made anew stays with the network that is here."""
@@ -317,6 +316,7 @@ def test_metrics(files: Path) -> None:
         cnnvis.run("saliency", files / "model.keras", metrics="asks", isolate=True, **given)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own")
 def test_baselines(files: Path) -> None:
     given: Any = {"data": files / "data.npz", "images": [0, 2], "steps": 4}
@@ -345,6 +345,7 @@ def test_loaders(files: Path) -> None:
         assert model.has_classes  # as the loss says that goes with the network
 
 
+@pytest.mark.slow
 def test_the_command(typed: Any, files: Path, tmp_path: Path) -> None:
     base = ("--plugin", WRONG, "chain", files / "model.keras", "-d", files / "data.npz")
     done = typed(

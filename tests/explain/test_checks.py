@@ -96,8 +96,10 @@ FEW: dict[str, dict[str, Any]] = {
     "guided-integrated-gradients": {"steps": 10},
     "kernel-shap": {"sets": 140},
     "lime": {"sets": 70},
+    "occlusion": {"patch": 16},
     "rise": {"masks": 60},
     "shapley-sampling": {"orders": 2},
+    "smoothgrad": {"copies": 8},
 }
 """Options with which techniques take little time."""
 
@@ -144,6 +146,7 @@ def test_the_variable_is_the_default_of_the_argument(
         cnnvis.run("saliency", classifier, data=images)
 
 
+@pytest.mark.slow
 def test_settings_say_which_checks(
     monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Any], own_checks: None, tmp_path: Path
 ) -> None:
@@ -193,6 +196,7 @@ def test_a_check_that_fails_costs_nothing_but_its_verdict(
     assert found.verdicts["broken-check"].outcome == "information"
 
 
+@pytest.mark.slow
 def test_at_most_32_images_are_checked_evenly_spread_over_all(
     own_checks: None, classifier: Any, tmp_path: Path
 ) -> None:
@@ -255,6 +259,7 @@ def test_a_metric_that_another_metric_is_asked_for_is_no_check_as_well(
     assert "watched" not in [one["metric"] for one in found.provenance["checks"]]
 
 
+@pytest.mark.slow
 def test_maps_of_several_inputs_are_checked_each(keras: Any, own_checks: None) -> None:
     layers = keras.layers
     left, right = layers.Input((8, 8, 1), name="left"), layers.Input((8, 8, 1), name="right")
@@ -273,6 +278,7 @@ def test_maps_of_several_inputs_are_checked_each(keras: Any, own_checks: None) -
 # On the command line
 
 
+@pytest.mark.slow
 def test_lines_of_verdicts(checked: None, typed: Callable[..., Any], own_checks: None) -> None:
     words = ("run", "saliency", "demo", "-im", "0-3", "-o", "a.npz")
     done = typed(*words)
@@ -287,6 +293,7 @@ def test_lines_of_verdicts(checked: None, typed: Callable[..., Any], own_checks:
     assert "watched" not in typed(*words, "-q").stderr
 
 
+@pytest.mark.slow
 def test_a_strict_chain_sees_checks_and_metrics_behind_which_maps_were_changed(
     checked: None, typed: Callable[..., Any], own_checks: None
 ) -> None:
@@ -320,6 +327,7 @@ def test_a_metric_that_cannot_be_computed_costs_no_maps(
     assert cnnvis.Explanation.load(tmp_path / "a.npz").verdicts["watched"].outcome == "failed"
 
 
+@pytest.mark.slow
 def test_a_saved_chain_keeps_its_level(typed: Callable[..., Any], own_checks: None) -> None:
     words = ("chain", "demo", "-im", "0", "--checks", "quick", "--save-chain", "own.toml")
     assert "watched" in typed(*words, "saliency", "numpy").stderr
@@ -394,6 +402,7 @@ def test_a_metric_in_a_chain_with_a_run_folder_judges_all_images(
     assert sorted({index for seen in SEEN for index in seen}) == list(range(40))
 
 
+@pytest.mark.slow
 def test_settings_of_metrics_hold_for_checks(typed: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "cnnvis.toml").write_text("[srg]\nfractions = 2\n")
     for command in ("run saliency demo", "chain demo saliency numpy"):

@@ -325,6 +325,7 @@ def test_an_isolated_technique_gives_the_same(classifier: Any, data: cnnvis.Samp
 # Checks and metrics
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_each_target_alone(classifier: Any, data: cnnvis.Samples) -> None:
     """Whether they ask the network, the technique, or only look; several maps of an image are no
     independent witnesses, so the images of each target are judged by themselves."""
@@ -351,6 +352,7 @@ def test_metrics_are_those_of_each_target_alone(classifier: Any, data: cnnvis.Sa
     assert "such as class number" in largest.verdicts["srg"].meaning
 
 
+@pytest.mark.slow
 def test_checks_look_at_one_map_of_each_image(classifier: Any, data: cnnvis.Samples) -> None:
     few = cnnvis.run("saliency", classifier, data=data[:4], filter=[2, 0, 1], checks="full")
     assert "of 4 images: at least five are needed" in few.verdicts["srg"].meaning
@@ -526,6 +528,7 @@ def test_a_run_folder_keeps_them(classifier: Any, data: cnnvis.Samples, tmp_path
 # What is typed and what is drawn
 
 
+@pytest.mark.slow
 def test_what_is_typed(typed: Typed, tmp_path: Path) -> None:
     run = ("run", "saliency", "demo", "--images", 0, 2, "--checks", "none")
     shown = typed(*run, "--class", "sweep", "neutral", "-r", "terminal").stdout

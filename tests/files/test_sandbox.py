@@ -101,6 +101,7 @@ def test_a_look_goes_on_while_something_else_is_done(file: Path) -> None:
     assert error.value.found == {"config": "{}"}
 
 
+@pytest.mark.slow
 def test_a_look_that_waits_for_ever_is_ended(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "PATIENCE", 3)
     with pytest.raises(cnnvis.UserError, match="reading it does not end"):
@@ -359,7 +360,7 @@ def test_damaged_files_end_in_a_sentence_here_or_in_the_first_look(tmp_path: Pat
     whole = _ordinary(tmp_path / "whole.h5").read_bytes()
     chance = random.Random(20)
     passed = []
-    for index in range(300):
+    for index in range(100):
         damaged = bytearray(whole)
         for _ in range(chance.choice([1, 2, 5, 20])):
             place = chance.randrange(512, min(len(whole), chance.choice([2000, 20_000, 10**9])))
@@ -372,7 +373,7 @@ def test_damaged_files_end_in_a_sentence_here_or_in_the_first_look(tmp_path: Pat
             path.unlink()
         else:
             passed.append(path)
-    assert 50 < len(passed) < 250
+    assert 15 < len(passed) < 85
     program = (
         "import sys, h5py\n"
         "for path in sys.argv[1:]:\n"

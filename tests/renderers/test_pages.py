@@ -257,6 +257,7 @@ def test_words_say_what_is_in_a_picture(tmp_path: Path) -> None:
         assert part in words
 
 
+@pytest.mark.slow
 def test_pictures_shrink_until_a_page_is_small(tmp_path: Path) -> None:
     maps = np.random.default_rng(0).random((40, 256, 256))
     found = _page(cnnvis.Explanation(maps, cnnvis.Samples(maps[..., None])), tmp_path / "it.html")

@@ -703,6 +703,7 @@ def test_moving_pictures_hold_each_plane_or_map_on_one_scale(tmp_path: Path) -> 
         move(CASES["profile"], tmp_path / "c.gif")
 
 
+@pytest.mark.slow
 def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
     sizes = {}
     for page in ("screen", "paper", "slides"):

@@ -12,7 +12,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from quick import quick_are
 
 import cnnvis
 from cnnvis.drawing.figure_settings import own_settings, settings
@@ -52,12 +51,10 @@ def latex(tmp_path: Path) -> tuple[dict[str, str], Path]:
     return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}, marker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
-    quick_are(
-        ["run get-labels demo -im 0 1"],
-        ["run get-labels demo -im 0 1", "run filter-weights demo --layer conv1"],
-    ),
+    ["run get-labels demo -im 0 1", "run filter-weights demo --layer conv1"],
 )
 def test_a_folder_has_no_say(
     tmp_path: Path, command: Command, latex: tuple[dict[str, str], Path], words: str

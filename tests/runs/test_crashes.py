@@ -66,6 +66,7 @@ def test_the_disk_of_these_tests_loses_what_was_not_flushed(tmp_path: Path) -> N
         assert bytes_of(root).get("file") == left
 
 
+@pytest.mark.slow
 def test_a_crash_at_each_step(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> None:
     """Every seventh moment, the losses in turn; the slow test takes each with each."""
     for moment in range(1, _moments(runs, tmp_path / "counted") + 1, 7):

@@ -266,6 +266,7 @@ def test_networks_and_arrays_of_this_process_are_told_apart(
         classifier.set_weights(weights)
 
 
+@pytest.mark.slow
 def test_many_images_are_kept_without_being_asked(
     explain: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def _backprop(typed: Typed, *words: str) -> str:
     return str(cnnvis.Explanation.load("out.npz").provenance["options"]["backprop"])
 
 
+@pytest.mark.slow
 def test_what_goes_before_what(folder: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _backprop(typed) == "guided"
     user = defaults.user_file()

@@ -59,6 +59,7 @@ def test_the_variable_is_the_default_of_the_argument(
         cnnvis.run("saliency", classifier, data=images)
 
 
+@pytest.mark.slow
 def test_settings_say_which_style(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,9 +68,8 @@ LONG = {
     ),
     *("ablation-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam", "score-cam", "xgrad-cam"),
     *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
-    # Others of their families are tried, or their parts: deletion, pointing-game.
-    *("insertion", "pixel-flipping", "infidelity", "sensitivity-n", "energy-pointing-game"),
-    "iou",
+    *("deletion", "infidelity", "insertion", "max-sensitivity", "pixel-flipping", "road"),
+    *("energy-pointing-game", "iou", "sensitivity-n"),  # their parts are tried: pointing-game
 }
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
+from cnnvis.data.axes import of_their_size
 from cnnvis.registry.arguments import Computing, Isolation, taken_out
 from cnnvis.registry.discovery import SIDE, registry
 from cnnvis.settings.defaults import general, with_settings
@@ -42,7 +43,7 @@ def add_general_settings(
     for key in keys:
         found = general(key)
         if key not in values and found is not None:
-            values[key] = found.value
+            values[key] = of_their_size(found.value) if key == "axes" else found.value
 
 
 def computing_as_asked(values: dict[str, Any]) -> ExitStack:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import cnnvis
+from cnnvis.plugins.readers._folders import PICTURE, samples_of_files
 from cnnvis.plugins.readers._picture_array import Pictures
-from cnnvis.plugins.readers._picture_files import SUFFIXES, Found, pictures_in
 from cnnvis.plugins.readers._preprocess import COLOURED, WAYS, Preprocess
 
 
-@cnnvis.reader("pictures", suffixes=SUFFIXES, accepts=Path.is_dir)
+@cnnvis.reader("pictures", suffixes=PICTURE.suffixes, accepts=Path.is_dir)
 def pictures(
     path: Path,
     *,
@@ -48,8 +47,6 @@ def pictures(
         convnext, efficientnet and mobilenet_v3 change nothing, since their networks scale the
         input. For torch and caffe all pictures are read in colour.
     """
-    import numpy as np
-
     way = None if preprocess is None else WAYS[preprocess]
     if way is not None and (scale != 1 or offset != 0):
         raise cnnvis.UserError(
@@ -63,18 +60,6 @@ def pictures(
                 f"and --pictures.mode {mode} gives other channels: use --pictures.mode RGB"
             )
         mode = "RGB"
-    found = pictures_in(path) if path.is_dir() else Found([path])
+    found = PICTURE.found(path)
     read = Pictures(cnnvis.held(path), found.files, mode, size, scale, offset, way)
-    return cnnvis.Samples(
-        read,
-        None if found.labels is None else np.array(found.labels),
-        names=tuple(_text(file.name) for file in found.files),
-        class_names=None if found.classes is None else tuple(map(_text, found.classes)),
-        in_words=found.classes is not None,
-        reading=cnnvis.Reading(read.remedy, read.others()),
-    )
-
-
-def _text(name: str) -> str:
-    """Return a file's name with undecodable bytes escaped, so that no two names are equal."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return samples_of_files(found, read, reading=cnnvis.Reading(read.remedy, read.others()))

@@ -92,6 +92,8 @@ def _keep(held: dict[str, Any], name: str, one: Any, kind: type) -> None:
 
 
 def _is_zarr(path: Path) -> bool:
+    if (path / "call_genotype").is_dir():  # of VCF Zarr, which another reader takes
+        return False
     return any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
 
 
@@ -110,10 +112,21 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
     cnnvis.first_look(look_at_zarr, path)
     held.record()
     try:
-        parts = chosen_of(_arrays(path, _held_store(path, held)), x, y, str(path), "--zarr.x")
+        every = arrays_in(path, held)
+        if x is None and "call_genotype" in every:
+            raise cnnvis.UserError(
+                f"{str(path)!r} is a VCF Zarr store: give it the ending .vcz, and cnnvis reads windows of its "
+                "genotypes (cnnvis show vcz)"
+            )
+        parts = chosen_of(every, x, y, str(path), "--zarr.x")
         return _samples(parts, path, lambda one: one.dtype.kind == "O")
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as Zarr: {error}") from error
+
+
+def arrays_in(path: Path, held: Any) -> dict[str, Any]:
+    """Return the arrays of a store by name, read from the files as they were recorded."""
+    return _arrays(path, _held_store(path, held))
 
 
 def look_at_zarr(path: str) -> None:

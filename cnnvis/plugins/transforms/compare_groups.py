@@ -272,7 +272,10 @@ def compare_groups(
     said = outcome(design, test, regions, correct, alpha, example, or_shape)
     cnnvis.note(said if example.input is None else f"input {example.input!r}: {said}")
     parts = maps or _usual(design, test, example)
-    rows = [_row(one, design, example) for one in regions[:MOST_REGIONS]]
+    rows = [
+        {**_row(one, design, example), **_interval(one, test, comparison.shape)}
+        for one in regions[:MOST_REGIONS]
+    ]
     facts = {
         "outcome": said,
         "tested": "means, spreads or shapes" if or_shape else "means",
@@ -392,10 +395,27 @@ def _row(
         found[f"{name} of peak"] = one.peak[place]
         axis = example.coordinates.get(name)
         if axis is not None:
-            found[axis.label(name)] = axis.at(one.peak[place])
+            label = axis.label(name)
+            found[f"first {label}"] = axis.coordinate(one.start[place])
+            found[f"last {label}"] = axis.coordinate(one.stop[place] - 1)
+            found[label] = axis.coordinate(one.peak[place])
     values = asdict(one)
     found |= {"places": one.places, "p": one.p}
     names = {"difference": "difference", "statistic": "t", "effect": "g"}
     if len(design.groups) > 2:
         names = {"statistic": "F", "effect": "omega squared"}
     return found | {name: values[key] for key, name in names.items()}
+
+
+def _interval(
+    one: cnnvis.GroupRegion, test: cnnvis.GroupTest, shape: tuple[int, ...]
+) -> dict[str, float]:
+    """Return the interval of the difference at the peak of a region, where there is one."""
+    import numpy as np
+
+    if test.low is None or test.high is None:
+        return {}
+    ends = {"low": test.low, "high": test.high}
+    return {
+        name: float(np.asarray(values).reshape(shape)[one.peak]) for name, values in ends.items()
+    }

@@ -30,9 +30,12 @@ def select(
         The target of the maps to keep, where images have maps of several: the name or number of a
         class, or the target in words, output[AI].
     axis
-        The axis to keep a piece of: row, column, position, plane, ...
+        The axis to keep a piece of: row, column, position, plane, ... Where only a single axis has the
+        typed unit or word, it need not be named.
     at
-        The piece to keep: a position (7) or a range (10:20).
+        The piece to keep: a position (7) or a range of positions (10:20, without 20); along an axis whose
+        coordinates are known a coordinate (5272bp, 5,272 bp), a range of them with both ends
+        (43.1Mb:43.2Mb), or a word (CEU), for all its positions.
     """
     found = explanation
     if label is not None:
@@ -46,35 +49,87 @@ def select(
         found = found.for_target(target)
     if channel is not None:
         found = _piece(found, "channel", channel)
+    if axis is None and at is not None:
+        axis = _axis_of(found, at)
     if (axis is None) != (at is None):
         raise cnnvis.UserError("select takes --axis and --at together: --axis row --at 10:20")
     if axis is not None and at is not None:
-        start, colon, stop = at.partition(":")
-        try:
-            ends = [int(end) if end.strip() else None for end in (start, stop)]
-        except ValueError:
-            raise cnnvis.UserError(
-                f"at is {at!r}, and must be a position (7) or a range (10:20)"
-            ) from None
-        one = slice(*ends) if colon else int(start)
-        found = _piece(found, axis, one)
+        found = _piece(found, axis, _positions(at))
     return found
 
 
-def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice) -> cnnvis.Explanation:
+def _axis_of(explanation: cnnvis.Explanation, at: str) -> str | None:
+    """Return the only axis that a word or coordinate can be of; None where there is none."""
+    if not isinstance(_positions(at), str):
+        return explanation.axes[0] if len(explanation.axes) == 1 else None
+    fitting = [
+        name
+        for name in explanation.axes
+        if name in explanation.coordinates and explanation.coordinates[name].names_places(at)
+    ]
+    if len(fitting) > 1:
+        raise cnnvis.UserError(
+            f"{at!r} may be of the axes {', '.join(fitting)}: name one with --axis"
+        )
+    if not fitting:
+        known = {name: axis.unit for name, axis in explanation.coordinates.items() if axis.unit}
+        units = ", ".join(f"{name} in {unit}" for name, unit in known.items())
+        raise cnnvis.UserError(
+            f"no axis of the maps has {at!r}; "
+            + (f"known are: {units}" if units else "none has known coordinates or words")
+            + ". The table [axes.column] in cnnvis.toml describes the axis column"
+        )
+    return fitting[0]
+
+
+def _positions(at: str) -> int | slice | str:
+    """Return the position or the range of positions that was typed; else the text, a coordinate."""
+    start, colon, stop = at.partition(":")
+    try:
+        ends = [int(end) if end.strip() else None for end in (start, stop)]
+    except ValueError:
+        return at
+    return slice(*ends) if colon else int(start) if start.strip() else at
+
+
+def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice | str) -> cnnvis.Explanation:
     place = _place(explanation, axis)
     size = explanation.array.shape[place]
-    kept = range(size)[at] if isinstance(at, slice) else range(size)[at : at + 1 or None]
-    if not len(kept):
+    is_single = isinstance(at, int)
+    if isinstance(at, str):
+        kept, is_single = _kept(explanation, axis, at, size)
+    else:
+        every = range(size)[at] if isinstance(at, slice) else range(size)[at : at + 1 or None]
+        kept = list(every)
+    if not kept:
         raise cnnvis.UserError(f"the axis {axis} has {size} positions, and no position at {at}")
-    maps = explanation.array.take(list(kept), axis=place)
-    if isinstance(at, slice):
+    maps = explanation.array.take(kept, axis=place)
+    if not is_single:
         known = dict(explanation.coordinates)
         if axis in known:
             known[axis] = known[axis].piece(kept)
-        inputs = _samples_piece(explanation, place, list(kept))
-        return explanation.with_maps(maps, coordinates=known, samples=inputs)
+        inputs = _samples_piece(explanation, place, kept)
+        own = explanation.own_places
+        own = own.piece(kept) if own is not None and own.axis == axis else own
+        return explanation.with_maps(maps, coordinates=known, samples=inputs, own_places=own)
     return _without(explanation, place, maps.squeeze(place))
+
+
+def _kept(explanation: cnnvis.Explanation, axis: str, at: str, size: int) -> tuple[list[int], bool]:
+    """Return the positions with a coordinate or word, and whether a single position was meant."""
+    known = explanation.coordinates.get(axis)
+    if known is None:
+        raise cnnvis.UserError(
+            f"at is {at!r}, and must be a position (7) or a range (10:20): the coordinates of the axis "
+            f"{axis} are not known, which the table [axes.{axis}] in cnnvis.toml would say"
+        )
+    kept = known.places(at, size)
+    is_word = at.strip() in map(str, known.values)
+    is_single = len(kept) == 1 and not is_word and ":" not in at
+    if is_single:
+        there = f"{known.at(kept[0])} {known.unit}".rstrip()
+        cnnvis.note(f"{at} is {axis} {kept[0]}, at {there}")
+    return kept, is_single
 
 
 def _samples_piece(
@@ -84,6 +139,9 @@ def _samples_piece(
     from dataclasses import replace
 
     samples, axes = explanation.samples, explanation.space_axes()
+    along = explanation.places
+    if samples is not None and along is not None and along.axis == explanation.axes[place - 1]:
+        samples = replace(samples, places=along.piece(kept))
     if samples is None or place not in axes or len(samples.space) != len(axes):
         return samples
     x = samples.x

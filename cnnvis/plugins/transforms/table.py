@@ -52,6 +52,8 @@ def _row(explanation: cnnvis.Explanation, place: int) -> dict[str, object]:
         label = samples.label_name(place)
         if label is not None:
             row["label"] = label
+    if explanation.places is not None:
+        row["place"] = explanation.places.window(place)
     for name, words in (("group", explanation.groups), ("title", explanation.titles)):
         if words:
             row[name] = words[place]

@@ -127,6 +127,7 @@ def test_windows_of_ordinary_networks_are_not_refused(keras: Any) -> None:
     growth.require_growth(long)
 
 
+@pytest.mark.slow
 def test_what_adds_up_is_refused(keras: Any) -> None:
     """No call of these is large by itself."""
     for what, network in absurd.chains(keras):

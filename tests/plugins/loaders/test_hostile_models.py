@@ -158,6 +158,7 @@ def test_each_kind_of_flaw_that_keras_had(tmp_path: Path, flaw: str, form: str) 
     assert not (tmp_path / MARKER).exists() and MARKER not in sys.modules
 
 
+@pytest.mark.slow
 def test_data_that_lie_elsewhere_or_nowhere(tmp_path: Path) -> None:
     """CVE-2026-1669 and CVE-2026-0897: links, external and virtual data, shapes without data."""
     refused = {}

@@ -69,25 +69,19 @@ def test_what_keras_cannot_run(keras: Any) -> None:
         assert name in operations.REFUSED_OPERATIONS
 
 
-@pytest.mark.parametrize(
-    ("suffix", "step"),
-    quick_are([("keras", 5)], itertools.product(SUFFIXES, [5, 1])),
-)
-def test_every_form_is_loaded(keras: Any, tmp_path: Path, suffix: str, step: int) -> None:
-    """Every operation in at least one form, and all of Python's operators, in one network.
-
-    Of the quick tests, every fifth form.
-    """
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_form_is_loaded(keras: Any, tmp_path: Path, suffix: str) -> None:
+    """Every operation in at least one form, and all of Python's operators, in one network."""
     keras.utils.set_random_seed(1)
     inputs, tensors = forms.beginning(keras)
     every = {**forms.operators(tensors), **forms.operations(keras, tensors)}
-    some = itertools.islice(every.items(), 0, None, step)
-    made = [(name, one) for name, form in some for one in forms.ends(keras, form())]
+    made = [(name, one) for name, form in every.items() for one in forms.ends(keras, form())]
     network = keras.Model(inputs, [one for _, one in made])
     kinds = {
         type(one).__name__ for one in network.operations if not isinstance(one, keras.layers.Layer)
     }
-    assert kinds == operations.OPERATIONS if step == 1 else kinds < operations.OPERATIONS
+    assert kinds == operations.OPERATIONS
     network.save(tmp_path / f"model.{suffix}")
     model = cnnvis.load_model(tmp_path / f"model.{suffix}")
     assert model.cut == {} and model.repairs == ()
@@ -143,7 +137,7 @@ def _gradient(network: Any, x: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "step"),
-    [("keras", 6), ("keras", 1), ("h5", 1)],
+    [("keras", 1), ("h5", 6)],
 )
 def test_what_is_computed_with_operations_is_explained(
     keras: Any, tmp_path: Path, suffix: str, step: int
@@ -174,14 +168,15 @@ def _fits(score: Any) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(("suffix", "step"), [("", 1), ("keras", 16), ("h5", 16)])
+def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str, step: int) -> None:
     """The gradient through every form alone, so that no large one hides a small one.
 
-    Of the other format every third: how an operation is computed does not depend on it.
+    Of files only some: how an operation is computed does not depend on where it comes from, and
+    every form is loaded by a test of its own.
     """
     inputs, tensors = forms.beginning(keras)
-    explained, step = 0, 3 if suffix == "h5" else 1
+    explained = 0
     for name, form in itertools.islice(_explainable(keras, tensors).items(), 0, None, step):
         keras.utils.set_random_seed(1)
         score = _score(keras, form())
@@ -191,11 +186,13 @@ def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str) -> None
         expected = _gradient(network, X)
         if expected is None or not np.any(expected):
             continue
-        network.save(tmp_path / f"model.{suffix}")
-        found = cnnvis.load_model(tmp_path / f"model.{suffix}", filter=0).input_gradient(X)
+        file = tmp_path / f"model.{suffix}"
+        if suffix:
+            network.save(file)
+        found = cnnvis.load_model(file if suffix else network, filter=0).input_gradient(X)
         expected = np.asarray(expected)
         scale = np.abs(expected).max()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * scale, err_msg=name)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=3e-6 * scale, err_msg=name)
         explained += 1
     assert explained > 200 // step
 
@@ -365,7 +362,7 @@ np.savez(f"{folder}/answers.npz", *map(np.asarray, network(x)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.0.5", "3.6.0", "3.9.2", "3.12.0"])
+@pytest.mark.parametrize("version", ["3.0.5", "3.12.0"])
 def test_operations_that_earlier_versions_wrote(tmp_path: Path, version: str) -> None:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     wanted = [f"keras=={version}", "dm-tree"]

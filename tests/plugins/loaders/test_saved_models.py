@@ -130,6 +130,7 @@ def _as_before_tensorflow_2_5(folder: Path) -> None:
     beside.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["layers", "functions"])
 def test_layers_and_weights(keras: Any, written: Path, name: str) -> None:
     """Also of layers in layers, whose variables are called otherwise in the checkpoint."""
@@ -159,7 +160,8 @@ def _require_right(folder: Path, *, by_keras_2: bool) -> None:
         assert model.cut == {} and model.origin == "SavedModel, written by Keras 2"
         assert ("used tf_keras" in " ".join(model.repairs)) == by_keras_2
         np.testing.assert_allclose(model.predict(answers["x"]), answers["y"], 1e-5, 1e-6)
-        if "words" not in folder.name:
+        # Words have no gradient; those of loops and films take minutes, and others try them.
+        if folder.name not in ("words", "sequences", "films"):
             found.append(model.input_gradient(answers["x"]))
     if found:
         np.testing.assert_array_equal(*found)

@@ -111,6 +111,7 @@ def test_a_map_without_an_order_has_no_number(name: str, linear: Any) -> None:
     assert np.isnan(_numbers(name, linear, maps, **options)).tolist() == [False, True, True, False]
 
 
+@pytest.mark.slow
 def test_agreement_with_the_drops_of_a_linear_score(linear: Any) -> None:
     rng = np.random.default_rng(6)
     adds, _ = _contributions(linear, 0.5)
@@ -157,6 +158,7 @@ def test_baselines_fill_in_whatever_gives_them(classifier: Any, images: Any) -> 
         assert len({tuple(one[name]) for one in found.values()}) == 4
 
 
+@pytest.mark.slow
 def test_units_of_a_chain_are_along_the_axis_that_is_named() -> None:
     axes = {"column": {"name": "site", "unit": "bp", "start": 1000, "step": 500}}
     numbers = {}

@@ -87,6 +87,7 @@ def _listed(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_there_are_enough(told: list[dict[str, Any]], step: int) -> None:
     assert len(told) >= 300 // step
     kinds = {one["name"].partition(":")[0] for one in told}

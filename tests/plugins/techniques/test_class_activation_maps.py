@@ -270,6 +270,7 @@ def test_several_layers_make_one_map(keras: Any, axes: int, network: Any, data: 
         _run("grad-cam", network, data, penultimate="first,second", keras_vis=True)
 
 
+@pytest.mark.slow
 def test_patterns_that_fit_nothing_name_three_layers(keras: Any) -> None:
     layers = keras.layers
     steps = [layers.Conv1D(2, 3, padding="same", name=f"conv_{number}") for number in range(20)]
@@ -310,9 +311,8 @@ def _transformer(keras: Any, *, class_token: bool, fixed: int | None = None) -> 
     return keras.Model(x, layers.Dense(3, bias_initializer="normal", name="output")(end))
 
 
-@pytest.mark.parametrize(
-    ("class_token", "fixed"), quick_at([0, 1], [(False, None), (True, None), (True, 3)])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("class_token", "fixed"), [(False, None), (True, None), (True, 3)])
 def test_tokens_are_the_grid_of_their_patches(
     keras: Any, class_token: bool, fixed: int | None
 ) -> None:

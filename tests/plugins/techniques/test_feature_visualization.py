@@ -91,6 +91,7 @@ def test_adam_finds_the_smallest_loss() -> None:
     np.testing.assert_allclose(curves[:, -1], 0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_scores_rise_above_those_of_the_data(classifier: Any) -> None:
     data = np.random.default_rng(3).normal(size=(12, 12, 10, 2)).astype(np.float32)
     settings: dict[str, Any] = {"data": data, "layer": "first", "steps": 60}
@@ -131,6 +132,7 @@ def test_copies_are_kept_different(classifier: Any) -> None:
     assert alike[1] < alike[0] - 0.05
 
 
+@pytest.mark.slow
 def test_images_are_changed_by_themselves(classifier: Any) -> None:
     data = np.random.default_rng(3).normal(size=(12, 12, 10, 2)).astype(np.float32)
     for technique, steps in (("deep-dream", 12), ("caricature", 60)):

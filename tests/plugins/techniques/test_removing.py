@@ -201,6 +201,7 @@ def test_few_units_have_their_exact_shapley_values(
     assert technique == "kernel-shap" or any("exact" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_samples_of_sets_and_orders_come_near_the_exact_values(keras: Any) -> None:
     network, weights = _product(keras, 7)
     x, units = _data((7, 1), 2), np.arange(7)

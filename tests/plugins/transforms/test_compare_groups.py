@@ -67,10 +67,14 @@ def test_a_planted_difference_is_found_alone() -> None:
     assert "at row 2, column 5 (350 bp), larger in yes" in notes
     assert "images were taken as independent" in notes
     table = registry().get("transform", "table").function(Stream(lambda: [found])).table
-    assert {name: column[0] for name, column in table.items() if name not in ("p", "difference", "t", "g")} == {
+    numbers = ("p", "difference", "t", "g", "low", "high")
+    assert {name: column[0] for name, column in table.items() if name not in numbers} == {
         "larger in": "yes", "row start": 2, "row stop": 3, "row of peak": 2, "column start": 5, "column stop": 6,
-        "column of peak": 5, "position (bp)": "350", "places": 1,
+        "column of peak": 5, "position (bp)": 350, "first position (bp)": 350, "last position (bp)": 350,
+        "places": 1,
     }  # fmt: skip
+    for name in numbers[1:2] + numbers[4:]:
+        assert np.float32(table[name][0]) == maps[name][2, 5]
     again, _ = _run(batch=24, maps=every)
     np.testing.assert_array_equal(again.array, found.array)
 

@@ -1,0 +1,175 @@
+"""Intervals of a genome from BED files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cnnvis
+
+_LONGEST = 2**27  # bytes of a file, of some million intervals
+_FARTHEST = 2**40  # bases; the longest chromosomes have 2**36
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One interval: bases from `start`, counted from 0, to `end`, which is not in it."""
+
+    contig: str
+    start: int
+    end: int
+    where: str  # in the file, for messages
+    backwards: bool = False
+    cells: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The interval for a message."""
+        return f"{self.contig}:{self.start:,}-{self.end:,} ({self.where})"
+
+    def resized(self, width: int, center: int | None = None) -> Interval:
+        """Return the interval of another width about the same middle."""
+        middle = (self.start + self.end) // 2 if center is None else center
+        start = middle - width // 2
+        return Interval(self.contig, start, start + width, self.where, self.backwards, self.cells)
+
+
+def intervals_in(path: Path) -> list[Interval]:
+    """Return the intervals in a BED file, in its order.
+
+    Raises
+    ------
+    UserError
+        If a line holds no interval, or there is none.
+    """
+    found = []
+    for number, line in enumerate(cnnvis.read_text(path, _LONGEST).splitlines(), 1):
+        if not line.strip() or line.startswith(("#", "track", "browser")):
+            continue
+        cells = tuple(line.split("\t") if "\t" in line else line.split())
+        ends = cells[1:3]
+        if (
+            len(ends) < 2
+            or not all(_is_base(cell) for cell in ends)
+            or int(ends[0]) >= int(ends[1])
+        ):
+            raise cnnvis.UserError(
+                f"line {number} of {str(path)!r} is {line[:60]!r}, and must be an interval of BED: a "
+                "contig, a start and an end beyond the start, with tabs between them"
+            )
+        strand = cells[5] if len(cells) > 5 else "."
+        start, end = map(int, ends)
+        found.append(
+            Interval(cells[0], start, end, f"line {number} of {path.name}", strand == "-", cells)
+        )
+    if not found:
+        raise cnnvis.UserError(f"{str(path)!r} holds no interval")
+    return found
+
+
+def _is_base(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit() and len(cell) <= 13 and int(cell) < _FARTHEST
+
+
+def of_one_width(
+    intervals: Sequence[Interval],
+    width: int | None,
+    center: Literal["middle", "summit"],
+    option: str,
+) -> list[Interval]:
+    """Return the intervals with one width.
+
+    Parameters
+    ----------
+    width
+        The width that was asked for; None if they must have one already.
+    center
+        What stays in the middle; a summit is given in column 10 of a narrowPeak file.
+    option
+        The name of the reader, for messages.
+
+    Raises
+    ------
+    UserError
+        If they have several widths and none was asked for, or there are no summits.
+    """
+    if width is None:
+        widths = sorted({one.end - one.start for one in intervals})
+        if len(widths) > 1:
+            raise cnnvis.UserError(
+                f"the intervals have {widths[0]:,} to {widths[-1]:,} bases, and all images must have one "
+                f"width: give the width of the network's input, --{option}.width N, for so many bases "
+                "about the middle of each"
+            )
+        if center == "summit":
+            raise cnnvis.UserError(f"--{option}.center summit needs a width: --{option}.width N")
+        return list(intervals)
+    return [one.resized(width, _summit(one) if center == "summit" else None) for one in intervals]
+
+
+def tiled(intervals: Sequence[Interval], width: int, step: int, most: int) -> list[Interval]:
+    """Return the intervals of one width in other intervals, from the start of each, `step` bases apart.
+
+    Raises
+    ------
+    UserError
+        If there are more than `most`, or none.
+    """
+    count = sum(max(one.end - one.start - width, -step) // step + 1 for one in intervals)
+    if not 0 < count <= most:
+        raise cnnvis.UserError(
+            f"there are {count:,} images of {width:,} bases, {step:,} apart, in {len(intervals):,} sequences or "
+            f"intervals, and can be 1 to {most:,}"
+        )
+    found = []
+    left_out = 0
+    for one in intervals:
+        starts = range(one.start, one.end - width + 1, step)
+        left_out += one.end - (starts[-1] + width if starts else one.start)
+        found += [
+            Interval(one.contig, start, start + width, one.where, one.backwards, one.cells)
+            for start in starts
+        ]
+    if left_out:
+        cnnvis.note(f"{left_out:,} bases at the ends are too few for an image and left out")
+    return found
+
+
+def _summit(one: Interval) -> int:
+    cell = one.cells[9] if len(one.cells) > 9 else ""
+    if not _is_base(cell):
+        raise cnnvis.UserError(
+            f"{one.where} has no summit in column 10, as narrowPeak files have: leave out --fasta.center"
+        )
+    return one.start + int(cell)
+
+
+def labels_in(intervals: Sequence[Interval], column: int | None) -> Any:
+    """Return the labels of intervals from a column of their file, numbered from 1; None without one.
+
+    Whole numbers are classes, other numbers are numbers, anything else is words.
+
+    Raises
+    ------
+    UserError
+        If a line has no such column.
+    """
+    if column is None:
+        return None
+    cells = []
+    for one in intervals:
+        if len(one.cells) < column:
+            raise cnnvis.UserError(
+                f"{one.where} has {len(one.cells)} columns, and the labels should be in column {column}"
+            )
+        cells.append(one.cells[column - 1])
+    import numpy as np
+
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array(cells, dtype=object).astype(kind)
+        except (ValueError, OverflowError):
+            continue
+    return cells

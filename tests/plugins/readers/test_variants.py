@@ -1,0 +1,255 @@
+"""Windows of genotypes: the same images from VCF Zarr, VCF and tree sequences."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnvis
+from cnnvis.plugins.readers._windows import Asked, Variants, _Images, samples_of_variants
+from cnnvis.reporting import notes_kept
+
+POSITIONS = [[10, 11, 40, 95, 100, 230], [5, 7]]  # from 0, of two contigs
+SAMPLES = ["s1", "s2", "s3"]
+
+
+def _calls() -> Any:
+    """Return alleles, (8 variants, 3 samples, 2)."""
+    calls = np.random.default_rng(0).integers(0, 2, (8, 3, 2)).astype(np.int8)
+    calls[0, 0, 0], calls[1, 2, 1] = -1, 2
+    return calls
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "a.vcz", mode="w", zarr_format=2)
+    arrays = {
+        "call_genotype": _calls(),
+        "variant_position": np.array([one + 1 for some in POSITIONS for one in some], np.int32),
+        "variant_contig": np.repeat([0, 1], [len(some) for some in POSITIONS]).astype(np.int8),
+        "contig_length": np.array([300, 50]),
+        "contig_id": np.array(["chr1", "chr2"]),
+        "sample_id": np.array(SAMPLES),
+    }
+    for name, values in arrays.items():
+        group.create_array(name, data=values)
+    return tmp_path / "a.vcz"
+
+
+@pytest.fixture
+def vcf(tmp_path: Path) -> Path:
+    pytest.importorskip("cyvcf2")
+    lines = [
+        "##fileformat=VCFv4.2",
+        "##contig=<ID=chr1,length=300>",
+        "##contig=<ID=chr2,length=50>",
+    ]
+    lines += ['##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">']
+    lines += [
+        "\t".join(["#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".replace(" ", "\t"), *SAMPLES])
+    ]
+    places = [(f"chr{n + 1}", one + 1) for n, some in enumerate(POSITIONS) for one in some]
+    for (contig, position), calls in zip(places, _calls(), strict=True):
+        words = ["|".join("." if one < 0 else str(one) for one in sample) for sample in calls]
+        lines.append(
+            "\t".join([contig, str(position), ".", "A", "C,G", ".", ".", ".", "GT", *words])
+        )
+    path = tmp_path / "a.vcf"
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+def _in_memory(calls: Any = None, phased: bool = True) -> Variants:
+    calls = _calls() if calls is None else calls
+    positions = np.array([one for some in POSITIONS for one in some])
+    contig = np.repeat([0, 1], [len(some) for some in POSITIONS])
+    return Variants(
+        Path("a.vcz"), "vcz", ["chr1", "chr2"], contig, positions, SAMPLES, 2,
+        lambda start, end: calls[start:end], {"chr1": 300, "chr2": 50}, phased=phased,
+    )  # fmt: skip
+
+
+def _images(variants: Variants | None = None, **options: Any) -> cnnvis.Samples:
+    every = dict.fromkeys(one.name for one in dataclasses.fields(Asked))
+    usual = {"rows": "haplotypes", "alleles": "alternate", "along": "column"}
+    return samples_of_variants(variants or _in_memory(), Asked(**{**every, **usual, **options}))
+
+
+def _panel(folder: Path, *lines: str) -> str:
+    path = folder / "panel.tsv"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+def _same(one: cnnvis.Samples, other: cnnvis.Samples) -> None:
+    np.testing.assert_array_equal(one.x, other.x)
+    assert one.places is not None and other.places is not None
+    assert one.places.contigs == other.places.contigs
+    for number in range(len(one)):
+        np.testing.assert_array_equal(one.places.intervals(number), other.places.intervals(number))
+    assert dict(one.places.sizes) == dict(other.places.sizes)
+
+
+def test_windows_of_variants() -> None:
+    alternate = (_calls() > 0).reshape(8, 6)
+    with notes_kept() as notes:
+        samples = _images(snps=4)
+        assert samples.x.shape == (1, 6, 4)
+    np.testing.assert_array_equal(samples.x[0], alternate[:4].T)
+    assert any("4 variants at the ends of contigs" in one for one in notes)
+    assert any("unknown" in one and "reference" in one for one in notes)
+    assert samples.places is not None and samples.places.window(0) == "chr1:11-96"
+    assert samples.places.at(0, 3) == "chr1:96" and samples.places.sizes["chr1"] == 300
+    steps = _images(snps=2, step=1, rows="individuals")
+    assert len(steps) == 6 and steps.places is not None
+    assert steps.places.contigs == ("chr1",) * 5 + ("chr2",)
+    np.testing.assert_array_equal(steps.x[5], (_calls() > 0).sum(axis=2)[6:].T)
+    np.testing.assert_array_equal(steps[[5, 0]].x, steps.x[[5, 0]])
+    alone = _images(snps=2, contig="chr2")
+    assert alone.places is not None and alone.places.contigs == ("chr2",)
+
+
+def test_windows_of_bases_and_intervals(tmp_path: Path) -> None:
+    alternate = (_calls() > 0).reshape(8, 6).astype(int)
+    samples = _images(bases=100, columns=10)
+    assert samples.x.shape == (4, 6, 10)
+    np.testing.assert_array_equal(samples.x[0, :, 1], alternate[0] + alternate[1])
+    np.testing.assert_array_equal(samples.x[0, :, 9], alternate[3])
+    np.testing.assert_array_equal(samples.x[1, :, 0], alternate[4])
+    assert samples.x.sum() == alternate.sum() and samples.places is not None
+    assert samples.places.window(2) == "chr1:201-300" and samples.places.at(0, 9) == "chr1:91-100"
+    bed = tmp_path / "a.bed"
+    bed.write_text("chr1\t90\t110\tsweep\nchr2\t20\t40\tneutral\nchr1\t0\t20\tsweep\n")
+    with notes_kept() as notes:
+        found = _images(intervals=str(bed), columns=4, label=4, along="row")
+    assert any("1 intervals have no variant" in one for one in notes)
+    assert found.x.shape == (3, 4, 6) and found.label_name(1) == "neutral"
+    np.testing.assert_array_equal(found.x[0], [[0] * 6, alternate[3], alternate[4], [0] * 6])
+    assert found.places is not None and found.places.axis == "row"
+    assert found.places.at(0, 1) == "chr1:96-100" and not found.x[1].any()
+
+
+def test_rows_are_of_populations_and_sorted(tmp_path: Path) -> None:
+    panel = _panel(tmp_path, "sample\tpop\tsuper", "s3\tB\tx", "s9\tB\tx", "s1\tA\tx")
+    with notes_kept() as notes:
+        samples = _images(snps=6, populations=panel)
+    assert any("1 samples without a population" in one for one in notes)
+    alternate = (_calls() > 0)[:6].transpose(1, 2, 0)
+    np.testing.assert_array_equal(samples.x[0], [*alternate[2], *alternate[0]])
+    assert samples.coordinates["row"].values == ("B", "B", "A", "A")
+    image = _images(snps=6, populations=panel, sort="A").x[0]
+    far = ((image - image[2:].mean(axis=0)) ** 2).sum(axis=1)
+    assert far[0] <= far[1] and far[2] <= far[3]
+    assert sorted(map(tuple, image[:2])) == sorted(map(tuple, alternate[2].astype(int)))
+    counts = _images(snps=6, alleles="minor").x[0].sum(axis=0)
+    plain = (_calls() > 0)[:6].sum(axis=(1, 2))
+    known = (_calls() >= 0)[:6].sum(axis=(1, 2))
+    np.testing.assert_array_equal(counts, np.where(2 * plain > known, known - plain, plain))
+    for lines, sentence in (
+        (("s1",), "line 1 of .* must be a sample, a tab and its population"),
+        (("x\tA",), "names none of the samples in .*, which are s1, s2, s3"),
+        (("s1\tA", "s1\tB"), "names the sample 's1' twice"),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _images(snps=6, populations=_panel(tmp_path, *lines))
+    with pytest.raises(cnnvis.UserError, match="no population 'B' to sort by; populations: none"):
+        _images(snps=6, sort="B")
+
+
+def test_files_hold_the_same_images(store: Path, vcf: Path) -> None:
+    for options in ({"snps": 4}, {"bases": 100, "columns": 10, "rows": "individuals"}):
+        expected = _images(**options)
+        for path in (store, vcf):
+            _same(cnnvis.read_samples(path, **options), expected)
+    _same(cnnvis.read_samples(vcf, snps=2, contig="chr2"), _images(snps=2, contig="chr2"))
+
+
+def test_rows_of_published_images_are_sorted_in_the_same_way(reference: Path) -> None:
+    """Images of genomatnn: 4 haplotypes of the donor, 198 and 216 of two populations."""
+    data = np.load(reference / "genomatnn" / "validation_256x418.npz")["X"][:20].transpose(0, 2, 1)
+    images: Any = object.__new__(_Images)
+    images._asked = type("Asked", (), {"sort": "donor"})
+    images._rows = type("Rows", (), {"blocks": (("donor", 0, 4), ("a", 4, 202), ("b", 202, 418))})
+    mixed = [
+        np.random.default_rng(1).permutation(one)
+        for one in (range(4), range(4, 202), range(202, 418))
+    ]
+    for image in data.astype(np.int16):
+        again = images._sorted(image[np.concatenate(mixed)])
+        # Rows that are equally far may have changed places.
+        far = [((one - image[:4].mean(axis=0)) ** 2).sum(axis=1)[4:] for one in (image, again)]
+        np.testing.assert_allclose(*far)
+
+
+def test_tree_sequences_have_their_populations(tmp_path: Path) -> None:
+    tskit = pytest.importorskip("tskit")
+    tables = tskit.TableCollection(1000)
+    tables.populations.metadata_schema = tskit.MetadataSchema.permissive_json()
+    for name in ("A", "B"):
+        tables.populations.add_row({"name": name})
+    for of in (0, 1, 1):
+        tables.nodes.add_row(flags=tskit.NODE_IS_SAMPLE, time=0, population=of)
+    for time, children in ((1, (1, 2)), (2, (0, 3))):
+        parent = tables.nodes.add_row(time=time, population=0)
+        for child in children:
+            tables.edges.add_row(0, 1000, parent, child)
+    for position, node in ((3.5, 3), (700, 0)):
+        site = tables.sites.add_row(position, "A")
+        tables.mutations.add_row(site, node, "T")
+    tables.sort()
+    tables.tree_sequence().dump(tmp_path / "a.trees")
+    samples = cnnvis.read_samples(tmp_path / "a.trees", snps=2, contig="chr9")
+    np.testing.assert_array_equal(samples.x[0], [[0, 1], [1, 0], [1, 0]])
+    assert samples.coordinates["row"].values == ("A", "B", "B")
+    assert samples.places is not None and samples.places.window(0) == "chr9:4-701"
+    assert samples.places.sizes == {"chr9": 1000}
+
+
+def test_what_is_unclear_is_asked(store: Path, vcf: Path) -> None:
+    asked: list[tuple[dict[str, Any], str]] = [
+        ({}, r"--vcz.snps N .*--vcz.bases N --vcz.columns N .*--vcz.intervals FILE.bed"),
+        ({"snps": 2, "bases": 3}, "in one of these ways"),
+        ({"bases": 3}, "--vcz.columns is the number of bins"),
+        ({"snps": 2, "label": 4}, "--vcz.label is a column"),
+    ]
+    for options, sentence in asked:
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            cnnvis.read_samples(store, **options)
+    with pytest.raises(cnnvis.UserError, match="no contig 'chr3'; it has chr1, chr2"):
+        _images(snps=2, contig="chr3")
+    with pytest.raises(cnnvis.UserError, match="has 8 variants, and no image"):
+        _images(snps=9)
+    with pytest.raises(cnnvis.UserError, match=r"--vcz.snps 5 --vcz.along row$"):
+        _images(snps=4).shaped_for((5, 6, 1), -1)
+    with pytest.raises(cnnvis.UserError, match=r"6 haplotypes, and the network takes 8"):
+        _images(snps=4).shaped_for((8, 4, 1), -1)
+    mixed = dataclasses.replace(_in_memory(), positions=_in_memory().positions[::-1])
+    with pytest.raises(cnnvis.UserError, match="not sorted by contig and position"):
+        _images(mixed, snps=2)
+    vcf.write_text(vcf.read_text().replace("|", "/"))
+    with notes_kept() as notes:
+        cnnvis.read_samples(vcf, snps=4)
+    assert any("not phased" in one for one in notes)
+    store.rename(store.with_suffix(".zarr"))
+    with pytest.raises(cnnvis.UserError, match=r"VCF Zarr store: give it the ending .vcz"):
+        cnnvis.read_samples(store.with_suffix(".zarr"))
+
+
+@pytest.mark.slow
+def test_damaged_files_are_refused(vcf: Path, store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tskit")
+    whole = vcf.read_bytes()
+    generator = np.random.default_rng(0)
+    for data in (b"", generator.bytes(200), whole[:100], whole[:-30] + generator.bytes(40)):
+        for name in ("b.vcf", "b.bcf", "b.trees"):
+            (tmp_path / name).write_bytes(data)
+            with pytest.raises(cnnvis.UserError):
+                cnnvis.read_samples(tmp_path / name, snps=9)
+    (store / "sample_id" / ".zarray").unlink()
+    with pytest.raises(cnnvis.UserError, match=r"no VCF Zarr store with genotypes|damaged"):
+        cnnvis.read_samples(store, snps=4)
