@@ -309,7 +309,8 @@ def four(verdicts: dict[str, list[str]], images: str) -> list[str]:
         picture = (
             f"[![{one.alt}]({images}/gallery-{one.name}.png)]({images}/gallery-{one.name}.png)"
         )
-        cells.append(f"{picture}<br>**{one.title}.** {one.about} *{words_of(verdicts[one.name])}*")
+        said = words_of(verdicts[one.name])
+        cells.append(f"{picture}<br>**{one.title}.** {one.about}<br>*Checks: {said}.*")
     return ["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in (cells[:2], cells[2:]))]
 
 
