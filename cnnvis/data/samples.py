@@ -586,7 +586,8 @@ class Samples(Shown):
         images
             Places in these samples (whole numbers; negative numbers count from the end), a mask
             that holds True or False for each sample, a slice, a range; or text: ``"0-5"``,
-            ``"20:40:2"``, ``"label=cat"``; or several of these choices. None for all samples.
+            ``"20:40:2"``, ``"label=cat"``, ``"facts.tsv: age>40 and not label=cat"``; or several of
+            these choices. None for all samples.
 
         Raises
         ------

@@ -63,6 +63,11 @@ def region_in_positions(
     words = (
         list(region) if isinstance(region, Sequence) and not isinstance(region, str) else [region]
     )
+    if None in model.input_shape:
+        raise UserError(
+            f"the network takes inputs of any length, so coordinates are at no fixed position of the layer "
+            f"{model.layer!r}: give positions, such as 10:20"
+        )
     shape = tuple(size or 0 for size in model.input_shape)
     names = axis_names(len(shape), model.input_channel_axis)
     followed = model.followed_axes(model.layer, shape)

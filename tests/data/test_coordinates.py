@@ -135,5 +135,8 @@ def test_regions_of_targets_in_coordinates(keras: Any) -> None:
     assert found.target == expected.target == "same[1] at 1:4"
     with pytest.raises(cnnvis.UserError, match="the layer 'half' has other positions than"):
         cnnvis.run("saliency", network, region=["5kb:"], axes=axes, **{**settings, "layer": "half"})
+    free = keras.Sequential([layers.Input((None, 1)), layers.Conv1D(2, 3, padding="same", name="same")])  # fmt: skip
+    with pytest.raises(cnnvis.UserError, match="takes inputs of any length"):
+        cnnvis.run("saliency", free, region=["5kb:"], axes=axes, **settings)
     with pytest.raises(cnnvis.UserError, match=r"the region '5kb' is not understood"):
         cnnvis.run("saliency", network, region=["5kb"], **settings)

@@ -190,6 +190,9 @@ def test_conditions_on_what_the_network_says(sorter: Any, tmp_path: Path) -> Non
     np.testing.assert_allclose(table["p"], p.max(axis=1), rtol=1e-5)
     assert table["right"] == [True, False, True, True, False]
     np.testing.assert_allclose(table["score"], 4 * x.max(axis=1), rtol=1e-6)
+    from_one = cnnvis.Samples(x, np.array([1, 2, 2, 2, 3]))
+    table = cnnvis.run("get-predictions", sorter, data=from_one).table
+    assert table is not None and "right" not in table and table["prediction"][2] == "1"
     for condition, sentence in (
         ("p[dog]>0.5", "no class 'dog'"),
         ("predicted<ape", "the predicted class has no order"),

@@ -7,7 +7,10 @@ import cnnvis
 
 @cnnvis.technique("get-labels", family="network and data", gives="table")
 def get_labels(samples: cnnvis.Samples) -> cnnvis.Explanation:
-    """The index and label of every image; --images takes both."""
+    """The index and label of every image; --images takes both.
+
+    The technique get-predictions lists what the network answers beside the labels.
+    """
     if samples.labels is None:
         raise cnnvis.UserError("the data hold images without labels")
     table: dict[str, list[object]] = {"image": list(map(int, samples.indices))}

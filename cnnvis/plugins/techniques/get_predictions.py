@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cnnvis
@@ -26,28 +27,28 @@ def get_predictions(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Expl
         table["label"] = labels
     predictions: list[str] = []
     targets: list[cnnvis.Target] = []
-    right: list[bool | None] = []
+    numbers: list[int] = []
+    is_of_class = model.asked_layer is None and model.asked_filters is None
     with cnnvis.progress("get-predictions", len(samples)) as advance:
         for _, batch in batches_of(samples):
             at = model.with_inputs_held(batch)
             answer = at.answer
-            is_of_class = model.asked_layer is None and model.asked_filters is None
             if is_of_class and at.tells_classes and answer is not None:
                 at = answer.with_inputs_held(batch).with_rank(0)
             targets += at.targets(batch.x)
             classes = at.predicted_classes(batch.x)
             if classes is not None:
                 predictions += [_name(at, int(one)) for one in classes]
-                right += _right(batch, classes)
+                numbers += map(int, classes)
             advance(len(batch))
     if predictions:
         table["prediction"] = predictions
-    layers = {str(target) for target in targets}
-    if not predictions or len(layers) == 1:
+    if not (predictions and is_of_class):
         table["target"] = [str(target) for target in targets]
     table["score"] = [target.score for target in targets]
     if any(target.probability is not None for target in targets):
         table["p"] = [target.probability for target in targets]
+    right = _right(samples, numbers, model) if numbers else []
     if any(one is not None for one in right):
         table["right"] = right
     return cnnvis.Explanation(table=table)
@@ -58,9 +59,18 @@ def _name(model: cnnvis.Model, number: int) -> str:
     return str(number) if names is None or number >= len(names) else names[number]
 
 
-def _right(samples: cnnvis.Samples, classes: Any) -> list[bool | None]:
-    """Tell whether each label is the predicted class; None where that is not known."""
-    if samples.label_kind != "class" or samples.in_words or samples.labels is None:
-        return [None] * len(samples)
-    pairs = zip(samples.labels, classes, strict=True)
+def _right(
+    samples: cnnvis.Samples, classes: Sequence[int], model: cnnvis.Model
+) -> list[bool | None]:
+    """Tell whether each label is the predicted class; None where that is not known.
+
+    It is known of no label, if some labels are no classes of the network, such as those counted from 1.
+    """
+    labels, answer = samples.labels, model.answer
+    if samples.label_kind != "class" or samples.in_words or labels is None or answer is None:
+        return []
+    known = [int(label) for label in labels if label == label]
+    if not all(0 <= label < max(answer.target_units, 2) for label in known):
+        return []
+    pairs = zip(labels, classes, strict=True)
     return [None if label != label else bool(label == one) for label, one in pairs]
