@@ -168,7 +168,7 @@ def test_pictures_of_the_gallery_are_small_and_have_words() -> None:
         assert parsed(shlex.split(typed)), typed
     for file, folder in ((ROOT / "README.md", "docs/"), (DOCS / "index.md", "")):
         block = file.read_text().partition("<!-- gallery -->")[2].partition("<!-- end")[0]
-        four = re.findall(r"\[!\[(.*?)\]\((.*?)\)\].*?\*\*.*?\*([^*]+)\* \|", block)
+        four = re.findall(r"\[!\[(.*?)\]\((.*?)\)\].*?\*Checks: ([^*]+)\.\* \|", block)
         assert len(four) == 4
         for words, picture, verdicts in four:
             assert (words, picture.removeprefix(folder)) in pictures
