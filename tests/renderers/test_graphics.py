@@ -98,6 +98,10 @@ def test_a_terminal_is_asked_and_left_as_it_was(answer: bytes, tmp_path: Path) -
     import termios
 
     said = tmp_path / "said"
+    fresh = pty.openpty()  # whose settings are those of any other before a program changes them
+    before = termios.tcgetattr(fresh[0])
+    for one in fresh:
+        os.close(one)
     child, terminal = pty.fork()
     if child == 0:
         import sys as own
@@ -114,7 +118,7 @@ def test_a_terminal_is_asked_and_left_as_it_was(answer: bytes, tmp_path: Path) -
             said.write_text(f"{found} {time.monotonic() - begin < 2}")
         finally:
             os._exit(0)
-    before, asked = termios.tcgetattr(terminal), b""
+    asked = b""
     while select.select([terminal], [], [], 5)[0]:
         try:
             asked += os.read(terminal, 1024)
