@@ -36,6 +36,11 @@ class Interval:
         return Interval(self.contig, start, start + width, self.where, self.backwards, self.cells)
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number with its noun: ``1 base``, ``30,000 bases``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def intervals_in(path: Path) -> list[Interval]:
     """Return the intervals in a BED file, in its order.
 
@@ -133,7 +138,8 @@ def tiled(intervals: Sequence[Interval], width: int, step: int, most: int) -> li
             for start in starts
         ]
     if left_out:
-        cnnvis.note(f"{left_out:,} bases at the ends are too few for an image and left out")
+        are = "is too little" if left_out == 1 else "are too few"
+        cnnvis.note(f"{counted(left_out, 'base')} at the ends {are} for an image and left out")
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cnnvis
-from cnnvis.plugins.readers._intervals import intervals_in, labels_in
+from cnnvis.plugins.readers._intervals import counted, intervals_in, labels_in
 
 _MOST = 10**7  # images
+_HEADINGS = ("sample", "samples", "sample_id", "sampleid", "id", "iid", "individual", "name")
 _LARGEST = 2**28  # values of an image, and genotypes that an image is made of
 
 Snps = Annotated[
@@ -24,7 +26,7 @@ Bases = Annotated[
     cnnvis.Count | None,
     cnnvis.Help(
         "Images of so many bases each, with --columns bins of equal width.",
-        "Images without a variant are left out.",
+        "Images without a variant, and those that reach beyond the end of a contig, are left out.",
     ),
 ]
 Columns = Annotated[
@@ -208,12 +210,11 @@ def samples_of_variants(variants: Variants, asked: Asked) -> cnnvis.Samples:
             f"{str(variants.path)!r} has no contig {asked.contig!r}; it has {', '.join(variants.contigs[:8])}"
         )
     _require_sorted(variants)
+    _require_inside(variants)
     rows = _Rows.of(variants, asked)
     windows, labels = _windows(variants, asked)
     if not windows:
-        raise cnnvis.UserError(
-            f"{str(variants.path)!r} has {len(variants.positions)} variants, and no image as it was asked for"
-        )
+        raise cnnvis.UserError(_none_left(variants, asked))
     if len(windows) > _MOST:
         raise cnnvis.UserError(
             f"there are {len(windows)} images, more than {_MOST}: take a larger step"
@@ -240,7 +241,9 @@ def samples_of_variants(variants: Variants, asked: Asked) -> cnnvis.Samples:
         channel_axis=None,
         coordinates={} if described is None else {other: described},
         places=places,
-        reading=cnnvis.Reading(_Remedy(variants.reader, len(rows.populations), asked)),
+        reading=cnnvis.Reading(
+            _Remedy(variants.reader, len(rows.populations), variants.ploidy, asked)
+        ),
     )
 
 
@@ -248,6 +251,7 @@ def samples_of_variants(variants: Variants, asked: Asked) -> cnnvis.Samples:
 class _Remedy:
     reader: str
     rows: int
+    ploidy: int
     asked: Asked
 
     def __call__(self, wanted: tuple[int | None, ...]) -> str:
@@ -256,16 +260,31 @@ class _Remedy:
             return ""
         along = sizes.index(self.rows) == 0 if self.rows in sizes else self.asked.along == "column"
         rows, columns = sizes if along else sizes[::-1]
-        name = "snps" if self.asked.snps else "columns"
-        words = [] if columns is None else [f"--{self.reader}.{name} {columns}"]
-        words += [] if along else [f"--{self.reader}.along row"]
-        said = f"read them with {' '.join(words)}"
+        name, given = (
+            ("snps", self.asked.snps) if self.asked.snps else ("columns", self.asked.columns)
+        )
+        words = [] if columns in (None, given) else [f"--{self.reader}.{name} {columns}"]
+        axis = "column" if along else "row"
+        words += [] if axis == self.asked.along else [f"--{self.reader}.along {axis}"]
+        said = [f"read them with {' '.join(words)}"] if words else []
         if rows not in (None, self.rows):
-            said += (
-                f"; there are {self.rows} {self.asked.rows}, and the network takes {rows}: choose samples with "
-                f"--{self.reader}.populations FILE"
+            said.append(
+                f"there are {self.rows} rows of {self.asked.rows}, and the network takes {rows}: {self._for(rows)}"
             )
-        return said
+        return "; ".join(said)
+
+    def _for(self, rows: int) -> str:
+        """Return what gives so many rows."""
+        of_haplotypes = self.asked.rows == "haplotypes"
+        others = self.rows // self.ploidy if of_haplotypes else self.rows * self.ploidy
+        other = f"--{self.reader}.rows {'individuals' if of_haplotypes else 'haplotypes'}"
+        if others == rows:
+            return f"{other} gives {rows}"
+        if rows < self.rows:
+            return f"choose samples with --{self.reader}.populations FILE"
+        if rows < others:
+            return f"{other} gives {others}, of which --{self.reader}.populations FILE chooses some"
+        return "these are too few, so data of more samples are needed"
 
 
 def _require_sorted(variants: Variants) -> None:
@@ -282,6 +301,54 @@ def _require_sorted(variants: Variants) -> None:
         )
 
 
+def _require_inside(variants: Variants) -> None:
+    """Refuse variants beyond the ends of contigs: the lengths, or the positions, are of another genome."""
+    import numpy as np
+
+    for last in [*np.flatnonzero(np.diff(variants.contig)), len(variants.contig) - 1]:
+        if last < 0:
+            return
+        name, place = variants.contigs[variants.contig[last]], variants.positions[last]
+        size = variants.sizes.get(name)
+        if size is not None and place >= size:
+            raise cnnvis.UserError(
+                f"{str(variants.path)!r} has a variant at {name}:{place + 1:,}, and says that {name} has "
+                f"{counted(size, 'base')}: the lengths of contigs may be those of another assembly. Write the right ones, "
+                "as by bcftools reheader --fai"
+            )
+
+
+def _none_left(variants: Variants, asked: Asked) -> str:
+    """Return the sentence about data that give no image."""
+    import numpy as np
+
+    what, option = repr(str(variants.path)), f"--{variants.reader}"
+    where = "" if asked.contig is None else f" of the contig {asked.contig}"
+    chosen = [n for n, name in enumerate(variants.contigs) if asked.contig in (None, name)]
+    counts = {n: int(np.count_nonzero(variants.contig == n)) for n in chosen}
+    if not sum(counts.values()):
+        return f"{what} has no variants{where}, and so no image"
+    if asked.snps is not None:
+        most = max(counts, key=counts.__getitem__)
+        return (
+            f"an image of {option}.snps {asked.snps} needs as many variants of one contig, and in {what} "
+            f"{variants.contigs[most]} has the most{where and ' that were asked for'}, {counts[most]}: take at most "
+            f"{option}.snps {counts[most]}"
+        )
+    names = [variants.contigs[n] for n in counts if counts[n]]
+    longest = max(names, key=lambda name: variants.sizes.get(name, 0))
+    has = variants.sizes.get(longest)
+    return (
+        f"{what} has no image of {option}.bases {asked.bases} that holds a variant and ends inside of its contig"
+        + (
+            f"; the longest contig{where and ' that was asked for'}, {longest}, has {counted(has, 'base')}"
+            if has
+            else ""
+        )
+        + f": take fewer, or say where images are with {option}.intervals FILE.bed"
+    )
+
+
 def _windows(variants: Variants, asked: Asked) -> tuple[list[_Window], Any]:
     """Return the windows that become images, and their labels."""
     import numpy as np
@@ -293,41 +360,75 @@ def _windows(variants: Variants, asked: Asked) -> tuple[list[_Window], Any]:
             parts[number] = (int(own[0]), int(own[-1]) + 1)
     if asked.intervals is not None:
         return _of_intervals(variants, asked, parts)
+    if asked.snps is None:
+        return _of_bases(variants, asked, parts), None
     found: list[_Window] = []
-    left_out = empty = 0
+    left_out, step = 0, asked.step or asked.snps
+    for number, (first, last) in parts.items():
+        begins = range(0, last - first - asked.snps + 1, step)
+        left_out += last - first - (begins[-1] + asked.snps if begins else 0)
+        found += [_Window(number, first + one, first + one + asked.snps, 0, 0) for one in begins]
+    if left_out and found:
+        are = "is too little" if left_out == 1 else "are too few"
+        cnnvis.note(
+            f"{counted(left_out, 'variant')} at the ends of contigs {are} for an image and left out"
+        )
+    return found, None
+
+
+def _of_bases(
+    variants: Variants, asked: Asked, parts: Mapping[int, tuple[int, int]]
+) -> list[_Window]:
+    import numpy as np
+
+    assert asked.bases is not None
+    found: list[_Window] = []
+    every, empty, beyond, step = 0, 0, 0, asked.step or asked.bases
     for number, (first, last) in parts.items():
         positions = variants.positions[first:last]
-        if asked.snps is not None:
-            step = asked.step or asked.snps
-            begins = range(0, last - first - asked.snps + 1, step)
-            left_out += last - first - (begins[-1] + asked.snps if begins else 0)
-            found += [
-                _Window(number, first + one, first + one + asked.snps, 0, 0) for one in begins
-            ]
-            continue
-        assert asked.bases is not None
-        step = asked.step or asked.bases
         begins = range(int(positions[0]) // step * step, int(positions[-1]) + 1, step)
         if len(begins) > _MOST:
             raise cnnvis.UserError(
                 f"there would be {len(begins)} images, more than {_MOST}: take a larger step"
             )
+        # What lies behind the end would look like a stretch without diversity.
+        size = variants.sizes.get(variants.contigs[number], math.inf)
         starts = np.array(begins)
+        starts = starts[starts + asked.bases <= size]
+        beyond, every = beyond + len(begins) - len(starts), every + len(begins)
         lows = np.searchsorted(positions, starts)
         highs = np.searchsorted(positions, starts + asked.bases)
         empty += int((lows == highs).sum())
         found += [
             _Window(number, first + int(low), first + int(high), start, start + asked.bases)
-            for start, low, high in zip(begins, lows, highs, strict=True)
+            for start, low, high in zip(starts.tolist(), lows, highs, strict=True)
             if low < high
         ]
-    if left_out:
+    if found:
+        _say_left_out(variants.reader, every, empty, beyond)
+    unknown = [variants.contigs[n] for n in parts if variants.contigs[n] not in variants.sizes]
+    if unknown:
         cnnvis.note(
-            f"{left_out} variants at the ends of contigs are too few for an image and left out"
+            f"the length of {unknown[0] if len(unknown) == 1 else f'{len(unknown)} contigs'} is not known, so the last "
+            "image of a contig may reach beyond its end, and looks there as if nothing varied; lines ##contig in a VCF "
+            "file give lengths"
         )
-    if empty:
-        cnnvis.note(f"{empty} images without a variant are left out")
-    return found, None
+    return found
+
+
+def _say_left_out(reader: str, every: int, empty: int, beyond: int) -> None:
+    reasons = [f"{empty} without a variant"] if empty else []
+    reasons += (
+        [f"{beyond} that would reach beyond the end of {'its contig' if beyond == 1 else 'their contigs'}"]
+        if beyond
+        else []
+    )  # fmt: skip
+    if reasons:
+        cnnvis.note(
+            f"{empty + beyond} of {counted(every, 'window')} {'is' if empty + beyond == 1 else 'are'} left out: {' and '.join(reasons)}. Windows are those "
+            "from the first variant of a contig to its last, and images are numbered without what is left out, so number "
+            f"lines of tables by images, not by windows; --{reader}.intervals FILE.bed keeps all its intervals"
+        )
 
 
 def _of_intervals(
@@ -345,13 +446,24 @@ def _of_intervals(
                 f"{str(variants.path)!r} has no variants of the contig {one.contig!r} ({one.where}); it has "
                 f"{', '.join([*numbers][:8])}"
             )
+        size = variants.sizes.get(one.contig)
+        if size is not None and one.end > size:
+            raise cnnvis.UserError(
+                f"{one.words} reaches beyond the end of {one.contig}, which has {counted(size, 'base')} in "
+                f"{str(variants.path)!r}: an image cannot hold what lies behind, so end the interval there, or leave it out"
+            )
         number = numbers[one.contig]
         first, last = parts[number]
         low, high = np.searchsorted(variants.positions[first:last], [one.start, one.end])
         empty += int(low == high)
         windows.append(_Window(number, first + int(low), first + int(high), one.start, one.end))
     if empty:
-        cnnvis.note(f"{empty} intervals have no variant, and their images are 0")
+        are = (
+            "has no variant, and its image is 0"
+            if empty == 1
+            else "have no variant, and their images are 0"
+        )
+        cnnvis.note(f"{counted(empty, 'interval')} {are}")
     return windows, labels_in(chosen, asked.label)
 
 
@@ -395,7 +507,8 @@ def _populations(variants: Variants, asked: Asked) -> dict[str, str]:
     """Return the population of each sample that is to be a row; empty words where none are known."""
     names = variants.samples
     if len(set(names)) < len(names):
-        raise cnnvis.UserError(f"two samples in {str(variants.path)!r} have one name")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise cnnvis.UserError(f"{str(variants.path)!r} names the sample {twice!r} twice")
     if asked.populations is None:
         of = variants.populations or [""] * len(names)
         return dict(zip(names, of, strict=True))
@@ -412,15 +525,26 @@ def _populations(variants: Variants, asked: Asked) -> dict[str, str]:
         if cells[0] in known:
             raise cnnvis.UserError(f"{str(path)!r} names the sample {cells[0]!r} twice")
         known[cells[0]] = cells[1]
-    found = {name: of for name, of in known.items() if name in set(names)}
+    there = set(names)
+    first = next(iter(known), "")
+    found = {name: of for name, of in known.items() if name in there}
     if not found:
         raise cnnvis.UserError(
             f"{str(path)!r} names none of the samples in {str(variants.path)!r}, which are "
             f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
         )
-    if len(found) < len(names):
+    strange = [name for name in known if name not in there]
+    if strange and strange[0] == first and first.lower() in _HEADINGS:
+        del strange[0]
+    if strange:
+        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
         cnnvis.note(
-            f"{len(names) - len(found)} samples without a population in {path.name} are left out"
+            f"{counted(len(strange), 'sample')} of {path.name} {'is' if len(strange) == 1 else 'are'} not in "
+            f"{variants.path.name}: {', '.join(map(repr, strange[:3]))}{more}"
+        )
+    if left := len(names) - len(found):
+        cnnvis.note(
+            f"{counted(left, 'sample')} without a population in {path.name} {'is' if left == 1 else 'are'} left out"
         )
     return found
 
@@ -439,7 +563,7 @@ class _Images:
         import numpy as np
 
         self._variants, self._asked, self._windows, self._rows = variants, asked, windows, rows
-        self._length, self._says_unknown = length, True
+        self._length, self._said = length, set[str]()
         each = (len(rows.populations), length)
         self.shape = (len(windows), *(each if asked.along == "column" else each[::-1]))
         self.dtype = np.dtype(np.int16)
@@ -477,21 +601,44 @@ class _Images:
                 "take fewer bases"
             )
         alleles = np.asarray(variants.read(window.first, window.last))[:, self._rows.samples]
-        if self._says_unknown and (alleles < 0).any():
-            self._says_unknown = False
-            share = (alleles < 0).mean()
-            cnnvis.note(
-                f"{share:.1%} of the genotypes of an image are unknown; these, and those of other images, are "
-                "taken for the reference"
-            )
-        counted = alleles > 0
+        self._say_absent(alleles)
+        hits = alleles > 0
         if self._asked.alleles == "minor":
             known = alleles >= 0
-            often = 2 * counted.sum(axis=(1, 2)) > known.sum(axis=(1, 2))
-            counted = np.where(often[:, None, None], known & ~counted, counted)
+            often = 2 * hits.sum(axis=(1, 2)) > known.sum(axis=(1, 2))
+            hits = np.where(often[:, None, None], known & ~hits, hits)
         if self._asked.rows == "individuals":
-            return counted.sum(axis=2, dtype=np.int16)
-        return counted.reshape(len(counted), len(self._rows.populations)).astype(np.int16)
+            return hits.sum(axis=2, dtype=np.int16)
+        return hits.reshape(len(hits), len(self._rows.populations)).astype(np.int16)
+
+    def _say_absent(self, alleles: Any) -> None:
+        """Make a note, once each, on alleles that are unknown and on those that no sample has."""
+        # A lone dot is an unknown genotype of as many alleles as others have.
+        lone = (alleles[:, :, :1] == -1) & (alleles < 0).all(axis=2, keepdims=True)
+        unknown = (alleles == -1) | lone
+        none = (alleles == -2) & ~lone
+        if unknown.any() and "unknown" not in self._said:
+            self._said.add("unknown")
+            cnnvis.note(
+                f"unknown genotypes are taken for the reference: {unknown.sum() / (~none).sum():.1%} of the alleles "
+                "in the first image that has such. Impute them, or leave these variants out, where that is not right"
+            )
+        if none.any() and "none" not in self._said:
+            self._said.add("none")
+            fewer = none.any(axis=(0, 2)).nonzero()[0]
+            names = [repr(self._variants.samples[self._rows.samples[n]]) for n in fewer[:3]]
+            more = f" and {len(fewer) - 3} more" if len(fewer) > 3 else ""
+            ploidy, is_one = alleles.shape[2], len(fewer) == 1
+            kind = "haploid among diploids" if ploidy == 2 else f"of fewer than {ploidy} alleles"
+            what = (
+                "rows of haplotypes that do not exist are 0, as the reference is"
+                if self._asked.rows == "haplotypes"
+                else "fewer alleles are added up for these rows than for others"
+            )
+            cnnvis.note(
+                f"{counted(len(fewer), 'sample')} {'is' if is_one else 'are'} {kind} in an image ({', '.join(names)}{more}), "
+                f"as on the X chromosome: {what}. --{self._variants.reader}.populations FILE leaves out samples that it does not name"
+            )
 
     def _sorted(self, image: Any) -> Any:
         import numpy as np

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cnnvis
+from cnnvis.plugins.readers._intervals import counted
 from cnnvis.plugins.readers._windows import (
     Alleles,
     Along,
@@ -30,6 +34,7 @@ from cnnvis.plugins.readers.stores import arrays_in, look_at_zarr
 _MOST_SITES = 10**8
 _LARGEST_TREES = 2**29
 _NAMES = 10**6
+_BEGINNING = 1000  # variants that are read before others
 _FEW = 100  # variants by which genotypes are judged
 
 
@@ -111,16 +116,22 @@ def _of_zarr(path: Path, arrays: dict[str, Any]) -> Variants:
         raise cnnvis.UserError(f"{str(path)!r} has variants of contigs that it does not name")
     lengths = arrays.get("contig_length")
     flags = arrays.get("call_genotype_phased")
+    named = arrays.get("variant_allele")
+    most = named.shape[1] if named is not None and named.ndim == 2 else 128
     return Variants(
         path, "vcz", contigs, contig,
         np.asarray(arrays["variant_position"][...]).astype(np.int64) - 1,
         _words(arrays["sample_id"]), calls.shape[2],
-        lambda start, end: _read(path, calls, start, end),
-        {} if lengths is None else dict(zip(contigs, map(int, lengths[...]), strict=False)),
+        lambda start, end: _read(path, calls, start, end, most),
+        {} if lengths is None else _sizes(contigs, lengths[...]),
         phased=flags is None
         or flags.shape != calls.shape[:2]
         or are_phased(np.asarray(calls[:_FEW]), np.asarray(flags[:_FEW]) != 0),
     )  # fmt: skip
+
+
+def _sizes(contigs: list[str], lengths: Any) -> dict[str, int]:
+    return {name: int(size) for name, size in zip(contigs, lengths, strict=False) if size > 0}
 
 
 def _words(array: Any) -> list[str]:
@@ -132,11 +143,18 @@ def _words(array: Any) -> list[str]:
     ]
 
 
-def _read(path: Path, calls: Any, start: int, end: int) -> Any:
+def _read(path: Path, calls: Any, start: int, end: int, most: int) -> Any:
+    """Return alleles of variants that have `most` different ones or fewer."""
     try:
-        return calls[start:end]
+        found = calls[start:end]
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read: {error}") from error
+    if found.size and found.max() >= most:
+        raise cnnvis.UserError(
+            f"{str(path)!r} is damaged: it has an allele of the number {found.max()}, and variants of at most {most} "
+            "alleles, counted from 0"
+        )
+    return found
 
 
 @cnnvis.reader("vcf", suffixes=(".vcf", ".vcf.gz", ".bcf"), requires=("cyvcf2",), extra="vcf")
@@ -184,16 +202,73 @@ def vcf(
 
 def look_at_vcf(path: str) -> None:
     """Read the beginning of a VCF or BCF file; see `cnnvis.first_look`."""
+    _read_vcf(path, _BEGINNING)
+
+
+def look_at_all_of_vcf(path: str) -> None:
+    """Read a whole VCF or BCF file, to say why it cannot be read; see `cnnvis.first_look`."""
+    _read_vcf(path, _MOST_SITES)
+
+
+def _read_vcf(path: str, most: int) -> None:
+    """Read a file up to so many variants, in a process of its own, whose stderr is taken."""
     import cyvcf2
 
+    cyvcf2.cyvcf2.set_htslib_log_level(1)  # errors alone
+    last, count = "", 0
+    with _stderr_of_c() as said:
+        try:
+            for count, one in enumerate(cyvcf2.VCF(path), 1):
+                if one.genotype is not None:
+                    one.genotype.array()
+                last = f"{one.CHROM}:{one.POS}"
+                if count > most:
+                    break
+        except Exception as error:  # whatever cyvcf2 makes of what htslib reports
+            # htslib writes its reason to stderr: [E::vcf_parse] Could not parse the position 'x12'
+            lines = [line.partition("] ")[2] for line in said() if line.startswith("[E::")]
+            reason = cnnvis.printable((lines or [str(error)])[0][:200])
+            good = f"{counted(count, 'good variant')}, the last at {last}"
+            after = f" (behind {good})" if last else ""
+            raise cnnvis.UserError(f"is damaged, or no VCF file: {reason}{after}") from error
+
+
+@contextmanager
+def _stderr_of_c() -> Iterator[Callable[[], list[str]]]:
+    """Take what libraries in C write to stderr; gives a function that returns its lines.
+
+    A pipe, since a first look may write no file; what does not fit into it is lost.
+    """
+    reading, writing = os.pipe()
+    for end in (reading, writing):
+        os.set_blocking(end, False)
+    kept = os.dup(2)
+    os.dup2(writing, 2)
+
+    def said() -> list[str]:
+        try:
+            return os.read(reading, 2**16).decode("utf-8", "replace").splitlines()
+        except BlockingIOError:  # nothing
+            return []
+
     try:
-        for number, one in enumerate(cyvcf2.VCF(path)):
-            if one.genotype is not None:
-                one.genotype.array()
-            if number == 1000:
-                break
-    except Exception as error:  # whatever cyvcf2 makes of what htslib reports
-        raise cnnvis.UserError(f"is damaged, or no VCF file: {error}") from error
+        yield said
+    finally:
+        os.dup2(kept, 2)
+        for one in (kept, reading, writing):
+            os.close(one)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep htslib from writing to the terminal; it says again what it has to say in a first look."""
+    from cyvcf2 import cyvcf2
+
+    cyvcf2.set_htslib_log_level(0)
+    try:
+        yield
+    finally:
+        cyvcf2.set_htslib_log_level(3)  # htslib's own default
 
 
 def _of_vcf(path: Path, held: Any, only: str | None) -> Variants:
@@ -205,28 +280,28 @@ def _of_vcf(path: Path, held: Any, only: str | None) -> Variants:
     numbers, positions = [], []
     room, phased = cnnvis.available_memory() // 2, True
     try:
-        file = cyvcf2.VCF(str(held.place))
-        samples = list(file.samples)
-        for one in file:
-            if only not in (None, one.CHROM):
-                continue
-            if one.genotype is None:
-                raise cnnvis.UserError(f"{str(path)!r} has no genotypes at {one.CHROM}:{one.POS}")
-            calls = one.genotype.array()
-            phased = phased and are_phased(calls[:, :-1], calls[:, -1] != 0)
-            found.append(np.clip(calls[:, :-1], -2, 127).astype(np.int8))
-            numbers.append(contigs.setdefault(one.CHROM, len(contigs)))
-            positions.append(one.POS - 1)
-            room -= found[-1].nbytes
-            if room < 0:
-                raise cnnvis.UserError(
-                    f"the genotypes in {str(path)!r} do not fit into memory: convert the file to VCF Zarr, as "
-                    "by vcf2zarr convert of bio2zarr, or read one contig, --vcf.contig"
-                )
-        sizes = _sizes_of_vcf(file)
+        with _quiet():
+            file = cyvcf2.VCF(str(held.place))
+            samples = list(file.samples)
+            for one in file:
+                if only not in (None, one.CHROM):
+                    continue
+                calls = _calls_of(one, path)
+                phased = phased and are_phased(calls[:, :-1], calls[:, -1] != 0)
+                found.append(np.clip(calls[:, :-1], -2, 127).astype(np.int8))
+                numbers.append(contigs.setdefault(one.CHROM, len(contigs)))
+                positions.append(one.POS - 1)
+                room -= found[-1].nbytes
+                if room < 0:
+                    raise cnnvis.UserError(
+                        f"the genotypes in {str(path)!r} do not fit into memory: convert the file to VCF Zarr, as "
+                        "by vcf2zarr convert of bio2zarr, or read one contig, --vcf.contig"
+                    )
+            sizes = _sizes_of_vcf(file)
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever cyvcf2 makes of what htslib reports
+        cnnvis.first_look(look_at_all_of_vcf, path)
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as VCF: {error}") from error
     ploidy = max((one.shape[1] for one in found), default=1)
     every = np.full((len(found), len(samples), ploidy), -2, np.int8)
@@ -236,6 +311,19 @@ def _of_vcf(path: Path, held: Any, only: str | None) -> Variants:
         path, "vcf", [*contigs], np.array(numbers, np.int64), np.array(positions, np.int64),
         samples, ploidy, lambda start, end: every[start:end], sizes, phased=phased,
     )  # fmt: skip
+
+
+def _calls_of(one: Any, path: Path) -> Any:
+    """Return the genotypes of a variant as cyvcf2 gives them: alleles, and a flag behind them."""
+    if one.genotype is None:
+        raise cnnvis.UserError(f"{str(path)!r} has no genotypes at {one.CHROM}:{one.POS}")
+    calls, others = one.genotype.array(), len(one.ALT)
+    if calls.size and calls[:, :-1].max() > others:
+        raise cnnvis.UserError(
+            f"{str(path)!r} is damaged at {one.CHROM}:{one.POS}: a genotype has the allele {calls[:, :-1].max()}, and "
+            f"the line has {counted(others, 'alternate allele')}"
+        )
+    return calls
 
 
 def _sizes_of_vcf(file: Any) -> dict[str, int]:
@@ -330,7 +418,7 @@ def _of_trees(path: Path, held: Any, name: str) -> Variants:
     return Variants(
         path, "trees", [name], np.zeros(len(positions), np.int64), positions,
         [str(node) for node in nodes], 1, lambda start, end: every[start:end],
-        {name: int(found.sequence_length)}, names if any(names) else None,
+        {name: math.ceil(found.sequence_length)}, names if any(names) else None,
     )  # fmt: skip
 
 

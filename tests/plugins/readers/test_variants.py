@@ -117,28 +117,68 @@ def test_windows_of_variants() -> None:
 def test_windows_of_bases_and_intervals(tmp_path: Path) -> None:
     alternate = (_calls() > 0).reshape(8, 6).astype(int)
     samples = _images(bases=100, columns=10)
-    assert samples.x.shape == (4, 6, 10)
+    assert samples.x.shape == (3, 6, 10)
     np.testing.assert_array_equal(samples.x[0, :, 1], alternate[0] + alternate[1])
     np.testing.assert_array_equal(samples.x[0, :, 9], alternate[3])
     np.testing.assert_array_equal(samples.x[1, :, 0], alternate[4])
-    assert samples.x.sum() == alternate.sum() and samples.places is not None
+    assert samples.x.sum() == alternate[:6].sum() and samples.places is not None
     assert samples.places.window(2) == "chr1:201-300" and samples.places.at(0, 9) == "chr1:91-100"
     bed = tmp_path / "a.bed"
     bed.write_text("chr1\t90\t110\tsweep\nchr2\t20\t40\tneutral\nchr1\t0\t20\tsweep\n")
     with notes_kept() as notes:
         found = _images(intervals=str(bed), columns=4, label=4, along="row")
-    assert any("1 intervals have no variant" in one for one in notes)
+    assert any("1 interval has no variant, and its image is 0" in one for one in notes)
     assert found.x.shape == (3, 4, 6) and found.label_name(1) == "neutral"
     np.testing.assert_array_equal(found.x[0], [[0] * 6, alternate[3], alternate[4], [0] * 6])
     assert found.places is not None and found.places.axis == "row"
     assert found.places.at(0, 1) == "chr1:96-100" and not found.x[1].any()
 
 
+def test_no_image_reaches_beyond_its_contig(tmp_path: Path) -> None:
+    with notes_kept() as notes:
+        samples = _images(bases=50, columns=5)
+    assert (
+        samples.places is not None and samples.places.window(4) == "chr2:1-50" and len(samples) == 5
+    )
+    assert any("1 of 6 windows is left out: 1 without a variant" in one for one in notes)
+    with notes_kept() as notes:
+        assert len(_images(bases=100, columns=5, step=50)) == 5
+    assert any("1 that would reach beyond the end of its contig" in one for one in notes)
+    with notes_kept() as notes:
+        _images(dataclasses.replace(_in_memory(), sizes={"chr1": 300}), bases=100, columns=5)
+    assert any("the length of chr2 is not known" in one for one in notes)
+    bed = tmp_path / "a.bed"
+    bed.write_text("chr2\t0\t50\nchr2\t10\t51\n")
+    for options, sentence in (
+        ({"bases": 301}, "the longest contig, chr1, has 300 bases: take fewer"),
+        ({"bases": 60, "contig": "chr2"}, "longest contig that was asked for, chr2, has 50 bases"),
+        (
+            {"intervals": str(bed)},
+            r"line 2 of a.bed\) reaches beyond the end of chr2, which has 50",
+        ),
+    ):
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            _images(columns=5, **options)
+    with pytest.raises(cnnvis.UserError, match="variant at chr2:8, and says that chr2 has 7 bases"):
+        _images(dataclasses.replace(_in_memory(), sizes={"chr2": 7}), snps=2)
+
+
+def test_alleles_that_no_sample_has_are_not_unknown() -> None:
+    calls = np.zeros((8, 3, 2), np.int8)
+    calls[:, 1, 1], calls[:, 1, 0], calls[3, 2] = -2, 1, (-1, -2)  # haploid; a lone dot
+    with notes_kept() as notes:
+        samples = _images(_in_memory(calls), snps=4)
+        assert samples.x[0].sum() == 4 and samples.x[0, 2].all()
+    assert any("1 sample is haploid among diploids in an image ('s2')" in one for one in notes)
+    assert any(f"reference: {2 / 20:.1%} of the alleles" in one for one in notes)
+
+
 def test_rows_are_of_populations_and_sorted(tmp_path: Path) -> None:
     panel = _panel(tmp_path, "sample\tpop\tsuper", "s3\tB\tx", "s9\tB\tx", "s1\tA\tx")
     with notes_kept() as notes:
         samples = _images(snps=6, populations=panel)
-    assert any("1 samples without a population" in one for one in notes)
+    assert any("1 sample of panel.tsv is not in a.vcz: 's9'" in one for one in notes)
+    assert any("1 sample without a population" in one for one in notes)
     alternate = (_calls() > 0)[:6].transpose(1, 2, 0)
     np.testing.assert_array_equal(samples.x[0], [*alternate[2], *alternate[0]])
     assert samples.coordinates["row"].values == ("B", "B", "A", "A")
@@ -222,12 +262,16 @@ def test_what_is_unclear_is_asked(store: Path, vcf: Path) -> None:
             cnnvis.read_samples(store, **options)
     with pytest.raises(cnnvis.UserError, match="no contig 'chr3'; it has chr1, chr2"):
         _images(snps=2, contig="chr3")
-    with pytest.raises(cnnvis.UserError, match="has 8 variants, and no image"):
+    with pytest.raises(cnnvis.UserError, match=r"chr1 has the most, 6: take at most --vcz.snps 6"):
         _images(snps=9)
     with pytest.raises(cnnvis.UserError, match=r"--vcz.snps 5 --vcz.along row$"):
         _images(snps=4).shaped_for((5, 6, 1), -1)
-    with pytest.raises(cnnvis.UserError, match=r"6 haplotypes, and the network takes 8"):
+    with pytest.raises(cnnvis.UserError, match=r"6 rows of haplotypes, and the network takes 8"):
         _images(snps=4).shaped_for((8, 4, 1), -1)
+    for rows, sentence in ((3, "rows individuals gives 3$"), (4, "choose samples"), (7, "too few")):
+        with pytest.raises(cnnvis.UserError, match=sentence) as caught:
+            _images(snps=4).shaped_for((rows, 4, 1), -1)
+        assert "read them with" not in str(caught.value)
     mixed = dataclasses.replace(_in_memory(), positions=_in_memory().positions[::-1])
     with pytest.raises(cnnvis.UserError, match="not sorted by contig and position"):
         _images(mixed, snps=2)
@@ -238,6 +282,20 @@ def test_what_is_unclear_is_asked(store: Path, vcf: Path) -> None:
     store.rename(store.with_suffix(".zarr"))
     with pytest.raises(cnnvis.UserError, match=r"VCF Zarr store: give it the ending .vcz"):
         cnnvis.read_samples(store.with_suffix(".zarr"))
+
+
+def test_the_reason_of_damage_is_said(vcf: Path, capfd: Any) -> None:
+    whole = vcf.read_text()
+    cases = [
+        (whole.replace("chr1\t41\t", "chr1\tx41\t"), "position 'x41' .behind 2 good variants, the last at chr1:12"),
+        (whole.replace("s2", "s1"), "Duplicated sample name 's1'"),
+        (whole.replace("|2\n", "|3\n", 1), "damaged at chr1:12: a genotype has the allele 3, and the line has 2"),
+    ]  # fmt: skip
+    for text, sentence in cases:
+        vcf.write_text(text)
+        with pytest.raises(cnnvis.UserError, match=sentence):
+            cnnvis.read_samples(vcf, snps=4)
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.slow
