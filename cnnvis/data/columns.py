@@ -6,18 +6,32 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cnnvis.data.lazy import Array
 from cnnvis.errors import UserError, nearest, numbered, shown
 from cnnvis.files.reading import read_text
+from cnnvis.reporting import note
 
 _TABLE = re.compile(r"^(?P<file>.*\.(?:csv|tsv))(?::(?P<columns>[^:/\\]*))?$", re.IGNORECASE)
 
 PLACES, NAMES = ("image", "index"), ("name", "file")
 """Headings of columns that say which image a line is about: its number in the data, or its name."""
+
+
+ENDINGS = (
+    ".nii.gz", ".nii", ".dcm", ".wav", ".wave", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp",
+    ".vcf.gz", ".vcf", ".bcf",
+)  # fmt: skip
+"""Endings of files, which tables of subjects leave out of names."""
+
+
+def without_ending(name: str) -> str:
+    """Return a name without the ending of a file: ``s03`` for ``s03.nii.gz``."""
+    ending = next((one for one in ENDINGS if name.lower().endswith(one)), "")
+    return name[: len(name) - len(ending)] or name
 
 
 def is_table(words: str) -> bool:
@@ -41,6 +55,15 @@ class NumberedImages(Protocol):
         """The number of images in the whole data set; None where it is not known."""
 
 
+@dataclass
+class _Seen:
+    """Images that a column was asked about, batch by batch: the line of each name, and the numbers."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    images: set[int] = field(default_factory=set)
+    is_said: bool = False
+
+
 @dataclass(frozen=True)
 class Column:
     """Values of a column, matched to images.
@@ -55,13 +78,18 @@ class Column:
         The heading of the column that says which image a line is about; empty where the lines follow
         the order of the images.
     places
-        The line of each image, by its number or its name.
+        The line of each image, by its number or its name. A name may lack its ending, as `s03` for
+        the image ``s03.nii.gz``, if no other image has this name without its ending.
+    file
+        The file in words.
     """
 
     source: str
     values: tuple[str, ...]
     key: str
     places: Mapping[str | int, int]
+    file: str = ""
+    _seen: _Seen = field(default_factory=_Seen, repr=False, compare=False)
 
     def of(self, samples: NumberedImages) -> list[str]:
         """Return the value of each sample.
@@ -75,17 +103,24 @@ class Column:
         for position, value in enumerate(self.found(samples)):
             if not value:
                 name = self._key_of(samples, position)
-                raise UserError(f"{self.source}: there is no value for the image {shown(name)}")
+                known = [one for one in self.places if isinstance(one, str)]
+                near = nearest(name, known) if isinstance(name, str) else ""
+                raise UserError(
+                    f"{self.source}: there is no value for the image {shown(name)}{near and '.'}{near}"
+                )
             found.append(value)
         return found
 
     def found(self, samples: NumberedImages) -> list[str | None]:
         """Return the value of each sample; empty where it has none, None where no line is about it.
 
+        Once all images of the data have been asked about, a note names lines that are about none.
+
         Raises
         ------
         UserError
-            If there are more lines than images, or the table counts or names other images.
+            If there are more lines than images, or the table counts or names other images, or a name
+            without an ending may be that of two.
         """
         if self.key in NAMES and samples.names is None:
             raise UserError(
@@ -105,8 +140,47 @@ class Column:
                 f"{self.source}: the table is about image {total} and not about image 0, and the data hold "
                 f"images 0 to {total - 1}; images are counted from 0"
             )
-        lines = [self.places.get(self._key_of(samples, i)) for i in range(len(samples.indices))]
+        lines = [self._line(self._key_of(samples, i)) for i in range(len(samples.indices))]
+        self._say_of_others(samples)
         return [None if line is None else self.values[line] for line in lines]
+
+    def _line(self, key: str | int) -> int | None:
+        """Return the line about an image."""
+        line = self.places.get(key)
+        if not isinstance(key, str):
+            return line
+        if line is None:
+            line = self.places.get(without_ending(key))
+        if line is not None:
+            other = self._seen.names.setdefault(line, key)
+            if other != key:
+                raise UserError(
+                    f"{self.source}: the line about {shown(without_ending(key))} may be about the image "
+                    f"{shown(other)} or {shown(key)}: write whole names"
+                )
+        return line
+
+    def _say_of_others(self, samples: NumberedImages) -> None:
+        """Make a note on lines about images that the data do not have: a slip, or a larger study."""
+        seen = self._seen
+        if seen.is_said or not self.key or samples.total is None:
+            return
+        seen.images.update(int(one) for one in samples.indices)
+        if len(seen.images) < samples.total:  # some images may have been asked for alone
+            return
+        seen.is_said = True
+        if self.key in NAMES:
+            others = [one for one, line in self.places.items() if line not in seen.names]
+        else:
+            others = [one for one in self.places if one not in seen.images]
+        if others:
+            is_one = len(others) == 1
+            verb = ("names" if is_one else "name") if self.key in NAMES else ("is about" if is_one else "are about")  # fmt: skip
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+            note(
+                f"{numbered(len(others), 'line')} of {self.file} {verb} no image of these data: "
+                f"{', '.join(map(shown, others[:3]))}{more}"
+            )
 
     def _key_of(self, samples: NumberedImages, position: int) -> str | int:
         is_by_name = self.key in NAMES and samples.names
@@ -199,6 +273,7 @@ def _columns(
             tuple(row[heading.index(one)] for row in rows),
             key,
             places,
+            repr(str(path)),
         )
         for one in asked
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.labels import has_class, known_numbers
 from cnnvis.data.samples import Samples
-from cnnvis.errors import UserError
+from cnnvis.errors import UserError, numbered
 from cnnvis.network.model import Model
 from cnnvis.text import words_of
 
@@ -247,7 +247,7 @@ def _by_alphabet(samples: Samples, model: Model | None) -> Matching:
         return Matching(
             samples,
             None,
-            f"the labels are {len(words)} words ({words_of(words)}), and the network has {count} "
+            f"the labels are {numbered(len(words), 'word')} ({words_of(words)}), and the network has {count} "
             "classes, so it is not known which class a word stands for, and no label counts as "
             f"right. Give the names of all {count} classes in the network's order: --class-names "
             "NAME NAME ...",

@@ -73,9 +73,15 @@ def pieces_of(
         np.maximum.at(last, index, ends[good])
         found.append(Piece(number, places.contigs[number], at, last, mean.astype(np.float32)))
     if left_out:
-        cnnvis.note(f"{renderer}: {left_out} positions without a value or a place are left out")
+        are = (
+            "position without a value or a place is"
+            if left_out == 1
+            else "positions without a value or a place are"
+        )
+        cnnvis.note(f"{renderer}: {left_out} {are} left out")
     if shared:
-        cnnvis.note(f"{renderer}: {shared} bases have several positions, whose values are averaged")
+        have = "base has" if shared == 1 else "bases have"
+        cnnvis.note(f"{renderer}: {shared} {have} several positions, whose values are averaged")
     if not found:
         raise cnnvis.UserError(f"{renderer} writes values at places, and the maps have none")
     return sorted(found, key=lambda one: (one.contig, int(one.starts[0]), one.number))

@@ -102,9 +102,12 @@ def _write(
         for row in table.rows:
             lines.writerow([text(cell) for cell in row])
     if marked:
+        renderer = "csv" if delimiter == "," else "tsv"
+        what = "cell begins as a formula" if len(marked) == 1 else "cells begin as formulas"
         cnnvis.note(
-            f"{len(marked)} cells begin as formulas of spreadsheets do, such as {marked[0][:60]!r}, and "
-            "were written with an apostrophe before them; the option safe says whether"
+            f"{len(marked)} {what} of a spreadsheet, such as {marked[0][:60]!r}, and "
+            f"{'was' if len(marked) == 1 else 'were'} written with an apostrophe before the text; --{renderer}.no-safe "
+            "writes texts as they are"
         )
 
 

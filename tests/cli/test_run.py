@@ -168,7 +168,10 @@ def test_several_renderers_with_options(files: Path, typed: Command, tmp_path: P
             ),
             (["run", "saliency", "{}/model.keras", "-d", "{}/text.pkl"], ["text.pkl"]),
             (["run", "saliency", "{}/model.keras", "-d", "{}/text.npz"], ["text.npz"]),
-            (["run", "saliency", "{}/model.keras", "-d", "{}/folder"], ["no pictures in"]),
+            (
+                ["run", "saliency", "{}/model.keras", "-d", "{}/folder"],
+                ["no images in", ".nii.gz", ".wav"],
+            ),
             (
                 ["run", "saliency", "{}/model.keras", "-d", "{}/two.npz"],
                 ["takes one input", "data hold 'a', 'b'"],

@@ -9,6 +9,7 @@ import pytest
 
 import cnnvis
 from cnnvis.data.columns import columns_of, is_table
+from cnnvis.reporting import notes_kept
 
 SAMPLES = cnnvis.Samples(np.zeros((4, 2)), names=("d.png", "c.png", "b.png", "a.png"))
 
@@ -62,6 +63,29 @@ def test_tables_that_do_not_fit(tmp_path: Path, text: str, words: str, sentence:
     file = _written(tmp_path, text)
     with pytest.raises(cnnvis.UserError, match=sentence):
         columns_of(file + words)[0].of(SAMPLES)
+
+
+def test_names_without_endings_and_names_of_other_images(tmp_path: Path) -> None:
+    samples = cnnvis.Samples(np.zeros((3, 2)), names=("s1.nii.gz", "s2.NII", "v.1"))
+    text = "name\tage\ns1\t1\ns2\t2\nv.1\t3\ns07\t4\ns1.png\t5\n"
+    (column,) = columns_of(_written(tmp_path, text))
+    with notes_kept() as notes:
+        assert column.of(samples[[2, 1]]) == ["3", "2"] and not notes
+        assert column.of(samples[[0]]) == ["1"]
+    assert [one.partition("facts.tsv'")[2] for one in notes] == [
+        " name no image of these data: 's07', 's1.png'"
+    ]
+    (by_number,) = columns_of(_written(tmp_path, "image\tage\n0\t1\n1\t2\n2\t3\n9\t4\n"))
+    with notes_kept() as notes:
+        by_number.of(samples)
+    assert "1 line of" in notes[0] and notes[0].endswith("is about no image of these data: 9")
+    (column,) = columns_of(_written(tmp_path, text))
+    column.of(samples)
+    twice = cnnvis.Samples(np.zeros((1, 2)), names=("s1.nii",))
+    with pytest.raises(cnnvis.UserError, match=r"may be about the image 's1.nii.gz' or 's1.nii'"):
+        column.of(twice)
+    with pytest.raises(cnnvis.UserError, match=r"no value for the image 'S07'\. .*'s07'"):
+        column.of(cnnvis.Samples(np.zeros((1, 2)), names=("S07",)))
 
 
 def test_names_of_images_without_names(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def test_sites_at_any_distance_and_two_on_one_base(tmp_path: Path) -> None:
     with notes_kept() as notes:
         (rows,) = _written(found, tmp_path / "a.bdg")
     assert rows == [("chr1", 7, 8, "1.0"), ("chr1", 30, 31, "3.0")]
-    assert any("1 bases have several" in one for one in notes)
-    assert any("1 positions without" in one for one in notes)
+    assert any("1 base has several" in one for one in notes)
+    assert any("1 position without" in one for one in notes)
 
 
 def test_images_that_overlap_have_tracks_or_means(tmp_path: Path) -> None:

@@ -123,7 +123,11 @@ def test_a_table_is_written_with_its_types(tmp_path: Path) -> None:
         is_formula = name.strip()[0] in "=+-@\uff1d" and name != "-7"
         assert row["name"] == ("'" if is_formula else "") + cnnvis.printable(name)
     assert "'=heading" in rows[0]
-    assert len(notes) == 1 and "7 cells begin as formulas of spreadsheets do, such as" in notes[0]
+    assert (
+        len(notes) == 1
+        and "7 cells begin as formulas of a spreadsheet" in notes[0]
+        and "--csv.no-safe" in notes[0]
+    )
     assert "\x1b" not in (tmp_path / "table.csv").read_text()
     raw = _rows(_written("tsv", found, tmp_path, safe=False))
     assert raw[0]["name"] == EVIL[0] and "=heading" in raw[0]

@@ -11,6 +11,9 @@ from typing import Any
 import cnnvis
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+VOLUMES = (".nii", ".nii.gz")
+SLICES = (".dcm", ".dicom", ".ima")
+SOUNDS = (".wav", ".wave")
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "holdout"}
 """Names of folders that hold parts of a data set, and not classes."""
 
@@ -70,6 +73,8 @@ class Wanted:
 
 
 PICTURE = Wanted("picture", PICTURES)
+KINDS = (PICTURE, Wanted("volume", VOLUMES), Wanted("DICOM file", SLICES), Wanted("sound", SOUNDS))
+"""All kinds of files that are images of folders, as far as names say, each with a reader of its own."""
 
 
 def holds_most(folder: Path, wanted: Wanted) -> bool:
@@ -94,8 +99,8 @@ _LOOKED_AT = 2000
 def files_in(folder: Path, wanted: Wanted) -> Found:
     """Find all files of a kind in a folder; folders in it are classes, with all files at any depth.
 
-    Hidden files and folders are left out, such as the ``._x.png`` that macOS leaves beside x.png. A
-    note names all other files that are left out.
+    Hidden files and folders are left out, such as the ``._x.png`` that macOS leaves beside x.png, and
+    so are files that are no images. Notes name files of other kinds, and what is no regular file.
 
     Raises
     ------
@@ -108,12 +113,14 @@ def files_in(folder: Path, wanted: Wanted) -> Found:
     top = [one for one in every if not one.is_dir()]
     folders = [one for one in every if one.is_dir() and one.name != "__MACOSX"]
     files, strange = _regular(top, wanted)
+    others = _of_other_kinds(top, wanted)
     by_class: dict[str, list[Path]] = {}
     empty: list[str] = []
     for one in folders:
         there = list(below(one))
-        found, others = _regular(there, wanted)
-        strange += others
+        found, odd = _regular(there, wanted)
+        strange += odd
+        others += _of_other_kinds(there, wanted)
         if found:
             by_class[one.name] = found
         elif not there:
@@ -121,9 +128,14 @@ def files_in(folder: Path, wanted: Wanted) -> Found:
     _say_strange(folder, strange)
     count = sum(map(len, by_class.values()))
     if not count and not files:
-        raise cnnvis.UserError(
-            f"there are no {what}s in {str(folder)!r} ({' '.join(wanted.suffixes)})"
+        raise cnnvis.UserError(_nothing(folder, wanted, others))
+    if others:
+        are = (
+            f"file in {str(folder)!r} is no {what}"
+            if len(others) == 1
+            else f"files in {str(folder)!r} are no {what}s"
         )
+        cnnvis.note(f"{len(others)} {are} and left out: {named(others)}")
     _require_no_splits(folder, by_class)
     if not by_class or (files and (len(by_class) < 2 or len(files) >= count)):
         if by_class:
@@ -140,6 +152,20 @@ def files_in(folder: Path, wanted: Wanted) -> Found:
             f"out: {named(files)}"
         )
     return _by_class(by_class, empty, what)
+
+
+def _of_other_kinds(files: Sequence[Path], wanted: Wanted) -> list[Path]:
+    kinds = tuple(end for kind in KINDS if kind.what != wanted.what for end in kind.suffixes)
+    return [one for one in files if one.name.lower().endswith(kinds) and not wanted.takes(one)]
+
+
+def _nothing(folder: Path, wanted: Wanted, others: Sequence[Path]) -> str:
+    """Return the sentence about a folder without such files."""
+    if wanted is PICTURE and not others:  # the kind that is taken where nothing says another
+        kinds = ", ".join(f"{one.what}s ({' '.join(one.suffixes)})" for one in KINDS)
+        return f"there are no images in {str(folder)!r}, of which a folder may hold: {kinds}"
+    there = f"; it holds {named(others)}" if others else ""
+    return f"there are no {wanted.what}s in {str(folder)!r} ({' '.join(wanted.suffixes)}){there}"
 
 
 def _by_class(by_class: dict[str, list[Path]], empty: list[str], what: str) -> Found:

@@ -12,6 +12,7 @@ import cnnvis
 from cnnvis.plugins.readers._dicom_file import Slice, pixels_of, slice_of
 from cnnvis.plugins.readers._file_array import FileArray, sized
 from cnnvis.plugins.readers._folders import (
+    SLICES,
     Found,
     Wanted,
     below,
@@ -38,7 +39,7 @@ class _Dicoms(Wanted):
         return self.ends(file.name) or _is_marked(file)
 
 
-DICOM = _Dicoms("DICOM file", (".dcm", ".dicom", ".ima"))
+DICOM = _Dicoms("DICOM file", SLICES)
 
 
 def _is_marked(file: Path) -> bool:

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
 from cnnvis.plugins.readers._file_array import FileArray, sized
-from cnnvis.plugins.readers._folders import Found, Wanted, holds_most, named, samples_of_files
+from cnnvis.plugins.readers._folders import (
+    VOLUMES,
+    Found,
+    Wanted,
+    holds_most,
+    named,
+    samples_of_files,
+)
 from cnnvis.plugins.readers._nifti_file import Head, head_of, values_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-NIFTI = Wanted("volume", (".nii", ".nii.gz"))
+NIFTI = Wanted("volume", VOLUMES)
 REMEDY = "resample all volumes to one grid first, such as with nilearn.image.resample_to_img"
 WAYS = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "top", "I": "bottom"}
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cnnvis
 from cnnvis.plugins.readers._file_array import FileArray
-from cnnvis.plugins.readers._folders import Wanted, holds_most, named, samples_of_files
+from cnnvis.plugins.readers._folders import SOUNDS, Wanted, holds_most, named, samples_of_files
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-WAV = Wanted("sound", (".wav", ".wave"))
+WAV = Wanted("sound", SOUNDS)
 _ORDERS = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">"}
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _CHUNKS = 10_000  # of a file; each is at least eight bytes

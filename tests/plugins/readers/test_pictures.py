@@ -13,6 +13,7 @@ from PIL import Image
 
 import cnnvis
 from cnnvis.plugins.readers import _picture_array
+from cnnvis.plugins.readers._folders import Wanted, files_in
 from cnnvis.plugins.readers._preprocess import WAYS, Preprocess, pixels_of, prepared
 from cnnvis.reporting import notes_kept
 
@@ -260,6 +261,18 @@ def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
     samples, notes = _read(tmp_path)
     assert samples.names == ("a.png", "b.png") and samples.class_names == ("ape", "cow")
     assert notes == []
+
+
+def test_files_of_other_readers_are_named(tmp_path: Path) -> None:
+    for name in ("a/x.png", "b/y.png"):
+        _save(tmp_path / name)
+    for name in ("a/b.nii.gz", "c.WAV", "readme.txt"):
+        (tmp_path / name).touch()
+    samples, notes = _read(tmp_path)
+    assert len(samples) == 2
+    assert any("no pictures and left out: 'c.WAV', 'b.nii.gz'" in one for one in notes)
+    with pytest.raises(cnnvis.UserError, match=r"no volumes in .*; it holds 'x.png'"):
+        files_in(tmp_path / "b" / ".." / "a", Wanted("volume", (".mgz",)))
 
 
 def test_folders_in_classes_belong_to_them(tmp_path: Path) -> None:
