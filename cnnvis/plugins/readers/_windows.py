@@ -613,6 +613,8 @@ class _Images:
 
     def _say_absent(self, alleles: Any) -> None:
         """Make a note, once each, on alleles that are unknown and on those that no sample has."""
+        if not (alleles < 0).any():
+            return
         # A lone dot is an unknown genotype of as many alleles as others have.
         lone = (alleles[:, :, :1] == -1) & (alleles < 0).all(axis=2, keepdims=True)
         unknown = (alleles == -1) | lone

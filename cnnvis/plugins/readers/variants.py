@@ -35,6 +35,7 @@ _MOST_SITES = 10**8
 _LARGEST_TREES = 2**29
 _NAMES = 10**6
 _BEGINNING = 1000  # variants that are read before others
+_END_OF_BGZF = bytes.fromhex("1f8b08040000000000ff0600424302001b0003" + "00" * 9)
 _FEW = 100  # variants by which genotypes are judged
 
 
@@ -214,6 +215,7 @@ def _read_vcf(path: str, most: int) -> None:
     """Read a file up to so many variants, in a process of its own, whose stderr is taken."""
     import cyvcf2
 
+    _require_end(path)
     cyvcf2.cyvcf2.set_htslib_log_level(1)  # errors alone
     last, count = "", 0
     with _stderr_of_c() as said:
@@ -227,10 +229,25 @@ def _read_vcf(path: str, most: int) -> None:
         except Exception as error:  # whatever cyvcf2 makes of what htslib reports
             # htslib writes its reason to stderr: [E::vcf_parse] Could not parse the position 'x12'
             lines = [line.partition("] ")[2] for line in said() if line.startswith("[E::")]
-            reason = cnnvis.printable((lines or [str(error)])[0][:200])
+            unknown = "a line cannot be parsed, as where a file is cut off" if last else str(error)
+            reason = cnnvis.printable((lines or [unknown])[0][:200])
             good = f"{counted(count, 'good variant')}, the last at {last}"
             after = f" (behind {good})" if last else ""
             raise cnnvis.UserError(f"is damaged, or no VCF file: {reason}{after}") from error
+
+
+def _require_end(path: str) -> None:
+    """Refuse a packed file without its last block: htslib reads what there is, and only warns."""
+    with Path(path).open("rb") as file:
+        head = file.read(14)
+        file.seek(-min(len(_END_OF_BGZF), file.seek(0, os.SEEK_END)), os.SEEK_END)
+        end = file.read()
+    is_bgzf = head[:4] == b"\x1f\x8b\x08\x04" and head[12:] == b"BC"
+    if is_bgzf and end != _END_OF_BGZF:
+        raise cnnvis.UserError(
+            "is cut off: it lacks the block at the end of BGZF files. Copy it again, or if it is whole, write it anew, as "
+            "by bcftools view"
+        )
 
 
 @contextmanager

@@ -295,6 +295,18 @@ def test_the_reason_of_damage_is_said(vcf: Path, capfd: Any) -> None:
         vcf.write_text(text)
         with pytest.raises(cnnvis.UserError, match=sentence):
             cnnvis.read_samples(vcf, snps=4)
+    vcf.write_text(whole)
+    cyvcf2 = pytest.importorskip("cyvcf2")
+    packed = vcf.with_name("b.vcf.gz")
+    reader = cyvcf2.VCF(str(vcf))
+    writer = cyvcf2.Writer(str(packed), reader, mode="wz")
+    for one in reader:
+        writer.write_record(one)
+    writer.close()
+    _same(cnnvis.read_samples(packed, snps=4), _images(snps=4))
+    packed.write_bytes(packed.read_bytes()[:-28])  # which htslib reads, with a warning
+    with pytest.raises(cnnvis.UserError, match="is cut off: it lacks the block at the end"):
+        cnnvis.read_samples(packed, snps=4)
     assert not capfd.readouterr().err
 
 
