@@ -44,11 +44,7 @@ def run_chain(
     """Run a chain, or print it in another form."""
     if output.out is not None:
         subject = {**subject, "out": output.out}
-    reading = _reading(plugin_options)
-    recipe = _recipe(subject, steps, output.file, output.name)
-    if reading:
-        before = recipe.subject.get("reading", {})
-        recipe = replace(recipe, subject={**recipe.subject, "reading": {**before, **reading}})
+    recipe = _read_with(_recipe(subject, steps, output.file, output.name), plugin_options)
     chosen = [
         Step(step.plugin, with_settings(step.plugin, step.given))
         for step in _with_renderer(steps_of(recipe.steps))
@@ -64,10 +60,9 @@ def run_chain(
         raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
     if output.save is not None:
         save_recipe(recipe, Path(output.save))
-    given = {key: value for key, value in recipe.subject.items() if key not in ("model", "reading")}
-    for name, own in by_plugin(recipe.subject.get("reading", {})).items():
-        plugin_options = {**plugin_options, name: own}
-    plugin_options = side_options(plugin_options)
+    given = {key: one for key, one in recipe.subject.items() if key not in ("model", "reading")}
+    reading = by_plugin(recipe.subject.get("reading", {}))
+    plugin_options = side_options({**plugin_options, **reading})
     given.setdefault("checks", checks_by_settings())
     given.setdefault("style", style_by_settings())
     messages, results = console.messages(), console.results()
@@ -113,16 +108,20 @@ def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool)
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)
 
 
-def _reading(options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the options of loaders and readers among those of plugins, ``pictures.scale``."""
+def _read_with(recipe: Recipe, options: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    """Return a chain with the typed options of loaders and readers, which go before its own."""
     kinds = {plugin.name: plugin for plugin in registry() if plugin.kind in ("loader", "reader")}
-    return {
+    reading = {
         f"{name}.{option}": value
         for name, own in options.items()
         if name in kinds
         for option, value in checked(kinds[name], own).items()
         if option in own
     }
+    if not reading:
+        return recipe
+    before = recipe.subject.get("reading", {})
+    return replace(recipe, subject={**recipe.subject, "reading": {**before, **reading}})
 
 
 def _recipe(

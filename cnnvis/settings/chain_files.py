@@ -198,7 +198,8 @@ def _flags(key: str, value: Any) -> list[str]:
     if value is False and key in _FLAGS:
         return []
     if value is False:
-        return [f"--no-{flag.removeprefix('--')}"]
+        plugin, dot, name = flag.removeprefix("--").rpartition(".")
+        return [f"--{plugin}{dot}no-{name}"]
     if isinstance(value, list | tuple):
         return [flag, *map(str, value)]
     # A value that begins with a sign would be taken for an option of its own.

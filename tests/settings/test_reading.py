@@ -59,6 +59,12 @@ def test_chains_keep_it(pictures: Path, tmp_path: Path, typed: Typed) -> None:
     typed("chain", "--file", file, "--out", tmp_path / "typed.npz", "--pictures.scale", "2")
     found = cnnvis.Explanation.load(tmp_path / "typed.npz")
     assert found.provenance["reading"] == {"pictures.scale": 2.0}
+    done = typed("chain", *words, "saliency", "png", "--no-over-pictures", "--as", "shell")
+    assert "png --no-over-pictures" in done.stdout
+    done = typed(
+        "run", "saliency", "demo", "-im", "0", "--png.no-over-pictures", "-o", tmp_path / "a.png"
+    )
+    assert done.returncode == 0, done.stderr
     for form, text in (
         ("shell", "--pictures.scale 0.5"),
         ("python", "{'pictures': {'scale': 0.5}}"),
