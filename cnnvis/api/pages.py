@@ -203,6 +203,7 @@ def facts_of(found: Explanation) -> dict[str, dict[str, str]]:
         "file": data.get("file"),
         "SHA-256": data.get("sha256"),
         "images": ranges_of(data.get("images") or ()),
+        "read with": _said(facts.get("reading")),
     }
     sections["Computation"] = {
         "options": _said(facts.get("options")),
@@ -283,6 +284,8 @@ def _repeat(found: Explanation) -> dict[str, str]:
             subject[argument] = model[key]
     if facts.get("style") == "paper":
         subject["style"] = "paper"
+    if facts.get("reading"):
+        subject["reading"] = dict(facts["reading"])
     steps = [(name, given)]
     steps += [(one["transform"], one.get("options") or {}) for one in facts.get("transforms") or ()]
     return repeated(Recipe(name, subject, [*steps, ("html", {})]))

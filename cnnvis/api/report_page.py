@@ -25,7 +25,8 @@ from cnnvis.api.pages import (
 from cnnvis.data.page import Page
 from cnnvis.data.samples import Samples
 from cnnvis.errors import numbered
-from cnnvis.settings.chain_files import Recipe, command_line
+from cnnvis.explain.inputs import options_used
+from cnnvis.settings.chain_files import Recipe, by_plugin, command_line
 
 LABELS = 20
 """Maximum number of labels that are counted by name."""
@@ -158,7 +159,13 @@ def ways_to_repeat(
     } if all(_is_plain(value) for value in given.values()) else {}  # fmt: skip
     if "data" not in plain and given.get("data") is not None:
         plain["data"] = "DATA"
-    subject = {"model": str(model) if isinstance(model, str | PathLike) else "MODEL", **plain}
+    reading = options_used(model, given.get("data"), given.get("plugin_options") or {})
+    read = {"reading": reading} if reading else {}
+    subject = {
+        "model": str(model) if isinstance(model, str | PathLike) else "MODEL",
+        **plain,
+        **read,
+    }
     steps = [(step.plugin.name, dict(step.given)) for step in chosen]
     forms = repeated(Recipe("report", subject, [*steps, ("html", {})]))
     if not forms:
@@ -166,6 +173,7 @@ def ways_to_repeat(
     methods = [(name, own) if own else name for name, own in steps]
     asked = {name: value for name, value in (("by", by), ("checks", checks)) if value}
     arguments = {"methods": methods, **asked, **plain, "out": "report.html"}
+    arguments |= {"plugin_options": by_plugin(reading)} if reading else {}
     lines = [f"    {name}={value!r}," for name, value in arguments.items()]
     found = {
         "Python": "\n".join(
@@ -175,7 +183,7 @@ def ways_to_repeat(
     }
     if any(own for _, own in steps):
         return found
-    words = ["cnnvis", "report", subject["model"]]
+    words = ["cnnvis", "report", str(subject["model"])]
     rest = {key: value for key, value in subject.items() if key != "model"}
     line = command_line(words, rest)
     line += f" --methods {' '.join(name for name, _ in steps)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.calls import call_plugin
 from cnnvis.registry.arguments import ChainOutput, Messages, RunFolderArguments
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, verdicts_kept
-from cnnvis.settings.chain_files import Recipe, read_recipe, require_near, save_recipe
+from cnnvis.settings.chain_files import Recipe, by_plugin, read_recipe, require_near, save_recipe
 from cnnvis.settings.defaults import (
     checks_by_settings,
+    side_options,
     sources,
     style_by_settings,
     with_settings,
@@ -41,7 +44,7 @@ def run_chain(
     """Run a chain, or print it in another form."""
     if output.out is not None:
         subject = {**subject, "out": output.out}
-    recipe = _recipe(subject, steps, output.file, output.name)
+    recipe = _read_with(_recipe(subject, steps, output.file, output.name), plugin_options)
     chosen = [
         Step(step.plugin, with_settings(step.plugin, step.given))
         for step in _with_renderer(steps_of(recipe.steps))
@@ -57,7 +60,9 @@ def run_chain(
         raise UserError("a chain needs a model: cnnvis chain MODEL STEP ...")
     if output.save is not None:
         save_recipe(recipe, Path(output.save))
-    given = {key: value for key, value in recipe.subject.items() if key != "model"}
+    given = {key: one for key, one in recipe.subject.items() if key not in ("model", "reading")}
+    reading = by_plugin(recipe.subject.get("reading", {}))
+    plugin_options = side_options({**plugin_options, **reading})
     given.setdefault("checks", checks_by_settings())
     given.setdefault("style", style_by_settings())
     messages, results = console.messages(), console.results()
@@ -101,6 +106,22 @@ def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool)
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)
+
+
+def _read_with(recipe: Recipe, options: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    """Return a chain with the typed options of loaders and readers, which go before its own."""
+    kinds = {plugin.name: plugin for plugin in registry() if plugin.kind in ("loader", "reader")}
+    reading = {
+        f"{name}.{option}": value
+        for name, own in options.items()
+        if name in kinds
+        for option, value in checked(kinds[name], own).items()
+        if option in own
+    }
+    if not reading:
+        return recipe
+    before = recipe.subject.get("reading", {})
+    return replace(recipe, subject={**recipe.subject, "reading": {**before, **reading}})
 
 
 def _recipe(

@@ -22,11 +22,25 @@ from cnnvis.text import printable
 SHORT = {"backprop": "-bm"}
 """Short flags of options that many techniques share."""
 
-NEGATIVE = re.compile(r"-\d+$|-\d*\.\d+$|-\d+:")
-"""Pattern of values that begin with a sign and are no options: -1, -0.5, and also the slice -3:."""
+NEGATIVE = re.compile(r"-\.?\d")
+"""Beginning of values with a sign, which are no options: -1, -0.5, the slice -3:, the place -8mm."""
 
 PLAIN_TYPES = ("int", "float", "str")
 """Types that the help shows as the placeholder of a value: ``INT``."""
+
+
+class OnOff(argparse.BooleanOptionalAction):
+    """Flag that is on by default; of a plugin beside the work also as ``--png.no-over-pictures``."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
+        super().__init__(option_strings, dest, **settings)
+        parts = [flag.rpartition(".") for flag in option_strings if "." in flag]
+        self._off = tuple(f"{plugin}.no-{name}" for plugin, _, name in parts)
+        self.option_strings = [*self.option_strings, *self._off]
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, flag: str | None = None) -> None:
+        """Set the value to False for the spellings with ``no-``."""
+        setattr(namespace, self.dest, not (str(flag).startswith("--no-") or flag in self._off))
 
 
 class Formatter(RawDescriptionRichHelpFormatter):
@@ -171,9 +185,7 @@ def add_option(
     about = ""
     help_text = option.help if shown else ""  # docstrings are parsed for what is shown alone
     if option.annotation is bool:
-        settings["action"] = (
-            argparse.BooleanOptionalAction if option.is_on_by_default else "store_true"
-        )
+        settings["action"] = OnOff if option.is_on_by_default else "store_true"
     else:
         settings["nargs"] = option.words
         is_plain = option.type in PLAIN_TYPES

@@ -189,6 +189,7 @@ class _Provenance(msgspec.Struct):
     metrics: Annotated[list[_Metric], Few] = []
     checks: Annotated[list[_Metric], Few] = []
     orders: _Orders | None = None
+    reading: dict[str, Any] = {}
 
 
 class _Facts(msgspec.Struct):

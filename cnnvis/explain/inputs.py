@@ -16,6 +16,8 @@ from cnnvis.errors import UserError
 from cnnvis.execution.loading import loaded_from, read_from
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import checked, options_of
+from cnnvis.reporting import notes_kept, quietly
 
 PathName = str | PathLike[str]
 PluginOptions = Mapping[str, Mapping[str, Any]]
@@ -115,6 +117,37 @@ def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None
         reader = registry().for_path("reader", Path(data))
         return read_samples(data, **options.get(reader.name, {}))
     return samples_in(data, inputs)
+
+
+def options_used(model: Any, data: Any, options: PluginOptions) -> dict[str, Any]:
+    """Return the options with which a model's file and a data file are read, but for defaults.
+
+    Options that let code run are left out: nothing repeats these unless a person types them.
+
+    Parameters
+    ----------
+    options
+        Options of loaders and readers, by their names.
+
+    Returns
+    -------
+    dict
+        Plain values by the option's name behind that of the plugin: ``volumes.orientation``.
+    """
+    used: dict[str, Any] = {}
+    for kind, path in (("loader", model), ("reader", data)):
+        if not isinstance(path, str | PathLike) or path == demo.NAME:
+            continue
+        with quietly(), notes_kept():
+            plugin = registry().for_path(kind, Path(path))
+        defaults, given = checked(plugin, {}), checked(plugin, options.get(plugin.name, {}))
+        granting = {option.name for option in options_of(plugin) if option.grants}
+        used |= {
+            f"{plugin.name}.{name}": str(value) if isinstance(value, PathLike) else value
+            for name, value in given.items()
+            if value != defaults[name] and name not in granting
+        }
+    return used
 
 
 def read_samples(

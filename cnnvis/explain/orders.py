@@ -100,6 +100,11 @@ def orders_of(samples: Mapping[str | None, Samples]) -> Orders | None:
             f"orders along the axis {name} are tried for networks with a single input: in another "
             "input, the same positions would have to change places"
         )
+    if axis.exchangeable == ALL and len({*map(str, axis.values)}) > 1:
+        note(
+            f"all positions along the axis {name} change places, also those of different "
+            f'{axis.name or "words"}; to keep them apart: exchangeable = "within {axis.name or "group"}"'
+        )
     size = one.source.shape[_place(name, one)]
     words = _words(name, axis, size)
     known = {word: number for number, word in enumerate(dict.fromkeys(words))}

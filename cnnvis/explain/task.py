@@ -33,7 +33,7 @@ from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.input_axes import described_by, has_coordinates, of_input, region_in_positions
-from cnnvis.explain.inputs import PluginOptions, model_of, samples_of
+from cnnvis.explain.inputs import PluginOptions, model_of, options_used, samples_of
 from cnnvis.explain.orders import Orders, orders_of, over_orders
 from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
@@ -85,6 +85,8 @@ class Task:
         The style in which techniques compute, for the provenance.
     targets
         A model for each target, if each image gets a map for each of several; else none.
+    reading
+        The options with which the model and the data were read, for the provenance.
     """
 
     model: Model | None
@@ -96,6 +98,7 @@ class Task:
     every: Samples | None = None
     style: Style = "default"
     targets: tuple[Model, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, request: Request, plugins: Sequence[Plugin]) -> Task:
@@ -135,10 +138,16 @@ class Task:
             if matching.is_open:
                 _require_numbers(handle, matching)
         described = of_input(described, handle)
+        is_read = every is not None and not in_hand
+        reading = options_used(
+            request.model if needs_model else None, data if is_read else None, options
+        )
         targets = _targets(request, handle, plugins)
         inputs = _asked_inputs(request.target.input, handle)
         if matching.samples is None or places is None:
-            return cls(handle, {}, inputs, described, request.strict, style=request.style)
+            return cls(
+                handle, {}, inputs, described, request.strict, style=request.style, reading=reading
+            )
         whole = None if handle is None or selection.is_all else _as_one(handle, matching.samples)
         if whole is not None:  # then its rows are no images to choose from
             matching, places = replace(matching, samples=whole), selection.places_in(1)
@@ -153,7 +162,7 @@ class Task:
             shaped = {name: one.repeated(len(targets)) for name, one in shaped.items()}
         return cls(
             model, shaped, inputs, described, request.strict,
-            every=matching.samples, style=request.style, targets=targets,
+            every=matching.samples, style=request.style, targets=targets, reading=reading,
         )  # fmt: skip
 
     @property
@@ -255,6 +264,11 @@ class Task:
             self._references[samples.input] = chosen
         return {"references": self._references[samples.input]}
 
+    @property
+    def _read_with(self) -> dict[str, Any]:
+        """The options with which the model and the data were read, as provenance has them."""
+        return {"reading": dict(self.reading)} if self.reading else {}
+
     @functools.cached_property
     def orders(self) -> Orders | None:
         """The orders of an exchangeable axis over which maps are averaged; None for a single order."""
@@ -294,7 +308,9 @@ class Task:
             tally.judge(done)
             self._say_saturated(tally, model)
         tally.close(strict=True)
-        return done.with_facts(provenance_of(plugin, options, model, samples, self.style))
+        return done.with_facts(
+            {**provenance_of(plugin, options, model, samples, self.style), **self._read_with}
+        )
 
     def _stream(
         self,
@@ -307,6 +323,7 @@ class Task:
         strict: bool,
     ) -> Stream:
         facts = provenance_of(plugin, options, model, samples, self.style, self.targets)
+        facts |= self._read_with
         facts |= {} if self.orders is None else {"orders": self.orders.as_dict()}
         size = rows_at_once(samples)
         is_kept = keeper is not None or len(samples) > size

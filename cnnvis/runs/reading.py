@@ -18,6 +18,7 @@ from cnnvis.data.voxel_grid import grid_of
 from cnnvis.errors import UserError
 from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.options import options_of
 from cnnvis.reporting import failure_of_image, note
 from cnnvis.runs.folder import part_name, part_of, read_manifest
 from cnnvis.runs.part import Part
@@ -123,6 +124,18 @@ def _class_names(facts: Mapping[str, Any], part: Part) -> tuple[str, ...] | None
     return tuple(names[number] for number in sorted(names))
 
 
+def _read_with(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of loaders and readers, ``volumes.orientation``, that let no code run."""
+    granting = {
+        f"{plugin.name}.{option.name}"
+        for plugin in registry()
+        if plugin.kind in ("loader", "reader")
+        for option in options_of(plugin)
+        if option.grants
+    }
+    return {name: one for name, one in reading.items() if "." in name and name not in granting}
+
+
 def _provenance(facts: Mapping[str, Any], step: int) -> dict[str, Any]:
     """Return how the maps were made, as provenance says it."""
     technique, model, data = facts["techniques"][step], facts["model"], facts["data"]
@@ -140,4 +153,5 @@ def _provenance(facts: Mapping[str, Any], step: int) -> dict[str, Any]:
         },
         "versions": dict(facts["versions"]),
         **({"orders": facts["orders"]} if facts.get("orders") else {}),
+        **({"reading": read} if (read := _read_with(facts["reading"])) else {}),
     }

@@ -22,7 +22,7 @@ from cnnvis.registry.arguments import (
     flags_of,
 )
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import options_of
+from cnnvis.registry.options import checked, options_of
 from cnnvis.settings.defaults import settings_in
 from cnnvis.text import escaped, printable, words_of
 
@@ -42,8 +42,16 @@ _FLAGS = {
 }
 """Flags of the arguments of a chain that a file keeps, by their names."""
 
-TYPES = {"model": str, **{name: flag.kept_as for name, flag in _FLAGS.items()}, "axes": dict}
-"""Types of the keys of a chain's table in a file, other than its steps."""
+TYPES = {
+    "model": str,
+    **{name: flag.kept_as for name, flag in _FLAGS.items()},
+    "axes": dict,
+    "reading": dict[str, Any],
+}
+"""Types of the keys of a chain's table in a file, other than its steps.
+
+``reading`` holds options of loaders and readers, by names such as ``pictures.scale``.
+"""
 
 PATHS = ("model", *(name for name, flag in _FLAGS.items() if flag.is_path))
 """Keys that are paths; in a file they are relative to the file's folder."""
@@ -90,6 +98,8 @@ def _table(recipe: Recipe) -> Any:
 
     table, granting = tomlkit.table(), _granting()
     for key, value in recipe.subject.items():
+        if key == "reading":
+            value = {name: one for name, one in value.items() if _option(name) not in granting}
         if key not in granting:  # said anew by whoever runs it: no file may say so
             table[key] = _plain(value)
     steps = tomlkit.aot()
@@ -104,7 +114,22 @@ def _table(recipe: Recipe) -> Any:
     return table
 
 
+def _option(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def by_plugin(reading: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return options of loaders and readers, ``pictures.scale``, by the names of the plugins."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in reading.items():
+        plugin, _, option = name.rpartition(".")
+        found.setdefault(plugin, {})[option] = value
+    return found
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: "none" if one is None else _plain(one) for name, one in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
@@ -115,7 +140,9 @@ def _python(recipe: Recipe) -> str:
         repr(name) if not options else f"({name!r}, {_plain_options(options)!r})"
         for name, options in recipe.steps
     ]
-    subject = {key: _plain(value) for key, value in recipe.subject.items()}
+    subject = {key: _plain(value) for key, value in recipe.subject.items() if key != "reading"}
+    if recipe.subject.get("reading"):
+        subject["plugin_options"] = by_plugin(recipe.subject["reading"])
     model = subject.pop("model", "model.h5")
     lines = ["import cnnvis", "", "cnnvis.chain(", f"    {model!r},", "    ["]
     lines += [f"        {step}," for step in steps]
@@ -145,7 +172,10 @@ def command_line(words: Sequence[str], subject: Mapping[str, Any]) -> str:
     """Return a command as a shell takes it: words, and the flags of arguments by their names."""
     every = list(words)
     for key, value in subject.items():
-        every += [] if key == "axes" else _flags(key, value)
+        if key == "reading":
+            every += [word for name, one in value.items() for word in _flags(name, one)]
+        elif key != "axes":
+            every += _flags(key, value)
     return _joined(every)
 
 
@@ -168,7 +198,8 @@ def _flags(key: str, value: Any) -> list[str]:
     if value is False and key in _FLAGS:
         return []
     if value is False:
-        return [f"--no-{flag.removeprefix('--')}"]
+        plugin, dot, name = flag.removeprefix("--").rpartition(".")
+        return [f"--{plugin}{dot}no-{name}"]
     if isinstance(value, list | tuple):
         return [flag, *map(str, value)]
     # A value that begins with a sign would be taken for an option of its own.
@@ -238,7 +269,9 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
             )
         options = {key.replace("-", "_"): value for key, value in step.items() if key != "step"}
         found.append((step["step"], options))
-    _require_no_grant(name, [*held, *(key for _, options in found for key in options)], path)
+    given = [key for _, options in found for key in options]
+    reading = held.get("reading") if isinstance(held.get("reading"), dict) else {}
+    _require_no_grant(name, [*held, *given, *map(_option, reading)], path)
     subject: dict[str, Any] = {}
     for key, value in held.items():
         key = key.replace("-", "_")
@@ -294,7 +327,23 @@ def _require_axes(value: Any) -> None:
     axes_of(value)
 
 
-_CHECKS: Mapping[str, Callable[[Any], None]] = {"images": _require_images, "axes": _require_axes}
+def _require_reading(value: Mapping[str, Any]) -> None:
+    for plugin, options in by_plugin(value).items():
+        known = [one for one in registry() if one.kind in ("loader", "reader")]
+        one = next((one for one in known if one.name == plugin), None)
+        if one is None:
+            raise UserError(
+                f"there is no reader or loader {plugin!r}.{nearest(plugin, [one.name for one in known])} "
+                "An option is named by its plugin and itself, such as pictures.scale"
+            )
+        checked(one, options)
+
+
+_CHECKS: Mapping[str, Callable[[Any], None]] = {
+    "images": _require_images,
+    "axes": _require_axes,
+    "reading": _require_reading,
+}
 """Checks of values beside their types."""
 
 

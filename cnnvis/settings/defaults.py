@@ -29,7 +29,7 @@ from cnnvis.data.axes import axes_of
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.files.reading import is_there, read_text, read_toml
 from cnnvis.registry.arguments import Level, Style
-from cnnvis.registry.discovery import CHOICE, Registry, registry
+from cnnvis.registry.discovery import CHOICE, SIDE, Registry, registry
 from cnnvis.registry.options import checked, options_of
 from cnnvis.registry.plugin import Plugin
 
@@ -442,6 +442,16 @@ def style_by_settings() -> Style | None:
 def with_settings(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given, and the settings of all others."""
     return {**{name: one.value for name, one in options_for(plugin).items()}, **given}
+
+
+def side_options(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the options of plugins beside the work, by their names: given ones, and settings."""
+    found = {
+        plugin.name: with_settings(plugin, given.get(plugin.name, {}))
+        for plugin in registry()
+        if plugin.kind in SIDE
+    }
+    return {name: options for name, options in found.items() if options}
 
 
 def change(path: Path, key: str, value: Any) -> None:

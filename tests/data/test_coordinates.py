@@ -74,6 +74,11 @@ def _select(explanation: cnnvis.Explanation, **options: Any) -> cnnvis.Explanati
     return found
 
 
+def test_coordinates_below_zero_are_no_options(typed: Any) -> None:
+    done = typed("chain", "demo", "saliency", "select", "--axis", "row", "--at", "-8mm", "tsv")
+    assert done.returncode == 2 and "'-8mm', and must be a position" in done.stderr
+
+
 def test_select_takes_coordinates() -> None:
     maps = np.arange(2 * 4 * 8, dtype=np.float32).reshape(2, 4, 8)
     samples = cnnvis.Samples(maps[..., None])

@@ -230,7 +230,7 @@ def test_verdicts_stay_through_transforms_and_in_files(
     own_checks: None, classifier: Any, images: Any, tmp_path: Path
 ) -> None:
     steps = ["saliency", "smooth", ("average", {"by": "all"})]
-    (found,) = cnnvis.chain(classifier, steps, data=images, checks="quick")
+    (found,) = cnnvis.chain(classifier, steps, data=images, checks="full")
     assert _verdicts(found)["watched"] == "failed"
     found.save(tmp_path / "maps.npz")
     assert cnnvis.Explanation.load(tmp_path / "maps.npz").verdicts == found.verdicts

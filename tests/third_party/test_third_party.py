@@ -25,7 +25,7 @@ def test_it_is_listed_with_where_it_is_from(environment: Any) -> None:
     found = plugins["grad-times-input"]
     assert (found["distribution"], found["version"]) == ("cnnvis-grad-times-input", "1.2.3")
     assert found["reference"] == "arXiv:1605.01713"
-    assert plugins["csv"]["kind"] == "renderer"
+    assert plugins["values"]["kind"] == "renderer"
     assert plugins["saliency"]["distribution"] == "cnnvis"
     shown = environment.cnnvis("run", "grad-times-input", "--help").stdout
     assert "--absolute" in shown and "not its sign" in shown
@@ -33,11 +33,11 @@ def test_it_is_listed_with_where_it_is_from(environment: Any) -> None:
 
 def test_it_runs_and_its_renderer_too(environment: Any) -> None:
     done = environment.cnnvis(
-        "run", "grad-times-input", "demo", "-im", 0, 1, "-r", "numpy", "-r", "csv", "-r", "png",
-        "--csv.separator", ";", "-o", "it.csv",
+        "run", "grad-times-input", "demo", "-im", 0, 1, "-r", "numpy", "-r", "values", "-r", "png",
+        "--values.separator", ";", "-o", "it.values",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["it.npz", "it.csv", "it.png"]
+    assert done.stdout.splitlines() == ["it.npz", "it.values", "it.png"]
     found = cnnvis.Explanation.load(environment.folder / "it.npz")
     assert found.provenance["plugin"] == {
         "distribution": "cnnvis-grad-times-input",
@@ -47,7 +47,7 @@ def test_it_runs_and_its_renderer_too(environment: Any) -> None:
     plain = cnnvis.run("saliency", "demo", images=[0, 1], backprop=None, gradient=None).maps
     expected = plain[..., None] * found.inputs
     np.testing.assert_allclose(found.maps, expected, rtol=1e-3, atol=1e-6)
-    lines = (environment.folder / "it.csv").read_text().splitlines()
+    lines = (environment.folder / "it.values").read_text().splitlines()
     assert len(lines) == 2 and len(lines[0].split(";")) == 64 * 64
     absolute = environment.cnnvis(
         "run", "grad-times-input", "demo", "-im", 0, 1, "--absolute", "-o", "abs.npz"
@@ -58,10 +58,10 @@ def test_it_runs_and_its_renderer_too(environment: Any) -> None:
 
 
 def test_its_steps_go_into_chains_and_settings(environment: Any) -> None:
-    steps = ("grad-times-input", "--absolute", "halve", "--times", 2, "numpy", "halve", "csv")
+    steps = ("grad-times-input", "--absolute", "halve", "--times", 2, "numpy", "halve", "values")
     done = environment.cnnvis("chain", "demo", "-im", 0, 1, *steps, "-o", "chain.npz")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["chain.npz", "chain.csv"]
+    assert done.stdout.split() == ["chain.npz", "chain.values"]
     quarter = cnnvis.Explanation.load(environment.folder / "chain.npz").array
     sizes = cnnvis.Explanation.load(environment.folder / "abs.npz").array
     np.testing.assert_allclose(quarter, sizes / 4, rtol=1e-5)

@@ -95,7 +95,7 @@ def main(steps: list[tuple[str, dict[str, Any]]], **values: Any) -> int:
     """Run a chain, or print it in another form."""
     from cnnvis.cli.chain import run_chain
 
-    others = shared.options_of_plugins(values)
+    others = shared.typed_options(values)
     shared.add_general_settings(values)
     with shared.computing_as_asked(values):
         output = taken_out(values, ChainOutput)

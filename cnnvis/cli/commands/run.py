@@ -80,12 +80,16 @@ def _save(
     """Save the typed words in a file as a chain of the technique, its metrics and its renderers."""
     from pathlib import Path
 
+    from cnnvis.api.output_files import writers
+    from cnnvis.explain.inputs import options_used
     from cnnvis.settings.chain_files import Recipe, save_recipe
 
     assert output.save_chain is not None
-    out = {} if output.out is None else {"out": output.out}
-    beside = [
-        (name, others.get(name, {})) for name in (*output.metrics, *(output.render or ["png"]))
-    ]
+    out: dict[str, Any] = {} if output.out is None else {"out": output.out}
+    if reading := options_used(subject["model"], subject.get("data"), others):
+        out["reading"] = reading
+    files = [writer.name for writer in writers(output.render, output.out)]
+    renderers = list(dict.fromkeys([*output.render, *files])) or ["png"]
+    beside = [(name, others.get(name, {})) for name in (*output.metrics, *renderers)]
     steps = [(technique, options), *beside]
     save_recipe(Recipe(technique, {**subject, **out}, steps), Path(output.save_chain))

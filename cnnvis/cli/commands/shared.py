@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from cnnvis.data.axes import of_their_size
+from cnnvis.errors import UserError
 from cnnvis.registry.arguments import Computing, Isolation, taken_out
-from cnnvis.registry.discovery import SIDE, registry
-from cnnvis.settings.defaults import general, with_settings
+from cnnvis.registry.discovery import registry
+from cnnvis.reporting import notes_kept, quietly
+from cnnvis.settings.defaults import general, side_options
 
 
 def options_in(values: dict[str, Any]) -> dict[str, Any]:
@@ -23,17 +26,40 @@ def options_of_plugins(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Take the options of plugins beside the work, ``png.cmap``, out of the typed values.
 
     Options that were not typed have their values from the settings.
+
+    Raises
+    ------
+    UserError
+        As `typed_options` does.
+    """
+    return side_options(typed_options(values))
+
+
+def typed_options(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Take the options of plugins beside the work out of the typed values, without settings.
+
+    Raises
+    ------
+    UserError
+        If they are of a reader that does not read these data: they would do nothing.
     """
     typed: dict[str, dict[str, Any]] = {}
     for place in [place for place in values if "." in place]:
         name, _, option = place.rpartition(".")
         typed.setdefault(name, {})[option] = values.pop(place)
-    found = {
-        plugin.name: with_settings(plugin, typed.get(plugin.name, {}))
-        for plugin in registry()
-        if plugin.kind in SIDE
-    }
-    return {name: options for name, options in found.items() if options}
+    readers = [plugin.name for plugin in registry().of("reader") if plugin.name in typed]
+    data = values.get("data")
+    if readers and data is not None and data != "demo":
+        with quietly(), notes_kept():
+            reads = registry().for_path("reader", Path(data))
+        for name in readers:
+            if name != reads.name:
+                flag = f"--{name}.{next(iter(typed[name])).replace('_', '-')}"
+                raise UserError(
+                    f"{flag} is an option of the reader {name}, and {data!r} is read by {reads.name}, "
+                    f"whose options are shown by cnnvis show {reads.name}"
+                )
+    return typed
 
 
 def add_general_settings(

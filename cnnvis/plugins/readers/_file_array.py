@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cnnvis
 
@@ -12,6 +12,37 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Read = Callable[[Path], "npt.NDArray[Any]"]
+Head = TypeVar("Head")
+
+
+def heads_of(files: Sequence[Path], read: Callable[[Path], Head], what: str) -> dict[Path, Head]:
+    """Read the heads of all files; a damaged file costs no other.
+
+    Parameters
+    ----------
+    read
+        Function of a file that returns what its head says.
+    what
+        What is read, for the progress: ``headers``.
+
+    Raises
+    ------
+    UserError
+        If no head is readable, with the reason of the first.
+    """
+    heads: dict[Path, Head] = {}
+    first_error: cnnvis.UserError | None = None
+    with cnnvis.progress(f"reading {what}", len(files)) as advance:
+        for file in files:
+            try:
+                heads[file] = read(file)
+            except cnnvis.UserError as error:
+                first_error = first_error or error
+            advance(1)
+    if not heads:
+        assert first_error is not None  # there are files
+        raise first_error
+    return heads
 
 
 class FileArray:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
-from cnnvis.plugins.readers._file_array import FileArray, sized
+from cnnvis.plugins.readers._file_array import FileArray, heads_of, sized
 from cnnvis.plugins.readers._folders import (
     VOLUMES,
     Found,
@@ -69,7 +69,7 @@ def volumes(
     if found.classes is not None and all(one.startswith("sub-") for one in found.classes):
         cnnvis.note(f"the folders in {path.name!r} are called sub-..., so they are no classes")
         found = Found(found.files)
-    heads = _heads(held, found.files)
+    heads = heads_of(found.files, lambda file: head_of(held, file), "headers")
     _require_fourth(heads, fourth)
     ways = _ways(heads, orientation)
     shapes = [ways[file].turned(head.shape) for file, head in heads.items()]
@@ -144,29 +144,6 @@ class _Way:
             values.reshape(*values.shape, *(1,) * (3 - values.ndim)), self.turn
         )
         return found
-
-
-def _heads(held: Any, files: Sequence[Path]) -> dict[Path, Head]:
-    """Read the headers of all files; a damaged file costs no other.
-
-    Raises
-    ------
-    UserError
-        If no header is readable, with the reason of the first.
-    """
-    heads: dict[Path, Head] = {}
-    first_error: cnnvis.UserError | None = None
-    with cnnvis.progress("reading headers", len(files)) as advance:
-        for file in files:
-            try:
-                heads[file] = head_of(held, file)
-            except cnnvis.UserError as error:
-                first_error = first_error or error
-            advance(1)
-    if not heads:
-        assert first_error is not None  # there are files
-        raise first_error
-    return heads
 
 
 def _require_fourth(heads: Mapping[Path, Head], fourth: str | None) -> None:

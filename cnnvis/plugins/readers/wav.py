@@ -6,13 +6,13 @@ import io
 import os
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cnnvis
-from cnnvis.plugins.readers._file_array import FileArray
+from cnnvis.plugins.readers._file_array import FileArray, heads_of
 from cnnvis.plugins.readers._folders import SOUNDS, Wanted, holds_most, named, samples_of_files
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def wav(
         sounds of different lengths are refused.
     """
     held, found = cnnvis.held(path), WAV.found(path)
-    heads = _heads(held, found.files)
+    heads = heads_of(found.files, lambda file: _head_of(held, file), "heads of sounds")
     example = next(iter(heads.values()))
     _require_alike(heads, mono=mono)
     count = length or _only_length(heads)
@@ -130,29 +130,6 @@ def _remedy(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> str:
     options = [f"--wav.length {count}"] if count not in (None, shape[0]) else []
     options += ["--wav.mono"] if channels == 1 and len(shape) == 2 else []
     return f"{' '.join(options)} reads the sounds in that shape" if options else ""
-
-
-def _heads(held: Any, files: Sequence[Path]) -> dict[Path, Head]:
-    """Read the heads of all files; a damaged file costs no other.
-
-    Raises
-    ------
-    UserError
-        If no head is readable, with the reason of the first.
-    """
-    heads: dict[Path, Head] = {}
-    first_error: cnnvis.UserError | None = None
-    with cnnvis.progress("reading heads of sounds", len(files)) as advance:
-        for file in files:
-            try:
-                heads[file] = _head_of(held, file)
-            except cnnvis.UserError as error:
-                first_error = first_error or error
-            advance(1)
-    if not heads:
-        assert first_error is not None  # there are files
-        raise first_error
-    return heads
 
 
 def _require_alike(heads: Mapping[Path, Head], *, mono: bool) -> None:

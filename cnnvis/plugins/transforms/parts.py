@@ -54,7 +54,7 @@ def select(
     if (axis is None) != (at is None):
         raise cnnvis.UserError("select takes --axis and --at together: --axis row --at 10:20")
     if axis is not None and at is not None:
-        found = _piece(found, axis, _positions(at))
+        found = _piece(found, _usual(found, axis), _positions(at))
     return found
 
 
@@ -74,6 +74,12 @@ def _axis_of(explanation: cnnvis.Explanation, at: str) -> str | None:
     if not fitting:
         known = {name: axis.unit for name, axis in explanation.coordinates.items() if axis.unit}
         units = ", ".join(f"{name} in {unit}" for name, unit in known.items())
+        if explanation.places is not None:
+            raise cnnvis.UserError(
+                f"no axis of the maps has {at!r}: each image has its own place in a genome, so that a piece "
+                "is typed in positions, such as --axis column --at 10:20; the tables that -r tsv writes "
+                "have the place of each position"
+            )
         raise cnnvis.UserError(
             f"no axis of the maps has {at!r}; "
             + (f"known are: {units}" if units else "none has known coordinates or words")
@@ -106,13 +112,22 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice | str) ->
     maps = explanation.array.take(kept, axis=place)
     if not is_single:
         known = dict(explanation.coordinates)
+        is_row = kept == list(range(kept[0], kept[-1] + 1))
         if axis in known:
             known[axis] = known[axis].piece(kept)
+        elif kept[0] and is_row and axis != "channel" and not _is_placed(explanation, axis):
+            known[axis] = cnnvis.Axis(start=kept[0])  # counted as before
         inputs = _samples_piece(explanation, place, kept)
         own = explanation.own_places
         own = own.piece(kept) if own is not None and own.axis == axis else own
         return explanation.with_maps(maps, coordinates=known, samples=inputs, own_places=own)
     return _without(explanation, place, maps.squeeze(place))
+
+
+def _is_placed(explanation: cnnvis.Explanation, axis: str) -> bool:
+    """Tell whether each image has its own place in a genome along an axis."""
+    places = explanation.places
+    return places is not None and places.axis == axis
 
 
 def _kept(explanation: cnnvis.Explanation, axis: str, at: str, size: int) -> tuple[list[int], bool]:
@@ -218,11 +233,29 @@ def resize(
 
 
 def _place(explanation: cnnvis.Explanation, axis: str) -> int:
-    if axis not in explanation.axes:
-        raise cnnvis.UserError(
-            f"the maps have no axis {axis!r}; they have: {', '.join(explanation.axes) or 'none'}"
-        )
-    return explanation.axes.index(axis) + 1
+    return explanation.axes.index(_usual(explanation, axis)) + 1
+
+
+def _usual(explanation: cnnvis.Explanation, axis: str) -> str:
+    """Return the usual name of an axis, which may be typed as it is described: ``x`` for ``plane``."""
+    named = [
+        usual
+        for usual in explanation.axes
+        if usual in explanation.coordinates and explanation.coordinates[usual].name == axis
+    ]
+    if axis in explanation.axes:
+        return axis
+    if len(named) == 1:
+        return named[0]
+    known = [
+        f"{usual} ({one.name})"
+        if (one := explanation.coordinates.get(usual)) and one.name and one.name != usual
+        else usual
+        for usual in explanation.axes
+    ]
+    raise cnnvis.UserError(
+        f"the maps have no axis {axis!r}; they have: {', '.join(known) or 'none'}"
+    )
 
 
 def _without(explanation: cnnvis.Explanation, place: int, maps: Any) -> cnnvis.Explanation:

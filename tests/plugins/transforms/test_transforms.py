@@ -111,6 +111,12 @@ def test_selecting() -> None:
     np.testing.assert_array_equal(found.array, one.array[:, :, 2:6])
     assert found.samples is not None
     np.testing.assert_array_equal(found.samples.x, X[:, :, 2:6])
+    assert found.coordinates["column"].at(1) == "3"  # counted as before
+    named = one.described({"column": cnnvis.Axis("time")})
+    found = _run("select", named, axis="time", at="2:6")
+    np.testing.assert_array_equal(found.array, one.array[:, :, 2:6])
+    with pytest.raises(cnnvis.UserError, match=r"they have: row, column \(time\), channel"):
+        _run("select", named, axis="depth", at="1")
     found = _run("select", one, axis="row", at="-1")
     np.testing.assert_array_equal(found.array, one.array[:, -1])
     for options, sentence in (

@@ -20,8 +20,8 @@ def grad_times_input(
     return cnnvis.Explanation(abs(maps) if absolute else maps, samples)
 
 
-@cnnvis.renderer("csv", suffixes=(".csv",))
-def csv(explanation, path, *, separator: str = ","):  # type: ignore[no-untyped-def]
+@cnnvis.renderer("values", suffixes=(".values",))
+def values(explanation, path, *, separator: str = ","):  # type: ignore[no-untyped-def]
     """One line a map.
 
     Parameters
