@@ -332,7 +332,7 @@ def _none_left(variants: Variants, asked: Asked) -> str:
         most = max(counts, key=counts.__getitem__)
         return (
             f"an image of {option}.snps {asked.snps} needs as many variants of one contig, and in {what} "
-            f"{variants.contigs[most]} has the most{where and ' that were asked for'}, {counts[most]}: take at most "
+            f"{variants.contigs[most]} has {counts[most]}{'' if where else ', the most of all contigs'}: take at most "
             f"{option}.snps {counts[most]}"
         )
     names = [variants.contigs[n] for n in counts if counts[n]]
@@ -341,7 +341,7 @@ def _none_left(variants: Variants, asked: Asked) -> str:
     return (
         f"{what} has no image of {option}.bases {asked.bases} that holds a variant and ends inside of its contig"
         + (
-            f"; the longest contig{where and ' that was asked for'}, {longest}, has {counted(has, 'base')}"
+            f"; {'' if where else 'the longest contig, '}{longest}{'' if where else ','} has {counted(has, 'base')}"
             if has
             else ""
         )

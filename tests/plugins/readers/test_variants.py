@@ -151,7 +151,7 @@ def test_no_image_reaches_beyond_its_contig(tmp_path: Path) -> None:
     bed.write_text("chr2\t0\t50\nchr2\t10\t51\n")
     for options, sentence in (
         ({"bases": 301}, "the longest contig, chr1, has 300 bases: take fewer"),
-        ({"bases": 60, "contig": "chr2"}, "longest contig that was asked for, chr2, has 50 bases"),
+        ({"bases": 60, "contig": "chr2"}, "its contig; chr2 has 50 bases"),
         (
             {"intervals": str(bed)},
             r"line 2 of a.bed\) reaches beyond the end of chr2, which has 50",
@@ -262,7 +262,9 @@ def test_what_is_unclear_is_asked(store: Path, vcf: Path) -> None:
             cnnvis.read_samples(store, **options)
     with pytest.raises(cnnvis.UserError, match="no contig 'chr3'; it has chr1, chr2"):
         _images(snps=2, contig="chr3")
-    with pytest.raises(cnnvis.UserError, match=r"chr1 has the most, 6: take at most --vcz.snps 6"):
+    with pytest.raises(
+        cnnvis.UserError, match=r"chr1 has 6, the most of all contigs: take at most --vcz.snps 6"
+    ):
         _images(snps=9)
     with pytest.raises(cnnvis.UserError, match=r"--vcz.snps 5 --vcz.along row$"):
         _images(snps=4).shaped_for((5, 6, 1), -1)
