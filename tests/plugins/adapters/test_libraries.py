@@ -16,7 +16,6 @@ pytestmark = pytest.mark.slow
 FEWER: dict[str, dict[str, Any]] = {
     "xplique:rise": {"masks": 200},
     "xplique:smoothgrad": {"copies": 10},
-    "xplique:sobol": {"grid": 6, "designs": 8},
     "tf-keras-vis:activation-max": {"iterations": 10},
 }
 """Options with which a test is done sooner."""
@@ -34,10 +33,7 @@ KINDS = [
     "tf-keras-vis:score-cam",
     "xplique:deconv",
     "xplique:grad-cam-plus-plus",
-    "xplique:integrated-gradients",
     "xplique:rise",
-    "xplique:smoothgrad",
-    "xplique:sobol",
 ]
 """Some of each kind: the others of a kind come through the same few lines."""
 
