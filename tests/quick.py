@@ -34,6 +34,30 @@ def quick_are(chosen: Iterable[Any], every: Iterable[Any] | Mapping[str, Any]) -
     return found
 
 
+def slow_are(chosen: Iterable[Any], every: Iterable[Any]) -> list[Any]:
+    """Return all parameters of a slow test, of which those that are not chosen are exhaustive.
+
+    Parameters
+    ----------
+    chosen
+        Those that stand for all.
+    every
+        All of them: values, or parameters of pytest.
+    """
+    left, found = list(chosen), []
+    for one in every:
+        plain = one.values if hasattr(one, "values") else one if isinstance(one, tuple) else (one,)
+        key = plain if len(plain) > 1 else plain[0]
+        marks = [pytest.mark.slow, *getattr(one, "marks", ())]
+        if key in left:
+            left.remove(key)
+        else:
+            marks.append(pytest.mark.exhaustive)
+        found.append(pytest.param(*plain, marks=marks, id=getattr(one, "id", None)))
+    assert not left, f"no parameters of this test: {left}"
+    return found
+
+
 def quick_at(places: Iterable[int], every: Iterable[Any]) -> list[Any]:
     """Return all parameters of a test as `quick_are` does, those that are quick told by their places."""
     found, left = [], set(places)

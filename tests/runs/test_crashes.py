@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from disks import Counting, Crash, Full, Losing, Quick
-from quick import quick_are
+from quick import quick_are, slow_are
 from quickruns import Runs, bytes_of
 
 import cnnvis
@@ -75,8 +75,10 @@ def test_a_crash_at_each_step(runs: Runs, tmp_path: Path, whole: dict[str, bytes
         _require_same(runs, path, whole)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("loss", LOSSES, ids="-".join)
+@pytest.mark.parametrize(
+    "loss",
+    slow_are([("kept", "flushed")], [pytest.param(loss, id="-".join(loss)) for loss in LOSSES]),
+)
 def test_a_crash_at_each_step_with_each_loss(
     runs: Runs, tmp_path: Path, whole: dict[str, bytes], loss: tuple[str, str]
 ) -> None:

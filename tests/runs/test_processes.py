@@ -164,7 +164,7 @@ def test_two_runs_into_one_folder(
     assert bytes_of(into) == slow_whole
 
 
-KILLS = int(os.environ.get("KILLS", 50))
+KILLS = int(os.environ.get("KILLS", 25))
 """How often a run is killed; a variable of this name says more."""
 
 

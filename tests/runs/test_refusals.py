@@ -7,7 +7,6 @@ half done, and typed again without the refusal it ends with the same files as if
 from __future__ import annotations
 
 import errno
-import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import slow_are
 from quickruns import bytes_of
 from servers import Refusal, Server, refusing
 
@@ -155,26 +155,18 @@ def commands(tmp_path_factory: pytest.TempPathFactory, classifier: Any) -> Itera
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_some_calls_are_refused(commands: Commands, name: str) -> None:
-    """Of each command a few, by turns with what the system says; the slow test takes every one."""
+    """Of each command a few, by turns with what the system says; another test takes every one."""
     whole, count = commands.whole(name)
     rng = random.Random(name)
-    for kind, number in rng.sample([*DISK.items(), *OURS.items()], 1 if name in OF_NETWORKS else 2):
+    for kind, number in rng.sample([*DISK.items(), *OURS.items()], 4 if name in OF_NETWORKS else 2):
         commands.refuse(name, rng.randint(1, count), number, 5 if kind in DISK else 2, whole)
 
 
-MOST = 20  # calls of a command that computes with a network
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", slow_are(set(COMMANDS) - {"merge", *OF_NETWORKS}, COMMANDS))
 def test_every_call_is_refused(commands: Commands, name: str) -> None:
-    """Every call once, by turns with what the system says; of long commands as many as time allows.
-
-    With CNNVIS_EVERY_CALL in the environment, every call of those as well.
-    """
+    """Every call once, by turns with what the system says."""
     whole, count = commands.whole(name)
     said = {**DISK, **OURS}
-    some = name in OF_NETWORKS and "CNNVIS_EVERY_CALL" not in os.environ
-    for place, at in enumerate(range(1, count + 1, max(1, count // MOST) if some else 1)):
+    for place, at in enumerate(range(1, count + 1)):
         kind = [*said][place % len(said)]
         commands.refuse(name, at, said[kind], 5 if kind in DISK else 2, whole)

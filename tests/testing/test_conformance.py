@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quick import quick_are, quick_at
+from quick import quick_at
 
 import cnnvis
 import cnnvis.testing
@@ -73,9 +73,21 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", quick_are([name for name in BUILT_IN if name not in LONG], BUILT_IN)
-)
+VARIANTS = {
+    *("smoothgrad-squared", "vargrad", "expected-gradients", "blur-integrated-gradients"),
+    *("grad-cam-plus-plus", "hires-cam", "xgrad-cam", "deep-shap", "lime", "shapley-sampling"),
+    *("feature-ablation", "caricature", "deep-dream", "insertion", "pixel-flipping", "iou"),
+    "energy-pointing-game",
+}
+"""Those that share nearly all of their code with another of their family."""
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    exhaustive = [pytest.mark.exhaustive] if name in VARIANTS else []
+    return [pytest.mark.slow, *exhaustive] if name in LONG else []
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in BUILT_IN])
 def test_built_in_plugins_hold_to_everything(name: str) -> None:
     assert failures(name) == {}
 

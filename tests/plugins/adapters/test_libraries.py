@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick import slow_are
 
 import cnnvis
 import cnnvis.testing
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.slow
 FEWER: dict[str, dict[str, Any]] = {
     "xplique:rise": {"masks": 200},
     "xplique:smoothgrad": {"copies": 10},
+    "xplique:sobol": {"grid": 6, "designs": 8},
     "tf-keras-vis:activation-max": {"iterations": 10},
 }
 """Options with which a test is done sooner."""
@@ -33,9 +35,8 @@ KINDS = [
     "tf-keras-vis:score-cam",
     "xplique:deconv",
     "xplique:grad-cam-plus-plus",
-    "xplique:rise",
 ]
-"""Some of each kind: the others of a kind come through the same few lines."""
+"""Some of each kind that take little time: the others come through the same few lines."""
 
 
 def _or_skip(name: str) -> None:
@@ -53,7 +54,7 @@ def test_it_explains_the_demo(name: str) -> None:
         assert found.target == "output[sweep], output[neutral]"
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", slow_are(KINDS, NAMES))
 def test_it_holds_to_what_techniques_promise(name: str) -> None:
     _or_skip(name)
     failed = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from applications import HOMES, applications, rows, tried
+from quick import slow_are
 
 OF_BOTH = [
     *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2"),
@@ -14,6 +15,13 @@ OF_BOTH = [
 ]
 OF_KERAS_2 = ["RegNetX002", "RegNetY002", "ResNetRS50"]
 """One of each family, the smallest there is."""
+
+SOME = [
+    *(("keras", name) for name in ("ConvNeXtTiny", "EfficientNetB0", "MobileNetV2", "ResNet50")),
+    *(("keras", name) for name in ("VGG16", "Xception")),
+    *(("tf_keras", name) for name in ("MobileNetV3Small", "RegNetX002")),
+]
+"""Those that stand for all: plain ones, ones with branches, with separable convolutions, with attention to channels."""
 
 DEFAULT = {"keras": "keras", "tf_keras": "h5"}
 
@@ -31,7 +39,7 @@ def test_the_page_is_complete() -> None:
 
 
 def test_every_family_is_tried() -> None:
-    """A family that a later Keras brings is tried by the slow tests, too."""
+    """A family that a later Keras brings is tried, too."""
     families = {
         "".join(letter for letter in one.name.replace("XLarge", "") if not letter.isdigit())
         for home in HOMES
@@ -48,12 +56,15 @@ def test_every_family_is_tried() -> None:
     assert set(map(stem, families)) == set(map(stem, tried_))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("home", "name"),
-    # Files of Keras 2 go another way only in how layers are rebuilt, which some families try.
-    [("keras", name) for name in OF_BOTH]
-    + [("tf_keras", name) for name in [*OF_BOTH[::4], *OF_KERAS_2]],
+    slow_are(
+        SOME,
+        [
+            *(("keras", name) for name in OF_BOTH),
+            *(("tf_keras", name) for name in [*OF_BOTH, *OF_KERAS_2]),
+        ],
+    ),
 )
 def test_one_of_each_family(home: str, name: str, tmp_path: Path) -> None:
     """In the format that its Keras writes by default; the page has the others, too."""

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hostile.models import absurd_operations, sound, write_h5, write_keras
 from hostile.peaks import held_anew
-from quick import quick_are, quick_at
+from quick import quick_are, quick_at, slow_are
 
 import cnnvis
 from cnnvis import host
@@ -167,8 +167,10 @@ def _fits(score: Any) -> bool:
     return len(score.shape) == 2 and score.shape[-1] is not None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("suffix", "step"), [("", 1), ("keras", 16), ("h5", 16)])
+@pytest.mark.parametrize(
+    ("suffix", "step"),
+    slow_are([("", 4), ("keras", 16), ("h5", 16)], [("", 1), ("", 4), ("keras", 16), ("h5", 16)]),
+)
 def test_each_form_is_explained(keras: Any, tmp_path: Path, suffix: str, step: int) -> None:
     """The gradient through every form alone, so that no large one hides a small one.
 
@@ -361,8 +363,7 @@ np.savez(f"{folder}/answers.npz", *map(np.asarray, network(x)))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.0.5", "3.12.0"])
+@pytest.mark.parametrize("version", slow_are(["3.0.5"], ["3.0.5", "3.6.0", "3.9.2", "3.12.0"]))
 def test_operations_that_earlier_versions_wrote(tmp_path: Path, version: str) -> None:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     wanted = [f"keras=={version}", "dm-tree"]
