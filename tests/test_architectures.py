@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quick import quick_are, quick_at
+from quick import quick_are, quick_at, slow_are
 
 import cnnvis
 from cnnvis.registry.discovery import registry
