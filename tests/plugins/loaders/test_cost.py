@@ -79,6 +79,7 @@ def test_segments_are_as_many_as_somebody_said(option: dict[str, Any]) -> None:
             growth.require_growth(network)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_estimates_of_applications_are_within_a_factor_of_two(tmp_path: Path) -> None:
     every = ["MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0"]
