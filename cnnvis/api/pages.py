@@ -63,7 +63,7 @@ def page_of(found: Explanation, most: int = MOST) -> Page:
 def _title(found: Explanation) -> str:
     file = (found.provenance.get("model") or {}).get("file")
     words = [str(found.provenance.get("technique", "maps"))]
-    words += [f"- {one['transform']}" for one in found.provenance.get("transforms", ())]
+    words += [f"- {one}" for one in found.changes]
     return " ".join(words) + (f" of {short(file)}" if file else "")
 
 

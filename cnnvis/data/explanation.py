@@ -196,6 +196,13 @@ class Explanation(Shown):
         }
 
     @property
+    def changes(self) -> tuple[str, ...]:
+        """What was done with the maps, for their headings: orders that they are a mean of, transforms."""
+        facts = self.provenance
+        orders = [facts["orders"]["shown"]] if facts.get("orders") else []
+        return (*orders, *(one["transform"] for one in facts.get("transforms") or ()))
+
+    @property
     def places(self) -> Places | None:
         """The place of each map in a genome; None without places, or for maps with other positions."""
         found = self.own_places if self.samples is None else self.samples.places

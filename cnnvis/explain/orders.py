@@ -53,6 +53,12 @@ class Orders:
             found.append(order)
         return found
 
+    @property
+    def shown(self) -> str:
+        """What a map shows, in words: ``mean over 20 orders along row``."""
+        what = "deviation" if self.deviation else "mean"
+        return f"{what} over {self.count} orders along {self.axis}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for the provenance."""
         return {
@@ -61,7 +67,7 @@ class Orders:
             "groups": list(self.groups),
             "count": self.count,
             "deviation": self.deviation,
-            "shown": f"{'deviation' if self.deviation else 'mean'} over {self.count} orders along {self.axis}",
+            "shown": self.shown,
         }
 
 
@@ -113,9 +119,11 @@ def orders_of(samples: Mapping[str | None, Samples]) -> Orders | None:
             f"each position along the axis {name} has a word of its own, so that no two of them can "
             "change places"
         )
-    return Orders(
+    found = Orders(
         name, tuple(known[word] for word in words), axis.exchangeable, axis.orders, axis.deviation
     )
+    note(f"each map is the {found.shown}")
+    return found
 
 
 def _words(name: str, axis: Axis, size: int) -> list[str]:

@@ -78,9 +78,7 @@ class Heading:
             words.append(f"of {layers[0]}")
         if "backprop" in options:
             words.append(f"(backprop {options['backprop'] or 'none'})")
-        if facts.get("orders"):
-            words.append(f"- {facts['orders']['shown']}")
-        words += [f"- {one['transform']}" for one in facts.get("transforms") or ()]
+        words += [f"- {one}" for one in explanation.changes]
         if shown < len(explanation):
             words.append(f"- the first {shown} of {len(explanation)} maps")
         files = [(facts.get(what) or {}).get("file") for what in ("model", "data")]

@@ -376,7 +376,7 @@ def _name(one: cnnvis.Explanation, among: Iterable[cnnvis.Explanation]) -> str:
     """Return the name of a result, with the options that tell it apart from the others."""
     facts = one.provenance
     name = str(facts.get("named") or facts.get("technique") or "maps")
-    words = [name, *(f"- {each['transform']}" for each in facts.get("transforms") or ())]
+    words = [name, *(f"- {each}" for each in one.changes)]
     if one.input is not None and len({each.input for each in among}) > 1:
         words.append(f"for the input {one.input}")
     return cnnvis.printable(" ".join(words))

@@ -104,7 +104,7 @@ def _band(explanation: cnnvis.Explanation, limit: int) -> tuple[int, ...]:
 def _heading(explanation: cnnvis.Explanation, shown: int) -> str:
     """Return the title of the figure: the technique, and the checks that failed."""
     words = [str(explanation.provenance.get("technique", ""))]
-    words += [f"- {one['transform']}" for one in explanation.provenance.get("transforms") or ()]
+    words += [f"- {one}" for one in explanation.changes]
     if shown < len(explanation):
         words.append(f"- the first {shown} of {len(explanation)} maps")
     lines = [" ".join(words), failed_checks(explanation)]

@@ -220,9 +220,7 @@ def _row(
     options = part.provenance.get("options") or {}
     if "backprop" in options:
         name += f" ({options['backprop'] or 'none'})"
-    name = " - ".join(
-        [name, *(one["transform"] for one in part.provenance.get("transforms") or ())]
-    )
+    name = " - ".join([name, *part.changes])
     targets = {cell.target for cell in cells.values()} - {""}
     if len(targets) == 1:
         name += f"\n{targets.pop()}"

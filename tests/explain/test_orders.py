@@ -61,6 +61,7 @@ def test_a_linear_network_gives_the_mean_weight_of_the_rows_that_change_places(k
     (said,) = [note for note in found.notes if "order of exchangeable" in note]
     assert f"{np.median(found.measures['order_share']):.0%}" in said
     spread = _explained(network, **WITHIN, orders=300, deviation=True)
+    assert "each map is the deviation over 300 orders along row" in spread.notes
     for word in "ab":
         rows = groups == word
         deviation = plain.array[:, rows].std(axis=1, keepdims=True)
@@ -105,6 +106,10 @@ def test_run_folders_know_the_orders(keras: Any, tmp_path: Path) -> None:
     assert found.provenance["orders"]["shown"] == "mean over 3 orders along row"
     (kept,) = cnnvis.chain(tmp_path / "kept", [("smooth", {"sigma": 1e-3})])
     assert kept.provenance["orders"] == found.provenance["orders"]
+    for ending in ("svg", "grid.svg", "html"):  # no picture of a mean looks like that of a map
+        found.save(tmp_path / f"maps.{ending}")
+        text = " ".join((tmp_path / f"maps.{ending}").read_text().split())
+        assert "mean over 3" in text, ending  # folded lines stand in parts of their own
     found.save(tmp_path / "maps.npz")
     saved = cnnvis.Explanation.load(tmp_path / "maps.npz")
     assert saved.provenance["orders"] == found.provenance["orders"]
