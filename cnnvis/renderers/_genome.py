@@ -26,6 +26,7 @@ Contig = Annotated[
         "Coordinates of the axis count from 0. Images that have places of their own have contigs, too.",
     ),
 ]
+Each = Annotated[bool, cnnvis.Help("Write a file for each image.")]
 
 
 @dataclass(frozen=True)

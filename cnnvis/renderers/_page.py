@@ -94,10 +94,6 @@ class Sizes:
     stretch: float
 
 
-def _described(panel: cnnvis.Panel, axis: str) -> cnnvis.Axis | None:
-    return panel.coordinates.get(axis)
-
-
 class Page:
     """A figure of maps in rows and columns, each below its input and its title.
 
@@ -134,7 +130,7 @@ class Page:
         # Each image may have its own place along an axis, and so numbers of its own.
         self._own_axes = any(pair.map.coordinates != self._map.coordinates for pair in pairs)
         down = self._map.axes[0] if len(self._map.axes) == 2 else ""
-        self._own_rows = len({_described(pair.map, down) for pair in pairs}) > 1
+        self._own_rows = len({pair.map.coordinates.get(down) for pair in pairs}) > 1
         self._margin = LEFT + 0.3 * self._own_rows
         self._measure(sizes.width, sizes.stretch)
         is_bar = not (self._map.is_profile or self._map.is_coloured or own_scales)

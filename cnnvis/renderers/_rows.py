@@ -7,12 +7,18 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cnnvis
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+Most = Annotated[
+    cnnvis.Count | None,
+    cnnvis.Help("The number of places of each map, the strongest first; none for all places."),
+]
+"""Option of the renderers of tables."""
 
 Kind = Literal["integer", "number", "boolean", "text"]
 
@@ -135,7 +141,8 @@ def _as(kind: Kind, cell: Cell) -> Cell:
 
 
 def _of_maps(explanation: cnnvis.Explanation, count: int | None) -> Rows:
-    facts = _facts(explanation)
+    facts, of_places = _facts(explanation), _place_columns(explanation)
+    kinds = [column.kind for column in of_places]
     in_genome = [
         Column("contig", "text"),
         Column("start", "integer", "bp"),
@@ -144,7 +151,7 @@ def _of_maps(explanation: cnnvis.Explanation, count: int | None) -> Rows:
     columns = (
         Column("rank", "integer"),
         *(column for column, _ in facts),
-        *_place_columns(explanation),
+        *of_places,
         *(in_genome if explanation.places is not None else ()),
         Column("value", "number"),
     )
@@ -156,7 +163,9 @@ def _of_maps(explanation: cnnvis.Explanation, count: int | None) -> Rows:
             places = _strongest(flat, count)
             values = _exact(flat[places])
             where = zip(
-                _places(explanation, places), _intervals(explanation, number, places), strict=True
+                _places(explanation, places, kinds),
+                _intervals(explanation, number, places),
+                strict=True,
             )
             for rank, ((place, bases), value) in enumerate(zip(where, values, strict=True), 1):
                 yield [rank, *known, *place, *bases, value]
@@ -168,10 +177,10 @@ def _of_comparison(explanation: cnnvis.Explanation, count: int | None) -> Rows:
     """Return a row for each place at which groups were compared, with a column for each map."""
     import numpy as np
 
-    parts = explanation.groups
+    parts, of_places = explanation.groups, _place_columns(explanation)
     columns = (
         Column("rank", "integer"),
-        *_place_columns(explanation),
+        *of_places,
         *(Column(name, "number") for name in parts),
     )
     flat = explanation.array.reshape(len(parts), -1)
@@ -180,7 +189,7 @@ def _of_comparison(explanation: cnnvis.Explanation, count: int | None) -> Rows:
         places = order if count is None else order[:count]
     else:
         places = _strongest(flat[0], count)
-    where = _places(explanation, places)
+    where = _places(explanation, places, [column.kind for column in of_places])
     values = zip(*(_exact(one[places]) for one in flat), strict=True)
     rows = (
         [rank, *place, *cells]
@@ -220,16 +229,15 @@ def _place_columns(explanation: cnnvis.Explanation) -> list[Column]:
 
 
 def _places(
-    explanation: cnnvis.Explanation, places: npt.NDArray[Any]
+    explanation: cnnvis.Explanation, places: npt.NDArray[Any], kinds: Sequence[Kind]
 ) -> Iterator[tuple[Cell, ...]]:
-    """Yield the cells of `_place_columns` for places of a flat map."""
+    """Yield the cells of `_place_columns`, of these kinds, for places of a flat map."""
     import numpy as np
 
     shape = explanation.array.shape[1:]
     if not shape:
         return iter([()] * len(places))
     cells: list[Sequence[Cell]] = []
-    kinds = [column.kind for column in _place_columns(explanation)]
     for name, along in zip(explanation.axes, np.unravel_index(places, shape), strict=True):
         positions = [int(one) for one in along]
         cells.append(positions)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import cnnvis
 from cnnvis.renderers._genome import (
     Contig,
+    Each,
     Over,
     Piece,
     averaged,
@@ -30,7 +31,7 @@ def bed(
     merge: int = 0,
     over: Over = "mean",
     contig: Contig = None,
-    each: bool = False,
+    each: Each = False,
 ) -> None:
     """Regions of a genome where maps are strong: contig, start, end, name and score, as BED.
 
@@ -47,8 +48,6 @@ def bed(
         Instead of a share, keep values with a size of at least this one, on the maps' own scale.
     merge
         Join regions of the same sign with at most this many bases between them.
-    each
-        Write a file for each image.
     """
     if merge < 0:
         raise cnnvis.UserError(f"merge is {merge}, and is a number of bases, 0 or more")
@@ -108,7 +107,7 @@ def bedgraph(
     overlaps: Literal["tracks", "mean"] = "tracks",
     over: Over = "mean",
     contig: Contig = None,
-    each: bool = False,
+    each: Each = False,
 ) -> None:
     """Values of maps at every position of a genome, as bedGraph: contig, start, end and value.
 
@@ -119,8 +118,6 @@ def bedgraph(
     ----------
     overlaps
         Where images overlap, put them into several tracks, or take the mean of their values.
-    each
-        Write a file for each image.
     """
     pieces = pieces_of(explanation, "bedgraph", over, contig)
     with path.open("w", encoding="utf-8") as file:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cnnvis
-from cnnvis.renderers._genome import Contig, Over, averaged, by_target, pieces_of, tracks_of
+from cnnvis.renderers._genome import Contig, Each, Over, averaged, by_target, pieces_of, tracks_of
 
 
 @cnnvis.renderer("bigwig", suffixes=(".bw", ".bigwig"), requires=("pybigtools",), extra="bigwig")
@@ -17,7 +17,7 @@ def bigwig(
     sizes: str | None = None,
     over: Over = "mean",
     contig: Contig = None,
-    each: bool = False,
+    each: Each = False,
 ) -> None:
     """Values of maps at every position of a genome, as bigWig, by pybigtools.
 
@@ -29,8 +29,6 @@ def bigwig(
     sizes
         A file with the length of each contig, a contig a line: chrom.sizes, or the index .fai of a
         genome. By default the lengths that the reader of the data knows.
-    each
-        Write a file for each image.
     """
     import pybigtools
 
@@ -45,9 +43,9 @@ def bigwig(
     known = {} if places is None else dict(places.sizes)
     if sizes is not None:
         known = _read(Path(sizes))
-    used = {piece.contig: max(0, int(piece.ends[-1])) for piece in pieces}
+    used: dict[str, int] = {}
     for piece in pieces:
-        used[piece.contig] = max(used[piece.contig], int(piece.ends[-1]))
+        used[piece.contig] = max(used.get(piece.contig, 0), int(piece.ends[-1]))
     for name, end in used.items():
         if name not in known:
             raise cnnvis.UserError(

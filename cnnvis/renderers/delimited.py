@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import csv as csv_module
 from pathlib import Path
+from typing import Annotated
 
 import cnnvis
-from cnnvis.renderers._rows import Cell, header_of, json_text, rows_of
+from cnnvis.renderers._rows import Cell, Most, header_of, json_text, rows_of
+
+Safe = Annotated[
+    bool,
+    cnnvis.Help(
+        "Put an apostrophe before texts that a spreadsheet would take for a formula: texts that begin with = + - or "
+        "@ and are no numbers."
+    ),
+]
+Origin = Annotated[
+    bool,
+    cnnvis.Help(
+        "Begin the file with lines that say how the table was made, each with # before it."
+    ),
+]
 
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 """Beginnings of texts that spreadsheets take for formulas, the wide forms of East Asian keyboards among them."""
@@ -17,9 +32,9 @@ def tsv(
     explanation: cnnvis.Explanation,
     path: Path,
     *,
-    count: cnnvis.Count | None = 20,
-    safe: bool = True,
-    origin: bool = False,
+    count: Most = 20,
+    safe: Safe = True,
+    origin: Origin = False,
 ) -> None:
     """A table with tabs between cells: the strongest places of maps, or a table as it is.
 
@@ -28,16 +43,6 @@ def tsv(
     genome, contig, start and end as in BED files, counted from 0. Of compare-groups, a row for each
     place, with all that was computed there. Numbers have all their digits, and no thousands separators;
     an empty cell is no number.
-
-    Parameters
-    ----------
-    count
-        The number of places of each map, the strongest first; none for all places.
-    safe
-        Put an apostrophe before texts that a spreadsheet would take for a formula: texts that begin
-        with = + - or @ and are no numbers.
-    origin
-        Begin the file with lines that say how the table was made, each with # before it.
     """
     _write(explanation, path, "\t", count, safe=safe, origin=origin)
 
@@ -47,23 +52,13 @@ def csv(
     explanation: cnnvis.Explanation,
     path: Path,
     *,
-    count: cnnvis.Count | None = 20,
-    safe: bool = True,
-    origin: bool = False,
+    count: Most = 20,
+    safe: Safe = True,
+    origin: Origin = False,
 ) -> None:
     """A table with commas between cells: the strongest places of maps, or a table as it is.
 
     See the renderer tsv, which writes the same rows.
-
-    Parameters
-    ----------
-    count
-        The number of places of each map, the strongest first; none for all places.
-    safe
-        Put an apostrophe before texts that a spreadsheet would take for a formula: texts that begin
-        with = + - or @ and are no numbers.
-    origin
-        Begin the file with lines that say how the table was made, each with # before it.
     """
     _write(explanation, path, ",", count, safe=safe, origin=origin)
 

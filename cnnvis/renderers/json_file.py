@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cnnvis
-from cnnvis.renderers._rows import header_of, json_text, rows_of
+from cnnvis.renderers._rows import Most, header_of, json_text, rows_of
 
 
 @cnnvis.renderer("json", suffixes=(".json",))
@@ -14,17 +14,12 @@ def json(
     path: Path,
     page: cnnvis.Page | None = None,
     *,
-    count: cnnvis.Count | None = 20,
+    count: Most = 20,
 ) -> None:
     """A table as JSON: columns with types and units, the origin, and a list of rows.
 
     The rows are those of the renderer tsv, each an object by the names of the columns. NaN and infinite
     numbers are null. The key format_version grows when the form changes.
-
-    Parameters
-    ----------
-    count
-        The number of places of each map, the strongest first; none for all places.
     """
     table = rows_of(explanation, count)
     header = header_of(explanation, table)

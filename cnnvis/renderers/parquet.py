@@ -6,25 +6,18 @@ import itertools
 from pathlib import Path
 
 import cnnvis
-from cnnvis.renderers._rows import header_of, json_text, rows_of
+from cnnvis.renderers._rows import Most, header_of, json_text, rows_of
 
 AT_ONCE = 100_000
 """Number of rows that are written at a time."""
 
 
 @cnnvis.renderer("parquet", suffixes=(".parquet",), requires=("pyarrow",), extra="parquet")
-def parquet(
-    explanation: cnnvis.Explanation, path: Path, *, count: cnnvis.Count | None = 20
-) -> None:
+def parquet(explanation: cnnvis.Explanation, path: Path, *, count: Most = 20) -> None:
     """A table as a Parquet file, with typed columns: 64-bit numbers, truth values and texts.
 
     The rows are those of the renderer tsv. The key cnnvis of the file's metadata holds, as JSON, the units of
     the columns and the origin.
-
-    Parameters
-    ----------
-    count
-        The number of places of each map, the strongest first; none for all places.
     """
     import pyarrow
     from pyarrow import parquet as files
