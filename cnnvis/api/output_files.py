@@ -167,9 +167,8 @@ def write(
         given = dict(options)
         if renderer.takes("page") and not isinstance(explanation, list):
             limit = options.get("limit")
-            given["page"] = page or page_of(
-                explanation, *([limit] if isinstance(limit, int) else [])
-            )
+            most = {"most": limit} if isinstance(limit, int) else {}
+            given["page"] = page or page_of(explanation, renderer=renderer.name, **most)
         call_plugin(renderer, explanation, temporary, **given)
     if placed != path:
         note(f"{str(path)!r} holds another result, so the new result is in {str(placed)!r}")

@@ -23,13 +23,15 @@ LONGEST = 60
 """Maximum number of letters of a name in a sentence."""
 
 
-def page_of(found: Explanation, most: int = MOST) -> Page:
+def page_of(found: Explanation, most: int = MOST, renderer: str = "html") -> Page:
     """Return the page of one explanation.
 
     Parameters
     ----------
     most
         The number of maps on the page.
+    renderer
+        The name of the renderer that is given the page, for the words that repeat what it writes.
     """
     judged = judged_of(found)
     images = 0 if found.samples is None else len(found.samples.image_starts)
@@ -55,7 +57,7 @@ def page_of(found: Explanation, most: int = MOST) -> Page:
         failures=missing,
         images=images + len(missing),
         elsewhere=_elsewhere(shown, count) if found.maps is not None else "",
-        repeat=_repeat(found),
+        repeat=_repeat(found, renderer),
         citations=citations_of(references_of([found], [judged])),
     )  # fmt: skip
 
@@ -260,7 +262,7 @@ def _elsewhere(shown: int, count: int) -> str:
     )
 
 
-def _repeat(found: Explanation) -> dict[str, str]:
+def _repeat(found: Explanation, renderer: str) -> dict[str, str]:
     """Return the chain that computes an explanation again, in three languages."""
     facts = found.provenance
     try:
@@ -288,7 +290,7 @@ def _repeat(found: Explanation) -> dict[str, str]:
         subject["reading"] = dict(facts["reading"])
     steps = [(name, given)]
     steps += [(one["transform"], one.get("options") or {}) for one in facts.get("transforms") or ()]
-    return repeated(Recipe(name, subject, [*steps, ("html", {})]))
+    return repeated(Recipe(name, subject, [*steps, (renderer, {})]))
 
 
 def _named(facts: Mapping[str, Any], of_demo: Path) -> str | None:

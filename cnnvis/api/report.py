@@ -122,12 +122,9 @@ def report(
 
 
 def save_page(page: Page, path: Path, options: Mapping[str, Any], *, named: bool = True) -> Path:
-    """Write a page with the renderer for the ending of its path; see `output_files.write`."""
-    renderer = next(
-        (one for one in registry().of("renderer") if one.takes("page") and one.ending_of(path)),
-        None,
-    )
-    if renderer is None:
+    """Write a page as HTML, which holds all of its results; see `output_files.write`."""
+    renderer = registry().get("renderer", "html")
+    if not renderer.ending_of(path):
         raise UserError(f"a page is a file that ends in .html, and not {str(path)!r}")
     return write(
         page.explanations[0], renderer, path, checked(renderer, options), named=named, page=page

@@ -24,7 +24,7 @@ def json(
     table = rows_of(explanation, count)
     header = header_of(explanation, table)
     if page is not None and "Command" in page.repeat:
-        header["command"] = page.repeat["Command"].removesuffix("html\n") + "json"
+        header["command"] = page.repeat["Command"].rstrip()
     names = [column.name for column in table.columns]
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for key, value in header.items():

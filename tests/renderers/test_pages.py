@@ -370,6 +370,8 @@ def test_a_report_is_the_same_in_python_and_its_maps_are_those_of_a_run() -> Non
         "demo", ["saliency"], images="0-19", plugin_options={"html": {"limit": 8}}
     )
     assert plain.repeat["Command"].startswith("cnnvis report demo --images 0-19 --methods saliency")
+    with pytest.raises(cnnvis.UserError, match=r"a page is a file that ends in \.html"):
+        plain.save("page.json")  # which would hold the first of its results alone
     # Without groups, only what the page shows is explained.
     assert plain.explanations[0].provenance["data"]["images"] != list(range(20))
 
