@@ -11,6 +11,7 @@ import numpy as np
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.several import by_outputs
 from cnnvis.explain.task import Task, images_at_once
 from cnnvis.network.model import Model
 from cnnvis.registry.plugin import Plugin
@@ -90,11 +91,7 @@ class Explainer:
         if filters is None:
             return self._maps(model, samples, signed=signed)
         found: Array | None = None
-        for unit in dict.fromkeys(filters):
-            rows = np.flatnonzero(np.asarray(filters) == unit)
-            at = model.with_target(
-                model.asked_layer, [unit], output=model.asked_output, region=model.asked_region
-            )
+        for rows, at in by_outputs(model, [(int(unit),) for unit in filters]):
             part = self._maps(at, samples[rows], signed=signed)
             found = (
                 np.zeros((len(samples), *part.shape[1:]), np.float32) if found is None else found

@@ -16,7 +16,7 @@ from cnnvis.errors import UserError
 from cnnvis.execution.loading import loaded_from, read_from
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import checked, options_of
+from cnnvis.registry.options import grants_of, not_default
 from cnnvis.reporting import notes_kept, quietly
 
 PathName = str | PathLike[str]
@@ -136,16 +136,15 @@ def options_used(model: Any, data: Any, options: PluginOptions) -> dict[str, Any
     """
     used: dict[str, Any] = {}
     for kind, path in (("loader", model), ("reader", data)):
-        if not isinstance(path, str | PathLike) or path == demo.NAME:
-            continue
+        given = any(options.get(plugin.name) for plugin in registry().of(kind))
+        if not given or path == demo.NAME or not isinstance(path, str | PathLike):
+            continue  # and no folder is looked into again
         with quietly(), notes_kept():
             plugin = registry().for_path(kind, Path(path))
-        defaults, given = checked(plugin, {}), checked(plugin, options.get(plugin.name, {}))
-        granting = {option.name for option in options_of(plugin) if option.grants}
         used |= {
             f"{plugin.name}.{name}": str(value) if isinstance(value, PathLike) else value
-            for name, value in given.items()
-            if value != defaults[name] and name not in granting
+            for name, value in not_default(plugin, options.get(plugin.name, {})).items()
+            if name not in grants_of(plugin)
         }
     return used
 

@@ -12,6 +12,7 @@ from cnnvis.data.axes import ALL, WITHIN, Axis, axis_names
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
+from cnnvis.explain.several import by_outputs
 from cnnvis.network.model import Model
 from cnnvis.reporting import note, notes_kept, quietly
 
@@ -189,7 +190,9 @@ def over_orders(
         )
     mean, squares = np.zeros((2, *found.array.shape))
     measures = {name: np.zeros(len(found)) for name in found.measures}
-    inputs, rows_of = samples.x, _models(model, found)
+    inputs, rows_of = samples.x, [(np.arange(len(found)), model)]
+    if model.filters is None:  # each image has an output of its own
+        rows_of = by_outputs(model, [target.filters for target in found.targets])
     for number, order in enumerate(orders.drawn()):
         values = np.empty_like(found.array)
         back = np.argsort(order)
@@ -223,22 +226,6 @@ def _place(name: str, samples: Samples) -> int:
             f"orders are asked for along the axis {name}, and the images have: {', '.join(names)}"
         )
     return 1 + names.index(name)
-
-
-def _models(model: Model, found: Explanation) -> list[tuple[Array, Model]]:
-    """Return the rows of images that have a target in common, and the model at that target."""
-    if model.filters is not None:
-        return [(np.arange(len(found)), model)]
-    filters = [target.filters for target in found.targets]
-    return [
-        (
-            np.array([row for row, own in enumerate(filters) if own == one]),
-            model.with_target(
-                model.asked_layer, list(one), output=model.asked_output, region=model.asked_region
-            ),
-        )
-        for one in dict.fromkeys(filters)
-    ]
 
 
 def _shares(mean: Array, spread: Array, count: int) -> Array:

@@ -60,9 +60,7 @@ def targets_of(model: Model, asked: TargetArguments, top: int | None) -> tuple[M
         return ()
     found: dict[tuple[tuple[int, float], ...], Model] = {}
     for one in every:
-        at = model.with_target(
-            model.asked_layer, one, output=model.asked_output, region=model.asked_region
-        )
+        at = at_outputs(model, one)
         (weights,) = at.each_weights  # which tell apart the two classes of a single sigmoid
         units = np.flatnonzero(weights).tolist()
         found.setdefault(tuple((unit, float(weights[unit])) for unit in units), at)
@@ -112,6 +110,27 @@ def images_in(samples: Samples) -> list[range]:
     """Return the places of each image's rows: one, or one for each of its targets."""
     starts = samples.image_starts.tolist()
     return [range(a, b) for a, b in zip(starts, [*starts[1:], len(samples)], strict=True)]
+
+
+def at_outputs(model: Model, filters: Sequence[int] | int | str) -> Model:
+    """Return the model at other outputs of the target that was asked for."""
+    return model.with_target(
+        model.asked_layer, filters, output=model.asked_output, region=model.asked_region
+    )
+
+
+def by_outputs(model: Model, filters: Sequence[tuple[int, ...]]) -> list[tuple[Array, Model]]:
+    """Return the rows with the same outputs, and the model at these.
+
+    Parameters
+    ----------
+    filters
+        The outputs of each row.
+    """
+    return [
+        (np.flatnonzero([own == one for own in filters]), at_outputs(model, list(one)))
+        for one in dict.fromkeys(filters)
+    ]
 
 
 def rows_of_each(samples: Samples) -> list[tuple[int, Array]]:

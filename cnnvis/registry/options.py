@@ -251,6 +251,25 @@ def _type_name(annotation: Any) -> str:
     return str(getattr(annotation, "__name__", annotation))
 
 
+def grants_of(plugin: Plugin) -> frozenset[str]:
+    """Return the names of the options of a plugin that let code run."""
+    return frozenset(option.name for option in options_of(plugin) if option.grants)
+
+
+def not_default(plugin: Plugin, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options of a plugin, checked, but for those that have their default.
+
+    Raises
+    ------
+    UserError
+        As `checked` does.
+    """
+    defaults = checked(plugin, {})
+    return {
+        name: value for name, value in checked(plugin, values).items() if value != defaults[name]
+    }
+
+
 def checked(plugin: Plugin, values: Mapping[str, Any], style: Style = "default") -> dict[str, Any]:
     """Return all options of a plugin: the given values, checked and converted, and the defaults.
 

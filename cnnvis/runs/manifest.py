@@ -29,7 +29,7 @@ from cnnvis.files.snapshots import sha256
 from cnnvis.network.compilation import THREADS, is_mixed, settled_way
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import checked
+from cnnvis.registry.options import not_default
 from cnnvis.registry.plugin import Plugin
 from cnnvis.runs.seals import digest, plain
 
@@ -107,11 +107,8 @@ def loading_of(side: PluginOptions, lacking: Mapping[str, Any]) -> dict[str, Any
     found: dict[str, Any] = {}
     for plugin in registry():
         if plugin.kind in ("reader", "loader") and plugin.name in side:
-            defaults = checked(plugin, {})
-            given = checked(plugin, side[plugin.name]).items()
-            found |= {
-                f"{plugin.name}.{name}": value for name, value in given if value != defaults[name]
-            }
+            given = not_default(plugin, side[plugin.name])
+            found |= {f"{plugin.name}.{name}": value for name, value in given.items()}
     found |= {name: value for name, value in lacking.items() if value}
     if lacking.get("architecture"):
         found["architecture"] = sha256(Path(lacking["architecture"]))

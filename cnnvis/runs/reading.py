@@ -18,7 +18,7 @@ from cnnvis.data.voxel_grid import grid_of
 from cnnvis.errors import UserError
 from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import options_of
+from cnnvis.registry.options import grants_of
 from cnnvis.reporting import failure_of_image, note
 from cnnvis.runs.folder import part_name, part_of, read_manifest
 from cnnvis.runs.part import Part
@@ -127,11 +127,10 @@ def _class_names(facts: Mapping[str, Any], part: Part) -> tuple[str, ...] | None
 def _read_with(reading: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of loaders and readers, ``volumes.orientation``, that let no code run."""
     granting = {
-        f"{plugin.name}.{option.name}"
+        f"{plugin.name}.{name}"
         for plugin in registry()
         if plugin.kind in ("loader", "reader")
-        for option in options_of(plugin)
-        if option.grants
+        for name in grants_of(plugin)
     }
     return {name: one for name, one in reading.items() if "." in name and name not in granting}
 

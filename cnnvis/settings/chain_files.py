@@ -22,7 +22,7 @@ from cnnvis.registry.arguments import (
     flags_of,
 )
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import checked, options_of
+from cnnvis.registry.options import checked, grants_of
 from cnnvis.settings.defaults import settings_in
 from cnnvis.text import escaped, printable, words_of
 
@@ -300,9 +300,7 @@ def _recipe(name: str, held: Any, path: Path) -> Recipe:
 
 def _granting() -> frozenset[str]:
     """Return the names of options that let code run."""
-    return frozenset(
-        option.name for plugin in registry() for option in options_of(plugin) if option.grants
-    )
+    return frozenset().union(*map(grants_of, registry()))
 
 
 def _require_no_grant(name: str, keys: Sequence[str], path: Path) -> None:
@@ -328,15 +326,14 @@ def _require_axes(value: Any) -> None:
 
 
 def _require_reading(value: Mapping[str, Any]) -> None:
-    for plugin, options in by_plugin(value).items():
-        known = [one for one in registry() if one.kind in ("loader", "reader")]
-        one = next((one for one in known if one.name == plugin), None)
-        if one is None:
+    known = {one.name: one for one in registry() if one.kind in ("loader", "reader")}
+    for name, options in by_plugin(value).items():
+        if name not in known:
             raise UserError(
-                f"there is no reader or loader {plugin!r}.{nearest(plugin, [one.name for one in known])} "
-                "An option is named by its plugin and itself, such as pictures.scale"
+                f"there is no reader or loader {name!r}.{nearest(name, known)} An option is named by its "
+                "plugin and itself, such as pictures.scale"
             )
-        checked(one, options)
+        checked(known[name], options)
 
 
 _CHECKS: Mapping[str, Callable[[Any], None]] = {

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cnnvis import demo
 from cnnvis.data.axes import of_their_size
 from cnnvis.errors import UserError
 from cnnvis.registry.arguments import Computing, Isolation, taken_out
@@ -49,7 +50,7 @@ def typed_options(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         typed.setdefault(name, {})[option] = values.pop(place)
     readers = [plugin.name for plugin in registry().of("reader") if plugin.name in typed]
     data = values.get("data")
-    if readers and data is not None and data != "demo":
+    if readers and data is not None and data != demo.NAME:
         with quietly(), notes_kept():
             reads = registry().for_path("reader", Path(data))
         for name in readers:
