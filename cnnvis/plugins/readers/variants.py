@@ -416,7 +416,8 @@ def _of_trees(path: Path, held: Any, name: str) -> Variants:
 
     try:
         found = tskit.load(str(held.place))
-        if found.num_sites * found.num_samples > cnnvis.available_memory() // 2:
+        # tskit gives genotypes of four bytes each, of which those of a byte are made.
+        if 5 * found.num_sites * found.num_samples > cnnvis.available_memory() // 2:
             raise cnnvis.UserError(
                 f"the genotypes in {str(path)!r} do not fit into memory: keep a part of them, as by "
                 "tskit's keep_intervals"
