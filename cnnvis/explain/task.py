@@ -416,6 +416,7 @@ class Task:
         """Return a result with what the settings, and else the data, say of its axes, and its grid."""
         if found.samples is None:
             return found.described(self.axes)
+        # What a person says and does not fit is noted; what does is in the samples' own by now.
         known = found.described(self.axes).described(found.fitting(found.samples.coordinates))
         return replace(known, grid=self._grid)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,30 @@ class Interval:
         middle = (self.start + self.end) // 2 if center is None else center
         start = middle - width // 2
         return Interval(self.contig, start, start + width, self.where, self.backwards, self.cells)
+
+
+def gathered(index: Any, one: Callable[[int], Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return the images that an index asks for, each of which is made by itself.
+
+    Parameters
+    ----------
+    one
+        Function of the place of an image that returns the image.
+    shape, dtype
+        Those of the array of all images, (n, ...).
+    """
+    import numpy as np
+
+    places = np.arange(shape[0])[index]
+    chosen = [one(place) for place in np.atleast_1d(places)]
+    found = np.stack(chosen) if chosen else np.empty((0, *shape[1:]), dtype)
+    return found if places.ndim else found[0]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(repr, names[:3])) + more
 
 
 def counted(count: int, what: str) -> str:

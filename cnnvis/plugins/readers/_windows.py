@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cnnvis
-from cnnvis.plugins.readers._intervals import counted, intervals_in, labels_in
+from cnnvis.plugins.readers._intervals import counted, gathered, intervals_in, labels_in, listed
 
 _MOST = 10**7  # images
 _HEADINGS = ("sample", "samples", "sample_id", "sampleid", "id", "iid", "individual", "name")
@@ -537,10 +537,9 @@ def _populations(variants: Variants, asked: Asked) -> dict[str, str]:
     if strange and strange[0] == first and first.lower() in _HEADINGS:
         del strange[0]
     if strange:
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
         cnnvis.note(
             f"{counted(len(strange), 'sample')} of {path.name} {'is' if len(strange) == 1 else 'are'} not in "
-            f"{variants.path.name}: {', '.join(map(repr, strange[:3]))}{more}"
+            f"{variants.path.name}: {listed(strange)}"
         )
     if left := len(names) - len(found):
         cnnvis.note(
@@ -569,12 +568,9 @@ class _Images:
         self.dtype = np.dtype(np.int16)
 
     def __getitem__(self, index: Any) -> Any:
-        import numpy as np
-
-        places = np.arange(len(self._windows))[index]
-        chosen = [self._one(self._windows[place]) for place in np.atleast_1d(places)]
-        found = np.stack(chosen) if chosen else np.empty((0, *self.shape[1:]), self.dtype)
-        return found if places.ndim else found[0]
+        return gathered(
+            index, lambda place: self._one(self._windows[place]), self.shape, self.dtype
+        )
 
     def _one(self, window: _Window) -> Any:
         import numpy as np
@@ -628,8 +624,7 @@ class _Images:
         if none.any() and "none" not in self._said:
             self._said.add("none")
             fewer = none.any(axis=(0, 2)).nonzero()[0]
-            names = [repr(self._variants.samples[self._rows.samples[n]]) for n in fewer[:3]]
-            more = f" and {len(fewer) - 3} more" if len(fewer) > 3 else ""
+            names = [self._variants.samples[self._rows.samples[n]] for n in fewer]
             ploidy, is_one = alleles.shape[2], len(fewer) == 1
             kind = "haploid among diploids" if ploidy == 2 else f"of fewer than {ploidy} alleles"
             what = (
@@ -638,7 +633,7 @@ class _Images:
                 else "fewer alleles are added up for these rows than for others"
             )
             cnnvis.note(
-                f"{counted(len(fewer), 'sample')} {'is' if is_one else 'are'} {kind} in an image ({', '.join(names)}{more}), "
+                f"{counted(len(fewer), 'sample')} {'is' if is_one else 'are'} {kind} in an image ({listed(names)}), "
                 f"as on the X chromosome: {what}. --{self._variants.reader}.populations FILE leaves out samples that it does not name"
             )
 

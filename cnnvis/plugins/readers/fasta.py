@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cnnvis
-from cnnvis.plugins.readers._intervals import Interval, intervals_in, labels_in, of_one_width, tiled
+from cnnvis.plugins.readers._intervals import (
+    Interval,
+    gathered,
+    intervals_in,
+    labels_in,
+    of_one_width,
+    tiled,
+)
 
 LETTERS = "ACGT"
 _WIDEST = 2**24  # bases of one image, 256 MB
@@ -258,12 +265,9 @@ class _Windows:
         self._number[[ord("U"), ord("u")]] = LETTERS.index("T")
 
     def __getitem__(self, index: Any) -> Any:
-        import numpy as np
-
-        places = np.arange(len(self._intervals))[index]
-        chosen = [self._one(self._intervals[place]) for place in np.atleast_1d(places)]
-        found = np.stack(chosen) if chosen else np.empty((0, *self.shape[1:]), self.dtype)
-        return found if places.ndim else found[0]
+        return gathered(
+            index, lambda place: self._one(self._intervals[place]), self.shape, self.dtype
+        )
 
     def _one(self, interval: Interval) -> Any:
         import numpy as np
