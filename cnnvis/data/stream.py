@@ -33,10 +33,15 @@ class Stream:
         return iter(self._batches())
 
     def first(self, count: int) -> tuple[Explanation, bool]:
-        """Return the first `count` maps, and whether more may follow; compute no later batch."""
+        """Return the first `count` maps, and whether more may follow; compute no later batch.
+
+        A table is in one piece, however many rows it has.
+        """
         parts: list[Explanation] = []
         for batch in self:
             parts.append(batch)
+            if batch.maps is None:
+                break
             if sum(map(len, parts)) > count:
                 return Explanation.joined(parts)[range(count)], True
         self._batches = lambda: parts

@@ -20,6 +20,8 @@ from cnnvis.renderers._genome import (
     tracks_of,
 )
 
+Sign = Literal["both", "positive", "negative"]
+
 
 @cnnvis.renderer("bed", suffixes=(".bed",))
 def bed(
@@ -28,6 +30,7 @@ def bed(
     *,
     percent: cnnvis.Percent = 5.0,
     at: cnnvis.NotNegative | None = None,
+    sign: Sign = "both",
     merge: int = 0,
     over: Over = "mean",
     contig: Contig = None,
@@ -46,6 +49,9 @@ def bed(
         The share of a map's positions to keep, in per cent: those with the values of the largest size.
     at
         Instead of a share, keep values with a size of at least this one, on the maps' own scale.
+    sign
+        The values that count: of both signs; positive, those that speak for the target where signs mean
+        something; or negative. The share is that of all positions.
     merge
         Join regions of the same sign with at most this many bases between them.
     """
@@ -53,7 +59,7 @@ def bed(
         raise cnnvis.UserError(f"merge is {merge}, and is a number of bases, 0 or more")
     pieces = pieces_of(explanation, "bed", over, contig)
     signed = explanation.is_signed
-    regions = {id(piece): [*_regions(piece, percent, at, merge, signed)] for piece in pieces}
+    regions = {id(piece): [*_regions(piece, percent, at, sign, merge, signed)] for piece in pieces}
     largest = max((one[2] for some in regions.values() for one in some), default=0.0)
     if not largest:
         cnnvis.note("bed: no value is large enough, so the file has no regions")
@@ -76,12 +82,14 @@ def bed(
 
 
 def _regions(
-    piece: Piece, percent: float, at: float | None, merge: int, signed: bool
+    piece: Piece, percent: float, at: float | None, wanted: Sign, merge: int, signed: bool
 ) -> Iterator[tuple[int, int, float, str]]:
     """Yield the start, end, largest size and sign of each region of strong values."""
     import numpy as np
 
     sizes = np.abs(piece.values)
+    if wanted != "both":
+        sizes = np.where((piece.values > 0) == (wanted == "positive"), sizes, 0)
     if at is None:
         count = max(round(len(sizes) * percent / 100), 1)
         at = float(np.partition(sizes, -count)[-count])

@@ -63,6 +63,9 @@ def test_kept_maps_are_shown(
         text = Path(done.stdout.splitlines()[-1]).read_text()
         assert "#3 label neutral" in text or "image 3, label neutral" in text
         assert text.count('class="map"') == 10
+        # A table of several rows is shown whole, as a table of a single row is.
+        done = typed("chain", kept / name, "table", "tsv", "--out", f"{name}.tsv")
+        assert done.returncode == 0, done.stderr
     after = {one: one.read_bytes() for one in (kept / "maps.run").rglob("*") if one.is_file()}
     assert before == after
 

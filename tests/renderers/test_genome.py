@@ -104,6 +104,12 @@ def test_regions_have_names_scores_and_signs(tmp_path: Path) -> None:
     assert [row[1:3] for row in rows] == [(110, 130), (140, 150), (150, 190)]
     (rows,) = _written(found, tmp_path / "c.bed", percent=10)
     assert [row[1:3] for row in rows] == [(110, 130), (150, 160)]
+    for sign, expected in (
+        ("positive", [(110, 130), (150, 160), (180, 190)]),  # -2 takes none of the share
+        ("negative", [(140, 150)]),
+    ):
+        (rows,) = _written(found, tmp_path / "d.bed", percent=40, sign=sign)
+        assert [row[1:3] for row in rows] == expected
     blank = found.with_maps(np.zeros((1, 10)))
     blank.save(tmp_path / "blank.bed")
     assert (tmp_path / "blank.bed").read_text() == "# no regions\n"
