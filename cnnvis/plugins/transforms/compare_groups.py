@@ -285,6 +285,7 @@ def compare_groups(
         "draws": {null.what: null.draws.count for null in test.nulls},
         "smallest p": float(test.p.min()),
         "regions": rows,
+        "regions in all": len(regions),
     }
     return replace(
         example,

@@ -38,7 +38,11 @@ def table(stream: cnnvis.Stream) -> cnnvis.Explanation:
 
 def _of_rows(rows: Sequence[Mapping[str, Any]], found: cnnvis.Explanation) -> cnnvis.Explanation:
     """Return a table of rows with the same columns; without rows, it says so."""
-    rows = rows or [{"region": "none", "smallest p": found.provenance["comparison"]["smallest p"]}]
+    facts = found.provenance["comparison"]
+    count = facts.get("regions in all", 0)  # which files of earlier versions do not have
+    if count > len(rows):
+        cnnvis.note(f"the table holds the {len(rows)} strongest of {count:,} regions")
+    rows = rows or [{"region": "none", "smallest p": facts["smallest p"]}]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return cnnvis.Explanation(
         table=columns, notes=found.notes, provenance=found.provenance, input=found.input

@@ -122,6 +122,17 @@ def test_profiles_along_an_axis(tmp_path: Path) -> None:
         _run(along="time")
 
 
+def test_a_table_says_of_how_many_regions_it_holds_the_strongest() -> None:
+    maps = np.random.default_rng(0).normal(size=(COUNT, 12, 20))
+    maps[np.ix_(Y == 1, range(0, 12, 2), range(0, 20, 2))] += 20  # 60 places apart from each other
+    samples = cnnvis.Samples(np.zeros((*maps.shape, 1)), Y, class_names=("no", "yes"))
+    found, _ = _run(cnnvis.Explanation(maps, samples))
+    with notes_kept() as notes:
+        table = registry().get("transform", "table").function(Stream(lambda: [found])).table
+    assert table is not None and len(table["p"]) == 50
+    assert any("the 50 strongest of 60 regions" in note for note in notes)
+
+
 def test_units_pairs_and_covariates_from_tables(tmp_path: Path) -> None:
     file = tmp_path / "facts.tsv"
     rows = [
