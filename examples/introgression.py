@@ -75,15 +75,17 @@ def recent_past(rng: Any, label: int, position: int) -> tuple[Any, int, float]:
     """
     import msprime
 
-    sweep = msprime.SweepGenicSelection(
-        position=position,
-        start_frequency=1 / (2 * SIZE),
-        end_frequency=rng.uniform(*FREQUENCY),
-        s=rng.uniform(*SELECTION),
-        dt=1 / (40 * SIZE),
-    )
-    swept = lineages(rng, "recipient", model=sweep)
-    age = swept.max_root_time
+    age = float("inf")
+    while age >= SPLITS[0]:  # a slow sweep, of which there are few
+        sweep = msprime.SweepGenicSelection(
+            position=position,
+            start_frequency=1 / (2 * SIZE),
+            end_frequency=rng.uniform(*FREQUENCY),
+            s=rng.uniform(*SELECTION),
+            dt=1 / (40 * SIZE),
+        )
+        swept = lineages(rng, "recipient", model=sweep)
+        age = swept.max_root_time
     if not label:
         return lineages(rng, "recipient", end_time=age), -1, age
     tree = swept.at(position)
@@ -268,6 +270,8 @@ def make(options: argparse.Namespace) -> None:
     (folder / "panel.tsv").write_text("".join(panel))
     shutil.copyfile(SETTINGS, folder / "cnnvis.toml")
     for seed, name in enumerate(("learn", "choose", "new"), 1):
+        if not getattr(options, name):
+            continue
         write(folder, name, getattr(options, name), seed, options.processes)
         print(
             f"{name}: {getattr(options, name)} windows, {time.perf_counter() - begin:.0f} s",

@@ -76,9 +76,9 @@ def bed(
                 print(f'track name="{track_name(explanation, target)}"', file=file)
             for piece in track:
                 name = said_of(explanation, piece.number)
-                for start, end, size, sign in regions[id(piece)]:
+                for start, end, size, mark in regions[id(piece)]:
                     score = max(round(1000 * size / largest), 1)
-                    print(piece.contig, start, end, f"{name}{sign}", score, sep="\t", file=file)
+                    print(piece.contig, start, end, f"{name}{mark}", score, sep="\t", file=file)
 
 
 def _regions(

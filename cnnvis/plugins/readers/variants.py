@@ -37,6 +37,7 @@ _NAMES = 10**6
 _BEGINNING = 1000  # variants that are read before others
 _END_OF_BGZF = bytes.fromhex("1f8b08040000000000ff0600424302001b0003" + "00" * 9)
 _FEW = 100  # variants by which genotypes are judged
+_TOGETHER = 2**18  # numbers of genotypes in a VCF file that are looked at together
 
 
 def _is_vcf_zarr(path: Path) -> bool:
@@ -292,55 +293,109 @@ def _of_vcf(path: Path, held: Any, only: str | None) -> Variants:
     import cyvcf2
     import numpy as np
 
-    found: list[Any] = []
     contigs: dict[str, int] = {}
     numbers, positions = [], []
-    room, phased = cnnvis.available_memory() // 2, True
+    genotypes = _Genotypes(path)
     try:
         with _quiet():
             file = cyvcf2.VCF(str(held.place))
             samples = list(file.samples)
             for one in file:
-                if only not in (None, one.CHROM):
-                    continue
-                calls = _calls_of(one, path)
-                phased = phased and are_phased(calls[:, :-1], calls[:, -1] != 0)
-                found.append(np.clip(calls[:, :-1], -2, 127).astype(np.int8))
-                numbers.append(contigs.setdefault(one.CHROM, len(contigs)))
-                positions.append(one.POS - 1)
-                room -= found[-1].nbytes
-                if room < 0:
-                    raise cnnvis.UserError(
-                        f"the genotypes in {str(path)!r} do not fit into memory: convert the file to VCF Zarr, as "
-                        "by vcf2zarr convert of bio2zarr, or read one contig, --vcf.contig"
-                    )
+                if only in (None, one.CHROM):
+                    genotypes.add(one)
+                    numbers.append(contigs.setdefault(one.CHROM, len(contigs)))
+                    positions.append(one.POS - 1)
+            genotypes.look()
             sizes = _sizes_of_vcf(file)
     except cnnvis.UserError:
         raise
     except Exception as error:  # whatever cyvcf2 makes of what htslib reports
         cnnvis.first_look(look_at_all_of_vcf, path)
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as VCF: {error}") from error
-    ploidy = max((one.shape[1] for one in found), default=1)
-    every = np.full((len(found), len(samples), ploidy), -2, np.int8)
-    for place, one in enumerate(found):
-        every[place, :, : one.shape[1]] = one
+    every = genotypes.joined(len(samples))
     return Variants(
         path, "vcf", [*contigs], np.array(numbers, np.int64), np.array(positions, np.int64),
-        samples, ploidy, lambda start, end: every[start:end], sizes, phased=phased,
+        samples, every.shape[2], lambda start, end: every[start:end], sizes,
+        phased=genotypes.phased,
     )  # fmt: skip
 
 
-def _calls_of(one: Any, path: Path) -> Any:
-    """Return the genotypes of a variant as cyvcf2 gives them: alleles, and a flag behind them."""
-    if one.genotype is None:
-        raise cnnvis.UserError(f"{str(path)!r} has no genotypes at {one.CHROM}:{one.POS}")
-    calls, others = one.genotype.array(), len(one.ALT)
-    if calls.size and calls[:, :-1].max() > others:
-        raise cnnvis.UserError(
-            f"{str(path)!r} is damaged at {one.CHROM}:{one.POS}: a genotype has the allele {calls[:, :-1].max()}, and "
-            f"the line has {counted(others, 'alternate allele')}"
-        )
-    return calls
+class _Genotypes:
+    """Genotypes of variants, looked at many together: NumPy takes as long for a single variant.
+
+    Attributes
+    ----------
+    phased
+        False where the order of a sample's alleles has no meaning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.phased = True
+        self._path = path
+        self._blocks: list[Any] = []  # (variants, samples, ploidy) int8
+        self._waiting: list[tuple[Any, int, str]] = []
+        self._room = cnnvis.available_memory() // 2
+
+    def add(self, one: Any) -> None:
+        """Add a variant of cyvcf2, whose array holds alleles, and a flag behind them, for each sample.
+
+        Raises
+        ------
+        UserError
+            If it has no genotypes, or variants before it are damaged or do not fit into memory.
+        """
+        where = f"{one.CHROM}:{one.POS}"
+        if one.genotype is None:
+            raise cnnvis.UserError(f"{str(self._path)!r} has no genotypes at {where}")
+        calls, waiting = one.genotype.array(), self._waiting
+        if waiting and (
+            waiting[0][0].shape != calls.shape or len(waiting) * calls.size >= _TOGETHER
+        ):
+            self.look()
+        self._waiting.append((calls, len(one.ALT), where))
+
+    def look(self) -> None:
+        """Look at the genotypes that wait for it, and keep their alleles, a byte for each.
+
+        Raises
+        ------
+        UserError
+            If they are damaged or do not fit into memory.
+        """
+        import numpy as np
+
+        if not self._waiting:
+            return
+        calls = np.stack([one for one, _, _ in self._waiting])
+        alleles = calls[..., :-1]
+        largest = alleles.max(axis=(1, 2), initial=0)
+        for found, (_, others, where) in zip(largest.tolist(), self._waiting, strict=True):
+            if found > others:
+                raise cnnvis.UserError(
+                    f"{str(self._path)!r} is damaged at {where}: a genotype has the allele {found}, and the line has "
+                    f"{counted(others, 'alternate allele')}"
+                )
+        self.phased = self.phased and are_phased(alleles, calls[..., -1] != 0)
+        self._blocks.append(np.clip(alleles, -2, 127).astype(np.int8))
+        self._waiting = []
+        self._room -= self._blocks[-1].nbytes
+        if self._room < 0:
+            raise cnnvis.UserError(
+                f"the genotypes in {str(self._path)!r} do not fit into memory: convert the file to VCF Zarr, as "
+                "by vcf2zarr convert of bio2zarr, or read one contig, --vcf.contig"
+            )
+
+    def joined(self, samples: int) -> Any:
+        """Return the alleles of all variants, (variants, samples, ploidy) int8, -2 for those that are none."""
+        import numpy as np
+
+        ploidy = max((one.shape[2] for one in self._blocks), default=1)
+        every = np.full((sum(map(len, self._blocks)), samples, ploidy), -2, np.int8)
+        start = 0
+        for one in self._blocks:
+            every[start : start + len(one), :, : one.shape[2]] = one
+            start += len(one)
+        return every
 
 
 def _sizes_of_vcf(file: Any) -> dict[str, int]:
