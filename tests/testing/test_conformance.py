@@ -44,6 +44,7 @@ LONG = {
         "deep-dream",
         "deep-shap",
         "deeplift",
+        "eigen-cam",
         "expected-gradients",
         "feature-ablation",
         "feature-visualization",
@@ -69,7 +70,12 @@ LONG = {
     *("ablation-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam", "score-cam", "xgrad-cam"),
     *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
     *("deletion", "infidelity", "insertion", "max-sensitivity", "pixel-flipping", "road"),
-    *("energy-pointing-game", "iou", "sensitivity-n"),  # their parts are tried: pointing-game
+    *(
+        "energy-pointing-game",
+        "iou",
+        "sensitivity-n",
+        "grid-localization",
+    ),  # their parts are tried: pointing-game
 }
 
 
