@@ -88,8 +88,16 @@ def recent_past(rng: Any, label: int, position: int) -> tuple[Any, int, float]:
         age = swept.max_root_time
     if not label:
         return lineages(rng, "recipient", end_time=age), -1, age
-    tree = swept.at(position)
-    return swept, max(tree.roots, key=tree.num_samples), age  # over half of all samples have it
+    tables, tree = swept.dump_tables(), swept.at(position)
+    carrier = max(tree.roots, key=tree.num_samples)  # of over half of all samples
+    if tree.time(carrier) < age:
+        carrier = tables.nodes.add_row(time=age)
+    # msprime drops what has a single ancestor left; that one is in the sweep, and so below the carrier.
+    for one in swept.trees():
+        if one.num_roots == 1 and one.time(one.root) < age:
+            tables.edges.add_row(*one.interval, carrier, one.root)
+    tables.sort()
+    return tables.tree_sequence(), carrier, age
 
 
 def lineages(rng: Any, population: str, **settings: Any) -> Any:

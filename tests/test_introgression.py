@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import re
 import shlex
 import subprocess
@@ -27,6 +28,31 @@ def scripted(*words: object) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+def test_the_donor_is_at_selected_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the ancestors of each haplotype of the recipient: were they in the donor at the introgression?"""
+    pytest.importorskip("msprime", reason="msprime is not installed")
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    introgression = importlib.import_module("introgression")
+    shares: dict[int, list[float]] = {0: [], 1: []}
+    for index in range(40):
+        trees, site = introgression.simulated(7, index)
+        tree, names = trees.at(site), [one.metadata["name"] for one in trees.populations()]
+        age = max(trees.node(sample).time for sample in trees.samples())  # of the donor's samples
+        found = []
+        for sample in trees.samples(names.index("recipient")):
+            node = sample
+            while trees.node(node).time < age:
+                node = tree.parent(node)
+            at_introgression = trees.node(node)
+            assert at_introgression.time == age
+            found.append(names[at_introgression.population] == "donor")
+        assert len(found) == 40
+        shares[index % 2].append(sum(found) / 40)
+    assert min(shares[1]) > 0.4 and max(shares[1]) > 0.9  # also where all haplotypes have the allele
+    assert sum(shares[0]) / 20 < 0.1
 
 
 @pytest.mark.slow
