@@ -51,7 +51,9 @@ def test_the_donor_is_at_selected_sites(monkeypatch: pytest.MonkeyPatch) -> None
             found.append(names[at_introgression.population] == "donor")
         assert len(found) == 40
         shares[index % 2].append(sum(found) / 40)
-    assert min(shares[1]) > 0.4 and max(shares[1]) > 0.9  # also where all haplotypes have the allele
+    assert (
+        min(shares[1]) > 0.4 and max(shares[1]) > 0.9
+    )  # also where all haplotypes have the allele
     assert sum(shares[0]) / 20 < 0.1
 
 
