@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "introgression.py"
 PAGE = ROOT / "docs" / "introgression.md"
 LENGTH = 200_000  # bases of a window
-NEW = 32
+NEW = 24
 
 
 def scripted(*words: object) -> str:
@@ -64,7 +64,7 @@ def test_the_study_goes_from_a_vcf_file_to_places_in_the_genome(
     pybigtools = pytest.importorskip("pybigtools", reason="pybigtools is not installed")
     for library in ("msprime", "cyvcf2"):
         pytest.importorskip(library, reason=f"{library} is not installed")
-    scripted("make", "--learn", 200, "--choose", 0, "--new", NEW, "--out", tmp_path)
+    scripted("make", "--learn", 100, "--choose", 0, "--new", NEW, "--out", tmp_path)
     assert (tmp_path / "cnnvis.toml").read_text() == SCRIPT.with_suffix(".toml").read_text()
     for typed in re.findall(r"^cnnvis (.+)$", PAGE.read_text(), re.MULTILINE):
         done = command(*shlex.split(typed), cwd=tmp_path)

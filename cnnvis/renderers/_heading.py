@@ -74,7 +74,10 @@ class Heading:
         options = facts.get("options") or {}
         words = [str(facts.get("technique", ""))]
         layers = list(dict.fromkeys(target.layer for target in explanation.targets))
-        if len(layers) == 1:
+        targets = list(dict.fromkeys(map(str, explanation.targets)))
+        if explanation.groups and len(targets) == 1:  # which titles of groups do not name
+            words.append(f"of {targets[0]}")
+        elif len(layers) == 1:
             words.append(f"of {layers[0]}")
         if "backprop" in options:
             words.append(f"(backprop {options['backprop'] or 'none'})")

@@ -378,6 +378,11 @@ def test_the_heading_names_what_it_was_made_of(tmp_path: Path) -> None:
     text = (tmp_path / "it.svg").read_text()
     assert "saliency of out$put (backprop guided)" in text
     assert "model.h5, data $x_{$ [red].pkl" in text
+    # Means of groups have titles that name no target.
+    targets = (cnnvis.Target("output", (1,), class_names=("sweep",)),) * 2
+    means = replace(CASES["four"][:2], groups=("a", "b"), targets=targets)
+    _draw(means, tmp_path / "it.svg")
+    assert "of output[sweep]" in (tmp_path / "it.svg").read_text()
 
 
 def test_long_titles_are_folded_and_whole(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ APART = 1.25
 """Difference of the skewness of groups from which on it is noted."""
 
 
-def about_maps(example: cnnvis.Explanation, by: str, targets: Mapping[Any, str]) -> None:
+def about_maps(example: cnnvis.Explanation, by: str, targets: Mapping[Any, cnnvis.Target]) -> None:
     """Refuse maps that compare other things than groups, and make notes on maps that were cut.
 
     Raises
@@ -26,7 +26,7 @@ def about_maps(example: cnnvis.Explanation, by: str, targets: Mapping[Any, str])
         If the maps explain several targets, and groups are made of classes.
     """
     if len(targets) > 1:
-        some = ", ".join(list(targets.values())[:3])
+        some = ", ".join(map(str, list(targets.values())[:3]))
         if by in ("label", "prediction"):
             raise cnnvis.UserError(
                 f"the maps explain several targets ({some}), each image's own class, and the groups are made "

@@ -64,7 +64,7 @@ class _Given:
     along: str | None
     of: tuple[str, str] | None = None
     names: dict[Any, str] = field(default_factory=dict)
-    targets: dict[Any, str] = field(default_factory=dict)
+    targets: dict[Any, cnnvis.Target] = field(default_factory=dict)
     numbers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     is_negative: bool = False
 
@@ -104,7 +104,7 @@ class _Given:
             self.names[key] = name
             if one.targets:
                 target = one.targets[place]
-                self.targets.setdefault((target.layer, target.filters), str(target))
+                self.targets.setdefault((target.layer, target.filters), target)
             found.append(key)
         if one.has_several_targets and len(self.targets) > 1:
             raise cnnvis.UserError(
@@ -272,6 +272,7 @@ def compare_groups(
     said = outcome(design, test, regions, correct, alpha, example, or_shape)
     cnnvis.note(said if example.input is None else f"input {example.input!r}: {said}")
     parts = maps or _usual(design, test, example)
+    targets = [replace(one, score=None, probability=None) for one in given.targets.values()]
     rows = [
         {**_row(one, design, example), **_interval(one, test, comparison.shape)}
         for one in regions[:MOST_REGIONS]
@@ -292,6 +293,7 @@ def compare_groups(
         maps=_stacked(parts, test, alpha, comparison.shape),
         titles=titles(parts, design, correct, alpha, level, or_shape),
         groups=tuple(parts),
+        targets=tuple(targets) * len(parts) if len(targets) == 1 else (),
         signed=len(design.groups) < 3 and bool(SIGNED & {*parts}),
         provenance={**example.provenance, "comparison": facts},
     )

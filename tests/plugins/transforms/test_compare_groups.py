@@ -213,8 +213,9 @@ def test_groups_of_classes_with_maps_of_each_images_own_class(by: str) -> None:
     ):
         _run(one, by=by)
     fixed = replace(ONE, targets=own[:1] * COUNT, predictions=Y)
-    _, notes = _run(fixed, by=by)
+    found, notes = _run(fixed, by=by)
     assert ("which the maps explain" in notes) == (by == "prediction")
+    assert [str(target) for target in found.targets] == ["output[0]"] * len(found)
 
 
 def test_what_is_refused_or_said(tmp_path: Path) -> None:
