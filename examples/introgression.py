@@ -369,7 +369,7 @@ def choose(options: argparse.Namespace) -> None:
             filter="adaptive",
             checks="none",
         )
-        for sigma in (0, 2):
+        for sigma in (0, SIGMA):
             steps = [
                 ("project", {"axis": "row"}),
                 *([("smooth", {"sigma": sigma})] if sigma else []),

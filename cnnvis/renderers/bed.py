@@ -50,8 +50,8 @@ def bed(
     at
         Instead of a share, keep values with a size of at least this one, on the maps' own scale.
     sign
-        The values that count: of both signs; positive, those that speak for the target where signs mean
-        something; or negative. The share is that of all positions.
+        The values that count: those of both signs; positive ones, which speak for the target where signs
+        mean something; or negative ones. The share is that of all positions.
     merge
         Join regions of the same sign with at most this many bases between them.
     """
