@@ -732,6 +732,8 @@ def _are_equal(one: Array | None, other: Array | None) -> bool:
 def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
     """Yield batches whose maps all are of one target, for groups that know of no others.
 
+    Places of maps without samples are left out: groups made of these maps may have others.
+
     Raises
     ------
     UserError
@@ -743,7 +745,7 @@ def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
                 f"{step.plugin.name} makes groups of images, and these images have maps of several "
                 "targets, which it would mix: put select --target NAME before it"
             )
-        yield one
+        yield one if one.own_places is None else replace(one, own_places=None)
 
 
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:

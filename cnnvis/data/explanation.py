@@ -77,7 +77,8 @@ class Explanation(Shown):
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
         fill it in where the target is the network's answer; see also `cnnvis.transform`.
     own_places
-        The places of the maps in a genome, for maps whose samples are not there; see `places`.
+        The places of the maps in a genome, for maps without samples; see `places`. A map of a group
+        of images has a place where all images of the group have the very same one.
     grid
         The grid of voxels that all explained images have, also those of other maps; None where they
         have none, or several, which then are those of `samples`.
@@ -115,7 +116,7 @@ class Explanation(Shown):
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
         object.__setattr__(self, "predictions", self._own_predictions(count))
-        if self.own_places is not None and (self.groups or len(self.own_places) != count):
+        if self.own_places is not None and len(self.own_places) != count:
             object.__setattr__(self, "own_places", None)  # of images that the maps were made of
         for what in ("samples", "titles", "targets", "groups", "predictions"):
             there = getattr(self, what)
@@ -205,10 +206,15 @@ class Explanation(Shown):
     @property
     def places(self) -> Places | None:
         """The place of each map in a genome; None without places, or for maps with other positions."""
-        found = self.own_places if self.samples is None else self.samples.places
-        if found is None or self.maps is None or self.groups:
+        found = self.image_places
+        if found is None or self.maps is None:
             return None
         return found if found.fits(self.axes, self.maps.shape[1:]) else None
+
+    @property
+    def image_places(self) -> Places | None:
+        """The place of the image or images of each map in a genome, also of maps with other positions."""
+        return self.own_places if self.samples is None or self.groups else self.samples.places
 
     def coordinates_of(self, position: int) -> dict[str, Axis]:
         """Return the meaning of the positions along the axes of one map, its own place included."""
@@ -318,6 +324,8 @@ class Explanation(Shown):
             lines.append(printable(self.groups[position]))
         elif self.targets:
             lines.append(printable(str(self.targets[position])))
+        if self.groups and self.places is not None:
+            lines.append(printable(self.places.window(position)))
         if self.targets and self.targets[position].score is not None:
             gap = self.measures.get("completeness_gap")
             sums_up = "" if gap is None else sum_in_words(float(gap[position]))
