@@ -27,16 +27,17 @@ def test_maps_of_windows_lie_on_their_raster(environment: Any) -> None:
     assert plugins["geotiff"]["distribution"] == "cnnvis-geotiff"
     transform = rasterio.Affine(10, 0, 399960, 0, -10, 5600040)
     values = np.random.default_rng(0).uniform(0, 1, (1, 128, 192)).astype(np.float32)
-    with rasterio.open(
-        environment.folder / "scene.tif", "w", driver="GTiff", height=128, width=192, count=1,
-        dtype="float32", crs="EPSG:32633", transform=transform,
-    ) as file:  # fmt: skip
-        file.write(values)
-    words = ("run", "saliency", "demo", "-d", "scene.tif", "-r", "geotiff", "numpy", "-o", "maps/")
-    done = environment.cnnvis(*words)  # a picture of another size than the network's
-    assert done.returncode == 2 and "the reader pictures of cnnvis" in done.stderr
+    for name, rows, columns in (("tile", 64, 64), ("scene", 128, 192)):
+        with rasterio.open(
+            environment.folder / f"{name}.tif", "w", driver="GTiff", height=rows, width=columns,
+            count=1, dtype="float32", crs="EPSG:32633", transform=transform,
+        ) as file:  # fmt: skip
+            file.write(values[:, :rows, :columns])
+    words = ("run", "saliency", "demo", "-r", "geotiff", "-o", "maps/", "-d")
+    done = environment.cnnvis(*words, "tile.tif")  # a picture, which has no place
+    assert done.returncode != 0 and "nothing is known of where the maps lie" in done.stderr
     assert "an option of rasters would choose it" in done.stderr
-    done = environment.cnnvis(*words, "--rasters.size", 64, 64)
+    done = environment.cnnvis(*words, "scene.tif", "--rasters.size", 64, 64)
     assert done.returncode == 0, done.stderr
     paths = sorted((environment.folder / "maps").glob("*_scene_*.tif"))
     assert len(paths) == 2 * 3
