@@ -87,10 +87,8 @@ def _grids(explanation: cnnvis.Explanation) -> list[cnnvis.VoxelGrid]:
     UserError
         If one is not known.
     """
-    samples, count = explanation.samples, len(explanation)
-    known: Any = (explanation.grid,) * count
-    if explanation.grid is None and samples is not None and samples.grids is not None:
-        known = samples.grids
+    count = len(explanation)
+    known: Any = explanation.grids or (None,) * count
     if not count:
         raise cnnvis.UserError("there are no maps to write")
     if explanation.groups and known[0] is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CNNVIS_API = 1
 
 ENDINGS = (".tif", ".tiff")
-MOST_IMAGES = 10**6
+MOST_IMAGES = 10**5
 SMALL, RATIO = 2**27, 100
 """Bytes that a piece of a file may unpack to however small the file is, and times a larger file's size."""
 NO_CRS = "unknown"
@@ -154,6 +155,9 @@ def rasters(
     if classes is not None:
         labels = np.array([classes.index(_folder(path, one.raster.file)) for one in tiles])
     grids = tuple(one.grid for one in tiles)
+    first_ones = {
+        one.raster: one.grid for one in reversed(tiles)
+    }  # others differ in their places alone
     names = tuple(heads[0].names[band - 1] for band in chosen)
     described = {"channel": cnnvis.Axis("band", values=names)} if any(names) else {}
     return cnnvis.Samples(
@@ -164,7 +168,10 @@ def rasters(
         in_words=classes is not None,
         channel_axis=-1 if len(chosen) > 1 else None,
         grids=grids if any(grids) else None,
-        coordinates={**cnnvis.voxel_axes(grids), **(described if len(chosen) > 1 else {})},
+        coordinates={
+            **cnnvis.voxel_axes((*first_ones.values(), grids[-1])),
+            **(described if len(chosen) > 1 else {}),
+        },
         reading=cnnvis.Reading(_remedy),
     )
 
@@ -274,7 +281,7 @@ def _opened(file: Path) -> Iterator[Any]:
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     cnnvis.require_regular(file)
-    with warnings.catch_warnings(), rasterio.Env(**CLOSED):
+    with warnings.catch_warnings(), _without_tracebacks(), rasterio.Env(**CLOSED):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             # By another driver, what is called .tif might be a recipe that names other files or addresses.
@@ -285,6 +292,17 @@ def _opened(file: Path) -> Iterator[Any]:
         except (RasterioError, OSError, ValueError, ArithmeticError) as error:
             said = " ".join(str(error).split())[:200]
             raise cnnvis.UserError(f"{str(file)!r} cannot be read as GeoTIFF: {said}") from error
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Print nothing where rasterio cannot decode GDAL's words about a damaged file, which end in an error anyway."""
+    before = sys.excepthook, sys.unraisablehook
+    sys.excepthook, sys.unraisablehook = lambda *_: None, lambda _: None
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = before
 
 
 def _head_of(file: Path) -> Raster:
@@ -331,9 +349,14 @@ def _grid(dataset: Any) -> cnnvis.VoxelGrid | None:
         return None
     a, b, x, d, e, y = transform[:6]
     matrix = ((b, a, 0, x + (a + b) / 2), (e, d, 0, y + (d + e) / 2), (0, 0, 1, 0), (0, 0, 0, 1))
-    unit = crs.units_factor[0] if crs else "pixel"
+    unit = crs.units_factor[0] if crs else ""
     unit = {"metre": "m", "meter": "m", "unknown": ""}.get(unit, unit)
-    return cnnvis.VoxelGrid((dataset.height, dataset.width, 1), matrix, unit, _space(crs))
+    try:
+        return cnnvis.VoxelGrid((dataset.height, dataset.width, 1), matrix, unit, _space(crs))
+    except cnnvis.UserError as error:
+        raise cnnvis.UserError(
+            f"{dataset.name!r} has the affine transform {transform[:6]}: {error}"
+        ) from error
 
 
 def _space(crs: Any) -> str:
@@ -528,15 +551,7 @@ def _common_grid(explanation: cnnvis.Explanation) -> cnnvis.VoxelGrid:
     """
     if explanation.maps is None or not len(explanation):
         raise cnnvis.UserError("geotiff writes maps, and there are none")
-    samples = explanation.samples
-    known: Sequence[cnnvis.VoxelGrid | None] = (explanation.grid,)
-    if (
-        explanation.grid is None
-        and samples is not None
-        and samples.grids
-        and not explanation.groups
-    ):
-        known = samples.grids
+    known = explanation.grids or (None,)
     first = known[0]
     if first is None or any(one is None for one in known):
         why = "maps of groups have a grid where all rasters have the same" if explanation.groups else (

@@ -135,3 +135,17 @@ def test_pixels_of_a_picture_lie_in_a_space_of_its_own(tmp_path: Path) -> None:
     assert again is not None and again.grids == (grid,)
     with pytest.raises(cnnvis.UserError, match="the space EPSG:32633, which is none of those"):
         found.save(tmp_path / "maps.nii.gz")
+
+
+def test_maps_without_inputs_keep_the_grid_of_each(tmp_path: Path) -> None:
+    shifted = AFFINE + np.array([[0, 0, 0, 5.0]] + [[0, 0, 0, 0]] * 3)
+    grids = tuple(cnnvis.VoxelGrid(SHAPE, one.tolist()) for one in (AFFINE, shifted))
+    found = cnnvis.Explanation(RNG.normal(size=(2, *SHAPE)), own_grids=grids)
+    found.save(tmp_path / "maps.npz")
+    again = cnnvis.Explanation.load(tmp_path / "maps.npz")
+    cnnvis.Explanation.joined([again[[1]], again[[0]]]).save(tmp_path / "maps.nii.gz")
+    for number, affine in enumerate((shifted, AFFINE)):
+        image = nibabel.load(tmp_path / f"maps_image_{number}.nii.gz")
+        np.testing.assert_array_equal(image.affine, affine)
+    assert again.with_maps(again.array[:1]).grids is None and again.grids == grids
+    assert again.with_maps(again.array, groups=("a", "b")).grids is None
