@@ -62,7 +62,8 @@ class VoxelGrid:
         is_affine = is_matrix and all(map(math.isfinite, numbers)) and numbers[12:] == [0, 0, 0, 1]
         if not is_affine or len(self.shape) != 3 or min(self.shape) < 1:
             raise UserError("a grid of voxels has three lengths and an affine matrix (4, 4)")
-        lengths = np.linalg.norm(self.matrix[:3, :3], axis=0)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(self.matrix[:3, :3], axis=0)
         if not lengths.all() or abs(np.linalg.det(self.matrix[:3, :3] / lengths)) < 1e-6:
             raise UserError("the affine matrix of a grid of voxels gives them no volume")
 
