@@ -68,6 +68,9 @@ class _Decorated:
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
+    def __dir__(self) -> list[str]:
+        return ["cnnvis_plugins"]  # pluggy looks at all else that it finds, which takes longer
+
     @hookimpl
     def cnnvis_plugins(self) -> list[Plugin]:
         # Only what the module or its submodules define: an imported plugin belongs to its owner.

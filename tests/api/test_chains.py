@@ -27,6 +27,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
 
 
+@pytest.mark.slow
 def test_a_chain_of_one_technique_is_a_run(classifier: Any, data: Any) -> None:
     for technique in ("saliency", "grad-cam"):
         (found,) = cnnvis.chain(classifier, [technique], data=data)

@@ -386,6 +386,7 @@ def test_files_of_plugins_in_settings(typed: Any, tmp_path: Path) -> None:
     assert typed("--no-plugins", "run", "model-summary", "demo").returncode == 0  # [good] is there
 
 
+@pytest.mark.slow
 def test_files_that_a_folder_names_run_once_it_is_trusted(
     typed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

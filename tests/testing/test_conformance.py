@@ -44,6 +44,7 @@ LONG = {
         "deep-dream",
         "deep-shap",
         "deeplift",
+        "eigen-cam",
         "expected-gradients",
         "feature-ablation",
         "feature-visualization",
@@ -74,6 +75,7 @@ LONG = {
         "energy-pointing-game",
         "iou",
         "sensitivity-n",
+        "grid-localization",
     ),  # their parts are tried: pointing-game
 }
 
