@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cnnvis.data.explanation import CHANNEL, Explanation
-from cnnvis.data.intervals import Interval, intervals_in
+from cnnvis.data.intervals import intervals_in
 from cnnvis.data.samples import Array
 from cnnvis.errors import UserError, numbered
 from cnnvis.evaluation.boxes import (
@@ -156,7 +157,8 @@ def _boxes_in(path: Path, text: str) -> Sequence[tuple[str, Box]]:
                 raise UserError(f"{str(path)!r} must hold a list of objects, one for each box")
             return [(f"box {number}", one) for number, one in enumerate(held)]
     raise UserError(
-        f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json, places in a genome in .bed"
+        f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json, "
+        "places in a genome in .bed"
     )
 
 
@@ -164,19 +166,18 @@ def _of_intervals(explanation: Explanation, path: Path, axis_of: Callable[[str],
     """Return masks of the positions of a genome that lie in an interval of a BED file."""
     samples, places = explanation.samples, explanation.places
     assert samples is not None
-    intervals = intervals_in(path)
     if places is None:
         raise UserError(
             f"{str(path)!r} holds places in a genome, and the maps have none: read the data with places, as from "
             "FASTA with --fasta.intervals, or give masks (.npy) or boxes (.csv)"
         )
-    contigs = {one.contig for one in intervals}
-    if not contigs & {*places.contigs}:
+    stat = path.stat() if path.is_file() else None
+    known = _united_in(path, stat and stat.st_mtime_ns, stat and stat.st_size)
+    if not {*known} & {*places.contigs}:
         raise UserError(
-            f"{str(path)!r} holds places in {', '.join(sorted(contigs)[:3])}, and the images lie in "
+            f"{str(path)!r} holds places in {', '.join(sorted(known)[:3])}, and the images lie in "
             f"{', '.join(sorted({*places.contigs})[:3])}"
         )
-    known = {name: _united([one for one in intervals if one.contig == name]) for name in contigs}
     found = np.zeros((len(samples), *samples.space), bool)
     along = np.moveaxis(found, 1 + axis_of(places.axis), -1)
     for row, contig in enumerate(places.contigs):
@@ -187,9 +188,18 @@ def _of_intervals(explanation: Explanation, path: Path, axis_of: Callable[[str],
     return found
 
 
-def _united(intervals: Sequence[Interval]) -> tuple[Array, Array]:
+@functools.lru_cache(maxsize=1)  # for one batch of images after the other
+def _united_in(path: Path, changed: int | None, size: int | None) -> dict[str, tuple[Array, Array]]:
+    """Return the intervals of a BED file by their contigs; see `_united`."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for one in intervals_in(path):
+        found.setdefault(one.contig, []).append((one.start, one.end))
+    return {contig: _united(intervals) for contig, intervals in found.items()}
+
+
+def _united(intervals: Sequence[tuple[int, int]]) -> tuple[Array, Array]:
     """Return starts and ends of intervals of a contig in rising order, of which no two overlap."""
-    edges = np.array(sorted((one.start, one.end) for one in intervals), np.int64)
+    edges = np.array(sorted(intervals), np.int64)
     reached = np.maximum.accumulate(edges[:, 1])
     is_new = np.append(True, edges[1:, 0] > reached[:-1])
     return edges[is_new, 0], reached[np.append(np.flatnonzero(is_new)[1:] - 1, len(edges) - 1)]

@@ -29,6 +29,8 @@ CNNVIS_API = 1
 
 ENDINGS = (".tif", ".tiff")
 MOST_IMAGES = 10**5
+LOOKED_AT = 2000
+"""Number of files in a folder among which a GeoTIFF file is looked for."""
 SMALL, RATIO = 2**27, 100
 """Bytes that a piece of a file may unpack to however small the file is, and times a larger file's size."""
 NO_CRS = "unknown"
@@ -103,8 +105,10 @@ class Tile:
 
 
 def _holds_rasters(path: Path) -> bool:
-    """Tell whether the first TIFF file in a folder says where its pixels are."""
-    first = next(iter(_tiffs(path)), None) if path.is_dir() else None
+    """Tell whether the first TIFF file in a folder, if there soon is one, says where its pixels are."""
+    if not path.is_dir():
+        return False
+    first = next(filter(_is_tiff, itertools.islice(_files(path), LOOKED_AT)), None)
     try:
         return first is not None and _head_of(first).grid is not None
     except cnnvis.UserError:
@@ -155,9 +159,8 @@ def rasters(
     if classes is not None:
         labels = np.array([classes.index(_folder(path, one.raster.file)) for one in tiles])
     grids = tuple(one.grid for one in tiles)
-    first_ones = {
-        one.raster: one.grid for one in reversed(tiles)
-    }  # others differ in their places alone
+    # Other windows of a raster differ in their places alone.
+    apart = {one.raster.file: one.grid for one in reversed(tiles)}
     names = tuple(heads[0].names[band - 1] for band in chosen)
     described = {"channel": cnnvis.Axis("band", values=names)} if any(names) else {}
     return cnnvis.Samples(
@@ -169,7 +172,7 @@ def rasters(
         channel_axis=-1 if len(chosen) > 1 else None,
         grids=grids if any(grids) else None,
         coordinates={
-            **cnnvis.voxel_axes((*first_ones.values(), grids[-1])),
+            **cnnvis.voxel_axes((*apart.values(), grids[-1])),
             **(described if len(chosen) > 1 else {}),
         },
         reading=cnnvis.Reading(_remedy),
@@ -223,14 +226,19 @@ class _Windows:
 
 
 def _tiffs(path: Path) -> list[Path]:
-    """Return a file alone, or all TIFF files below a folder by their names, hidden ones left out."""
-    if not path.is_dir():
-        return [path]
-    found = []
-    for where, folders, files in os.walk(path):  # links to folders are not followed
+    """Return a file alone, or all TIFF files of a folder."""
+    return [one for one in _files(path) if _is_tiff(one)] if path.is_dir() else [path]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder by their names, hidden ones left out; links to folders are not followed."""
+    for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != ".")
-        found += [Path(where, name) for name in sorted(files) if name[0] != "."]
-    return [one for one in found if one.name.lower().endswith(ENDINGS) and one.is_file()]
+        yield from (Path(where, name) for name in sorted(names) if name[0] != ".")
+
+
+def _is_tiff(file: Path) -> bool:
+    return file.name.lower().endswith(ENDINGS) and file.is_file()
 
 
 def _folder(path: Path, file: Path) -> str:

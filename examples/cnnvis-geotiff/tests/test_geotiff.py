@@ -139,6 +139,16 @@ def test_maps_that_lie_nowhere_are_refused(network: Any, tmp_path: Path) -> None
         assert file.count == 3 and np.isnan(file.nodata)
 
 
+def test_the_mean_of_rasters_of_one_grid_lies_on_it(network: Any, tmp_path: Path) -> None:
+    values = [written(tmp_path / "dates" / f"{n}.tif", scene(rows=8, columns=8)) for n in "ab"]
+    steps = ["gradient-times-input", ("average", {"by": "all"})]
+    (mean,) = cnnvis.chain(network, steps, data=tmp_path / "dates", checks="none")
+    mean.save(tmp_path / "mean.tif")
+    with rasterio.open(tmp_path / "mean_all.tif") as file:
+        assert (file.crs.to_epsg(), file.transform) == (32633, UTM)
+        np.testing.assert_allclose(file.read(), np.mean(values, axis=0), rtol=1e-6)
+
+
 VRT = """<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
 <SourceFilename>{}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"""
 
