@@ -143,6 +143,10 @@ def test_maps_in_a_run_folder_have_their_places(keras: Any, tmp_path: Path) -> N
         assert not isinstance(one.samples.source, Absent) or one is again
         assert [one.places.window(i) for i in range(3)] == [REGULAR.window(i) for i in range(3)]
     assert found.coordinates_of(1)["column"].name == "chr2"
+    (apart,) = cnnvis.chain(tmp_path / "run", [("average", {"by": "place"})])
+    assert apart.places is not None and apart.groups[1] == apart.places.window(1)
+    (whole,) = cnnvis.chain(tmp_path / "run", [("average", {"by": "all"})])
+    assert whole.places is None and whole.provenance[cnnvis.Places.DISTINCT] == 3
 
 
 WINDOW = cnnvis.Places(
