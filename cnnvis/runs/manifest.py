@@ -151,10 +151,12 @@ def computed(
     }
 
 
-def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the differences of two manifests, each in a phrase."""
+def differences(
+    was: Mapping[str, Any], now: Mapping[str, Any], words: str = "was {} and is now {}"
+) -> list[str]:
+    """Return the differences of two manifests, each in a phrase with both values."""
     return [
-        f"{what} was {_short(old)} and is now {_short(new)}"
+        f"{what} {words.format(_short(old), _short(new))}"
         for what, old, new in _differing("", was, now)
         if what not in _UNIMPORTANT
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -12,6 +13,9 @@ from cnnvis import demo, host
 from cnnvis.errors import UserError, shown
 from cnnvis.explain.request import Request
 from cnnvis.network.compilation import THREADS
+
+CONNECTING = 10
+"""Seconds to reach a scheduler."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,30 @@ def on_of(value: Any) -> On:
         count = host.processors() if found[1] is None else int(found[1])
         if count >= 1:
             return On(count)
-    if re.fullmatch(r"(tcp|tls|ucx|ws|wss)://\S+", text):
+    if found := re.fullmatch(r"(?:tcp|tls)://([^\s/]+):(\d{1,5})", text):
+        _require_reachable(text, found[1].strip("[]"), int(found[2]))
         return On(None, text)
     raise UserError(
         f"{shown(value)} names no workers: local:4 is four processes on this machine, and "
         "tcp://HOST:8786 the workers of Dask's scheduler at that address"
     )
+
+
+def _require_reachable(address: str, name: str, port: int) -> None:
+    """Refuse an address at which nothing listens, before anything is loaded or written.
+
+    Raises
+    ------
+    UserError
+        With how to start a scheduler.
+    """
+    try:
+        socket.create_connection((name, port), CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"nothing listens at {address} ({error}): `dask scheduler` starts a scheduler, and says its "
+            "address"
+        ) from None
 
 
 def with_request(on: On, request: Request, *, isolates: bool) -> On:

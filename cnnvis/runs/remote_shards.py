@@ -130,9 +130,7 @@ def _opened(work: Work) -> _Run:
     """Open a run, unless the shard before was of the same."""
     if _latest and _latest[0].work == work:
         return _latest[0]
-    for run in _latest:
-        run.folder.close()
-    _latest.clear()
+    forget()
     _set_threads(work)
     for file in work.files:
         if Path(file) not in registry().files:
@@ -147,6 +145,13 @@ def _opened(work: Work) -> _Run:
             raise
     _latest.append(run)
     return run
+
+
+def forget() -> None:
+    """Close the run that this process computes shards of."""
+    for run in _latest:
+        run.folder.close()
+    _latest.clear()
 
 
 def _set_threads(work: Work) -> None:
@@ -196,10 +201,10 @@ def _computing(work: Work, facts: Mapping[str, Any]) -> dict[str, _Computing]:
     )  # fmt: skip
     now["part"] = facts["part"]
     now["computed"] = manifest.computed(task.model, one, None, facts["computed"])
-    if different := manifest.differences(facts, now):
+    if different := manifest.differences(facts, now, "is {} in the run and {} here"):
         raise UserError(
-            f"a worker would compute another run than that of this machine: {'; '.join(different)}. "
-            "All workers need the same files, and the same versions of the packages"
+            f"a worker would compute another run: {'; '.join(different)}. All workers need the same "
+            "files, and the same versions of the packages"
         )
     found = {}
     for step, (plugin, options) in enumerate(plugins):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import queue
+import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,7 +34,7 @@ from cnnvis.registry.discovery import registry
 from cnnvis.reporting import progress
 from cnnvis.runs import interrupts
 from cnnvis.runs.folder import MANIFEST, RunFolder
-from cnnvis.runs.on import On
+from cnnvis.runs.on import CONNECTING, On
 from cnnvis.runs.remote_shards import Work, shard
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
@@ -50,8 +52,8 @@ AHEAD = 2
 LISTENING = 0.2
 """Seconds between looks at signals and at the scheduler."""
 
-CONNECTING = 10
-"""Seconds to reach a scheduler."""
+CLOSING = 1
+"""Seconds that workers of this machine have to end."""
 
 _ERRORS = {
     one.__name__: one
@@ -95,6 +97,7 @@ class Workers:
     work: Work
     _closing: ExitStack = field(default_factory=ExitStack)
     _client: Client | None = None
+    _cluster: Any = None
 
     @property
     def strict(self) -> bool:
@@ -110,6 +113,11 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None and self._cluster is not None:
+            # Nobody waits for shards in hand: after Ctrl-C there are two seconds in all.
+            for nanny in self._cluster.workers.values():
+                with suppress(OSError, TypeError):
+                    os.kill(nanny.pid, signal.SIGKILL)
         self._closing.close()
 
     def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]:
@@ -173,13 +181,12 @@ class Workers:
             return self.on.scheduler
         address = self.on.scheduler
         if self.on.count is not None:
-            address = self._closing.enter_context(_started(self.on))
+            address = self._cluster = self._closing.enter_context(_started(self.on))
         try:
             client: Any = distributed.Client(address, timeout=CONNECTING, set_as_default=False)
         except (OSError, ValueError) as error:
             raise WorkersError(
-                f"there is no scheduler of Dask at {self.on} ({type(error).__name__}): "
-                "`dask scheduler` starts one, and says its address"
+                f"no scheduler of Dask answers at {self.on} ({type(error).__name__}). {ADVICE}"
             ) from error
         return self._closing.enter_context(client)
 
@@ -193,6 +200,8 @@ def _started(on: On) -> Iterator[Any]:
     assert on.count is not None
     environment = {**dict.fromkeys(THREADS, str(on.threads)), "TF_CPP_MIN_LOG_LEVEL": "3"}
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # Python's helper counts semaphores of processes that are killed, and warns of them.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
         progress(f"starting {numbered(on.count, 'worker')}"),
@@ -208,8 +217,11 @@ def _started(on: On) -> Iterator[Any]:
                 "workers could not start: a script that is run with on='local' begins its work under "
                 "if __name__ == '__main__':, since each worker imports the script"
             ) from error
-    with cluster:
+    try:
         yield cluster
+    finally:
+        with suppress(TimeoutError):  # then they end with this process
+            cluster.close(timeout=CLOSING)
 
 
 def _line_of(future: Future, number: int, on: On) -> Any:
