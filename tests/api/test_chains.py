@@ -106,7 +106,7 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
     with pytest.raises(cnnvis.UserError, match=r"holds 2 groups.*no group for image 2"):
         cnnvis.chain(classifier, steps, data=images)
     with pytest.raises(
-        cnnvis.UserError, match=r"must be label, prediction, all, a table .* or a file"
+        cnnvis.UserError, match=r"must be label, prediction, place, all, a table .* or a file"
     ):
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 

@@ -71,6 +71,7 @@ LONG = {
     *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
     *("deletion", "infidelity", "insertion", "max-sensitivity", "pixel-flipping", "road"),
     *(
+        "average-precision",
         "energy-pointing-game",
         "iou",
         "sensitivity-n",
@@ -83,7 +84,7 @@ VARIANTS = {
     *("smoothgrad-squared", "vargrad", "expected-gradients", "blur-integrated-gradients"),
     *("grad-cam-plus-plus", "hires-cam", "xgrad-cam", "deep-shap", "lime", "shapley-sampling"),
     *("feature-ablation", "caricature", "deep-dream", "insertion", "pixel-flipping", "iou"),
-    "energy-pointing-game",
+    *("average-precision", "energy-pointing-game"),
 }
 """Those that share nearly all of their code with another of their family."""
 
