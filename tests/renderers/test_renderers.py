@@ -703,6 +703,46 @@ def test_moving_pictures_hold_each_plane_or_map_on_one_scale(tmp_path: Path) -> 
         move(CASES["profile"], tmp_path / "c.gif")
 
 
+@pytest.mark.parametrize("shape", [(6, 8), (5, 6, 8), (12, 4)])
+def test_frames_of_all_maps_move_side_by_side_and_end_with_the_result(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Nothing but the values, the titles and the curve changes on the way."""
+    share = np.array([0.0, 0.5, 1.0]).reshape(1, 3, *[1] * len(shape))
+    maps = np.ones((2, 1, *shape)) * share
+    explanation = cnnvis.Explanation(
+        maps[:, -1], frames=cnnvis.Frames(maps, np.array([0, 3, 9])), are_inputs=True,
+        axes=("position", "channel") if shape == (12, 4) else (),
+        curves={"score": np.tile(np.arange(9.0), (2, 1))}, provenance=FACTS,
+        targets=tuple(cnnvis.Target("out", (k,), None, 1.5) for k in range(2)),
+    )  # fmt: skip
+    move = registry().get("renderer", "gif").function
+    drawn = []
+    move(explanation, tmp_path / "a.webp", size=96, rate=10, cmap="gray")
+    with Image.open(tmp_path / "a.webp") as moving:
+        assert getattr(moving, "n_frames", 1) == 3
+        for moment in range(3):
+            moving.seek(moment)
+            drawn.append(np.asarray(moving.convert("L"), float))
+            moving.load()
+            assert moving.info["duration"] == (2000 if moment == 2 else 100)
+    # Each map is a picture on the left and one on the right, of one colour for each share.
+    halves = [np.split(one, [one.shape[1] // 2], axis=1) for one in drawn]
+    if len(shape) == 2 and shape != (12, 4):
+        for half in range(2):
+            inner = [one[half][100:110, 40:60] for one in halves]
+            assert [int(np.median(one)) for one in inner] == [0, 128, 255]
+    changed = (drawn[0] != drawn[2]).mean()
+    assert 0 < changed < 0.8
+    # What rose is drawn in black as far as it came.
+    bottom = [(one[-70:] == 0).sum() for one in drawn]
+    assert bottom[0] < bottom[1] < bottom[2]
+    other = replace(explanation, maps=np.zeros((2, *shape)))
+    move(other, tmp_path / "b.webp", size=96, cmap="gray")
+    with Image.open(tmp_path / "b.webp") as moving:
+        assert getattr(moving, "n_frames", 1) == 4
+
+
 @pytest.mark.slow
 def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
     sizes = {}

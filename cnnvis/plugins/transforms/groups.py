@@ -96,6 +96,7 @@ class _Groups:
             groups=tuple(name for name, _ in ordered),
             measures={},
             curves={},
+            frames=None,
             titles=tuple(
                 f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
                 for name, running in ordered
