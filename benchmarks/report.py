@@ -6,7 +6,7 @@ Each round runs, for each network and each level of the checks, first the comput
 techniques over 1,000 images whose maps are kept as .npz, and then the commands that make a page of the same;
 ratios are taken round by round. Time is processor time of the whole process, from its start with the
 imports to its end, on one thread, since other programs run meanwhile. Memory is the most that a process
-held. Writes report.md beside this file, unless --out names another folder.
+held. Writes report.md beside this file after each round, unless --out names another folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ import sys, cnnvis
 network, data, checks, folder, *methods = sys.argv[1:]
 model, samples = cnnvis.load_model(network), cnnvis.read_samples(data)
 for name in methods:
-    cnnvis.run(name, model, data=samples, checks=checks, render="numpy", out=f"{folder}/{name}.npz")
+    cnnvis.run(name, model, data=samples, checks="none", render="numpy", out=f"{folder}/{name}.npz")
+if checks == "full":
+    cnnvis.evaluate(methods, model, data=samples, curves=True)
 """
 
 # Only a process that has started no other knows what its child took, and the largest child.
@@ -104,12 +106,14 @@ def taken(words: Sequence[str]) -> tuple[float, float]:
     return seconds, held
 
 
-def commands(network: Path, data: Path, checks: str, folder: Path) -> dict[str, list[str]]:
+def commands(
+    network: Path, data: Path, checks: str, folder: Path, compiling: str = "auto"
+) -> dict[str, list[str]]:
     """The computing and the pages, by the words of the table: what is first is the computing."""
-    of = [str(network), "-d", str(data), "--checks", checks]
+    of = [str(network), "-d", str(data), "--checks", checks, "--compile", compiling]
     cnnvis = [sys.executable, "-m", "cnnvis"]
     report = [*cnnvis, "report", *of, "--methods", *METHODS, "-o", str(folder / "report.html")]
-    run = [*cnnvis, "run", METHODS[0], *of]
+    run = [*cnnvis, "run", METHODS[0], *of, "--quiet"]
     program = [sys.executable, "-c", COMPUTING, str(network), str(data), checks, str(folder)]
     return {
         "the computing of three techniques": [*program, *METHODS],
@@ -120,6 +124,9 @@ def commands(network: Path, data: Path, checks: str, folder: Path) -> dict[str, 
     }
 
 
+Times = dict[tuple[str, str, str], list[float]]
+"""The seconds of each round, by the network, the checks and what was run."""
+
 COMPARED = {
     "`report`": "the computing of three techniques",
     "`report --by label`": "the computing of three techniques",
@@ -127,18 +134,20 @@ COMPARED = {
 }
 
 
-def times(folder: Path, rounds: int) -> list[str]:
+def measure(folder: Path, found: Times) -> None:
+    """Measure the times of one round."""
+    for network in NETWORKS:
+        for checks in CHECKS:
+            data = folder / f"{network.name}_{IMAGES}.npz"
+            every = commands(folder / f"{network.name}.keras", data, checks, folder)
+            for what, words in every.items():
+                seconds, _ = taken(words)
+                found.setdefault((network.name, checks, what), []).append(seconds)
+                print(network.name, checks, what, f"{seconds:.2f} s", flush=True)
+
+
+def times(found: Times) -> list[str]:
     """The lines of the table of times."""
-    found: dict[tuple[str, str, str], list[float]] = {}
-    for number in range(rounds):
-        for network in NETWORKS:
-            for checks in CHECKS:
-                data = folder / f"{network.name}_{IMAGES}.npz"
-                every = commands(folder / f"{network.name}.keras", data, checks, folder)
-                for what, words in every.items():
-                    seconds, _ = taken(words)
-                    found.setdefault((network.name, checks, what), []).append(seconds)
-                    print(number, network.name, checks, what, f"{seconds:.2f} s", flush=True)
     lines = []
     for (name, checks, what), own in found.items():
         if what not in COMPARED:
@@ -160,7 +169,7 @@ def memory(folder: Path) -> list[str]:
             held = []
             for count in MEMORY_OF:
                 data = folder / f"{network.name}_{count}.npz"
-                every = commands(folder / f"{network.name}.keras", data, "none", folder)
+                every = commands(folder / f"{network.name}.keras", data, "none", folder, "graph")
                 held.append(taken(every[what])[1])
                 print(network.name, what, count, f"{held[-1]:.0f} MiB", flush=True)
             cells = " | ".join(f"{one:.0f}" for one in held)
@@ -169,35 +178,26 @@ def memory(folder: Path) -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Measure, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    asked = parser.parse_args()
+def page(rounds: int, of_time: list[str], of_memory: list[str]) -> str:
+    """Return the page as Markdown."""
     from cnnvis import host
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for network in NETWORKS:
-            network.written(folder)
-        of_time, of_memory = times(folder, asked.rounds), memory(folder)
     few, *rest = (f"{count:,}" for count in MEMORY_OF)
     lines = [
         "# What a report takes",
         "",
-        f"Written by `python benchmarks/report.py` on {date.today()}: {asked.rounds} rounds on",
+        f"Written by `python benchmarks/report.py` on {date.today()}: {rounds} rounds on",
         f"{host.name()}, no GPU, Python {platform.python_version()}.",
         "",
-        f"The computing is that of {', '.join(METHODS)}, or of {METHODS[0]} alone, with the same checks, whose maps",
-        "are kept as .npz, in one process. The page is made by a process of its own, which computes what it",
-        "shows: `report` maps of the images on the page, `report --by label` maps of all images, of which it keeps the means,",
-        "and `run -r html` maps of all images, which it keeps.",
+        f"The computing is that of {', '.join(METHODS)}, or of {METHODS[0]} alone, whose maps are kept as",
+        "`.npz`, and with the checks that the page has, in one process. The page is made by a process of its own,",
+        "which computes what the page shows: `report` the maps of its images, `report --by label` the maps of all images, of",
+        "which it keeps means, and `run -r html` the maps of all images, which it keeps.",
         "",
         "## Time",
         "",
-        f"Processor time of the whole process in seconds, on one thread, for {IMAGES:,} images; the median of ratios, and in",
-        "brackets the smallest and the largest.",
+        f"Processor time of the whole process in seconds, on one thread, for {IMAGES:,} images: medians, and of the ratios",
+        "the smallest and the largest, too.",
         "",
         "| images | checks | page | computing | page | times the computing |",
         "|---|---|---|---|---|---|",
@@ -205,7 +205,9 @@ def main() -> None:
         "",
         "## Memory",
         "",
-        "The most that a process held, in MiB, without checks.",
+        "The most that a process held, in MiB, without checks and with `--compile graph`: to compile with XLA, where that",
+        "is worth the time, takes some hundred MiB once, however many images there are. Up to 512 images are",
+        "computed at a time, so that a hundred take less than a thousand.",
         "",
         f"| images | page | {few} images | {' | '.join(f'{one} images' for one in rest)} | "
         + " | ".join(f"{one} / {few}" for one in rest)
@@ -213,8 +215,24 @@ def main() -> None:
         "|" + "---|" * (2 + 2 * len(MEMORY_OF) - 1),
         *of_memory,
     ]
-    path = asked.out / "report.md"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    asked = parser.parse_args()
+    path, found = asked.out / "report.md", Times()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for network in NETWORKS:
+            network.written(folder)
+        of_memory = memory(folder)
+        for number in range(asked.rounds):
+            measure(folder, found)
+            path.write_text(page(number + 1, times(found), of_memory), encoding="utf-8")
     print(path)
 
 

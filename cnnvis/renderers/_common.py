@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import cnnvis
+from cnnvis.renderers._words import without_blank
 
 DIVERGING = "blue-white-red"
 """The colour map of cnnvis itself; see `_look`."""
@@ -71,7 +72,8 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     # Of a text without end no more is looked at than can be shown; accents take no room.
     whole = text if most is None else text[: 4 * width * most]
     for line in whole.removesuffix("\n").split("\n") if whole else ():
-        lines += Text(cnnvis.printable(line)).wrap(console, width, overflow="fold")
+        pieces = Text(cnnvis.printable(line)).wrap(console, width, overflow="fold")
+        lines += without_blank(pieces)
     kept = [line.plain.rstrip() for line in lines[:most]]
     if len(kept) < len(lines) or len(whole) < len(text):
         kept[-1] = f"{kept[-1][: width - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -22,6 +22,7 @@ from cnnvis.renderers._screen import (
     pictures_layout,
 )
 from cnnvis.renderers._tables import print_table
+from cnnvis.renderers._words import words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,7 +131,11 @@ def terminal(
         console.print(note)
     if notes:
         console.print()
-    print_table(console, _facts(explanation), pen)
+    facts = _facts(explanation)
+    if "input" in facts and console.is_terminal:  # as wide as it is; in a file each row says it
+        name = facts.pop("input")[0]
+        console.print(words(pen.text(f"maps of the input {name}:")))
+    print_table(console, facts, pen)
 
 
 def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
@@ -142,6 +147,8 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
     everyone = range(len(explanation))
     if samples is not None:
         table["image"] = [str(index) for index in samples.indices]
+        if explanation.input is not None:
+            table["input"] = [explanation.input] * len(explanation)
         if samples.labels is not None:
             table["label"] = [samples.label_name(i) or "" for i in everyone]
     if explanation.titles:

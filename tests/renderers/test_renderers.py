@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ from rich.console import Console
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.renderers._common import folded
 from cnnvis.renderers._letters import letters_of
 from cnnvis.renderers._look import DIVERGING, colours_named
 from cnnvis.renderers._tracks import strongest_windows
@@ -752,6 +754,60 @@ def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
             sizes[page] = (picture.width / picture.info["dpi"][0], picture.info["dpi"][0])
     assert sizes["paper"] == (pytest.approx(6, abs=0.9), pytest.approx(300, abs=1))
     assert sizes["paper"][0] <= 7 < sizes["slides"][0] <= 13.4 < sizes["screen"][0]
+
+
+RIGHT_TO_LEFT = "\u0633\u0631\u0637\u0627\u0646 \u0627\u0644\u062c\u0647\u0627\u0632 \u0627\u0644\u062a\u0646\u0641\u0633\u064a"
+LONG_NAMES = (
+    f"{'one word of as many letters as two lines'.replace(' ', '-'):x<64} alpha",
+    f"{'one word of as many letters as two lines'.replace(' ', '-'):x<64} bravo",
+    "\N{CJK UNIFIED IDEOGRAPH-540D}" * 40 + "a",
+    "\N{CJK UNIFIED IDEOGRAPH-540D}" * 40 + "b",
+    RIGHT_TO_LEFT,
+    "\x1b[31mred\x1b[0m\ttab \u202eturned",
+)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_long_names_of_any_script_stay_whole_and_with_their_pictures(width: int) -> None:
+    count = len(LONG_NAMES)
+    labels = np.arange(count)
+    samples = cnnvis.Samples(RNG.random((count, 8, 8, 1)), labels=labels, class_names=LONG_NAMES)
+    explanation = cnnvis.Explanation(
+        RNG.random((count, 8, 8)), samples, provenance=FACTS, input="the left side"
+    )
+    text = _print(explanation, width, force_terminal=True, color_system="truecolor")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    assert all(cell_len(line) <= width for line in lines)
+    assert "maps of the input the left side:" in lines
+    # The columns of each line of titles, which are as wide as the pictures below them.
+    ends = [place for place, line in enumerate(lines) if {*line.split()} == {"input"}]
+    begins = [place for place, line in enumerate(lines) if line.lstrip("\u200e")[:1] == "#"]
+    found = []
+    for begin, end in zip(begins, ends, strict=True):
+        rows = lines[begin:end]
+        assert all(map(str.strip, rows))
+        starts = [cell_len(rows[0][: one.start()]) for one in re.finditer("#", rows[0])]
+        for left, right in itertools.pairwise([*starts, width]):
+            cells = [_cells(row, left, right) for row in rows]
+            # Letters from right to left are a run of their own in each column.
+            assert all(one[0] == one[-1] == "\u200e" for one in cells if RIGHT_TO_LEFT[0] in one)
+            found.append("".join(cells).replace("\u200e", "").replace(" ", ""))
+    for name, title in zip(LONG_NAMES, found, strict=True):
+        assert cnnvis.printable(name).replace(" ", "") in title
+    piped = _print(explanation, width)
+    assert "\u200e" not in piped and piped.count("  the left side  ") == count
+
+
+def _cells(line: str, start: int, end: int) -> str:
+    """The part of a line that a terminal shows from a cell to another."""
+    places = np.cumsum([0, *map(cell_len, line)])[:-1]
+    return "".join(one for one, at in zip(line, places, strict=True) if start <= at < end).strip()
+
+
+def test_a_word_that_is_broken_leaves_no_blank_line() -> None:
+    name = f"{'x' * 36} yes"
+    assert folded(name, 18) == ["x" * 18, "x" * 18, "yes"]
+    assert folded("a\n\nb", 18) == ["a", "", "b"] and folded("", 18) == []
 
 
 def test_in_a_file_tables_are_not_folded() -> None:
