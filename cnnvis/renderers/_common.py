@@ -8,6 +8,7 @@ from typing import Any
 import cnnvis
 from cnnvis.renderers._words import without_blank
 
+DOTS = "\N{HORIZONTAL ELLIPSIS}"  # for what is left out
 DIVERGING = "blue-white-red"
 """The colour map of cnnvis itself; see `_look`."""
 
@@ -51,9 +52,17 @@ def cell_text(cell: object) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Cut a text to one line of at most `length` letters, its end left out where necessary."""
-    text = cnnvis.printable(text[: length + 1])
-    return text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}"
+    """Cut a text to one line of at most `length` letters, its middle left out where necessary.
+
+    Names that are alike often differ at their ends.
+    """
+    if len(text) > 2 * length:  # a novel
+        text = f"{text[:length]}{text[-length:]}"
+    text = cnnvis.printable(text)
+    if len(text) <= length:
+        return text
+    end = (length - 1) // 2
+    return f"{text[: length - 1 - end]}{DOTS}{text[len(text) - end :]}"
 
 
 def folded(text: str, width: int, most: int | None = None) -> list[str]:
@@ -62,7 +71,8 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     Parameters
     ----------
     most
-        The maximum number of lines; a longer text is cut and ends in dots.
+        The maximum number of lines; of a longer text, dots stand for the middle, since names that are
+        alike often differ at their ends.
     """
     from rich.console import Console
     from rich.text import Text
@@ -70,14 +80,24 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     width = max(width, 1)
     console, lines = Console(width=width), list[Text]()
     # Of a text without end no more is looked at than can be shown; accents take no room.
-    whole = text if most is None else text[: 4 * width * most]
+    room = len(text) if most is None else 4 * width * most
+    is_novel = len(text) > 2 * room
+    whole = f"{text[:room]}{text[-room:]}" if is_novel else text
     for line in whole.removesuffix("\n").split("\n") if whole else ():
         pieces = Text(cnnvis.printable(line)).wrap(console, width, overflow="fold")
         lines += without_blank(pieces)
-    kept = [line.plain.rstrip() for line in lines[:most]]
-    if len(kept) < len(lines) or len(whole) < len(text):
-        kept[-1] = f"{kept[-1][: width - 1]}\N{HORIZONTAL ELLIPSIS}"
-    return kept
+    every = [line.plain.rstrip() for line in lines]
+    if most is None or (len(every) <= most and not is_novel):
+        return every
+    if most == 1:
+        return [cut(" ".join(every), width)]
+    end = most // 2
+    last = cnnvis.printable(" ".join(whole.split("\n")).rstrip())[-max(end * width - 1, 1) :]
+    tail = [line.plain.rstrip() for line in without_blank(
+        Text(f"{DOTS}{last.lstrip()}").wrap(console, width, overflow="fold"))]  # fmt: skip
+    tail = tail[-end:]
+    tail[0] = tail[0] if tail[0].startswith(DOTS) else f"{DOTS}{tail[0][1:]}"
+    return [*every[: most - len(tail)], *tail]
 
 
 def require_maps(explanation: cnnvis.Explanation, renderer: str = "") -> None:

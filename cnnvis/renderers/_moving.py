@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cnnvis.renderers._common import folded, number
+from cnnvis.renderers._fonts import USUAL, fonts_for, note_lacking, path_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     from cnnvis.renderers._look import Look
 
-GAP, MARGIN, LETTERS, LEADING = 6, 8, 12, 16  # pixels
-LEAST = 24  # letters in a line of a title
+GAP, MARGIN, LETTERS, LEADING = 6, 8, 11, 16  # pixels
+LETTER = 6.6  # the width of a letter
+LEAST, LINES = 24, 4  # letters in a line of a title, and lines of a part of it
 CURVE = 48  # pixels
 GREY, BLACK = (185, 185, 185), (0, 0, 0)
 
@@ -75,11 +77,12 @@ def drawn(look: Look, every: Sequence[Sequence[Moment]], size: int) -> list[Imag
     wide, high = (
         max(sides) for sides in zip(*(p.size for some in parts for p in some), strict=True)
     )
-    letters = max(wide // 6, LEAST)
+    letters = max(int(wide / LETTER), LEAST)
     titles = [[_lines(look, one, letters) for one in some] for some in every]
     top = MARGIN + LEADING * max(len(lines) for some in titles for lines in some)
     below = 0 if every[0][0].progress is None else GAP + CURVE + LEADING
-    place = (max(wide, letters * 6) + 2 * MARGIN, top + high + below + MARGIN)
+    note_lacking({one for some in titles for lines in some for one in fonts_for("".join(lines))[1]})
+    place = (max(wide, int(letters * LETTER)) + 2 * MARGIN, top + high + below + MARGIN)
     columns = _columns(len(every[0]), *place)
     whole = []
     for some, own, words in zip(every, parts, titles, strict=True):
@@ -130,7 +133,7 @@ def _lines(look: Look, moment: Moment, letters: int) -> list[str]:
     scale = look.scale(panel)
     ends = f"colours {number(scale.low, scale.high)} to {number(scale.high, scale.low)}"
     said = moment.title.split("\n") + ([] if panel.is_coloured else [ends, *scale.said[-1:]])
-    return [line for part in said for line in folded(part, letters, 2)]
+    return [line for part in said for line in folded(part, letters, LINES)]
 
 
 def _fill(
@@ -149,7 +152,9 @@ def _fill(
 def _write(draw: Drawing, place: tuple[int, int], text: str) -> None:
     from PIL import ImageFont
 
-    draw.text(place, text, fill="black", font=ImageFont.load_default(LETTERS))
+    names, _ = fonts_for(text)
+    path = path_of(names[0] if names else USUAL)
+    draw.text(place, text, fill="black", font=ImageFont.truetype(path, LETTERS))
 
 
 def _draw_curve(canvas: Image, place: tuple[int, int], wide: int, progress: Progress) -> None:
@@ -177,5 +182,5 @@ def _draw_curve(canvas: Image, place: tuple[int, int], wide: int, progress: Prog
     for x, y in map(at, passed[-1:]):
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=BLACK)
     words = f"{progress.name}, {number(low, high)} to {number(high, low)}"
-    for line in folded(words, max(wide // 6, LEAST), 1):
+    for line in folded(words, max(int(wide / LETTER), LEAST), 1):
         _write(draw, (left, top + CURVE), line)
