@@ -74,6 +74,7 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
         The maximum number of lines; of a longer text, dots stand for the middle, since names that are
         alike often differ at their ends.
     """
+    from rich.cells import cell_len, chop_cells
     from rich.console import Console
     from rich.text import Text
 
@@ -89,15 +90,33 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     every = [line.plain.rstrip() for line in lines]
     if most is None or (len(every) <= most and not is_novel):
         return every
+    last = cnnvis.printable(" ".join(whole.split("\n")).rstrip())
     if most == 1:
-        return [cut(" ".join(every), width)]
+        begin = _ends(last, width // 2)[0]
+        return [f"{begin}{DOTS}{_ends(last, width - 1 - cell_len(begin))[1]}"]
     end = most // 2
-    last = cnnvis.printable(" ".join(whole.split("\n")).rstrip())[-max(end * width - 1, 1) :]
-    tail = [line.plain.rstrip() for line in without_blank(
-        Text(f"{DOTS}{last.lstrip()}").wrap(console, width, overflow="fold"))]  # fmt: skip
-    tail = tail[-end:]
-    tail[0] = tail[0] if tail[0].startswith(DOTS) else f"{DOTS}{tail[0][1:]}"
+    text = f"{DOTS}{_ends(last, end * (width - 1))[1]}"
+    tail = [line.plain.rstrip() for line in Text(text).wrap(console, width, overflow="fold")]
+    if len(tail) > end:  # then words are broken
+        tail = chop_cells(text, width)
     return [*every[: most - len(tail)], *tail]
+
+
+def _ends(text: str, cells: int) -> tuple[str, str]:
+    """Return as much of the beginning and of the end of a text as has room in so many cells."""
+
+    def fitting(letters: Iterable[str]) -> list[str]:
+        found, left = [], cells
+        for letter in letters:
+            left -= cell_len(letter)
+            if left < 0:
+                break
+            found.append(letter)
+        return found
+
+    from rich.cells import cell_len
+
+    return "".join(fitting(text)), "".join(reversed(fitting(reversed(text))))
 
 
 def require_maps(explanation: cnnvis.Explanation, renderer: str = "") -> None:

@@ -22,10 +22,12 @@ from rich.console import Console
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.renderers import _fonts
 from cnnvis.renderers._common import folded
 from cnnvis.renderers._letters import letters_of
 from cnnvis.renderers._look import DIVERGING, colours_named
 from cnnvis.renderers._tracks import strongest_windows
+from cnnvis.reporting import notes_kept
 
 FACTS = {
     "technique": "saliency",
@@ -802,6 +804,45 @@ def _cells(line: str, start: int, end: int) -> str:
     """The part of a line that a terminal shows from a cell to another."""
     places = np.cumsum([0, *map(cell_len, line)])[:-1]
     return "".join(one for one, at in zip(line, places, strict=True) if start <= at < end).strip()
+
+
+@pytest.mark.parametrize("width", [10, 25])
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+def test_names_that_differ_at_their_ends_differ_where_they_are_cut(width: int, most: int) -> None:
+    for between in (" ", "-", "", "\N{CJK UNIFIED IDEOGRAPH-540D}"):
+        begin = between.join(["carcinoma", "of", "the", "upper", "respiratory", "tract"] * 6)
+        cases = [f"{begin}{between}{end}" for end in ("alpha", "bravo")]
+        cases += [f"{start}{between}{begin}" for start in ("alpha", "bravo")]
+        found = {tuple(folded(one, width, most)) for one in cases}
+        assert len(found) == 4
+        for lines in found:
+            assert len(lines) <= most and all(cell_len(line) <= width for line in lines)
+            assert "".join(lines).count("\N{HORIZONTAL ELLIPSIS}") == 1
+    novel = f"a{'x' * 10**6}z"
+    assert "".join(folded(novel, width, most))[:: width * most + 9] == "a"
+    assert folded(novel, width, most)[-1][-1] == "z"
+    assert folded("as long", 7, most) == ["as long"]
+
+
+@pytest.mark.parametrize(
+    ("renderer", "ending"),
+    [("png", ".png"), ("png", ".svg"), ("grid", ".grid.png"), ("gif", ".gif")],
+)
+def test_letters_that_no_font_has_are_noted(
+    renderer: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that another font has are drawn with it."""
+    unknown = next(chr(one) for one in range(0x4E00, 0x9FFF) if one not in _fonts._usual())
+    write = registry().get("renderer", renderer).function
+    one = cnnvis.Explanation(np.ones((1, 5, 5)), titles=(f"{unknown} it",), provenance=FACTS)
+    monkeypatch.setattr(_fonts, "_others", lambda: ())
+    with notes_kept() as notes:
+        write([one] if renderer == "grid" else one, tmp_path / f"it{ending}")
+    assert any(f"no installed font has the letters {unknown}," in note for note in notes)
+    with notes_kept() as notes:
+        plain = replace(one, titles=("it \u0633 \u0416",))
+        write([plain] if renderer == "grid" else plain, tmp_path / f"it{ending}")
+    assert not any("font" in note for note in notes)
 
 
 def test_a_word_that_is_broken_leaves_no_blank_line() -> None:
