@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,11 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.registry.discovery import Registry, using
+from cnnvis.explain.request import Request
+from cnnvis.explain.task import Task
+from cnnvis.registry.arguments import DataArguments
+from cnnvis.registry.discovery import Registry, registry, using
+from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import plugin_of
 
 RNG = np.random.default_rng(0)
@@ -115,3 +121,21 @@ def test_what_is_written_is_read_again_however_large(
     again = cnnvis.Explanation.load(tmp_path / "out.npz")
     np.testing.assert_array_equal(again.array, maps)
     assert (tmp_path / "out.npz").stat().st_size < X.nbytes + maps.nbytes / 2 + 3000
+
+
+@pytest.mark.usefixtures("in_threes")
+def test_the_maps_of_a_piece_are_freed_without_the_garbage_collector(classifier: Any) -> None:
+    """Which looks so rarely at all that TensorFlow holds that memory would grow with the images."""
+    plugin = registry().get("technique", "saliency")
+    task = Task.of(Request(classifier, DataArguments(X)), [plugin])
+    (stream,) = task.explained(plugin, checked(plugin, {})).values()
+    held = []
+    gc.collect()
+    gc.disable()
+    try:
+        for batch in stream:
+            held.append(weakref.ref(batch.array))
+            del batch
+        assert len(held) == 3 and [one() for one in held] == [None] * 3
+    finally:
+        gc.enable()
