@@ -27,6 +27,8 @@ from cnnvis.renderers._words import words
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cnnvis.renderers._cells import Pen
+
 
 def _check(*, cmap: str | None, input_cmap: str | None, percentile: float, **_: object) -> None:
     check_colour_maps(cmap=cmap, input_cmap=input_cmap)
@@ -131,6 +133,11 @@ def terminal(
         console.print(note)
     if notes:
         console.print()
+    _print_facts(console, explanation, pen)
+
+
+def _print_facts(console: Console, explanation: cnnvis.Explanation, pen: Pen) -> None:
+    """Print the table of all maps; to a terminal the name of their input is a line above it."""
     facts = _facts(explanation)
     if "input" in facts and console.is_terminal:  # as wide as it is; in a file each row says it
         name = facts.pop("input")[0]
