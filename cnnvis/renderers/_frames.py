@@ -71,12 +71,12 @@ def _curve(explanation: cnnvis.Explanation) -> tuple[str, Any] | None:
 
 
 def _names(explanation: cnnvis.Explanation, row: int) -> str:
-    """Return a map's title without the score, which is that of the result."""
+    """Return a map's title without its image, which stands above it, and the score, which is that of the result."""
     from dataclasses import replace
 
     one = explanation[row]
     targets = tuple(replace(target, score=None, probability=None) for target in one.targets)
-    return replace(one, targets=targets, measures={}).title(0)
+    return replace(one, samples=None, targets=targets, measures={}).title(0)
 
 
 def _repeated(samples: cnnvis.Samples | None, times: int) -> cnnvis.Samples | None:

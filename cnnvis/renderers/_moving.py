@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cnnvis
 from cnnvis.renderers._common import folded, number
 from cnnvis.renderers._fonts import USUAL, fonts_for, note_lacking, path_of
 
@@ -20,6 +21,7 @@ GAP, MARGIN, LETTERS, LEADING = 6, 8, 11, 16  # pixels
 LETTER = 6.6  # the width of a letter
 LEAST, LINES = 24, 4  # letters in a line of a title, and lines of a part of it
 CURVE = 48  # pixels
+LONGEST, MOST = 16383, 2**30  # pixels of a side, as WebP has them, and bytes of all pictures
 GREY, BLACK = (185, 185, 185), (0, 0, 0)
 
 
@@ -73,10 +75,8 @@ def drawn(look: Look, every: Sequence[Sequence[Moment]], size: int) -> list[Imag
     """
     from PIL import Image
 
-    parts = [[_picture(look, one.pair, size) for one in some] for some in every]
-    wide, high = (
-        max(sides) for sides in zip(*(p.size for some in parts for p in some), strict=True)
-    )
+    sizes = [_size(one.pair, size) for some in every for one in some]
+    wide, high = (max(sides) for sides in zip(*sizes, strict=True))
     letters = max(int(wide / LETTER), LEAST)
     titles = [[_lines(look, one, letters) for one in some] for some in every]
     top = MARGIN + LEADING * max(len(lines) for some in titles for lines in some)
@@ -84,14 +84,14 @@ def drawn(look: Look, every: Sequence[Sequence[Moment]], size: int) -> list[Imag
     note_lacking({one for some in titles for lines in some for one in fonts_for("".join(lines))[1]})
     place = (max(wide, int(letters * LETTER)) + 2 * MARGIN, top + high + below + MARGIN)
     columns = _columns(len(every[0]), *place)
+    across, down = place[0] * columns, place[1] * math.ceil(len(every[0]) / columns)
+    _require_room(across, down, len(every))
     whole = []
-    for some, own, words in zip(every, parts, titles, strict=True):
-        canvas = Image.new(
-            "RGB", (place[0] * columns, place[1] * math.ceil(len(some) / columns)), "white"
-        )
-        for number_, (moment, picture, lines) in enumerate(zip(some, own, words, strict=True)):
+    for some, words in zip(every, titles, strict=True):
+        canvas = Image.new("RGB", (across, down), "white")
+        for number_, (moment, lines) in enumerate(zip(some, words, strict=True)):
             left, start = place[0] * (number_ % columns), place[1] * (number_ // columns)
-            _fill(canvas, (left, start), picture, lines, top)
+            _fill(canvas, (left, start), _picture(look, moment.pair, size), lines, top)
             if moment.progress is not None:
                 _draw_curve(
                     canvas, (left + MARGIN, start + top + high + GAP), wide, moment.progress
@@ -100,21 +100,42 @@ def drawn(look: Look, every: Sequence[Sequence[Moment]], size: int) -> list[Imag
     return whole
 
 
+def _require_room(across: int, down: int, count: int) -> None:
+    """Refuse pictures that are too large for their format, or too large for the memory together."""
+    if max(across, down) > LONGEST or 3 * across * down * count > MOST:
+        raise cnnvis.UserError(
+            f"the moving picture would be {count} pictures of {across} x {down} pixels, and a side can be {LONGEST} "
+            f"pixels, and all together {MOST // 2**20} MiB: draw fewer maps (--gif.limit) or smaller maps (--gif.size), or "
+            "keep fewer frames"
+        )
+
+
 def _columns(count: int, wide: int, high: int) -> int:
     """Return the number of places side by side that makes the whole almost a square, or wider."""
     return min(count, max(round(math.sqrt(1.6 * count * high / wide)), 1))
+
+
+def _times(panel: Any, size: int) -> int:
+    """Return the number of pixels to a side of a value."""
+    return max(round(size / max(panel.values.shape[:2])), 1)
+
+
+def _size(pair: Any, size: int) -> tuple[int, int]:
+    """Return the width and height of the picture of an input and a map beside it, with their frames."""
+    panels = [one for one in (pair.input, pair.map) if one is not None]
+    sizes = [[side * _times(one, size) + 2 for side in one.values.shape[:2]] for one in panels]
+    return sum(side[1] for side in sizes) + GAP * (len(sizes) - 1), max(side[0] for side in sizes)
 
 
 def _picture(look: Look, pair: Any, size: int) -> Image:
     """Return the picture of an input and a map beside it."""
     from PIL import Image, ImageOps
 
-    parts = [] if pair.input is None else [look.input_pixels(pair.input)]
-    parts.append(look.map_pixels(pair.map))
+    parts = [] if pair.input is None else [(pair.input, look.input_pixels(pair.input))]
+    parts.append((pair.map, look.map_pixels(pair.map)))
     shown = []
-    for pixels in parts:
-        longest = max(pixels.shape[:2])
-        times = max(round(size / longest), 1)
+    for panel, pixels in parts:
+        times = _times(panel, size)
         picture = Image.fromarray(pixels).convert("RGB")
         picture = picture.resize((picture.width * times, picture.height * times), 0)
         shown.append(ImageOps.expand(picture, 1, "grey"))

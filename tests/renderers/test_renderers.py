@@ -741,6 +741,8 @@ def test_frames_of_all_maps_move_side_by_side_and_end_with_the_result(
     # What rose is drawn in black as far as it came.
     bottom = [(one[-70:] == 0).sum() for one in drawn]
     assert bottom[0] < bottom[1] < bottom[2]
+    with pytest.raises(cnnvis.UserError, match=r"3 pictures of .* draw fewer maps"):
+        move(explanation, tmp_path / "c.webp", size=10**5)
     other = replace(explanation, maps=np.zeros((2, *shape)))
     move(other, tmp_path / "b.webp", size=96, cmap="gray")
     with Image.open(tmp_path / "b.webp") as moving:
