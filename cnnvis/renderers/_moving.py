@@ -117,7 +117,7 @@ def _columns(count: int, wide: int, high: int) -> int:
 
 def _times(panel: Any, size: int) -> int:
     """Return the number of pixels to a side of a value."""
-    return max(round(size / max(panel.values.shape[:2])), 1)
+    return max(round(size / int(max(panel.values.shape[:2]))), 1)
 
 
 def _size(pair: Any, size: int) -> tuple[int, int]:
