@@ -95,10 +95,14 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
         begin = _ends(last, width // 2)[0]
         return [f"{begin}{DOTS}{_ends(last, width - 1 - cell_len(begin))[1]}"]
     end = most // 2
-    text = f"{DOTS}{_ends(last, end * (width - 1))[1]}"
-    tail = [line.plain.rstrip() for line in Text(text).wrap(console, width, overflow="fold")]
-    if len(tail) > end:  # then words are broken
-        tail = chop_cells(text, width)
+    room = end * (width - 1)
+    tail = chop_cells(f"{DOTS}{_ends(last, room)[1]}", width)
+    for spare in range(0, width // 2, 2):  # with fewer letters, words may stay whole
+        text = f"{DOTS}{_ends(last, room - spare)[1]}"
+        pieces = Text(text).wrap(console, width, overflow="fold")
+        if len(pieces) <= end:
+            tail = [line.plain.rstrip() for line in pieces]
+            break
     return [*every[: most - len(tail)], *tail]
 
 
