@@ -17,6 +17,8 @@ from .data.completeness import completeness_gap as completeness_gap
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
 from .data.frames import Frames as Frames
+from .data.intervals import Interval as Interval
+from .data.intervals import intervals_in as intervals_in
 from .data.loaded_network import LoadedNetwork as LoadedNetwork
 from .data.page import Citation as Citation
 from .data.page import Judged as Judged
@@ -54,6 +56,7 @@ from .evaluation.group_regions import GroupRegion as GroupRegion
 from .evaluation.group_tests import GroupPlan as GroupPlan
 from .evaluation.group_tests import GroupTest as GroupTest
 from .evaluation.imputation import imputed as imputed
+from .evaluation.localization import average_precision as average_precision
 from .evaluation.localization import energy_inside as energy_inside
 from .evaluation.localization import mask_overlap as mask_overlap
 from .evaluation.localization import pointing_hits as pointing_hits

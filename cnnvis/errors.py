@@ -48,6 +48,10 @@ class ShortageError(DiskError):
     """This machine has too little memory; finished work is kept: exit code 5."""
 
 
+class WorkersError(DiskError):
+    """The workers of a run, or their scheduler, are gone; finished work is kept: exit code 5."""
+
+
 class ChangedError(UserError):
     """A file was changed while it was read, so that what was read is not of one file."""
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "cnnvis"
@@ -40,6 +41,7 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else parts[0]
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Return the file of every module by its name."""
     found = {}
@@ -49,10 +51,16 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def imports_of(file: Path, known: dict[str, Path]) -> Iterator[str]:
     """Give the modules of this package that a file imports, wherever in it."""
     package = (ROOT.name, *file.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in known)
         elif isinstance(node, ast.ImportFrom):
@@ -63,6 +71,7 @@ def imports_of(file: Path, known: dict[str, Path]) -> Iterator[str]:
                 yield inner if inner in known else module
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     """Return the modules that each module imports."""
     known = modules()
@@ -181,7 +190,7 @@ def table() -> str:
     rows = ["| room | lines | what it holds |", "|---|---|---|"]
     for room in (room for level in LEVELS for room in level):
         file = known[ROOT.name if room == ROOT.name else f"{ROOT.name}.{room}"]
-        about = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        about = ast.get_docstring(parsed(file)) or ""
         rows.append(f"| `{room}` | {lines[room]:,} | {about.splitlines()[0]} |")
     return "\n".join(rows)
 

@@ -26,7 +26,7 @@ import rooms  # noqa: E402 (the figure of the documentation is drawn from the sa
 
 def _imports(file: Path) -> Iterator[str]:
     """Give the modules that are imported with a file: not inside functions, nor for types alone."""
-    nodes: list[ast.AST] = [ast.parse(file.read_text())]
+    nodes: list[ast.AST] = [rooms.parsed(file)]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.FunctionDef) or (
@@ -84,7 +84,7 @@ def test_the_modules_of_rooms_hold_nothing_but_what_they_are() -> None:
     """So that whoever imports one module of a room imports no other."""
     for module, file in rooms.modules().items():
         if file.stem == "__init__" and module not in ("cnnvis", "cnnvis.testing", "cnnvis.demo"):
-            tree = ast.parse(file.read_text())
+            tree = rooms.parsed(file)
             assert ast.get_docstring(tree), module
             assert len(tree.body) == 1, module
 
@@ -104,7 +104,7 @@ def test_functions_are_short_and_take_few_arguments() -> None:
     flat = {"cnnvis.api.run.run", "cnnvis.api.chain.chain", *kinds}
     long, many = set(), set()
     for module, file in rooms.modules().items():
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(rooms.parsed(file)):
             if not isinstance(node, ast.FunctionDef):
                 continue
             name = f"{module}.{node.name}"
@@ -178,7 +178,7 @@ def test_listing_and_help_import_nothing_heavy(words: list[str]) -> None:
 )
 def test_one_module_alone_writes_to_the_terminal(file: Path) -> None:
     """So that no new line of output can forget that names come from strangers."""
-    tree = ast.parse(file.read_text())
+    tree = rooms.parsed(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+import cnnvis
 from benchmarks.truth.case import Array, Score
 
 SMOOTHING = 5
@@ -36,12 +37,8 @@ def average_precision(values: Array, truth: Array) -> float:
 
     Equal values count together, so that a map without differences gets the share of the truth.
     """
-    order = np.argsort(-values.ravel(), kind="stable")
-    ranked, is_true = values.ravel()[order], truth.ravel()[order]
-    found = np.cumsum(is_true)
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # the last of equal values
-    precision, recall = found[last] / (last + 1), found[last] / found[-1]
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    found = float(cnnvis.average_precision(values[None], truth[None])[0])
+    return float(truth.mean()) if np.isnan(found) else found
 
 
 def hit(values: Array, truth: Array) -> float:

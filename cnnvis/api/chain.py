@@ -36,7 +36,7 @@ from cnnvis.data.stream import Stream
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, shown, together
 from cnnvis.execution.calls import call_plugin
-from cnnvis.execution.isolation import isolates
+from cnnvis.execution.isolation import isolates, isolates_plugins
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks, number_to_check
 from cnnvis.explain.explainer import Explainer
@@ -68,8 +68,9 @@ from cnnvis.registry.plugin import BUILT_IN, Plugin, Result
 from cnnvis.registry.style import style_of
 from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
-from cnnvis.runs.into import Into
+from cnnvis.runs.into import Into, with_workers
 from cnnvis.runs.manifest import loading_of
+from cnnvis.runs.workers import at_work
 from cnnvis.settings.chain_files import MOST_STEPS
 
 T = TypeVar("T")
@@ -127,6 +128,7 @@ def chain(
     resume: bool = False,
     shard: str | None = None,
     shard_size: int | None = None,
+    on: Any = None,
     strict: bool = False,
     plugin_options: PluginOptions | None = None,
     show: Callable[[Plugin, Any, Mapping[str, Any]], None] | None = None,
@@ -159,7 +161,7 @@ def chain(
         As in `cnnvis.run`.
     out
         The file or folder that renderers write to.
-    into, resume, shard, shard_size, strict
+    into, resume, shard, shard_size, on, strict
         As in `cnnvis.run`. The run folder keeps the maps of techniques; transforms and renderers
         read the maps from the folder. With a share of the shards, no transform and no renderer
         runs.
@@ -202,7 +204,10 @@ def chain(
         named_in(step.plugin, given)
     if any(step.plugin.suffixes for step in chosen):
         require_writable(RESULTS if out is None else Path(out))
-    into = asked_into(RunFolderArguments(into, resume, shard, shard_size))
+    into = with_workers(
+        asked_into(RunFolderArguments(into, resume, shard, on, shard_size)),
+        request, isolates=isolates_plugins(),
+    )  # fmt: skip
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
         task = replace(Task.of(request, techniques), predicts=_groups_by_prediction(chosen))
@@ -220,7 +225,7 @@ def chain(
         loading = loading_of(request.plugin_options, vars(request.loading))
         names = names_in_order(request.data.class_names)
         failures = _Failures()
-        with kept_in(into, task, kept, loading, names, beside(out)) as folder:
+        with kept_in(into, task, kept, loading, names, beside(out)) as folder, at_work(folder):
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
                     chosen, options, task, folder, failures, checking,
@@ -732,6 +737,8 @@ def _are_equal(one: Array | None, other: Array | None) -> bool:
 def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
     """Yield batches whose maps all are of one target, for groups that know of no others.
 
+    Places of maps without samples are left out: groups made of these maps may have others.
+
     Raises
     ------
     UserError
@@ -743,7 +750,7 @@ def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
                 f"{step.plugin.name} makes groups of images, and these images have maps of several "
                 "targets, which it would mix: put select --target NAME before it"
             )
-        yield one
+        yield one if one.own_places is None else replace(one, own_places=None)
 
 
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:

@@ -20,7 +20,7 @@ from cnnvis.errors import UserError
 from cnnvis.explain.agreement import Agreement, agreement_of
 from cnnvis.explain.class_matching import FEW, Matching, matched, numerical_order, typed_names
 from cnnvis.explain.class_orders import SURE, Hits, hits_of
-from cnnvis.explain.inputs import model_of, samples_of
+from cnnvis.explain.inputs import given_in, model_of, samples_of
 from cnnvis.explain.scaling import about_scale, own_scaling
 from cnnvis.network.layers import Layer
 from cnnvis.network.model import Model
@@ -145,7 +145,8 @@ def doctor(
         fit the model are reported, not refused.
     """
     if isinstance(data, str | PathLike) and data != demo.NAME:
-        registry().for_path("reader", Path(data))  # a name that is mistyped is said at once
+        # A name that is mistyped is said at once.
+        registry().for_path("reader", Path(data), given_in(plugin_options or {}))
     handle = model_of(model, {}, plugin_options or {}, lacking)
     warnings = list(_about_network(handle))
     fit, notes = None, list[str]()

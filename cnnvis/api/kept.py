@@ -72,8 +72,10 @@ def without_absent_inputs(found: Explanation) -> Explanation:
     if found.samples is None or not is_absent(found.samples.source):
         return found
     titles = tuple(found.title(row) for row in range(len(found)))
-    places = found.samples.places
-    return replace(found, samples=None, titles=titles, predictions=None, own_places=places)
+    places, grids = found.samples.places, found.samples.grids
+    return replace(
+        found, samples=None, titles=titles, predictions=None, own_places=places, own_grids=grids
+    )
 
 
 def require_no_subject(path: Any, given: Mapping[str, Any]) -> None:

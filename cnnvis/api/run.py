@@ -18,7 +18,7 @@ from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import DiskError, PluginError, UserError
 from cnnvis.errors import together as all_in_one
-from cnnvis.execution.isolation import isolates
+from cnnvis.execution.isolation import isolates, isolates_plugins
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks
 from cnnvis.explain.explainer import Explainer
@@ -42,8 +42,9 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.registry.style import style_of
 from cnnvis.reporting import notes_kept
 from cnnvis.runs.folder import asked_into, kept_in
-from cnnvis.runs.into import Into
+from cnnvis.runs.into import Into, with_workers
 from cnnvis.runs.manifest import loading_of
+from cnnvis.runs.workers import at_work
 
 Filters = int | str | Sequence[int | str]
 Metrics = Sequence[tuple[Plugin, Mapping[str, Any]]]
@@ -80,6 +81,7 @@ def run(
     resume: bool = False,
     shard: str | None = None,
     shard_size: int | None = None,
+    on: Any = None,
     strict: bool = False,
     plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
     isolate: bool | str | Sequence[str] = False,
@@ -166,6 +168,10 @@ def run(
     shard_size
         The number of images in a shard, by default up to 512. If the process ends, it loses the
         shard in hand.
+    on
+        The workers that compute the shards of the run folder, by default this process: ``"local:4"`` for
+        four processes of this machine, ``"tcp://host:8786"`` for those of a scheduler of Dask, or a
+        ``dask.distributed.Client``. Without `into`, the run folder is made beside the other output.
     strict
         Raise at the first image that cannot be read or explained.
     plugin_options
@@ -210,7 +216,7 @@ def run(
     renderers = writers([render] if isinstance(render, str) else render, out)
     measuring = _asked_metrics(metrics, side)
     checking = Checks.of(checks, side, [metric.name for metric, _ in measuring])
-    destination = asked_into(RunFolderArguments(into, resume, shard, shard_size))
+    destination = asked_into(RunFolderArguments(into, resume, shard, on, shard_size))
     if data is None and isinstance(model, str) and model == demo.NAME:
         data = demo.NAME
     is_demo = isinstance(data, str) and data == demo.NAME and plugin.takes("model")
@@ -231,6 +237,7 @@ def run(
         style,
         top,
     )
+    destination = with_workers(destination, request, isolates=isolates_plugins())
     failures: list[UserError | PluginError] = []
     explanation = _explained(
         request, plugin, chosen, (checking, measuring), destination, beside(out), failures
@@ -268,7 +275,10 @@ def _explained(
         techniques = [(plugin, options)] if plugin.gives_maps_of_images else []
         loading = loading_of(request.plugin_options, vars(request.loading))
         names = names_in_order(request.data.class_names)
-        with kept_in(into, task, techniques, loading, names, beside) as folder:
+        with (
+            kept_in(into, task, techniques, loading, names, beside) as folder,
+            at_work(folder),
+        ):
             keep = None if folder is None else functools.partial(folder.part, 0)
             results = task.explained(plugin, options, kept=keep)
             general = len(notes)

@@ -14,6 +14,7 @@ from cnnvis.api.from_python import heard
 from cnnvis.cli import streams
 from cnnvis.drawing.figure_settings import sheltered
 from cnnvis.errors import DiskError, PluginError, Stopped, UserError
+from cnnvis.network import backend
 from cnnvis.runs import interrupts
 
 INTERRUPTED = 130
@@ -23,6 +24,7 @@ def entry() -> None:
     """Run `main` as a process, without the second that TensorFlow needs for its clean-up."""
     codes = [1]
     out = streams.make_lasting()
+    backend.leave_extras()
     if not host.can_start_threads():
         # NumPy's library would stop the process; what can be computed with so few says so itself.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

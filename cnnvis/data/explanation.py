@@ -80,10 +80,13 @@ class Explanation(Shown):
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
         fill it in where the target is the network's answer; see also `cnnvis.transform`.
     own_places
-        The places of the maps in a genome, for maps whose samples are not there; see `places`.
+        The places of the maps in a genome, for maps without samples; see `places`. A map of a group
+        of images has a place where all images of the group have the very same one.
     grid
         The grid of voxels that all explained images have, also those of other maps; None where they
-        have none, or several, which then are those of `samples`.
+        have none, or several, which then are those of `samples`; see `grids`.
+    own_grids
+        The grid of each map, for maps without samples that lie on several.
     """
 
     maps: Array | None = None
@@ -106,6 +109,7 @@ class Explanation(Shown):
     frames: Frames | None = None
     own_places: Places | None = None
     grid: VoxelGrid | None = None
+    own_grids: tuple[VoxelGrid | None, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.table is None):
@@ -119,8 +123,10 @@ class Explanation(Shown):
         object.__setattr__(self, "axes", self.axes or self._axes())
         count = len(self)
         object.__setattr__(self, "predictions", self._own_predictions(count))
-        if self.own_places is not None and (self.groups or len(self.own_places) != count):
+        if self.own_places is not None and len(self.own_places) != count:
             object.__setattr__(self, "own_places", None)  # of images that the maps were made of
+        if self.own_grids is not None and len(self.own_grids) != count:
+            object.__setattr__(self, "own_grids", None)
         for what in ("samples", "titles", "targets", "groups", "predictions"):
             there = getattr(self, what)
             if there is not None and len(there) and len(there) != count:
@@ -212,10 +218,24 @@ class Explanation(Shown):
     @property
     def places(self) -> Places | None:
         """The place of each map in a genome; None without places, or for maps with other positions."""
-        found = self.own_places if self.samples is None else self.samples.places
-        if found is None or self.maps is None or self.groups:
+        found = self.image_places
+        if found is None or self.maps is None:
             return None
         return found if found.fits(self.axes, self.maps.shape[1:]) else None
+
+    @property
+    def image_places(self) -> Places | None:
+        """The place of the image or images of each map in a genome, also of maps with other positions."""
+        return self.own_places if self.samples is None or self.groups else self.samples.places
+
+    @property
+    def grids(self) -> tuple[VoxelGrid | None, ...] | None:
+        """The grid of voxels of the image or images of each map; None where it is known of none."""
+        if self.grid is not None:
+            return (self.grid,) * len(self)
+        if self.groups:
+            return None
+        return self.own_grids if self.samples is None else self.samples.grids
 
     def coordinates_of(self, position: int) -> dict[str, Axis]:
         """Return the meaning of the positions along the axes of one map, its own place included."""
@@ -325,6 +345,8 @@ class Explanation(Shown):
             lines.append(printable(self.groups[position]))
         elif self.targets:
             lines.append(printable(str(self.targets[position])))
+        if self.groups and self.places is not None:
+            lines.append(printable(self.places.window(position)))
         if self.targets and self.targets[position].score is not None:
             gap = self.measures.get("completeness_gap")
             sums_up = "" if gap is None else sum_in_words(float(gap[position]))
@@ -391,6 +413,7 @@ class Explanation(Shown):
             provenance=self.provenance if len(set(chosen)) == len(self) else self._unjudged(),
             predictions=None if self.predictions is None else self.predictions[chosen],
             own_places=None if self.own_places is None else self.own_places.picked(chosen),
+            own_grids=self.own_grids and tuple(self.own_grids[i] for i in chosen),
             other_inputs=tuple(
                 one[chosen] if one.maps is not None and len(one) == len(self) else one
                 for one in self.other_inputs
@@ -475,6 +498,8 @@ class Explanation(Shown):
             frames=Frames.joined([part.frames for part in parts]),
             predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
             own_places=Places.joined([part.own_places for part in parts]),
+            own_grids=first.own_grids
+            and tuple(one for part in parts for one in part.own_grids or ()),
         )
         if "target" in first.provenance:
             joined = joined.with_facts(first.provenance)

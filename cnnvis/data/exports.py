@@ -64,8 +64,8 @@ def _columns(found: Any) -> dict[str, Any]:
         labels = [samples.label_name(row) for row in range(count)]
         if any(label is not None for label in labels):
             columns["label"] = [label or "" for label in labels]
-        if samples.places is not None:
-            columns["place"] = [samples.places.window(row) for row in range(count)]
+    if found.image_places is not None:
+        columns["place"] = [found.image_places.window(row) for row in range(count)]
     if found.predictions is not None:
         columns["answer"] = [found.answer_name(row) for row in range(count)]
     if found.groups:

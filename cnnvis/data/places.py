@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from msgspec import Meta, Struct
@@ -61,6 +62,9 @@ class Places:
     steps: Array | None = None
     length: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+    DISTINCT: ClassVar = "distinct_places"
+    """The fact in the provenance of maps of groups without places: how many places the images have."""
 
     def __post_init__(self) -> None:
         count = len(self.contigs)
@@ -123,6 +127,25 @@ class Places:
             steps=np.concatenate(steps) if steps else None,
             sizes={name: size for one in known for name, size in one.sizes.items()},
         )
+
+    def repeated(self, count: int) -> Places:
+        """Return the place of a single image, for each of so many maps."""
+        return self.picked([0] * count)
+
+    def fingerprints(self) -> list[bytes]:
+        """Return a short value for each image, equal for images with the very same place.
+
+        Images that are read in opposite directions have different places.
+        """
+        kind = f"{self.axis} {self.length} {self.steps is None} ".encode()
+        steps = [b""] * len(self) if self.steps is None else [one.tobytes() for one in self.steps]
+        return [
+            hashlib.blake2b(
+                kind + start.tobytes() + step + contig.encode(errors="surrogatepass"),
+                digest_size=16,
+            ).digest()
+            for contig, start, step in zip(self.contigs, self.starts + 0, steps, strict=True)
+        ]
 
     def piece(self, kept: Sequence[int]) -> Places | None:
         """Return the places of some of the positions; None where these are at no equal distances."""

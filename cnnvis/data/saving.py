@@ -110,10 +110,10 @@ def _grids(one: Any) -> dict[str, Any]:
     """Return the grids of volumes: that of all images, or else that of each."""
     if one.grid is not None:
         return {"grid": one.grid.as_dict()}
-    samples = one.samples
-    if samples is None or samples.grids is None:
+    grids = one.own_grids if one.samples is None else one.samples.grids
+    if grids is None:
         return {}
-    return {"grids": [None if grid is None else grid.as_dict() for grid in samples.grids]}
+    return {"grids": [None if grid is None else grid.as_dict() for grid in grids]}
 
 
 PIECE = 2**22
@@ -294,6 +294,7 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
             predictions=_whole(arrays, "predictions"),
             own_places=None if samples is not None else _known_places(arrays, facts),
             grid=facts.grid,
+            own_grids=None if samples is not None else facts.grids,
         )
         return found.described(axes_of(facts.coordinates)), facts.other_inputs
     except (UserError, ValueError, TypeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Where the voxels of a volume are in space, and where its axes lead."""
+"""Where the voxels of a volume, or the pixels of a picture, are in space, and where their axes lead."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ from cnnvis.errors import UserError
 _NAMES = {1: ("position",), 2: ("row", "column"), 3: ("plane", "row", "column")}
 _WORLD = ("x", "y", "z")
 _ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
+_BODIES = ("scanner", "aligned", "talairach", "mni", "template")
+_UNKNOWN = "unknown"
 _UPRIGHT = 1e-4
 """The largest part of a step along an axis that may lead elsewhere, if the axis is one of space."""
 
 
 @dataclass(frozen=True)
 class VoxelGrid:
-    """Positions in space of the voxels of a volume.
+    """Positions in space of the voxels of a volume, or of the pixels of a picture.
 
     Attributes
     ----------
     shape
-        The number of voxels along each of the three axes of the volume.
+        The number of voxels along each of the three axes of the volume; of a picture, its rows, its
+        columns and 1.
     affine
         The rows of a matrix (4, 4) that turns the numbers of a voxel along the three axes, and 1,
-        into its place in space: to the right, to the front and to the top of a body, and 1.
+        into the place of its middle in space, x, y, z and 1: to the right, to the front and to the top of a
+        body.
     unit
         The unit of these places.
     space
-        The space in which the places are, by the words of NIfTI: ``scanner``, ``aligned``,
+        The space in which the places are. Of a body, by the words of NIfTI: ``scanner``, ``aligned``,
         ``talairach``, ``mni``, ``template``; ``unknown`` where nobody said where left and right are:
-        then only the sizes of the voxels count.
+        then only the sizes of the voxels count. Any other word is another space, such as
+        ``EPSG:32633`` of a map of the Earth: it has places and no left and right.
 
     Raises
     ------
@@ -57,7 +62,8 @@ class VoxelGrid:
         is_affine = is_matrix and all(map(math.isfinite, numbers)) and numbers[12:] == [0, 0, 0, 1]
         if not is_affine or len(self.shape) != 3 or min(self.shape) < 1:
             raise UserError("a grid of voxels has three lengths and an affine matrix (4, 4)")
-        lengths = np.linalg.norm(self.matrix[:3, :3], axis=0)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(self.matrix[:3, :3], axis=0)
         if not lengths.all() or abs(np.linalg.det(self.matrix[:3, :3] / lengths)) < 1e-6:
             raise UserError("the affine matrix of a grid of voxels gives them no volume")
 
@@ -69,15 +75,20 @@ class VoxelGrid:
     @property
     def sizes(self) -> tuple[float, ...]:
         """The size of a voxel along each axis, in the grid's unit."""
-        return tuple(map(_rounded, np.linalg.norm(self.matrix[:3, :3], axis=0)))
+        return tuple(map(self._rounded, np.linalg.norm(self.matrix[:3, :3], axis=0)))
+
+    @property
+    def is_of_body(self) -> bool:
+        """True where it is known where left and right of a body are."""
+        return self.space in _BODIES
 
     @property
     def ends(self) -> tuple[tuple[str, str], ...]:
-        """Letters for what lies beyond the two ends of each axis, as ``("L", "R")``; empty if unknown.
+        """Letters for what lies beyond the two ends of each axis, as ``("L", "R")``; empty outside of bodies.
 
         Of an oblique volume, the letters of the directions that are nearest.
         """
-        if self.space == "unknown":
+        if not self.is_of_body:
             return ()
         found: list[tuple[str, str]] = [("", "")] * 3
         steps = self.matrix[:3, :3] / np.array(self.sizes)
@@ -105,8 +116,8 @@ class VoxelGrid:
         return {name: self._axis(axis) for name, axis in zip(names, longer, strict=True)}
 
     def _axis(self, axis: int) -> Axis:
-        size, ends = self.sizes[axis], self.ends
-        if not ends:
+        size, ends = self.sizes[axis], self.ends[axis] if self.ends else ()
+        if self.space == _UNKNOWN:
             return Axis(unit=self.unit, step=size)
         step = self.matrix[:3, axis]
         along = int(np.abs(step).argmax())
@@ -114,9 +125,14 @@ class VoxelGrid:
         others = np.delete(self.matrix[along, :3], axis)
         apart = max(abs(np.delete(step, along)).max(), abs(others).max())
         if apart > _UPRIGHT * size:
-            return Axis(unit=self.unit, step=size, ends=ends[axis])
-        start, size = _rounded(self.matrix[along, 3]), _rounded(step[along])
-        return Axis(_WORLD[along], self.unit, start, size, ends=ends[axis])
+            return Axis(unit=self.unit, step=size, ends=ends)
+        start, size = self._rounded(self.matrix[along, 3]), self._rounded(step[along])
+        return Axis(_WORLD[along], self.unit, start, size, ends=ends)
+
+    def _rounded(self, value: float) -> float:
+        """Return a number as headers hold it: of volumes in single precision, else in double."""
+        digits = 6 if self.is_of_body or self.space == _UNKNOWN else 12
+        return float(f"{float(value):.{digits}g}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the grid as plain values, for JSON."""
@@ -129,11 +145,6 @@ class VoxelGrid:
             (self.shape, self.unit, self.space) == (other.shape, other.unit, other.space)
             and float(np.abs(self.matrix - other.matrix).max()) < 1e-3 * size
         )  # fmt: skip
-
-
-def _rounded(value: float) -> float:
-    """Return a number as headers hold it, without the digits that single precision leaves open."""
-    return float(f"{float(value):.6g}")
 
 
 def grid_of(table: Mapping[str, Any] | VoxelGrid | None) -> VoxelGrid | None:

@@ -53,6 +53,42 @@ def energy_inside(maps: Array, masks: Array) -> Array:
     return np.where((total > 0) & inside.any(axis=1), shares, np.nan)
 
 
+def average_precision(maps: Array, masks: Array) -> Array:
+    """Return the average precision of each map for its mask, (n,).
+
+    The mean of the precision over the positions in the mask: sum_k (R_k - R_(k-1)) P_k for the precision P_k
+    and the recall R_k of the positions with at least the k-th largest value. Positions of equal value are
+    taken together. A map that knows nothing has about the share of the positions in the mask.
+
+    Parameters
+    ----------
+    maps, masks
+        (n, *space), numbers and bool.
+
+    Returns
+    -------
+    ndarray
+        NaN for a map that is the same everywhere and for an empty mask.
+    """
+    found = np.full(len(maps), np.nan)
+    for row, (one, mask) in enumerate(zip(maps, masks, strict=True)):
+        if not mask.any() or np.ptp(one) == 0:
+            continue
+        common, last = _ranked(one, mask)
+        gained = np.diff(common, prepend=0) / mask.sum()
+        found[row] = (gained * common / (last + 1)).sum()
+    return found
+
+
+def _ranked(one: Array, mask: Array) -> tuple[Array, Array]:
+    """Return for each threshold the number of positions in the mask, and the place of the last value."""
+    order = np.argsort(-one, axis=None)
+    values = one.ravel()[order]
+    # The last of equal values: a threshold is never between them.
+    last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)
+    return np.cumsum(mask.ravel()[order])[last], last
+
+
 def mask_overlap(maps: Array, masks: Array, share: float | None = None) -> Array:
     """Return the intersection over union of each map's largest values and its mask, (n,).
 
@@ -74,15 +110,11 @@ def mask_overlap(maps: Array, masks: Array, share: float | None = None) -> Array
     for row, (one, mask) in enumerate(zip(maps, masks, strict=True)):
         if not mask.any() or np.ptp(one) == 0:
             continue
-        order = np.argsort(-one, axis=None)
-        values = one.ravel()[order]
-        # The last of equal values: a threshold is never between them.
-        last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)
-        common = np.cumsum(mask.ravel()[order])[last]
+        common, last = _ranked(one, mask)
         ratios = common / (mask.sum() + last + 1 - common)
         if share is None:
             found[row] = ratios.max()
         else:
-            wanted = max(1, round(share * values.size))
+            wanted = max(1, round(share * one.size))
             found[row] = ratios[np.searchsorted(last, wanted - 1)]
     return found

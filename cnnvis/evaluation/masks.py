@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cnnvis.data.explanation import CHANNEL, Explanation
+from cnnvis.data.intervals import intervals_in
 from cnnvis.data.samples import Array
 from cnnvis.errors import UserError, numbered
 from cnnvis.evaluation.boxes import (
@@ -38,7 +40,8 @@ def masks_of(explanation: Explanation, path: str | None = None, label: int | Non
         each box, or ``.json`` with a list of objects: ``image``, the place of the image, and for an
         axis such as column ``column_start``, the first position, and ``column_stop``, the position
         behind the last, counted from 0. Along an axis that is not named a box is as long as the
-        image; several boxes of an image are united. None for labels of positions.
+        image; several boxes of an image are united. ``.bed``: intervals of the genome in which the images
+        have places, whatever their strand. None for labels of positions.
     label
         The number of the label that counts, of labels of positions; by default all but 0.
 
@@ -55,6 +58,8 @@ def masks_of(explanation: Explanation, path: str | None = None, label: int | Non
     if file.suffix.lower() in (".npy", ".npz"):
         return _of_array(file, samples.indices, samples.space, total)
     names = [name for name in explanation.axes if name != CHANNEL]
+    if file.suffix.lower() == ".bed":
+        return _of_intervals(explanation, file, names.index)
     boxes = _boxes(file)
     return _of_boxes(
         boxes, file, samples.indices, dict(zip(names, samples.space, strict=True)), total
@@ -152,8 +157,52 @@ def _boxes_in(path: Path, text: str) -> Sequence[tuple[str, Box]]:
                 raise UserError(f"{str(path)!r} must hold a list of objects, one for each box")
             return [(f"box {number}", one) for number, one in enumerate(held)]
     raise UserError(
-        f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json"
+        f"{str(path)!r} cannot be read as masks: masks are in .npy or .npz files, boxes in .csv or .json, "
+        "places in a genome in .bed"
     )
+
+
+def _of_intervals(explanation: Explanation, path: Path, axis_of: Callable[[str], int]) -> Array:
+    """Return masks of the positions of a genome that lie in an interval of a BED file."""
+    samples, places = explanation.samples, explanation.places
+    assert samples is not None
+    if places is None:
+        raise UserError(
+            f"{str(path)!r} holds places in a genome, and the maps have none: read the data with places, as from "
+            "FASTA with --fasta.intervals, or give masks (.npy) or boxes (.csv)"
+        )
+    stat = path.stat() if path.is_file() else None
+    known = _united_in(path, stat and stat.st_mtime_ns, stat and stat.st_size)
+    if not {*known} & {*places.contigs}:
+        raise UserError(
+            f"{str(path)!r} holds places in {', '.join(sorted(known)[:3])}, and the images lie in "
+            f"{', '.join(sorted({*places.contigs})[:3])}"
+        )
+    found = np.zeros((len(samples), *samples.space), bool)
+    along = np.moveaxis(found, 1 + axis_of(places.axis), -1)
+    for row, contig in enumerate(places.contigs):
+        if contig in known:
+            (begins, ends), (first, last) = known[contig], places.intervals(row)
+            next_one = np.minimum(np.searchsorted(ends, first, side="right"), len(ends) - 1)
+            along[row] = (begins[next_one] < last) & (ends[next_one] > first) & (first >= 0)
+    return found
+
+
+@functools.lru_cache(maxsize=1)  # for one batch of images after the other
+def _united_in(path: Path, changed: int | None, size: int | None) -> dict[str, tuple[Array, Array]]:
+    """Return the intervals of a BED file by their contigs; see `_united`."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for one in intervals_in(path):
+        found.setdefault(one.contig, []).append((one.start, one.end))
+    return {contig: _united(intervals) for contig, intervals in found.items()}
+
+
+def _united(intervals: Sequence[tuple[int, int]]) -> tuple[Array, Array]:
+    """Return starts and ends of intervals of a contig in rising order, of which no two overlap."""
+    edges = np.array(sorted(intervals), np.int64)
+    reached = np.maximum.accumulate(edges[:, 1])
+    is_new = np.append(True, edges[1:, 0] > reached[:-1])
+    return edges[is_new, 0], reached[np.append(np.flatnonzero(is_new)[1:] - 1, len(edges) - 1)]
 
 
 def _of_boxes(

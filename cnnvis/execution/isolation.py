@@ -117,6 +117,11 @@ def _names(isolate: str | Sequence[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def isolates_plugins() -> bool:
+    """Tell whether any plugins run in processes of their own."""
+    return _current.get() is not None
+
+
 def applies(plugin: Plugin) -> bool:
     """Tell whether a plugin runs in its own process."""
     here = _current.get()

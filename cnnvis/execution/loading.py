@@ -36,9 +36,14 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
         return Model(loaded, path=path, sha256=held.sha256(), **target).loaded_with(given)
 
 
-def read_from(path: Path, options: Mapping[str, Any]) -> Samples:
+def read_from(path: Path, options: Mapping[str, Any], reader: str | None = None) -> Samples:
     """Read the samples in a file, with the reader's options; see `cnnvis.read_samples`."""
-    plugin = registry().for_path("reader", path)
+    plugin = registry().for_path("reader", path, () if reader is None else (reader,))
+    if reader is not None and plugin.name != reader:
+        registry().get("reader", reader)
+        raise UserError(
+            f"the reader {reader} does not take {str(path)!r}, which {plugin.name} reads"
+        )
     with progress(f"reading {path.name}"), holding(path) as held:
         samples: Samples = call_plugin(plugin, path, **checked(plugin, options))
         held.require_unchanged()

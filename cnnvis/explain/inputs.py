@@ -100,6 +100,11 @@ def model_of(
     return model.with_target(**target)
 
 
+def given_in(options: PluginOptions) -> list[str]:
+    """Return the names of the plugins of which there are options."""
+    return [name for name, given in options.items() if given]
+
+
 def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None = None) -> Samples:
     """Return `Samples` from a file, or from the objects of a program.
 
@@ -114,8 +119,8 @@ def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA
     if isinstance(data, str | PathLike):
-        reader = registry().for_path("reader", Path(data))
-        return read_samples(data, **options.get(reader.name, {}))
+        reader = registry().for_path("reader", Path(data), given_in(options))
+        return read_samples(data, reader=reader.name, **options.get(reader.name, {}))
     return samples_in(data, inputs)
 
 
@@ -140,7 +145,7 @@ def options_used(model: Any, data: Any, options: PluginOptions) -> dict[str, Any
         if not given or path == demo.NAME or not isinstance(path, str | PathLike):
             continue  # and no folder is looked into again
         with quietly(), notes_kept():
-            plugin = registry().for_path(kind, Path(path))
+            plugin = registry().for_path(kind, Path(path), given_in(options))
         used |= {
             f"{plugin.name}.{name}": str(value) if isinstance(value, PathLike) else value
             for name, value in not_default(plugin, options.get(plugin.name, {})).items()
@@ -150,7 +155,11 @@ def options_used(model: Any, data: Any, options: PluginOptions) -> dict[str, Any
 
 
 def read_samples(
-    path: PathName, *, class_names: ClassNames | None = None, **options: Any
+    path: PathName,
+    *,
+    class_names: ClassNames | None = None,
+    reader: str | None = None,
+    **options: Any,
 ) -> Samples:
     """Read data from a file or folder; no code in the file runs.
 
@@ -162,13 +171,15 @@ def read_samples(
     class_names
         The names of the classes in a network's order, if the file holds no class names. Labels in
         words, such as names of folders, are matched to the classes by name.
+    reader
+        The name of the reader, where several read such files. By default a built-in one.
     options
         Options of the reader.
 
     Raises
     ------
     UserError
-        If the file does not exist, no reader reads it, or it holds no data.
+        If the file does not exist, the reader does not read it, no reader reads it, or it holds no data.
     """
-    samples = read_from(demo.DATA if path == demo.NAME else Path(path), options)
+    samples = read_from(demo.DATA if path == demo.NAME else Path(path), options, reader)
     return samples if class_names is None else samples.named(class_names)

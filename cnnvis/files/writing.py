@@ -352,7 +352,8 @@ class Disk:
             If it is a link, or no folder.
         """
         if folder.kind(name) is None:
-            self.make(folder, name)
+            with suppress(FileExistsError):  # another process was faster
+                self.make(folder, name)
             self.flush_folder(folder)
         return folder.inner(name)
 

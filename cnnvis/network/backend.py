@@ -47,11 +47,40 @@ def _imported(name: str) -> ModuleType:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # TensorFlow looks at the processors of the machine, and not at what a container may use.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(host.processors()))
-        with _stderr_closed():
+        with _stderr_closed(), _without_extras():
             module: Any = importlib.import_module(name)
             if name == "tensorflow":
                 module.zeros(())  # the devices are looked for now, and missing ones complained of
     return importlib.import_module(name)  # waits where another thread is not done importing it
+
+
+_EXTRAS = ("cv2", "matplotlib.pyplot", "pandas", "sklearn")
+"""Packages that Keras imports where they are installed, for what no explanation needs: a tenth of the
+time that the import of TensorFlow and Keras takes for pyplot, and a third for all."""
+
+_leaves_extras = [False]
+
+
+def leave_extras() -> None:
+    """Import TensorFlow and Keras without the packages that explanations do not need.
+
+    This is for a process that is cnnvis's alone, such as a command: Keras then knows no data frames,
+    and draws no pictures. Whoever imports the packages afterwards gets them.
+    """
+    _leaves_extras[0] = True
+
+
+@contextmanager
+def _without_extras() -> Iterator[None]:
+    """Have the extras look as if they were not installed, which Keras provides for."""
+    names = [name for name in _EXTRAS if name not in sys.modules] if _leaves_extras[0] else []
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # None stops an import
+    try:
+        yield
+    finally:
+        for name in names:
+            if name in sys.modules and sys.modules[name] is None:
+                del sys.modules[name]
 
 
 _ADDRESSES = 2.5 * 2**30  # Bytes that TensorFlow's libraries and threads map at least.

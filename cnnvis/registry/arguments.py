@@ -281,6 +281,11 @@ class RunFolderArguments:
         help="compute a share of the shards, 3/16 for the third of sixteen shares; cnnvis merge "
         "puts the folders together",
     )  # fmt: skip
+    on: Any = flag(
+        "--on", metavar="WORKERS",
+        help="compute the shards of the run folder on workers: local:4 for four processes on this "
+        "machine, tcp://HOST:8786 for those of a scheduler of Dask",
+    )  # fmt: skip
     shard_size: int | None = flag(
         "--shard-size", type=_whole, metavar="N",
         help="the number of images in a shard (default: 512, or fewer large images)",

@@ -68,6 +68,9 @@ class _Decorated:
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
+    def __dir__(self) -> list[str]:
+        return ["cnnvis_plugins"]  # pluggy looks at all else that it finds, which takes longer
+
     @hookimpl
     def cnnvis_plugins(self) -> list[Plugin]:
         # Only what the module or its submodules define: an imported plugin belongs to its owner.
@@ -279,10 +282,16 @@ class Registry:
             if name in (broken.name, f"{broken.distribution}:{broken.name}"):
                 raise broken.failed()
 
-    def for_path(self, kind: str, path: Path) -> Plugin:
+    def for_path(self, kind: str, path: Path, given: Collection[str] = ()) -> Plugin:
         """Return the reader or loader that takes this path; a note names it if others do, too.
 
-        A built-in plugin for the path's suffix comes before all others.
+        A built-in plugin for the path's suffix comes before all others, but for those that were asked
+        for.
+
+        Parameters
+        ----------
+        given
+            The names of plugins that were asked for, as by their options.
 
         Raises
         ------
@@ -306,14 +315,16 @@ class Registry:
         longest = max(map(len, endings.values()), default=0)
         takers = [  # a folder may have an ending, too: data.zarr
             plugin
-            for plugin in sorted(plugins, key=lambda plugin: plugin.distribution != BUILT_IN)
+            for plugin in sorted(plugins, key=lambda one: one.distribution != BUILT_IN)
             if 0 < longest == len(endings[plugin.name]) and (path.is_file() or plugin.accepts)
         ]
         if not takers:  # what takes any folder takes those that nothing else takes
             takers = [one for one in plugins if one.accepts is not None and _accepts(one, path)]
             takers.sort(key=lambda plugin: plugin.accepts is Path.is_dir)
+        takers.sort(key=lambda plugin: plugin.name not in given)
         if takers:
-            _say_rivals(path, *takers)
+            if takers[0].name not in given:
+                _say_rivals(path, *takers)
             return takers[0]
         known = ", ".join(
             f"{plugin.name} ({' '.join(plugin.suffixes) or 'folders'})" for plugin in plugins
@@ -346,9 +357,11 @@ def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
     if rivals:
         named = ", ".join(f"{one.name} of {one.origin}" for one in rivals)
         are = "also takes this file, and is" if len(rivals) == 1 else "also take this file, and are"
+        asked = [one.name for one in rivals if one.kind == "reader" and options_of(one)]
+        more = f"; an option of {asked[0]} would choose it" if asked else ""
         note(
             f"the {plugin.kind} {plugin.name} of {plugin.origin} reads {path.name!r}; {named} "
-            f"{are} not used"
+            f"{are} not used{more}"
         )
 
 

@@ -121,13 +121,20 @@ def _remedy(explanation: cnnvis.Explanation, renderer: str, known: Sequence[str]
             f"the axis {known[0]} is described in base pairs, and no contig is known: name it with "
             f"--{renderer}.contig chr2"
         )
-    samples = explanation.samples
-    if samples is not None and samples.places is not None:
+    places, distinct = explanation.image_places, explanation.provenance.get(cnnvis.Places.DISTINCT)
+    if places is not None:
+        before = ", before they are averaged," if explanation.groups else ""
         return (
             f"the maps have the shape {explanation.array.shape[1:]} over {explanation.axes}, and the "
-            f"images {samples.places.length} places along the axis {samples.places.axis}: the "
-            "transform resize gives maps the size of the images, and project keeps the axis that it "
+            f"images {places.length} places along the axis {places.axis}: the "
+            f"transform resize gives maps the size of the images{before} and project keeps the axis that it "
             "does not remove"
+        )
+    if distinct:
+        return (
+            f"images of {distinct} different places were put together, so their map lies at none of them. "
+            "Take images of a single place, as with select --label or --images, or group them by it: "
+            "average --by place"
         )
     about = (
         "two axes are described in base pairs" if known else "the maps have no places in a genome"

@@ -139,20 +139,22 @@ def _as(kind: Kind, cell: Cell) -> Cell:
 
 # Maps
 
+IN_GENOME = (
+    Column("contig", "text"),
+    Column("start", "integer", "bp"),
+    Column("end", "integer", "bp"),
+)
+"""The columns of the place of a position in a genome, as BED has it."""
+
 
 def _of_maps(explanation: cnnvis.Explanation, count: int | None) -> Rows:
     facts, of_places = _facts(explanation), _place_columns(explanation)
     kinds = [column.kind for column in of_places]
-    in_genome = [
-        Column("contig", "text"),
-        Column("start", "integer", "bp"),
-        Column("end", "integer", "bp"),
-    ]
     columns = (
         Column("rank", "integer"),
         *(column for column, _ in facts),
         *of_places,
-        *(in_genome if explanation.places is not None else ()),
+        *(IN_GENOME if explanation.places is not None else ()),
         Column("value", "number"),
     )
 
@@ -181,6 +183,7 @@ def _of_comparison(explanation: cnnvis.Explanation, count: int | None) -> Rows:
     columns = (
         Column("rank", "integer"),
         *of_places,
+        *(IN_GENOME if explanation.places is not None else ()),
         *(Column(name, "number") for name in parts),
     )
     flat = explanation.array.reshape(len(parts), -1)
@@ -189,11 +192,15 @@ def _of_comparison(explanation: cnnvis.Explanation, count: int | None) -> Rows:
         places = order if count is None else order[:count]
     else:
         places = _strongest(flat[0], count)
-    where = _places(explanation, places, [column.kind for column in of_places])
+    where = zip(
+        _places(explanation, places, [column.kind for column in of_places]),
+        _intervals(explanation, 0, places),
+        strict=True,
+    )
     values = zip(*(_exact(one[places]) for one in flat), strict=True)
     rows = (
-        [rank, *place, *cells]
-        for rank, (place, cells) in enumerate(zip(where, values, strict=True), 1)
+        [rank, *place, *bases, *cells]
+        for rank, ((place, bases), cells) in enumerate(zip(where, values, strict=True), 1)
     )
     return Rows(columns, rows)
 

@@ -49,6 +49,11 @@ def nifti(
     require_maps(explanation, "nifti")
     grids = _grids(explanation)
     first = grids[0]
+    if not first.is_of_body and first.space != "unknown":
+        raise cnnvis.UserError(
+            f"the maps lie in the space {cnnvis.printable(first.space)}, which is none of those that NIfTI files know: "
+            "another renderer must write them, such as geotiff of the package cnnvis-geotiff for maps of the Earth"
+        )
     for number, one in enumerate(grids):
         if not first.is_near(one):
             raise cnnvis.UserError(
@@ -82,10 +87,8 @@ def _grids(explanation: cnnvis.Explanation) -> list[cnnvis.VoxelGrid]:
     UserError
         If one is not known.
     """
-    samples, count = explanation.samples, len(explanation)
-    known: Any = (explanation.grid,) * count
-    if explanation.grid is None and samples is not None and samples.grids is not None:
-        known = samples.grids
+    count = len(explanation)
+    known: Any = explanation.grids or (None,) * count
     if not count:
         raise cnnvis.UserError("there are no maps to write")
     if explanation.groups and known[0] is None:

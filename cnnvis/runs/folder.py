@@ -31,7 +31,7 @@ from cnnvis.runs import interrupts, manifest
 from cnnvis.runs.into import Into, asked_for, share_of
 from cnnvis.runs.locks import NAME as LOCK
 from cnnvis.runs.locks import locked
-from cnnvis.runs.part import ADVICE, Part
+from cnnvis.runs.part import ADVICE, Part, Workers
 from cnnvis.runs.schema import LONGEST_MANIFEST, Manifest, held, require_shards
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
 
@@ -53,15 +53,21 @@ class RunFolder:
         Its manifest.
     into
         The request for the folder.
+    techniques
+        The techniques that give its maps, with all their options.
     parts
         The parts in the folder, by the names of their folders.
+    workers
+        The workers that compute the shards; None for this process.
     """
 
     folder: Folder
     facts: Mapping[str, Any]
     into: Into
     disk: Disk
+    techniques: Sequence[tuple[Plugin, Mapping[str, Any]]] = ()
     parts: dict[str, Part] = field(default_factory=dict)
+    workers: Workers | None = None
 
     @property
     def path(self) -> Path:
@@ -73,6 +79,7 @@ class RunFolder:
         own = part_name(self.facts, step, name)
         if own not in self.parts:
             self.parts[own] = part_of(self.folder, self.facts, own, step, self.disk).recovered()
+            self.parts[own].workers = self.workers
         return self.parts[own]
 
     def shown(self, stream: Stream) -> Explanation:
@@ -182,6 +189,7 @@ def kept_in(
     """
     one = next(iter(task.samples.values()), None)
     few = one is None or len(one) // number_of_targets(one) <= MANY or not techniques
+    few = few and (into is None or into.on is None)
     if into is None or (into.folder is None and few):
         if into is not None and into.resume:
             raise UserError("no run folder is named to go on with: add --into FOLDER")
@@ -207,7 +215,7 @@ def kept_in(
         )
         now["part"] = str(into.share)
         held = None if before is None else before["computed"]
-        now["computed"] = manifest.computed(task.model, one, into.shard_size, held)
+        now["computed"] = manifest.computed(task.model, one, into.shard_size, held, into.on)
         require_shards(len(one), now["computed"]["shard_size"])
         if before is None:
             begin(folder, now)
@@ -219,7 +227,7 @@ def kept_in(
             )
         settled = now["computed"]
         with compilation.settled(settled["compile"], settled["batch_size"]):
-            yield RunFolder(folder, before or now, into, DISK)
+            yield RunFolder(folder, before or now, into, DISK, techniques)
         _require_kept(folder, before or now)
 
 
@@ -374,7 +382,7 @@ def asked_into(asked: RunFolderArguments) -> Into | None:
     UserError
         If nothing can be written to it.
     """
-    if asked.into is None:
+    if asked.into is None and asked.on is None:
         if asked.resume or asked.shard is not None or asked.shard_size is not None:
             raise UserError(
                 "resume, shard and shard_size need a run folder: name it with into, or --into "

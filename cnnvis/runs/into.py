@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnnvis.errors import UserError
+from cnnvis.explain.request import Request
 from cnnvis.registry.arguments import RunFolderArguments
+from cnnvis.runs.on import On, on_of, with_request
 from cnnvis.runs.part import WHOLE, Share
 
 
@@ -29,6 +31,8 @@ class Into:
         The maximum number of maps that the caller needs; None for all.
     beside
         The parent of the run folder if nobody named one; None for the folder of other output.
+    on
+        The workers that compute shards; None for this process.
     """
 
     folder: Path | None
@@ -37,6 +41,7 @@ class Into:
     shard_size: int | None = None
     shown: int | None = None
     beside: Path | None = None
+    on: On | None = None
 
     def __post_init__(self) -> None:
         if self.shard_size is not None and self.shard_size < 1:
@@ -55,7 +60,8 @@ def asked_for(asked: RunFolderArguments) -> Into:
     """
     share = WHOLE if asked.shard is None else share_of(asked.shard)
     path = None if asked.into is None else Path(asked.into)
-    return Into(path, asked.resume, share, asked.shard_size)
+    on = None if asked.on is None else on_of(asked.on)
+    return Into(path, asked.resume, share, asked.shard_size, on=on)
 
 
 def share_of(text: str) -> Share:
@@ -74,3 +80,16 @@ def share_of(text: str) -> Share:
             "1/16"
         )
     return share
+
+
+def with_workers(into: Into | None, request: Request, *, isolates: bool) -> Into | None:
+    """Return the destination with what its workers are to explain, if it has workers.
+
+    Raises
+    ------
+    UserError
+        As in `cnnvis.runs.on.with_request`.
+    """
+    if into is None or into.on is None:
+        return into
+    return replace(into, on=with_request(into.on, request, isolates=isolates))

@@ -31,6 +31,7 @@ from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import not_default
 from cnnvis.registry.plugin import Plugin
+from cnnvis.runs.on import On
 from cnnvis.runs.seals import digest, plain
 
 FORMAT = 1
@@ -116,7 +117,11 @@ def loading_of(side: PluginOptions, lacking: Mapping[str, Any]) -> dict[str, Any
 
 
 def computed(
-    model: Model, samples: Samples, shard_size: int | None, before: Mapping[str, Any] | None
+    model: Model,
+    samples: Samples,
+    shard_size: int | None,
+    before: Mapping[str, Any] | None,
+    on: On | None = None,
 ) -> dict[str, Any]:
     """Return the settings of the computation, fixed for the run: others give other last digits.
 
@@ -126,14 +131,17 @@ def computed(
         The requested number of images in a shard, if any. The number in the result is that of maps.
     before
         The settings from the beginning of the run.
+    on
+        The workers that compute, if any: those of this machine share its memory and processors.
     """
-    compile, batch = settled_way(model.footprint(samples), before)
+    together = 1 if on is None else on.count or 1
+    compile, batch = settled_way(together * model.footprint(samples), before)
     if shard_size is None:
         shard_size = rows_at_once(samples) if before is None else before["shard_size"]
     else:
         shard_size *= number_of_targets(samples)
     shard_size = min(shard_size, len(samples))
-    threads = os.environ.get(THREADS[0])
+    threads = os.environ.get(THREADS[0]) if on is None else on.threads
     return {
         "compile": compile,
         "batch_size": min(batch, shard_size),
@@ -143,10 +151,12 @@ def computed(
     }
 
 
-def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the differences of two manifests, each in a phrase."""
+def differences(
+    was: Mapping[str, Any], now: Mapping[str, Any], words: str = "was {} and is now {}"
+) -> list[str]:
+    """Return the differences of two manifests, each in a phrase with both values."""
     return [
-        f"{what} was {_short(old)} and is now {_short(new)}"
+        f"{what} {words.format(_short(old), _short(new))}"
         for what, old, new in _differing("", was, now)
         if what not in _UNIMPORTANT
     ]

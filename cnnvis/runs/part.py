@@ -16,12 +16,13 @@ import hashlib
 import json
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -55,6 +56,9 @@ ADVICE = "Finished shards are kept; when the folder can be written again, --resu
 
 _FOR_ALL = ("titles", "targets")
 
+SEEN = 10.0
+"""Seconds until files that another machine wrote must be seen here: some disks are late."""
+
 ATTEMPTS = 3
 """Maximum number of lines of a journal for one shard; each is as slow to check as to read."""
 
@@ -82,6 +86,15 @@ class Share:
 
 
 WHOLE = Share()
+
+
+class Workers(Protocol):
+    """Processes that compute shards, and write their files."""
+
+    @property
+    def strict(self) -> bool: ...
+
+    def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]: ...
 
 
 class Part:
@@ -121,6 +134,7 @@ class Part:
         self._above, self._name = above, name
         self._run, self._count, self._size = run, count, size
         self._facts, self._disk = facts or {}, disk
+        self.workers: Workers | None = None  # else this process computes all shards
         self._finished: End | None = None
         self._like: ShardFacts | None = None  # what is known of a shard that has maps
 
@@ -331,6 +345,10 @@ class Part:
         """
         there = map(self._facts_of, self.done)
         self._like = next((one for one in there if one.shape is not None), None)
+        if self.workers is not None and self.missing:
+            for line in self.workers.lines(self._name, self.missing):
+                self.accept(line, samples)
+                interrupts.check()
         missing = [self.places[number] for number in self.own if number not in self.done]
         with closing(read_ahead(samples, missing)) as coming:
             for number in self.own:
@@ -344,7 +362,11 @@ class Part:
         self.finish()
 
     def write(self, number: int, piece: Piece, samples: Samples) -> None:
-        """Write a shard to the disk, and then its line to the journal.
+        """Write a shard to the disk, and then its line to the journal; see `put`."""
+        self.record(self.put(number, piece, samples))
+
+    def put(self, number: int, piece: Piece, samples: Samples) -> Line:
+        """Write the files of a shard to the disk, and return the line that records them.
 
         Raises
         ------
@@ -385,7 +407,8 @@ class Part:
                     f"a shard of {self._size} images takes {len(data)} bytes for {name}, which is "
                     "more than a run folder keeps: name a smaller --shard-size"
                 )
-        self.put(number, files, {str(place): one.reason for place, one in piece.failed.items()})
+        failed = {str(place): one.reason for place, one in piece.failed.items()}
+        return self._put_all(number, files, failed)
 
     def _require_like(self, facts: ShardFacts) -> None:
         """Refuse maps that do not fit into one array with the maps before them."""
@@ -403,22 +426,57 @@ class Part:
                 "run some maps have them"
             )
 
-    def put(self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]) -> None:
-        """Write a shard's files to the disk, and then its line to the journal.
+    def _put_all(self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]) -> Line:
+        for name, data in files.items():
+            self._put(name, data)
+        places = self.places[number]
+        digests = {name: digest(data) for name, data in files.items()}
+        return Line(self._run, number, (places.start, places.stop), digests, dict(failed))
+
+    def record(self, line: Line) -> None:
+        """Write the line of a shard whose files are written to the journal: now the shard counts.
 
         Raises
         ------
         DiskError
             If the disk refuses.
         """
-        for name, data in files.items():
-            self._put(name, data)
-        places = self.places[number]
-        digests = {name: digest(data) for name, data in files.items()}
-        line = Line(self._run, number, (places.start, places.stop), digests, dict(failed))
         with trouble_with(self.path / JOURNAL, ADVICE), self._folder() as own:
             self._disk.append(own, JOURNAL, _sealed(line))
-        self.done[number] = line
+        self.done[line.shard] = line
+
+    def accept(self, value: Any, samples: Samples) -> None:
+        """Record a shard whose files a worker wrote.
+
+        Parameters
+        ----------
+        value
+            The line of the shard, as plain values.
+        samples
+            The samples of the part.
+
+        Raises
+        ------
+        UserError
+            If the files are not what the worker says, or maps do not fit those before them.
+        DiskError
+            If the disk refuses.
+        """
+        line = held(value, Line)
+        end = time.monotonic() + SEEN
+        while line is None or not self._is_whole(line):
+            if line is None or time.monotonic() > end:
+                raise DiskError(
+                    f"a worker wrote a shard that cannot be read in {str(self.path)!r}: the run folder "
+                    "must be on a disk that all workers and this machine share"
+                )
+            time.sleep(0.2)
+        self.done[line.shard] = line
+        self._require_like(self._facts_of(line.shard))
+        self.record(line)
+        for place, reason in line.failed.items() if self.workers and self.workers.strict else ():
+            index = int(samples.indices[int(place)])
+            raise UserError(f"image {index} stopped the run, as strict asks: {reason}")
 
     def take(self, number: int, part: Part) -> None:
         """Write a shard to the disk that another part holds.
@@ -434,7 +492,7 @@ class Part:
         self._require_like(facts)
         files = part._files_of(number, facts)
         data = {name: part._bytes(number, name, most) for name, most in files.items()}
-        self.put(number, data, part.done[number].failed)
+        self.record(self._put_all(number, data, part.done[number].failed))
 
     def read(self, number: int, samples: Samples) -> Piece:
         """Read a shard from the disk; its images are read when they are used.

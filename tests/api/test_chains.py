@@ -27,6 +27,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnvis.data.samples.AT_ONCE", 3)
 
 
+@pytest.mark.slow
 def test_a_chain_of_one_technique_is_a_run(classifier: Any, data: Any) -> None:
     for technique in ("saliency", "grad-cam"):
         (found,) = cnnvis.chain(classifier, [technique], data=data)
@@ -105,7 +106,7 @@ def test_groups_that_cannot_be_made(classifier: Any, images: Any, tmp_path: Path
     with pytest.raises(cnnvis.UserError, match=r"holds 2 groups.*no group for image 2"):
         cnnvis.chain(classifier, steps, data=images)
     with pytest.raises(
-        cnnvis.UserError, match=r"must be label, prediction, all, a table .* or a file"
+        cnnvis.UserError, match=r"must be label, prediction, place, all, a table .* or a file"
     ):
         cnnvis.chain(classifier, ["saliency", ("average", {"by": "lable"})], data=images)
 

@@ -114,6 +114,7 @@ def test_differences_are_taken_image_by_image() -> None:
     assert one is not None and other is not None and one[0] < other[1]
 
 
+@pytest.mark.slow
 def test_checks_are_the_default_and_curves_begin_and_end_alike(
     classifier: Any, images: Any
 ) -> None:

@@ -395,6 +395,7 @@ def test_in_a_terminal_the_picture_is_shown(tmp_path: Path) -> None:
     assert "tensorflow" not in shown.lower()
 
 
+@pytest.mark.slow
 def test_quiet_and_verbose(files: Path, typed: Command, tmp_path: Path) -> None:
     words = ["run", "grad-cam", files / "model.keras", "-d", files / "data.npz", "-im", 0]
     assert "note: grad-cam used" in typed(*words).stderr
@@ -475,6 +476,7 @@ def test_every_command_takes_the_flag_that_shows_tracebacks(typed: Command, word
     assert typed(*words.split(), "-v").stdout == typed(*words.split()).stdout
 
 
+@pytest.mark.slow
 def test_completion(command: Command, tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(command("completion", "bash").stdout)

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from quick import quick_are, quick_at
+from quick import quick_are
 
 from cnnvis import host
 
@@ -53,8 +53,9 @@ SOME = (">&-", "2>&-", ">/dev/full", "CNNVIS | true; exit ${PIPESTATUS[0]}")
 
 
 @pytest.mark.parametrize(
-    "state, code, is_seen", quick_are(SOME[1:3], {state[0]: state for state in STATES})
+    "state, code, is_seen", [pytest.param(*state, id=state[0]) for state in STATES]
 )
+@pytest.mark.slow
 def test_streams_cost_no_command_its_work(
     state: str, code: int, is_seen: bool, tmp_path: Path
 ) -> None:
@@ -97,25 +98,23 @@ def test_no_width_hides_what_is_said(columns: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "state, variables, sentence",
-    quick_at(
-        [0, 3],
-        [
-            ("ulimit -v 1500000; CNNVIS", {}, "TensorFlow alone needs more than 2.5"),
-            (
-                "CNNVIS",
-                {"TF_NUM_INTRAOP_THREADS": "abc"},
-                "TF_NUM_INTRAOP_THREADS of the environment",
-            ),
-            (
-                "CNNVIS",
-                {"TF_NUM_INTEROP_THREADS": "-5"},
-                "TF_NUM_INTEROP_THREADS of the environment",
-            ),
-            ("CNNVIS", {"SOURCE_DATE_EPOCH": "abc"}, "SOURCE_DATE_EPOCH is 'abc'"),
-            ("CNNVIS", {"SOURCE_DATE_EPOCH": "9" * 20}, "SOURCE_DATE_EPOCH is '9999"),
-        ],
-    ),
+    [
+        ("ulimit -v 1500000; CNNVIS", {}, "TensorFlow alone needs more than 2.5"),
+        (
+            "CNNVIS",
+            {"TF_NUM_INTRAOP_THREADS": "abc"},
+            "TF_NUM_INTRAOP_THREADS of the environment",
+        ),
+        (
+            "CNNVIS",
+            {"TF_NUM_INTEROP_THREADS": "-5"},
+            "TF_NUM_INTEROP_THREADS of the environment",
+        ),
+        ("CNNVIS", {"SOURCE_DATE_EPOCH": "abc"}, "SOURCE_DATE_EPOCH is 'abc'"),
+        ("CNNVIS", {"SOURCE_DATE_EPOCH": "9" * 20}, "SOURCE_DATE_EPOCH is '9999"),
+    ],
 )
+@pytest.mark.slow
 def test_limits_and_variables_that_let_nothing_be_computed(
     state: str, variables: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 import cnnvis
 from cnnvis.data.lazy import Absent
 from cnnvis.execution.transfer import pack_explanation, unpack_explanation
+from cnnvis.plugins.transforms.combine import multiply
+from cnnvis.plugins.transforms.parts import select
 
 REGULAR = cnnvis.Places(
     "column", ("chr1", "chr2", "chr1"), np.array([100, 1_303_000, 50]), np.array([10, 0.5, -1]), 6,
@@ -117,8 +119,6 @@ def test_axes_are_called_as_the_network_has_them(
 
 
 def test_pieces_and_tables_have_places() -> None:
-    from cnnvis.plugins.transforms.parts import select
-
     cut = select(_explained(REGULAR), axis="column", at="2:4")
     assert cut.places is not None and cut.places.window(0) == "chr1:121-140"
     cut = select(_explained(SITES), axis="column", at="1:3")
@@ -143,3 +143,95 @@ def test_maps_in_a_run_folder_have_their_places(keras: Any, tmp_path: Path) -> N
         assert not isinstance(one.samples.source, Absent) or one is again
         assert [one.places.window(i) for i in range(3)] == [REGULAR.window(i) for i in range(3)]
     assert found.coordinates_of(1)["column"].name == "chr2"
+    (apart,) = cnnvis.chain(tmp_path / "run", [("average", {"by": "place"})])
+    assert apart.places is not None and apart.groups[1] == apart.places.window(1)
+    (whole,) = cnnvis.chain(tmp_path / "run", [("average", {"by": "all"})])
+    assert whole.places is None and whole.provenance[cnnvis.Places.DISTINCT] == 3
+
+
+WINDOW = cnnvis.Places(
+    "column", ("chr1",) * 12, np.full(12, 100), np.full(12, 10), 6, {"chr1": 900}
+)
+"""The same place for each of twelve images."""
+
+OTHER = dataclasses.replace(WINDOW, contigs=("chr1", "chr2") * 6)
+
+
+def _kept(path: Path, places: cnnvis.Places, labels: Any = (0, 1) * 6) -> Path:
+    """Write maps of two groups, of which one is brighter at its second column alone."""
+    maps = np.random.default_rng(0).normal(size=(12, 2, 6)).astype(np.float32)
+    maps[1::2, :, 1] += 9
+    samples = cnnvis.Samples(
+        np.zeros_like(maps), np.array(labels), class_names=("no", "yes"), channel_axis=None, places=places,
+    )  # fmt: skip
+    cnnvis.Explanation(maps, samples, signed=True, provenance={"technique": "t"}).save(path)
+    return path
+
+
+COMPARED = ("compare-groups", {"permutations": 99, "maps": ("differs",)})
+
+
+def test_maps_of_groups_have_the_place_that_all_images_of_a_group_have(tmp_path: Path) -> None:
+    maps = _kept(tmp_path / "maps.npz", WINDOW)
+    (mean,) = cnnvis.chain(maps, ["average"])
+    mean.save(tmp_path / "mean.npz")
+    (again,) = cnnvis.chain(tmp_path / "mean.npz", ["difference"])
+    results = [mean, again]
+    for steps in (
+        ["average", "difference"],
+        ["deviation"],
+        [COMPARED],
+        ["average", "smooth"],
+    ):
+        results += cnnvis.chain(maps, [*steps])[-1:]
+    results += cnnvis.chain(maps, ["average", ("select", {"axis": "column", "at": "0:4"})])
+    for found in results:
+        assert found.places is not None
+        assert {found.places.at(row, 1) for row in range(len(found))} == {"chr1:111-120"}
+    assert mean.title(1).splitlines()[1] == "chr1:101-160"
+    # The strongest of each file is the place that was made brighter.
+    for name, steps in (("d.bed", ["difference"]), ("c.bed", [])):
+        (last,) = cnnvis.chain(maps, [*(["average", *steps] if steps else [COMPARED])])
+        last.save(tmp_path / name)
+        assert (tmp_path / name).read_text().split("\t")[:3] == ["chr1", "110", "120"]
+    regions = last.provenance["comparison"]["regions"]
+    assert regions[0]["place"] == "chr1:111-120"
+    assert "(chr1:111-120)" in last.provenance["comparison"]["outcome"]
+    last.save(tmp_path / "c.tsv")
+    heading, first = (tmp_path / "c.tsv").read_text().splitlines()[:2]
+    cells = dict(zip(heading.split("\t"), first.split("\t"), strict=True))
+    assert (cells["contig"], cells["start"], cells["end"]) == ("chr1", "110", "120")
+
+
+def test_maps_of_several_places_have_none_and_say_why(tmp_path: Path) -> None:
+    maps = _kept(tmp_path / "maps.npz", OTHER)
+    # Each group lies in its own window: their means have places, and what is between them has none.
+    (mean,) = cnnvis.chain(maps, ["average"])
+    assert mean.places is not None and mean.places.window(1) == "chr2:101-160"
+    for steps in (["average", "difference"], [COMPARED], [("average", {"by": "all"})]):
+        (found,) = cnnvis.chain(maps, [*steps])
+        found.save(tmp_path / "none.npz")
+        assert found.places is None
+        for one in (found, cnnvis.Explanation.load(tmp_path / "none.npz")):
+            with pytest.raises(
+                cnnvis.UserError, match=r"images of 2 different places .* --by place"
+            ):
+                one.save(tmp_path / "none.bed")
+    every = multiply([mean, found])  # by those of all images
+    assert every.places is None and every.provenance[cnnvis.Places.DISTINCT] == 2
+    (apart,) = cnnvis.chain(maps, [("average", {"by": "place"})])
+    assert apart.groups == ("chr1:101-160", "chr2:101-160")
+    np.testing.assert_array_equal(apart.array, mean.array)
+    # The same interval read backwards is another place.
+    steps = np.where(np.arange(12) % 4, 10, -10)
+    _kept(
+        tmp_path / "strands.npz",
+        dataclasses.replace(WINDOW, starts=np.where(steps < 0, 160, 100), steps=steps),
+    )
+    (apart,) = cnnvis.chain(tmp_path / "strands.npz", [("average", {"by": "place"})])
+    assert apart.groups == ("chr1:101-160", "chr1:101-160 backwards")
+    (one,) = cnnvis.chain(tmp_path / "strands.npz", ["average"])
+    assert one.places is None
+    # A piece of maps of other positions is at none of the images' places.
+    whole = cnnvis.Explanation(np.zeros((12, 8), np.float32), axes=("column",), own_places=WINDOW)
+    assert select(whole, axis="column", at="0:6").places is None

@@ -257,6 +257,7 @@ def test_what_is_claimed_is_not_believed(maps: bytes, tmp_path: Path, monkeypatc
     assert not Path("canary").exists()
 
 
+@pytest.mark.slow
 def test_what_is_packed_to_nothing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "strange.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

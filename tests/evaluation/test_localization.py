@@ -11,7 +11,13 @@ import pytest
 
 import cnnvis
 from cnnvis.evaluation.grids import TiledImages, grid_cell, image_grids
-from cnnvis.evaluation.localization import energy_inside, mask_overlap, pointing_hits, widened_masks
+from cnnvis.evaluation.localization import (
+    average_precision,
+    energy_inside,
+    mask_overlap,
+    pointing_hits,
+    widened_masks,
+)
 from cnnvis.evaluation.masks import masks_of
 
 
@@ -72,6 +78,22 @@ def test_a_stated_share_is_taken_with_those_that_are_equal() -> None:
         (1, 3 / 8),
     ):
         assert mask_overlap(maps, masks, share) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("space", [(40,), (8, 9), (4, 5, 6)])
+def test_average_precision_is_that_of_scikit_learn(space: tuple[int, ...]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(6)
+    for maps in (rng.normal(size=(20, *space)), rng.integers(0, 4, (20, *space)).astype(float)):
+        masks = rng.random((20, *space)) > 0.8
+        expected = [
+            metrics.average_precision_score(mask.ravel(), one.ravel())
+            for one, mask in zip(maps, masks, strict=True)
+        ]
+        np.testing.assert_allclose(average_precision(maps, masks), expected, rtol=1e-12)
+    np.testing.assert_allclose(average_precision(masks * 2.0, masks), 1)
+    assert np.isnan(average_precision(np.ones((1, 4)), np.ones((1, 4), bool))).all()
+    assert np.isnan(average_precision(maps[:1], masks[:1] & False)).all()
 
 
 # Masks
@@ -237,3 +259,36 @@ def test_the_mean_of_grids_is_a_grid_of_means() -> None:
         np.testing.assert_allclose(
             tiled[:].mean(axis=0), TiledImages(x.mean(axis=0, keepdims=True), -1, shrink)[:][0]
         )
+
+
+def test_intervals_of_a_genome_are_masks_of_images_with_places(tmp_path: Path) -> None:
+    """Held against a base after the other: forwards, backwards, in steps, and where there is no base."""
+    rng = np.random.default_rng(6)
+    starts, ends = rng.integers(0, 400, 30), rng.integers(1, 40, 30)
+    contigs = rng.choice(["chr1", "chr2"], 30)
+    lines = [f"{c}\t{s}\t{s + n}\n" for c, s, n in zip(contigs, starts, ends, strict=True)]
+    (tmp_path / "motifs.bed").write_text("# a comment\n" + "".join(lines))
+    inside = {name: np.zeros(800, bool) for name in ("chr1", "chr2", "chr3")}
+    for contig, start, size in zip(contigs, starts, ends, strict=True):
+        inside[contig][start : start + size] = True
+    steps = np.array([1, -1, 2.5, -2.5, 1])
+    names = ("chr1", "chr1", "chr2", "chr2", "chr3")
+    regular = cnnvis.Places("column", names, np.array([50, 300, -20, 350, 0]), steps, 100)
+    sites = rng.integers(-1, 400, (5, 100))
+    for places in (regular, cnnvis.Places("column", names, sites)):
+        samples = cnnvis.Samples(
+            np.zeros((5, 3, 100), np.float32), channel_axis=None, places=places
+        )
+        found = masks_of(cnnvis.Explanation(samples.x, samples), str(tmp_path / "motifs.bed"))
+        for row, contig in enumerate(names):
+            first, last = places.intervals(row)
+            expected = [inside[contig][a:b].any() for a, b in zip(first, last, strict=True)]
+            assert (found[row] == expected).all()
+        assert found[:4].any(axis=(1, 2)).all() and not found[4].any()
+    with pytest.raises(cnnvis.UserError, match="the maps have none: read the data with places"):
+        masks_of(_explained(), str(tmp_path / "motifs.bed"))
+    (tmp_path / "other.bed").write_text("1\t3\t9\n")
+    with pytest.raises(
+        cnnvis.UserError, match="holds places in 1, and the images lie in chr1, chr2, chr3"
+    ):
+        masks_of(cnnvis.Explanation(samples.x, samples), str(tmp_path / "other.bed"))

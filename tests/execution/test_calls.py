@@ -369,6 +369,7 @@ def test_python_gets_what_was_found_all_the_same(classifier: Any, tmp_path: Path
     assert [path.suffix for path in (tmp_path / "o").iterdir()] == [".npz"]
 
 
+@pytest.mark.slow
 def test_a_failing_step_of_a_chain_loses_no_others_work(
     typed: Any, files: Path, tmp_path: Path
 ) -> None:

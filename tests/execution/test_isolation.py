@@ -86,6 +86,7 @@ def test_a_hang_ends(explanation: cnnvis.Explanation) -> None:
     assert time.monotonic() - start < 100
 
 
+@pytest.mark.slow
 def test_a_hunger_for_memory_ends(explanation: cnnvis.Explanation) -> None:
     with pytest.raises(cnnvis.PluginError, match=r"more than 1 GB of memory.*--isolate-memory"):
         _turned(explanation, "blow-up", isolate_memory=1)
@@ -96,6 +97,7 @@ def test_what_is_printed_there_disturbs_nothing(explanation: cnnvis.Explanation)
     np.testing.assert_array_equal(found.array, explanation.array)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_process_too(
     explanation: cnnvis.Explanation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +116,7 @@ def test_an_interrupt_ends_the_process_too(
     assert begun[0].returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_after_a_crash_there_is_a_new_process(explanation: cnnvis.Explanation) -> None:
     from cnnvis.execution.calls import call_plugin
     from cnnvis.registry.discovery import registry
@@ -369,6 +372,7 @@ def test_the_command(typed: Any, files: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_said(typed: Any, files: Path, classifier: Any) -> None:
     base = ("--plugin", WRONG, "run", "acts", files / "model.keras", "-d", files / "data.npz")
     done = typed(*base, "--isolate-only", "act")

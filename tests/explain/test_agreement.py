@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from quick import quick_at
 
 import cnnvis
 from cnnvis.explain.agreement import agreement_of, classes_of
@@ -218,16 +217,14 @@ def _threshold(keras: Any, level: float, per: float, *before: Any, mode: str = "
 
 @pytest.mark.parametrize(
     ("level", "per", "option"),
-    quick_at(
-        [1],
-        [
-            (130 / 255, 255, "--pictures.scale 0.00392157"),
-            (130 / 127.5 - 1, 127.5, "--pictures.preprocess tf"),
-            ((130 / 255 - 0.449) / 0.226, 57, "--pictures.preprocess torch"),
-            (130 - 114.8, 1, "--pictures.preprocess caffe"),
-        ],
-    ),
+    [
+        (130 / 255, 255, "--pictures.scale 0.00392157"),
+        (130 / 127.5 - 1, 127.5, "--pictures.preprocess tf"),
+        ((130 / 255 - 0.449) / 0.226, 57, "--pictures.preprocess torch"),
+        (130 - 114.8, 1, "--pictures.preprocess caffe"),
+    ],
 )
+@pytest.mark.slow
 def test_the_option_that_fits_is_named(
     keras: Any, typed: Typed, tmp_path: Path, colours: Path, level: float, per: float, option: str
 ) -> None:

@@ -308,6 +308,7 @@ def test_a_strict_chain_sees_checks_and_metrics_behind_which_maps_were_changed(
     assert done.returncode == 3 and "x watched failed: it always does\n" in done.stderr
 
 
+@pytest.mark.slow
 def test_verdicts_of_several_techniques_name_them(
     checked: None, typed: Callable[..., Any], own_checks: None
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from quick import quick_are, quick_at
+from quick import quick_at
 
 import cnnvis
 from cnnvis.explain.class_matching import matched
@@ -463,7 +463,8 @@ BASE = ("model.keras", "-d", "data", "--class-names", *AWKWARD)
 
 
 @pytest.mark.usefixtures("awkward")
-@pytest.mark.parametrize("name", quick_are(["a=b 10"], AWKWARD))
+@pytest.mark.parametrize("name", AWKWARD)
+@pytest.mark.slow
 def test_awkward_names_work_wherever_they_are_typed(
     typed: Typed, tmp_path: Path, name: str
 ) -> None:
@@ -519,6 +520,7 @@ def test_the_groups_that_an_error_lists_can_be_typed(typed: Typed, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("awkward")
+@pytest.mark.slow
 def test_the_option_that_the_doctor_offers_works(typed: Typed, keras: Any, tmp_path: Path) -> None:
     """With blanks and signs in names, and as it is typed in a shell."""
     _folder(tmp_path / "data", AWKWARD)

@@ -44,6 +44,7 @@ def _explained(network: Any, technique: str = "saliency", **axis: Any) -> cnnvis
     return cnnvis.run(technique, network, data=X, axes={"row": axis}, **options)
 
 
+@pytest.mark.slow
 def test_a_linear_network_gives_the_mean_weight_of_the_rows_that_change_places(keras: Any) -> None:
     network = _linear(keras)
     plain = _explained(network, **{**WITHIN, "exchangeable": ""})

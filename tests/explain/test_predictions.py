@@ -267,6 +267,7 @@ def test_other_packages_transforms_ask_by_the_same_option(three: Any) -> None:
     assert found.table == {"class": ANSWERS[:3].tolist()}
 
 
+@pytest.mark.slow
 def test_the_real_answer_is_behind_the_target(reference: Path) -> None:
     """A calibration follows the sigmoid that is explained; what it gives is the answer."""
     seed = reference / "seed"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick import quick_are
 
 import cnnvis
 
@@ -40,6 +39,7 @@ def _run(folder: Path, *words: str, program: str = COMMAND) -> subprocess.Comple
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_one_helper_starts_all_of_them() -> None:
     """Whatever starts Python does so by it; but for the checks that a plugin's author runs."""
     for file in SOURCES.rglob("*.py"):
@@ -50,6 +50,7 @@ def test_one_helper_starts_all_of_them() -> None:
             assert file.name in ("child_process.py", "conformance.py"), file
 
 
+@pytest.mark.slow
 def test_a_transform_in_a_process_of_its_own_imports_nothing_from_here(
     strange: Path, tmp_path: Path
 ) -> None:
@@ -91,16 +92,14 @@ def test_a_plugin_in_a_process_of_its_own_imports_nothing_from_here(
 
 @pytest.mark.parametrize(
     "words",
-    quick_are(
-        ["run get-labels demo -d data.pkl --trust-pickle"],
-        [
-            "run get-labels demo -d model.h5",
-            "run get-labels demo -d data.pkl --trust-pickle",
-            "run saliency model.h5 -d data.npz",
-            "run saliency demo -d data.pkl --trust-pickle",
-        ],
-    ),
+    [
+        "run get-labels demo -d model.h5",
+        "run get-labels demo -d data.pkl --trust-pickle",
+        "run saliency model.h5 -d data.npz",
+        "run saliency demo -d data.pkl --trust-pickle",
+    ],
 )
+@pytest.mark.slow
 def test_nor_does_what_looks_at_files(strange: Path, tmp_path: Path, words: str) -> None:
     np.savez(strange / "data.npz", X=np.ones((1, 64, 64)))
     (strange / "data.pkl").write_bytes(b"cbuiltins\nlist\n.")

@@ -379,6 +379,7 @@ def _rewritten(path: Path, contents: list[bytes], *, in_place: bool) -> Iterator
 
 
 @pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.slow
 def test_a_file_that_is_written_all_the_time(tmp_path: Path, in_place: bool) -> None:
     known, contents = {}, []
     for number, x in enumerate((OLD, NEW)):

@@ -54,6 +54,7 @@ def _reference(network: Any, name: str, k: int) -> Any:
     return tape.gradient(total, tensors[name]).numpy()
 
 
+@pytest.mark.slow
 def test_a_map_for_each_input(network: Any) -> None:
     found = cnnvis.run("saliency", network, data=DATA, filter=1, backprop=None)
     every = (found, *found.other_inputs)

@@ -14,10 +14,12 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import cnnvis
 from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.inputs import samples_of
 from cnnvis.registry import flags
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.discovery import PARAMETERS, Registry, registry, using
@@ -384,6 +386,7 @@ def test_files_of_plugins_in_settings(typed: Any, tmp_path: Path) -> None:
     assert typed("--no-plugins", "run", "model-summary", "demo").returncode == 0  # [good] is there
 
 
+@pytest.mark.slow
 def test_files_that_a_folder_names_run_once_it_is_trusted(
     typed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,6 +526,36 @@ def test_no_package_takes_the_place_of_a_built_in_plugin(
         assert known.for_path("reader", package).distribution == whose
     assert f"the reader a-reader of {whose} 0.0 reads " in notes[0]
     assert "; pictures of cnnvis 0.1.0 also takes this file, and is not used" in notes[0]
+
+
+def test_an_option_of_a_reader_chooses_it(package: Path) -> None:
+    readers = """
+import cnnvis
+import numpy as np
+
+@cnnvis.reader("ones", suffixes=(".npy",))
+def ones(path, *, count: int = 3) -> cnnvis.Samples:
+    \"\"\"Ones.
+
+    Parameters
+    ----------
+    count
+        How many.
+    \"\"\"
+    return cnnvis.Samples(np.ones((count, 4), np.float32))
+"""
+    _installed(package, "other", "plug_ones", readers)
+    known, path = Registry(), package / "x.npy"
+    np.save(path, np.zeros((2, 4), np.float32))
+    with using(known), notes_kept() as notes:
+        assert len(samples_of(path, {})) == 2
+        assert "; an option of ones would choose it" in notes[0]
+        assert len(samples_of(path, {"ones": {"count": 5}})) == 5
+        assert len(cnnvis.read_samples(path, reader="ones")) == 3
+        for name in ("pictures", "nobody"):
+            with pytest.raises(cnnvis.UserError, match=r"does not take|no reader named 'nobody'"):
+                cnnvis.read_samples(path, reader=name)
+    assert len(notes) == 1
 
 
 def test_the_longest_ending_decides(package: Path) -> None:

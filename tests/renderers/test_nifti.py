@@ -117,3 +117,35 @@ def test_other_maps_are_refused(network: Any, folder: Path, tmp_path: Path) -> N
     arrays = cnnvis.run("saliency", network, data=found.inputs)
     with pytest.raises(cnnvis.UserError, match="nothing is known of the grid of image 0"):
         arrays.save(tmp_path / "none.nii")
+
+
+def test_pixels_of_a_picture_lie_in_a_space_of_its_own(tmp_path: Path) -> None:
+    """Such as that of a map of the Earth: in metres with all digits, with no left and right."""
+    matrix = ((0, 10, 0, 399_965.25), (-10, 0, 0, 5_600_035.75), (0, 0, 1, 0), (0, 0, 0, 1))
+    grid = cnnvis.VoxelGrid((4, 6, 1), matrix, "m", "EPSG:32633")
+    assert cnnvis.voxel_axes((grid,)) == {
+        "row": cnnvis.Axis("y", "m", 5_600_035.75, -10.0),
+        "column": cnnvis.Axis("x", "m", 399_965.25, 10.0),
+    }
+    assert not grid.is_of_body and not grid.code
+    samples = cnnvis.Samples(np.zeros((1, 4, 6), np.float32), channel_axis=None, grids=(grid,))
+    found = cnnvis.Explanation(np.ones((1, 4, 6)), samples)
+    found.save(tmp_path / "maps.npz")
+    again = cnnvis.Explanation.load(tmp_path / "maps.npz").samples
+    assert again is not None and again.grids == (grid,)
+    with pytest.raises(cnnvis.UserError, match="the space EPSG:32633, which is none of those"):
+        found.save(tmp_path / "maps.nii.gz")
+
+
+def test_maps_without_inputs_keep_the_grid_of_each(tmp_path: Path) -> None:
+    shifted = AFFINE + np.array([[0, 0, 0, 5.0]] + [[0, 0, 0, 0]] * 3)
+    grids = tuple(cnnvis.VoxelGrid(SHAPE, one.tolist()) for one in (AFFINE, shifted))
+    found = cnnvis.Explanation(RNG.normal(size=(2, *SHAPE)), own_grids=grids)
+    found.save(tmp_path / "maps.npz")
+    again = cnnvis.Explanation.load(tmp_path / "maps.npz")
+    cnnvis.Explanation.joined([again[[1]], again[[0]]]).save(tmp_path / "maps.nii.gz")
+    for number, affine in enumerate((shifted, AFFINE)):
+        image = nibabel.load(tmp_path / f"maps_image_{number}.nii.gz")
+        np.testing.assert_array_equal(image.affine, affine)
+    assert again.with_maps(again.array[:1]).grids is None and again.grids == grids
+    assert again.with_maps(again.array, groups=("a", "b")).grids is None

@@ -421,6 +421,7 @@ def test_damaged_images_and_methods_that_fail_cost_no_other(
     assert "no maps: " in text and "maps were not checked" in " ".join(page.summary)
 
 
+@pytest.mark.slow
 def test_mistakes_in_a_report_are_sentences(typed: Callable[..., Any], classifier: Any) -> None:
     for words, sentence in (
         (("report", "demo", "-o", "it.png"), "a report is a file that ends in .html or .htm"),

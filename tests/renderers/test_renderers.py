@@ -901,6 +901,7 @@ def test_renderers_import_nothing_heavy_before_they_draw() -> None:
     assert int(count) >= 3 and heavy.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_drawing_needs_neither_pyplot_nor_tensorflow(tmp_path: Path) -> None:
     program = (
         "import sys, numpy, cnnvis, io\n"

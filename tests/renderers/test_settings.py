@@ -110,6 +110,7 @@ def test_a_persons_own_file_is_obeyed_but_for_tex(
     assert settings()["font.size"] == matplotlib.rcParamsDefault["font.size"]
 
 
+@pytest.mark.slow
 def test_a_program_keeps_its_own_settings(tmp_path: Path) -> None:
     """In a person's own process Matplotlib stays as it was, and pictures are as they always are."""
     (tmp_path / "matplotlibrc").write_text("font.size: 33\n")

@@ -121,7 +121,7 @@ def starts(runs: Runs, tmp_path: Path, whole: dict[str, bytes]) -> list[Path]:
     return [tmp_path / "whole", tmp_path / "stopped"]
 
 
-@pytest.mark.parametrize("damages", quick_are([50], [50, 150]))
+@pytest.mark.parametrize("damages", quick_are([30], [30, 150]))
 def test_damage_is_repaired_or_refused(
     runs: Runs, tmp_path: Path, starts: list[Path], whole: dict[str, bytes], damages: int
 ) -> None:

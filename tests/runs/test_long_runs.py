@@ -134,6 +134,7 @@ def test_others_read_it(explain: Typed, tmp_path: Path) -> None:
     assert held.attrs["cnnvis"]["options"]["backprop"] == "guided"
 
 
+@pytest.mark.slow
 def test_exit_codes(explain: Typed, typed: Typed, files: Path, tmp_path: Path) -> None:
     assert explain("-o", "a.npz").returncode == 0
     some = explain("-o", "a.npz", data="bad.npz")
@@ -155,6 +156,7 @@ def test_exit_codes(explain: Typed, typed: Typed, files: Path, tmp_path: Path) -
     assert typed("run", "saliency", "nowhere.h5", "-d", files / "data.npz").returncode == 2
 
 
+@pytest.mark.slow
 def test_failures_are_told_when_the_run_is_resumed_too(explain: Typed, tmp_path: Path) -> None:
     first = explain(*KEEP, data="bad.npz")
     again = explain(*KEEP, "--resume", data="bad.npz")
@@ -220,6 +222,7 @@ def test_another_run_does_not_go_on_in_it(
     assert bytes_of(tmp_path / "kept") == before
 
 
+@pytest.mark.slow
 def test_another_model_other_data_or_another_plugin_do_not_go_on_in_it(
     files: Path, typed: Typed, tmp_path: Path, classifier: Any
 ) -> None:
@@ -303,6 +306,7 @@ def test_of_many_images_only_those_that_are_shown_come_into_memory(
     assert "note: the first 3 maps are shown; 'kept' holds all" in done.stderr
 
 
+@pytest.mark.slow
 def test_shares_are_put_together(explain: Typed, typed: Typed, tmp_path: Path) -> None:
     assert explain(*KEEP, "-o", "whole.npz", data="bad.npz").returncode == 3
     for number in (1, 2, 3):

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick import quick_are
 from quickruns import bytes_of
 from servers import Server
 
@@ -130,9 +129,8 @@ def test_a_second_signal_ends_at_once(server: Server, folder: Path) -> None:
     assert code == 130 and time.monotonic() - began < 1.5, said
 
 
-@pytest.mark.parametrize(
-    ("name", "code"), quick_are([("SIGINT", 130)], [("SIGINT", 130), ("SIGTERM", 143)])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_without_a_folder_a_signal_ends_with_a_word(
     server: Server, folder: Path, name: str, code: int
 ) -> None:

@@ -331,6 +331,7 @@ def test_what_is_strange_in_a_folder_leads_nowhere(tries: Tries) -> None:
     assert tries.refused > 60 and tries.repaired > 40
 
 
+@pytest.mark.slow
 def test_what_a_folder_claims_is_held_against_what_is_there(tries: Tries) -> None:
     for attack in CONTENTS:
         tries.all_ways(attack, is_believed=True)
@@ -398,6 +399,7 @@ def test_a_run_folder_may_itself_be_a_link(
     assert bytes_of(tmp_path / "elsewhere") == whole
 
 
+@pytest.mark.slow
 def test_systems_without_handles_of_folders_look_before_they_open(
     tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
+@pytest.mark.slow
 def test_results_say_how_their_data_were_read(pictures: Path, tmp_path: Path) -> None:
     options = {"pictures": {"scale": 0.5}}
     found = cnnvis.run("saliency", "demo", data=pictures, plugin_options=options)
@@ -45,6 +46,7 @@ def test_results_say_how_their_data_were_read(pictures: Path, tmp_path: Path) ->
     assert again.provenance["reading"] == {"pictures.scale": 0.5}
 
 
+@pytest.mark.slow
 def test_chains_keep_it(pictures: Path, tmp_path: Path, typed: Typed) -> None:
     words = ["demo", "-d", pictures, "--pictures.scale", "0.5"]
     file = tmp_path / "chain.toml"

@@ -44,6 +44,7 @@ LONG = {
         "deep-dream",
         "deep-shap",
         "deeplift",
+        "eigen-cam",
         "expected-gradients",
         "feature-ablation",
         "feature-visualization",
@@ -69,7 +70,13 @@ LONG = {
     *("ablation-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam", "score-cam", "xgrad-cam"),
     *("class-sensitivity", "completeness", "randomization", "sanity", "srg"),
     *("deletion", "infidelity", "insertion", "max-sensitivity", "pixel-flipping", "road"),
-    *("energy-pointing-game", "iou", "sensitivity-n"),  # their parts are tried: pointing-game
+    *(
+        "average-precision",
+        "energy-pointing-game",
+        "iou",
+        "sensitivity-n",
+        "grid-localization",
+    ),  # their parts are tried: pointing-game
 }
 
 
@@ -77,7 +84,7 @@ VARIANTS = {
     *("smoothgrad-squared", "vargrad", "expected-gradients", "blur-integrated-gradients"),
     *("grad-cam-plus-plus", "hires-cam", "xgrad-cam", "deep-shap", "lime", "shapley-sampling"),
     *("feature-ablation", "caricature", "deep-dream", "insertion", "pixel-flipping", "iou"),
-    "energy-pointing-game",
+    *("average-precision", "energy-pointing-game"),
 }
 """Those that share nearly all of their code with another of their family."""
 

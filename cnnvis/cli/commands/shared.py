@@ -52,7 +52,7 @@ def typed_options(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     data = values.get("data")
     if readers and data is not None and data != demo.NAME:
         with quietly(), notes_kept():
-            reads = registry().for_path("reader", Path(data))
+            reads = registry().for_path("reader", Path(data), readers)
         for name in readers:
             if name != reads.name:
                 flag = f"--{name}.{next(iter(typed[name])).replace('_', '-')}"

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 import cnnvis
 
-SUFFIXES = (".npy", ".npz", ".csv", ".json")
+SUFFIXES = (".npy", ".npz", ".csv", ".json", ".bed")
 
 Masks = Annotated[
     str,
     cnnvis.Help(
         "A file that says where: masks (.npy, .npz), (images, ...) of 0 and 1 over the spatial axes, for all "
         "images of the data; or boxes (.csv, .json), with image and for an axis such as column column_start "
-        "and column_stop, counted from 0, the stop behind the last position. By default the labels of the "
+        "and column_stop, counted from 0, the stop behind the last position; or intervals of a genome (.bed), for "
+        "images with places in one. By default the labels of the "
         "data, where these are labels of positions."
     ),
 ]
@@ -84,6 +85,23 @@ def energy_pointing_game(
     where = cnnvis.masks_of(explanation, masks, label)
     shares = cnnvis.energy_inside(maps, where)
     return {"energy-pointing-game": shares, "energy-pointing-game_chance": _shares(where)}
+
+
+@cnnvis.metric("average-precision", check=_check, better="higher")
+def average_precision(
+    explanation: cnnvis.Explanation, *, masks: Masks | None = None, label: Label | None = None
+) -> Any:
+    """The average precision with which a map's values rank the positions that matter before the others.
+
+    The mean, over the positions that matter, of the share of them among all positions with values at least
+    as large; 1 where all of them come first. ``average-precision_chance`` is the share of the positions
+    that matter; maps that know nothing have this or slightly more. NaN for a map that is the same everywhere, and for an
+    image without a mask.
+    """
+    maps = cnnvis.map_values(explanation, "average-precision")
+    where = cnnvis.masks_of(explanation, masks, label)
+    found = cnnvis.average_precision(maps, where)
+    return {"average-precision": found, "average-precision_chance": _shares(where)}
 
 
 @cnnvis.metric("iou", check=_check, better="higher")

@@ -1,39 +1,11 @@
-"""Intervals of a genome from BED files."""
+"""Intervals of a genome as images: of one width, in a row, with labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import cnnvis
-
-_LONGEST = 2**27  # bytes of a file, of some million intervals
-_FARTHEST = 2**40  # bases; the longest chromosomes have 2**36
-
-
-@dataclass(frozen=True)
-class Interval:
-    """One interval: bases from `start`, counted from 0, to `end`, which is not in it."""
-
-    contig: str
-    start: int
-    end: int
-    where: str  # in the file, for messages
-    backwards: bool = False
-    cells: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """The interval for a message."""
-        return f"{self.contig}:{self.start:,}-{self.end:,} ({self.where})"
-
-    def resized(self, width: int, center: int | None = None) -> Interval:
-        """Return the interval of another width about the same middle."""
-        middle = (self.start + self.end) // 2 if center is None else center
-        start = middle - width // 2
-        return Interval(self.contig, start, start + width, self.where, self.backwards, self.cells)
 
 
 def gathered(index: Any, one: Callable[[int], Any], shape: tuple[int, ...], dtype: Any) -> Any:
@@ -65,49 +37,12 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def intervals_in(path: Path) -> list[Interval]:
-    """Return the intervals in a BED file, in its order.
-
-    Raises
-    ------
-    UserError
-        If a line holds no interval, or there is none.
-    """
-    found = []
-    for number, line in enumerate(cnnvis.read_text(path, _LONGEST).splitlines(), 1):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        cells = tuple(line.split("\t") if "\t" in line else line.split())
-        ends = cells[1:3]
-        if (
-            len(ends) < 2
-            or not all(_is_base(cell) for cell in ends)
-            or int(ends[0]) >= int(ends[1])
-        ):
-            raise cnnvis.UserError(
-                f"line {number} of {str(path)!r} is {line[:60]!r}, and must be an interval of BED: a "
-                "contig, a start and an end beyond the start, with tabs between them"
-            )
-        strand = cells[5] if len(cells) > 5 else "."
-        start, end = map(int, ends)
-        found.append(
-            Interval(cells[0], start, end, f"line {number} of {path.name}", strand == "-", cells)
-        )
-    if not found:
-        raise cnnvis.UserError(f"{str(path)!r} holds no interval")
-    return found
-
-
-def _is_base(cell: str) -> bool:
-    return cell.isascii() and cell.isdigit() and len(cell) <= 13 and int(cell) < _FARTHEST
-
-
 def of_one_width(
-    intervals: Sequence[Interval],
+    intervals: Sequence[cnnvis.Interval],
     width: int | None,
     center: Literal["middle", "summit"],
     option: str,
-) -> list[Interval]:
+) -> list[cnnvis.Interval]:
     """Return the intervals with one width.
 
     Parameters
@@ -138,7 +73,9 @@ def of_one_width(
     return [one.resized(width, _summit(one) if center == "summit" else None) for one in intervals]
 
 
-def tiled(intervals: Sequence[Interval], width: int, step: int, most: int) -> list[Interval]:
+def tiled(
+    intervals: Sequence[cnnvis.Interval], width: int, step: int, most: int
+) -> list[cnnvis.Interval]:
     """Return the intervals of one width in other intervals, from the start of each, `step` bases apart.
 
     Raises
@@ -158,7 +95,7 @@ def tiled(intervals: Sequence[Interval], width: int, step: int, most: int) -> li
         starts = range(one.start, one.end - width + 1, step)
         left_out += one.end - (starts[-1] + width if starts else one.start)
         found += [
-            Interval(one.contig, start, start + width, one.where, one.backwards, one.cells)
+            cnnvis.Interval(one.contig, start, start + width, one.where, one.backwards, one.cells)
             for start in starts
         ]
     if left_out:
@@ -167,16 +104,16 @@ def tiled(intervals: Sequence[Interval], width: int, step: int, most: int) -> li
     return found
 
 
-def _summit(one: Interval) -> int:
+def _summit(one: cnnvis.Interval) -> int:
     cell = one.cells[9] if len(one.cells) > 9 else ""
-    if not _is_base(cell):
+    if not (cell.isascii() and cell.isdigit() and len(cell) < 13):
         raise cnnvis.UserError(
             f"{one.where} has no summit in column 10, as narrowPeak files have: leave out --fasta.center"
         )
     return one.start + int(cell)
 
 
-def labels_in(intervals: Sequence[Interval], column: int | None) -> Any:
+def labels_in(intervals: Sequence[cnnvis.Interval], column: int | None) -> Any:
     """Return the labels of intervals from a column of their file, numbered from 1; None without one.
 
     Whole numbers are classes, other numbers are numbers, anything else is words.

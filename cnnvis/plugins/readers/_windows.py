@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cnnvis
-from cnnvis.plugins.readers._intervals import counted, gathered, intervals_in, labels_in, listed
+from cnnvis.plugins.readers._intervals import counted, gathered, labels_in, listed
 
 _MOST = 10**7  # images
 _HEADINGS = ("sample", "samples", "sample_id", "sampleid", "id", "iid", "individual", "name")
@@ -437,7 +437,7 @@ def _of_intervals(
     import numpy as np
 
     assert asked.intervals is not None
-    chosen = intervals_in(Path(asked.intervals))
+    chosen = cnnvis.intervals_in(Path(asked.intervals))
     numbers = {variants.contigs[number]: number for number in parts}
     windows, empty = [], 0
     for one in chosen:

@@ -10,9 +10,7 @@ from typing import Any, Literal
 
 import cnnvis
 from cnnvis.plugins.readers._intervals import (
-    Interval,
     gathered,
-    intervals_in,
     labels_in,
     of_one_width,
     tiled,
@@ -70,7 +68,7 @@ def fasta(
         )
     genome = _Genome(path, cnnvis.held(path))
     if intervals is not None:
-        chosen = intervals_in(Path(intervals))
+        chosen = cnnvis.intervals_in(Path(intervals))
     else:
         if label is not None:
             raise cnnvis.UserError("--fasta.label is a column of --fasta.intervals FILE.bed")
@@ -117,14 +115,14 @@ def _remedy_of_sequences(wanted: tuple[int | None, ...]) -> str:
     return f"{found}, {more}" if found else ""
 
 
-def _names(chosen: Sequence[Interval], labels: Any) -> tuple[str, ...] | None:
+def _names(chosen: Sequence[cnnvis.Interval], labels: Any) -> tuple[str, ...] | None:
     """Return the names of intervals, from column 4 of their file; None where they have none."""
     cells = [one.cells[3] if len(one.cells) > 3 else "" for one in chosen]
     told = labels is not None and [*map(str, labels)] == cells
     return None if told or len({*cells} - {"", "."}) < 2 else tuple(cells)
 
 
-def _places(chosen: Sequence[Interval], genome: _Genome) -> cnnvis.Places:
+def _places(chosen: Sequence[cnnvis.Interval], genome: _Genome) -> cnnvis.Places:
     """Return the places of intervals, or of what was cut out of a genome and is named after its place."""
     import numpy as np
 
@@ -142,7 +140,7 @@ def _places(chosen: Sequence[Interval], genome: _Genome) -> cnnvis.Places:
     )
 
 
-def _cut_out(one: Interval, size: int) -> Interval | None:
+def _cut_out(one: cnnvis.Interval, size: int) -> cnnvis.Interval | None:
     """Return the place that a sequence is named after: chr2:99-200(-) of bedtools, chr2:100-200 of samtools."""
     found = re.fullmatch(r"(.+):(\d{1,12})-(\d{1,12})(\([+-]\))?", one.contig, re.ASCII)
     if found is None:
@@ -155,7 +153,7 @@ def _cut_out(one: Interval, size: int) -> Interval | None:
     # What is read forwards in such a cut is read backwards in the genome.
     begin = last - one.end if backwards else start + one.start
     end = begin + one.end - one.start
-    return Interval(found[1], begin, end, one.where, backwards != one.backwards)
+    return cnnvis.Interval(found[1], begin, end, one.where, backwards != one.backwards)
 
 
 class _Genome:
@@ -202,17 +200,17 @@ class _Genome:
             "beside the file must be its own, as samtools faidx makes it"
         )
 
-    def records(self) -> list[Interval]:
+    def records(self) -> list[cnnvis.Interval]:
         """Return an interval for each sequence of the file."""
         found = []
         for number, (name, size) in enumerate(self.sizes.items(), 1):
             if not size:
                 raise cnnvis.UserError(f"the sequence {name!r} in {str(self.path)!r} is empty")
             where = f"sequence {number} of {self.path.name}"
-            found.append(Interval(name, 0, size, where, cells=("", "", "", name)))
+            found.append(cnnvis.Interval(name, 0, size, where, cells=("", "", "", name)))
         return found
 
-    def require_within(self, intervals: Sequence[Interval]) -> None:
+    def require_within(self, intervals: Sequence[cnnvis.Interval]) -> None:
         """Refuse intervals outside of their contigs.
 
         Raises
@@ -233,7 +231,7 @@ class _Genome:
                     "interval out, or take a smaller width"
                 )
 
-    def bases(self, one: Interval) -> bytes:
+    def bases(self, one: cnnvis.Interval) -> bytes:
         """Return the letters of an interval, as the file has them."""
         try:
             found = self._file.fetch(one.contig, one.start + 1, one.end)
@@ -250,7 +248,9 @@ class _Genome:
 class _Windows:
     """One-hot sequences, (n, bases, 4) or (n, 4, bases) float32, read when they are indexed."""
 
-    def __init__(self, genome: _Genome, intervals: Sequence[Interval], *, is_first: bool) -> None:
+    def __init__(
+        self, genome: _Genome, intervals: Sequence[cnnvis.Interval], *, is_first: bool
+    ) -> None:
         import numpy as np
 
         self._genome, self._intervals, self._is_first = genome, intervals, is_first
@@ -269,7 +269,7 @@ class _Windows:
             index, lambda place: self._one(self._intervals[place]), self.shape, self.dtype
         )
 
-    def _one(self, interval: Interval) -> Any:
+    def _one(self, interval: cnnvis.Interval) -> Any:
         import numpy as np
 
         numbers = self._number[np.frombuffer(self._genome.bases(interval), np.uint8)]

@@ -197,7 +197,9 @@ def _sign(one: cnnvis.GroupRegion, design: cnnvis.GroupDesign) -> str:
 
 
 def _at(example: cnnvis.Explanation, name: str, position: int) -> str:
-    axis = example.coordinates.get(name)
+    places, axis = example.places, example.coordinates.get(name)
+    if places is not None and places.axis == name and places.at(0, position):
+        return f"{name} {position} ({places.at(0, position)})"
     if axis is None:
         return f"{name} {position}"
     unit = f" {axis.unit}" if axis.unit else ""

@@ -11,7 +11,8 @@ import cnnvis
 Groups = Annotated[
     str,
     cnnvis.Help(
-        "The groups: label, prediction (the class that the network answers), all, a column of a table beside "
+        "The groups: label, prediction (the class that the network answers), place (the place of each image in "
+        "a genome), all, a column of a table beside "
         "the data (FILE.tsv:COLUMN), or a file with a group for each image of the data, one group a line. An "
         "image with several labels is in the group of each label."
     ),
@@ -27,7 +28,7 @@ class Grouping:
     Parameters
     ----------
     by
-        The option of a transform: label, prediction, all, or a file.
+        The option of a transform: label, prediction, place, all, or a file.
     """
 
     def __init__(self, by: str) -> None:
@@ -50,6 +51,8 @@ class Grouping:
             return samples.label_groups()
         if by == "prediction":
             return _predicted(one)
+        if by == "place":
+            return _by_place(samples)
         if cnnvis.is_table(by):
             if self._column is None:
                 (self._column,) = cnnvis.columns_of(by)
@@ -78,6 +81,22 @@ def _predicted(one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:
     return [((int(k), str(one.answer_name(row))),) for row, k in enumerate(one.predictions)]
 
 
+def _by_place(samples: cnnvis.Samples) -> Sequence[Sequence[tuple[Any, str]]]:
+    places = samples.places
+    if places is None:
+        raise cnnvis.UserError(
+            "the images have no places in a genome to group by; group by label, by prediction, by all, or by a "
+            "file with a group for each image"
+        )
+    found = []
+    for number, own in enumerate(places.fingerprints()):
+        is_backwards = places.steps is not None and places.steps[number] < 0
+        name = f"{places.window(number)}{' backwards' if is_backwards else ''}"
+        start = float(places.intervals(number)[0].min())
+        found.append((((places.contigs[number], start, own), name),))
+    return found
+
+
 def _by_line(
     by: str, lines: Sequence[str], samples: cnnvis.Samples
 ) -> Sequence[Sequence[tuple[Any, str]]]:
@@ -101,6 +120,6 @@ def _lines(path: str) -> list[str]:
         return cnnvis.read_text(Path(path)).removesuffix("\n").split("\n")
     except cnnvis.UserError as error:
         raise cnnvis.UserError(
-            f"by is {path!r}, and must be label, prediction, all, a table (groups.tsv:COLUMN), or a file "
+            f"by is {path!r}, and must be label, prediction, place, all, a table (groups.tsv:COLUMN), or a file "
             f"with a group for each image, one group a line: {error}"
         ) from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import cnnvis
+from cnnvis.plugins.transforms._shared_place import combined
 
 
 @cnnvis.transform("multiply")
@@ -18,7 +19,8 @@ def multiply(explanations: Sequence[cnnvis.Explanation]) -> cnnvis.Explanation:
     first, second = _together(explanations)
     one, other = _alike(first, second)
     signed = first.is_signed or second.is_signed
-    return _wider(first, second).with_maps(one.array * other.array, signed=signed)
+    maps = _wider(first, second).with_maps(one.array * other.array, signed=signed)
+    return combined(first, second, maps)
 
 
 @cnnvis.transform("add")
@@ -27,7 +29,8 @@ def add(explanations: Sequence[cnnvis.Explanation]) -> cnnvis.Explanation:
     first, second = _together(explanations)
     one, other = _alike(first, second)
     signed = first.is_signed or second.is_signed
-    return _wider(first, second).with_maps(one.array + other.array, signed=signed)
+    maps = _wider(first, second).with_maps(one.array + other.array, signed=signed)
+    return combined(first, second, maps)
 
 
 ALL = "all"

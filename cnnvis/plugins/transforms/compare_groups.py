@@ -17,6 +17,7 @@ from cnnvis.plugins.transforms._comparison_words import (
     titles,
 )
 from cnnvis.plugins.transforms._grouping import Grouping
+from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -67,6 +68,7 @@ class _Given:
     targets: dict[Any, str] = field(default_factory=dict)
     numbers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     is_negative: bool = False
+    place: SharedPlace = field(default_factory=SharedPlace)
 
     def maps(self, one: cnnvis.Explanation) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
         """Return the maps, in the mean over all axes but the chosen one, and their axes."""
@@ -204,7 +206,7 @@ def compare_groups(
     Parameters
     ----------
     by
-        The groups: label, prediction, all (one group against zero), a column of a table beside the data
+        The groups: label, prediction, place, all (one group against zero), a column of a table beside the data
         (FILE.tsv:COLUMN), or a file with a group for each image, one group a line.
     of
         The names of two groups: the first minus the second. By default all groups; of two, the second
@@ -288,6 +290,7 @@ def compare_groups(
     }
     return replace(
         example,
+        own_places=None if example.own_places is None else example.own_places.repeated(len(parts)),
         maps=_stacked(parts, test, alpha, comparison.shape),
         titles=titles(parts, design, correct, alpha, level, or_shape),
         groups=tuple(parts),
@@ -308,7 +311,7 @@ def _column(words: str | None, by: str, option: str) -> cnnvis.Column | None:
 def _gathered(
     stream: cnnvis.Stream, given: _Given, plan: cnnvis.GroupPlan, closing: ExitStack
 ) -> tuple[cnnvis.Explanation, cnnvis.GroupComparison]:
-    """Return an explanation without maps yet, and the comparison with the maps of all images."""
+    """Return an explanation with a single map as an example, and the comparison with the maps of all images."""
     comparison: Any = None
     example: Any = None
     for one in stream:
@@ -327,17 +330,25 @@ def _gathered(
             )
             kept = {name: axis for name, axis in one.coordinates.items() if name in axes}
             example = replace(
-                one, maps=found[:0], axes=axes, samples=None, targets=(), titles=(), measures={},
-                predictions=None, coordinates=kept, other_inputs=(),
+                one, maps=found[:1], axes=axes, samples=None, targets=(), titles=(), measures={},
+                curves={}, predictions=None, coordinates=kept, other_inputs=(),
             )  # fmt: skip
         groups = given.groups(one)
+        given.place.add(
+            one.image_places,
+            [
+                place
+                for place, key in enumerate(groups)
+                if given.of is None or given.names[key] in given.of
+            ],
+        )
         pairs = None if given.paired is None else given.paired.of(samples)
         units = pairs if given.blocks is None else given.blocks.of(samples)
         units = samples.indices.tolist() if units is None else units
         comparison.add(found, groups, units, pairs, given.rows(samples))
     if comparison is None:
         raise cnnvis.UserError("there is no map to compare")
-    return example, comparison
+    return replace(example, **placed([given.place], example.provenance)), comparison
 
 
 def _ordered(names: Mapping[Any, str], of: tuple[str, str] | None) -> dict[Any, str]:
@@ -388,6 +399,7 @@ def _row(
 ) -> dict[str, Any]:
     """Return a region as a row of a table: places as numbers, and as coordinates where they have a meaning."""
     found: dict[str, Any] = {}
+    places = example.places
     if len(design.groups) == 2:
         found["larger in"] = design.groups[-1 if one.sign > 0 else 0]
     for place, name in enumerate(example.axes):
@@ -399,6 +411,8 @@ def _row(
             found[f"first {label}"] = axis.coordinate(one.start[place])
             found[f"last {label}"] = axis.coordinate(one.stop[place] - 1)
             found[label] = axis.coordinate(one.peak[place])
+        if places is not None and places.axis == name:
+            found["place"] = places.at(0, one.peak[place])
     values = asdict(one)
     found |= {"places": one.places, "p": one.p}
     names = {"difference": "difference", "statistic": "t", "effect": "g"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.plugins.transforms._grouping import Grouping, Groups
+from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,6 +28,7 @@ class _Running:
     mean: Any = 0.0
     squares: Any = 0.0
     targets: Counter[str] = field(default_factory=Counter)
+    place: SharedPlace = field(default_factory=SharedPlace)
 
     def add(self, maps: npt.NDArray[Any]) -> None:
         import numpy as np
@@ -64,6 +66,7 @@ class _Groups:
             own = one.targets[mine[0]] if one.targets else None
             running = self.found.setdefault(key, (names[key], _Running(own)))[1]
             running.add(maps[np.asarray(mine)])
+            running.place.add(one.image_places, mine)
             if one.targets:
                 running.targets.update(str(one.targets[place]) for place in mine)
         self.by.require_few(one, len(self.found))
@@ -94,6 +97,7 @@ class _Groups:
             samples=None,
             targets=targets,
             groups=tuple(name for name, _ in ordered),
+            **placed([running.place for _, running in ordered], self.example.provenance),
             measures={},
             curves={},
             frames=None,
@@ -221,11 +225,14 @@ def difference(stream: cnnvis.Stream, *, of: tuple[str, str] | None = None) -> c
     for name in (first, second):
         if name not in names:
             raise cnnvis.UserError(f"there is no group {name!r}; there are: {', '.join(names)}")
-    maps = one.array[[names.index(first)]] - one.array[[names.index(second)]]
+    pair = [names.index(first), names.index(second)]
+    maps = one.array[pair[:1]] - one.array[pair[1:]]
+    place = SharedPlace()
+    place.add(one.image_places, pair)
     title = f"{first} - {second}"
     targets = one.targets[:1]
-    if one.targets and one.targets[names.index(first)] == one.targets[names.index(second)]:
-        targets = (one.targets[names.index(first)],)
+    if one.targets and one.targets[pair[0]] == one.targets[pair[1]]:
+        targets = (one.targets[pair[0]],)
     elif one.targets:
         targets = (replace(one.targets[0], filters=(), class_names=None),)
     return replace(
@@ -234,4 +241,5 @@ def difference(stream: cnnvis.Stream, *, of: tuple[str, str] | None = None) -> c
         groups=(title,),
         targets=targets,
         signed=True,
+        **(placed([place], one.provenance) if place.distinct else {}),
     )

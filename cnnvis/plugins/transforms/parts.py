@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import cnnvis
@@ -117,9 +118,12 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice | str) ->
             known[axis] = known[axis].piece(kept)
         elif kept[0] and is_row and axis != "channel" and not _is_placed(explanation, axis):
             known[axis] = cnnvis.Axis(start=kept[0])  # counted as before
-        inputs = _samples_piece(explanation, place, kept)
-        own = explanation.own_places
-        own = own.piece(kept) if own is not None and own.axis == axis else own
+        inputs, places = explanation.samples, explanation.image_places
+        if places is not None and places.axis == axis:  # none, where maps had other positions
+            places = places.piece(kept) if _is_placed(explanation, axis) else None
+            inputs = None if inputs is None else replace(inputs, places=places)
+        inputs = _samples_piece(explanation, inputs, place, kept)
+        own = places if inputs is None else None
         return explanation.with_maps(maps, coordinates=known, samples=inputs, own_places=own)
     return _without(explanation, place, maps.squeeze(place))
 
@@ -148,15 +152,10 @@ def _kept(explanation: cnnvis.Explanation, axis: str, at: str, size: int) -> tup
 
 
 def _samples_piece(
-    explanation: cnnvis.Explanation, place: int, kept: list[int]
+    explanation: cnnvis.Explanation, samples: cnnvis.Samples | None, place: int, kept: list[int]
 ) -> cnnvis.Samples | None:
     """Return the samples with the same piece of inputs, if inputs have the axis of the cut maps."""
-    from dataclasses import replace
-
-    samples, axes = explanation.samples, explanation.space_axes()
-    along = explanation.places
-    if samples is not None and along is not None and along.axis == explanation.axes[place - 1]:
-        samples = replace(samples, places=along.piece(kept))
+    axes = explanation.space_axes()
     if samples is None or place not in axes or len(samples.space) != len(axes):
         return samples
     x = samples.x

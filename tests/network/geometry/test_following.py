@@ -474,7 +474,8 @@ def test_tokens_of_a_picture_stand_for_its_places(keras: Any) -> None:
         cnnvis.run("grad-cam", network, penultimate="here", **settings)
 
 
-@pytest.mark.parametrize("form", quick_at([2], ["Keras's own", "a person's own", "with mel bins"]))
+@pytest.mark.parametrize("form", ["Keras's own", "a person's own", "with mel bins"])
+@pytest.mark.slow
 def test_a_spectrogram_keeps_time_and_adds_frequencies(keras: Any, form: str) -> None:
     """What is seen of a burst is drawn when it is, whatever its frequency."""
     layers = keras.layers

@@ -71,7 +71,8 @@ def test_the_other_lists_name_what_keras_has(keras: Any) -> None:
     assert policies == allowed.POLICIES and _classes(keras.quantizers) == allowed.QUANTIZERS
 
 
-@pytest.mark.parametrize("suffix", quick_at([1], ["h5", "keras"]))
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+@pytest.mark.slow
 def test_how_a_model_was_trained_does_not_matter(keras: Any, tmp_path: Path, suffix: str) -> None:
     layers = keras.layers
     network = keras.Sequential(

@@ -97,6 +97,7 @@ def test_estimates_of_applications_are_within_a_factor_of_two(tmp_path: Path) ->
 # Bounds
 
 
+@pytest.mark.slow
 def test_what_slides_is_no_longer_than_twice_what_it_slides_over(keras: Any) -> None:
     """Whatever number a description holds, what Keras makes of it is refused or as small as that."""
     refused = 0

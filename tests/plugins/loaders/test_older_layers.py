@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from older_layers import Made, forms
-from quick import quick_are
 
 import cnnvis
 
@@ -42,7 +41,8 @@ def _flat(values: Any) -> list[Any]:
     return [np.asarray(one) for one in (values if isinstance(values, list | tuple) else [values])]
 
 
-@pytest.mark.parametrize("group", quick_are([0], range(GROUPS)))
+@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.slow
 def test_every_layer_of_keras_2_answers_as_it_did(tmp_path: Path, group: int) -> None:
     keras: Any = importlib.import_module("tf_keras")
     made = list(forms(keras))
@@ -137,11 +137,9 @@ def test_a_gru_of_before_2_1_2_resets_before_it_multiplies(
 
 @pytest.mark.parametrize(
     ("home", "suffix", "kind"),
-    quick_are(
-        [("tf_keras", "h5", "LSTM"), ("keras", "h5", "Bidirectional")],
-        itertools.product(["keras", "tf_keras"], ["h5", "keras"], ["LSTM", "Bidirectional"]),
-    ),
+    itertools.product(["keras", "tf_keras"], ["h5", "keras"], ["LSTM", "Bidirectional"]),
 )
+@pytest.mark.slow
 def test_a_stateful_network_begins_anew(tmp_path: Path, home: str, suffix: str, kind: str) -> None:
     package: Any = importlib.import_module(home)
     layers = package.layers

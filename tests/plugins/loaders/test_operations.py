@@ -239,7 +239,8 @@ def test_a_layer_of_ones_own_is_no_operation(tmp_path: Path) -> None:
         cnnvis.load_model(write_keras(tmp_path / "model.keras", config))
 
 
-@pytest.mark.parametrize("suffix", quick_at([1], SUFFIXES))
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_operations_that_are_cut_off(keras: Any, tmp_path: Path, suffix: str) -> None:
     inputs, tensors = forms.beginning(keras)
     for kind, form in forms.refused(keras, tensors).items():

@@ -167,6 +167,7 @@ def _require_right(folder: Path, *, by_keras_2: bool) -> None:
         np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.slow
 def test_weights_that_are_missing(keras: Any, written: Path, monkeypatch: Any) -> None:
     from cnnvis.plugins.loaders.checkpoint import Checkpoint
 

@@ -88,6 +88,7 @@ def test_a_model_without_lambdas_takes_no_function(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("untried")
+@pytest.mark.slow
 def test_the_flags(keras: Any, tmp_path: Path, typed: Typed) -> None:
     network = _with_lambda(keras, tmp_path / "model.keras")
     (tmp_path / "flags_given.py").write_text("def twice(x):\n    return x * 2\n")

@@ -267,7 +267,7 @@ def test_the_selected_sites_of_the_demo_are_found(
     typed: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "sites.csv").write_text("image,column_start,column_stop\n0,38,45\n2,43,50\n")
-    names = ("pointing-game", "energy-pointing-game", "iou")
+    names = ("pointing-game", "energy-pointing-game", "iou", "average-precision")
     asked = [word for name in names for word in (f"--{name}.masks", "sites.csv")]
     done = typed("run", "saliency", "demo", "-im", "0-3", "-bm", "none", "--metrics", *names, *asked,
                  "-o", "maps.npz")  # fmt: skip
@@ -292,9 +292,9 @@ def test_labels_of_positions_are_the_truth_of_a_segmentation(keras: Any) -> None
     labels[2] = 0
     found = cnnvis.run(
         "times-input", network, data=(x, labels), filter=0, plugin_options={"iou": {"label": 2}},
-        metrics=("iou", "pointing-game", "energy-pointing-game"),
+        metrics=("iou", "pointing-game", "energy-pointing-game", "average-precision"),
     ).measures  # fmt: skip
-    for name in ("iou", "pointing-game", "energy-pointing-game"):
+    for name in ("iou", "pointing-game", "energy-pointing-game", "average-precision"):
         np.testing.assert_allclose(found[name], [1, 1, np.nan])
     none = cnnvis.run("times-input", network, data=(x, labels), filter=0, metrics="iou",
                       plugin_options={"iou": {"label": 1}}).measures  # fmt: skip

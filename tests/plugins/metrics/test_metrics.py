@@ -48,6 +48,7 @@ def test_channels_of_a_place_count_as_one_whatever_their_order() -> None:
     )
 
 
+@pytest.mark.slow
 def test_its_numbers_stand_beside_the_maps_of_a_run(tmp_path: Path) -> None:
     found = cnnvis.run("saliency", "demo", metrics="sparseness", images=[0, 1, 2])
     measured = found.measures["sparseness"]
@@ -63,6 +64,7 @@ def test_its_numbers_stand_beside_the_maps_of_a_run(tmp_path: Path) -> None:
     assert found.with_maps(found.array * 2).metrics == ()
 
 
+@pytest.mark.slow
 def test_a_chain_measures_what_is_on_the_stack() -> None:
     smooth, table = (
         cnnvis.chain("demo", ["saliency", ("smooth", {"sigma": 2}), "sparseness", *more], images=[0, 1])
@@ -98,6 +100,7 @@ def test_what_cannot_be_measured_is_said() -> None:
         cnnvis.run(1, "demo")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_command_shows_them(typed: Callable[..., Any], tmp_path: Path) -> None:
     done = typed(
         "run", "saliency", "demo", "-im", 0, 1, "--metrics", "sparseness", "-r", "terminal"
@@ -228,6 +231,7 @@ def test_it_is_said_which_numbers_are_better(typed: Callable[..., Any]) -> None:
     assert "are better." not in typed("show", "sparseness").stdout
 
 
+@pytest.mark.slow
 def test_options_of_metrics_are_typed_behind_their_names(
     typed: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_the_plain_gradient_passes() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_guided_backpropagation_depends_on_neither_class_nor_weights() -> None:
     found = _outcomes("saliency", backprop="guided")
     assert (found["class-sensitivity"], found["randomization"]) == ("failed", "failed")

@@ -31,7 +31,7 @@ def _module() -> Any:
     return module
 
 
-@pytest.fixture(scope="module", params=quick_are([13], [13, 1]))
+@pytest.fixture(scope="module", params=quick_are([40], [40, 1]))
 def step(request: pytest.FixtureRequest) -> int:
     """Every so-many cases are tried: few in quick tests."""
     return int(request.param)

@@ -369,6 +369,7 @@ def test_the_shape_that_a_network_wants_is_told(
     cnnvis.run("saliency", network, data=tmp_path, plugin_options={"pictures": right})
 
 
+@pytest.mark.slow
 def test_one_damaged_and_one_odd_picture_cost_no_other(
     network: Any, tmp_path: Path, typed: Typed
 ) -> None:

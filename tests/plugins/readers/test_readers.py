@@ -269,6 +269,7 @@ def test_of_several_frames_the_first_is_read_and_said(tmp_path: Path) -> None:
         assert notes == ["of pictures with several frames or pages, the first frame is read"]
 
 
+@pytest.mark.slow
 def test_a_picture_that_unpacks_to_far_too_much(tmp_path: Path) -> None:
     Image.new("RGB", (9000, 9000)).save(tmp_path / "blank.png")
     with pytest.raises(

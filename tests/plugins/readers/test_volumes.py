@@ -212,6 +212,7 @@ def test_damage_is_a_sentence(tmp_path: Path, damage: str) -> None:
         read(path)[0].x  # noqa: B018
 
 
+@pytest.mark.slow
 def test_random_bytes_in_headers_raise_nothing_else(tmp_path: Path) -> None:
     path = save(tmp_path / "one.nii")
     data = path.read_bytes()

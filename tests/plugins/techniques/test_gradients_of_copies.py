@@ -84,6 +84,7 @@ def test_a_guided_path_without_distance_is_the_straight_path(
     )
 
 
+@pytest.mark.slow
 def test_a_guided_path_moves_small_gradients_first(keras: Any) -> None:
     """Of S = 3 x y + y, y has the larger gradient: x moves first, as far as the band goes."""
     layers = keras.layers

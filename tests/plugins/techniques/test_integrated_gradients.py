@@ -28,6 +28,7 @@ def _kinked(keras: Any, slope: float, place: float) -> Any:
     return network
 
 
+@pytest.mark.slow
 def test_steps_grow_until_the_sum_is_right(keras: Any) -> None:
     network = _kinked(keras, 30.0, 0.3711)
     x = np.array([[1.0], [0.2], [0.9]], np.float32)  # the second stays before the kink

@@ -287,6 +287,7 @@ def test_a_single_sigmoid_and_positions_of_an_output(keras: Any) -> None:
     np.testing.assert_array_less(yes.measures["conservation_gap"], 1e-4)
 
 
+@pytest.mark.slow
 def test_a_changed_network_is_seen_and_batches_do_not_matter(classifier: Any, images: Any) -> None:
     for name in ("lrp", "deeplift"):
         whole = cnnvis.run(name, classifier, data=images, filter=1).array

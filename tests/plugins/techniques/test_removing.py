@@ -250,6 +250,7 @@ def test_contributions_to_an_additive_score_are_exact(keras: Any, axes: int) -> 
     assert (abs(penalized.array).sum() < 0.5 * abs(of_units).sum()).all()
 
 
+@pytest.mark.slow
 def test_each_of_many_positions_can_be_a_unit(keras: Any) -> None:
     network, weights = _additive(keras, (40, 28, 1))  # of more sets than a float can count
     x = _data((40, 28, 1), 2)

@@ -201,6 +201,7 @@ def test_activation_max_raises_the_score(network: Any, axes: int) -> None:
     assert found.samples is None
 
 
+@pytest.mark.slow
 def test_activation_max_is_reproducible(network: Any) -> None:
     settings: dict[str, Any] = {"layer": "second", "iterations": 8, "jitter": [0.2]}
     first = cnnvis.run("activation-max", network, filter=[0, 2], seed=1, **settings).maps

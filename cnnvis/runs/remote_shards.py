@@ -1,0 +1,217 @@
+"""Shards of a run that another process computes, perhaps on another machine: the worker's side.
+
+A worker gets the path of a run folder, the hash of its manifest and a shard's number. It loads the
+model and opens the data once, compares its own manifest with that of the folder, and writes the
+files of shards; whoever gave it the work writes the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cnnvis.data.batches import Piece, Read, read_ahead
+from cnnvis.data.class_names import names_in_order
+from cnnvis.data.samples import Samples
+from cnnvis.errors import PluginError, UserError
+from cnnvis.explain.request import Request
+from cnnvis.explain.task import Task
+from cnnvis.files.writing import DISK, Folder, trouble_with
+from cnnvis.network import compilation
+from cnnvis.registry.discovery import load_plugin, registry
+from cnnvis.registry.plugin import Plugin
+from cnnvis.reporting import notes_kept
+from cnnvis.runs import manifest
+from cnnvis.runs.folder import MANIFEST, manifest_in, part_name, part_of
+from cnnvis.runs.part import Part
+from cnnvis.runs.schema import LONGEST_MANIFEST
+from cnnvis.runs.seals import digest
+
+
+@dataclass(frozen=True)
+class Work:
+    """What workers compute: a run whose folder holds its manifest.
+
+    Attributes
+    ----------
+    folder
+        The path of the run folder.
+    manifest
+        The SHA-256 of the manifest's file.
+    request
+        The model and data, as paths.
+    techniques
+        The names of the techniques with maps of images, and all options of each.
+    files
+        The files of plugins that are loaded beside the installed ones.
+    computing
+        How networks are computed: see `cnnvis.network.compilation.computing_now`.
+    threads
+        The number of TensorFlow's threads; None for what it takes by itself.
+    """
+
+    folder: str
+    manifest: str
+    request: Request
+    techniques: tuple[tuple[str, Mapping[str, Any]], ...]
+    files: tuple[str, ...] = ()
+    computing: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+
+
+def shard(work: Work, part: str, number: int) -> dict[str, Any]:
+    """Compute a shard of a part of a run, write its files, and return its line for the journal.
+
+    Returns
+    -------
+    dict
+        ``line``, the line as plain values; or ``refused``, the kind and the sentence of an error.
+    """
+    try:
+        with compilation.computing_as(work.computing), notes_kept():
+            return {"line": _opened(work).written(part, number)}
+    except (UserError, PluginError) as error:
+        return {"refused": (type(error).__name__, f"{error} (worker on {platform.node()})")}
+
+
+class _Captured(Exception):
+    """End of a stream of which no piece is wanted, but only what computes its pieces."""
+
+
+@dataclass
+class _Computing:
+    """Keeper that keeps the samples of a part and the function that computes its pieces."""
+
+    samples: Samples | None = None
+    compute: Callable[[Read], Piece] | None = None
+
+    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]:
+        self.samples, self.compute = samples, compute
+        raise _Captured
+
+
+@dataclass
+class _Run:
+    """Run that this process computes shards of, with its model and data open."""
+
+    work: Work
+    folder: Folder
+    facts: Mapping[str, Any]
+    computing: dict[str, _Computing]
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def written(self, name: str, number: int) -> Any:
+        """Compute and write a shard, and return its line as plain values."""
+        step = int(name.partition("-")[0]) - 1
+        if name not in self.parts:
+            self.parts[name] = part_of(self.folder, self.facts, name, step, DISK)
+        part, own = self.parts[name], self.computing[name]
+        assert own.samples is not None and own.compute is not None
+        settled = self.facts["computed"]
+        with compilation.settled(settled["compile"], settled["batch_size"]):
+            (read,) = read_ahead(own.samples, [part.places[number]])
+            line = part.put(number, own.compute(read), own.samples)
+        return msgspec.to_builtins(line)
+
+
+_latest: list[_Run] = []
+
+
+def _opened(work: Work) -> _Run:
+    """Open a run, unless the shard before was of the same."""
+    if _latest and _latest[0].work == work:
+        return _latest[0]
+    forget()
+    _set_threads(work)
+    for file in work.files:
+        if Path(file) not in registry().files:
+            load_plugin(file)
+    with trouble_with(Path(work.folder), what="read"):
+        folder = Folder.opened(Path(work.folder))
+        try:
+            facts = _facts_in(folder, work)
+            run = _Run(work, folder, facts, _computing(work, facts))
+        except BaseException:
+            folder.close()
+            raise
+    _latest.append(run)
+    return run
+
+
+def forget() -> None:
+    """Close the run that this process computes shards of."""
+    for run in _latest:
+        run.folder.close()
+    _latest.clear()
+
+
+def _set_threads(work: Work) -> None:
+    """Give TensorFlow the threads of the run, if it has not started yet."""
+    if work.threads is not None and "tensorflow" not in sys.modules:
+        os.environ.update(dict.fromkeys(compilation.THREADS, str(work.threads)))
+
+
+def _facts_in(folder: Folder, work: Work) -> Mapping[str, Any]:
+    """Read the manifest in a folder, which must be that of the run.
+
+    Raises
+    ------
+    UserError
+        If it is another one, or none.
+    """
+    with suppress(FileNotFoundError):
+        if digest(folder.read(MANIFEST, LONGEST_MANIFEST)) == work.manifest:
+            found = manifest_in(folder)
+            if found is not None:
+                return found
+    raise UserError(
+        f"the run folder {work.folder!r} is another one on the worker's machine: it must be on a disk "
+        "that all workers share"
+    )
+
+
+def _computing(work: Work, facts: Mapping[str, Any]) -> dict[str, _Computing]:
+    """Load the model, open the data, and return what computes each part.
+
+    Raises
+    ------
+    UserError
+        If this process would compute another run than its manifest says.
+    """
+    plugins: list[tuple[Plugin, Mapping[str, Any]]] = [
+        (registry().get("technique", name), options) for name, options in work.techniques
+    ]
+    request = work.request
+    task = Task.of(request, [plugin for plugin, _ in plugins])
+    assert task.model is not None
+    one = next(iter(task.samples.values()))
+    loading = manifest.loading_of(request.plugin_options, vars(request.loading))
+    now = manifest.facts(
+        plugins, task.model, task.samples, task.explained_inputs, loading,
+        names_in_order(request.data.class_names), task.targets, task.orders,
+    )  # fmt: skip
+    now["part"] = facts["part"]
+    now["computed"] = manifest.computed(task.model, one, None, facts["computed"])
+    if different := manifest.differences(facts, now, "is {} in the run and {} here"):
+        raise UserError(
+            f"a worker would compute another run: {'; '.join(different)}. All workers need the same "
+            "files, and the same versions of the packages"
+        )
+    found = {}
+    for step, (plugin, options) in enumerate(plugins):
+        own: dict[str | None, _Computing] = defaultdict(_Computing)
+        for name, stream in task.explained(plugin, options, kept=own.__getitem__).items():
+            with suppress(_Captured):
+                for _ in stream:
+                    pass
+            found[part_name(facts, step, name)] = own[name]
+    return found

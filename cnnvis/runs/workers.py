@@ -1,0 +1,262 @@
+"""Workers that compute the shards of a run: processes of this machine, or those of a scheduler.
+
+Dask's scheduler gives each worker a shard's number at a time. Workers write the files of shards into
+the run folder; its journal is written here alone, so that a run with workers is resumed, checked and
+merged as any other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import queue
+import signal
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from cnnvis.errors import (
+    ChangedError,
+    DiskError,
+    NothingUsable,
+    PluginError,
+    ShortageError,
+    UserError,
+    WorkersError,
+    numbered,
+)
+from cnnvis.network.compilation import THREADS, computing_now
+from cnnvis.registry.discovery import registry
+from cnnvis.reporting import progress
+from cnnvis.runs import interrupts
+from cnnvis.runs.folder import MANIFEST, RunFolder
+from cnnvis.runs.on import CONNECTING, On
+from cnnvis.runs.remote_shards import Work, shard
+from cnnvis.runs.schema import LONGEST_MANIFEST
+from cnnvis.runs.seals import digest
+
+Client = Any
+"""``distributed.Client``, whose functions have no types, and its futures."""
+
+Future = Any
+
+ADVICE = "Finished shards are kept; --resume goes on"
+
+AHEAD = 2
+"""Shards of each worker that the scheduler knows: the next one waits where the last one ends."""
+
+LISTENING = 0.2
+"""Seconds between looks at signals and at the scheduler."""
+
+CLOSING = 1
+"""Seconds that workers of this machine have to end."""
+
+_ERRORS = {
+    one.__name__: one
+    for one in (UserError, NothingUsable, DiskError, ShortageError, ChangedError, PluginError)
+}
+
+
+@contextmanager
+def at_work(folder: RunFolder | None) -> Iterator[None]:
+    """Have workers compute what an open run folder lacks, inside the block, if it asks for workers."""
+    on = None if folder is None else folder.into.on
+    if folder is None or on is None or on.request is None:
+        yield
+        return
+    work = Work(
+        str(folder.path.resolve()),
+        digest(folder.folder.read(MANIFEST, LONGEST_MANIFEST)),
+        on.request,
+        tuple((plugin.name, options) for plugin, options in folder.techniques),
+        tuple(str(one.resolve()) for one in registry().files),
+        computing_now(),
+        on.threads,
+    )
+    with Workers(on, work) as folder.workers:
+        yield
+
+
+@dataclass
+class Workers:
+    """Workers of a run; a context that ends those which it started.
+
+    Attributes
+    ----------
+    on
+        Where shards are computed.
+    work
+        What is computed.
+    """
+
+    on: On
+    work: Work
+    _closing: ExitStack = field(default_factory=ExitStack)
+    _client: Client | None = None
+    _cluster: Any = None
+
+    @property
+    def strict(self) -> bool:
+        """True where the first image without a result ends the run."""
+        return self.work.request.strict
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and self._cluster is not None:
+            # Nobody waits for shards in hand: after Ctrl-C there are two seconds in all.
+            for nanny in self._cluster.workers.values():
+                with suppress(OSError, TypeError):
+                    os.kill(nanny.pid, signal.SIGKILL)
+        self._closing.close()
+
+    def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]:
+        """Yield the journal's lines of the shards of a part, as they are computed.
+
+        Raises
+        ------
+        WorkersError
+            If the scheduler or its workers are gone.
+        UserError, PluginError
+            If a worker refuses; see `cnnvis.runs.remote_shards.shard`.
+        Stopped
+            If a signal asked for it.
+        """
+        client = self._client = self._client or self._connected()
+        left, done = iter(numbers), queue.SimpleQueue[Any]()
+        waiting: dict[Any, int] = {}
+        with progress("computing on workers", len(numbers)) as advance:
+            try:
+                while True:
+                    for number in itertools.islice(left, max(self._room(client, waiting), 0)):
+                        future = client.submit(
+                            shard, self.work, part, number,
+                            key=f"{part}-{number}-{uuid.uuid4().hex}", pure=False,
+                        )  # fmt: skip
+                        waiting[future] = number
+                        future.add_done_callback(done.put)
+                    if not waiting:
+                        return
+                    future = self._next(client, done)
+                    if future is not None:
+                        yield _line_of(future, waiting.pop(future), self.on)
+                        advance(1)
+            finally:
+                with suppress(Exception):  # of a scheduler that is gone
+                    client.cancel(list(waiting))
+
+    def _room(self, client: Client, waiting: dict[Any, int]) -> int:
+        """Return how many more shards the scheduler is to know."""
+        try:
+            workers = len(client.nthreads())
+        except (OSError, RuntimeError) as error:  # as Dask says that a connection is closed
+            raise _lost(self.on) from error
+        return max(AHEAD * workers, 4) - len(waiting)
+
+    def _next(self, client: Client, done: queue.SimpleQueue[Any]) -> Future:
+        """Return the next future that is done, None where there is none yet."""
+        try:
+            return done.get(timeout=LISTENING)
+        except queue.Empty:
+            interrupts.check()
+            if client.status != "running":
+                raise _lost(self.on) from None
+            return None
+
+    def _connected(self) -> Client:
+        """Return a client of the scheduler, of one with own workers if nobody named another."""
+        import distributed
+
+        if self.on.count is None and not isinstance(self.on.scheduler, str):
+            return self.on.scheduler
+        address = self.on.scheduler
+        if self.on.count is not None:
+            address = self._cluster = self._closing.enter_context(_started(self.on))
+        try:
+            client: Any = distributed.Client(address, timeout=CONNECTING, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise WorkersError(
+                f"no scheduler of Dask answers at {self.on} ({type(error).__name__}). {ADVICE}"
+            ) from error
+        return self._closing.enter_context(client)
+
+
+@contextmanager
+def _started(on: On) -> Iterator[Any]:
+    """Start workers on this machine, each a process with TensorFlow's own threads."""
+    import dask
+    import distributed
+
+    assert on.count is not None
+    environment = {**dict.fromkeys(THREADS, str(on.threads)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # Python's helper counts semaphores of processes that are killed, and warns of them.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        progress(f"starting {numbered(on.count, 'worker')}"),
+    ):
+        try:
+            # What TensorFlow allocates is none that Dask could move to a disk: no limit by Dask.
+            cluster: Any = distributed.LocalCluster(
+                n_workers=on.count, threads_per_worker=1, memory_limit=0,
+                dashboard_address=None, silence_logs=logging.CRITICAL,
+            )  # fmt: skip
+        except RuntimeError as error:
+            raise UserError(
+                "workers could not start: a script that is run with on='local' begins its work under "
+                "if __name__ == '__main__':, since each worker imports the script"
+            ) from error
+    try:
+        yield cluster
+    finally:
+        with suppress(TimeoutError):  # then they end with this process
+            cluster.close(timeout=CLOSING)
+
+
+def _line_of(future: Future, number: int, on: On) -> Any:
+    """Return the line of a shard from a worker's answer.
+
+    Raises
+    ------
+    WorkersError
+        If workers were lost with this shard several times, or the scheduler is gone.
+    UserError, PluginError
+        If the worker refused.
+    """
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        answer = future.result()
+    except KilledWorker as error:
+        raise WorkersError(
+            f"workers at {on} ended again and again with shard {number}, perhaps for want of memory: "
+            f"use a smaller --batch-size or --shard-size, or fewer workers. {ADVICE}"
+        ) from error
+    except CancelledError as error:
+        raise _lost(on) from error
+    except ImportError as error:
+        raise UserError(
+            f"a worker at {on} has no cnnvis, or none of this version ({error}): install the same "
+            "packages for all workers"
+        ) from error
+    if "refused" in answer:
+        kind, sentence = answer["refused"]
+        raise _ERRORS.get(kind, UserError)(sentence)
+    return answer["line"]
+
+
+def _lost(on: On) -> WorkersError:
+    return WorkersError(f"the scheduler at {on} is gone. {ADVICE}")

@@ -1,0 +1,303 @@
+"""Runs whose shards are computed by workers: the same bytes, whoever computes, and whatever ends."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from quickruns import bytes_of
+
+import cnnvis
+from cnnvis.errors import UserError, WorkersError
+from cnnvis.runs import manifest, on, remote_shards, workers
+
+pytest.importorskip("distributed")
+
+X = np.random.default_rng(0).normal(size=(11, 12, 10, 2)).astype(np.float32)
+Y = np.arange(11) % 3
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, classifier: Any) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    classifier.save(folder / "model.keras")
+    np.savez(folder / "data.npz", X=X, y=Y)
+    bad = X.copy()
+    bad[7, 0, 0, 0] = np.nan
+    np.savez(folder / "bad.npz", X=bad, y=Y)
+    return folder
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """Workers that are this process: what they do, without the seconds that processes take."""
+    computed = []
+
+    def lines(own: workers.Workers, part: str, numbers: Sequence[int]) -> Iterator[Any]:
+        for number in reversed(numbers):  # workers end in any order
+            computed.append((part, number))
+            answer = remote_shards.shard(own.work, part, number)
+            if "refused" in answer:
+                raise UserError(answer["refused"][1])
+            yield answer["line"]
+
+    monkeypatch.setattr(workers.Workers, "lines", lines)
+    yield computed
+    remote_shards.forget()
+
+
+def explained(files: Path, into: Path, data: str = "data.npz", **more: Any) -> Any:
+    return cnnvis.run(
+        "saliency", files / "model.keras", data=files / data, into=into, shard_size=3,
+        checks="none", **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [{}, {"top": 2}, {"images": "1 3-9"}], ids=str)
+def test_the_bytes_are_those_of_one_process(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], more: dict[str, Any]
+) -> None:
+    one = explained(files, tmp_path / "one", **more)
+    two = explained(files, tmp_path / "two", on="local:1", **more)
+    assert len(here) == len(list((tmp_path / "two" / "1-saliency" / "shards").iterdir())) > 2
+    assert bytes_of(tmp_path / "two") == bytes_of(tmp_path / "one")
+    np.testing.assert_array_equal(one.array, two.array)
+    assert one.titles == two.titles and one.notes == two.notes
+
+
+def test_shards_that_are_there_are_not_computed_again(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]]
+) -> None:
+    explained(files, tmp_path / "run", on="local:1")
+    whole = bytes_of(tmp_path / "run")
+    (tmp_path / "run" / "1-saliency" / "shards" / "1.json").unlink()
+    del here[:]
+    explained(files, tmp_path / "run", on="local:1", resume=True)
+    assert here == [("1-saliency", 1)] and bytes_of(tmp_path / "run") == whole
+
+
+def test_chains_keep_every_technique(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]]
+) -> None:
+    steps = ["saliency", ("gradient-times-input", {}), "average"]
+    one, two = (
+        cnnvis.chain(
+            files / "model.keras", steps, data=files / "data.npz", checks="none", shard_size=4,
+            into=tmp_path / name, on=where,
+        )
+        for name, where in (("one", None), ("two", "local:1"))
+    )  # fmt: skip
+    assert {part for part, _ in here} == {"1-saliency", "2-gradient-times-input"}
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a.array, b.array)
+
+
+def test_images_that_fail_are_named_and_strict_stops(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]]
+) -> None:
+    found = explained(files, tmp_path / "run", "bad.npz", on="local:1")
+    assert 7 not in found.indices and len(found) == 10
+    assert any("image 7 was left out: NaN" in one for one in found.notes)
+    with pytest.raises(UserError, match="image 7 stopped the run, as strict asks: NaN"):
+        explained(files, tmp_path / "strict", "bad.npz", on="local:1", strict=True)
+
+
+def test_a_worker_that_would_compute_something_else_refuses(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computing = remote_shards._computing
+
+    def elsewhere(work: remote_shards.Work, facts: Any) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(manifest, "_versions", lambda: {**facts["versions"], "keras": "2.9"})
+            return computing(work, facts)
+
+    monkeypatch.setattr(remote_shards, "_computing", elsewhere)
+    with pytest.raises(
+        UserError,
+        match=r"another run: keras of the versions is 3\S+ in the run and 2\.9 here\. All",
+    ):
+        explained(files, tmp_path / "run", on="local:1")
+
+
+def test_a_folder_of_the_same_path_may_be_another(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = remote_shards._facts_in
+    monkeypatch.setattr(
+        remote_shards, "_facts_in", lambda folder, work: read(folder, replace(work, manifest="0"))
+    )
+    with pytest.raises(UserError, match="is another one on the worker's machine: it must be on a"):
+        explained(files, tmp_path / "run", on="local:1")
+
+
+def test_what_workers_cannot_open_is_refused_before_anything_is_written(
+    files: Path, tmp_path: Path, classifier: Any
+) -> None:
+    with pytest.raises(UserError, match="workers open the model by its path, and the model was"):
+        cnnvis.run("saliency", classifier, data=X, into=tmp_path / "run", on="local:1")
+    with pytest.raises(UserError, match=r"workers open the data by its path, .* as ndarray: save"):
+        cnnvis.run("saliency", files / "model.keras", data=X, into=tmp_path / "run", on="local:1")
+    with pytest.raises(UserError, match="on and isolate do not go together"):
+        explained(files, tmp_path / "run", on="local:1", isolate=["saliency"])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("typed", ["local:0", "local:x", "four", "tcp://", "http://x:1", 4])
+def test_addresses(typed: object) -> None:
+    with pytest.raises(UserError, match=r"names no workers: local:4 is four processes on this"):
+        on.on_of(typed)
+
+
+def test_addresses_where_nothing_listens() -> None:
+    with pytest.raises(
+        UserError, match=r"nothing listens at tcp://127\.0\.0\.1:1 .*dask scheduler"
+    ):
+        on.on_of("tcp://127.0.0.1:1")
+
+
+def test_threads_and_memory_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on.host, "processors", lambda: 8)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    assert (on.on_of("local").count, on.on_of("local").threads) == (8, 1)
+    assert on.on_of("local:3").threads == 2 and on.on_of("local:20").threads == 1
+
+
+# Real processes.
+
+
+def _command(into: Path, *more: object) -> list[str]:
+    words = [
+        *("run", "smoothgrad", "demo", "--images", "all", "--shard-size", 2, "--threads", 1),
+        *("--checks", "none", "--into", into, "-r", "numpy", "-o", into.with_suffix(".npz")),
+    ]
+    return [sys.executable, "-m", "cnnvis", *map(str, (*words, *more))]
+
+
+def _started(into: Path, *more: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        _command(into, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _wait_for(into: Path, lines: int) -> None:
+    path = into / "1-smoothgrad" / "journal.jsonl"
+    late = time.monotonic() + 200
+    while not path.is_file() or path.read_bytes().count(b"\n") < lines:
+        assert time.monotonic() < late
+        time.sleep(0.05)
+
+
+def _workers_of(process: int) -> list[psutil.Process]:
+    return [
+        one
+        for one in psutil.Process(process).children(recursive=True)
+        if "spawn_main" in " ".join(one.cmdline())
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    into = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run(_command(into), check=True, capture_output=True)
+    return bytes_of(into)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_its_shard_alone(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    into = tmp_path / "run"
+    process = _started(into, "--on", "local:2")
+    _wait_for(into, 2)
+    _workers_of(process.pid)[0].kill()
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    assert bytes_of(into) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_client_that_ends_takes_its_workers_along_and_goes_on(
+    tmp_path: Path, whole: dict[str, bytes], number: signal.Signals
+) -> None:
+    into = tmp_path / "run"
+    process = _started(into, "--on", "local:2")
+    _wait_for(into, 2)
+    others = _workers_of(process.pid)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0]
+    _, left = psutil.wait_procs(others, timeout=30)
+    assert len(others) == 2 and not left
+    again = _command(into, "--on", "local:2", "--resume")[3:]
+    if number is signal.SIGTERM:
+        assert process.returncode == 143 and "shards are kept in" in said
+        again = shlex.split(said.split("Go on with: cnnvis ")[1].splitlines()[0])
+    done = subprocess.run([sys.executable, "-m", "cnnvis", *again], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert bytes_of(into) == whole
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Callable[[], tuple[str, subprocess.Popen[str]]]]:
+    """A scheduler and a worker of their own, as on a cluster; returned with its address."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def begun() -> tuple[str, subprocess.Popen[str]]:
+        dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0"]
+        own = subprocess.Popen(
+            [*dask, "--host", "127.0.0.1", "--no-dashboard"],
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert own.stderr is not None
+        address = next(
+            found[0] for line in own.stderr if (found := re.search(r"tcp://[\d.:]+", line))
+        )
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+        processes.append(own)
+        processes.append(
+            subprocess.Popen(
+                [*worker, "--memory-limit", "0", "--no-dashboard"],
+                cwd=tmp_path,
+                text=True,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        return address, own
+
+    yield begun
+    for one in processes:
+        one.kill()
+        one.communicate()
+
+
+@pytest.mark.slow
+def test_a_scheduler_with_workers_of_its_own(
+    tmp_path: Path, whole: dict[str, bytes], scheduler: Callable[[], Any]
+) -> None:
+    into = tmp_path / "run"
+    address, own = scheduler()
+    process = _started(into, "--on", address)
+    _wait_for(into, 2)
+    own.kill()
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == WorkersError.code == 5, said
+    assert f"the scheduler at {address} is gone. Finished shards are kept; --resume" in said
+    address, own = scheduler()
+    done = subprocess.run(
+        _command(into, "--on", address, "--resume"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert bytes_of(into) == whole
