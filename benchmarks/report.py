@@ -186,7 +186,7 @@ def page(rounds: int, of_time: list[str], of_memory: list[str]) -> str:
     lines = [
         "# What a report takes",
         "",
-        f"Written by `python benchmarks/report.py` on {date.today()}: {rounds} rounds on",
+        f"Written by `python benchmarks/report.py` on {date.today()}: {rounds} round{'s' * (rounds > 1)} on",
         f"{host.name()}, no GPU, Python {platform.python_version()}.",
         "",
         f"The computing is that of {', '.join(METHODS)}, or of {METHODS[0]} alone, whose maps are kept as",
