@@ -16,6 +16,7 @@ from .data.columns import is_table as is_table
 from .data.completeness import completeness_gap as completeness_gap
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
+from .data.frames import Frames as Frames
 from .data.intervals import Interval as Interval
 from .data.intervals import intervals_in as intervals_in
 from .data.loaded_network import LoadedNetwork as LoadedNetwork

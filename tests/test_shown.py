@@ -33,6 +33,7 @@ def _made(maps: Any, x: Any = None, grids: Any = None, **settings: Any) -> cnnvi
     return cnnvis.Explanation(maps, samples, provenance={"technique": "made"}, **settings)
 
 
+FRAMES = RNG.random((2, 3, 8, 8)).astype(np.float32)
 GRID = cnnvis.VoxelGrid((6, 8, 8), tuple(map(tuple, np.diag([2.0, 1, 1, 1]).tolist())))
 KINDS = {
     "one axis": _made(RNG.random((2, 30)), RNG.random((2, 30, 1))),
@@ -45,6 +46,11 @@ KINDS = {
     "photographs": _made(RNG.random((2, 8, 8)), RNG.integers(0, 256, (2, 8, 8, 3), np.uint8)),
     "three axes": _made(RNG.random((2, 6, 8, 8)), RNG.random((2, 6, 8, 8, 1)), grids=(GRID,) * 2),
     "means of groups": _made(RNG.random((2, 8, 8)), groups=("a", "b")),
+    "maps with frames": _made(
+        FRAMES[:, -1],
+        frames=cnnvis.Frames(FRAMES, np.array([0, 4, 9])),
+        curves={"score": RNG.random((2, 9))},
+    ),
     "tables": cnnvis.Explanation(
         table={"layer": ["first", "second"], "size": [1, 2]}, provenance={"technique": "made"}
     ),
@@ -123,7 +129,9 @@ def _gif(of: cnnvis.Explanation, folder: Path) -> str:
         with Image.open(_written("gif", of, folder, ending)) as picture:
             moments = picture.n_frames  # type: ignore[attr-defined]
         planes = of.array.shape[1] if len(of.axes) == 3 else 1
-        assert moments == len(of) * planes
+        assert moments == (len(of) * planes if of.frames is None else len(of.frames.steps))
+    if of.frames is not None:
+        return "a moment for each frame"
     return f"a moment for each {'plane' if len(of.axes) == 3 else 'map'}"
 
 
@@ -131,6 +139,10 @@ def _numpy(of: cnnvis.Explanation, folder: Path) -> str:
     again = cnnvis.Explanation.load(_written("numpy", of, folder))
     if of.table is not None:
         return "columns" if again.table == of.table else ""
+    if of.frames is not None:
+        assert again.frames is not None
+        np.testing.assert_array_equal(again.frames.steps, of.frames.steps)
+        return "values and frames" if np.array_equal(again.frames.maps, of.frames.maps) else ""
     return "values" if np.array_equal(again.array, of.array) else ""
 
 

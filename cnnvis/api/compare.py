@@ -280,7 +280,7 @@ def _without_lone_channel(found: Explanation) -> Explanation:
     if found.array.shape[axis + 1] != 1:
         return found
     axes = tuple(name for name in found.axes if name != CHANNEL)
-    return replace(found, maps=found.array.squeeze(axis + 1), axes=axes)
+    return replace(found, maps=found.array.squeeze(axis + 1), axes=axes, frames=None)
 
 
 def _measured(one: Explanation, other: Explanation, top: float) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from cnnvis.data.axes import CHANNEL as CHANNEL
 from cnnvis.data.axes import Axis
 from cnnvis.data.axes import axis_names as axis_names
 from cnnvis.data.completeness import sum_in_words
+from cnnvis.data.frames import Frames
 from cnnvis.data.places import Places
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.shown import Shown
@@ -72,6 +73,8 @@ class Explanation(Shown):
     curves
         Curves of numbers over the steps in which each map was made, (n, steps) each, by name:
         ``score`` for the score that rose. NaN for steps that were not taken.
+    frames
+        The maps at some of these steps, which a moving picture shows; None where they were not kept.
     predictions
         The class that the network answers for each sample, (n,) int64, whatever the target is; None
         where the class is not known, or the answer is no class. `cnnvis.run` and `cnnvis.chain`
@@ -103,6 +106,7 @@ class Explanation(Shown):
     measures: Mapping[str, Array] = field(default_factory=dict)
     predictions: Array | None = None
     curves: Mapping[str, Array] = field(default_factory=dict)
+    frames: Frames | None = None
     own_places: Places | None = None
     grid: VoxelGrid | None = None
     own_grids: tuple[VoxelGrid | None, ...] | None = None
@@ -135,6 +139,9 @@ class Explanation(Shown):
         object.__setattr__(self, "curves", self._own_curves(count))
         if len(self.axes) != self.maps.ndim - 1:
             raise TypeError(f"maps of shape {self.maps.shape} do not have the axes {self.axes}")
+        shape = None if self.frames is None else self.frames.maps.shape
+        if shape is not None and (shape[0], *shape[2:]) != self.maps.shape:
+            raise TypeError(f"there are maps {self.maps.shape} but frames {shape}")
 
     def _own_predictions(self, count: int) -> Array | None:
         """Return the predictions for the maps' images; None for maps made of other maps."""
@@ -402,6 +409,7 @@ class Explanation(Shown):
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
             measures={name: one[chosen] for name, one in self.measures.items()},
             curves={name: one[chosen] for name, one in self.curves.items()},
+            frames=None if self.frames is None else self.frames[chosen],
             provenance=self.provenance if len(set(chosen)) == len(self) else self._unjudged(),
             predictions=None if self.predictions is None else self.predictions[chosen],
             own_places=None if self.own_places is None else self.own_places.picked(chosen),
@@ -432,8 +440,8 @@ class Explanation(Shown):
     def with_maps(self, maps: Any, **changes: Any) -> Explanation:
         """Return the explanation with as many other maps, and with the same axes, unless given.
 
-        Measures and curves of the previous maps, and verdicts of metrics on them, are left out; verdicts of checks
-        stay, since they are about the technique's own maps.
+        Measures, curves and frames of the previous maps, and verdicts of metrics on them, are left out; verdicts
+        of checks stay, since they are about the technique's own maps.
 
         Parameters
         ----------
@@ -442,7 +450,8 @@ class Explanation(Shown):
         changes
             Other attributes, by name.
         """
-        own: dict[str, Any] = {"measures": {}, "curves": {}, "provenance": self._unjudged()}
+        own: dict[str, Any] = {"measures": {}, "curves": {}, "frames": None}
+        own["provenance"] = self._unjudged()
         return replace(self, maps=maps, **{**own, **changes})
 
     def _unjudged(self) -> Mapping[str, Any]:
@@ -486,6 +495,7 @@ class Explanation(Shown):
             notes=tuple(notes),
             measures=_joined([part.measures for part in parts]),
             curves=_joined([part.curves for part in parts]),
+            frames=Frames.joined([part.frames for part in parts]),
             predictions=np.concatenate(predictions) if len(predictions) == len(parts) else None,
             own_places=Places.joined([part.own_places for part in parts]),
             own_grids=first.own_grids

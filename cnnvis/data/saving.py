@@ -20,6 +20,7 @@ from msgspec import Meta
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from cnnvis.data.axes import axes_of
+from cnnvis.data.frames import Frames
 from cnnvis.data.labels import LabelKind
 from cnnvis.data.places import PlaceFacts, Places
 from cnnvis.data.samples import Array, ArrayLike, Samples
@@ -59,6 +60,8 @@ def write(explanation: Any, path: Path) -> None:
         arrays |= places.arrays()
     arrays |= {f"{_MEASURE}{name}": one for name, one in explanation.measures.items()}
     arrays |= {f"{_CURVE}{name}": one for name, one in explanation.curves.items()}
+    if explanation.frames is not None:
+        arrays |= {"frames": explanation.frames.maps, "frame_steps": explanation.frames.steps}
     if explanation.predictions is not None:
         arrays["predictions"] = explanation.predictions
     arrays["metadata"] = np.array(_text(_metadata(explanation)))
@@ -287,6 +290,7 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
             input=facts.input,
             measures=_by_name(arrays, _MEASURE),
             curves=_by_name(arrays, _CURVE),
+            frames=_frames(arrays),
             predictions=_whole(arrays, "predictions"),
             own_places=None if samples is not None else _known_places(arrays, facts),
             grid=facts.grid,
@@ -351,6 +355,11 @@ def _whole(arrays: Mapping[str, StoredArray], name: str) -> Array | None:
             "must hold a whole number for each image"
         )
     return stored[...]
+
+
+def _frames(arrays: Mapping[str, StoredArray]) -> Frames | None:
+    maps, steps = _array(arrays, "frames"), _whole(arrays, "frame_steps")
+    return None if maps is None or steps is None else Frames(maps, steps)
 
 
 def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None:

@@ -666,48 +666,74 @@ def _computed(
         If no single image is at fault.
     """
     read = finite(read)
-    failed, blank = dict(read.failed), list[str]()
-    parts: list[Explanation] = []
+    attempts = _Attempts(plugin, explain, model, tally, dict(read.failed))
+    with notes_kept() as notes:
+        if read.samples is not None:
+            attempts.make(read.samples, read.good)
+    found = Explanation.joined(attempts.parts) if attempts.parts else None
+    failed = dict(sorted(attempts.failed.items()))
+    return Piece(read.places, found, failed, tuple(notes), tuple(attempts.blank[:1]))
 
-    def attempt(batch: Samples, places: list[int]) -> None:
-        images = images_in(batch)
+
+@dataclass
+class _Attempts:
+    """Attempts to explain the images of a piece, all together and then fewer.
+
+    Not a function that calls itself: such a function refers to itself and to the maps, and only the
+    garbage collector frees these then, which rarely looks at all that TensorFlow holds.
+    """
+
+    plugin: Plugin
+    explain: Callable[[list[str], Samples], Explanation]
+    model: Model
+    tally: Tally
+    failed: dict[int, Failure]
+    blank: list[str] = field(default_factory=list)
+    parts: list[Explanation] = field(default_factory=list)
+
+    def make(self, batch: Samples, places: list[int]) -> None:
+        """Explain these images, and keep their maps or the reasons why they have none."""
+        tally, images = self.tally, images_in(batch)
         try:
-            found = explain(blank, batch)
+            found = self.explain(self.blank, batch)
         except (DiskError, NothingUsable):
             raise
         except UserError as error:
             if not tally.worked:
-                tally.require_single(error, functools.partial(alone, batch), len(images))
+                alone = functools.partial(self._alone, batch, images)
+                tally.require_single(error, alone, len(images))
             if len(images) == 1:
-                failed.update(dict.fromkeys(places, Failure("no map", str(error))))
+                self.failed.update(dict.fromkeys(places, Failure("no map", str(error))))
                 return
             half = images[len(images) // 2].start
-            attempt(batch[:half], places[:half])
-            attempt(batch[half:], places[half:])
+        else:
+            self._keep(found, batch, images, places)
             return
+        self.make(batch[:half], places[:half])
+        self.make(batch[half:], places[half:])
+
+    def _alone(self, batch: Samples, images: Sequence[range], place: int) -> None:
+        self.explain([], batch[list(images[place])])
+
+    def _keep(
+        self, found: Explanation, batch: Samples, images: Sequence[range], places: list[int]
+    ) -> None:
+        """Keep the maps that are numbers."""
+        tally = self.tally
         if found.maps is not None and found.samples is not None:
             is_bad = ~finite_maps(found)
             if is_bad.any():
                 # An image has a map for each target, or none.
                 bad = [row for image in images if is_bad[list(image)].any() for row in image]
-                why = _no_numbers(plugin, model.with_inputs_held(batch), batch)
+                why = _no_numbers(self.plugin, self.model.with_inputs_held(batch), batch)
                 is_first = len(bad) == len(found) and not tally.worked
                 if is_first and len(images) >= min(PROBES, tally.of):
                     raise why
-                failed.update({places[i]: Failure("no map", str(why)) for i in bad})
+                self.failed.update({places[i]: Failure("no map", str(why)) for i in bad})
                 found = found[[i for i in range(len(found)) if i not in set(bad)]]
         if len(found):
-            parts.append(found)
+            self.parts.append(found)
             tally.worked = True
-
-    def alone(batch: Samples, place: int) -> None:
-        explain([], batch[list(images_in(batch)[place])])
-
-    with notes_kept() as notes:
-        if read.samples is not None:
-            attempt(read.samples, read.good)
-    found = Explanation.joined(parts) if parts else None
-    return Piece(read.places, found, dict(sorted(failed.items())), tuple(notes), tuple(blank[:1]))
 
 
 def _completed(

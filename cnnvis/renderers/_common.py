@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import cnnvis
+from cnnvis.renderers._words import without_blank
 
+DOTS = "\N{HORIZONTAL ELLIPSIS}"  # for what is left out
 DIVERGING = "blue-white-red"
 """The colour map of cnnvis itself; see `_look`."""
 
@@ -50,9 +52,17 @@ def cell_text(cell: object) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Cut a text to one line of at most `length` letters, its end left out where necessary."""
-    text = cnnvis.printable(text[: length + 1])
-    return text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}"
+    """Cut a text to one line of at most `length` letters, its middle left out where necessary.
+
+    Names that are alike often differ at their ends.
+    """
+    if len(text) > 2 * length:  # a novel
+        text = f"{text[:length]}{text[-length:]}"
+    text = cnnvis.printable(text)
+    if len(text) <= length:
+        return text
+    end = (length - 1) // 2
+    return f"{text[: length - 1 - end]}{DOTS}{text[len(text) - end :]}"
 
 
 def folded(text: str, width: int, most: int | None = None) -> list[str]:
@@ -61,21 +71,56 @@ def folded(text: str, width: int, most: int | None = None) -> list[str]:
     Parameters
     ----------
     most
-        The maximum number of lines; a longer text is cut and ends in dots.
+        The maximum number of lines; of a longer text, dots stand for the middle, since names that are
+        alike often differ at their ends.
     """
+    from rich.cells import cell_len, chop_cells
     from rich.console import Console
     from rich.text import Text
 
     width = max(width, 1)
     console, lines = Console(width=width), list[Text]()
     # Of a text without end no more is looked at than can be shown; accents take no room.
-    whole = text if most is None else text[: 4 * width * most]
+    room = len(text) if most is None else 4 * width * most
+    is_novel = len(text) > 2 * room
+    whole = f"{text[:room]}{text[-room:]}" if is_novel else text
     for line in whole.removesuffix("\n").split("\n") if whole else ():
-        lines += Text(cnnvis.printable(line)).wrap(console, width, overflow="fold")
-    kept = [line.plain.rstrip() for line in lines[:most]]
-    if len(kept) < len(lines) or len(whole) < len(text):
-        kept[-1] = f"{kept[-1][: width - 1]}\N{HORIZONTAL ELLIPSIS}"
-    return kept
+        pieces = Text(cnnvis.printable(line)).wrap(console, width, overflow="fold")
+        lines += without_blank(pieces)
+    every = [line.plain.rstrip() for line in lines]
+    if most is None or (len(every) <= most and not is_novel):
+        return every
+    last = cnnvis.printable(" ".join(whole.split("\n")).rstrip())
+    if most == 1:
+        begin = _ends(last, width // 2)[0]
+        return [f"{begin}{DOTS}{_ends(last, width - 1 - cell_len(begin))[1]}"]
+    end = most // 2
+    room = end * (width - 1)
+    tail = chop_cells(f"{DOTS}{_ends(last, room)[1]}", width)
+    for spare in range(0, width // 2, 2):  # with fewer letters, words may stay whole
+        text = f"{DOTS}{_ends(last, room - spare)[1]}"
+        pieces = Text(text).wrap(console, width, overflow="fold")
+        if len(pieces) <= end:
+            tail = [line.plain.rstrip() for line in pieces]
+            break
+    return [*every[: most - len(tail)], *tail]
+
+
+def _ends(text: str, cells: int) -> tuple[str, str]:
+    """Return as much of the beginning and of the end of a text as has room in so many cells."""
+
+    def fitting(letters: Iterable[str]) -> list[str]:
+        found, left = [], cells
+        for letter in letters:
+            left -= cell_len(letter)
+            if left < 0:
+                break
+            found.append(letter)
+        return found
+
+    from rich.cells import cell_len
+
+    return "".join(fitting(text)), "".join(reversed(fitting(reversed(text))))
 
 
 def require_maps(explanation: cnnvis.Explanation, renderer: str = "") -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import cnnvis
 from cnnvis.renderers._common import check_colour_maps, check_percentile
+from cnnvis.renderers._fonts import take_fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,10 +113,10 @@ def save(figure: Figure, path: Path, dpi: int, about: Mapping[str, Any]) -> None
             f"the picture would be {size[0]} x {size[1]} pixels, and a side must be below "
             f"{LARGEST}: lower limit or dpi, or write .svg or .pdf"
         )
+    take_fonts(figure)
     canvas: Any = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        # A name in a script that matplotlib's font does not have is drawn as boxes, which says so.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # which is noted
         if kind != ".png":
             figure.suppressComposite = True  # each map is a picture of its own, for other programs
             with rc_context({"pdf.fonttype": 42}):  # letters that publishers take

@@ -32,7 +32,7 @@ FRAME = 0.8
 TICK, TICK_PAD, NUMBER, NAME_PAD = 2.0, 3.5, 5.5, 1.5
 BAR_LETTERS, BAR_HEIGHT = 17, 0.95  # at least
 # Lines of a text, and letters of a name beside an axis and at a place on it: a label may be a novel.
-TITLE_LINES, TITLE_PARTS = 3, 8
+TITLE_LINES, TITLE_PARTS = 5, 8
 AXIS_LETTERS, TICK_LETTERS = 48, 24
 
 

@@ -12,6 +12,7 @@ from cnnvis.renderers._cells import Pen, Scale, bars, fitted, labels, sized
 from cnnvis.renderers._common import limits
 from cnnvis.renderers._graphics import Line, Protocol, cell_size
 from cnnvis.renderers._look import Look, robust
+from cnnvis.renderers._words import words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -216,7 +217,7 @@ def block(
     grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     for _ in numbers:
         grid.add_column(width=layout.width)
-    grid.add_row(*(Text(titles[number], overflow="fold") for number in numbers))
+    grid.add_row(*(words(titles[number]) for number in numbers))
     if layout.beside:
         names = [Text("input".ljust(layout.drawing_width + GAP) + "map") for _ in numbers]
         grid.add_row(*names)
@@ -249,13 +250,12 @@ def picture_lines(
 ) -> Iterator[RenderableType]:
     """Yield a line of maps with their titles and inputs, drawn in pixels by the terminal."""
     from rich.table import Table
-    from rich.text import Text
 
-    def words(texts: Sequence[str]) -> Table:
+    def line_of(texts: Sequence[str]) -> Table:
         grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
         for _ in texts:
             grid.add_column(width=layout.width)
-        grid.add_row(*(Text(text, overflow="fold") for text in texts))
+        grid.add_row(*map(words, texts))
         return grid
 
     cell = cell_size()
@@ -268,7 +268,7 @@ def picture_lines(
         found = [pixels(panel) if pixels else None for panel, pixels in pictures]
         return Line(protocol, found, sizes, step, cell)
 
-    yield words([titles[number] for number in numbers])
+    yield line_of([titles[number] for number in numbers])
     shown = [(pairs[number].map, look.map_pixels) for number in numbers]
     is_input = pairs[numbers.start].input is not None
     above = [
@@ -280,14 +280,14 @@ def picture_lines(
     step = layout.width + GAP
     if is_input and layout.beside:
         half = layout.drawing_width + GAP
-        yield words(["input".ljust(half) + "map" for _ in numbers])
+        yield line_of(["input".ljust(half) + "map" for _ in numbers])
         both = [part for two in zip(above, shown, strict=True) for part in two]
         yield drawn(both, layout.lines, half)
         return
     if is_input:
-        yield words(["input" if pixels else "" for _, pixels in above])
+        yield line_of(["input" if pixels else "" for _, pixels in above])
         yield drawn(above, layout.input_lines, step)
-        yield words(["map" for _ in numbers])
+        yield line_of(["map" for _ in numbers])
     yield drawn(shown, layout.lines, step)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnvis.renderers._common import cell_text, folded
+from cnnvis.renderers._words import words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,18 +36,19 @@ def print_table(console: Console, columns: Mapping[str, Sequence[Any]], pen: Pen
     if console.is_terminal and least > console.width:
         _print_records(console, names, rows)
         return
+    word = words if console.is_terminal else Text  # no marks that other programs would read
     folding = console.is_terminal and sum(widths) + spaces > console.width
     table = _table(None if folding else sum(widths) + spaces, pen)
     for name, width, cells in zip(names, widths, columns.values(), strict=True):
         numbers = all(isinstance(cell, int | float | None) for cell in cells)
         table.add_column(
-            Text(name),
+            word(name),
             justify="right" if numbers else "left",
             overflow="fold",
             no_wrap=not folding or width <= NARROW,
         )
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(word, row))
     console.print(table, crop=False)
 
 
@@ -66,6 +68,7 @@ def _table(width: int | None, pen: Pen) -> Table:
 
 def _print_records(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print each row in words, its later lines indented."""
+
     from rich.text import Text
 
     for row in rows:

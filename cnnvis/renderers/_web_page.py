@@ -254,18 +254,22 @@ class _Content:
         return pairs, look_of(one, pairs, **self.drawing)
 
     def _item(self, item: _Item, own: Sequence[Any], drawn: Sequence[_Drawn]) -> dict[str, Any]:
-        maps, shown_input = [], None
         heading = about = ""
+        lines: dict[str | None, dict[str, Any]] = {}  # a map lies over the input that it is of
+        names = {own[place].input for place, _ in item.rows}
         for place, rows in item.rows:
+            of = own[place].input
+            name = f"input {cut(of, LONGEST)}" if of is not None and len(names) > 1 else "input"
+            line = lines.setdefault(of, {"name": name, "input": None, "maps": []})
             for row in rows:
                 one = drawn[place]
                 heading = heading or _image(own[place], row)
                 about = about or _answer(own[place], row)
-                shown_input = shown_input or one.inputs.get(row)
-                maps.append(
+                line["input"] = line["input"] or one.inputs.get(row)
+                line["maps"].append(
                     {"picture": one.maps[row], "caption": one.captions[row], "legend": one.legend}
                 )
-        return {"heading": heading, "about": about, "input": shown_input, "maps": maps}
+        return {"heading": heading, "about": about, "lines": [*lines.values()]}
 
     def _group(self, one: cnnvis.Explanation) -> dict[str, Any]:
         pairs, look = self._pairs(one)
@@ -278,8 +282,8 @@ class _Content:
             drawn = picture(pair.map, look, cnnvis.printable(alt), self.most, is_map=True)
             caption = f"strongest at {place}" if place else "zero everywhere"
             items.append({
-                "heading": heading, "about": "", "input": None,
-                "maps": [{"picture": drawn, "caption": cnnvis.printable(caption), "legend": None}],
+                "heading": heading, "about": "", "lines": [{"input": None, "maps": [
+                    {"picture": drawn, "caption": cnnvis.printable(caption), "legend": None}]}],
             })  # fmt: skip
         return {"title": name, "legend": legend(look), "items": items}
 

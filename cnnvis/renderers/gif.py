@@ -12,16 +12,16 @@ import cnnvis
 from cnnvis.renderers._common import (
     check_colour_maps,
     check_percentile,
-    folded,
-    number,
     require_maps,
 )
-from cnnvis.renderers._look import Ends, Look, look_of
+from cnnvis.renderers._frames import frames_of, unrolled
+from cnnvis.renderers._look import Ends, look_of
+from cnnvis.renderers._moving import Moment, drawn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-GAP, MARGIN, LETTERS, LEADING = 6, 8, 12, 16  # pixels
+HELD = 2000  # milliseconds for the result behind its frames
 ABOUT = 270  # the field of Exif for a description
 
 
@@ -57,10 +57,11 @@ def gif(
     each: bool = False,
     format: Literal["gif", "webp"] = "gif",
 ) -> None:
-    """A moving picture: the planes of a volume, or else the maps one after the other.
+    """A moving picture: how maps were made, the planes of a volume, or else the maps one after the other.
 
     Each picture holds the input, where there is one, and the map beside it. All pictures have the
-    same scale, unless each map has its own.
+    same scale, unless each map has its own. Maps that have frames of how they were made are shown side by
+    side, each above the curve of its score, and the last picture, the result, stays for longer.
 
     Parameters
     ----------
@@ -85,22 +86,28 @@ def gif(
             f"the moving picture shows the first {limit} of {len(explanation)} maps; the option "
             "limit of gif says how many"
         )
-    pairs = cnnvis.panels(explanation, limit=limit)
+    shown = explanation
+    if explanation.frames is not None:
+        shown = unrolled(explanation[: min(limit, len(explanation))])
+    pairs = cnnvis.panels(shown, limit=None if explanation.frames is not None else limit)
     if pairs[0].map.is_profile:
         raise cnnvis.UserError(
             "gif moves pictures over two or three axes, and these maps have one: take png or curves"
         )
     look = look_of(
-        explanation, pairs, cmap=cmap, input_cmap=input_cmap, scale=scale, percentile=percentile
+        shown, pairs, cmap=cmap, input_cmap=input_cmap, scale=scale, percentile=percentile
     )
-    frames = [_framed(look, pair, title, size) for pair, title in _moments(explanation, pairs)]
-    wide, high = (max(sides) for sides in zip(*(frame.size for frame in frames), strict=True))
-    whole = [Image.new("RGB", (wide, high), "white") for _ in frames]
-    for canvas, frame in zip(whole, frames, strict=True):
-        canvas.paste(frame, (0, 0))
+    each_lasts = round(1000 / rate)
+    durations: int | list[int] = each_lasts
+    if explanation.frames is None:
+        moments = [[one] for one in _moments(explanation, pairs)]
+    else:
+        moments = frames_of(explanation, pairs)
+        durations = [each_lasts] * (len(moments) - 1) + [max(each_lasts, HELD)]
+    whole = drawn(look, moments, size)
     facts = json.dumps(dict(explanation.provenance))
     settings: dict[str, Any] = {
-        "save_all": True, "append_images": whole[1:], "duration": round(1000 / rate), "loop": 0,
+        "save_all": True, "append_images": whole[1:], "duration": durations, "loop": 0,
     }  # fmt: skip
     if path.suffix.lower() == ".webp":
         exif = Image.Exif()
@@ -114,13 +121,13 @@ def gif(
     whole[0].save(path, "GIF", comment=facts.encode(), **settings)
 
 
-def _moments(explanation: cnnvis.Explanation, pairs: list[Any]) -> Iterator[tuple[Any, str]]:
-    """Yield the pictures in their order, each a pair of panels, with its title."""
+def _moments(explanation: cnnvis.Explanation, pairs: list[Any]) -> Iterator[Moment]:
+    """Yield the maps, or the planes of volumes, in their order."""
     import numpy as np
 
     for index, pair in enumerate(pairs):
         if not _is_volume(explanation):
-            yield pair, pair.map.title
+            yield Moment(pair, pair.map.title)
             continue
         volume = explanation.array[index]
         name = explanation.axes[0]
@@ -136,7 +143,7 @@ def _moments(explanation: cnnvis.Explanation, pairs: list[Any]) -> Iterator[tupl
                 at = min(plane * len(inputs) // len(volume), len(inputs) - 1)
                 above = cnnvis.Panel(np.asarray(inputs[at]), explanation.axes[1:])
             title = explanation.title(index).replace("\n", ", ")
-            yield replace(pair, map=shown, input=above), f"{title}\n{place}"
+            yield Moment(replace(pair, map=shown, input=above), f"{title}\n{place}")
 
 
 def _is_volume(explanation: cnnvis.Explanation) -> bool:
@@ -151,38 +158,6 @@ def _volume(samples: cnnvis.Samples, number: int) -> Any:
     if samples.channel_axis is not None:
         x = x.mean(axis=samples.channel_axis)
     return x[0] if x.ndim == 4 else None
-
-
-def _framed(look: Look, pair: Any, title: str, size: int) -> Image:
-    """Return a picture of an input and a map beside it, with a title above them."""
-    from PIL import Image, ImageDraw, ImageFont, ImageOps
-
-    parts = [] if pair.input is None else [look.input_pixels(pair.input)]
-    parts.append(look.map_pixels(pair.map))
-    shown = []
-    for pixels in parts:
-        longest = max(pixels.shape[:2])
-        times = max(round(size / longest), 1)
-        picture = Image.fromarray(pixels).convert("RGB")
-        picture = picture.resize((picture.width * times, picture.height * times), 0)
-        shown.append(ImageOps.expand(picture, 1, "grey"))
-    high = max(one.height for one in shown)
-    wide = sum(one.width for one in shown) + GAP * (len(shown) - 1)
-    scale = look.scale(pair.map)
-    ends = f"colours {number(scale.low, scale.high)} to {number(scale.high, scale.low)}"
-    said = [*title.split("\n"), *([] if pair.map.is_coloured else [ends, *scale.said[-1:]])]
-    letters = max(wide // 6, 24)
-    lines = [line for part in said for line in folded(part, letters, 2)]
-    top = MARGIN + LEADING * len(lines)
-    frame = Image.new("RGB", (max(wide, letters * 6) + 2 * MARGIN, top + high + MARGIN), "white")
-    draw, font = ImageDraw.Draw(frame), ImageFont.load_default(LETTERS)
-    for place, line in enumerate(lines):
-        draw.text((MARGIN, MARGIN // 2 + LEADING * place), line, fill="black", font=font)
-    left = MARGIN
-    for one in shown:
-        frame.paste(one, (left, top))
-        left += one.width + GAP
-    return frame
 
 
 def _palette(frames: list[Image]) -> Image:

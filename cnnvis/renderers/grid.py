@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMES, EDGE, GAP = 1.35, 0.2, 0.1  # inches
-NAME_LETTERS, NAME_LINES, TITLE_LINES = 20, 4, 3
+SMALL_LINE = 0.1  # of a scale, in inches
+NAME_LETTERS, NAME_LINES, TITLE_LINES = 20, 6, 5
 MOST_LETTERS = 150  # positions that are drawn as letters in the width of a column
 
 
@@ -269,12 +270,13 @@ def _drawn(heading: str, titles: Sequence[str], rows: Sequence[Row], sizes: _Siz
         ]
         for title in titles
     ]
+    rooms = [max(down, _words_height(row)) for row, (_, down) in zip(rows, boxes, strict=True)]
     tops = [LINE * max(len(lines[column]) for column in block) + 0.05 for block in blocks]
     there = [
-        [(row, box) for row, box in zip(rows, boxes, strict=True) if _is_in(row, block)]
+        [one for one in zip(rows, boxes, rooms, strict=True) if _is_in(one[0], block)]
         for block in blocks
     ]
-    downs = [sum(down + GAP for _, (_, down) in own) for own in there]
+    downs = [sum(room + GAP for _, _, room in own) for own in there]
     size = (
         NAMES + len(blocks[0]) * (across + GAP) + EDGE,
         0.42 + sum(tops) + sum(downs) + EDGE * len(blocks),
@@ -298,6 +300,17 @@ def _is_in(row: Row, block: range) -> bool:
     return any(panel is not None for panel, _ in row.cells(block))
 
 
+def _names(row: Row) -> list[str]:
+    """Return the lines of the name of a row."""
+    parts = row.name.split("\n")
+    return [line for part in parts for line in folded(part, NAME_LETTERS, NAME_LINES)]
+
+
+def _words_height(row: Row) -> float:
+    """Return the height of the name of a row, and of its scale below."""
+    return LINE * len(_names(row)) + SMALL_LINE * len(row.scale.splitlines())
+
+
 def _draw_titles(
     figure: Figure, titles: Sequence[Sequence[str]], top: float, across: float
 ) -> None:
@@ -311,19 +324,23 @@ def _draw_titles(
 
 def _draw_rows(
     figure: Figure,
-    rows: Sequence[tuple[Row, tuple[float, float]]],
+    rows: Sequence[tuple[Row, tuple[float, float], float]],
     block: range,
     top: float,
     across: float,
 ) -> None:
-    """Draw the rows of a block of columns from `top` down, with their names."""
+    """Draw the rows of a block of columns from `top` down, with their names.
+
+    Parameters
+    ----------
+    rows
+        Each row with the width and height of its maps, and the height of the room for the row.
+    """
     wide, high = figure.get_size_inches()
     dpi = figure.dpi
-    for row, (own, down) in rows:
-        middle = 1 - (top + down / 2) / high
-        names = [
-            line for part in row.name.split("\n") for line in folded(part, NAME_LETTERS, NAME_LINES)
-        ]
+    for row, (own, down), room in rows:
+        names = _names(row)
+        middle = 1 - (top + (room - _words_height(row)) / 2 + LINE * len(names)) / high
         name = "\n".join(names)
         figure.text(
             (NAMES - 0.08) / wide, middle, name, fontsize=7, ha="right", va="bottom", **PLAIN
@@ -332,11 +349,12 @@ def _draw_rows(
         figure.text((NAMES - 0.08) / wide, middle - 0.02 / high, row.scale, **style)
         for column, (panel, heights) in enumerate(row.cells(block)):
             left = NAMES + column * (across + GAP) + (across - own) / 2
-            box = [round(one * dpi) / dpi for one in (left, top, own, down)]
+            above = top + (room - down) / 2
+            box = [round(one * dpi) / dpi for one in (left, above, own, down)]
             place = (box[0] / wide, 1 - (box[1] + box[3]) / high, box[2] / wide, box[3] / high)
             if panel is not None:
                 _draw(figure, place, row, panel, heights)
-        top += down + GAP
+        top += room + GAP
 
 
 def _draw(

@@ -22,9 +22,12 @@ from cnnvis.renderers._screen import (
     pictures_layout,
 )
 from cnnvis.renderers._tables import print_table
+from cnnvis.renderers._words import words
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from cnnvis.renderers._cells import Pen
 
 
 def _check(*, cmap: str | None, input_cmap: str | None, percentile: float, **_: object) -> None:
@@ -130,7 +133,16 @@ def terminal(
         console.print(note)
     if notes:
         console.print()
-    print_table(console, _facts(explanation), pen)
+    _print_facts(console, explanation, pen)
+
+
+def _print_facts(console: Console, explanation: cnnvis.Explanation, pen: Pen) -> None:
+    """Print the table of all maps; to a terminal the name of their input is a line above it."""
+    facts = _facts(explanation)
+    if "input" in facts and console.is_terminal:  # as wide as it is; in a file each row says it
+        name = facts.pop("input")[0]
+        console.print(words(pen.text(f"maps of the input {name}:")))
+    print_table(console, facts, pen)
 
 
 def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
@@ -142,6 +154,8 @@ def _facts(explanation: cnnvis.Explanation) -> dict[str, list[str]]:
     everyone = range(len(explanation))
     if samples is not None:
         table["image"] = [str(index) for index in samples.indices]
+        if explanation.input is not None:
+            table["input"] = [explanation.input] * len(explanation)
         if samples.labels is not None:
             table["label"] = [samples.label_name(i) or "" for i in everyone]
     if explanation.titles:

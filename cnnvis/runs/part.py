@@ -612,6 +612,13 @@ def read_facts(data: bytes, places: range) -> ShardFacts | None:
     return found if found is not None and found.fits(places) else None
 
 
+def _result_notes(found: Explanation) -> tuple[str, ...]:
+    if found.frames is None:
+        return found.notes
+    lost = "a run folder keeps no frames of the steps in which maps were made; without a folder, gif shows them"
+    return (*found.notes, lost)
+
+
 def _facts_name(number: int) -> str:
     return f"shards/{number}.json"
 
@@ -651,7 +658,7 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         "targets": [] if found is None else [vars(target) for target in found.targets],
         "signed": None if found is None else found.signed,
         "are_inputs": False if found is None else found.are_inputs,
-        "notes of the result": () if found is None else found.notes,
+        "notes of the result": () if found is None else _result_notes(found),
         "measures": {}
         if found is None
         else {name: one.tolist() for name, one in found.measures.items()},

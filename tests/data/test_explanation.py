@@ -91,6 +91,41 @@ def test_curves_go_with_their_maps(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pairs[0].curve.values, curve[0])  # type: ignore[union-attr]
 
 
+def test_frames_go_with_their_maps(tmp_path: Path) -> None:
+    explanation = _explanation()[[0, 1]]
+    maps = np.stack([0 * explanation.array, explanation.array], axis=1)
+    explanation = replace(explanation, frames=cnnvis.Frames(maps, np.array([0, 7])))
+    explanation.save(tmp_path / "saved.npz")
+    for one in (cnnvis.Explanation.load(tmp_path / "saved.npz"), explanation):
+        assert one.frames is not None and one.frames.steps.tolist() == [0, 7]
+        np.testing.assert_array_equal(one.frames.maps, maps)
+        turned = one[[1, 0]].frames
+        assert turned is not None
+        np.testing.assert_array_equal(turned.maps, maps[::-1])
+    joined = cnnvis.Explanation.joined([explanation[1], explanation[0]]).frames
+    assert joined is not None
+    np.testing.assert_array_equal(joined.maps, maps[::-1])
+    others = replace(explanation[0], frames=cnnvis.Frames(maps[:1], np.array([0, 8])))
+    assert cnnvis.Explanation.joined([explanation[1], others]).frames is None
+    assert explanation.with_maps(explanation.array).frames is None
+
+
+@pytest.mark.parametrize(
+    ("maps", "steps"),
+    [
+        (np.zeros((2, 3, 4)), np.arange(2)),
+        (np.zeros((2, 3, 4)), np.array([0, 5, 5])),
+        (np.zeros((2, 3, 4)), np.array([-1, 0, 5])),
+        (np.zeros((2, 3, 4)), np.arange(3.0)),
+        (np.full((2, 3, 4), np.nan), np.arange(3)),
+        (np.zeros((2, 0, 4)), np.zeros(0, int)),
+    ],
+)
+def test_frames_that_are_none_are_a_plugins_mistake(maps: Any, steps: Any) -> None:
+    with pytest.raises(TypeError, match="frames"):
+        cnnvis.Frames(maps, steps)
+
+
 def test_a_saved_table_is_the_same_when_loaded(tmp_path: Path) -> None:
     explanation = cnnvis.Explanation(table={"layer": ["a", "b"], "size": [1, 2]})
     explanation.save(tmp_path / "saved.npz")
@@ -118,6 +153,7 @@ def test_other_files_are_no_explanations(tmp_path: Path, content: bytes) -> None
         {"maps": np.zeros((2, 3)), "curves": {"score": np.zeros((3, 5))}},
         {"maps": np.zeros((2, 3)), "curves": {"score": np.zeros(2)}},
         {"maps": np.zeros((2, 3, 3)), "axes": ("row",)},
+        {"maps": np.zeros((2, 3)), "frames": cnnvis.Frames(np.zeros((2, 1, 4)), np.arange(1))},
     ],
 )
 def test_parts_that_do_not_agree_are_a_plugins_mistake(arguments: Any) -> None:

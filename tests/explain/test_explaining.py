@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cnnvis
-from cnnvis.registry.discovery import Registry, using
+from cnnvis.explain.request import Request
+from cnnvis.explain.task import Task
+from cnnvis.registry.arguments import DataArguments
+from cnnvis.registry.discovery import Registry, registry, using
+from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import plugin_of
+from cnnvis.renderers._frames import unrolled
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(7, 12, 10, 2)).astype(np.float32)
@@ -115,3 +123,51 @@ def test_what_is_written_is_read_again_however_large(
     again = cnnvis.Explanation.load(tmp_path / "out.npz")
     np.testing.assert_array_equal(again.array, maps)
     assert (tmp_path / "out.npz").stat().st_size < X.nbytes + maps.nbytes / 2 + 3000
+
+
+@pytest.mark.usefixtures("in_threes")
+def test_the_maps_of_a_piece_are_freed_without_the_garbage_collector(classifier: Any) -> None:
+    """Which looks so rarely at all that TensorFlow holds that memory would grow with the images."""
+    plugin = registry().get("technique", "saliency")
+    task = Task.of(Request(classifier, DataArguments(X)), [plugin])
+    (stream,) = task.explained(plugin, checked(plugin, {})).values()
+    held = []
+    gc.collect()
+    gc.disable()
+    try:
+        for batch in stream:
+            held.append(weakref.ref(batch.array))
+            del batch
+        assert len(held) == 3 and [one() for one in held] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_techniques_of_others_keep_frames_with_their_images(
+    classifier: Any, tmp_path: Path
+) -> None:
+    @cnnvis.technique("stepwise")
+    def stepwise(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
+        """A map that becomes stronger step by step."""
+        maps = np.abs(model.input_gradient(samples.x)).max(axis=-1)
+        frames = np.stack([maps * share for share in (0, 0.5, 1)], axis=1)
+        return cnnvis.Explanation(
+            maps, samples, frames=cnnvis.Frames(frames, np.array([0, 5, 9])),
+            curves={"share": np.tile(np.linspace(0, 1, 9), (len(maps), 1))},
+        )  # fmt: skip
+
+    marked, known = plugin_of(stepwise), Registry()
+    assert marked is not None
+    known.add(marked)
+    with using(known):
+        found = cnnvis.run("stepwise", classifier, data=X, images=[4, 1], checks="none")
+        assert found.frames is not None
+        np.testing.assert_array_equal(found.frames.maps[:, -1], found.array)
+        found.save(tmp_path / "it.gif")
+        with Image.open(tmp_path / "it.gif") as moving:
+            assert getattr(moving, "n_frames", 1) == 3
+        titles = cnnvis.panels(unrolled(found))[0].map.title.split("\n")
+        assert titles[0] == "#4" and titles[1].startswith("classes[")
+        assert titles[2:] == ["after 0 of 9 steps"]
+        folder = cnnvis.run("stepwise", classifier, data=X, into=tmp_path / "it.run", checks="none")
+    assert folder.frames is None and any("keeps no frames" in one for one in folder.notes)

@@ -266,6 +266,33 @@ def test_pictures_shrink_until_a_page_is_small(tmp_path: Path) -> None:
     assert "40 of 40" not in found.text
 
 
+def test_maps_of_several_inputs_lie_over_the_inputs_that_they_are_of(tmp_path: Path) -> None:
+    """The script of a page lays a map over the input in its row."""
+    shapes = {"left": (8, 6), "right": (5, 9)}
+    rng = np.random.default_rng(0)
+    found = [
+        cnnvis.Explanation(
+            rng.random((2, *shapes[name])),
+            cnnvis.Samples(rng.random((2, *shapes[name], 1))),
+            input=name,
+            provenance={"technique": technique},
+        )
+        for technique in ("saliency", "grad-cam")
+        for name in shapes
+    ]
+    path = tmp_path / "page.html"
+    shelf = cnnvis.Shelf("All images", "", (0, 1))
+    page = cnnvis.Page(tuple(found), gallery=(shelf,), images=2)
+    registry().get("renderer", "html").function(found[0], path, page)
+    rows = path.read_text().split('<div class="row">')[1:]
+    assert len(rows) == 4
+    for row, (name, shape) in zip(rows, [*shapes.items()] * 2, strict=True):
+        assert f"<figcaption>input {name}</figcaption>" in row
+        pictures = re.findall(r'<img src="([^"]+)"[^>]*class="(\w+)"', row)
+        assert [kind for _, kind in pictures] == ["input", "map", "map"]
+        assert {_pixels(address).shape[:2] for address, _ in pictures} == {shape}
+
+
 def test_long_names_and_tables_are_cut(tmp_path: Path) -> None:
     names = ("x" * 10**6,) * 3
     samples = cnnvis.Samples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import subprocess
@@ -21,9 +22,12 @@ from rich.console import Console
 
 import cnnvis
 from cnnvis.registry.discovery import registry
+from cnnvis.renderers import _fonts
+from cnnvis.renderers._common import folded
 from cnnvis.renderers._letters import letters_of
 from cnnvis.renderers._look import DIVERGING, colours_named
 from cnnvis.renderers._tracks import strongest_windows
+from cnnvis.reporting import notes_kept
 
 FACTS = {
     "technique": "saliency",
@@ -708,6 +712,48 @@ def test_moving_pictures_hold_each_plane_or_map_on_one_scale(tmp_path: Path) -> 
         move(CASES["profile"], tmp_path / "c.gif")
 
 
+@pytest.mark.parametrize("shape", [(6, 8), (5, 6, 8), (12, 4)])
+def test_frames_of_all_maps_move_side_by_side_and_end_with_the_result(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Nothing but the values, the titles and the curve changes on the way."""
+    share = np.array([0.0, 0.5, 1.0]).reshape(1, 3, *[1] * len(shape))
+    maps = np.ones((2, 1, *shape)) * share
+    explanation = cnnvis.Explanation(
+        maps[:, -1], frames=cnnvis.Frames(maps, np.array([0, 3, 9])), are_inputs=True,
+        axes=("position", "channel") if shape == (12, 4) else (),
+        curves={"score": np.tile(np.arange(9.0), (2, 1))}, provenance=FACTS,
+        targets=tuple(cnnvis.Target("out", (k,), None, 1.5) for k in range(2)),
+    )  # fmt: skip
+    move = registry().get("renderer", "gif").function
+    drawn = []
+    move(explanation, tmp_path / "a.webp", size=96, rate=10, cmap="gray")
+    with Image.open(tmp_path / "a.webp") as moving:
+        assert getattr(moving, "n_frames", 1) == 3
+        for moment in range(3):
+            moving.seek(moment)
+            drawn.append(np.asarray(moving.convert("L"), float))
+            moving.load()
+            assert moving.info["duration"] == (2000 if moment == 2 else 100)
+    # Each map is a picture on the left and one on the right, of one colour for each share.
+    halves = [np.split(one, [one.shape[1] // 2], axis=1) for one in drawn]
+    if len(shape) == 2 and shape != (12, 4):
+        for half in range(2):
+            inner = [one[half][100:110, 40:60] for one in halves]
+            assert [int(np.median(one)) for one in inner] == [0, 128, 255]
+    changed = (drawn[0] != drawn[2]).mean()
+    assert 0 < changed < 0.8
+    # What rose is drawn in black as far as it came.
+    bottom = [(one[-70:] == 0).sum() for one in drawn]
+    assert bottom[0] < bottom[1] < bottom[2]
+    with pytest.raises(cnnvis.UserError, match=r"3 pictures of .* draw fewer maps"):
+        move(explanation, tmp_path / "c.webp", size=10**5)
+    other = replace(explanation, maps=np.zeros((2, *shape)))
+    move(other, tmp_path / "b.webp", size=96, cmap="gray")
+    with Image.open(tmp_path / "b.webp") as moving:
+        assert getattr(moving, "n_frames", 1) == 4
+
+
 @pytest.mark.slow
 def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
     sizes = {}
@@ -717,6 +763,99 @@ def test_pages_for_paper_and_slides(tmp_path: Path) -> None:
             sizes[page] = (picture.width / picture.info["dpi"][0], picture.info["dpi"][0])
     assert sizes["paper"] == (pytest.approx(6, abs=0.9), pytest.approx(300, abs=1))
     assert sizes["paper"][0] <= 7 < sizes["slides"][0] <= 13.4 < sizes["screen"][0]
+
+
+RIGHT_TO_LEFT = "\u0633\u0631\u0637\u0627\u0646 \u0627\u0644\u062c\u0647\u0627\u0632 \u0627\u0644\u062a\u0646\u0641\u0633\u064a"
+LONG_NAMES = (
+    f"{'one word of as many letters as two lines'.replace(' ', '-'):x<64} alpha",
+    f"{'one word of as many letters as two lines'.replace(' ', '-'):x<64} bravo",
+    "\N{CJK UNIFIED IDEOGRAPH-540D}" * 40 + "a",
+    "\N{CJK UNIFIED IDEOGRAPH-540D}" * 40 + "b",
+    RIGHT_TO_LEFT,
+    "\x1b[31mred\x1b[0m\ttab \u202eturned",
+)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_long_names_of_any_script_stay_whole_and_with_their_pictures(width: int) -> None:
+    count = len(LONG_NAMES)
+    labels = np.arange(count)
+    samples = cnnvis.Samples(RNG.random((count, 8, 8, 1)), labels=labels, class_names=LONG_NAMES)
+    explanation = cnnvis.Explanation(
+        RNG.random((count, 8, 8)), samples, provenance=FACTS, input="the left side"
+    )
+    text = _print(explanation, width, force_terminal=True, color_system="truecolor")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    assert all(cell_len(line) <= width for line in lines)
+    assert "maps of the input the left side:" in lines
+    # The columns of each line of titles, which are as wide as the pictures below them.
+    ends = [place for place, line in enumerate(lines) if {*line.split()} == {"input"}]
+    begins = [place for place, line in enumerate(lines) if line.lstrip("\u200e")[:1] == "#"]
+    found = []
+    for begin, end in zip(begins, ends, strict=True):
+        rows = lines[begin:end]
+        assert all(map(str.strip, rows))
+        starts = [cell_len(rows[0][: one.start()]) for one in re.finditer("#", rows[0])]
+        for left, right in itertools.pairwise([*starts, width]):
+            cells = [_cells(row, left, right) for row in rows]
+            # Letters from right to left are a run of their own in each column.
+            assert all(one[0] == one[-1] == "\u200e" for one in cells if RIGHT_TO_LEFT[0] in one)
+            found.append("".join(cells).replace("\u200e", "").replace(" ", ""))
+    for name, title in zip(LONG_NAMES, found, strict=True):
+        assert cnnvis.printable(name).replace(" ", "") in title
+    piped = _print(explanation, width)
+    assert "\u200e" not in piped and piped.count("  the left side  ") == count
+
+
+def _cells(line: str, start: int, end: int) -> str:
+    """The part of a line that a terminal shows from a cell to another."""
+    places = np.cumsum([0, *map(cell_len, line)])[:-1]
+    return "".join(one for one, at in zip(line, places, strict=True) if start <= at < end).strip()
+
+
+@pytest.mark.parametrize("width", [10, 25])
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+def test_names_that_differ_at_their_ends_differ_where_they_are_cut(width: int, most: int) -> None:
+    for between in (" ", "-", "", "\N{CJK UNIFIED IDEOGRAPH-540D}"):
+        begin = between.join(["carcinoma", "of", "the", "upper", "respiratory", "tract"] * 6)
+        cases = [f"{begin}{between}{end}" for end in ("alpha", "bravo")]
+        cases += [f"{start}{between}{begin}" for start in ("alpha", "bravo")]
+        found = {tuple(folded(one, width, most)) for one in cases}
+        assert len(found) == 4
+        for lines in found:
+            assert len(lines) <= most and all(cell_len(line) <= width for line in lines)
+            assert "".join(lines).count("\N{HORIZONTAL ELLIPSIS}") == 1
+    novel = f"a{'x' * 10**6}z"
+    assert "".join(folded(novel, width, most))[:: width * most + 9] == "a"
+    assert folded(novel, width, most)[-1][-1] == "z"
+    assert folded("as long", 7, most) == ["as long"]
+
+
+@pytest.mark.parametrize(
+    ("renderer", "ending"),
+    [("png", ".png"), ("png", ".svg"), ("grid", ".grid.png"), ("gif", ".gif")],
+)
+def test_letters_that_no_font_has_are_noted(
+    renderer: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that another font has are drawn with it."""
+    unknown = next(chr(one) for one in range(0x4E00, 0x9FFF) if one not in _fonts._usual())
+    write = registry().get("renderer", renderer).function
+    one = cnnvis.Explanation(np.ones((1, 5, 5)), titles=(f"{unknown} it",), provenance=FACTS)
+    monkeypatch.setattr(_fonts, "_others", lambda: ())
+    with notes_kept() as notes:
+        write([one] if renderer == "grid" else one, tmp_path / f"it{ending}")
+    assert any(f"no installed font has the letters {unknown}," in note for note in notes)
+    with notes_kept() as notes:
+        plain = replace(one, titles=("it \u0633 \u0416",))
+        write([plain] if renderer == "grid" else plain, tmp_path / f"it{ending}")
+    assert not any("font" in note for note in notes)
+
+
+def test_a_word_that_is_broken_leaves_no_blank_line() -> None:
+    name = f"{'x' * 36} yes"
+    assert folded(name, 18) == ["x" * 18, "x" * 18, "yes"]
+    assert folded("a\n\nb", 18) == ["a", "", "b"] and folded("", 18) == []
 
 
 def test_in_a_file_tables_are_not_folded() -> None:

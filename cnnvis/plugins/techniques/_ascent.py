@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
 
 from ._ascent_loss import Terms
 from ._ascent_steps import Raised, compiled_steps, layers_that_look_up
+from ._film import Film
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +44,8 @@ class Ascent:
         True where the network's other inputs are held at those of the samples.
     is_one_of_many
         True where nobody asked for this target by name: then it may have nothing to modify.
+    looks
+        The numbers of steps after which a frame is taken.
     """
 
     model: cnnvis.Model
@@ -52,6 +56,7 @@ class Ascent:
     of: npt.NDArray[np.int64]
     is_held: bool
     is_one_of_many: bool
+    looks: tuple[int, ...] = ()
 
     def raised(self, backprop: cnnvis.Backprop | None, *, fall_back: bool) -> Raised:
         """Return the results of the ascent.
@@ -71,12 +76,14 @@ class Ascent:
             return lost
 
         falls_back = fall_back and backprop is not None
-        best, curves = self._climbed(backprop, every, is_lost if falls_back else None)
-        lost = is_lost(best) if falls_back else np.zeros(len(every), bool)
+        found = self._climbed(backprop, every, is_lost if falls_back else None)
+        lost = is_lost(found[0]) if falls_back else np.zeros(len(every), bool)
         if lost.any():
-            best, curves = best.copy(), curves.copy()
-            best[lost], curves[lost] = self._climbed(None, every[lost])
-        return Raised(best, lost, curves)
+            found = tuple(one.copy() for one in found)
+            for one, plain in zip(found, self._climbed(None, every[lost]), strict=True):
+                one[lost] = plain
+        best, curves, frames = found
+        return Raised(best, lost, curves, frames)
 
     def scores(self, x: Array, rows: npt.NDArray[np.int64]) -> Array:
         """Return the scores of inputs that began as these rows."""
@@ -89,8 +96,8 @@ class Ascent:
         backprop: cnnvis.Backprop | None,
         rows: npt.NDArray[np.int64],
         is_lost: Callable[[Array], npt.NDArray[np.bool_]] | None = None,
-    ) -> tuple[Array, Array]:
-        """Return the input one step of RMSprop after the smallest loss, (n, ...), and scores, (n, steps).
+    ) -> tuple[Array, ...]:
+        """Return the input one step of RMSprop after the smallest loss, scores, (n, steps), and frames.
 
         The ascent is given up once all inputs are lost that a modifier's gradient should find.
         """
@@ -105,16 +112,22 @@ class Ascent:
         some = tf.TensorSpec((None, self.shifts.shape[1]), tf.int32)
         traced = steps.get_concrete_function(*tensors, weights, some)
         curves = np.full((len(rows), len(self.shifts)), np.nan, np.float32)
+        film = Film(self.looks, lambda parts: parts[0])
+        film.look(0, [x])
         with cnnvis.progress(f"maximizing {self.model.layer}", len(self.shifts)) as advance:
-            for start in range(0, len(self.shifts), AT_ONCE):
-                part = self.shifts[start : start + AT_ONCE]
+            count = len(self.shifts)
+            for start, end in pairwise(sorted({*range(0, count, AT_ONCE), count, *self.looks})):
+                part = self.shifts[start:end]
                 *tensors, scores = traced(*tensors, weights, tf.constant(part, tf.int32))
-                curves[:, start : start + len(part)] = scores.numpy().T
-                advance(len(part))
-                is_first_look = is_lost is not None and start + AT_ONCE == FIRST
-                if is_lost is not None and is_first_look and is_lost(tensors[2].numpy()).all():
+                curves[:, start:end] = scores.numpy().T
+                film.look(end, tensors[2:3])
+                advance(end - start)
+                if is_lost is not None and end == FIRST and is_lost(tensors[2].numpy()).all():
                     break
-        return tensors[2].numpy(), curves
+        best = tensors[2].numpy()
+        left = [best] * (len(self.looks) - len(film.taken))  # of an ascent that was given up
+        frames = np.stack([*film.taken, *left], axis=1) if self.looks else best[:, None][:, :0]
+        return best, curves, frames
 
     def _steps(self, backprop: cnnvis.Backprop | None, rows: npt.NDArray[np.int64]) -> Any:
         """Return a compiled function that takes one step for each shift that it is given."""

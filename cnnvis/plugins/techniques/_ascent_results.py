@@ -41,6 +41,8 @@ class Found:
         True where the plain gradient was used instead of a modifier's.
     curves
         The scores over the steps.
+    frames
+        The pictures after some of the steps, (n, frames, ...).
     """
 
     bounds: tuple[float, float]
@@ -52,6 +54,7 @@ class Found:
     before: list[cnnvis.Target] = field(default_factory=list)
     plain: list[bool] = field(default_factory=list)
     curves: list[Array] = field(default_factory=list)
+    frames: list[Array] = field(default_factory=list)
 
     def add(self, ascent: Ascent, raised: Raised) -> None:
         """Add the results of one target."""
@@ -64,11 +67,19 @@ class Found:
         self.before += model.targets(ascent.x, weights=weights, of=of)
         self.plain += raised.is_plain.tolist()
         self.curves.append(raised.curves)
+        every = raised.frames.reshape(-1, *best.shape[1:])
+        self.frames.append(deprocessed(every, self.bounds).reshape(raised.frames.shape))
         begun = [""] * len(of)
         if self.images is not None:
             begun = [f" from image {self.images[place]}" for place in of]
         targets = self.targets[-len(of) :]
         self.names += [f"{one}{start}" for one, start in zip(targets, begun, strict=True)]
+
+    def film(self, steps: tuple[int, ...]) -> cnnvis.Frames | None:
+        """Return the frames of all pictures; None where none were taken."""
+        import numpy as np
+
+        return cnnvis.Frames(np.concatenate(self.frames), np.array(steps)) if steps else None
 
     @property
     def titles(self) -> list[str]:

@@ -32,11 +32,14 @@ class Raised:
         True where the plain gradient found the result instead of a modifier's, (n,).
     curves
         The scores before each step, (n, steps).
+    frames
+        The results if the ascent ended after some of the steps, (n, frames, ...).
     """
 
     best: Array
     is_plain: npt.NDArray[np.bool_]
     curves: Array
+    frames: Array
 
 
 def layers_that_look_up(model: cnnvis.Model) -> str:

@@ -31,6 +31,7 @@ def changed(
     measure: str,
     answer: Callable[[Any], Any],
     curves: Array,
+    frames: cnnvis.Frames | None,
 ) -> cnnvis.Explanation:
     """Return the pictures, each with its measure before and after.
 
@@ -42,6 +43,8 @@ def changed(
         The name of what was to rise, and its function of images.
     curves
         What it was over the steps.
+    frames
+        The images on the way.
     """
     import numpy as np
     import tensorflow as tf
@@ -65,4 +68,5 @@ def changed(
         are_inputs=True,
         measures={"answer_at_start": was, "answer_reached": now},
         curves={measure: curves},
+        frames=frames,
     )

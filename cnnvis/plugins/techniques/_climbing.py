@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import cnnvis
+
+from ._film import Film
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,6 +50,7 @@ def climbed(
     steps: int,
     rate: float,
     about: str,
+    film: Film,
 ) -> tuple[list[Array], Array]:
     """Return parameters with a smaller loss, by Adam: Kingma and Ba 2015, algorithm 1.
 
@@ -61,6 +65,8 @@ def climbed(
         The first parameters.
     about
         What the bar says.
+    film
+        What takes frames of the parameters.
     """
     import numpy as np
     import tensorflow as tf
@@ -94,10 +100,11 @@ def climbed(
     whole = tf.TensorSpec((), tf.int32)
     traced = tf.function(some, autograph=False).get_concrete_function(whole, whole, *state)
     curves: list[Array] = []
+    film.look(0, start)
     with cnnvis.progress(about, steps) as advance:
-        for first in range(0, steps, AT_ONCE):
-            end = min(first + AT_ONCE, steps)
+        for first, end in pairwise(sorted({*range(0, steps, AT_ONCE), steps, *film.steps})):
             *state, passed = traced(tf.constant(first), tf.constant(end), *state)
             curves.append(passed.numpy())
+            film.look(end, state[::3])
             advance(end - first)
     return [one.numpy() for one in state[::3]], np.concatenate(curves).T

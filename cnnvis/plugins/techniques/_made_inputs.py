@@ -60,6 +60,7 @@ def pictures(
     ends: tuple[list[Array], list[Array]],
     weights: Array,
     curves: Array,
+    frames: cnnvis.Frames | None,
 ) -> cnnvis.Explanation:
     """Return the inputs that were found, with their scores, and say how these rose.
 
@@ -71,6 +72,8 @@ def pictures(
         The weights of the outputs in the score of each input.
     curves
         The scores over the steps.
+    frames
+        The inputs on the way.
     """
     import numpy as np
 
@@ -108,4 +111,5 @@ def pictures(
         are_inputs=True,
         measures={"score_at_start": before, "score_reached": reached},
         curves={"score": curves},
+        frames=frames,
     )

@@ -10,6 +10,7 @@ from ._ascent import Ascent
 from ._ascent_loss import Terms
 from ._ascent_results import Found
 from ._ascent_starts import channel_of, fixed, noise_in, pixels_of, range_of
+from ._film import FrameCount, looks
 from ._outputs import models_at_targets, rows_of_target
 
 
@@ -52,6 +53,7 @@ def activation_max(
     start: Literal["noise", "data"] = "noise",
     together: bool = False,
     fall_back: bool = True,
+    frames: FrameCount | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """The input with the highest score of a filter or class, found by gradient ascent.
@@ -127,6 +129,7 @@ def activation_max(
             of=np.repeat(np.arange(len(starts)), each),
             is_held=start == "data",
             is_one_of_many=model.asked_layer is None and at.layer != model.layer,
+            looks=looks(iterations, frames),
         )
         found.add(ascent, ascent.raised(backprop, fall_back=fall_back))
     found.say(backprop)
@@ -142,4 +145,5 @@ def activation_max(
             "score_reached": np.array([target.score for target in found.reached]),
         },
         curves={"score": np.concatenate(found.curves)},
+        frames=found.film(looks(iterations, frames)),
     )

@@ -8,6 +8,7 @@ import cnnvis
 
 from ._changed_images import changed, layer_at_target
 from ._climbing import Steps, Zoom, climbed, transformed
+from ._film import Film, FrameCount, looks
 from ._spectra import Statistics
 
 
@@ -26,6 +27,7 @@ def caricature(
     rate: cnnvis.Positive = 0.05,
     power: cnnvis.NotNegative = 2.0,
     zoom: Zoom = 0.1,
+    frames: FrameCount | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """An input made anew from what a layer sees in an image, and exaggerates.
@@ -78,9 +80,11 @@ def caricature(
     rng = np.random.default_rng(seed)
     noise = [0.1 * rng.normal(size=(1, *statistics.magnitude.shape)) for _ in range(2)]
     first = [np.repeat(one, len(x), axis=0) for one in noise]
-    best, curves = climbed(loss, first, steps, rate, f"caricature by {model.layer}")
+    film = Film(looks(steps, frames), lambda spectrum: statistics.inputs(*spectrum))
+    best, curves = climbed(loss, first, steps, rate, f"caricature by {model.layer}", film)
     begun, found = (
         np.asarray(statistics.inputs(*(one.astype(np.float32) for one in parts)))
         for parts in (first, best)
     )
-    return changed(model, samples, (begun, found), "cosine", lambda y: compared(y)[1], curves)
+    ends = (begun, found)
+    return changed(model, samples, ends, "cosine", lambda y: compared(y)[1], curves, film.frames)

@@ -8,6 +8,7 @@ import cnnvis
 
 from ._changed_images import changed, layer_at_target
 from ._climbing import Steps, Zoom, climbed, transformed
+from ._film import Film, FrameCount, looks
 from ._spectra import Statistics
 
 
@@ -22,6 +23,7 @@ def deep_dream(
     steps: Steps = 40,
     rate: cnnvis.Positive = 0.01,
     zoom: Zoom = 0.1,
+    frames: FrameCount | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """An image changed so that a layer answers more to all that it sees in the image.
@@ -54,11 +56,14 @@ def deep_dream(
         found = answer(transformed(x, axes, seed, step, (1 - zoom, 1.0)))
         return -tf.reduce_sum(found), found
 
-    (change,), curves = climbed(
-        loss, [np.zeros_like(start)], steps, rate, f"deep-dream of {model.layer}"
-    )
-    found = (start + change * (high - low)).clip(low, high)
-    return changed(model, samples, (start, found), "mean square", answer, curves)
+    def images(change: Any) -> Any:
+        return (start + change * (high - low)).clip(low, high)
+
+    film = Film(looks(steps, frames), lambda change: images(change[0]))
+    about = f"deep-dream of {model.layer}"
+    (change,), curves = climbed(loss, [np.zeros_like(start)], steps, rate, about, film)
+    ends = (start, images(change))
+    return changed(model, samples, ends, "mean square", answer, curves, film.frames)
 
 
 def _clipped(x: Any, low: float, high: float) -> Any:

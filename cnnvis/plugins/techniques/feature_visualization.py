@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._climbing import Steps, Zoom, climbed, transformed
+from ._film import Film, FrameCount, looks
 from ._made_inputs import pictures, statistics_for
 from ._outputs import rows_of_outputs
 
@@ -35,6 +36,7 @@ def feature_visualization(
     copies: cnnvis.Count = 1,
     diversity: cnnvis.NotNegative = 1.0,
     input_range: tuple[float, float] | None = None,
+    frames: FrameCount | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """The input with the highest score of a filter or class, made of the frequencies of the data.
@@ -79,8 +81,9 @@ def feature_visualization(
         # Each input climbs by itself, whatever others are beside it.
         return tf.reduce_sum(-found + tf.abs(tf.stop_gradient(found)) * alike), found
 
-    best, curves = climbed(loss, start, steps, rate, f"maximizing {model.layer}")
-    return pictures(model, statistics, (start, best), weights, curves)
+    film = Film(looks(steps, frames), lambda spectrum: statistics.inputs(*spectrum))
+    best, curves = climbed(loss, start, steps, rate, f"maximizing {model.layer}", film)
+    return pictures(model, statistics, (start, best), weights, curves, film.frames)
 
 
 def _alikeness(features: Any, model: cnnvis.Model, copies: int) -> Any:

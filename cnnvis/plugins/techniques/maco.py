@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._climbing import Steps, Zoom, climbed, transformed
+from ._film import Film, FrameCount, looks
 from ._made_inputs import pictures, statistics_for
 from ._outputs import rows_of_outputs
 
@@ -27,6 +28,7 @@ def maco(
     rate: cnnvis.Positive = 0.1,
     zoom: Zoom = 0.5,
     input_range: tuple[float, float] | None = None,
+    frames: FrameCount | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
     """The input with the highest score whose frequencies have the very sizes that the data's have.
@@ -58,6 +60,10 @@ def maco(
         found = score(x, tf.constant(weights))
         return -tf.reduce_sum(found), found
 
-    (best,), curves = climbed(loss, start, steps, rate, f"maximizing {model.layer}")
-    ends = [np.cos(start[0]), np.sin(start[0])], [np.cos(best), np.sin(best)]
-    return pictures(model, statistics, ends, weights, curves)
+    def waves(phases: Any) -> list[Array]:
+        return [np.cos(phases), np.sin(phases)]
+
+    film = Film(looks(steps, frames), lambda phases: statistics.inputs(*waves(phases[0])))
+    (best,), curves = climbed(loss, start, steps, rate, f"maximizing {model.layer}", film)
+    ends = waves(start[0]), waves(best)
+    return pictures(model, statistics, ends, weights, curves, film.frames)

@@ -100,6 +100,7 @@ class _Groups:
             **placed([running.place for _, running in ordered], self.example.provenance),
             measures={},
             curves={},
+            frames=None,
             titles=tuple(
                 f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
                 for name, running in ordered

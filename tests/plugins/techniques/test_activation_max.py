@@ -52,6 +52,19 @@ def test_the_plain_gradient_is_taken_where_a_modifier_does_not_raise_the_score(
     assert kept.titles == () and not any("used the plain" in note for note in kept.notes)
 
 
+def test_frames_are_the_results_of_fewer_steps(falling: Any) -> None:
+    """Also of the plain gradient, which takes over after the other gave up."""
+    settings: dict[str, Any] = {**SETTINGS, "layer": "output", "filter": [0, 1]}
+    found = cnnvis.run("activation-max", falling, **settings, frames=4)
+    alone = cnnvis.run("activation-max", falling, **settings)
+    np.testing.assert_array_equal(found.array, alone.array)
+    assert found.frames is not None and found.frames.steps.tolist() == [0, 20, 40, 60]
+    np.testing.assert_array_equal(found.frames.maps[:, -1], found.array)
+    early = cnnvis.run("activation-max", falling, **{**settings, "iterations": 40})
+    assert early.titles == found.titles
+    np.testing.assert_array_equal(found.frames.maps[:, 2], early.array)
+
+
 def test_whoever_insists_gets_the_modifier(falling: Any) -> None:
     with pytest.raises(cnnvis.UserError, match=r"no step changed the score of output\[0\]"):
         cnnvis.run("activation-max", falling, layer="output", filter=0, fall_back=False, **SETTINGS)

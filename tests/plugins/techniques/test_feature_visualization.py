@@ -12,6 +12,7 @@ from scipy import ndimage
 
 import cnnvis
 from cnnvis.plugins.techniques._climbing import climbed, transformed
+from cnnvis.plugins.techniques._film import Film
 from cnnvis.plugins.techniques._spectra import Statistics
 
 SHAPES = {1: (25, 3), 2: (12, 10, 2), 3: (6, 5, 8, 2)}
@@ -84,7 +85,15 @@ def test_adam_finds_the_smallest_loss() -> None:
         each = tf.reduce_sum((now[0] - goal) ** 2, axis=1)
         return tf.reduce_sum(each), -each
 
-    (found,), curves = climbed(loss, [0 * goal], 400, 0.05, "a test")
+    film = Film((0, 7, 400), lambda now: now[0])
+    (found,), curves = climbed(loss, [0 * goal], 400, 0.05, "a test", film)
+    frames = film.frames
+    assert frames is not None and frames.steps.tolist() == [0, 7, 400]
+    np.testing.assert_array_equal(frames.maps[:, 0], 0 * goal)
+    np.testing.assert_array_equal(frames.maps[:, 2], found)
+    # After some steps it is where it would be, had there been no more.
+    (early,), _ = climbed(loss, [0 * goal], 7, 0.05, "a test", Film((), lambda now: now[0]))
+    np.testing.assert_array_equal(frames.maps[:, 1], early)
     np.testing.assert_allclose(found, goal, atol=1e-3)
     assert curves.shape == (2, 400)
     np.testing.assert_allclose(curves[:, 0], -(goal**2).sum(axis=1))
