@@ -296,7 +296,7 @@ def report_to(distribution: str) -> str:
     }
     wanted = ("issues", "bug tracker", "bugs", "tracker", "repository", "source", "homepage")
     places = [addresses[name] for name in wanted if name in addresses]
-    places += [known["Home-page"]] if known["Home-page"] else []
+    places += known.get_all("Home-page") or []
     return f"Please report it to the authors of {distribution}{': ' if places else '.'}" + (
         places[0] if places else ""
     )

@@ -53,6 +53,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
             yield answer["line"]
 
     monkeypatch.setattr(workers.Workers, "lines", lines)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")  # as where nothing has begun yet
     yield computed
     remote_shards.forget()
 

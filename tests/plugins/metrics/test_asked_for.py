@@ -186,7 +186,11 @@ def test_units_of_a_chain_are_along_the_axis_that_is_named() -> None:
         ("max-sensitivity", {"seed": -1}, "it takes int >= 0"),
         ("road", {"seed": -1}, "it takes int >= 0"),
         ("grid-localization", {"seed": -1}, "it takes int >= 0"),
-        ("iou", {"masks": "masks.txt"}, r"a file that ends in \.npy, \.npz, \.csv or \.json"),
+        (
+            "iou",
+            {"masks": "masks.txt"},
+            r"a file that ends in \.npy, \.npz, \.csv, \.json or \.bed",
+        ),
         ("pointing-game", {"masks": "none-of-these.npy"}, "cannot be read: No such file"),
         ("pointing-game", {}, "give a file of masks or boxes as the option masks"),
     ],
