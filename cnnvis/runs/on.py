@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -30,25 +31,20 @@ class On:
         The address of Dask's scheduler, or a client that is connected to it; None for this machine.
     request
         What is explained, once it is known.
+    threads
+        The number of TensorFlow's threads in each worker.
     """
 
     count: int | None
     scheduler: Any = None
     request: Request | None = None
+    threads: int = 1
 
     def __str__(self) -> str:
         if self.count is not None:
             return f"local:{self.count}"
         address = self.scheduler
         return address if isinstance(address, str) else str(address.scheduler.address)
-
-    @property
-    def threads(self) -> int | None:
-        """The number of threads of each worker; None where its machine decides."""
-        asked = os.environ.get(THREADS[0])
-        if asked is not None:
-            return int(asked)
-        return None if self.count is None else max(host.processors() // self.count, 1)
 
 
 def on_of(value: Any) -> On:
@@ -66,19 +62,28 @@ def on_of(value: Any) -> On:
             "computing on several workers needs dask.distributed: pip install 'cnnvis[dask]'"
         ) from None
     if isinstance(value, distributed.Client):
-        return On(None, value)
+        return On(None, value, threads=_threads(1))
     text = str(value)
     if found := re.fullmatch(r"local(?::(\d{1,4}))?", text):
         count = host.processors() if found[1] is None else int(found[1])
         if count >= 1:
-            return On(count)
+            return On(count, threads=_threads(count))
     if found := re.fullmatch(r"(?:tcp|tls)://([^\s/]+):(\d{1,5})", text):
         _require_reachable(text, found[1].strip("[]"), int(found[2]))
-        return On(None, text)
+        return On(None, text, threads=_threads(1))
     raise UserError(
         f"{shown(value)} names no workers: local:4 is four processes on this machine, and "
         "tcp://HOST:8786 the workers of Dask's scheduler at that address"
     )
+
+
+def _threads(count: int) -> int:
+    """Return the threads of each worker: those that were asked for, or a share of the processors."""
+    asked = os.environ.get(THREADS[0])
+    # Where TensorFlow has started, and nobody asked, cnnvis has set the first variable alone.
+    if asked is not None and ("tensorflow" not in sys.modules or THREADS[1] in os.environ):
+        return int(asked)
+    return max(host.processors() // count, 1)
 
 
 def _require_reachable(address: str, name: str, port: int) -> None:

@@ -7,9 +7,7 @@ files of shards; whoever gave it the work writes the journal.
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,7 +21,6 @@ from cnnvis.data.batches import Piece, Read, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.samples import Samples
 from cnnvis.errors import PluginError, UserError
-from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.network import compilation
@@ -33,39 +30,9 @@ from cnnvis.reporting import notes_kept
 from cnnvis.runs import manifest
 from cnnvis.runs.folder import MANIFEST, manifest_in, part_name, part_of
 from cnnvis.runs.part import Part
+from cnnvis.runs.remote_work import Work
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
-
-
-@dataclass(frozen=True)
-class Work:
-    """What workers compute: a run whose folder holds its manifest.
-
-    Attributes
-    ----------
-    folder
-        The path of the run folder.
-    manifest
-        The SHA-256 of the manifest's file.
-    request
-        The model and data, as paths.
-    techniques
-        The names of the techniques with maps of images, and all options of each.
-    files
-        The files of plugins that are loaded beside the installed ones.
-    computing
-        How networks are computed: see `cnnvis.network.compilation.computing_now`.
-    threads
-        The number of TensorFlow's threads; None for what it takes by itself.
-    """
-
-    folder: str
-    manifest: str
-    request: Request
-    techniques: tuple[tuple[str, Mapping[str, Any]], ...]
-    files: tuple[str, ...] = ()
-    computing: Mapping[str, Any] = field(default_factory=dict)
-    threads: int | None = None
 
 
 def shard(work: Work, part: str, number: int) -> dict[str, Any]:
@@ -131,7 +98,6 @@ def _opened(work: Work) -> _Run:
     if _latest and _latest[0].work == work:
         return _latest[0]
     forget()
-    _set_threads(work)
     for file in work.files:
         if Path(file) not in registry().files:
             load_plugin(file)
@@ -152,12 +118,6 @@ def forget() -> None:
     for run in _latest:
         run.folder.close()
     _latest.clear()
-
-
-def _set_threads(work: Work) -> None:
-    """Give TensorFlow the threads of the run, if it has not started yet."""
-    if work.threads is not None and "tensorflow" not in sys.modules:
-        os.environ.update(dict.fromkeys(compilation.THREADS, str(work.threads)))
 
 
 def _facts_in(folder: Folder, work: Work) -> Mapping[str, Any]:

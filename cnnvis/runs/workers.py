@@ -12,10 +12,14 @@ import logging
 import os
 import queue
 import signal
+import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -35,7 +39,8 @@ from cnnvis.reporting import progress
 from cnnvis.runs import interrupts
 from cnnvis.runs.folder import MANIFEST, RunFolder
 from cnnvis.runs.on import CONNECTING, On
-from cnnvis.runs.remote_shards import Work, shard
+from cnnvis.runs.remote_process import ProcessLost, end, shard
+from cnnvis.runs.remote_work import Work
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
 
@@ -51,6 +56,9 @@ AHEAD = 2
 
 LISTENING = 0.2
 """Seconds between looks at signals and at the scheduler."""
+
+RETRIES = 3
+"""How often a shard is given to a worker again whose process ended."""
 
 CLOSING = 1
 """Seconds that workers of this machine have to end."""
@@ -76,6 +84,9 @@ def at_work(folder: RunFolder | None) -> Iterator[None]:
         tuple(str(one.resolve()) for one in registry().files),
         computing_now(),
         on.threads,
+        uuid.uuid4().hex,
+        str(Path.cwd()),
+        tuple(str(Path(one).absolute()) for one in sys.path),
     )
     with Workers(on, work) as folder.workers:
         yield
@@ -118,6 +129,9 @@ class Workers:
             for nanny in self._cluster.workers.values():
                 with suppress(OSError, TypeError):
                     os.kill(nanny.pid, signal.SIGKILL)
+        if self._client is not None and self._cluster is None:
+            with suppress(Exception):  # of a scheduler that is gone
+                self._client.run(end, self.work.token)
         self._closing.close()
 
     def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]:
@@ -141,7 +155,7 @@ class Workers:
                     for number in itertools.islice(left, max(self._room(client, waiting), 0)):
                         future = client.submit(
                             shard, self.work, part, number,
-                            key=f"{part}-{number}-{uuid.uuid4().hex}", pure=False,
+                            key=f"{part}-{number}-{uuid.uuid4().hex}", pure=False, retries=RETRIES,
                         )  # fmt: skip
                         waiting[future] = number
                         future.add_done_callback(done.put)
@@ -182,13 +196,39 @@ class Workers:
         address = self.on.scheduler
         if self.on.count is not None:
             address = self._cluster = self._closing.enter_context(_started(self.on))
+        self._closing.enter_context(_quiet())
+        # What listens and says nothing would be waited for without end.
+        connecting = ThreadPoolExecutor(1)
+        self._closing.callback(connecting.shutdown, wait=False)
+        asked = connecting.submit(
+            distributed.Client, address, timeout=CONNECTING, set_as_default=False
+        )
         try:
-            client: Any = distributed.Client(address, timeout=CONNECTING, set_as_default=False)
+            client: Any = asked.result(2 * CONNECTING)
         except (OSError, ValueError) as error:
             raise WorkersError(
                 f"no scheduler of Dask answers at {self.on} ({type(error).__name__}). {ADVICE}"
             ) from error
-        return self._closing.enter_context(client)
+        self._closing.enter_context(client)
+        with progress(f"waiting for workers at {self.on}"):
+            while not client.nthreads():
+                interrupts.check()
+                time.sleep(LISTENING)
+        return client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Dask logs about lost connections away from a person, who gets a sentence."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio", "tornado")]
+    before = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, before, strict=True):
+            one.setLevel(level)
 
 
 @contextmanager
@@ -199,7 +239,6 @@ def _started(on: On) -> Iterator[Any]:
 
     assert on.count is not None
     environment = {**dict.fromkeys(THREADS, str(on.threads)), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     # Python's helper counts semaphores of processes that are killed, and warns of them.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     with (
@@ -240,7 +279,7 @@ def _line_of(future: Future, number: int, on: On) -> Any:
 
     try:
         answer = future.result()
-    except KilledWorker as error:
+    except (KilledWorker, ProcessLost) as error:
         raise WorkersError(
             f"workers at {on} ended again and again with shard {number}, perhaps for want of memory: "
             f"use a smaller --batch-size or --shard-size, or fewer workers. {ADVICE}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -53,7 +54,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
             yield answer["line"]
 
     monkeypatch.setattr(workers.Workers, "lines", lines)
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")  # as where nothing has begun yet
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.setenv(name, "2")  # as by --threads 2
     yield computed
     remote_shards.forget()
 
@@ -170,7 +172,7 @@ def test_addresses_where_nothing_listens() -> None:
 
 def test_threads_and_memory_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on.host, "processors", lambda: 8)
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
     assert (on.on_of("local").count, on.on_of("local").threads) == (8, 1)
     assert on.on_of("local:3").threads == 2 and on.on_of("local:20").threads == 1
 
@@ -200,11 +202,12 @@ def _wait_for(into: Path, lines: int) -> None:
         time.sleep(0.05)
 
 
-def _workers_of(process: int) -> list[psutil.Process]:
+def _workers_of(process: int, module: str = "spawn_main") -> list[psutil.Process]:
+    """The processes of Dask's workers, or those in which they compute."""
     return [
         one
         for one in psutil.Process(process).children(recursive=True)
-        if "spawn_main" in " ".join(one.cmdline())
+        if module in " ".join(one.cmdline())
     ]
 
 
@@ -216,13 +219,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("module", ["spawn_main", "remote_process"])
 def test_a_worker_that_is_killed_costs_its_shard_alone(
-    tmp_path: Path, whole: dict[str, bytes]
+    tmp_path: Path, whole: dict[str, bytes], module: str
 ) -> None:
     into = tmp_path / "run"
     process = _started(into, "--on", "local:2")
     _wait_for(into, 2)
-    _workers_of(process.pid)[0].kill()
+    _workers_of(process.pid, module)[0].kill()
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     assert bytes_of(into) == whole
@@ -237,11 +241,11 @@ def test_a_client_that_ends_takes_its_workers_along_and_goes_on(
     into = tmp_path / "run"
     process = _started(into, "--on", "local:2")
     _wait_for(into, 2)
-    others = _workers_of(process.pid)
+    others = _workers_of(process.pid) + _workers_of(process.pid, "remote_process")
     process.send_signal(number)
     said = process.communicate(timeout=60)[0]
     _, left = psutil.wait_procs(others, timeout=30)
-    assert len(others) == 2 and not left
+    assert len(others) == 4 and not left
     again = _command(into, "--on", "local:2", "--resume")[3:]
     if number is signal.SIGTERM:
         assert process.returncode == 143 and "shards are kept in" in said
@@ -302,3 +306,57 @@ def test_a_scheduler_with_workers_of_its_own(
     )
     assert done.returncode == 0, done.stderr
     assert bytes_of(into) == whole
+
+
+PLUGIN = """
+import cnnvis
+
+
+@cnnvis.technique("scaled")
+def scaled(model, samples) -> cnnvis.Explanation:
+    \"\"\"The gradient, times a factor.\"\"\"
+    return cnnvis.Explanation(FACTOR * model.input_gradient(samples.x), samples)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_of_many_runs_keeps_nothing_of_an_earlier_one(
+    tmp_path: Path, scheduler: Callable[[], Any]
+) -> None:
+    address, _ = scheduler()
+    found = []
+    for number, factor in enumerate((1, 1000)):
+        (tmp_path / "plug.py").write_text(PLUGIN.replace("FACTOR", str(factor)))
+        words = [
+            *(
+                "--plugin",
+                "plug.py",
+                "run",
+                "scaled",
+                "demo",
+                "--images",
+                "0-3",
+                "--checks",
+                "none",
+            ),
+            *("--threads", 1 + number, "--into", "one.run", "-r", "numpy", "-o", f"{number}.npz"),
+            *("--on", address),
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "cnnvis", *map(str, words)],
+            capture_output=True, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found.append(cnnvis.Explanation.load(tmp_path / f"{number}.npz").array)
+        (tmp_path / "one.run").rename(tmp_path / f"kept-{number}.run")
+    np.testing.assert_allclose(found[1], 1000 * found[0], rtol=1e-4, atol=1e-6)
+
+
+def test_what_listens_and_is_no_scheduler_is_not_waited_for(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CONNECTING", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(WorkersError, match=r"no scheduler of Dask answers at tcp://"):
+            explained(files, tmp_path / "run", on=address)

@@ -1,0 +1,145 @@
+"""Process of its own in which a worker computes the shards of a run.
+
+A worker of a scheduler outlives runs, and files of plugins and models change between them. So a run
+gets a process in which nothing of an earlier run is left: no module, no open folder, no thread of
+TensorFlow. It ends with the run, or with the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cnnvis.files.child_process import child_process
+from cnnvis.network import backend
+from cnnvis.network.compilation import THREADS
+from cnnvis.runs.remote_work import Work
+
+WATCHING = 0.5
+"""Seconds between looks at whether the worker is still there."""
+
+
+class ProcessLost(RuntimeError):
+    """The process of a run ended before it answered; its shard can be computed again elsewhere."""
+
+
+class _Process:
+    """Process of a run."""
+
+    def __init__(self, work: Work) -> None:
+        threads = dict.fromkeys(THREADS, str(work.threads))
+        self.busy = threading.Lock()
+        self._process = subprocess.Popen(
+            **child_process("cnnvis.runs.remote_process", same_path=True, settings=threads),
+            cwd=work.here,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def asked(self, *given: Any) -> dict[str, Any]:
+        """Return the answer of `cnnvis.runs.remote_shards.shard` there.
+
+        Raises
+        ------
+        ProcessLost
+            If it ends before it answers.
+        """
+        given_to, answers = self._process.stdin, self._process.stdout
+        assert given_to is not None and answers is not None
+        with self.busy:
+            try:
+                pickle.dump(given, given_to)
+                given_to.flush()
+                answer: dict[str, Any] = pickle.load(answers)
+            except (OSError, EOFError, pickle.UnpicklingError) as error:
+                raise ProcessLost(f"a process on {platform.node()} ended") from error
+        return answer
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+_processes: dict[str, _Process] = {}
+_changing = threading.Lock()
+
+
+def shard(work: Work, part: str, number: int) -> dict[str, Any]:
+    """Compute a shard in the process of its run; see `cnnvis.runs.remote_shards.shard`.
+
+    Raises
+    ------
+    ProcessLost
+        If the process ends, as for want of memory: then another worker may compute the shard.
+    """
+    if not Path(work.here).is_dir():
+        why = (
+            f"the worker on {platform.node()} has no folder {work.here!r}, in which the run began: "
+            "its files must be on a disk that all workers share"
+        )
+        return {"refused": ("UserError", why)}
+    with _changing:
+        process = _processes.get(work.token)
+        if process is None:
+            for token, other in list(_processes.items()):
+                if not other.busy.locked():  # of a run that is over, or has nothing to do here
+                    other.close()
+                    del _processes[token]
+            process = _processes[work.token] = _Process(work)
+    try:
+        return process.asked(work, part, number)
+    except ProcessLost:
+        end(work.token)
+        raise
+
+
+def end(token: str) -> None:
+    """End the process of a run, if this worker has one."""
+    with _changing:
+        process = _processes.pop(token, None)
+    if process is not None:
+        process.close()
+
+
+def _end_with(parent: int) -> None:
+    """End this process, in the middle of a shard too, when its worker has ended."""
+    while os.getppid() == parent:
+        time.sleep(WATCHING)
+    os._exit(1)
+
+
+def main() -> None:
+    """Answer a worker until it closes the pipe."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints must not disturb the answers
+    backend.leave_extras()
+    from cnnvis.runs import remote_shards
+
+    while True:
+        try:
+            work, part, number = pickle.load(asked)
+        except EOFError:
+            return
+        sys.path += [one for one in work.paths if one not in sys.path]
+        try:
+            answer = remote_shards.shard(work, part, number)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}. This is a bug in cnnvis (worker on {platform.node()})"
+            answer = {"refused": ("PluginError", why)}
+        with suppress(BrokenPipeError):
+            pickle.dump(answer, answers)
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()
