@@ -186,6 +186,7 @@ def test_strange_names_make_good_files(name: str, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_any_name_makes_a_good_file() -> None:
     for name in _random_names(3000):
         _require_good(file_name(name))

@@ -39,6 +39,7 @@ def test_a_chain_of_one_technique_is_a_run(classifier: Any, data: Any) -> None:
         assert found.indices is not None and found.indices.tolist() == list(range(7))
 
 
+@pytest.mark.slow
 def test_guided_grad_cam_is_the_product_of_its_parts(classifier: Any, data: Any) -> None:
     steps: list[Any] = [("saliency", {"gradient": None}), "grad-cam", "multiply"]
     (found,) = cnnvis.chain(classifier, steps, data=data, filter=1)
@@ -352,6 +353,7 @@ def test_results_of_one_name_do_not_overwrite_each_other(
     ]
 
 
+@pytest.mark.slow
 def test_several_inputs_are_several_results(keras: Any) -> None:
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -477,6 +479,7 @@ def test_a_step_is_no_value(typed: Typed) -> None:
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.slow
 def test_every_form_is_the_same_chain(typed: Typed, tmp_path: Path) -> None:
     words = (*BASE, "-im", 0, 1, "--class", "bee", "saliency", "-bm", "none", "average", "--scaled")
     typed(*words, "numpy", "-o", "typed.npz")

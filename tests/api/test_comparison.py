@@ -109,6 +109,7 @@ def test_maps_that_do_not_fit_are_refused(maps: Any) -> None:
         cnnvis.compare("saliency", "grad-cam")
 
 
+@pytest.mark.slow
 def test_techniques_settings_and_files(tmp_path: Path) -> None:
     plain = ("saliency", {"backprop": None})
     found = cnnvis.compare("saliency", plain, "demo", images=[0, 1])
@@ -188,6 +189,7 @@ def test_the_command_fails_above_what_it_is_told(typed: Any) -> None:
     assert "the largest difference is" in other.stderr and "above 0.01" in other.stderr
 
 
+@pytest.mark.slow
 def test_the_command_takes_saved_explanations(typed: Any) -> None:
     assert typed("run", "saliency", "demo", "-o", "a.npz").returncode == 0
     done = typed("compare", "a.npz", "saliency", "--backprop", "none", "demo")
@@ -208,6 +210,7 @@ def test_what_the_command_cannot_do(typed: Any) -> None:
     assert typed("compare", "--help").stdout.startswith("usage: cnnvis compare A")
 
 
+@pytest.mark.slow
 def test_settings_hold_for_both_sides(typed: Any, tmp_path: Path) -> None:
     (tmp_path / "cnnvis.toml").write_text('[saliency]\nbackprop = "none"\n')
     done = typed("compare", "saliency", "saliency", "--backprop", "none", "demo", "--json")
@@ -224,6 +227,7 @@ def mine(explanation, path):
 """
 
 
+@pytest.mark.slow
 def test_a_renderer_that_fails_costs_no_numbers(typed: Any, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(FAILING)
     words = ["compare", "saliency", "grad-cam", "demo", "--images", 0, "--out", "a.mine"]

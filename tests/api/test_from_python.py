@@ -90,6 +90,7 @@ def test_where_there_are_no_bars_a_line_comes_from_time_to_time(often: None) -> 
     assert console.export_text() == ""  # the task is done
 
 
+@pytest.mark.slow
 def test_calls_show_their_progress_only_if_asked(
     often: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

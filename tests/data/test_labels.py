@@ -99,6 +99,7 @@ def test_missing_labels_are_no_class(given: Any, kind: str, values: Any, words: 
 
 
 @pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+@pytest.mark.slow
 def test_a_network_is_asked_about_the_labels_that_there_are(
     keras: Any, end: str, tmp_path: Path
 ) -> None:

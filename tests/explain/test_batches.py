@@ -80,6 +80,7 @@ def test_maps_do_not_depend_on_other_images(home: str, form: str, batch: int) ->
     np.testing.assert_allclose(model.predict(data), of_twin.predict(data), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_states_that_somebody_keeps_stay(keras: Any) -> None:
     network = _network(keras, "lstm", 4)
     data = np.random.default_rng(0).normal(size=(4, 10, 3)).astype(np.float32)
@@ -92,6 +93,7 @@ def test_states_that_somebody_keeps_stay(keras: Any) -> None:
     assert network.layers[1].stateful
 
 
+@pytest.mark.slow
 def test_abandoned_reading_ends_wherever_the_garbage_collector_finds_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -81,6 +81,7 @@ def _verdicts(found: cnnvis.Explanation) -> dict[str, str]:
     return {name: one.outcome for name, one in found.verdicts.items()}
 
 
+@pytest.mark.slow
 def test_quick_checks_are_the_default(checked: None, classifier: Any, images: Any) -> None:
     found = cnnvis.run("saliency", classifier, data=images)
     assert list(found.verdicts)[:2] == ["sanity", "completeness"]
@@ -168,6 +169,7 @@ def test_settings_say_which_checks(
     assert typed("config", "set", "checks", "some").returncode == 2
 
 
+@pytest.mark.slow
 def test_checks_that_do_not_fit_are_left_out_and_named(
     own_checks: None, classifier: Any, images: Any
 ) -> None:
@@ -236,6 +238,7 @@ def test_verdicts_stay_through_transforms_and_in_files(
     assert cnnvis.Explanation.load(tmp_path / "maps.npz").verdicts == found.verdicts
 
 
+@pytest.mark.slow
 def test_a_picture_names_the_checks_that_failed(
     own_checks: None, classifier: Any, images: Any, tmp_path: Path
 ) -> None:
@@ -383,6 +386,7 @@ def test_a_failing_metric_costs_no_maps_and_no_verdicts_of_others(
     assert cnnvis.Explanation.load(tmp_path / "a.npz").verdicts["watched"].outcome == "failed"
 
 
+@pytest.mark.slow
 def test_metrics_that_do_not_judge_say_their_numbers(typed: Callable[..., Any]) -> None:
     words = ("run", "saliency", "demo", "-im", "0-3", "-o", "a.npz", "--metrics", "sparseness")
     assert "- sparseness: 0." in typed(*words).stderr

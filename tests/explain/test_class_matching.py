@@ -60,6 +60,7 @@ def _right(report: Any) -> int | None:
     return report.fit.right  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_as_many_words_as_classes_are_these_in_alphabetical_order(
     sorter: Any, tmp_path: Path
 ) -> None:
@@ -328,6 +329,7 @@ def test_columns_in_another_order(keras: Any) -> None:
     assert mended.warnings == () and _right(mended) == 18
 
 
+@pytest.mark.slow
 def test_another_order_and_another_scale_at_once(keras: Any, typed: Typed, tmp_path: Path) -> None:
     """Each hides the other: what the scale is shows only in the right order."""
     layers = keras.layers

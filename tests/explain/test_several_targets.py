@@ -126,6 +126,7 @@ def test_together_adds_scores_up(classifier: Any) -> None:
     assert not any(said in note for note in both.notes)
 
 
+@pytest.mark.slow
 def test_pictures_of_outputs_know_the_same_word(classifier: Any) -> None:
     given: Any = {"layer": "second", "filter": [0, 1], "iterations": 2, "input_range": (0.0, 1.0)}
     apart = cnnvis.run("activation-max", classifier, **given)
@@ -159,6 +160,7 @@ def _ending(keras: Any, units: int, activation: str | None, loss: str | None = N
 LINES = np.random.default_rng(3).normal(size=(6, 6, 1)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_one_sigmoid_has_two_classes(keras: Any) -> None:
     keras.utils.set_random_seed(5)
     network = _ending(keras, 1, "sigmoid")
@@ -210,6 +212,7 @@ def test_classes_of_positions_are_ranked_by_their_mean(keras: Any) -> None:
             np.testing.assert_allclose(found.array[row], alone.array[row // 3], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_several_labels_and_several_outputs_have_their_own_classes(keras: Any) -> None:
     keras.utils.set_random_seed(4)
     several = _ending(keras, 4, "sigmoid")

@@ -155,6 +155,7 @@ def test_a_run_says_what_a_modifier_changed(keras: Any) -> None:
     assert not any("guided" in note for note in plain)
 
 
+@pytest.mark.slow
 def test_keras_vis_leaves_all_but_inline_relu_alone(keras: Any) -> None:
     layers = keras.layers
 

@@ -513,6 +513,7 @@ def test_limits_of_groups_of_processes(
     assert host.processors() == 2
 
 
+@pytest.mark.slow
 def test_it_is_typed(typed: Any, classifier: Any, images: Any) -> None:
     classifier.save("model.keras")
     np.savez("data.npz", X=images)

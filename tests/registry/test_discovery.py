@@ -578,6 +578,7 @@ def packed(path) -> cnnvis.Samples:
         assert known.for_path("reader", package / name).name == reader
 
 
+@pytest.mark.slow
 def test_a_renderer_with_an_ending_of_two_parts_is_named_by_it(tmp_path: Path) -> None:
     @cnnvis.renderer("zipped", suffixes=(".maps.txt",))
     def zipped(explanation: cnnvis.Explanation, path: Path) -> None:

@@ -64,6 +64,7 @@ def test_coordinates_stand_below(tmp_path: Path) -> None:
     assert "place (kb)" in texts and "600" in texts
 
 
+@pytest.mark.slow
 def test_the_limit_and_names_that_look_like_mathematics(tmp_path: Path) -> None:
     path = tmp_path / "a.curves.svg"
     _maps(6, name="$\\frac{1$").save(path, limit=4)

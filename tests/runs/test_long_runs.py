@@ -92,6 +92,7 @@ def test_what_comes_from_the_folder_is_what_was_computed(
     assert first.notes == plain.notes
 
 
+@pytest.mark.slow
 def test_an_image_has_the_same_map_whatever_was_computed_before_it(
     classifier: Any, tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_an_image_has_the_same_map_whatever_was_computed_before_it(
     assert bytes_of(tmp_path / "half") == bytes_of(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_others_read_it(explain: Typed, tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     assert explain(*KEEP, "-o", "maps.npz", data="bad.npz").returncode == 3
@@ -338,6 +340,7 @@ def test_shares_that_are_none(explain: Typed, share: str) -> None:
     assert done.returncode == 2 and f"{share!r} is not understood: 3/16" in done.stderr
 
 
+@pytest.mark.slow
 def test_shares_of_two_runs_are_not_put_together(
     explain: Typed, typed: Typed, tmp_path: Path
 ) -> None:

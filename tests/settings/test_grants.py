@@ -75,6 +75,7 @@ def test_these_are_the_options_that_let_code_run() -> None:
 
 
 @pytest.mark.parametrize("file", ["cnnvis.toml", "pyproject.toml", "../cnnvis.toml", "user"])
+@pytest.mark.slow
 def test_no_file_of_settings_says_so(
     here: Path, typed: Typed, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_no_variable_says_so(here: Path, typed: Typed, monkeypatch: pytest.Monke
     assert not (here / "canary").exists()
 
 
+@pytest.mark.slow
 def test_it_is_not_kept_when_somebody_tries(here: Path, typed: Typed) -> None:
     for plugin, name in _granting():
         for place in ((), ("--user",)):
@@ -160,6 +162,7 @@ def test_settings_of_other_users_are_passed_over(
         path.unlink()
 
 
+@pytest.mark.slow
 def test_an_outsider_marks_an_option_in_the_same_way(here: Path, typed: Typed) -> None:
     Path("asks.py").write_text(OWN)
     run = ("--plugin", "asks.py", "run", "asks", "model.keras", "-r", "terminal")

@@ -264,6 +264,7 @@ def _any_options(self: Any, activation: Any = None, **settings: Any) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_a_function_of_tensorflow(tmp_path: Path, given: Any, typed: Typed, suffix: str) -> None:
     import tensorflow as tf
     import tf_keras

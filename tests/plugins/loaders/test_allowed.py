@@ -343,6 +343,7 @@ def test_every_documented_architecture_is_loaded(
 # Names and contents
 
 
+@pytest.mark.slow
 def test_what_a_file_is_decides_and_not_what_it_is_called(tmp_path: Path) -> None:
     files = sound_files(tmp_path / "sound")
     expected = {

@@ -115,6 +115,7 @@ def test_what_slides_is_no_longer_than_twice_what_it_slides_over(keras: Any) -> 
     assert refused > 40
 
 
+@pytest.mark.slow
 def test_windows_of_ordinary_networks_are_not_refused(keras: Any) -> None:
     for _, network in absurd.networks(keras, absurd.SLIDING):
         growth.require_growth(network)

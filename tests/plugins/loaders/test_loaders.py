@@ -35,6 +35,7 @@ def test_what_keras_saves_answers_as_before(
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.slow
 def test_functional_networks_with_branches(keras: Any, tmp_path: Path, suffix: str) -> None:
     layers = keras.layers
     inputs = layers.Input((6, 6, 1))

@@ -181,6 +181,7 @@ def test_weights_that_are_missing(keras: Any, written: Path, monkeypatch: Any) -
         cnnvis.load_model(written / "layers")
 
 
+@pytest.mark.slow
 def test_a_layer_of_ones_own_is_named(keras: Any, written: Path, tmp_path: Path) -> None:
     """And all other layers are there, whatever it is."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel

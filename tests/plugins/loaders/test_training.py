@@ -161,6 +161,7 @@ def test_what_is_computed_with_is_needed(keras: Any, tmp_path: Path, suffix: str
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_layers_that_make_their_own_constants(keras: Any, tmp_path: Path, suffix: str) -> None:
     """Of spectra, and of normalizations: these are weights in the file, or made anew as they were."""
     layers = keras.layers

@@ -123,6 +123,7 @@ def test_what_is_trusted_runs(keras: Any, tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.usefixtures("untried")
+@pytest.mark.slow
 def test_trust_is_said_anew_each_time(tmp_path: Path, typed: Typed, keras: Any) -> None:
     """No file says that a model is to be trusted: not a saved chain either."""
     _with_lambda(keras, tmp_path / "model.keras")

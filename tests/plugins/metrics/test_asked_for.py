@@ -236,6 +236,7 @@ def test_the_class_of_a_noisy_copy_stays_that_of_the_image(classifier: Any, imag
     np.testing.assert_allclose(found.measures["max-sensitivity"], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_other_inputs_are_held_while_parts_of_one_are_removed(keras: Any) -> None:
     """The score is a sum over two inputs, of which the other one stays as it is."""
     rng = np.random.default_rng(6)

@@ -121,6 +121,7 @@ def test_an_edge_filter_is_not_below_itself(keras: Any) -> None:
     assert "not clearly above an edge filter" in found.verdicts["srg"].meaning
 
 
+@pytest.mark.slow
 def test_blank_maps_and_blind_positions() -> None:
     found = cnnvis.run("constant", "demo", images=[0, 1], metrics="sanity")
     assert found.measures["sanity"].tolist() == [1, 0]
@@ -341,6 +342,7 @@ def test_a_few_images_are_not_judged() -> None:
     assert "nothing is judged of 2 images" in found.verdicts["srg"].meaning
 
 
+@pytest.mark.slow
 def test_the_model_is_as_it_was() -> None:
     model = cnnvis.load_model("demo")
     before = [one.copy() for one in model.network.get_weights()]
@@ -380,6 +382,7 @@ def test_signs_of_all_channels_count(keras: Any, technique: str) -> None:
 # Where verdicts are met
 
 
+@pytest.mark.slow
 def test_verdicts_are_kept_with_the_maps(tmp_path: Path) -> None:
     found = cnnvis.run(
         "saliency", "demo", images=SWEEPS, backprop="guided", metrics=("sanity", "randomization")
@@ -396,6 +399,7 @@ STRICT = (
 )
 
 
+@pytest.mark.slow
 def test_a_strict_command_ends_with_3(typed: Callable[..., Any], tmp_path: Path) -> None:
     done = typed(*STRICT, "-bm", "guided", "--strict")
     assert done.returncode == 3 and "x randomization failed: the correlation" in done.stderr
@@ -420,6 +424,7 @@ def test_a_chain_judges_all_images_together_and_only_a_techniques_own_maps() -> 
         cnnvis.chain("demo", ["saliency", "smooth", "class-sensitivity"], images=[0])
 
 
+@pytest.mark.slow
 def test_a_metric_of_several_numbers_names_the_first_after_itself() -> None:
     @cnnvis.metric("two-numbers")
     def two(explanation: cnnvis.Explanation) -> Any:

@@ -15,8 +15,9 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from quick import quick_are
 from servers import Server
+
+pytestmark = pytest.mark.slow
 
 HOSTILE = Path(__file__).parents[2] / "hostile"
 X = np.zeros((3, 4, 5), np.uint8)
@@ -31,20 +32,14 @@ def _module() -> Any:
     return module
 
 
-@pytest.fixture(scope="module", params=quick_are([40], [40, 1]))
-def step(request: pytest.FixtureRequest) -> int:
-    """Every so-many cases are tried: few in quick tests."""
-    return int(request.param)
-
-
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, step: int) -> list[dict[str, Any]]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What became of each case, all of them used by one process that is watched."""
     folder = tmp_path_factory.mktemp("hostile")
     files, examples, temporary, home = (folder / n for n in ("files", "examples", "tmp", "home"))
     for one in (files, examples, temporary, home):
         one.mkdir()
-    every = _module().cases(files)[::step]
+    every = _module().cases(files)
     (folder / "cases.json").write_text(json.dumps([asdict(case) for case in every]))
     np.savez(examples / "a.npz", X=X)
     np.savez_compressed(examples / "b.npz", X=X, class_names=["a"])
@@ -87,9 +82,8 @@ def _listed(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-@pytest.mark.slow
-def test_there_are_enough(told: list[dict[str, Any]], step: int) -> None:
-    assert len(told) >= 300 // step
+def test_there_are_enough(told: list[dict[str, Any]]) -> None:
+    assert len(told) >= 300
     kinds = {one["name"].partition(":")[0] for one in told}
     assert len(kinds) == 9
 
@@ -115,7 +109,6 @@ def test_none_runs_anything(told: list[dict[str, Any]]) -> None:
     assert {one["name"]: one["seen"] for one in told if one["seen"]} == {}
 
 
-@pytest.mark.slow
 def test_the_command_line_refuses_them(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -201,6 +201,7 @@ def test_rows_are_of_populations_and_sorted(tmp_path: Path) -> None:
         _images(snps=6, sort="B")
 
 
+@pytest.mark.slow
 def test_files_hold_the_same_images(store: Path, vcf: Path) -> None:
     for options in ({"snps": 4}, {"bases": 100, "columns": 10, "rows": "individuals"}):
         expected = _images(**options)

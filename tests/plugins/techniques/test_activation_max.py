@@ -30,6 +30,7 @@ def falling(keras: Any) -> Any:
     return network
 
 
+@pytest.mark.slow
 def test_the_plain_gradient_is_taken_where_a_modifier_does_not_raise_the_score(
     falling: Any,
 ) -> None:

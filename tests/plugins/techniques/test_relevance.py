@@ -236,6 +236,7 @@ def test_normalizations_are_merged_as_by_hand(keras: Any, composite: str) -> Non
     np.testing.assert_allclose(maps[0], maps[1], rtol=1e-3, atol=2e-4 * abs(maps[0]).max())
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_where_biases_are_ignored(keras: Any, classifier: Any) -> None:
     x = abs(_drawn(4, 12, 10, 2))
     for kind in ("z-plus", "flat", "w-square"):
@@ -436,6 +437,7 @@ def test_layers_made_of_kerass_own(keras: Any) -> None:
         model.relevance(x, table)
 
 
+@pytest.mark.slow
 def test_zeros_are_said_to_have_no_relevance(classifier: Any, images: Any) -> None:
     dark = images * (np.arange(12) % 2)[:, None, None]
     for composite, data, is_said in (
@@ -449,6 +451,7 @@ def test_zeros_are_said_to_have_no_relevance(classifier: Any, images: Any) -> No
         assert found.array[:, 2:8:2].any() != (composite == "epsilon-plus" and is_said)
 
 
+@pytest.mark.slow
 def test_what_lrp_has_no_rule_for_is_named(keras: Any) -> None:
     layers = keras.layers
     network = keras.Sequential(

@@ -241,6 +241,7 @@ def test_total_variation_and_norm_are_their_formulas(data: Any, axes: int) -> No
     np.testing.assert_allclose(_norm(abs(data), float("inf")), flat.max(axis=1))
 
 
+@pytest.mark.slow
 def test_activation_max_does_every_layer(network: Any) -> None:
     found = cnnvis.run("activation-max", network, iterations=2, jitter=[0])
     assert [target.layer for target in found.targets] == ["first", "second", "output"]
@@ -257,6 +258,7 @@ def test_activation_max_from_data(network: Any, data: Any) -> None:
     assert [str(t) for t in found.targets] == ["output[0]", "output[1]"] * 2
 
 
+@pytest.mark.slow
 def test_activation_max_says_when_nothing_moved(keras: Any) -> None:
     network = keras.Sequential(
         [keras.layers.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, activation="relu", name="conv")]
@@ -356,6 +358,7 @@ def test_get_labels() -> None:
     assert table == {"image": [0, 1], "label": [1, 0], "class": ["AI", "-"]}
 
 
+@pytest.mark.slow
 def test_inputs_are_never_changed(network: Any, data: Any) -> None:
     before = data.copy()
     for technique in ("saliency", "grad-cam"):
