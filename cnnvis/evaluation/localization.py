@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cnnvis.data.samples import Array
@@ -71,22 +73,26 @@ def average_precision(maps: Array, masks: Array) -> Array:
         NaN for a map that is the same everywhere and for an empty mask.
     """
     found = np.full(len(maps), np.nan)
-    for row, (one, mask) in enumerate(zip(maps, masks, strict=True)):
-        if not mask.any() or np.ptp(one) == 0:
-            continue
-        common, last = _ranked(one, mask)
-        gained = np.diff(common, prepend=0) / mask.sum()
+    for row, common, last in _ranked(maps, masks):
+        gained = np.diff(common, prepend=0) / common[-1]
         found[row] = (gained * common / (last + 1)).sum()
     return found
 
 
-def _ranked(one: Array, mask: Array) -> tuple[Array, Array]:
-    """Return for each threshold the number of positions in the mask, and the place of the last value."""
-    order = np.argsort(-one, axis=None)
-    values = one.ravel()[order]
-    # The last of equal values: a threshold is never between them.
-    last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)
-    return np.cumsum(mask.ravel()[order])[last], last
+def _ranked(maps: Array, masks: Array) -> Iterator[tuple[int, Array, Array]]:
+    """Yield, for each map that ranks the positions of its mask, what each threshold leaves.
+
+    The number of the map; for each threshold the number of positions in the mask, and the place of the last
+    value.
+    """
+    for row, (one, mask) in enumerate(zip(maps, masks, strict=True)):
+        if not mask.any() or np.ptp(one) == 0:
+            continue
+        order = np.argsort(-one, axis=None)
+        values = one.ravel()[order]
+        # The last of equal values: a threshold is never between them.
+        last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)
+        yield row, np.cumsum(mask.ravel()[order])[last], last
 
 
 def mask_overlap(maps: Array, masks: Array, share: float | None = None) -> Array:
@@ -107,14 +113,11 @@ def mask_overlap(maps: Array, masks: Array, share: float | None = None) -> Array
         NaN for a map that is the same everywhere and for an empty mask.
     """
     found = np.full(len(maps), np.nan)
-    for row, (one, mask) in enumerate(zip(maps, masks, strict=True)):
-        if not mask.any() or np.ptp(one) == 0:
-            continue
-        common, last = _ranked(one, mask)
-        ratios = common / (mask.sum() + last + 1 - common)
+    for row, common, last in _ranked(maps, masks):
+        ratios = common / (common[-1] + last + 1 - common)
         if share is None:
             found[row] = ratios.max()
         else:
-            wanted = max(1, round(share * one.size))
+            wanted = max(1, round(share * (last[-1] + 1)))
             found[row] = ratios[np.searchsorted(last, wanted - 1)]
     return found
