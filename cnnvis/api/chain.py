@@ -36,7 +36,7 @@ from cnnvis.data.stream import Stream
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, shown, together
 from cnnvis.execution.calls import call_plugin
-from cnnvis.execution.isolation import isolates, isolates_plugins
+from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks, number_to_check
 from cnnvis.explain.explainer import Explainer
@@ -205,9 +205,8 @@ def chain(
     if any(step.plugin.suffixes for step in chosen):
         require_writable(RESULTS if out is None else Path(out))
     into = with_workers(
-        asked_into(RunFolderArguments(into, resume, shard, on, shard_size)),
-        request, isolates=isolates_plugins(),
-    )  # fmt: skip
+        asked_into(RunFolderArguments(into, resume, shard, on, shard_size)), request
+    )
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
         task = replace(Task.of(request, techniques), predicts=_groups_by_prediction(chosen))

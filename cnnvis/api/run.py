@@ -18,7 +18,7 @@ from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import DiskError, PluginError, UserError
 from cnnvis.errors import together as all_in_one
-from cnnvis.execution.isolation import isolates, isolates_plugins
+from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks
 from cnnvis.explain.explainer import Explainer
@@ -237,7 +237,7 @@ def run(
         style,
         top,
     )
-    destination = with_workers(destination, request, isolates=isolates_plugins())
+    destination = with_workers(destination, request)
     failures: list[UserError | PluginError] = []
     explanation = _explained(
         request, plugin, chosen, (checking, measuring), destination, beside(out), failures

@@ -105,6 +105,10 @@ def destination_of(
         The options of all renderers: where each shows at most so many maps, no more are needed.
     """
     if asked.into == "none":
+        if asked.on is not None:
+            raise UserError(
+                "workers write into a run folder: leave out --into none, or leave out --on"
+            )
         return None
     limits = [options.get("limit") for options in renderers]
     shown = [limit for limit in limits if isinstance(limit, int)]

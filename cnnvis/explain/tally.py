@@ -20,6 +20,11 @@ PROBES = 3
 """Number of single images that must fail for the same reason, and none succeed, to give up all."""
 
 
+def stopped_by(index: int, reason: str) -> UserError:
+    """Return the error for the first image without a result, where that is to stop everything."""
+    return UserError(f"image {index} stopped the run, as strict asks: {reason}")
+
+
 @dataclass
 class Tally:
     """Notes on many batches together: blank maps, saturated answers, images left out.
@@ -70,7 +75,7 @@ class Tally:
             self.failed.setdefault(failure.reason, []).append(index)
             failure_of_image(index, failure.reason)
             if self.stops:
-                raise UserError(f"image {index} stopped the run, as strict asks: {failure.reason}")
+                raise stopped_by(index, failure.reason)
         if piece.found is not None:
             self.worked = True
             self.images += len(piece.found)

@@ -189,8 +189,7 @@ def kept_in(
     """
     one = next(iter(task.samples.values()), None)
     few = one is None or len(one) // number_of_targets(one) <= MANY or not techniques
-    few = few and (into is None or into.on is None)
-    if into is None or (into.folder is None and few):
+    if into is None or (into.folder is None and into.on is None and few):
         if into is not None and into.resume:
             raise UserError("no run folder is named to go on with: add --into FOLDER")
         yield None

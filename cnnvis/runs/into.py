@@ -82,7 +82,7 @@ def share_of(text: str) -> Share:
     return share
 
 
-def with_workers(into: Into | None, request: Request, *, isolates: bool) -> Into | None:
+def with_workers(into: Into | None, request: Request) -> Into | None:
     """Return the destination with what its workers are to explain, if it has workers.
 
     Raises
@@ -92,4 +92,4 @@ def with_workers(into: Into | None, request: Request, *, isolates: bool) -> Into
     """
     if into is None or into.on is None:
         return into
-    return replace(into, on=with_request(into.on, request, isolates=isolates))
+    return replace(into, on=with_request(into.on, request))

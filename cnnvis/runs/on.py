@@ -12,6 +12,7 @@ from typing import Any
 
 from cnnvis import demo, host
 from cnnvis.errors import UserError, shown
+from cnnvis.execution.isolation import isolates_plugins
 from cnnvis.explain.request import Request
 from cnnvis.network.compilation import THREADS
 
@@ -103,7 +104,7 @@ def _require_reachable(address: str, name: str, port: int) -> None:
         ) from None
 
 
-def with_request(on: On, request: Request, *, isolates: bool) -> On:
+def with_request(on: On, request: Request) -> On:
     """Return the workers with what they are to explain, which they open by its paths.
 
     Raises
@@ -111,7 +112,7 @@ def with_request(on: On, request: Request, *, isolates: bool) -> On:
     UserError
         If a worker cannot open the model or the data, or plugins are to be isolated.
     """
-    if isolates:
+    if isolates_plugins():
         raise UserError("on and isolate do not go together: each worker is a process of its own")
     for what, value in (("model", request.model), ("data", request.data.data)):
         if value is not None and not isinstance(value, str | PathLike):

@@ -32,6 +32,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import DiskError, UserError
+from cnnvis.explain.tally import stopped_by
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.host import available_memory
 from cnnvis.reporting import progress
@@ -475,8 +476,7 @@ class Part:
         self._require_like(self._facts_of(line.shard))
         self.record(line)
         for place, reason in line.failed.items() if self.workers and self.workers.strict else ():
-            index = int(samples.indices[int(place)])
-            raise UserError(f"image {index} stopped the run, as strict asks: {reason}")
+            raise stopped_by(int(samples.indices[int(place)]), reason)
 
     def take(self, number: int, part: Part) -> None:
         """Write a shard to the disk that another part holds.

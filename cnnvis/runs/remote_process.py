@@ -32,7 +32,7 @@ class ProcessLost(RuntimeError):
 
 
 class _Process:
-    """Process of a run."""
+    """Process of a run, which is given its work first, and then parts and numbers of shards."""
 
     def __init__(self, work: Work) -> None:
         threads = dict.fromkeys(THREADS, str(work.threads))
@@ -44,9 +44,10 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
+        self._work: Work | None = work  # which was not sent yet
 
-    def asked(self, *given: Any) -> dict[str, Any]:
-        """Return the answer of `cnnvis.runs.remote_shards.shard` there.
+    def asked(self, part: str, number: int) -> dict[str, Any]:
+        """Return the answer of `cnnvis.runs.remote_shards.Shards.computed` there.
 
         Raises
         ------
@@ -57,7 +58,10 @@ class _Process:
         assert given_to is not None and answers is not None
         with self.busy:
             try:
-                pickle.dump(given, given_to)
+                if self._work is not None:
+                    pickle.dump(self._work, given_to)
+                    self._work = None
+                pickle.dump((part, number), given_to)
                 given_to.flush()
                 answer: dict[str, Any] = pickle.load(answers)
             except (OSError, EOFError, pickle.UnpicklingError) as error:
@@ -74,7 +78,7 @@ _changing = threading.Lock()
 
 
 def shard(work: Work, part: str, number: int) -> dict[str, Any]:
-    """Compute a shard in the process of its run; see `cnnvis.runs.remote_shards.shard`.
+    """Compute a shard in the process of its run; see `cnnvis.runs.remote_shards`.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def shard(work: Work, part: str, number: int) -> dict[str, Any]:
                     del _processes[token]
             process = _processes[work.token] = _Process(work)
     try:
-        return process.asked(work, part, number)
+        return process.asked(part, number)
     except ProcessLost:
         end(work.token)
         raise
@@ -123,16 +127,18 @@ def main() -> None:
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not disturb the answers
     backend.leave_extras()
-    from cnnvis.runs import remote_shards
+    from cnnvis.runs.remote_shards import Shards
 
+    work = pickle.load(asked)
+    sys.path += [one for one in work.paths if one not in sys.path]
+    shards = Shards(work)
     while True:
         try:
-            work, part, number = pickle.load(asked)
+            part, number = pickle.load(asked)
         except EOFError:
             return
-        sys.path += [one for one in work.paths if one not in sys.path]
         try:
-            answer = remote_shards.shard(work, part, number)
+            answer = shards.computed(part, number)
         except Exception as error:
             why = f"{type(error).__name__}: {error}. This is a bug in cnnvis (worker on {platform.node()})"
             answer = {"refused": ("PluginError", why)}

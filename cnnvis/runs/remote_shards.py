@@ -7,11 +7,12 @@ files of shards; whoever gave it the work writes the journal.
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +36,6 @@ from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
 
 
-def shard(work: Work, part: str, number: int) -> dict[str, Any]:
-    """Compute a shard of a part of a run, write its files, and return its line for the journal.
-
-    Returns
-    -------
-    dict
-        ``line``, the line as plain values; or ``refused``, the kind and the sentence of an error.
-    """
-    try:
-        with compilation.computing_as(work.computing), notes_kept():
-            return {"line": _opened(work).written(part, number)}
-    except (UserError, PluginError) as error:
-        return {"refused": (type(error).__name__, f"{error} (worker on {platform.node()})")}
-
-
 class _Captured(Exception):
     """End of a stream of which no piece is wanted, but only what computes its pieces."""
 
@@ -68,56 +54,60 @@ class _Computing:
 
 @dataclass
 class _Run:
-    """Run that this process computes shards of, with its model and data open."""
+    """Run whose folder, model and data are open: its manifest, and what computes each of its parts."""
+
+    facts: Mapping[str, Any]
+    parts: Mapping[str, tuple[Part, _Computing]]
+
+
+@dataclass
+class Shards:
+    """Shards of a run, which this process computes.
+
+    Attributes
+    ----------
+    work
+        The run.
+    """
 
     work: Work
-    folder: Folder
-    facts: Mapping[str, Any]
-    computing: dict[str, _Computing]
-    parts: dict[str, Part] = field(default_factory=dict)
 
-    def written(self, name: str, number: int) -> Any:
-        """Compute and write a shard, and return its line as plain values."""
-        step = int(name.partition("-")[0]) - 1
-        if name not in self.parts:
-            self.parts[name] = part_of(self.folder, self.facts, name, step, DISK)
-        part, own = self.parts[name], self.computing[name]
+    def computed(self, part: str, number: int) -> dict[str, Any]:
+        """Compute a shard of a part of the run, write its files, and return its line for the journal.
+
+        Returns
+        -------
+        dict
+            ``line``, the line as plain values; or ``refused``, the kind and the sentence of an error.
+        """
+        try:
+            with compilation.computing_as(self.work.computing), notes_kept():
+                return {"line": self._written(part, number)}
+        except (UserError, PluginError) as error:
+            return {"refused": (type(error).__name__, f"{error} (worker on {platform.node()})")}
+
+    def _written(self, name: str, number: int) -> Any:
+        part, own = self._run.parts[name]
         assert own.samples is not None and own.compute is not None
-        settled = self.facts["computed"]
+        settled = self._run.facts["computed"]
         with compilation.settled(settled["compile"], settled["batch_size"]):
             (read,) = read_ahead(own.samples, [part.places[number]])
             line = part.put(number, own.compute(read), own.samples)
         return msgspec.to_builtins(line)
 
-
-_latest: list[_Run] = []
-
-
-def _opened(work: Work) -> _Run:
-    """Open a run, unless the shard before was of the same."""
-    if _latest and _latest[0].work == work:
-        return _latest[0]
-    forget()
-    for file in work.files:
-        if Path(file) not in registry().files:
+    @functools.cached_property
+    def _run(self) -> _Run:
+        """The run, opened for its first shard."""
+        for file in self.work.files:
             load_plugin(file)
-    with trouble_with(Path(work.folder), what="read"):
-        folder = Folder.opened(Path(work.folder))
-        try:
-            facts = _facts_in(folder, work)
-            run = _Run(work, folder, facts, _computing(work, facts))
-        except BaseException:
-            folder.close()
-            raise
-    _latest.append(run)
-    return run
-
-
-def forget() -> None:
-    """Close the run that this process computes shards of."""
-    for run in _latest:
-        run.folder.close()
-    _latest.clear()
+        with trouble_with(Path(self.work.folder), what="read"):
+            folder = Folder.opened(Path(self.work.folder))  # for as long as the process lives
+            try:
+                facts = _facts_in(folder, self.work)
+                return _Run(facts, _parts(folder, self.work, facts))
+            except BaseException:
+                folder.close()
+                raise
 
 
 def _facts_in(folder: Folder, work: Work) -> Mapping[str, Any]:
@@ -139,8 +129,10 @@ def _facts_in(folder: Folder, work: Work) -> Mapping[str, Any]:
     )
 
 
-def _computing(work: Work, facts: Mapping[str, Any]) -> dict[str, _Computing]:
-    """Load the model, open the data, and return what computes each part.
+def _parts(
+    folder: Folder, work: Work, facts: Mapping[str, Any]
+) -> dict[str, tuple[Part, _Computing]]:
+    """Load the model, open the data, and return each part with what computes it.
 
     Raises
     ------
@@ -173,5 +165,6 @@ def _computing(work: Work, facts: Mapping[str, Any]) -> dict[str, _Computing]:
             with suppress(_Captured):
                 for _ in stream:
                     pass
-            found[part_name(facts, step, name)] = own[name]
+            part = part_name(facts, step, name)
+            found[part] = part_of(folder, facts, part, step, DISK), own[name]
     return found

@@ -13,10 +13,11 @@ import os
 import queue
 import signal
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ from cnnvis.errors import (
     WorkersError,
     numbered,
 )
-from cnnvis.network.compilation import THREADS, computing_now
+from cnnvis.network.compilation import computing_now
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import progress
 from cnnvis.runs import interrupts
@@ -189,32 +190,50 @@ class Workers:
 
     def _connected(self) -> Client:
         """Return a client of the scheduler, of one with own workers if nobody named another."""
-        import distributed
-
         if self.on.count is None and not isinstance(self.on.scheduler, str):
             return self.on.scheduler
         address = self.on.scheduler
         if self.on.count is not None:
             address = self._cluster = self._closing.enter_context(_started(self.on))
         self._closing.enter_context(_quiet())
-        # What listens and says nothing would be waited for without end.
-        connecting = ThreadPoolExecutor(1)
-        self._closing.callback(connecting.shutdown, wait=False)
-        asked = connecting.submit(
-            distributed.Client, address, timeout=CONNECTING, set_as_default=False
-        )
-        try:
-            client: Any = asked.result(2 * CONNECTING)
-        except (OSError, ValueError) as error:
-            raise WorkersError(
-                f"no scheduler of Dask answers at {self.on} ({type(error).__name__}). {ADVICE}"
-            ) from error
-        self._closing.enter_context(client)
+        client = self._closing.enter_context(_client_of(address, self.on))
         with progress(f"waiting for workers at {self.on}"):
             while not client.nthreads():
                 interrupts.check()
                 time.sleep(LISTENING)
         return client
+
+
+def _client_of(address: Any, on: On) -> Client:
+    """Connect to a scheduler.
+
+    Raises
+    ------
+    WorkersError
+        If none answers.
+    """
+    import distributed
+
+    answers = queue.SimpleQueue[Any]()
+
+    def connect() -> None:
+        try:
+            answers.put(distributed.Client(address, timeout=CONNECTING, set_as_default=False))
+        except Exception as error:
+            answers.put(error)
+
+    # In a thread that the process does not wait for: what listens and says nothing holds it without end.
+    threading.Thread(target=connect, daemon=True, name="connecting").start()
+    end = time.monotonic() + 2 * CONNECTING
+    found: Any = None
+    while found is None and time.monotonic() < end:
+        with suppress(queue.Empty):
+            found = answers.get(timeout=LISTENING)
+        interrupts.check()
+    if found is None or isinstance(found, Exception):
+        why = "no answer" if found is None else type(found).__name__
+        raise WorkersError(f"no scheduler of Dask answers at {on} ({why}). {ADVICE}")
+    return found
 
 
 @contextmanager
@@ -233,16 +252,16 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _started(on: On) -> Iterator[Any]:
-    """Start workers on this machine, each a process with TensorFlow's own threads."""
+    """Start workers on this machine."""
     import dask
     import distributed
 
     assert on.count is not None
-    environment = {**dict.fromkeys(THREADS, str(on.threads)), "TF_CPP_MIN_LOG_LEVEL": "3"}
     # Python's helper counts semaphores of processes that are killed, and warns of them.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        # Dask would give libraries such as NumPy's a single thread, which a run without workers does not.
+        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
         progress(f"starting {numbered(on.count, 'worker')}"),
     ):
         try:
@@ -273,8 +292,6 @@ def _line_of(future: Future, number: int, on: On) -> Any:
     UserError, PluginError
         If the worker refused.
     """
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
 
     try:

@@ -26,6 +26,10 @@ from cnnvis.runs.into import Into, share_of
 
 COUNT, SIZE = 14, 4
 
+X = np.random.default_rng(0).normal(size=(11, 12, 10, 2)).astype(np.float32)
+Y = np.arange(11) % 3
+"""Images of runs with a real network, and their labels."""
+
 
 def technique(model: Any, samples: Any, *, steps: int = 5) -> None:
     """Stand for a technique; `compute` does its work."""

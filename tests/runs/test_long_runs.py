@@ -13,28 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from quick import quick_at
-from quickruns import bytes_of
+from quickruns import X, Y, bytes_of
 
 import cnnvis
 from cnnvis.registry.discovery import Registry, using
 from cnnvis.runs import folder as folders
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
-
-X = np.random.default_rng(0).normal(size=(11, 12, 10, 2)).astype(np.float32)
-Y = np.arange(11) % 3
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, classifier: Any) -> Path:
-    folder = tmp_path_factory.mktemp("files")
-    classifier.save(folder / "model.keras")
-    np.savez(folder / "data.npz", X=X, y=Y)
-    bad = X.copy()
-    bad[7, 0, 0, 0] = np.nan
-    np.savez(folder / "bad.npz", X=bad, y=Y)
-    np.savez(folder / "hopeless.npz", X=np.full_like(X[:4], np.inf))
-    return folder
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from quickruns import bytes_of
+from quickruns import X, bytes_of
 
 import cnnvis
 from cnnvis.errors import UserError, WorkersError
@@ -25,30 +25,17 @@ from cnnvis.runs import manifest, on, remote_shards, workers
 
 pytest.importorskip("distributed")
 
-X = np.random.default_rng(0).normal(size=(11, 12, 10, 2)).astype(np.float32)
-Y = np.arange(11) % 3
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, classifier: Any) -> Path:
-    folder = tmp_path_factory.mktemp("files")
-    classifier.save(folder / "model.keras")
-    np.savez(folder / "data.npz", X=X, y=Y)
-    bad = X.copy()
-    bad[7, 0, 0, 0] = np.nan
-    np.savez(folder / "bad.npz", X=bad, y=Y)
-    return folder
-
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Workers that are this process: what they do, without the seconds that processes take."""
     computed = []
 
     def lines(own: workers.Workers, part: str, numbers: Sequence[int]) -> Iterator[Any]:
+        shards = remote_shards.Shards(own.work)
         for number in reversed(numbers):  # workers end in any order
             computed.append((part, number))
-            answer = remote_shards.shard(own.work, part, number)
+            answer = shards.computed(part, number)
             if "refused" in answer:
                 raise UserError(answer["refused"][1])
             yield answer["line"]
@@ -56,8 +43,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
     monkeypatch.setattr(workers.Workers, "lines", lines)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         monkeypatch.setenv(name, "2")  # as by --threads 2
-    yield computed
-    remote_shards.forget()
+    return computed
 
 
 def explained(files: Path, into: Path, data: str = "data.npz", **more: Any) -> Any:
@@ -119,14 +105,14 @@ def test_images_that_fail_are_named_and_strict_stops(
 def test_a_worker_that_would_compute_something_else_refuses(
     files: Path, tmp_path: Path, here: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computing = remote_shards._computing
+    parts = remote_shards._parts
 
-    def elsewhere(work: remote_shards.Work, facts: Any) -> Any:
+    def elsewhere(folder: Any, work: remote_shards.Work, facts: Any) -> Any:
         with monkeypatch.context() as patched:
             patched.setattr(manifest, "_versions", lambda: {**facts["versions"], "keras": "2.9"})
-            return computing(work, facts)
+            return parts(folder, work, facts)
 
-    monkeypatch.setattr(remote_shards, "_computing", elsewhere)
+    monkeypatch.setattr(remote_shards, "_parts", elsewhere)
     with pytest.raises(
         UserError,
         match=r"another run: keras of the versions is 3\S+ in the run and 2\.9 here\. All",
@@ -352,11 +338,18 @@ def test_a_worker_of_many_runs_keeps_nothing_of_an_earlier_one(
     np.testing.assert_allclose(found[1], 1000 * found[0], rtol=1e-4, atol=1e-6)
 
 
-def test_what_listens_and_is_no_scheduler_is_not_waited_for(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "CONNECTING", 0.5)
+@pytest.mark.slow
+def test_what_listens_and_is_no_scheduler_is_not_waited_for(tmp_path: Path) -> None:
+    """Nor does the process wait at its end."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(WorkersError, match=r"no scheduler of Dask answers at tcp://"):
-            explained(files, tmp_path / "run", on=address)
+        done = subprocess.run(
+            _command(tmp_path / "run", "--on", address), capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == WorkersError.code
+    assert f"no scheduler of Dask answers at {address} (no answer)" in done.stderr
+
+
+def test_workers_need_a_run_folder(typed: Callable[..., Any]) -> None:
+    done = typed("run", "saliency", "demo", "--into", "none", "--on", "local:1")
+    assert done.returncode == 2 and "workers write into a run folder: leave out" in done.stderr
