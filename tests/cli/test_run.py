@@ -483,7 +483,7 @@ def test_completion(command: Command, tmp_path: Path) -> None:
     for typed, expected in (
         ("run saliency x --back", ["--backprop"]),
         ("chain x thre", ["threshold"]),
-        ("chain x saliency --sig", ["--sigma"]),
+        ("chain x saliency --sigm", ["--sigma"]),
         ("config sch", ["schema"]),
         ("doc", ["doctor"]),
     ):
