@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,13 @@ class ObjectStore:
         """Return the number of objects of a name that were read so far."""
         return sum(method == "GET" and of in path for method, path in self.requests)
 
+    def put(self, name: str, data: bytes) -> None:
+        """Put an object into the bucket, without a request."""
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.s3.models import s3_backends
+
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object("lab", name, data)
+
     @property
     def variables(self) -> dict[str, str]:
         """Variables with which programs find this store, and nobody else's."""
@@ -72,6 +80,7 @@ def listening() -> Iterator[ObjectStore]:
     store = ObjectStore()
     app = server.DomainDispatcherApplication(server.create_backend_app)
     with pytest.MonkeyPatch.context() as patched:
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)
         running = serving.make_server("127.0.0.1", 0, store.answers(app), threaded=True)
         store.address = f"http://127.0.0.1:{running.server_port}"
         for name, value in store.variables.items():

@@ -16,8 +16,8 @@ def to_xarray(found: Any) -> Any:
     xarray = _module("xarray", "to_xarray")
     about = json.dumps(dict(found.provenance), default=str)
     if found.maps is None:
-        columns = {name: ("row", list(cells)) for name, cells in found.table.items()}
-        return xarray.Dataset(columns, attrs={"provenance": about})
+        cells_of = {name: ("row", list(cells)) for name, cells in found.table.items()}
+        return xarray.Dataset(cells_of, attrs={"provenance": about})
     first = first_dimension(found)
     coordinates: dict[str, Any] = {}
     for name, cells in columns(found).items():
@@ -89,7 +89,7 @@ def columns(found: Any) -> dict[str, Any]:
         for name in ("score", "probability"):
             numbers = [getattr(target, name) for target in found.targets]
             if any(number is not None for number in numbers):
-                columns[name] = [np.nan if one is None else one for one in numbers]
+                known[name] = [np.nan if one is None else one for one in numbers]
     return {**known, **found.measures}
 
 

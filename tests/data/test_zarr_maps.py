@@ -123,8 +123,8 @@ def _places(steps: bool) -> cnnvis.Places:
         {"samples": replace(explanation().samples, grids=_grids())},
         {"samples": replace(explanation().samples, places=_places(True))},
         {"samples": None, "predictions": None, "own_places": _places(False)},
-        {"samples": replace(explanation().samples, labels=RNG.integers(0, 2, (7, 20, 16)))},
-        {"samples": replace(explanation().samples, labels=RNG.random((7, 3)), class_names=None)},
+        {"samples": replace(explanation().samples, label_kind=None, labels=RNG.integers(0, 2, (7, 20, 16)))},
+        {"samples": replace(explanation().samples, label_kind=None, labels=RNG.random((7, 3)), class_names=None)},
         {"samples": replace(explanation().samples, target_numbers=np.arange(7) % 2)},
         {"maps": MAPS[:, 0, :], "axes": ("position",), "coordinates": {}, "input": "left"},
         {"maps": MAPS[..., None], "axes": ("row", "column", "channel")},
@@ -159,7 +159,9 @@ def test_xarray_has_all_of_it(place: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert json.loads(found.attrs["provenance"]) == made.provenance
     assert found.attrs["notes"] == "a note"
     assert found.sel(row="a").maps.shape == (7, 10, 16)
-    assert found.where(found.label == "sweep", drop=True).image.values.tolist() == [3, 9, 15]
+    assert found.compute().where(
+        found.label.compute() == "sweep", drop=True
+    ).image.values.tolist() == [3, 9, 15]
 
 
 def test_nothing_is_left_of_what_fails(place: Any) -> None:
