@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from cnnvis.api.pages import page_of
 from cnnvis.data.explanation import Explanation
@@ -166,6 +166,20 @@ def files_of(
         stem, ending = parted(path.name)
         place = path.with_name(file_name(f"{stem}_{name}") + ending)
         yield explanation[start:end], unused(place, taken)
+
+
+@overload
+def write(
+    explanation: Results, renderer: Plugin, path: Path, options: Mapping[str, Any], *, named: bool,
+    page: Page | None = None,
+) -> Path: ...  # fmt: skip
+
+
+@overload
+def write(
+    explanation: Results, renderer: Plugin, path: Place, options: Mapping[str, Any], *, named: bool,
+    page: Page | None = None,
+) -> Place: ...  # fmt: skip
 
 
 def write(

@@ -142,7 +142,7 @@ def _created(
     from zarr import create_array
     from zarr.storage import MemoryStore
 
-    is_float = not isinstance(dtype, str) and dtype.kind == "f"
+    fill: Any = np.nan if not isinstance(dtype, str) and dtype.kind == "f" else None
     with (
         warnings.catch_warnings()
     ):  # texts are not in the specification yet; zarr and xarray have them
@@ -150,7 +150,7 @@ def _created(
         return create_array(
             MemoryStore(held), name=name, shape=shape, dtype=dtype, dimension_names=tuple(dimensions),
             chunk_key_encoding={"name": "default", "separator": "."},
-            **({"fill_value": np.nan} if is_float else {}), **settings,
+            fill_value=fill, **settings,
         )  # fmt: skip
 
 

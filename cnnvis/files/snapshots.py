@@ -329,7 +329,8 @@ class HeldFolder:
         return self
 
 
-Held = HeldFile | HeldFolder | HeldObjects
+HeldPath = HeldFile | HeldFolder
+Held = HeldPath | HeldObjects
 
 _holding: ContextVar[Mapping[Place, Held]] = ContextVar("holding", default={})  # noqa: B039
 
@@ -365,7 +366,7 @@ def _held(path: Place, *, is_copied: bool = False) -> Held:
 
 
 @overload
-def held(path: Path) -> HeldFile | HeldFolder: ...
+def held(path: Path) -> HeldPath: ...
 
 
 @overload
@@ -395,7 +396,7 @@ def held(path: Place) -> Held:
 
 
 @overload
-def held_anyway(path: Path) -> HeldFile | HeldFolder: ...
+def held_anyway(path: Path) -> HeldPath: ...
 
 
 @overload

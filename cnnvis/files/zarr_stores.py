@@ -63,7 +63,10 @@ def zarr_arrays(place: Place, held: Held) -> dict[str, Any]:
         If an object store cannot be reached.
     """
     if isinstance(held, HeldObjects):
-        return _arrays(_object_store(held), is_array=_look_at_objects(held))
+        is_array = _look_at_objects(held)
+        from cnnvis.files.zarr_objects import ObjectStore  # with zarr, which takes its time
+
+        return _arrays(ObjectStore(held), is_array=is_array)
     assert isinstance(place, Path)
     first_look(look_at_zarr, place)
     held.record()
@@ -255,73 +258,6 @@ def _held_store(path: Path, held: Any) -> Any:
             return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     return HeldStore(path, read_only=True)
-
-
-def _object_store(held: HeldObjects) -> Any:
-    """Return a store of the listed objects: what was not listed is not there, and is not asked for."""
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
-
-    def ends(part: Any) -> tuple[int | None, int | None]:
-        match part:
-            case RangeByteRequest():
-                return part.start, part.end
-            case OffsetByteRequest():
-                return part.offset, None
-            case SuffixByteRequest():
-                return -part.suffix or None, None
-        return None, None
-
-    class ObjectStore(Store):
-        supports_writes = supports_deletes = False
-        supports_listing = True
-
-        def __eq__(self, other: object) -> bool:
-            return self is other
-
-        __hash__ = Store.__hash__
-
-        async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-            data = await held.part(key, *ends(byte_range))
-            return None if data is None else prototype.buffer.from_bytes(data)
-
-        async def get_partial_values(self, prototype: Any, key_ranges: Any) -> list[Any]:
-            import asyncio
-
-            return await asyncio.gather(
-                *(self.get(key, prototype, part) for key, part in key_ranges)
-            )
-
-        async def exists(self, key: str) -> bool:
-            return key in held.known
-
-        async def getsize(self, key: str) -> int:
-            return held.known[key].size
-
-        async def list(self) -> Any:
-            for key in held.known:
-                yield key
-
-        async def list_prefix(self, prefix: str) -> Any:
-            for key in held.known:
-                if key.startswith(prefix):
-                    yield key
-
-        async def list_dir(self, prefix: str) -> Any:
-            within = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
-            for name in dict.fromkeys(
-                key.removeprefix(within).partition("/")[0]
-                for key in held.known
-                if key.startswith(within)
-            ):
-                yield name
-
-        async def set(self, *_: Any, **__: Any) -> None:
-            raise NotImplementedError
-
-        async def delete(self, key: str) -> None:
-            raise NotImplementedError
-
-    return ObjectStore(read_only=True)
 
 
 def zarr_rows(array: Any, rows: Sequence[int] | slice) -> Any:

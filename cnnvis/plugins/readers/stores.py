@@ -142,11 +142,11 @@ def _without_coordinates(every: Mapping[str, Any], *asked: str | None) -> dict[s
 
 def _dimensions(array: Any) -> tuple[str | None, ...]:
     """Return the names of an array's axes, as Zarr has them, or as xarray writes them for version 2."""
-    known = getattr(array.metadata, "dimension_names", None)
+    known: Any = getattr(array.metadata, "dimension_names", None)
     if known is None:
         known = array.attrs.get("_ARRAY_DIMENSIONS")
-    if not isinstance(known, list | tuple) or len(known) != array.ndim:
-        return (None,) * array.ndim
+    if not isinstance(known, list | tuple) or len(known) != len(array.shape):
+        return (None,) * len(array.shape)
     return tuple(one if isinstance(one, str) else None for one in known)
 
 
