@@ -287,9 +287,10 @@ def _target(target: Any) -> dict[str, Any]:
 
 def _attributes(one: Any, notes: Iterable[str]) -> dict[str, Any]:
     about = json.dumps(dict(one.provenance), default=str)
-    title = f"{one.provenance.get('technique', 'maps')} of {one.target or 'a network'}"
+    file = (one.provenance.get("model") or {}).get("file")
+    title = f"{one.provenance.get('technique', 'maps')}{f' of {file}' if file else ''}"
     return {
-        "title": title[:200], "provenance": about, "notes": "\n".join(notes),
+        "title": title, "provenance": about, "notes": "\n".join(notes),
         "signed": int(one.is_signed),
     }  # fmt: skip
 
