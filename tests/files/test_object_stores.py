@@ -12,10 +12,13 @@ import pytest
 from quick import quick_are, quick_at
 
 import cnnvis
-from cnnvis.cli.main import main
 from cnnvis.data.batches import Pieces, read_ahead
+from cnnvis.explain.request import Request
 from cnnvis.files import objects
 from cnnvis.files.addresses import Address, is_address, place_of
+from cnnvis.registry.arguments import DataArguments, LoadOptions, TargetArguments
+from cnnvis.runs.on import On, with_request
+from cnnvis.runs.seals import sealed, unsealed
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 zarr = pytest.importorskip("zarr")
@@ -288,6 +291,34 @@ def test_files_open_no_connections(
     assert answer.returncode == 2 and "as its model" in " ".join(answer.stderr.split())
 
 
+@pytest.mark.slow
+def test_a_run_folder_opens_no_connection(
+    typed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose manifest names an address in the place of a file."""
+    words = ("run", "saliency", "demo", "-im", "0", "1", "-bm", "none")
+    assert typed(*words, "--into", "maps.run").returncode == 0
+    manifest = tmp_path / "maps.run" / "manifest.json"
+    facts = unsealed(manifest.read_bytes())
+    facts["data"]["file"] = facts["model"]["file"] = "s3://lab/x.zarr"
+    manifest.write_bytes(sealed(facts, indent=1))
+    monkeypatch.setattr(objects.Connection, "to", _refuse_connections)
+    answer = typed(*words, "--into", "maps.run", "--resume")
+    assert answer.returncode == 0, answer.stderr
+    for name in ("numpy", "html"):
+        answer = typed("show-result", "maps.run", "-r", name, "-o", f"shown/{name}/")
+        assert answer.returncode == 0, answer.stderr
+
+
+def test_workers_are_given_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = DataArguments("s3://lab/x.zarr")
+    request = Request("model.h5", data, TargetArguments(), LoadOptions(), {})
+    asked = with_request(On(1), request).request
+    assert asked is not None and asked.data.data == "s3://lab/x.zarr"
+    assert asked.model == str(tmp_path / "model.h5")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     quick_at(
@@ -308,4 +339,4 @@ def test_what_is_not_written_to_addresses(typed: Any, words: str, sentence: str)
     answer = typed(*words.split())
     assert answer.returncode == 2, answer.stderr
     assert sentence in " ".join(answer.stderr.split())
-    assert main is not None and list(Path().iterdir()) == []
+    assert list(Path().iterdir()) == []
