@@ -379,25 +379,25 @@ def read(place: Place, explanation: Callable[..., Any]) -> Iterator[Any]:
         If an object store cannot be reached.
     """
     where = repr(str(place))
-    with holding(place) as held:
-        held.is_used = True
+    with holding(place) as held:  # whose check of each file or object goes on afterwards
         arrays = zarr_arrays(place, held)
+        attributes = zarr_attributes(place, held)
+    try:
+        facts = _checked(attributes.get(FACTS))
+        maps = arrays.get("maps")
+        if maps is None or maps.dtype != np.float32 or not 1 <= maps.shape[0] <= _MOST:
+            raise UserError("it has no maps")
+    except (UserError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{where} is not an explanation that cnnvis saved: {error}") from error
+    each = max(4 * math.prod(maps.shape[1:]), 1)
+    rows = max(min(_AT_ONCE // each, 512), 1)
+    for start in range(0, maps.shape[0], rows):
+        part = slice(start, min(start + rows, maps.shape[0]))
         try:
-            text = zarr_attributes(place, held).get(FACTS)
-            facts = _checked(text)
-            maps = arrays.get("maps")
-            if maps is None or maps.dtype != np.float32 or not 1 <= maps.shape[0] <= _MOST:
-                raise UserError("it has no maps")
-        except (UserError, ValueError, TypeError, RecursionError) as error:
-            raise UserError(f"{where} is not an explanation that cnnvis saved: {error}") from error
-        each = max(4 * math.prod(maps.shape[1:]), 1)
-        rows = max(min(_AT_ONCE // each, 512), 1)
-        for start in range(0, maps.shape[0], rows):
-            part = slice(start, min(start + rows, maps.shape[0]))
-            try:
-                yield _explanation(arrays, facts, part, explanation)
-            except (OSError, ValueError, TypeError, KeyError, RuntimeError, IndexError) as error:
-                raise UserError(f"{where} is damaged, or was changed by hand: {error}") from error
+            found = _explanation(arrays, facts, part, explanation)
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError, IndexError) as error:
+            raise UserError(f"{where} is damaged, or was changed by hand: {error}") from error
+        yield found
 
 
 def _checked(text: Any) -> _Facts:

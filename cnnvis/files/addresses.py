@@ -167,9 +167,9 @@ def require_path(place: Place, what: str) -> Path:
     Raises
     ------
     UserError
-        If it is an address.
+        If it is an address, or was one before it was taken for a path.
     """
-    if isinstance(place, Address):
+    if isinstance(place, Address) or (looks_like_address(place) and not place.parent.is_dir()):
         raise UserError(
             f"{what} has to be on a disk, and {str(place)!r} is an address; maps are written to addresses by "
             "the renderer zarr-maps: -r zarr-maps -o s3://bucket/maps.zarr"

@@ -29,6 +29,12 @@ T = TypeVar("T")
 MOST_OBJECTS = 2 * 10**6
 """Maximum number of objects of a store; a thousand are listed with one request."""
 
+MOST_LETTERS = 2**28
+"""Maximum number of letters of all their names."""
+
+SMALL = 2**20
+"""Bytes of an object that is kept once it was read: metadata are asked for again and again."""
+
 TRIES = 4
 """How often bytes are asked for whose sending breaks off."""
 
@@ -38,12 +44,12 @@ PAUSE = 0.3
 _S3 = {
     "config_kwargs": {
         "connect_timeout": 10,
-        "read_timeout": 60,
-        "retries": {"max_attempts": 2, "mode": "standard"},
+        "read_timeout": 30,
+        "retries": {"total_max_attempts": 4, "mode": "standard"},
         "max_pool_connections": 64,
     },
 }
-"""Settings of connections to S3; s3fs itself tries again as well."""
+"""Settings of connections to S3: what fails for want of an answer, or is too much just now, is tried again."""
 
 _TAGS = ("ETag", "etag", "generation", "md5Hash", "created", "mtime", "LastModified")
 """What stores say of an object's bytes, the best first; the first that there is becomes the tag."""
@@ -98,6 +104,8 @@ class Connection:
             files = fsspec.filesystem(
                 address.protocol, use_listings_cache=False, skip_instance_cache=True, **settings
             )
+        if address.protocol == "s3":
+            files.retries = 1  # each of which would be all tries of the settings
         return cls(address, files)
 
     @property
@@ -265,16 +273,18 @@ class HeldObjects:
         DiskError
             If the store cannot be reached.
         """
-        connection = self.connection
+        connection, letters = self.connection, 0
         found: dict[str, Known] = {}
 
         async def listed() -> None:
+            nonlocal letters
             async for key, one in connection.listed():
                 found[key] = one
-                if len(found) > MOST_OBJECTS:
+                letters += len(key)
+                if len(found) > MOST_OBJECTS or letters > MOST_LETTERS:
                     raise UserError(
-                        f"{str(self.path)!r} has more than {MOST_OBJECTS:,} objects; store it with larger "
-                        "chunks, or with many chunks in a shard"
+                        f"{str(self.path)!r} has more than {MOST_OBJECTS:,} objects, or far too long names; store it "
+                        "with larger chunks, or with many chunks in a shard"
                     )
 
         with progress(f"listing {self.path.name}"), trouble_with(self.path):
@@ -288,7 +298,7 @@ class HeldObjects:
         _ = self.known
 
     def read(self, key: str, most: int) -> bytes | None:
-        """Return the bytes of a small object, kept for the next call; None without the object.
+        """Return the bytes of an object, kept for the next call if it is small; None without the object.
 
         Raises
         ------
@@ -305,9 +315,12 @@ class HeldObjects:
                 f"{str(self.path / key)!r} has {known.size} bytes, and an object of its kind has at most "
                 f"{most}"
             )
-        if key not in self._small:
-            self._small[key] = self.connection.now(self.connection.read(key, known, 0, known.size))
-        return self._small[key]
+        if key in self._small:
+            return self._small[key]
+        data = self.connection.now(self.connection.read(key, known, 0, known.size))
+        if len(data) <= SMALL:
+            self._small[key] = data
+        return data
 
     async def part(self, key: str, start: int | None, end: int | None) -> bytes | None:
         """Return bytes of an object in a loop of another library; None without the object.
@@ -393,11 +406,16 @@ def written_objects(address: Address) -> Iterator[Callable[[str, bytes], None]]:
     try:
         yield put
     except BaseException:
-        for key in written:
-            with suppress(Exception):  # which would hide the reason
+        with suppress(
+            Exception
+        ):  # which would hide the reason; and a store that is gone takes its time
+            for key in reversed(written):
                 connection.now(connection.remove(key))
         raise
-    connection.now(connection.remove(CLAIM))
+    with suppress(
+        Exception
+    ):  # the store is whole, and whoever reads it does not ask for this object
+        connection.now(connection.remove(CLAIM))
 
 
 def _tag(facts: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.errors import UserError
-from cnnvis.files.addresses import looks_like_address
+from cnnvis.files.addresses import require_path
 from cnnvis.files.writing import DISK, TEMPORARY, Folder, fault_of_disk, remove_empty, trouble_with
 from cnnvis.text import parted
 
@@ -141,11 +141,7 @@ def require_writable(path: Path) -> None:
     UserError
         If the folder that it is or lies in is a file, or may not be written to.
     """
-    if looks_like_address(path) and not path.parent.is_dir():
-        raise UserError(
-            f"{str(path)!r} is an address, and this is written to disks alone; maps are written to addresses by "
-            "the renderer zarr-maps"
-        )
+    require_path(path, "the output")
     folder = path
     try:
         while not folder.is_dir() and (folder == path or not folder.exists()):

@@ -166,15 +166,16 @@ def _look_at_objects(held: HeldObjects) -> bool:
         folder = Path(name)
         for root in roots:
             _copy(held, root, folder, _LARGEST_METADATA)
-        is_array = _is_array(folder)
+        is_array, left = _is_array(folder), _READ
         stored: dict[str, int] = {}
         for key, known in held.known.items():
             array, slash, rest = ("X", "/", key) if is_array else key.partition("/")
             if not slash or (is_array and key in roots):
                 continue
             is_metadata, is_first = rest in _METADATA, array not in stored
-            if is_metadata or (is_first and known.size <= _LARGEST_FIRST):
-                _copy(held, key, folder, _LARGEST_METADATA if is_metadata else _LARGEST_FIRST)
+            if is_metadata or (is_first and known.size <= min(_LARGEST_FIRST, left)):
+                _copy(held, key, folder, min(_LARGEST_METADATA, left))
+                left -= known.size
             if not is_metadata:
                 stored[array] = stored.get(array, 0) + known.size
             if len(stored) > _MOST_ARRAYS:

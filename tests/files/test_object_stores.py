@@ -19,6 +19,7 @@ from cnnvis.files.addresses import Address, is_address, place_of
 from cnnvis.registry.arguments import DataArguments, LoadOptions, TargetArguments
 from cnnvis.runs.on import On, with_request
 from cnnvis.runs.seals import sealed, unsealed
+from cnnvis.settings.chain_files import Recipe, read_recipe, save_recipe
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 zarr = pytest.importorskip("zarr")
@@ -286,6 +287,8 @@ def test_files_open_no_connections(
         answer = typed("chain", "--file", "chain.toml")
         assert answer.returncode == 2
         assert f"add {flag} s3://lab/x.zarr" in " ".join(answer.stderr.split())
+    save_recipe(Recipe("two", {"data": "s3://lab/x.zarr"}, [("png", {})]), tmp_path / "chain.toml")
+    assert read_recipe(tmp_path / "chain.toml", "two").subject["data"] == "s3://lab/x.zarr"
     (tmp_path / "chain.toml").write_text(chain.format("").replace('"demo"', '"s3://lab/x.zarr"'))
     answer = typed("chain", "--file", "chain.toml")
     assert answer.returncode == 2 and "as its model" in " ".join(answer.stderr.split())
