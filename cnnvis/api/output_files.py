@@ -17,6 +17,7 @@ from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.inputs import PathName
 from cnnvis.files.addresses import Address, Place, place_of
+from cnnvis.files.objects import require_nothing_at
 from cnnvis.files.reading import (
     folder_written_whole,
     put_beside,
@@ -79,23 +80,38 @@ def require_output(renderers: Sequence[Plugin], output: PathName | Address | Non
     Raises
     ------
     UserError
-        If a folder cannot be written to, or the output is an address and a renderer writes to disks
-        alone.
+        If a folder cannot be written to, a store would take the place of something, or the output is an
+        address, which the store does not let this person list, or to which a renderer does not write.
+    DiskError
+        If the store of an address cannot be reached.
     """
     place = RESULTS if output is None else place_of(output)
+    files = [one for one in renderers if one.suffixes]
+    is_store = is_named(output) and any(one.folder for one in files)
     if isinstance(place, Path):
         require_writable(place)
+        if is_store and place.exists():
+            raise _there(place)
         return
-    able = [one.name for one in registry().of("renderer") if one.remote]
-    files = [one for one in renderers if one.suffixes]
-    unable = next((one.name for one in files if not one.remote), None if files else "no renderer")
-    if unable is not None and (files or _is_folder(str(output))):
+    able = ", ".join(one.name for one in registry().of("renderer") if one.remote)
+    for one in files:
+        if not one.remote:
+            raise UserError(
+                f"{str(place)!r} is an address, and {one.name} writes to disks alone; renderers that write to "
+                f"addresses: {able}"
+            )
+    if not files and _is_folder(str(output)):
         raise UserError(
-            f"{str(place)!r} is an address, and {unable} writes there; add -r {able[0]}, or name a folder"
-            if unable == "no renderer"
-            else f"{str(place)!r} is an address, and {unable} writes to disks alone; renderers that write to "
-            f"addresses: {', '.join(able)}"
+            f"{str(place)!r} is an address, and needs a renderer that writes there: -r {able}"
         )
+    if is_store:
+        require_nothing_at(place)
+
+
+def _there(place: Path) -> UserError:
+    return UserError(
+        f"{str(place)!r} exists already, and cnnvis writes over no folder: remove it, or name another"
+    )
 
 
 def written(
@@ -243,9 +259,7 @@ def _write_folder(
         stem, ending = parted(path.name)
         placed = path.with_name(f"{stem}_{number}{ending}")
     if placed.exists():
-        raise UserError(
-            f"{str(placed)!r} exists already, and cnnvis writes over no folder: remove it, or name another"
-        )
+        raise _there(placed)
     with folder_written_whole(placed) as temporary, progress(f"writing {placed.name}"):
         call_plugin(renderer, explanation, temporary, **options)
     if placed != path:

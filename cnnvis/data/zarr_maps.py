@@ -18,7 +18,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +48,9 @@ SHARD = 2**25
 
 MOST_IN_A_SHARD = 4096
 """Maximum number of maps in a shard, each a chunk."""
+
+MOST_LISTED = 100_000
+"""Maximum number of images that the provenance lists."""
 
 FACTS = "cnnvis"
 """Attribute of a store with all facts that are not arrays."""
@@ -165,6 +168,7 @@ class _Written:
     targets: dict[str, int] = field(default_factory=dict)
     grids: dict[str, int] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)  # each text of a column is kept once
     contigs: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     first: Any = None
@@ -193,7 +197,11 @@ class _Written:
             if _WORD.fullmatch(name):
                 # An image may have several maps, and a column may begin to be known late.
                 known = self.columns.setdefault(name, [None] * self.count)
-                known += [None] * (self.count - len(known)) + list(values)
+                known += [None] * (self.count - len(known))
+                known += [
+                    self.words.setdefault(one, one) if isinstance(one, str) else one
+                    for one in values
+                ]
         for name, values in one.curves.items():
             if _WORD.fullmatch(name):
                 self._add_rows(f"{_CURVE}{name}", ("step",), values)
@@ -239,6 +247,7 @@ class _Written:
         for one in self.rows.values():
             one.close()
         held: dict[str, Any] = {}
+        self.last = replace(self.last, provenance=_shortened(self.last.provenance))
         facts = self._facts()
         create_group(
             MemoryStore(held), attributes={**_attributes(self.last, self.notes), FACTS: facts}
@@ -274,6 +283,14 @@ class _Written:
             known = self.first.image_places
             facts["places"] = {**known.facts(), "contigs": self.contigs, "sizes": self.sizes}
         return json.dumps(facts)
+
+
+def _shortened(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance without the places of very many images, which are coordinates anyway."""
+    data = provenance.get("data") or {}
+    if len(data.get("images") or ()) <= MOST_LISTED:
+        return dict(provenance)
+    return {**provenance, "data": {key: one for key, one in data.items() if key != "images"}}
 
 
 def _number(table: dict[str, int], value: Any) -> int:

@@ -100,7 +100,7 @@ class Connection:
             ) from error
         settings: Mapping[str, Any] = _S3 if address.protocol == "s3" else {}
         with trouble_with(address):
-            # Each its own: settings that another part of a program gave to a store are not this one's.
+            # A new connection: one that is shared in this process may have been given other settings.
             files = fsspec.filesystem(
                 address.protocol, use_listings_cache=False, skip_instance_cache=True, **settings
             )
@@ -361,6 +361,37 @@ class HeldObjects:
         return self
 
 
+def require_nothing_at(address: Address) -> Connection:
+    """Refuse an address at which there is something, and return the connection to its store.
+
+    Raises
+    ------
+    UserError
+        If there is something, or the store refuses to list what there is.
+    DiskError
+        If the store cannot be reached.
+    """
+    connection = Connection.to(address)
+
+    async def first() -> str | None:
+        async for key, _ in connection.listed():
+            return key
+        return None
+
+    with trouble_with(address, what="written"):
+        there = connection.now(first())
+    if there is not None:
+        raise _there(address, there)
+    return connection
+
+
+def _there(address: Address, key: str) -> UserError:
+    return UserError(
+        f"there is something at {str(address)!r} already ({key!r}), and cnnvis writes over no store: name "
+        "another address, or remove it with the store's own tools if it is what a stopped upload left"
+    )
+
+
 CLAIM = ".cnnvis-unfinished"
 """Name of the object that is there while a store is written, so that no two are written to one place."""
 
@@ -379,30 +410,17 @@ def written_objects(address: Address) -> Iterator[Callable[[str, bytes], None]]:
     DiskError
         If the store cannot be reached.
     """
-    connection = Connection.to(address)
+    connection = require_nothing_at(address)
     written: list[str] = []
-
-    async def first() -> str | None:
-        async for key, _ in connection.listed():
-            return key
-        return None
 
     def put(key: str, data: bytes, *, is_new: bool = False) -> None:
         connection.now(connection.put(key, data, is_new=is_new))
         written.append(key)
 
-    with trouble_with(address, what="written"):
-        there = connection.now(first())
     try:
-        if there is None:
-            put(CLAIM, b"A program is writing here, or was stopped while it did.\n", is_new=True)
-    except FileExistsError:
-        there = CLAIM
-    if there is not None:
-        raise UserError(
-            f"there is something at {str(address)!r} already ({there!r}), and cnnvis writes over no store: name "
-            "another address, or remove it with the store's own tools if it is what a stopped upload left"
-        )
+        put(CLAIM, b"A program is writing here, or was stopped while it did.\n", is_new=True)
+    except FileExistsError as error:
+        raise _there(address, CLAIM) from error
     try:
         yield put
     except BaseException:

@@ -38,9 +38,6 @@ _LARGEST_FIRST = 2**25  # Bytes of an array's first object that is looked at
 _MOST_ARRAYS = 1_000  # of a store behind an address
 _AT_ONCE = 32  # Requests to an object store
 
-DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError)
-"""Exceptions of zarr and its codecs at damaged bytes."""
-
 
 def zarr_arrays(place: Place, held: Held) -> dict[str, Any]:
     """Return the arrays of a Zarr store by name, after a first look; an only array is called X.

@@ -329,7 +329,10 @@ def test_workers_are_given_the_address(tmp_path: Path, monkeypatch: pytest.Monke
         [
             ("run saliency demo --into s3://lab/maps.run", "a run folder has to be on a disk"),
             ("run saliency demo -o s3://lab/maps.png", "png writes to disks alone"),
-            ("run saliency demo -o s3://lab/maps/", "add -r zarr-maps"),
+            (
+                "run saliency demo -o s3://lab/maps/",
+                "needs a renderer that writes there: -r zarr-maps",
+            ),
             ("run saliency demo -r npy -o s3://lab/maps/", "no renderer named 'npy'"),
             ("chain demo saliency png -o s3://lab/maps/", "png writes to disks alone"),
             ("report demo -d demo -o s3://lab/report.html", "is an address"),
