@@ -44,8 +44,8 @@ OF_LIBRARY = {
 }  # fmt: skip
 """Each library, and its methods."""
 
-LIMIT, LEAST = 75.0, 12.0
-"""Most seconds of a process, and how many there must be left for it to be worth starting."""
+LIMITS, LEAST = (75.0, 45.0), 12.0
+"""Most seconds of a process on the first network and on another; how many must be left to start one."""
 
 STEPS, BATCHES = 10, 4
 """Steps or copies of an image; how many batches the images of a single-pass method fill."""
@@ -157,7 +157,7 @@ def measure(asked: argparse.Namespace, found: dict[str, Any]) -> None:
                 worker.end()
                 break
             given = task(job, asked, found, scratch)
-            until = time.monotonic() + min(LIMIT, left)
+            until = time.monotonic() + min(LIMITS[job.network != asked.networks[0]], left)
             began = time.monotonic()
             for row in worker.rows(given, until):
                 note(job, row, found)

@@ -77,9 +77,10 @@ def bare(job: dict[str, Any]) -> Iterator[Row]:
     network = networks.network(job["network"])
     twin = _linear(network)
     yield about(job, network)
+    images = networks.images(network, max(job["sizes"]))
 
     def loop(size: int, is_xla: bool, way: str) -> Row:
-        x = networks.images(network, size * job["batches"])
+        batches = [images[:size]] * job["batches"]
 
         @tf.function(jit_compile=is_xla)
         def gradient(batch: Any) -> Any:
@@ -95,10 +96,10 @@ def bare(job: dict[str, Any]) -> Iterator[Row]:
         one = forward if way == "forward" else gradient
 
         def call() -> Any:
-            return [np.asarray(one(tf.constant(x[i : i + size]))) for i in range(0, len(x), size)]
+            return [np.asarray(one(tf.constant(batch))) for batch in batches]
 
         row = {"method": way, "batch": size, "compiled": "xla" if is_xla else "graph"}
-        return measured(call, len(x), row)
+        return measured(call, size * len(batches), row)
 
     best: Row = {}
     for size in job["sizes"]:
@@ -159,12 +160,12 @@ def cnnvis_rows(job: dict[str, Any]) -> Iterator[Row]:
 
     network = networks.network(job["network"])
     model, size = cnnvis.Model(network, filters=0), job["batch"]
-    compared = networks.images(network, min(COMPARED, size))
-    plain: Any = None
+    images = networks.images(network, size * job["batches"])
+    compared = images[: min(COMPARED, size)]
     for method in job["methods"]:
         technique, options = _settings(method, job["steps"])
         count = size * (job["batches"] if method in SINGLE else 1)
-        x = networks.images(network, count)
+        x = images[:count]
 
         def call(technique: str = technique, options: Any = options, x: Any = x) -> Any:
             return cnnvis.run(technique, model, data=x, filter=None, checks="none", **options)
