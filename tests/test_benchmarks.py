@@ -259,7 +259,7 @@ def test_the_page_of_a_gpu() -> None:
         "| ResNet50 | saliency | 128 | 2,500 | 1,000 | 1.25 |  |  |  |  |  |",
         # 16 GFLOP an image, there and back
         "| ResNet50 | 16 | 2,500 | 10.0% | 2,000 | 8.0% | 5,000 | 10.0% |",
-        "| ResNet50 | mixed | 5,000 | 2.00 | 0.02 (0.2) | 0.9900 (0.9000) | no |",
+        "| ResNet50 | mixed | 5,000 | 2.00 | 0.02 (0.2) | 0.9900 (0.9000) | yes |",
         "| cnnvis | ResNet50 | all that was left |  | its time was over |",
         "Left out, since 60 seconds were over: captum on VGG16.",
     ):
