@@ -58,14 +58,14 @@ def measured(call: Callable[[], Any], images: int, row: Row) -> Row:
     """The row with images a second and the most memory of the device that the calls took."""
     import tensorflow as tf
 
-    gpus = tf.config.list_logical_devices("GPU")
+    gpus = [f"GPU:{number}" for number, _ in enumerate(tf.config.list_logical_devices("GPU"))]
     for gpu in gpus:
-        tf.config.experimental.reset_memory_stats(gpu.name)
+        tf.config.experimental.reset_memory_stats(gpu)
     try:
         found = timed(call)
     except Exception as error:
         return failed(error, row)
-    peak = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
+    peak = [tf.config.experimental.get_memory_info(gpu)["peak"] for gpu in gpus]
     return {**row, **found, "rate": images / found["seconds"], "memory": sum(peak) or None}
 
 
