@@ -203,7 +203,7 @@ class Computing:
     mixed_precision: bool = flag(
         "--mixed-precision", default=False,
         help="multiply in half precision where the machine can: up to twice as fast, with errors "
-        "of several per cent in the maps",
+        "of several per cent in the maps, and about a quarter with random weights",
     )  # fmt: skip
 
 
