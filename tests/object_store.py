@@ -74,8 +74,10 @@ def listening() -> Iterator[ObjectStore]:
     """Start a store, with a bucket called ``lab``."""
     server = pytest.importorskip("moto.server", reason="moto's server is not installed")
     serving = pytest.importorskip("werkzeug.serving")
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
     import boto3
+
+    s3fs.S3FileSystem.clear_instance_cache()  # of a store that listened before
 
     store = ObjectStore()
     app = server.DomainDispatcherApplication(server.create_backend_app)
