@@ -44,10 +44,7 @@ class ObjectStore:
 
     def put(self, name: str, data: bytes) -> None:
         """Put an object into the bucket, without a request."""
-        from moto.core import DEFAULT_ACCOUNT_ID
-        from moto.s3.models import s3_backends
-
-        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object("lab", name, data)
+        _kept().put_object("lab", name, data)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -69,6 +66,14 @@ def error(code: str) -> bytes:
     return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
 
 
+def _kept() -> Any:
+    """What moto keeps, in this process, for whichever server."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+
+    return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+
+
 @contextmanager
 def listening() -> Iterator[ObjectStore]:
     """Start a store, with a bucket called ``lab``."""
@@ -79,6 +84,7 @@ def listening() -> Iterator[ObjectStore]:
 
     s3fs.S3FileSystem.clear_instance_cache()  # of a store that listened before
 
+    _kept().reset()
     store = ObjectStore()
     app = server.DomainDispatcherApplication(server.create_backend_app)
     with pytest.MonkeyPatch.context() as patched:
