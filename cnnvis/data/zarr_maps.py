@@ -29,7 +29,7 @@ from msgspec import Meta
 from cnnvis.data import exports, saving
 from cnnvis.data.axes import axes_of
 from cnnvis.data.lazy import Absent, Array, is_absent
-from cnnvis.data.places import Places
+from cnnvis.data.places import STARTS, STEPS, Places
 from cnnvis.data.samples import Samples
 from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, shown
@@ -39,6 +39,7 @@ from cnnvis.files.reading import is_deeper, write_whole
 from cnnvis.files.snapshots import holding
 from cnnvis.files.zarr_stores import zarr_arrays, zarr_attributes, zarr_rows
 from cnnvis.reporting import note
+from cnnvis.text import words_of
 
 FORMAT = 1
 """Version of these stores."""
@@ -61,7 +62,8 @@ _AT_ONCE = 2**26  # Bytes of maps that are read at a time.
 _LONGEST = 2**26  # Letters of the facts.
 _DEEPEST = 60
 _MOST = 2**31  # Maps of a store.
-_WORD = re.compile(r"[\w.+-]{1,200}")
+_WORD = re.compile(r"\w[\w-]{0,199}")  # a name that leads nowhere else
+_OWN = ("maps", "inputs", "labels", "target_numbers", STARTS, STEPS)
 
 Put = Callable[[str, bytes], None]
 
@@ -146,9 +148,7 @@ def _created(
     from zarr.storage import MemoryStore
 
     fill: Any = np.nan if not isinstance(dtype, str) and dtype.kind == "f" else None
-    with (
-        warnings.catch_warnings()
-    ):  # texts are not in the specification yet; zarr and xarray have them
+    with warnings.catch_warnings():  # texts are not in the specification yet
         warnings.simplefilter("ignore")
         return create_array(
             MemoryStore(held), name=name, shape=shape, dtype=dtype, dimension_names=tuple(dimensions),
@@ -168,6 +168,7 @@ class _Written:
     targets: dict[str, int] = field(default_factory=dict)
     grids: dict[str, int] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
+    left_out: dict[str, None] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)  # each text of a column is kept once
     contigs: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -194,20 +195,29 @@ class _Written:
         if one.predictions is not None:
             own["predictions"] = one.predictions.tolist()
         for name, values in {**exports.columns(one), **own}.items():
-            if _WORD.fullmatch(name):
-                # An image may have several maps, and a column may begin to be known late.
+            if self._is_column(name):
+                # A column may begin to be known late.
                 known = self.columns.setdefault(name, [None] * self.count)
                 known += [None] * (self.count - len(known))
                 known += [
-                    self.words.setdefault(one, one) if isinstance(one, str) else one
-                    for one in values
+                    self.words.setdefault(value, value) if isinstance(value, str) else value
+                    for value in values
                 ]
+            else:
+                self.left_out[name] = None
         for name, values in one.curves.items():
             if _WORD.fullmatch(name):
                 self._add_rows(f"{_CURVE}{name}", ("step",), values)
+            else:
+                self.left_out[name] = None
         self._add_places(one.image_places)
         self.notes |= dict.fromkeys(one.notes)
         self.count += len(one)
+
+    def _is_column(self, name: str) -> bool:
+        """Tell whether an array of coordinates can have a name, which may be a stranger's measure's."""
+        is_taken = name in (*_OWN, *self.first.axes) or name.startswith(_CURVE)
+        return _WORD.fullmatch(name) is not None and not is_taken
 
     def _add_samples(self, samples: Samples) -> None:
         if samples.labels is not None:
@@ -273,7 +283,7 @@ class _Written:
         facts = {
             **saving.metadata(self.first), "provenance": dict(one.provenance), "notes": list(self.notes),
             "titles": (), "targets": (), "names": None, "groups": (), "table": None, "places": None,
-            "format": FORMAT, "measures": [name for name in one.measures if _WORD.fullmatch(name)],
+            "format": FORMAT, "measures": [name for name in one.measures if name in self.columns],
             "target_table": [json.loads(text) for text in self.targets],
             "grid_table": [json.loads(text) for text in self.grids],
             "input_shape": None if samples is None else list(samples.source.shape[1:]),
@@ -307,9 +317,14 @@ def _attributes(one: Any, notes: Iterable[str]) -> dict[str, Any]:
     file = (one.provenance.get("model") or {}).get("file")
     title = f"{one.provenance.get('technique', 'maps')}{f' of {file}' if file else ''}"
     return {
-        "title": title, "provenance": about, "notes": "\n".join(notes),
+        "title": _text(title), "provenance": about, "notes": _text("\n".join(notes)),
         "signed": int(one.is_signed),
     }  # fmt: skip
+
+
+def _text(text: str) -> str:
+    """Return a text with escapes in the place of what is no text, as in names of files."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _column(
@@ -323,7 +338,7 @@ def _column(
     elif all(isinstance(one, int | float | np.number) for one in known):
         array = np.array([np.nan if one is None else one for one in values], np.float64)
     else:
-        texts = ["" if one is None else str(one) for one in values]
+        texts = ["" if one is None else _text(str(one)) for one in values]
         array = np.array(texts, np.dtypes.StringDType())
     dtype: Any = "string" if array.dtype.kind == "T" else array.dtype
     chunk = max(min(len(array), 2**16), 1)
@@ -347,6 +362,10 @@ def write(stream: Iterable[Any], place: Place, *, inputs: bool = False) -> None:
         if store.first is None:
             raise UserError("no images are left to write")
         store.close()
+        if store.left_out:
+            note(
+                f"the Zarr store leaves out {words_of(store.left_out)}: no array can have such a name there"
+            )
         if store.first.frames is not None:
             note(
                 "the Zarr store keeps no frames of the steps in which maps were made; gif shows them"

@@ -17,6 +17,7 @@ import cnnvis
 from cnnvis.data import zarr_maps
 from cnnvis.files.addresses import Address
 from cnnvis.files.objects import CLAIM
+from cnnvis.reporting import notes_kept
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 xarray = pytest.importorskip("xarray")
@@ -139,6 +140,25 @@ def test_explanations_of_all_kinds(tmp_path: Path, changes: Any) -> None:
     if made.image_places is not None:
         assert found.image_places is not None
         assert found.image_places.fingerprints() == made.image_places.fingerprints()
+
+
+def test_names_that_lead_elsewhere(tmp_path: Path) -> None:
+    """Measures may have a stranger's names, and images those of files, which need not be text."""
+    names = ("..", "../evil", "maps", "row", "a/b", "zarr.json", "fine")
+    made = explanation(measures={name: np.arange(7) / 7 for name in names})
+    odd = replace(made.samples, names=tuple(f"image \udc80 {place}" for place in range(7)))  # type: ignore[type-var]
+    with notes_kept() as notes:
+        stream_of(replace(made, samples=odd)).write_zarr(tmp_path / "in" / "maps.zarr")
+    assert {one.name for one in tmp_path.iterdir()} == {"in"}
+    assert {one.name for one in (tmp_path / "in").iterdir()} == {"maps.zarr"}
+    found = cnnvis.Explanation.load(tmp_path / "in" / "maps.zarr")
+    assert {*found.measures} == {"fine"}
+    assert found.samples is not None and found.samples.names is not None
+    assert found.samples.names[3] == r"image \udc80 3"
+    np.testing.assert_array_equal(found.array, MAPS)
+    assert any(
+        "leaves out '..', '../evil', 'maps', 'row', 'a/b', 'zarr.json'" in one for one in notes
+    )
 
 
 def test_xarray_has_all_of_it(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
