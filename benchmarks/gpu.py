@@ -1,6 +1,7 @@
 """cnnvis and other libraries on a GPU, within ten minutes.
 
-    python benchmarks/gpu.py [--budget 540] [--quick] [--torch-python PYTHON] [--logs FOLDER] [--out FOLDER]
+    python benchmarks/gpu.py [--budget 540] [--quick] [--libraries NAME ...] [--sizes IMAGES ...]
+        [--torch-python PYTHON] [--logs FOLDER] [--out FOLDER]
 
 Needs this environment's cnnvis, TensorFlow and a GPU that it sees, and downloads nothing: networks have
 random weights (seed 1). tf-keras-vis and Xplique are measured where this environment has them; Captum
@@ -44,8 +45,11 @@ OF_LIBRARY = {
 }  # fmt: skip
 """Each library, and its methods."""
 
-LIMITS, LEAST = (75.0, 45.0), 12.0
-"""Most seconds of a process on the first network and on another; how many must be left to start one."""
+LIMIT, LEAST = 60.0, 12.0
+"""Most seconds of a process; how many must be left to start one."""
+
+SIZES = (32, 128, 512)
+"""Batch sizes that the bare loop tries, the next while the last gained."""
 
 STEPS, BATCHES = 10, 4
 """Steps or copies of an image; how many batches the images of a single-pass method fill."""
@@ -62,22 +66,20 @@ class Job:
     network: str
 
 
-def jobs(networks: tuple[str, ...]) -> list[Job]:
+def jobs(networks: tuple[str, ...], libraries: tuple[str, ...]) -> list[Job]:
     """What is measured, the most telling first."""
-    first, *rest = networks
     convnets = [name for name in networks if name in NETWORKS[:3]]
-    return [
-        *(Job(library, first) for library in ("bare", "cnnvis", "xplique")),
-        *(Job("captum", name) for name in convnets if name == first),
-        *(Job(library, name) for name in rest for library in ("bare", "cnnvis")),
-        Job("exact", first),
-        *(Job("xplique", name) for name in rest),
-        *(Job("captum", name) for name in convnets if name != first),
+    every = [
+        *(Job(library, name) for name in networks for library in ("bare", "cnnvis")),
+        *(Job("captum", name) for name in convnets),
+        *(Job("xplique", name) for name in networks),
+        Job("exact", networks[0]),
         *(Job("tf-keras-vis", name) for name in networks),
         *(Job("grad-cam", name) for name in convnets),
         *(Job("torch loop", name) for name in convnets),
-        *(Job("exact", name) for name in rest),
+        *(Job("exact", name) for name in networks[1:]),
     ]
+    return [job for job in every if job.library in libraries]
 
 
 class Worker:
@@ -136,7 +138,7 @@ def measure(asked: argparse.Namespace, found: dict[str, Any]) -> None:
     """Go through all jobs, with the next one's process importing while one is measured."""
     end = time.monotonic() + asked.budget
     pythons = {False: sys.executable, True: asked.torch_python}
-    waiting = jobs(asked.networks)
+    waiting = jobs(asked.networks, tuple(asked.libraries))
     with tempfile.TemporaryDirectory() as scratch:
         logs = asked.logs or Path(scratch)
         logs.mkdir(parents=True, exist_ok=True)
@@ -157,7 +159,7 @@ def measure(asked: argparse.Namespace, found: dict[str, Any]) -> None:
                 worker.end()
                 break
             given = task(job, asked, found, scratch)
-            until = time.monotonic() + min(LIMITS[job.network != asked.networks[0]], left)
+            until = time.monotonic() + min(LIMIT, left)
             began = time.monotonic()
             for row in worker.rows(given, until):
                 note(job, row, found)
@@ -183,7 +185,7 @@ def task(
         "batch": known.get("best", 8 if quick else FALLBACK),
         "batches": 2 if quick else BATCHES,
         "steps": 2 if quick else STEPS,
-        "sizes": (8, 16) if quick else (32, 128, 512, 1024),
+        "sizes": asked.sizes,
         "peak": job.library == "bare" and "peak" not in found["device"],
         "multiplied": 512 if quick else 8192,
         "scratch": scratch,
@@ -231,11 +233,16 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=540, metavar="SECONDS")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--networks", nargs="+", metavar="NETWORK")
+    parser.add_argument(
+        "--libraries", nargs="+", choices=list(OF_LIBRARY), default=list(OF_LIBRARY)
+    )
+    parser.add_argument("--sizes", nargs="+", type=int, metavar="IMAGES", help="batches to try")
     parser.add_argument("--torch-python", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="what the processes print")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     asked = parser.parse_args()
     asked.networks = tuple(asked.networks or (QUICK if asked.quick else NETWORKS))
+    asked.sizes = asked.sizes or ((8, 16) if asked.quick else SIZES)
     asked.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {
         "day": str(date.today()), "quick": asked.quick, "budget": asked.budget,

@@ -234,7 +234,7 @@ def test_a_process_that_takes_too_long_on_a_gpu_is_a_row(tmp_path: Path) -> None
 
 
 def test_the_page_of_a_gpu() -> None:
-    jobs = gpu.jobs(gpu.NETWORKS)
+    jobs = gpu.jobs(gpu.NETWORKS, tuple(gpu.OF_LIBRARY))
     assert len(jobs) == len(set(jobs)) and {one.library for one in jobs} == set(gpu.OF_LIBRARY)
     found: dict[str, Any] = {
         "day": "2026-01-01", "quick": False, "budget": 60.0, "versions": {"keras": "3"},
