@@ -310,7 +310,7 @@ def failed_in(part: Path) -> list[int]:
 
 def nothing(*_given: object) -> dict[str, Any]:
     """Stand in for a shard that takes no time."""
-    return {"line": None}
+    return {"found": None}
 
 
 def shards(workers: int) -> dict[str, Any]:
@@ -318,11 +318,11 @@ def shards(workers: int) -> dict[str, Any]:
     from cnnvis.runs import workers as own
     from cnnvis.runs.on import On
 
-    own.shard = nothing
+    own.answer = nothing
     found = {}
     for count in (workers, 10 * workers, 50 * workers):
         with several(workers, count) as client:
-            machine: Any = own.Workers(On(None, client), None)  # type: ignore[arg-type]
+            machine: Any = own.RunWorkers(On(None, client), None)  # type: ignore[arg-type]
             rates = []
             for _ in range(3):
                 began = time.perf_counter()

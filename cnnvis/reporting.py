@@ -22,6 +22,10 @@ _verdicts: ContextVar[dict[tuple[str, str, str], tuple[str, str]] | None] = Cont
 _failures: ContextVar[dict[int, str] | None] = ContextVar("failures", default=None)
 
 
+WAITING = "waiting for "
+"""Beginning of the words for a task in which nothing is computed, and which a person may have to end."""
+
+
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Advance]:
     """Report the progress of `what`; call the value given to ``with`` after each step.

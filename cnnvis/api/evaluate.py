@@ -9,39 +9,35 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
-from cnnvis.api.chain import Step, StepLike, steps_of
+from cnnvis.api.chain import Step, StepLike
+from cnnvis.api.evaluation_task import methods_of, named, of_one_input, request_of
 from cnnvis.api.from_python import from_python
+from cnnvis.api.remote_methods import methods_on
 from cnnvis.data.axes import Axis
-from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.image_selection import selection_of
-from cnnvis.data.samples import Array
+from cnnvis.data.samples import Array, Samples
 from cnnvis.data.shown import Shown
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, together
 from cnnvis.evaluation.bootstrap import bootstrap_interval
-from cnnvis.evaluation.remover import Removal, map_values
 from cnnvis.execution.isolation import isolates
-from cnnvis.explain.baselines import Baselines, named_in
-from cnnvis.explain.checks import Checks, places_to_check
+from cnnvis.explain.baselines import named_in
+from cnnvis.explain.checks import Checks
 from cnnvis.explain.explainer import Explainer
-from cnnvis.explain.measuring import judged, measured
+from cnnvis.explain.measuring import verdict_of
+from cnnvis.explain.metric_numbers import Metric, Numbers, numbers_of
 from cnnvis.explain.provenance import provenance_of
-from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
-from cnnvis.registry.arguments import DataArguments, LoadOptions, Style, TargetArguments, taken_out
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
-from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
-
-STEPS = 10
-"""Number of steps in which all parts are removed for a curve."""
+from cnnvis.runs.on import on_of, with_request
 
 CURVES = "by the removed share of the parts, filled with the mean of the data: the mean score, least first, most first"
 """Description of the curves of an evaluation, for its files."""
 
-Metric = tuple[Plugin, Mapping[str, Any]]
+Measure = Callable[[Step], tuple[Array, Numbers]]
+"""Function of a method that returns the places of images with maps, and numbers of their maps."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +223,7 @@ def evaluate(
     *,
     metrics: str | Sequence[str] | None = None,
     curves: bool = False,
+    on: Any = None,
     isolate: bool | str | Sequence[str] = False,
     isolate_timeout: float | None = None,
     isolate_memory: float | None = None,
@@ -244,6 +241,9 @@ def evaluate(
         The names of metrics; by default all checks, the metrics that judge.
     curves
         Compute the curves of the score as parts are removed, for `Evaluation.figure`.
+    on
+        The workers that evaluate, each a method on some of the images at a time: see `cnnvis.run`. No
+        run folder is needed; workers open the model and the data by their paths.
     isolate, isolate_timeout, isolate_memory
         As in `cnnvis.run`.
     subject
@@ -266,12 +266,21 @@ def evaluate(
     if isinstance(model, str) and model == demo.NAME:
         subject.setdefault("data", demo.NAME)
     request = replace(request_of(model, subject, options, "evaluate"), style=style)
+    workers = None if on is None else with_request(on_of(on), request)
     for step in chosen:
         named_in(step.plugin, step.options)
+    spread_out = subject.get("images") is None
     with notes_kept() as notes:
-        task = Task.of(request, [step.plugin for step in chosen])
-        task = _of_one_input(task, spread_out=subject.get("images") is None)
-        found = evaluation_of(task, chosen, measuring, curves=curves)
+        task = of_one_input(
+            Task.of(request, [step.plugin for step in chosen]), spread_out=spread_out
+        )
+        if workers is None:
+            found = evaluation_of(task, chosen, measuring, curves=curves)
+        else:
+            with methods_on(
+                workers, task, chosen, measuring, curves=curves, spread_out=spread_out
+            ) as there:
+                found = _evaluation(task, chosen, measuring, there.numbers, curves)
     return replace(found, notes=tuple(dict.fromkeys(notes)))
 
 
@@ -287,10 +296,35 @@ def evaluation_of(
     PluginError
         If all methods fail, and one by a fault of a plugin.
     """
+    with progress("evaluating", len(chosen) * (len(measuring) + 1)) as done:
+
+        def measure(step: Step) -> tuple[Array, Numbers]:
+            try:
+                with quietly():
+                    results = task.explained(step.plugin, step.options)
+                    found = next(iter(results.values())).whole()
+            except (UserError, PluginError):
+                done(len(measuring) + 1)
+                raise
+            done(1)
+            explainer = Explainer(task, step.plugin, step.options)
+            numbers = numbers_of(found, explainer, measuring, curves=curves, done=done)
+            return np.asarray(found.indices), numbers
+
+        return _evaluation(task, chosen, measuring, measure, curves)
+
+
+def _evaluation(
+    task: Task,
+    chosen: Sequence[Step],
+    measuring: Sequence[Metric],
+    measure: Measure,
+    curves: bool,
+) -> Evaluation:
     (samples,) = task.samples.values()
     failures: list[UserError | PluginError] = []
-    with progress("evaluating", len(chosen) * (len(measuring) + 1)) as done:
-        found = [_evaluated(step, task, measuring, curves, failures, done) for step in chosen]
+    names = [metric.name for metric, _ in measuring]
+    found = [_evaluated(step, samples, names, measure, failures) for step in chosen]
     if all(one.failure for one in found):
         raise together(failures)
     if not any(
@@ -320,37 +354,6 @@ def evaluation_of(
     )  # fmt: skip
 
 
-def methods_of(methods: Sequence[StepLike], style: Style | None) -> list[Step]:
-    """Return the techniques to evaluate, or to report on.
-
-    Raises
-    ------
-    UserError
-        If one is no technique, or gives no map for each image; or if two are the same.
-    """
-    steps = steps_of(methods, style)
-    for step in steps:
-        if step.plugin.kind != "technique":
-            raise UserError(
-                f"{step.plugin.name} is a {step.plugin.kind}, and only techniques can be evaluated"
-            )
-        if not step.plugin.gives_maps_of_images:
-            raise UserError(
-                f"{step.plugin.name} gives no map for each image, so it is not evaluated"
-            )
-        _ = step.options
-    names = [named(step) for step in steps]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{twice} is named twice, with the same options")
-    return steps
-
-
-def named(step: Step) -> str:
-    """Return the name of a method: the technique and the options that were given."""
-    return " ".join([step.plugin.name, *(f"{key}={value}" for key, value in step.given.items())])
-
-
 def _metrics(
     names: str | Sequence[str] | None, options: Mapping[str, Mapping[str, Any]]
 ) -> list[Metric]:
@@ -367,117 +370,37 @@ def _metrics(
     return found
 
 
-def request_of(
-    model: Any, subject: dict[str, Any], options: Mapping[str, Any], verb: str
-) -> Request:
-    """Return the request of the arguments of a verb of this package; it has no others."""
-    subject = {**subject, "class_names": names_in_order(subject.get("class_names"))}
-    subject["images"] = selection_of(subject.get("images"))
-    data = taken_out(subject, DataArguments)
-    target, loading = taken_out(subject, TargetArguments), taken_out(subject, LoadOptions)
-    strict = subject.pop("strict", False)
-    if subject:
-        raise UserError(f"{verb} has no argument {next(iter(subject))!r}")
-    return Request(model, data, target, loading, options, strict)
-
-
-def _of_one_input(task: Task, *, spread_out: bool) -> Task:
-    """Return the task for its only input, with at most 32 images where nobody chose some.
-
-    Raises
-    ------
-    UserError
-        If several outputs, or inputs, of the network get a map.
-    """
-    if task.targets:
-        raise UserError(
-            f"an evaluation compares methods by one map of each image, and {len(task.targets)} outputs "
-            "are asked for: name one output, or add their scores up with --together (together=True)"
-        )
-    names = task.explained_inputs
-    if len(names) > 1:
-        raise UserError(
-            f"the network has several inputs, {', '.join(names)}, and an evaluation is of one: name it "
-            f"with --input {names[0]}"
-        )
-    samples = task.samples[names[0]]
-    rows = places_to_check(samples)
-    if spread_out and len(rows) < len(samples):
-        note(f"only {len(rows)} of {len(samples)} images are used; --images all uses all")
-        samples = samples.picked(np.array(rows))
-    return replace(task, samples={names[0]: samples}, inputs=names[:1])
-
-
 def _evaluated(
     step: Step,
-    task: Task,
-    metrics: Sequence[Metric],
-    curves: bool,
+    samples: Samples,
+    metrics: Sequence[str],
+    measure: Measure,
     failures: list[UserError | PluginError],
-    done: Callable[[int], None],
 ) -> Method:
     """Return what metrics say of a method; a failure is added to the failures and costs no other."""
-    ((_, samples),) = task.samples.items()
-    explainer = Explainer(task, step.plugin, step.options)
     try:
-        with quietly():
-            results = task.explained(step.plugin, step.options)
-            found = next(iter(results.values())).whole()
+        indices, numbers = measure(step)
     except DiskError:
         raise
     except (UserError, PluginError) as error:
         failures.append(error)
-        done(len(metrics) + 1)
         return Method(named(step), failure=str(error))
-    done(1)
-    assert found.indices is not None
-    rows = np.flatnonzero(np.isin(samples.indices, found.indices))
-    values, verdicts, reasons = dict[str, Array](), dict[str, Verdict](), dict[str, str]()
-    for metric, options in metrics:
-        try:
-            with quietly(), notes_kept():
-                one = judged(measured(found, metric, options, task.models, explainer))
-        except DiskError:
-            raise
-        except (UserError, PluginError) as error:
-            reasons[metric.name] = str(error)
-            done(1)
+    rows = np.flatnonzero(np.isin(samples.indices, indices))
+    values, verdicts, reasons = dict[str, Array](), dict[str, Verdict](), dict(numbers.reasons)
+    for name in metrics:
+        if name in reasons:
             continue
-        verdicts.update(one.verdicts)
-        values[metric.name] = np.full(len(samples), np.nan)
-        values[metric.name][rows] = one.measures[metric.name]
-        done(1)
-    drawn: dict[float, tuple[float, float]] = {}
-    if curves:
         try:
-            drawn = _curves(found, explainer)
-        except (
-            UserError
-        ) as error:  # of maps that are smaller than the input, or data without a mean
-            reasons["curves"] = str(error)
+            verdict = numbers.verdicts.get(name) or verdict_of(name, numbers.values[name])
+        except PluginError as error:
+            reasons[name] = str(error)
+            continue
+        verdicts |= {} if verdict is None else {name: verdict}
+        values[name] = np.full(len(samples), np.nan)
+        values[name][rows] = numbers.values[name][name]
+    shown = zip(numbers.shares, *numbers.curves.mean(axis=2), strict=True) if numbers.shares else ()
+    drawn = {share: (float(least), float(most)) for share, least, most in shown}
     return Method(named(step), values, verdicts, reasons, curves=drawn)
-
-
-def _curves(found: Explanation, explainer: Explainer) -> dict[float, tuple[float, float]]:
-    """Return the mean scores after shares of the parts are removed.
-
-    Raises
-    ------
-    UserError
-        If the maps are smaller than the input, or the data have no mean.
-    """
-    assert found.samples is not None
-    with quietly(), notes_kept():
-        samples = Baselines(("mean",), lambda: explainer.task.data).ready(found.samples)
-        found = replace(found, samples=samples)
-        maps = map_values(found, "curves")
-        removal = Removal.of(found, explainer.model.with_inputs_held(samples))
-        counts = removal.steps(STEPS)
-        least, most = (
-            removal.curve(maps, counts, least_first=first).mean(axis=1) for first in (True, False)
-        )
-    shares = (count / removal.count for count in counts)
-    return {share: (float(a), float(b)) for share, a, b in zip(shares, least, most, strict=True)}
 
 
 def _common(methods: Sequence[Method]) -> tuple[str, ...]:

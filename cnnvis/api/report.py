@@ -11,7 +11,7 @@ from typing import Any
 from cnnvis import demo
 from cnnvis.api.chain import StepLike
 from cnnvis.api.doctor import doctor
-from cnnvis.api.evaluate import methods_of, request_of
+from cnnvis.api.evaluation_task import methods_of, request_of
 from cnnvis.api.findings import Findings
 from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import is_named, save, write

@@ -170,8 +170,9 @@ def run(
         shard in hand.
     on
         The workers that compute the shards of the run folder, by default this process: ``"local:4"`` for
-        four processes of this machine, ``"tcp://host:8786"`` for those of a scheduler of Dask, or a
-        ``dask.distributed.Client``. Without `into`, the run folder is made beside the other output.
+        four processes of this machine, ``"tcp://host:8786"`` for those of a scheduler of Dask,
+        ``"slurm:16"`` for 16 jobs of Slurm, or a ``dask.distributed.Client``. Without `into`, the run folder
+        is made beside the other output.
     strict
         Raise at the first image that cannot be read or explained.
     plugin_options

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cnnvis.reporting import Advance, reported_to
+from cnnvis.reporting import WAITING, Advance, reported_to
 from cnnvis.text import printable
 
 if TYPE_CHECKING:
@@ -140,7 +140,10 @@ class _Task:
 
 
 class Lines:
-    """A line about the outermost task, every minute: for logs, and whatever shows no bars."""
+    """A line about the outermost task, every minute: for logs, and whatever shows no bars.
+
+    It also says how far the task's first step is, and what is waited for.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -181,6 +184,10 @@ class Lines:
         with self._lock:
             if self._timer is None or not self._tasks:
                 return
-            line = self._tasks[0].line(time.monotonic())
+            now = time.monotonic()
+            first, *inner = self._tasks
+            parts = [task.line(now) for task in inner if task.total and not first.done][:1]
+            parts += [task.what for task in inner if task.what.startswith(WAITING)]
+            line = "; ".join([first.line(now), *parts])
             self._wait()
         self._console.print(line, highlight=False, markup=False)

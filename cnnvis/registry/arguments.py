@@ -284,7 +284,7 @@ class RunFolderArguments:
     on: Any = flag(
         "--on", metavar="WORKERS",
         help="compute the shards of the run folder on workers: local:4 for four processes on this "
-        "machine, tcp://HOST:8786 for those of a scheduler of Dask",
+        "machine, tcp://HOST:8786 for those of a scheduler of Dask, slurm:16 for 16 jobs of Slurm",
     )  # fmt: skip
     shard_size: int | None = flag(
         "--shard-size", type=_whole, metavar="N",
@@ -433,6 +433,17 @@ class EvaluationOutput:
 
 
 @dataclass(frozen=True)
+class EvaluationWorkers:
+    """Workers of ``cnnvis evaluate``."""
+
+    on: Any = flag(
+        "--on", metavar="WORKERS",
+        help="evaluate on workers: local:4 for four processes on this machine, tcp://HOST:8786 for those "
+        "of a scheduler of Dask, slurm:16 for 16 jobs of Slurm (default: in this process)",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class ReportOutput:
     """Methods, groups, checks and output of ``cnnvis report``."""
 
@@ -468,7 +479,7 @@ OF_COMMANDS: Mapping[str, Sequence[type]] = {
     "run": (*SUBJECT, TopClasses, Styling, Checking, RunOutput, Messages, RunFolderArguments),
     "chain": (*SUBJECT, TopClasses, Styling, Checking, ChainOutput, Messages, RunFolderArguments),
     "compare": (*SUBJECT, Styling, Comparing, ComparisonOutput, Messages),
-    "evaluate": (*SUBJECT, Styling, EvaluationOutput, Messages),
+    "evaluate": (*SUBJECT, Styling, EvaluationOutput, EvaluationWorkers, Messages),
     "report": (*SUBJECT, Styling, ReportOutput, Messages),
 }
 """Values of the commands that also take the options of plugins."""
@@ -487,6 +498,7 @@ TITLES: Mapping[type, str] = {
     Comparing: "how to compare",
     ComparisonOutput: "the output",
     EvaluationOutput: "the metrics and the output",
+    EvaluationWorkers: "workers",
     ReportOutput: "the report",
     Messages: "messages",
     RunFolderArguments: "long runs",

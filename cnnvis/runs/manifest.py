@@ -76,7 +76,7 @@ def facts(
     found = {
         "format": FORMAT,
         "versions": _versions(),
-        "techniques": [_technique(plugin, options) for plugin, options in techniques],
+        "techniques": [plugin_facts(plugin, options) for plugin, options in techniques],
         "model": {
             "file": None if model.path is None else model.path.name,
             "sha256": model.sha256 or _of_network(model.network),
@@ -162,6 +162,21 @@ def differences(
     ]
 
 
+def require_same(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to compute, as a worker, another run than the one whose manifest is given.
+
+    Raises
+    ------
+    UserError
+        With all differences.
+    """
+    if different := differences(was, now, "is {} in the run and {} here"):
+        raise UserError(
+            f"a worker would compute another run: {'; '.join(different)}. All workers need the same "
+            "files, and the same versions of the packages"
+        )
+
+
 _READ = {name: f"the {name}" for name in ("options", "model", "data", "versions")} | {
     "techniques": "the technique",
     "technique": "name",
@@ -193,7 +208,8 @@ def _short(value: Any) -> str:
     return (text or "''") if len(text) <= 40 else f"{text[:16]}..."
 
 
-def _technique(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+def plugin_facts(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about a plugin that its results depend on, with its options."""
     source = None
     if not plugin.version:  # a single file has no version
         file = inspect.getsourcefile(plugin.function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import socket
@@ -11,11 +12,12 @@ from os import PathLike
 from typing import Any
 
 from cnnvis import demo, host
-from cnnvis.errors import UserError, shown
+from cnnvis.errors import UserError, complaint, shown
 from cnnvis.execution.isolation import isolates_plugins
 from cnnvis.explain.request import Request
 from cnnvis.files.addresses import is_address
 from cnnvis.network.compilation import THREADS
+from cnnvis.runs.slurm import asked_jobs
 
 CONNECTING = 10
 """Seconds to reach a scheduler."""
@@ -28,23 +30,29 @@ class On:
     Attributes
     ----------
     count
-        The number of worker processes on this machine; None for those of a scheduler.
+        The number of worker processes on this machine; None for others.
     scheduler
-        The address of Dask's scheduler, or a client that is connected to it; None for this machine.
+        The address of Dask's scheduler, or a client that is connected to it; None for workers that
+        the run starts itself.
     request
         What is explained, once it is known.
     threads
         The number of TensorFlow's threads in each worker.
+    jobs
+        The number of jobs of Slurm in which workers are started; None for others.
     """
 
     count: int | None
     scheduler: Any = None
     request: Request | None = None
     threads: int = 1
+    jobs: int | None = None
 
     def __str__(self) -> str:
         if self.count is not None:
             return f"local:{self.count}"
+        if self.jobs is not None:
+            return f"slurm:{self.jobs}"
         address = self.scheduler
         return address if isinstance(address, str) else str(address.scheduler.address)
 
@@ -63,29 +71,45 @@ def on_of(value: Any) -> On:
         raise UserError(
             "computing on several workers needs dask.distributed: pip install 'cnnvis[dask]'"
         ) from None
+    except ValueError as error:  # of a file of settings
+        raise UserError(f"Dask's settings cannot be read: {complaint(error)}") from error
     if isinstance(value, distributed.Client):
-        return On(None, value, threads=_threads(1))
+        return On(None, value, threads=_threads(host.processors()))
     text = str(value)
     if found := re.fullmatch(r"local(?::(\d{1,4}))?", text):
         count = host.processors() if found[1] is None else int(found[1])
         if count >= 1:
-            return On(count, threads=_threads(count))
+            _leave_if_imported()
+            return On(count, threads=_threads(max(host.processors() // count, 1)))
     if found := re.fullmatch(r"(?:tcp|tls)://([^\s/]+):(\d{1,5})", text):
         _require_reachable(text, found[1].strip("[]"), int(found[2]))
-        return On(None, text, threads=_threads(1))
+        return On(None, text, threads=_threads(host.processors()))
+    if found := re.fullmatch(r"slurm(?::(\d{1,4}))?", text):
+        jobs, cores = asked_jobs(found[1])
+        return On(None, threads=_threads(cores), jobs=jobs)
     raise UserError(
-        f"{shown(value)} names no workers: local:4 is four processes on this machine, and "
-        "tcp://HOST:8786 the workers of Dask's scheduler at that address"
+        f"{shown(value)} names no workers: local:4 is four processes on this machine, "
+        "tcp://HOST:8786 the workers of Dask's scheduler at that address, and slurm:16 is 16 jobs of "
+        "Slurm"
     )
 
 
-def _threads(count: int) -> int:
-    """Return the threads of each worker: those that were asked for, or a share of the processors."""
+def _threads(otherwise: int) -> int:
+    """Return the threads of each worker: those that were asked for, or another number."""
     asked = os.environ.get(THREADS[0])
     # Where TensorFlow has started, and nobody asked, cnnvis has set the first variable alone.
     if asked is not None and ("tensorflow" not in sys.modules or THREADS[1] in os.environ):
         return int(asked)
-    return max(host.processors() // count, 1)
+    return otherwise
+
+
+def _leave_if_imported() -> None:
+    """End this process, without a word, if it is a worker that imports the script of its run.
+
+    Such a script begins its work when it is imported. The process that it was started for says so.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(1)
 
 
 def _require_reachable(address: str, name: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""Process of its own in which a worker computes the shards of a run.
+"""Process of its own in which a worker computes, such as the shards of a run.
 
 A worker of a scheduler outlives runs, and files of plugins and models change between them. So a run
 gets a process in which nothing of an earlier run is left: no module, no open folder, no thread of
@@ -28,14 +28,19 @@ WATCHING = 0.5
 
 
 class ProcessLost(RuntimeError):
-    """The process of a run ended before it answered; its shard can be computed again elsewhere."""
+    """The process of a run ended before it answered; the piece can be computed again elsewhere."""
+
+
+NUMERIC = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""Environment variables that set the numbers of threads of NumPy's libraries."""
 
 
 class _Process:
-    """Process of a run, which is given its work first, and then parts and numbers of shards."""
+    """Process of a run, which is given its work first, and then parts and numbers of pieces."""
 
     def __init__(self, work: Work) -> None:
-        threads = dict.fromkeys(THREADS, str(work.threads))
+        # Dask gives NumPy's libraries a single thread, and without Dask they take all processors.
+        threads = dict.fromkeys((*THREADS, *NUMERIC), str(work.threads))
         self.busy = threading.Lock()
         self._process = subprocess.Popen(
             **child_process("cnnvis.runs.remote_process", same_path=True, settings=threads),
@@ -47,7 +52,7 @@ class _Process:
         self._work: Work | None = work  # which was not sent yet
 
     def asked(self, part: str, number: int) -> dict[str, Any]:
-        """Return the answer of `cnnvis.runs.remote_shards.Shards.computed` there.
+        """Return the answer of `cnnvis.runs.remote_answers.Answers` there.
 
         Raises
         ------
@@ -63,10 +68,10 @@ class _Process:
                     self._work = None
                 pickle.dump((part, number), given_to)
                 given_to.flush()
-                answer: dict[str, Any] = pickle.load(answers)
+                found: dict[str, Any] = pickle.load(answers)
             except (OSError, EOFError, pickle.UnpicklingError) as error:
                 raise ProcessLost(f"a process on {platform.node()} ended") from error
-        return answer
+        return found
 
     def close(self) -> None:
         self._process.kill()
@@ -77,13 +82,13 @@ _processes: dict[str, _Process] = {}
 _changing = threading.Lock()
 
 
-def shard(work: Work, part: str, number: int) -> dict[str, Any]:
-    """Compute a shard in the process of its run; see `cnnvis.runs.remote_shards`.
+def answer(work: Work, part: str, number: int) -> dict[str, Any]:
+    """Compute a piece in the process of its work; see `cnnvis.runs.remote_answers`.
 
     Raises
     ------
     ProcessLost
-        If the process ends, as for want of memory: then another worker may compute the shard.
+        If the process ends, as for want of memory: then another worker may compute the piece.
     """
     if not Path(work.here).is_dir():
         why = (
@@ -115,7 +120,7 @@ def end(token: str) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process, in the middle of a shard too, when its worker has ended."""
+    """End this process, in the middle of a piece too, when its worker has ended."""
     while os.getppid() == parent:
         time.sleep(WATCHING)
     os._exit(1)
@@ -127,23 +132,23 @@ def main() -> None:
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not disturb the answers
     backend.leave_extras()
-    from cnnvis.runs.remote_shards import Shards
+    from cnnvis.runs.remote_answers import Answers
 
     work = pickle.load(asked)
     sys.path += [one for one in work.paths if one not in sys.path]
-    shards = Shards(work)
+    own = Answers(work)
     while True:
         try:
             part, number = pickle.load(asked)
         except EOFError:
             return
         try:
-            answer = shards.computed(part, number)
+            found = own.to(part, number)
         except Exception as error:
             why = f"{type(error).__name__}: {error}. This is a bug in cnnvis (worker on {platform.node()})"
-            answer = {"refused": ("PluginError", why)}
+            found = {"refused": ("PluginError", why)}
         with suppress(BrokenPipeError):
-            pickle.dump(answer, answers)
+            pickle.dump(found, answers)
             answers.flush()
 
 

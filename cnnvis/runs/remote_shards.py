@@ -8,7 +8,6 @@ files of shards; whoever gave it the work writes the journal.
 from __future__ import annotations
 
 import functools
-import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,17 +20,16 @@ import msgspec
 from cnnvis.data.batches import Piece, Read, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.samples import Samples
-from cnnvis.errors import PluginError, UserError
+from cnnvis.errors import UserError
+from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.network import compilation
-from cnnvis.registry.discovery import load_plugin, registry
+from cnnvis.registry.discovery import registry
 from cnnvis.registry.plugin import Plugin
-from cnnvis.reporting import notes_kept
 from cnnvis.runs import manifest
 from cnnvis.runs.folder import MANIFEST, manifest_in, part_name, part_of
 from cnnvis.runs.part import Part
-from cnnvis.runs.remote_work import Work
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
 
@@ -62,55 +60,60 @@ class _Run:
 
 @dataclass
 class Shards:
-    """Shards of a run, which this process computes.
+    """Shards of a run whose folder holds its manifest, which this process computes.
 
     Attributes
     ----------
-    work
-        The run.
+    folder
+        The path of the run folder.
+    manifest
+        The SHA-256 of the manifest's file.
+    request
+        The model and data, as paths.
+    techniques
+        The names of the techniques with maps of images, and all options of each.
     """
 
-    work: Work
+    folder: str
+    manifest: str
+    request: Request
+    techniques: tuple[tuple[str, Mapping[str, Any]], ...]
 
-    def computed(self, part: str, number: int) -> dict[str, Any]:
-        """Compute a shard of a part of the run, write its files, and return its line for the journal.
+    def computed(self, part: str, number: int) -> Any:
+        """Compute a shard of a part, write its files, and return its line for the journal.
 
         Returns
         -------
         dict
-            ``line``, the line as plain values; or ``refused``, the kind and the sentence of an error.
-        """
-        try:
-            with compilation.computing_as(self.work.computing), notes_kept():
-                return {"line": self._written(part, number)}
-        except (UserError, PluginError) as error:
-            return {"refused": (type(error).__name__, f"{error} (worker on {platform.node()})")}
+            The line, as plain values.
 
-    def _written(self, name: str, number: int) -> Any:
-        part, own = self._run.parts[name]
+        Raises
+        ------
+        UserError, PluginError
+            If the shard cannot be computed here, or this process would compute another run.
+        """
+        own_part, own = self._run.parts[part]
         assert own.samples is not None and own.compute is not None
         settled = self._run.facts["computed"]
         with compilation.settled(settled["compile"], settled["batch_size"]):
-            (read,) = read_ahead(own.samples, [part.places[number]])
-            line = part.put(number, own.compute(read), own.samples)
+            (read,) = read_ahead(own.samples, [own_part.places[number]])
+            line = own_part.put(number, own.compute(read), own.samples)
         return msgspec.to_builtins(line)
 
     @functools.cached_property
     def _run(self) -> _Run:
         """The run, opened for its first shard."""
-        for file in self.work.files:
-            load_plugin(file)
-        with trouble_with(Path(self.work.folder), what="read"):
-            folder = Folder.opened(Path(self.work.folder))  # for as long as the process lives
+        with trouble_with(Path(self.folder), what="read"):
+            folder = Folder.opened(Path(self.folder))  # for as long as the process lives
             try:
-                facts = _facts_in(folder, self.work)
-                return _Run(facts, _parts(folder, self.work, facts))
+                facts = _facts_in(folder, self)
+                return _Run(facts, _parts(folder, self, facts))
             except BaseException:
                 folder.close()
                 raise
 
 
-def _facts_in(folder: Folder, work: Work) -> Mapping[str, Any]:
+def _facts_in(folder: Folder, run: Shards) -> Mapping[str, Any]:
     """Read the manifest in a folder, which must be that of the run.
 
     Raises
@@ -119,18 +122,18 @@ def _facts_in(folder: Folder, work: Work) -> Mapping[str, Any]:
         If it is another one, or none.
     """
     with suppress(FileNotFoundError):
-        if digest(folder.read(MANIFEST, LONGEST_MANIFEST)) == work.manifest:
+        if digest(folder.read(MANIFEST, LONGEST_MANIFEST)) == run.manifest:
             found = manifest_in(folder)
             if found is not None:
                 return found
     raise UserError(
-        f"the run folder {work.folder!r} is another one on the worker's machine: it must be on a disk "
+        f"the run folder {run.folder!r} is another one on the worker's machine: it must be on a disk "
         "that all workers share"
     )
 
 
 def _parts(
-    folder: Folder, work: Work, facts: Mapping[str, Any]
+    folder: Folder, run: Shards, facts: Mapping[str, Any]
 ) -> dict[str, tuple[Part, _Computing]]:
     """Load the model, open the data, and return each part with what computes it.
 
@@ -140,9 +143,9 @@ def _parts(
         If this process would compute another run than its manifest says.
     """
     plugins: list[tuple[Plugin, Mapping[str, Any]]] = [
-        (registry().get("technique", name), options) for name, options in work.techniques
+        (registry().get("technique", name), options) for name, options in run.techniques
     ]
-    request = work.request
+    request = run.request
     task = Task.of(request, [plugin for plugin, _ in plugins])
     assert task.model is not None
     one = next(iter(task.samples.values()))
@@ -153,11 +156,7 @@ def _parts(
     )  # fmt: skip
     now["part"] = facts["part"]
     now["computed"] = manifest.computed(task.model, one, None, facts["computed"])
-    if different := manifest.differences(facts, now, "is {} in the run and {} here"):
-        raise UserError(
-            f"a worker would compute another run: {'; '.join(different)}. All workers need the same "
-            "files, and the same versions of the packages"
-        )
+    manifest.require_same(facts, now)
     found = {}
     for step, (plugin, options) in enumerate(plugins):
         own: dict[str | None, _Computing] = defaultdict(_Computing)

@@ -1,8 +1,8 @@
-"""Workers that compute the shards of a run: processes of this machine, or those of a scheduler.
+"""Workers that compute the pieces of a work: processes of this machine, of a scheduler, jobs of Slurm.
 
-Dask's scheduler gives each worker a shard's number at a time. Workers write the files of shards into
-the run folder; its journal is written here alone, so that a run with workers is resumed, checked and
-merged as any other.
+Dask's scheduler gives each worker a piece at a time, by its part and its number. Of a run, pieces are
+shards: workers write their files into the run folder, and its journal is written here alone, so that a
+run with workers is resumed, checked and merged as any other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import os
+import pickle
 import queue
-import signal
 import sys
 import threading
 import time
@@ -33,42 +32,48 @@ from cnnvis.errors import (
     ShortageError,
     UserError,
     WorkersError,
-    numbered,
 )
 from cnnvis.network.compilation import computing_now
 from cnnvis.registry.discovery import registry
-from cnnvis.reporting import progress
+from cnnvis.reporting import WAITING, progress
 from cnnvis.runs import interrupts
+from cnnvis.runs.clusters import Cluster, local_workers
 from cnnvis.runs.folder import MANIFEST, RunFolder
 from cnnvis.runs.on import CONNECTING, On
-from cnnvis.runs.remote_process import ProcessLost, end, shard
-from cnnvis.runs.remote_work import Work
+from cnnvis.runs.remote_process import ProcessLost, answer, end
+from cnnvis.runs.remote_shards import Shards
+from cnnvis.runs.remote_work import Computing, Work
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
+from cnnvis.runs.slurm import slurm_workers
 
 Client = Any
 """``distributed.Client``, whose functions have no types, and its futures."""
 
 Future = Any
 
+Piece = tuple[str, int]
+"""Part of a work, and the number of a piece of it."""
+
 ADVICE = "Finished shards are kept; --resume goes on"
 
 AHEAD = 2
-"""Shards of each worker that the scheduler knows: the next one waits where the last one ends."""
+"""Pieces of each worker that the scheduler knows: the next one waits where the last one ends."""
 
 LISTENING = 0.2
 """Seconds between looks at signals and at the scheduler."""
 
+PATIENCE = 30
+"""Seconds without any worker after which it is said how workers are started."""
+
 RETRIES = 3
-"""How often a shard is given to a worker again whose process ended."""
+"""How often a piece is given to a worker again whose process ended."""
 
-CLOSING = 1
-"""Seconds that workers of this machine have to end."""
-
-_ERRORS = {
+ERRORS = {
     one.__name__: one
     for one in (UserError, NothingUsable, DiskError, ShortageError, ChangedError, PluginError)
 }
+"""Errors that workers answer with, by their names."""
 
 
 @contextmanager
@@ -78,11 +83,22 @@ def at_work(folder: RunFolder | None) -> Iterator[None]:
     if folder is None or on is None or on.request is None:
         yield
         return
-    work = Work(
+    shards = Shards(
         str(folder.path.resolve()),
         digest(folder.folder.read(MANIFEST, LONGEST_MANIFEST)),
         on.request,
         tuple((plugin.name, options) for plugin, options in folder.techniques),
+    )
+    workers = RunWorkers(on, work_of(shards, on), ADVICE, strict=on.request.strict)
+    with workers:
+        folder.workers = workers
+        yield
+
+
+def work_of(computing: Computing, on: On) -> Work:
+    """Return the work of workers, which compute as this process would."""
+    return Work(
+        pickle.dumps(computing),
         tuple(str(one.resolve()) for one in registry().files),
         computing_now(),
         on.threads,
@@ -90,34 +106,30 @@ def at_work(folder: RunFolder | None) -> Iterator[None]:
         str(Path.cwd()),
         tuple(str(Path(one).absolute()) for one in sys.path),
     )
-    with Workers(on, work) as folder.workers:
-        yield
 
 
 @dataclass
 class Workers:
-    """Workers of a run; a context that ends those which it started.
+    """Workers of a work; a context that ends those which it started.
 
     Attributes
     ----------
     on
-        Where shards are computed.
+        Where the pieces are computed.
     work
         What is computed.
+    advice
+        A sentence on what a person may do if the workers are lost.
     """
 
     on: On
     work: Work
+    advice: str = "Type it again where workers are"
     _closing: ExitStack = field(default_factory=ExitStack)
     _client: Client | None = None
-    _cluster: Any = None
+    _cluster: Cluster | None = None
     _there: int = 0
     _looked: float = -math.inf
-
-    @property
-    def strict(self) -> bool:
-        """True where the first image without a result ends the run."""
-        return self.work.request.strict
 
     def __enter__(self) -> Workers:
         return self
@@ -129,59 +141,86 @@ class Workers:
         trace: TracebackType | None,
     ) -> None:
         if error is not None and self._cluster is not None:
-            # Nobody waits for shards in hand: after Ctrl-C there are two seconds in all.
-            for nanny in self._cluster.workers.values():
-                with suppress(OSError, TypeError):
-                    os.kill(nanny.pid, signal.SIGKILL)
+            # Nobody waits for pieces in hand: after Ctrl-C there are two seconds in all.
+            self._cluster.kill()
         if self._client is not None and self._cluster is None:
             with suppress(Exception):  # of a scheduler that is gone
                 self._client.run(end, self.work.token)
         self._closing.close()
 
-    def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]:
-        """Yield the journal's lines of the shards of a part, as they are computed.
+    def answers(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Any]]:
+        """Yield pieces and what was computed of them, as they are computed, in any order.
 
         Raises
         ------
         WorkersError
             If the scheduler or its workers are gone.
         UserError, PluginError
-            If a worker refuses; see `cnnvis.runs.remote_shards.shard`.
+            If a worker refuses; see `cnnvis.runs.remote_answers`.
         Stopped
             If a signal asked for it.
         """
         client = self._client = self._client or self._connected()
-        left, done = iter(numbers), queue.SimpleQueue[Any]()
-        waiting: dict[Any, int] = {}
-        with progress("computing on workers", len(numbers)) as advance:
+        left, done = iter(pieces), queue.SimpleQueue[Any]()
+        waiting: dict[Any, Piece] = {}
+        with progress("computing on workers", len(pieces)) as advance:
             try:
                 while True:
-                    for number in itertools.islice(left, max(self._room(client, waiting), 0)):
+                    for piece in itertools.islice(left, max(self._room(client, waiting), 0)):
                         future = client.submit(
-                            shard, self.work, part, number,
-                            key=f"{part}-{number}-{uuid.uuid4().hex}", pure=False, retries=RETRIES,
+                            answer, self.work, *piece,
+                            key=f"{piece[0]}-{piece[1]}-{uuid.uuid4().hex}", pure=False, retries=RETRIES,
                         )  # fmt: skip
-                        waiting[future] = number
+                        waiting[future] = piece
                         future.add_done_callback(done.put)
                     if not waiting:
                         return
                     future = self._next(client, done)
                     if future is not None:
-                        yield _line_of(future, waiting.pop(future), self.on)
+                        piece = waiting.pop(future)
+                        yield piece, self._found(future, piece)
                         advance(1)
             finally:
                 with suppress(Exception):  # of a scheduler that is gone
                     client.cancel(list(waiting))
 
-    def _room(self, client: Client, waiting: dict[Any, int]) -> int:
-        """Return how many more shards the scheduler is to know."""
+    def _room(self, client: Client, waiting: dict[Any, Piece]) -> int:
+        """Return how many more pieces the scheduler is to know, once there are workers."""
+        return max(AHEAD * self._present(client), 4) - len(waiting)
+
+    def _present(self, client: Client) -> int:
+        """Return the number of workers, once there are some; until then, say what is waited for."""
+        said, begun = "", time.monotonic()
+        with ExitStack() as shown:
+            while not (workers := self._counted(client)):
+                interrupts.check()
+                if (now := self._awaited(time.monotonic() - begun)) != said:
+                    said = now
+                    shown.close()
+                    shown.enter_context(progress(said))
+                time.sleep(LISTENING)
+        return workers
+
+    def _counted(self, client: Client) -> int:
+        """Return the number of workers, and look after those of this run."""
         if time.monotonic() > self._looked + LISTENING:  # the scheduler takes some ms to answer
             try:
                 self._there = len(client.nthreads())
             except (OSError, RuntimeError) as error:  # as Dask says that a connection is closed
-                raise _lost(self.on) from error
+                raise self._lost() from error
+            if self._cluster is not None:
+                self._cluster.standing(self._there)
             self._looked = time.monotonic()
-        return max(AHEAD * self._there, 4) - len(waiting)
+        return self._there
+
+    def _awaited(self, seconds: float) -> str:
+        """Say what is waited for, after some seconds without workers."""
+        said = f"{WAITING}workers at {self.on}"
+        if self._cluster is not None:
+            return f"{said}: {self._cluster.standing(0)}"
+        if seconds < PATIENCE:
+            return said
+        return f"{said}: `dask worker {self.on} --nthreads 1 --memory-limit 0` starts one, on any machine"
 
     def _next(self, client: Client, done: queue.SimpleQueue[Any]) -> Future:
         """Return the next future that is done, None where there is none yet."""
@@ -190,55 +229,105 @@ class Workers:
         except queue.Empty:
             interrupts.check()
             if client.status != "running":
-                raise _lost(self.on) from None
+                raise self._lost() from None
             return None
 
     def _connected(self) -> Client:
         """Return a client of the scheduler, of one with own workers if nobody named another."""
-        if self.on.count is None and not isinstance(self.on.scheduler, str):
-            return self.on.scheduler
-        address = self.on.scheduler
-        if self.on.count is not None:
-            address = self._cluster = self._closing.enter_context(_started(self.on))
+        on = self.on
+        if on.scheduler is not None and not isinstance(on.scheduler, str):
+            return on.scheduler
+        address = on.scheduler
+        started = (
+            None
+            if address is not None
+            else slurm_workers(on.jobs)
+            if on.jobs is not None
+            else local_workers(on.count or 1)
+        )
+        if started is not None:
+            self._cluster = self._closing.enter_context(started)
+            address = self._cluster.dask
         self._closing.enter_context(_quiet())
-        client = self._closing.enter_context(_client_of(address, self.on))
-        with progress(f"waiting for workers at {self.on}"):
-            while not client.nthreads():
-                interrupts.check()
-                time.sleep(LISTENING)
-        return client
+        return self._closing.enter_context(self._client_of(address))
 
+    def _client_of(self, address: Any) -> Client:
+        """Connect to a scheduler.
 
-def _client_of(address: Any, on: On) -> Client:
-    """Connect to a scheduler.
+        Raises
+        ------
+        WorkersError
+            If none answers.
+        """
+        import distributed
 
-    Raises
-    ------
-    WorkersError
-        If none answers.
-    """
-    import distributed
+        answers = queue.SimpleQueue[Any]()
 
-    answers = queue.SimpleQueue[Any]()
+        def connect() -> None:
+            try:
+                answers.put(distributed.Client(address, timeout=CONNECTING, set_as_default=False))
+            except Exception as error:
+                answers.put(error)
 
-    def connect() -> None:
+        # In a thread that the process does not wait for: what listens and says nothing holds it without end.
+        threading.Thread(target=connect, daemon=True, name="connecting").start()
+        end = time.monotonic() + 2 * CONNECTING
+        found: Any = None
+        while found is None and time.monotonic() < end:
+            with suppress(queue.Empty):
+                found = answers.get(timeout=LISTENING)
+            interrupts.check()
+        if found is None or isinstance(found, Exception):
+            why = "no answer" if found is None else type(found).__name__
+            raise WorkersError(f"no scheduler of Dask answers at {self.on} ({why}). {self.advice}")
+        return found
+
+    def _found(self, future: Future, piece: Piece) -> Any:
+        """Return what was computed of a piece, from a worker's answer.
+
+        Raises
+        ------
+        WorkersError
+            If workers were lost with this piece several times, or the scheduler is gone.
+        UserError, PluginError
+            If the worker refused.
+        """
+        from distributed import KilledWorker
+
         try:
-            answers.put(distributed.Client(address, timeout=CONNECTING, set_as_default=False))
-        except Exception as error:
-            answers.put(error)
+            told = future.result()
+        except (KilledWorker, ProcessLost) as error:
+            raise WorkersError(
+                f"workers at {self.on} ended again and again with shard {piece[1]} of {piece[0]}, perhaps "
+                "for want of memory: use a smaller --batch-size or --shard-size, or fewer workers. "
+                f"{self.advice}"
+            ) from error
+        except CancelledError as error:
+            raise self._lost() from error
+        except (ImportError, AttributeError, TypeError) as error:  # of what it cannot unpickle
+            raise UserError(
+                f"a worker at {self.on} has no cnnvis, or none of this version ({error}): install the same "
+                "packages for all workers"
+            ) from error
+        if "refused" in told:
+            kind, sentence = told["refused"]
+            raise ERRORS.get(kind, UserError)(sentence)
+        return told["found"]
 
-    # In a thread that the process does not wait for: what listens and says nothing holds it without end.
-    threading.Thread(target=connect, daemon=True, name="connecting").start()
-    end = time.monotonic() + 2 * CONNECTING
-    found: Any = None
-    while found is None and time.monotonic() < end:
-        with suppress(queue.Empty):
-            found = answers.get(timeout=LISTENING)
-        interrupts.check()
-    if found is None or isinstance(found, Exception):
-        why = "no answer" if found is None else type(found).__name__
-        raise WorkersError(f"no scheduler of Dask answers at {on} ({why}). {ADVICE}")
-    return found
+    def _lost(self) -> WorkersError:
+        return WorkersError(f"the scheduler at {self.on} is gone. {self.advice}")
+
+
+@dataclass
+class RunWorkers(Workers):
+    """Workers that compute the shards of a run folder."""
+
+    strict: bool = False
+
+    def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]:
+        """Yield the journal's lines of the shards of a part, as they are computed; see `answers`."""
+        for _, line in self.answers([(part, number) for number in numbers]):
+            yield line
 
 
 @contextmanager
@@ -256,71 +345,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for one, level in zip(loggers, before, strict=True):
             one.setLevel(level)
-
-
-@contextmanager
-def _started(on: On) -> Iterator[Any]:
-    """Start workers on this machine."""
-    import dask
-    import distributed
-
-    assert on.count is not None
-    # Python's helper counts semaphores of processes that are killed, and warns of them.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
-    with (
-        # Dask would give libraries such as NumPy's a single thread, which a run without workers does not.
-        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
-        progress(f"starting {numbered(on.count, 'worker')}"),
-    ):
-        try:
-            # What TensorFlow allocates is none that Dask could move to a disk: no limit by Dask.
-            cluster: Any = distributed.LocalCluster(
-                n_workers=on.count, threads_per_worker=1, memory_limit=0,
-                dashboard_address=None, silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-        except RuntimeError as error:
-            raise UserError(
-                "workers could not start: a script that is run with on='local' begins its work under "
-                "if __name__ == '__main__':, since each worker imports the script"
-            ) from error
-    try:
-        yield cluster
-    finally:
-        with suppress(TimeoutError):  # then they end with this process
-            cluster.close(timeout=CLOSING)
-
-
-def _line_of(future: Future, number: int, on: On) -> Any:
-    """Return the line of a shard from a worker's answer.
-
-    Raises
-    ------
-    WorkersError
-        If workers were lost with this shard several times, or the scheduler is gone.
-    UserError, PluginError
-        If the worker refused.
-    """
-    from distributed import KilledWorker
-
-    try:
-        answer = future.result()
-    except (KilledWorker, ProcessLost) as error:
-        raise WorkersError(
-            f"workers at {on} ended again and again with shard {number}, perhaps for want of memory: "
-            f"use a smaller --batch-size or --shard-size, or fewer workers. {ADVICE}"
-        ) from error
-    except CancelledError as error:
-        raise _lost(on) from error
-    except ImportError as error:
-        raise UserError(
-            f"a worker at {on} has no cnnvis, or none of this version ({error}): install the same "
-            "packages for all workers"
-        ) from error
-    if "refused" in answer:
-        kind, sentence = answer["refused"]
-        raise _ERRORS.get(kind, UserError)(sentence)
-    return answer["line"]
-
-
-def _lost(on: On) -> WorkersError:
-    return WorkersError(f"the scheduler at {on} is gone. {ADVICE}")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import cnnvis
-from cnnvis.api.evaluate import STEPS, _common, _ordered
+from cnnvis.api.evaluate import _common, _ordered
+from cnnvis.explain.metric_numbers import STEPS
 from cnnvis.registry.discovery import Registry, using
 
 SEEN: list[list[int]] = []

@@ -88,6 +88,15 @@ def test_where_there_are_no_bars_a_line_comes_from_time_to_time(often: None) -> 
     assert len(lines) > 1 and not any("loading" in line for line in lines)
     time.sleep(0.1)
     assert console.export_text() == ""  # the task is done
+    with progress.bars(console), progress_of("computing", 8) as advance:
+        with progress_of("on workers", 4), progress_of("waiting for workers"):
+            time.sleep(0.1)
+        advance(4)
+        with progress_of("drawing", 2):
+            time.sleep(0.1)
+    lines = console.export_text().splitlines()
+    assert lines[0] == "computing: 0 of 8 (0%); on workers: 0 of 4 (0%); waiting for workers"
+    assert lines[-1].startswith("computing: 4 of 8 (50%), ") and "drawing" not in lines[-1]
 
 
 @pytest.mark.slow

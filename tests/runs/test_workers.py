@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import re
 import shlex
 import signal
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,12 @@ import pytest
 from quickruns import X, bytes_of
 
 import cnnvis
+from cnnvis.api import remote_methods
 from cnnvis.errors import UserError, WorkersError
-from cnnvis.runs import manifest, on, remote_shards, workers
+from cnnvis.registry.discovery import Registry, using
+from cnnvis.reporting import reported_to
+from cnnvis.runs import manifest, on, remote_answers, remote_shards, workers
+from cnnvis.runs.remote_work import Work
 
 pytest.importorskip("distributed")
 
@@ -31,16 +38,18 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Workers that are this process: what they do, without the seconds that processes take."""
     computed = []
 
-    def lines(own: workers.Workers, part: str, numbers: Sequence[int]) -> Iterator[Any]:
-        shards = remote_shards.Shards(own.work)
-        for number in reversed(numbers):  # workers end in any order
-            computed.append((part, number))
-            answer = shards.computed(part, number)
-            if "refused" in answer:
-                raise UserError(answer["refused"][1])
-            yield answer["line"]
+    def answers(
+        own: workers.Workers, pieces: Sequence[tuple[str, int]]
+    ) -> Iterator[tuple[tuple[str, int], Any]]:
+        there = remote_answers.Answers(own.work)
+        for piece in reversed(pieces):  # workers end in any order
+            computed.append(piece)
+            told = there.to(*piece)
+            if "refused" in told:
+                raise UserError(told["refused"][1])
+            yield piece, told["found"]
 
-    monkeypatch.setattr(workers.Workers, "lines", lines)
+    monkeypatch.setattr(workers.Workers, "answers", answers)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         monkeypatch.setenv(name, "2")  # as by --threads 2
     return computed
@@ -107,10 +116,10 @@ def test_a_worker_that_would_compute_something_else_refuses(
 ) -> None:
     parts = remote_shards._parts
 
-    def elsewhere(folder: Any, work: remote_shards.Work, facts: Any) -> Any:
+    def elsewhere(folder: Any, run: remote_shards.Shards, facts: Any) -> Any:
         with monkeypatch.context() as patched:
             patched.setattr(manifest, "_versions", lambda: {**facts["versions"], "keras": "2.9"})
-            return parts(folder, work, facts)
+            return parts(folder, run, facts)
 
     monkeypatch.setattr(remote_shards, "_parts", elsewhere)
     with pytest.raises(
@@ -125,7 +134,7 @@ def test_a_folder_of_the_same_path_may_be_another(
 ) -> None:
     read = remote_shards._facts_in
     monkeypatch.setattr(
-        remote_shards, "_facts_in", lambda folder, work: read(folder, replace(work, manifest="0"))
+        remote_shards, "_facts_in", lambda folder, run: read(folder, replace(run, manifest="0"))
     )
     with pytest.raises(UserError, match="is another one on the worker's machine: it must be on a"):
         explained(files, tmp_path / "run", on="local:1")
@@ -143,10 +152,96 @@ def test_what_workers_cannot_open_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+METHODS = ["saliency", ("saliency", {"backprop": None})]
+
+
+def evaluated(files: Path, data: str = "bad.npz", **more: Any) -> cnnvis.Evaluation:
+    with cnnvis.computing(batch_size=4):
+        return cnnvis.evaluate(
+            METHODS, files / "model.keras", data=files / data, images="all",
+            metrics=["class-sensitivity", "sanity"], curves=True, **more,
+        )  # fmt: skip
+
+
+def test_an_evaluation_has_the_numbers_of_one_process(
+    files: Path, here: list[tuple[str, int]]
+) -> None:
+    one, two = evaluated(files), evaluated(files, on="local:1")
+    assert len(here) == len(METHODS) * 3, "11 images, 4 at a time"
+    assert (one.places, one.notes, one.decides) == (two.places, two.notes, two.decides)
+    assert any("image 7 was left out" in sentence for sentence in two.notes)
+    for a, b in zip(one.methods, two.methods, strict=True):
+        assert (
+            a.name == b.name and a.reasons == b.reasons and a.verdicts.keys() == b.verdicts.keys()
+        )
+        assert {name: v.outcome for name, v in a.verdicts.items()} == {
+            name: v.outcome for name, v in b.verdicts.items()
+        }
+        for name, numbers in a.values.items():
+            np.testing.assert_allclose(b.values[name], numbers, rtol=1e-4, atol=1e-5)
+        for share, scores in a.curves.items():
+            np.testing.assert_allclose(b.curves[share], scores, rtol=1e-4, atol=1e-5)
+
+
+@cnnvis.technique("unwilling")
+def unwilling(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
+    """A technique that explains no network."""
+    raise cnnvis.UserError("only networks of birds")
+
+
+def test_a_method_that_fails_on_workers_costs_no_other(
+    files: Path, here: list[tuple[str, int]]
+) -> None:
+    known = Registry()
+    plugin = cnnvis.plugin_of(unwilling)
+    assert plugin is not None
+    known.add(plugin)
+    asked: dict[str, Any] = {"data": files / "data.npz", "metrics": "sparseness", "on": "local:1"}
+    with using(known):
+        found = cnnvis.evaluate(["unwilling", "saliency"], files / "model.keras", **asked)
+        assert [one.failure for one in found.methods] == ["", "only networks of birds"]
+        with pytest.raises(UserError, match=r"^only networks of birds$"):
+            cnnvis.evaluate(["unwilling"], files / "model.keras", **asked)
+
+
+def test_a_worker_that_would_evaluate_something_else_refuses(
+    files: Path, here: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = remote_methods._facts
+    of = iter(["1", "2"])
+    monkeypatch.setattr(
+        remote_methods, "_facts", lambda *given: {**facts(*given), "versions": {"keras": next(of)}}
+    )
+    with pytest.raises(UserError, match=r"keras of the versions is 1 in the run and 2 here\. All"):
+        evaluated(files, on="local:1")
+    with pytest.raises(UserError, match="workers open the data by its path"):
+        cnnvis.evaluate(METHODS, files / "model.keras", data=X, on="local:1")
+
+
+def test_work_of_another_version_is_refused() -> None:
+    work = Work(b"cnnvis.runs.elsewhere\nNothing\n.")
+    kind, sentence = remote_answers.Answers(replace(work, computing=b"c" + work.computing)).to(
+        "", 0
+    )["refused"]
+    assert kind == "UserError" and "the worker has another version of cnnvis" in sentence
+
+
 @pytest.mark.parametrize("typed", ["local:0", "local:x", "four", "tcp://", "http://x:1", 4])
 def test_addresses(typed: object) -> None:
     with pytest.raises(UserError, match=r"names no workers: local:4 is four processes on this"):
         on.on_of(typed)
+
+
+def test_a_worker_that_imports_the_script_of_its_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word: the process that started it says what is wrong with the script."""
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(on.os, "_exit", leave)
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(SystemExit):
+        on.on_of("local:2")
 
 
 def test_addresses_where_nothing_listens() -> None:
@@ -161,6 +256,34 @@ def test_threads_and_memory_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
     assert (on.on_of("local").count, on.on_of("local").threads) == (8, 1)
     assert on.on_of("local:3").threads == 2 and on.on_of("local:20").threads == 1
+
+
+class _Client:
+    """A client of a scheduler whose first worker comes after some looks."""
+
+    def __init__(self, empty: int) -> None:
+        self._empty = empty
+
+    def nthreads(self) -> dict[str, int]:
+        self._empty -= 1
+        return {} if self._empty >= 0 else {"tcp://1": 1}
+
+
+def test_what_a_run_without_workers_waits_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def reporter(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        said.append(what)
+        yield lambda steps: None
+
+    monkeypatch.setattr(workers, "LISTENING", 0.02)
+    monkeypatch.setattr(workers, "PATIENCE", 0.05)
+    own = workers.Workers(on.On(None, "tcp://head:8786"), Work(b""))
+    with reported_to(reporter):
+        assert own._present(_Client(6)) == 1
+    waiting = "waiting for workers at tcp://head:8786"
+    assert said == [waiting, f"{waiting}: `dask worker tcp://head:8786 --nthreads 1 --memory-limit 0` starts one, on any machine"]  # fmt: skip
 
 
 # Real processes.
@@ -190,11 +313,11 @@ def _wait_for(into: Path, lines: int) -> None:
 
 def _workers_of(process: int, module: str = "spawn_main") -> list[psutil.Process]:
     """The processes of Dask's workers, or those in which they compute."""
-    return [
-        one
-        for one in psutil.Process(process).children(recursive=True)
-        if module in " ".join(one.cmdline())
-    ]
+    found = []
+    for one in psutil.Process(process).children(recursive=True):
+        with suppress(psutil.Error):  # others come and go
+            found += [one] if module in " ".join(one.cmdline()) else []
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +415,31 @@ def test_a_scheduler_with_workers_of_its_own(
     )
     assert done.returncode == 0, done.stderr
     assert bytes_of(into) == whole
+
+
+@pytest.mark.slow
+def test_an_evaluation_outlives_a_worker(tmp_path: Path) -> None:
+    words = [
+        *("evaluate", "saliency", "grad-cam", "demo", "--images", "0-15", "--batch-size", "4"),
+        *("--threads", "1", "--metrics", "srg", "sanity", "--json"),
+    ]
+    command = [sys.executable, "-m", "cnnvis", *words]
+    process = subprocess.Popen(
+        [*command, "--on", "local:2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    late = time.monotonic() + 200
+    while len(others := _workers_of(process.pid, "remote_process")) < 2:
+        assert time.monotonic() < late and process.poll() is None
+        time.sleep(0.05)
+    others[0].kill()
+    two, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    one = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    for a, b in zip(one["methods"], json.loads(two)["methods"], strict=True):
+        assert (a["name"], a["place"]) == (b["name"], b["place"])
+        for name, metric in a["metrics"].items():
+            np.testing.assert_allclose(b["metrics"][name]["values"], metric["values"], rtol=1e-4)
+            assert b["metrics"][name]["verdict"]["outcome"] == metric["verdict"]["outcome"]
 
 
 PLUGIN = """
