@@ -123,6 +123,7 @@ def main() -> None:
     scale = dataclasses.replace(QUICK if options.quick else Scale(), processes=options.processes)
     if options.most:
         scale = scale.with_most(options.most)
+    options.out.mkdir(parents=True, exist_ok=True)
     cache = options.cache / ("quick" if options.quick else str(options.most or "full"))
     cache.mkdir(parents=True, exist_ok=True)
     if options.case:
