@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -187,6 +187,8 @@ class Tally:
             )
         if "order_share" in measured:
             self.note(_of_orders(measured["order_share"]))
+        if "uncertainty" in measured:
+            self.note(f"{self.plugin.name} {_of_chance(measured)}")
         gap, steps = measured.get("completeness_gap"), measured.get("steps")
         if gap is None:
             return
@@ -230,6 +232,19 @@ def _shares(name: str, bias: Array, lost: Array) -> str:
             "which a rule finds no input that speaks for them"
         )
     return f"{name} shares the score out: {text}"
+
+
+def _of_chance(measured: Mapping[str, Array]) -> str:
+    """Say how far chance may have taken maps, and how many draws or passes they took."""
+    unsure = measured["uncertainty"]
+    what = "copies" if "copies" in measured else "passes"
+    took = f", with {_spread(measured[what])} {what} an image" if what in measured else ""
+    known = unsure[np.isfinite(unsure)]
+    if len(known) < len(unsure):
+        return f"is of unknown certainty for {len(unsure) - len(known)} of {len(unsure)} maps{took}"
+    half = f"; half of the maps {within(np.median(known))}" if len(known) > 1 else ""
+    worst = f"{within(float(known.max()))} of a map's size, in 95 % of cases"
+    return f"is certain {worst}{took}{half}"
 
 
 def _of_orders(shares: Array) -> str:

@@ -1,0 +1,276 @@
+"""How many passes through the network a map takes until its error is small, beside fixed numbers of passes.
+
+    python benchmarks/tolerance.py [--networks demo small ...] [--seeds 3] [--out FOLDER]
+
+The error of a map is its distance from that of a long run, as a share of the size of that (roots of sums
+of squares), and of several maps the error that 95 % of them, images and seeds, are below. A tolerance lets
+each image stop by itself; a fixed number of copies, steps, masks, sets or orders is the same for all
+images, as in other libraries. Writes tolerance.md and tolerance.png beside this file, unless --out names
+another folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+
+import networks
+import numpy as np
+
+IMAGES = {"demo": 16, "small": 16, "sequence": 8}
+REMOVED = {"demo": 8, "small": 8, "sequence": 2}
+"""How many images there are, and how many where parts of inputs are removed."""
+
+TOLERANCES = (0.5, 0.2, 0.1, 0.05, 0.02)
+SEED_OF_TRUTH = 1_000_003
+
+
+@dataclass(frozen=True)
+class Method:
+    """Technique with a tolerance, and what a fixed number of its draws is called.
+
+    Attributes
+    ----------
+    what
+        The option that fixes the number.
+    fixed
+        The fixed numbers, of which the last is small beside the long run.
+    long
+        The number of the long run.
+    paid
+        Function of an explanation that returns how many passes each image took.
+    options
+        Other options.
+    others
+        Rules of other libraries with a fixed number: functions of a model, images and the number.
+    """
+
+    what: str
+    fixed: tuple[int, ...]
+    long: int
+    paid: Callable[[Any], Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, Callable[[Any, Any, int], Any]] = field(default_factory=dict)
+
+
+def trapezoid(model: Any, x: Any, steps: int) -> Any:
+    """Return the maps of Xplique's rule: trapezoids between points that are evenly spaced."""
+    factors = np.full(steps, 1 / (steps - 1))
+    factors[[0, -1]] /= 2
+    return _along(model, x, np.linspace(0, 1, steps), factors)
+
+
+def mean_of_points(model: Any, x: Any, steps: int) -> Any:
+    """Return the maps of tf-explain's rule: the mean gradient of points that are evenly spaced."""
+    return _along(model, x, np.linspace(0, 1, steps), np.full(steps, 1 / steps))
+
+
+def _along(model: Any, x: Any, places: Any, factors: Any) -> Any:
+    import cnnvis
+
+    def args(some: range) -> list[Any]:
+        return [places[some.start : some.stop].astype(np.float32)]
+
+    way = cnnvis.Perturbations(_scaled, args, len(places), factors=factors.tolist())
+    return x * model.mean_gradient(x, way)
+
+
+def _scaled(x: Any, share: Any) -> Any:
+    return x * share
+
+
+def _paid_steps(found: Any) -> Any:
+    """Return all gradients of images that began with 4 steps and doubled them up to their last."""
+    return 2 * found.measures["steps"] - 4
+
+
+UP_TO = tuple(2**power for power in range(3, 12))
+
+METHODS = {
+    "smoothgrad": Method(
+        "copies", UP_TO, 16384, lambda found: found.measures["copies"],
+        {"gradient": None, "channels": "each"},
+    ),
+    "integrated-gradients": Method(
+        "steps", tuple(2**power for power in range(2, 10)), 2000, _paid_steps, {"baseline": 0.0},
+        {"trapezoids (Xplique)": trapezoid, "mean of points (tf-explain)": mean_of_points},
+    ),
+    "rise": Method("masks", (128, 256, 512, 1024, 2048, 4096), 30000, lambda found: found.measures["passes"]),
+    "kernel-shap": Method(
+        "sets", (150, 256, 512, 1024, 2048, 4096), 30000, lambda found: found.measures["passes"]
+    ),
+    "shapley-sampling": Method(
+        "orders", (2, 4, 8, 16, 32, 64), 512, lambda found: found.measures["passes"]
+    ),
+    "lime": Method("sets", (128, 256, 512, 1024, 2048, 4096), 30000, lambda found: found.measures["passes"], {"ridge": 0.0}),
+}  # fmt: skip
+
+GRADIENTS = ("smoothgrad", "integrated-gradients")
+
+
+@dataclass
+class Curve:
+    """Passes of an image, on average, and the error of 95 % of the maps, point by point."""
+
+    passes: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    labels: list[float] = field(default_factory=list)
+
+    def add(self, label: float, passes: Any, errors: Any) -> None:
+        """Add a point."""
+        self.labels.append(label)
+        self.passes.append(float(np.mean(passes)))
+        self.errors.append(float(np.quantile(errors, 0.95)))
+
+    def needed(self, error: float) -> float:
+        """Return the passes that bring the error so low: between two points by the power law of both."""
+        lowest = np.minimum.accumulate(self.errors)
+        order = np.argsort(lowest, kind="stable")
+        if error < lowest.min():
+            return np.inf
+        logs = np.log(np.maximum(lowest[order], 1e-12)), np.log(np.array(self.passes)[order])
+        return float(np.exp(np.interp(np.log(max(error, 1e-12)), *logs)))
+
+
+def main() -> None:
+    """Measure, and write the page and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="*", choices=IMAGES, default=list(IMAGES))
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    asked = parser.parse_args()
+    lines = [HEAD.format(day=date.today(), seeds=asked.seeds)]
+    curves: dict[tuple[str, str], dict[str, Curve]] = {}
+    for network in asked.networks:
+        for method in asked.methods:
+            found = curves[network, method] = measured(network, method, asked.seeds)
+            for line in rows(network, method, found):
+                lines.append(line)
+                print(line, flush=True)
+            (asked.out / "tolerance.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines += ["", "![Passes and errors](tolerance.png)"]
+    (asked.out / "tolerance.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draw(curves, asked.out / "tolerance.png")
+
+
+def measured(network: str, name: str, seeds: int) -> dict[str, Curve]:
+    """Return the curves of a technique on a network: with a tolerance, and with fixed numbers."""
+    import cnnvis
+
+    method, count = METHODS[name], (IMAGES if name in GRADIENTS else REMOVED)[network]
+    if network == "demo":
+        x = cnnvis.run("gradient-times-input", "demo", images=range(count), checks="none").samples.x
+        model = cnnvis.Model("demo")
+    else:
+        keras_network = networks.network(network)
+        model, x = cnnvis.Model(keras_network), networks.images(keras_network, count)
+    given = {"data": np.asarray(x, np.float32), "checks": "none", **method.options}
+    is_drawn = name != "integrated-gradients"
+
+    def run(seed: int, **options: Any) -> Any:
+        return cnnvis.run(name, model, **given, **({"seed": seed} if is_drawn else {}), **options)
+
+    still = {} if is_drawn else {"tolerance": 1e9}
+    truth = run(SEED_OF_TRUTH, **{method.what: method.long}, **still).array.reshape(count, -1)
+
+    def off(maps: Any) -> Any:
+        return np.linalg.norm(maps.reshape(count, -1) - truth, axis=1) / np.linalg.norm(
+            truth, axis=1
+        )
+
+    every = range(seeds if is_drawn else 1)
+    curves = {"to a tolerance": Curve(), f"fixed {method.what}": Curve()}
+    for tolerance in TOLERANCES if is_drawn else (0.5, 0.1, 0.01, 0.001):
+        found = [run(seed, tolerance=tolerance, **_most(name, method)) for seed in every]
+        paid = [method.paid(one) for one in found]
+        curves["to a tolerance"].add(tolerance, paid, [off(one.array) for one in found])
+    for number in method.fixed:
+        found = [run(seed, **{method.what: number}, **still) for seed in every]
+        passes = number if is_drawn is False else [_passes(one, number) for one in found]
+        curves[f"fixed {method.what}"].add(number, passes, [off(one.array) for one in found])
+        for other, rule in method.others.items():
+            curves.setdefault(other, Curve()).add(
+                number, number, off(rule(model, given["data"], number))
+            )
+    return curves
+
+
+def _most(name: str, method: Method) -> dict[str, int]:
+    if name == "integrated-gradients":
+        return {"steps": 4, "most_steps": method.fixed[-1]}
+    return {method.what: 8 * method.fixed[-1]}
+
+
+def _passes(found: Any, number: int) -> Any:
+    return found.measures.get("passes", np.full(len(found), number))
+
+
+def rows(network: str, name: str, curves: dict[str, Curve]) -> Iterator[str]:
+    """The lines of a technique's table on a network."""
+    ours = curves["to a tolerance"]
+    others = {other: one for other, one in curves.items() if one is not ours}
+    for place, tolerance in enumerate(ours.labels):
+        error, passes = ours.errors[place], ours.passes[place]
+        for other, one in others.items():
+            needed = one.needed(error)
+            is_known = np.isfinite(needed)
+            times = (
+                f"{needed / passes:.2f}"
+                if is_known
+                else f"more than {max(one.passes) / passes:.2f}"
+            )
+            yield (
+                f"| {network} | {name} | {tolerance} | {passes:.0f} | {error:.2g} | {other} | "
+                f"{f'{needed:.0f}' if is_known else f'more than {max(one.passes):.0f}'} | {times} |"
+            )
+
+
+def draw(curves: dict[tuple[str, str], dict[str, Curve]], path: Path) -> None:
+    """Draw all curves, a panel for each network and technique."""
+    from matplotlib.figure import Figure
+
+    across = list(dict.fromkeys(name for _, name in curves))
+    down = list(dict.fromkeys(network for network, _ in curves))
+    figure = Figure(figsize=(3.1 * len(across), 2.7 * len(down)), layout="constrained")
+    panels = figure.subplots(len(down), len(across), squeeze=False)
+    for (network, name), found in curves.items():
+        panel = panels[down.index(network), across.index(name)]
+        for number, (label, one) in enumerate(found.items()):
+            style = {"color": f"C{number}", "linewidth": 2 if number == 0 else 1}
+            panel.loglog(
+                one.passes, np.maximum(one.errors, 1e-7), "o-", markersize=3, label=label, **style
+            )
+        panel.set_title(f"{network}, {name}", fontsize=8)
+        panel.tick_params(labelsize=7)
+        panel.set_xlabel("passes an image", fontsize=7)
+        panel.set_ylabel("error of 95 %", fontsize=7)
+        panel.legend(fontsize=6)
+    figure.savefig(path, dpi=110)
+
+
+HEAD = """# Passes until the error is small
+
+Written by `python benchmarks/tolerance.py` on {day}, with {seeds} seeds.
+
+The error of a map is its distance from the map of a long run, as a share of the size of that one (roots of sums of
+squares); of all images and seeds, the error that 95 % are below. A tolerance lets each image stop by itself, and its
+passes are the mean over the images, all rounds counted. A fixed number is the same for all images: how many passes an
+image would take then for the same error, between two numbers by a power law. What else a run takes, such as the pass
+of the image itself, is not counted. Networks but the demo have random weights.
+
+| network | technique | tolerance | passes an image | error of 95 % | beside | passes for the same error | times as many |
+|---|---|---|---|---|---|---|---|"""
+
+
+if __name__ == "__main__":
+    main()
