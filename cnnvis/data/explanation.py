@@ -269,7 +269,9 @@ class Explanation(Shown):
     @property
     def target(self) -> str | None:
         """Target of the explanation, in words; for several targets, all targets."""
-        return ", ".join(dict.fromkeys(map(str, self.targets))) or None
+        # Of a million targets, most differ in their scores alone.
+        each = {(one.layer, one.filters, one.class_names, one.region): one for one in self.targets}
+        return ", ".join(dict.fromkeys(map(str, each.values()))) or None
 
     @property
     def has_several_targets(self) -> bool:
