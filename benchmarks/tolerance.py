@@ -251,6 +251,7 @@ def rows(network: str, name: str, curves: dict[str, Curve]) -> Iterator[str]:
 def draw(curves: dict[tuple[str, str], dict[str, Curve]], path: Path) -> None:
     """Draw the passes for the same errors, a panel for each network and technique."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     across = list(dict.fromkeys(name for _, name in curves))
     down = list(dict.fromkeys(network for network, _ in curves))
@@ -270,7 +271,11 @@ def draw(curves: dict[tuple[str, str], dict[str, Curve]], path: Path) -> None:
                 *zip(*points, strict=True) if points else ([], []), "o-", label=label, **style
             )
         panel.set_title(f"{network}, {name}", fontsize=8)
-        panel.tick_params(labelsize=7)
+        panel.tick_params(labelsize=7, which="both")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_minor_formatter(NullFormatter())
         panel.set_xlabel("passes an image", fontsize=7)
         panel.set_ylabel("error of 95 %", fontsize=7)
         panel.legend(fontsize=6)

@@ -7,7 +7,6 @@ imported before it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lazy_loader
@@ -17,6 +16,7 @@ from cnnvis.data import save_hook
 if TYPE_CHECKING:
     from cnnvis.data.explanation import Explanation
     from cnnvis.data.page import Page
+    from cnnvis.files.addresses import Place
 
 _attribute, _, _names = lazy_loader.attach_stub(__name__, __file__)
 
@@ -35,7 +35,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def _save(result: Explanation | Page, path: Path, options: Mapping[str, Any]) -> None:
+def _save(result: Explanation | Page, path: Place, options: Mapping[str, Any]) -> None:
     from cnnvis.api.report import saved
 
     saved(result, path, options)

@@ -72,6 +72,7 @@ from .evaluation.units import units_of as units_of
 from .explain.explainer import Explainer as Explainer
 from .explain.inputs import load_model as load_model
 from .explain.inputs import read_samples as read_samples
+from .files.addresses import Address as Address
 from .files.child_process import child_process as child_process
 from .files.npy import StoredArray as StoredArray
 from .files.npy import stored_arrays as stored_arrays
@@ -83,6 +84,8 @@ from .files.sandbox import open_hdf5 as open_hdf5
 from .files.sandbox import require_sound_hdf5 as require_sound_hdf5
 from .files.sandbox import sound_objects as sound_objects
 from .files.snapshots import held as held
+from .files.zarr_stores import zarr_arrays as zarr_arrays
+from .files.zarr_stores import zarr_rows as zarr_rows
 from .host import available_memory as available_memory
 from .network.compilation import computing as computing
 from .network.model import Model as Model

@@ -52,6 +52,26 @@ def available_memory() -> int:
     return min(found, _below_the_limit(found))
 
 
+def gpu_memory() -> int | None:
+    """Return the number of bytes of memory of the first NVIDIA GPU; None if that is not known.
+
+    As the driver says, which TensorFlow loads and does not pass on.
+    """
+    import ctypes
+
+    place, held = ctypes.c_int(), ctypes.c_size_t()
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        steps = (
+            driver.cuInit(0),
+            driver.cuDeviceGet(ctypes.byref(place), 0),
+            driver.cuDeviceTotalMem_v2(ctypes.byref(held), place),
+        )
+    except (OSError, AttributeError):  # there is no such driver
+        return None
+    return None if any(steps) else held.value
+
+
 def _below_the_limit(otherwise: int) -> int:
     """Return the number of bytes of addresses that this process may still use (``ulimit -v``)."""
     import psutil

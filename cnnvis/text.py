@@ -8,9 +8,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cnnvis.errors import shown
+
+T = TypeVar("T", bound=Any)
+"""Path, or whatever else has a name that another can take the place of."""
 
 LONGEST = 120
 """Maximum number of bytes of a name made for a file.
@@ -129,7 +132,7 @@ def parted(name: str) -> tuple[str, str]:
     return path.name[: len(path.name) - len(ending)], ending
 
 
-def unused(path: Path, taken: set[str]) -> Path:
+def unused(path: T, taken: set[str]) -> T:
     """Return the path, or the path with a number if its name is taken, and add it to `taken`.
 
     Two names that differ in case alone are one name to many file systems.

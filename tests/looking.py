@@ -15,8 +15,6 @@ from contextlib import suppress
 import h5py  # noqa: F401
 import numpy  # noqa: F401
 
-import cnnvis.plugins.loaders._examiner
-import cnnvis.plugins.readers.stores  # noqa: F401
 from cnnvis.files import sandbox
 
 

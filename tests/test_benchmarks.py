@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cnnvis.registry.discovery import Registry
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
 
+from benchmarks import gpu  # noqa: E402
 from benchmarks.truth import checks, lesions, motifs, scores, statistics, sweeps, tris  # noqa: E402
 from benchmarks.truth.methods import METHODS  # noqa: E402
 
@@ -215,3 +217,50 @@ def test_the_page_of_trust_has_the_figures_of_the_scorecard() -> None:
     assert f" {wrong[2]} of {wrong[1]} that failed are right" in lines["srg"]
     assert f" {other[2]} of {other[1]} that failed are right" in lines["randomization"]
     assert f"| `sanity` | failed | {blank[1]} | 0 (0%) |" in scorecard
+
+
+def test_a_process_that_takes_too_long_on_a_gpu_is_a_row(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\necho '{\"ready\": true}'\necho '{\"rate\": 5.0}'\nexec sleep 60\n"
+    )
+    python.chmod(0o700)
+    worker = gpu.Worker(gpu.Job("bare", "small"), {False: str(python)}, tmp_path / "log")
+    try:
+        first, last = worker.rows({}, time.monotonic() + 1)
+    finally:
+        worker.end()
+    assert first == {"rate": 5.0} and last["late"]
+
+
+def test_the_page_of_a_gpu() -> None:
+    jobs = gpu.jobs(gpu.NETWORKS, tuple(gpu.OF_LIBRARY))
+    assert len(jobs) == len(set(jobs)) and {one.library for one in jobs} == set(gpu.OF_LIBRARY)
+    found: dict[str, Any] = {
+        "day": "2026-01-01", "quick": False, "budget": 60.0, "versions": {"keras": "3"},
+        "device": {}, "networks": {}, "rows": [], "left_out": [["captum", "VGG16"]],
+    }  # fmt: skip
+    peak = {"device": "a GPU", "tf32": True, "peak": {"float32": 4e14, "float16": 8e14}}
+    size = {"method": "saliency", "batch": 128, "first": 3.0, "memory": 5e9}
+    off = {"off": 0.02, "most_off": 0.2, "ranks": 0.99, "least_ranks": 0.9}
+    job = gpu.Job("bare", "ResNet50")
+    for row in (
+        {"operations": 8e9, **peak}, {**size, "rate": 2000.0, "compiled": "graph"}, {"best": 128},
+    ):  # fmt: skip
+        gpu.note(job, row, found)
+    job = gpu.Job("cnnvis", "ResNet50")
+    for row in (
+        {**size, "rate": 2500.0}, {**size, "rate": 1000.0, "batch": None},
+        {**size, "rate": 5000.0, "precision": "mixed", **off}, {"lacks": "its time was over"},
+    ):  # fmt: skip
+        gpu.note(job, row, found)
+    page = gpu.page(found)
+    for line in (
+        "| ResNet50 | saliency | 128 | 2,500 | 1,000 | 1.25 |  |  |  |  |  |",
+        # 16 GFLOP an image, there and back
+        "| ResNet50 | 16 | 2,500 | 10.0% | 2,000 | 8.0% | 5,000 | 10.0% |",
+        "| ResNet50 | mixed | 5,000 | 2.00 | 0.02 (0.2) | 0.9900 (0.9000) | yes |",
+        "| cnnvis | ResNet50 | all that was left |  | its time was over |",
+        "Left out, since 60 seconds were over: captum on VGG16.",
+    ):
+        assert line in page.splitlines(), line

@@ -10,11 +10,13 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from object_store import listening
 
 import cnnvis
 from cnnvis.cli.command_line import parsed
@@ -29,6 +31,7 @@ PAGES = [
     "tables.md",
     "genomes.md",
     "long-runs.md",
+    "object-stores.md",
     "reports.md",
     "writing-plugins.md",
     "keras-vis.md",
@@ -66,6 +69,7 @@ def require_lines(expected: str, found: str) -> None:
 def test_examples_do_what_they_say(
     page: str, typed: Typed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    stack = ExitStack()
     if page == "keras-vis.md":
         pytest.importorskip("vis", reason="keras-vis is not installed")
     if page == "genomes.md":
@@ -73,7 +77,9 @@ def test_examples_do_what_they_say(
             pytest.importorskip(library, reason=f"{library} is not installed")
     if page == "libraries.md":
         pytest.importorskip("xplique", reason="Xplique is not installed")
-    with using(Registry()):  # a page may load plugins, which others do not get
+    if page == "object-stores.md":
+        stack.enter_context(listening())
+    with stack, using(Registry()):  # a page may load plugins, which others do not get
         assert tell(page, typed, tmp_path, capfd) >= 3
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -146,6 +147,12 @@ def _numpy(of: cnnvis.Explanation, folder: Path) -> str:
     return "values" if np.array_equal(again.array, of.array) else ""
 
 
+def _zarr(of: cnnvis.Explanation, folder: Path) -> str:
+    place = Path(tempfile.mkdtemp(dir=folder)) / "it.zarr"
+    of.save(place)
+    return "values" if np.array_equal(cnnvis.Explanation.load(place).array, of.array) else ""
+
+
 def _plot(of: cnnvis.Explanation, folder: Path) -> str:
     axes = of.plot().axes[: len(of)]
     images = sum(len(one.images) for one in axes)
@@ -210,6 +217,7 @@ FORMS: dict[str, Callable[[cnnvis.Explanation, Path], str]] = {
     "`gif`, also webp": _gif,
     "`html`": _html,
     "`numpy`": _numpy,
+    "`zarr-maps`": _zarr,
     "`tsv`, also csv, json and parquet": _table,
     "`bed`, also bedgraph and bigwig": _genome,
     "`nifti`": _nifti,
@@ -224,7 +232,7 @@ def test_all_forms_and_kinds_are_in_the_table() -> None:
     assert HEAD[1:] == [*KINDS]
     assert [row[0] for row in ROWS] == [*FORMS]
     renderers = [row[0] for row in ROWS if re.match(r"`\w", row[0])]
-    named = {one for row in renderers for one in re.findall(r"\w+", row)}
+    named = {one for row in renderers for one in re.findall(r"[\w-]+", row)}
     named -= {"also", "and", "svg", "pdf", "webp"}
     own = {one.name for one in registry().of("renderer") if one.distribution == "cnnvis"}
     assert named == own

@@ -16,6 +16,10 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "ResNet50": (224, 224, 3),
     "MobileNetV2": (224, 224, 3),
     "VGG16": (224, 224, 3),
+    "EfficientNetB0": (224, 224, 3),
+    "U-Net 3-D": (64, 64, 64, 1),
+    "tiny U-Net 3-D": (16, 16, 16, 1),
+    "genomatnn": (256, 418, 1),
 }
 
 IMAGES = {
@@ -37,6 +41,10 @@ def network(name: str) -> Any:
     keras.utils.set_random_seed(1)
     if hasattr(keras.applications, name):
         return getattr(keras.applications, name)(weights=None)
+    if name.endswith("U-Net 3-D"):
+        return _u_net(SHAPES[name], (4, 8) if name.startswith("tiny") else (16, 32, 64, 128))
+    if name == "genomatnn":
+        return _genomatnn(SHAPES[name])
     layers = keras.layers
     convolution = {2: layers.Conv1D, 3: layers.Conv2D, 4: layers.Conv3D}[len(SHAPES[name])]
     pooling = {2: layers.MaxPooling1D, 3: layers.MaxPooling2D, 4: layers.MaxPooling3D}[
@@ -49,6 +57,46 @@ def network(name: str) -> Any:
         if number + 1 < len(filters):
             body.append(pooling(2))
     return keras.Sequential([*body, layers.Flatten(), layers.Dense(4), layers.Softmax()])
+
+
+def _u_net(shape: tuple[int, ...], filters: tuple[int, ...]) -> Any:
+    """A network that tells two classes apart at each place: so many filters at each resolution."""
+    import keras
+
+    layers = keras.layers
+
+    def block(x: Any, count: int) -> Any:
+        for _ in range(2):
+            x = layers.Conv3D(count, 3, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(layers.BatchNormalization()(x))
+        return x
+
+    given = x = keras.Input(shape)
+    kept = []
+    for count in filters[:-1]:
+        kept.append(block(x, count))
+        x = layers.MaxPooling3D(2)(kept[-1])
+    x = block(x, filters[-1])
+    for count, beside in zip(filters[-2::-1], reversed(kept), strict=True):
+        x = layers.Conv3DTranspose(count, 2, strides=2)(x)
+        x = block(layers.Concatenate()([beside, x]), count)
+    return keras.Model(given, layers.Conv3D(2, 1, activation="softmax")(x))
+
+
+def _genomatnn(shape: tuple[int, ...]) -> Any:
+    """A network as genomatnn has them (Gower et al. 2021, doi:10.7554/eLife.64669)."""
+    import keras
+
+    layers = keras.layers
+    body: list[Any] = [layers.Input(shape)]
+    for _ in range(7):
+        body += [
+            layers.BatchNormalization(),
+            layers.Conv2D(16, 4, strides=2, padding="same", use_bias=False),
+            layers.LeakyReLU(negative_slope=0.3),
+        ]
+    body += [layers.Flatten(), layers.BatchNormalization(), layers.Dense(1, activation="sigmoid")]
+    return keras.Sequential(body)
 
 
 def images(network: Any, count: int) -> Any:

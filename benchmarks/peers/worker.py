@@ -249,6 +249,14 @@ def xplique(job: dict[str, Any]) -> Callable[[], Any]:
     }
     if job["method"] not in kinds:
         raise Lacks("no such method")
+    if len(twin.output_shape) > 2:  # a score for each place: of a sample, their mean
+
+        def mean(model: Any, inputs: Any, targets: Any) -> Any:
+            import tensorflow as tf
+
+            return tf.reduce_mean(model(inputs)[..., 0], axis=list(range(1, len(x.shape) - 1)))
+
+        given["operator"] = mean
     kind, more = kinds[job["method"]]
     explainer = getattr(attributions, kind)(twin, **given, **more)
     return lambda: np.asarray(explainer(x, targets))

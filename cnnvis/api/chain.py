@@ -20,12 +20,12 @@ import numpy as np
 from cnnvis.api.from_python import from_python
 from cnnvis.api.kept import is_kept, require_no_subject, results_in, without_absent_inputs
 from cnnvis.api.output_files import (
-    RESULTS,
     Results,
     beside,
     destination,
     files_of,
     is_named,
+    require_output,
     write,
 )
 from cnnvis.data.class_names import ClassNames, names_in_order
@@ -52,7 +52,6 @@ from cnnvis.explain.measuring import (
 from cnnvis.explain.request import Request
 from cnnvis.explain.several import number_of_targets, with_together
 from cnnvis.explain.task import Keeper, Task, images_at_once
-from cnnvis.files.reading import require_writable
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
     DataArguments,
@@ -203,7 +202,7 @@ def chain(
     for step, given in zip(chosen, options, strict=True):
         named_in(step.plugin, given)
     if any(step.plugin.suffixes for step in chosen):
-        require_writable(RESULTS if out is None else Path(out))
+        require_output([step.plugin for step in chosen if step.plugin.kind == "renderer"], out)
     into = with_workers(
         asked_into(RunFolderArguments(into, resume, shard, on, shard_size)), request
     )
@@ -228,14 +227,14 @@ def chain(
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
                     chosen, options, task, folder, failures, checking,
-                    _Shown(out, show, wrote, notes), stack,
+                    _Shown(out, show, wrote, notes, is_all=into is None or into.shown is None), stack,
                 )  # fmt: skip
             else:
                 results = _techniques(chosen, options, task, folder)
                 streams = [one for each in results for one in each.of_inputs.values()]
                 return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
             shown = None if folder is None else folder.into.shown
-            if is_kept(model) and into is not None:
+            if into is not None and (is_kept(model) or any(map(_streams, chosen))):
                 shown = into.shown
             found = _left(stack, failures, shown, notes)
     failures.close(found)
@@ -276,6 +275,11 @@ def _groups_by_prediction(steps: Sequence[Step]) -> bool:
     return any(
         step.plugin.kind == "transform" and step.options.get("by") == "prediction" for step in steps
     )
+
+
+def _streams(step: Step) -> bool:
+    """Tell whether a step is a renderer that writes maps while they are computed."""
+    return step.plugin.kind == "renderer" and step.plugin.takes("stream")
 
 
 def _first(stream: Stream, count: int) -> Explanation:
@@ -334,6 +338,8 @@ class _Shown:
         See `chain`.
     notes
         The notes of the whole chain, which grow while it runs.
+    is_all
+        True where somebody needs all maps at the end, so that they are not computed twice.
     taken
         The files that were written.
     """
@@ -342,11 +348,26 @@ class _Shown:
     show: Callable[[Plugin, Any, Mapping[str, Any]], None] | None
     wrote: Callable[[Any], None] | None
     notes: Sequence[str] = ()
+    is_all: bool = True
     taken: set[str] = field(default_factory=set)
 
     def complete(self, explanation: Explanation) -> Explanation:
         """Return a result as it can be shown, with all notes so far."""
         return without_absent_inputs(_with_notes(explanation, self.notes))
+
+    def stream(self, renderer: Plugin, stream: Stream, options: Mapping[str, Any]) -> None:
+        """Let a renderer write a result while it is computed."""
+        if self.is_all:
+            stream.whole()
+        batches = (_with_notes(one, self.notes) for one in stream)
+        first = next(batches, None)
+        if first is None:
+            raise UserError("no images are left to show")
+        path = destination(first, renderer, self.out, options, taken=self.taken)
+        rest = Stream(lambda: itertools.chain([first], batches))
+        placed = write(rest, renderer, path, options, named=is_named(self.out))
+        if self.wrote is not None:
+            self.wrote(placed)
 
     def by(self, renderer: Plugin, results: Results, options: Mapping[str, Any]) -> None:
         """Show a result with a renderer, in a separate file or at the place that `show` says."""
@@ -431,6 +452,10 @@ def _run(
             case "transform":
                 needed = 2 if step.plugin.takes("explanations") else 1
                 stack[-needed:] = [_transformed(stack[-needed:], step, given)]
+            case _ if _streams(step):
+                for stream in [one for of in stack for one in of.of_inputs.values()]:
+                    with failures.kept():
+                        failures.result(stream, partial(shown.stream, step.plugin, stream, given))
             case _:
                 for together in _shown_together(stack, step):
                     results = [

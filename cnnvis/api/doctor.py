@@ -22,6 +22,7 @@ from cnnvis.explain.class_matching import FEW, Matching, matched, numerical_orde
 from cnnvis.explain.class_orders import SURE, Hits, hits_of
 from cnnvis.explain.inputs import given_in, model_of, samples_of
 from cnnvis.explain.scaling import about_scale, own_scaling
+from cnnvis.files.addresses import place_of
 from cnnvis.network.layers import Layer
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
@@ -146,7 +147,7 @@ def doctor(
     """
     if isinstance(data, str | PathLike) and data != demo.NAME:
         # A name that is mistyped is said at once.
-        registry().for_path("reader", Path(data), given_in(plugin_options or {}))
+        registry().for_path("reader", place_of(data), given_in(plugin_options or {}))
     handle = model_of(model, {}, plugin_options or {}, lacking)
     warnings = list(_about_network(handle))
     fit, notes = None, list[str]()

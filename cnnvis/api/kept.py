@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnnvis.data import zarr_maps
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.lazy import is_absent
 from cnnvis.data.stream import Stream
 from cnnvis.errors import UserError
+from cnnvis.files.addresses import Address, place_of
 from cnnvis.registry.plugin import Result
 from cnnvis.runs.folder import MANIFEST
 from cnnvis.runs.reading import streams_in
@@ -23,10 +26,12 @@ Kept = tuple[Mapping[str | None, Stream], Result]
 
 
 def is_kept(path: Any) -> bool:
-    """Tell whether a path is of a kept result: a file of the renderer numpy, or a run folder."""
+    """Tell whether a path is of a kept result: of the renderer numpy or zarr-maps, or a run folder."""
     if not isinstance(path, str | PathLike):
         return False
-    place = Path(path)
+    place = place_of(path)
+    if isinstance(place, Address) or zarr_maps.is_store(place):
+        return zarr_maps.is_store(place)
     return place.suffix == ".npz" or (place / MANIFEST).is_file()
 
 
@@ -38,7 +43,11 @@ def results_in(path: Any) -> list[Kept]:
     UserError
         If it is none that cnnvis wrote, or is damaged.
     """
-    place = Path(path)
+    place = place_of(path)
+    if zarr_maps.is_store(place):
+        first = next(iter(zarr_maps.read(place, Explanation)))
+        return [({first.input: Stream(partial(zarr_maps.read, place, Explanation))}, _kind(first))]
+    assert isinstance(place, Path)  # as `is_kept` says
     if place.suffix != ".npz":
         return [(streams, "images") for streams in streams_in(place)]
     found = Explanation.load(place)

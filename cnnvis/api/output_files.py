@@ -6,16 +6,24 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from cnnvis.api.pages import page_of
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.page import Page
 from cnnvis.data.saving import beside_path
+from cnnvis.data.stream import Stream
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
 from cnnvis.explain.inputs import PathName
-from cnnvis.files.reading import put_beside, require_writable, written_whole
+from cnnvis.files.addresses import Address, Place, place_of
+from cnnvis.files.objects import require_nothing_at
+from cnnvis.files.reading import (
+    folder_written_whole,
+    put_beside,
+    require_writable,
+    written_whole,
+)
 from cnnvis.files.writing import Folder
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
@@ -23,21 +31,22 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, progress
 from cnnvis.text import file_name, parted, unused
 
-Results = Explanation | list[Explanation]
-"""What a renderer shows: a result, or several together."""
+Results = Explanation | list[Explanation] | Stream
+"""What a renderer shows: a result, several together, or one that is computed while it is written."""
 
 RESULTS = Path("results")
 """Default folder for output files."""
 
 
 def beside(output: PathName | None) -> Path:
-    """Return the folder for output files."""
-    if output is None or _is_folder(output):
-        return Path(output or RESULTS)
-    return Path(output).parent
+    """Return the folder for output files on a disk."""
+    place = RESULTS if output is None else place_of(output)
+    if isinstance(place, Address):
+        return RESULTS
+    return place if output is None or _is_folder(output) else place.parent
 
 
-def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
+def writers(render: Sequence[str], output: PathName | Address | None) -> list[Plugin]:
     """Return the requested renderers that write files, or else the one for the output's suffix.
 
     Raises
@@ -46,8 +55,8 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
         If a renderer does not exist, none writes such files, or the output cannot be written to.
     """
     asked = [registry().get("renderer", name) for name in render]
-    path = Path(RESULTS if output is None else output)
-    require_writable(path)
+    path = RESULTS if output is None else place_of(output)
+    require_output(asked, output)
     if asked or output is None or _is_folder(output):
         found = [renderer for renderer in asked if renderer.suffixes]
         if len(found) == 1 and is_named(output):
@@ -56,6 +65,7 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
     every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
     best = max(every, key=lambda renderer: len(renderer.ending_of(path)), default=None)
     if best is not None and best.ending_of(path):
+        require_output([best], output)
         return [best]
     known = ", ".join(f"{r.name} ({' '.join(r.suffixes)})" for r in every)
     raise UserError(
@@ -64,12 +74,52 @@ def writers(render: Sequence[str], output: PathName | None) -> list[Plugin]:
     )
 
 
+def require_output(renderers: Sequence[Plugin], output: PathName | Address | None) -> None:
+    """Refuse an output that cannot be written, before the work rather than after it.
+
+    Raises
+    ------
+    UserError
+        If a folder cannot be written to, a store would take the place of something, or the output is an
+        address, which the store does not let this person list, or to which a renderer does not write.
+    DiskError
+        If the store of an address cannot be reached.
+    """
+    place = RESULTS if output is None else place_of(output)
+    files = [one for one in renderers if one.suffixes]
+    is_store = is_named(output) and any(one.folder for one in files)
+    if isinstance(place, Path):
+        require_writable(place)
+        if is_store and place.exists():
+            raise _there(place)
+        return
+    able = ", ".join(one.name for one in registry().of("renderer") if one.remote)
+    for one in files:
+        if not one.remote:
+            raise UserError(
+                f"{str(place)!r} is an address, and {one.name} writes to disks alone; renderers that write to "
+                f"addresses: {able}"
+            )
+    if not files and _is_folder(str(output)):
+        raise UserError(
+            f"{str(place)!r} is an address, and needs a renderer that writes there: -r {able}"
+        )
+    if is_store:
+        require_nothing_at(place)
+
+
+def _there(place: Path) -> UserError:
+    return UserError(
+        f"{str(place)!r} exists already, and cnnvis writes over no folder: remove it, or name another"
+    )
+
+
 def written(
     explanation: Explanation,
     renderers: Sequence[Plugin],
     output: PathName | None,
     options: Mapping[str, Mapping[str, Any]],
-    wrote: Callable[[Path], None] = lambda path: None,
+    wrote: Callable[[Place], None] = lambda path: None,
 ) -> None:
     """Let each renderer write a file, whole or not at all, and report the paths to `wrote`.
 
@@ -101,14 +151,18 @@ def written(
 
 
 def files_of(
-    explanation: Results, options: Mapping[str, Any], path: Path
-) -> Iterator[tuple[Results, Path]]:
+    explanation: Results, options: Mapping[str, Any], path: Place
+) -> Iterator[tuple[Results, Place]]:
     """Yield what goes into each file, with its path: all, or the maps of each image.
 
     With an option `each`, a file is named after the image's name, or its place in the data; an
     option `limit` is then the number of files.
     """
-    if not options.get("each") or isinstance(explanation, list) or explanation.maps is None:
+    if (
+        not options.get("each")
+        or not isinstance(explanation, Explanation)
+        or explanation.maps is None
+    ):
         yield explanation, path
         return
     samples, count = explanation.samples, len(explanation)
@@ -130,16 +184,30 @@ def files_of(
         yield explanation[start:end], unused(place, taken)
 
 
+@overload
+def write(
+    explanation: Results, renderer: Plugin, path: Path, options: Mapping[str, Any], *, named: bool,
+    page: Page | None = None,
+) -> Path: ...  # fmt: skip
+
+
+@overload
+def write(
+    explanation: Results, renderer: Plugin, path: Place, options: Mapping[str, Any], *, named: bool,
+    page: Page | None = None,
+) -> Place: ...  # fmt: skip
+
+
 def write(
     explanation: Results,
     renderer: Plugin,
-    path: Path,
+    path: Place,
     options: Mapping[str, Any],
     *,
     named: bool,
     page: Page | None = None,
-) -> Path:
-    """Let a renderer write one file, whole or not at all.
+) -> Place:
+    """Let a renderer write one file or folder, whole or not at all.
 
     Parameters
     ----------
@@ -147,14 +215,16 @@ def write(
         What a renderer of pages shows; by default the page of the explanation.
     named
         Whether somebody gave the file its name. Then it takes the place of another of that name;
-        else it gets a number, with a note, unless both are the same.
+        else it gets a number, with a note, unless both are the same. No folder takes another's place.
 
     Returns
     -------
-    Path
-        Where the file is.
+    Place
+        Where the file or folder is.
     """
-    placed = path
+    if isinstance(path, Address) or renderer.folder:
+        return _write_folder(explanation, renderer, path, options, named=named)
+    placed: Path = path
 
     def place(folder: Folder, temporary: str) -> None:
         nonlocal placed
@@ -165,7 +235,7 @@ def write(
         progress(f"drawing {path.name}"),
     ):
         given = dict(options)
-        if renderer.takes("page") and not isinstance(explanation, list):
+        if renderer.takes("page") and isinstance(explanation, Explanation):
             limit = options.get("limit")
             most = {"most": limit} if isinstance(limit, int) else {}
             given["page"] = page or page_of(explanation, renderer=renderer.name, **most)
@@ -175,7 +245,29 @@ def write(
     return placed
 
 
-def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> None:
+def _write_folder(
+    explanation: Results, renderer: Plugin, path: Place, options: Mapping[str, Any], *, named: bool
+) -> Place:
+    """Let a renderer fill a folder, or write to an address."""
+    if isinstance(path, Address):
+        with progress(f"writing {path.name}"):
+            call_plugin(renderer, explanation, path, **options)
+        return path
+    placed, number = path, 1
+    while not named and placed.exists():
+        number += 1
+        stem, ending = parted(path.name)
+        placed = path.with_name(f"{stem}_{number}{ending}")
+    if placed.exists():
+        raise _there(placed)
+    with folder_written_whole(placed) as temporary, progress(f"writing {placed.name}"):
+        call_plugin(renderer, explanation, temporary, **options)
+    if placed != path:
+        note(f"{str(path)!r} holds another result, so the new result is in {str(placed)!r}")
+    return placed
+
+
+def save(explanation: Explanation, path: Place, options: Mapping[str, Any]) -> None:
     """Write a file with the renderer for such files; see `Explanation.save`."""
     found = writers((), path)
     if not found:
@@ -190,7 +282,7 @@ def save(explanation: Explanation, path: Path, options: Mapping[str, Any]) -> No
             write(part, found[0], own, chosen, named=True)
 
 
-def is_named(output: PathName | None) -> bool:
+def is_named(output: PathName | Address | None) -> bool:
     """Tell whether an output is the name of a file, and not a folder or unset."""
     return output is not None and not _is_folder(output)
 
@@ -203,7 +295,7 @@ def destination(
     *,
     alone: bool = False,
     taken: set[str] | None = None,
-) -> Path:
+) -> Place:
     """Return the path of an output file, by default ``results/TECHNIQUE_TARGET_MODIFIER.png``.
 
     With several renderers, each has its own suffix. A name that is in `taken`, the names of earlier
@@ -222,17 +314,18 @@ def _wanted(
     options: Mapping[str, Any],
     *,
     alone: bool,
-) -> Path:
+) -> Place:
     chosen = f".{options.get('format')}"
     fitting = [suffix for suffix in renderer.suffixes if suffix.endswith(chosen)]
     ending = (*fitting, *renderer.suffixes)[0]
     if output is None or _is_folder(output):
+        assert not isinstance(explanation, Stream)
         results = explanation if isinstance(explanation, list) else [explanation]
         stem = _file_stem(results[-1])
         if len(results) > 1:
             stem = file_name("_".join(str(one.provenance["technique"]) for one in results))
-        return Path(output or RESULTS) / (stem + ending)
-    path = Path(output)
+        return (RESULTS if output is None else place_of(output)) / (stem + ending)
+    path = place_of(output)
     if renderer.ending_of(path):
         return path
     if alone:
@@ -240,7 +333,7 @@ def _wanted(
     return path.with_name(parted(path.name)[0] + ending)
 
 
-def _require_ending(renderer: Plugin, path: Path) -> None:
+def _require_ending(renderer: Plugin, path: Place) -> None:
     if path.suffix and not renderer.ending_of(path):
         raise UserError(
             f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, and the "
@@ -248,8 +341,14 @@ def _require_ending(renderer: Plugin, path: Path) -> None:
         )
 
 
-def _is_folder(output: PathName) -> bool:
-    return Path(output).is_dir() or str(output).endswith(("/", os.sep))
+def _is_folder(output: PathName | Address) -> bool:
+    if str(output).endswith(("/", os.sep)):
+        return True
+    place = place_of(output)
+    if isinstance(place, Address) or not place.is_dir():
+        return False
+    # A store is a folder, and a result nevertheless.
+    return not any(one.folder and one.ending_of(place) for one in registry().of("renderer"))
 
 
 def _file_stem(explanation: Explanation) -> str:

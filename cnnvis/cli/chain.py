@@ -22,7 +22,14 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, verdicts_kept
-from cnnvis.settings.chain_files import Recipe, by_plugin, read_recipe, require_near, save_recipe
+from cnnvis.settings.chain_files import (
+    Recipe,
+    by_plugin,
+    read_recipe,
+    require_near,
+    require_typed,
+    save_recipe,
+)
 from cnnvis.settings.defaults import (
     checks_by_settings,
     side_options,
@@ -145,6 +152,7 @@ def _recipe(
     if steps:
         raise UserError(f"the steps come either from {file!r} or from the command line")
     saved = read_recipe(Path(file), name)
+    require_typed(saved, Path(file), subject)
     if "out" not in subject:
         require_near(saved, Path(file))
     return Recipe(saved.name, {**saved.subject, **subject}, saved.steps)

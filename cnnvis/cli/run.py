@@ -15,6 +15,7 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.drawing.progress import bars
 from cnnvis.errors import PluginError, UserError, together
 from cnnvis.execution.calls import call_plugin
+from cnnvis.files.addresses import Place
 from cnnvis.registry.arguments import Messages, RunFolderArguments, RunOutput
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
@@ -54,7 +55,7 @@ def explain(
     ]
     into = destination_of(folder, out, drawing)
     failures: list[UserError | PluginError] = []
-    paths: list[Path] = []
+    paths: list[Place] = []
     with (
         bars(messages, quiet=said.quiet),
         failures_kept() as images,

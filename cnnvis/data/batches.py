@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
@@ -143,7 +144,7 @@ def _read_halves(
     """
     try:
         read.append(samples.read(places.start, places.stop))
-    except ChangedError:
+    except (ChangedError, DiskError):  # no image's own fault, as of a store that cannot be reached
         raise
     except MemoryError as error:
         raise _shortage(samples, error) from error
@@ -172,7 +173,7 @@ def _require_there(samples: Samples, error: BaseException) -> None:
     path = samples.path
     cause: BaseException | None = error
     # A file that is held open is read on without its name.
-    gone = path is not None and not isinstance(samples.held, HeldFile) and not path.exists()
+    gone = isinstance(path, Path) and not isinstance(samples.held, HeldFile) and not path.exists()
     while cause is not None and not gone:
         number = cause.errno if isinstance(cause, OSError) else None
         if number == errno.ENOMEM:

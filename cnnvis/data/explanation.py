@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.data import exports, save_hook, saving
+from cnnvis.data import exports, save_hook, saving, zarr_maps
 from cnnvis.data import labels as labelling
 from cnnvis.data.axes import CHANNEL as CHANNEL
 from cnnvis.data.axes import Axis
@@ -24,6 +24,7 @@ from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
 from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError
+from cnnvis.files.addresses import place_of, require_path
 from cnnvis.reporting import note
 from cnnvis.text import printable
 
@@ -540,7 +541,7 @@ class Explanation(Shown):
         UserError
             If no renderer writes files of this ending, or the file cannot be written.
         """
-        save_hook.save(self, Path(path), options)
+        save_hook.save(self, place_of(path), options)
 
     def write(self, path: Path) -> None:
         """Write an ``.npz`` file without the care that `save` takes, for renderers, which get it."""
@@ -548,7 +549,9 @@ class Explanation(Shown):
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Explanation:
-        """Read a file that `save` wrote, and the files beside it for a network's other inputs.
+        """Read a file ``.npz`` that `save` wrote, and the files beside it for a network's other inputs.
+
+        Or read a Zarr store that `save` wrote, on a disk or at an address.
 
         If one of these files is missing, a note of the explanation names it.
 
@@ -557,7 +560,10 @@ class Explanation(Shown):
         UserError
             If `save` did not write the file.
         """
-        return saving.read(Path(path), cls)
+        place = place_of(path)
+        if zarr_maps.is_store(place):
+            return cls.joined(list(zarr_maps.read(place, cls)))
+        return saving.read(require_path(place, "a file of the renderer numpy"), cls)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the maps with matplotlib, and return the figure.

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from cnnvis.data.places import Places
 from cnnvis.data.shown import Shown
 from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, nearest, numbered, shown
+from cnnvis.files.addresses import Place
 from cnnvis.files.snapshots import Held, sha256
 from cnnvis.reporting import note
 from cnnvis.text import words_of
@@ -84,11 +84,12 @@ class Samples(Shown):
     channel_axis
         The channel axis of `source`, -1 or 1; None without channels.
     path
-        The file or folder that the samples were read from, for the provenance.
+        The file, folder or address that the samples were read from, for the provenance.
     coordinates
         The meaning of the positions along an axis, by the axis's usual name; see `cnnvis.Axis`.
     held
-        The open file or folder, if the samples are read through it; see `cnnvis.held`.
+        The open file or folder, or the objects of an address, if the samples are read through it; see
+        `cnnvis.held`.
     input
         The name of the network's input for `source`, for a network with several inputs.
     others
@@ -130,7 +131,7 @@ class Samples(Shown):
     class_names: tuple[str, ...] | None = None
     indices: Array = field(default=None)  # type: ignore[arg-type]  # numbered when not given
     channel_axis: int | None = -1
-    path: Path | None = None
+    path: Place | None = None
     input: str | None = None
     others: Mapping[str, ArrayLike] = field(default_factory=dict)
     label_kind: LabelKind | None = None

@@ -7,10 +7,11 @@ is before anything else of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-save: Callable[[Any, Path, Mapping[str, Any]], None]
+from cnnvis.files.addresses import Place
+
+save: Callable[[Any, Place, Mapping[str, Any]], None]
 """Write an explanation or a page to a file, with options of the renderer."""
 
 bundle: Callable[[Any], dict[str, str]]

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, overload
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import msgspec
@@ -28,6 +28,7 @@ from cnnvis.data.target import Target
 from cnnvis.data.verdict import Verdict
 from cnnvis.data.voxel_grid import VoxelGrid
 from cnnvis.errors import UserError, shown
+from cnnvis.files.addresses import Place
 from cnnvis.files.npy import StoredArray, stored_arrays
 from cnnvis.files.reading import is_deeper
 from cnnvis.text import file_name, parted
@@ -64,7 +65,7 @@ def write(explanation: Any, path: Path) -> None:
         arrays |= {"frames": explanation.frames.maps, "frame_steps": explanation.frames.steps}
     if explanation.predictions is not None:
         arrays["predictions"] = explanation.predictions
-    arrays["metadata"] = np.array(_text(_metadata(explanation)))
+    arrays["metadata"] = np.array(_text(metadata(explanation)))
     with ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             _write_array(archive, f"{name}.npy", array)
@@ -81,7 +82,8 @@ def _places(one: Any) -> Places | None:
     return found
 
 
-def _metadata(one: Any) -> dict[str, Any]:
+def metadata(one: Any) -> dict[str, Any]:
+    """Return all that is saved of an explanation beside its arrays, as plain values."""
     samples = one.samples
     return {
         "axes": one.axes,
@@ -155,7 +157,9 @@ _DEEPEST = 49
 _LONGEST, _LONGEST_EACH = 2**24, 2**12  # letters of metadata, and more of them for each map
 
 
-class _Target(msgspec.Struct, forbid_unknown_fields=True):
+class TargetFacts(msgspec.Struct, forbid_unknown_fields=True):
+    """Facts of a map's target."""
+
     layer: str
     filters: tuple[int, ...]
     class_names: tuple[str, ...] | None = None
@@ -164,6 +168,7 @@ class _Target(msgspec.Struct, forbid_unknown_fields=True):
     region: str | None = None
 
     def target(self) -> Target:
+        """Return the target."""
         return Target(**msgspec.structs.asdict(self))
 
 
@@ -180,7 +185,7 @@ class _Orders(msgspec.Struct):
     shown: str
 
 
-class _Provenance(msgspec.Struct):
+class Provenance(msgspec.Struct):
     """Fields of the provenance that are read; other fields may exist."""
 
     technique: str = ""
@@ -195,12 +200,12 @@ class _Provenance(msgspec.Struct):
     reading: dict[str, Any] = {}
 
 
-class _Facts(msgspec.Struct):
+class Facts(msgspec.Struct):
     """Facts that are saved beside the arrays."""
 
     axes: Annotated[tuple[str, ...], Few]
     titles: tuple[str, ...]
-    targets: tuple[_Target, ...]
+    targets: tuple[TargetFacts, ...]
     signed: bool | None
     are_inputs: bool
     table: Annotated[dict[str, list[Any]], Few] | None
@@ -252,7 +257,15 @@ def read(path: Path, explanation: Callable[..., T]) -> T:
     return made
 
 
-def beside_path(path: Path, name: str | None) -> Path:
+@overload
+def beside_path(path: Path, name: str | None) -> Path: ...
+
+
+@overload
+def beside_path(path: Place, name: str | None) -> Place: ...
+
+
+def beside_path(path: Place, name: str | None) -> Place:
     """Return the path for the maps of another input beside those in a file: ``maps_right.npz``."""
     stem, ending = parted(path.name)
     return path.with_name(f"{stem}_{file_name(str(name))}{ending}")
@@ -303,7 +316,7 @@ def _read(path: Path, explanation: Callable[..., Any]) -> tuple[Any, tuple[str, 
         ) from error
 
 
-def _facts(arrays: Mapping[str, StoredArray]) -> _Facts:
+def _facts(arrays: Mapping[str, StoredArray]) -> Facts:
     stored = arrays.get("metadata")
     if stored is None or stored.shape != () or stored.dtype.kind != "U":
         raise UserError("it has no text named 'metadata'")
@@ -314,8 +327,8 @@ def _facts(arrays: Mapping[str, StoredArray]) -> _Facts:
     held = json.loads(str(stored[...]))
     if is_deeper(held, _DEEPEST):
         raise UserError(f"its metadata nest their values more than {_DEEPEST} deep")
-    facts = msgspec.convert(held, _Facts)
-    msgspec.convert(facts.provenance, _Provenance)
+    facts = msgspec.convert(held, Facts)
+    msgspec.convert(facts.provenance, Provenance)
     if len({len(column) for column in (facts.table or {}).values()}) > 1:
         raise UserError("the columns of its table have different lengths")
     return facts
@@ -362,7 +375,7 @@ def _frames(arrays: Mapping[str, StoredArray]) -> Frames | None:
     return None if maps is None or steps is None else Frames(maps, steps)
 
 
-def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None:
+def _samples(arrays: Mapping[str, StoredArray], facts: Facts) -> Samples | None:
     inputs, indices = _array(arrays, "inputs"), _whole(arrays, "indices")
     if inputs is None:
         return None
@@ -385,5 +398,5 @@ def _samples(arrays: Mapping[str, StoredArray], facts: _Facts) -> Samples | None
     )
 
 
-def _known_places(arrays: Mapping[str, StoredArray], facts: _Facts) -> Places | None:
+def _known_places(arrays: Mapping[str, StoredArray], facts: Facts) -> Places | None:
     return None if facts.places is None else facts.places.places(lambda name: _array(arrays, name))

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from cnnvis.data import zarr_maps
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
+from cnnvis.files.addresses import Place
 
 
 class Stream:
@@ -46,6 +48,25 @@ class Stream:
                 return Explanation.joined(parts)[range(count)], True
         self._batches = lambda: parts
         return self.whole(), False
+
+    def write_zarr(self, place: Place, *, inputs: bool = False) -> None:
+        """Write all maps into a new Zarr store, a shard at a time; see the renderer zarr-maps.
+
+        Parameters
+        ----------
+        place
+            The folder, which may be there and empty, or the address.
+        inputs
+            Write the inputs, too.
+
+        Raises
+        ------
+        UserError
+            If there are no maps, or there is something at the address already.
+        DiskError
+            If the disk is full, or the object store cannot be reached.
+        """
+        zarr_maps.write(self, place, inputs=inputs)
 
     def whole(self) -> Explanation:
         """Return all batches as one explanation, and keep it from then on."""

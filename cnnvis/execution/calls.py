@@ -10,9 +10,11 @@ import inspect
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from cnnvis.data.explanation import Explanation
+from cnnvis.data.stream import Stream
 from cnnvis.drawing.figure_settings import own_settings
 from cnnvis.errors import UserError
 from cnnvis.execution import isolation
@@ -44,6 +46,8 @@ def call_plugin(plugin: Plugin, /, *args: Any, **kwargs: Any) -> Any:
         raise UserError(f"{plugin.name} cannot run: {plugin.missing}")
     if plugin.kind == "renderer" and plugin.takes("explanations"):
         args = (args[0] if isinstance(args[0], list) else [args[0]], *args[1:])
+    if plugin.kind == "renderer" and plugin.takes("stream") and isinstance(args[0], Explanation):
+        args = (Stream(partial(list, [args[0]])), *args[1:])
     if isolation.applies(plugin):
         return isolation.called(plugin, args, kwargs)
     given = [read_only(one) for one in args]

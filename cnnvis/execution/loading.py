@@ -10,6 +10,7 @@ from typing import Any
 from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError
 from cnnvis.execution.calls import call_plugin
+from cnnvis.files.addresses import Place
 from cnnvis.files.snapshots import holding
 from cnnvis.network.backend import keras
 from cnnvis.network.model import Model
@@ -36,7 +37,7 @@ def loaded_from(path: Path, options: Mapping[str, Any], **target: Any) -> Model:
         return Model(loaded, path=path, sha256=held.sha256(), **target).loaded_with(given)
 
 
-def read_from(path: Path, options: Mapping[str, Any], reader: str | None = None) -> Samples:
+def read_from(path: Place, options: Mapping[str, Any], reader: str | None = None) -> Samples:
     """Read the samples in a file, with the reader's options; see `cnnvis.read_samples`."""
     plugin = registry().for_path("reader", path, () if reader is None else (reader,))
     if reader is not None and plugin.name != reader:

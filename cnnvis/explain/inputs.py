@@ -14,6 +14,7 @@ from cnnvis.data.lazy import Shape
 from cnnvis.data.samples import Samples
 from cnnvis.errors import UserError
 from cnnvis.execution.loading import loaded_from, read_from
+from cnnvis.files.addresses import Address, place_of
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import grants_of, not_default
@@ -120,9 +121,10 @@ def samples_of(data: Any, options: PluginOptions, inputs: Sequence[Shape] | None
     """
     if isinstance(data, str) and data == demo.NAME:
         data = demo.DATA
-    if isinstance(data, str | PathLike):
-        reader = registry().for_path("reader", Path(data), given_in(options))
-        return read_samples(data, reader=reader.name, **options.get(reader.name, {}))
+    if isinstance(data, str | PathLike | Address):
+        place = place_of(data)
+        reader = registry().for_path("reader", place, given_in(options))
+        return read_samples(place, reader=reader.name, **options.get(reader.name, {}))
     return samples_in(data, inputs)
 
 
@@ -147,7 +149,7 @@ def options_used(model: Any, data: Any, options: PluginOptions) -> dict[str, Any
         if not given or path == demo.NAME or not isinstance(path, str | PathLike):
             continue  # and no folder is looked into again
         with quietly(), notes_kept():
-            plugin = registry().for_path(kind, Path(path), given_in(options))
+            plugin = registry().for_path(kind, place_of(path), given_in(options))
         used |= {
             f"{plugin.name}.{name}": str(value) if isinstance(value, PathLike) else value
             for name, value in not_default(plugin, options.get(plugin.name, {})).items()
@@ -157,7 +159,7 @@ def options_used(model: Any, data: Any, options: PluginOptions) -> dict[str, Any
 
 
 def read_samples(
-    path: PathName,
+    path: PathName | Address,
     *,
     class_names: ClassNames | None = None,
     reader: str | None = None,
@@ -168,8 +170,8 @@ def read_samples(
     Parameters
     ----------
     path
-        A path that a reader plugin reads: a pickle, ``.npz``, ``.npy``, pictures; or ``demo`` for the
-        data that come with cnnvis.
+        A path that a reader plugin reads: a pickle, ``.npz``, ``.npy``, pictures; an address of a Zarr store
+        in an object store, ``s3://bucket/images.zarr``; or ``demo`` for the data that come with cnnvis.
     class_names
         The names of the classes in a network's order, if the file holds no class names. Labels in
         words, such as names of folders, are matched to the classes by name.
@@ -183,5 +185,5 @@ def read_samples(
     UserError
         If the file does not exist, the reader does not read it, no reader reads it, or it holds no data.
     """
-    samples = read_from(demo.DATA if path == demo.NAME else Path(path), options, reader)
+    samples = read_from(demo.DATA if path == demo.NAME else place_of(path), options, reader)
     return samples if class_names is None else samples.named(class_names)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnvis.errors import UserError
-from cnnvis.files.snapshots import Held, held
+from cnnvis.files.snapshots import HeldPath, held
 
 _LONGEST_HEADER = 10_000  # Characters, as NumPy has it
 _MOST_ARRAYS = 10_000
@@ -70,7 +70,7 @@ class StoredArray:
     is_fortran: bool
     offset: int
     is_packed: bool
-    held: Held = field(repr=False, compare=False)
+    held: HeldPath = field(repr=False, compare=False)
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         self.require_plain()
@@ -155,7 +155,7 @@ def stored_arrays(path: Path) -> dict[str, StoredArray]:
         raise UserError(f"{str(path)!r} is damaged, or no NumPy file: {reason[:200]}") from error
 
 
-def _arrays(path: Path, source: Held, file: IO[bytes], size: int) -> dict[str, StoredArray]:
+def _arrays(path: Path, source: HeldPath, file: IO[bytes], size: int) -> dict[str, StoredArray]:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         _require_bounded(members, size)
@@ -209,7 +209,7 @@ def _place(file: IO[bytes], member: zipfile.ZipInfo) -> int:
 
 def _array(
     path: Path,
-    source: Held,
+    source: HeldPath,
     member: str,
     file: IO[bytes],
     size: int,

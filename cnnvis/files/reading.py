@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.errors import UserError
+from cnnvis.files.addresses import require_path
 from cnnvis.files.writing import DISK, TEMPORARY, Folder, fault_of_disk, remove_empty, trouble_with
 from cnnvis.text import parted
 
@@ -140,6 +141,7 @@ def require_writable(path: Path) -> None:
     UserError
         If the folder that it is or lies in is a file, or may not be written to.
     """
+    require_path(path, "the output")
     folder = path
     try:
         while not folder.is_dir() and (folder == path or not folder.exists()):

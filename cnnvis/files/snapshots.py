@@ -22,9 +22,11 @@ from contextvars import ContextVar
 from errno import EDQUOT, ENOSPC
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from cnnvis.errors import ChangedError, DiskError, UserError
+from cnnvis.files.addresses import Address, Place
+from cnnvis.files.objects import HeldObjects
 from cnnvis.files.reading import require_regular
 
 _TICK, _COARSE_TICK = 2 * 10**7, 2 * 10**9
@@ -327,16 +329,17 @@ class HeldFolder:
         return self
 
 
-Held = HeldFile | HeldFolder
+HeldPath = HeldFile | HeldFolder
+Held = HeldPath | HeldObjects
 
-_holding: ContextVar[Mapping[Path, Held]] = ContextVar("holding", default={})  # noqa: B039
+_holding: ContextVar[Mapping[Place, Held]] = ContextVar("holding", default={})  # noqa: B039
 
 
 @contextmanager
-def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
-    """Hold a file or folder while a plugin reads it: `held` gives it to the plugin.
+def holding(path: Place, *, is_copied: bool = False) -> Iterator[Held]:
+    """Hold a file, a folder or the objects at an address while a plugin reads it, which gets it from `held`.
 
-    A file or folder that is held already stays unchanged.
+    What is held already stays unchanged.
 
     Parameters
     ----------
@@ -347,7 +350,7 @@ def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
     if known is not None:
         yield known
         return
-    one: Held = HeldFolder(path) if path.is_dir() else HeldFile(path, is_copied=is_copied)
+    one = _held(path, is_copied=is_copied)
     before = _holding.set({**_holding.get(), path: one})
     try:
         yield one
@@ -356,13 +359,31 @@ def holding(path: Path, *, is_copied: bool = False) -> Iterator[Held]:
         one.end()
 
 
-def held(path: Path) -> Held:
+def _held(path: Place, *, is_copied: bool = False) -> Held:
+    if isinstance(path, Address):
+        return HeldObjects(path)
+    return HeldFolder(path) if path.is_dir() else HeldFile(path, is_copied=is_copied)
+
+
+@overload
+def held(path: Path) -> HeldPath: ...
+
+
+@overload
+def held(path: Address) -> HeldObjects: ...
+
+
+@overload
+def held(path: Place) -> Held: ...
+
+
+def held(path: Place) -> Held:
     """Return the open file or folder that is being read; read it by its `place` and `open`.
 
     Parameters
     ----------
     path
-        The path that the reader or loader got.
+        The path, or the address, that the reader or loader got.
 
     Raises
     ------
@@ -374,16 +395,24 @@ def held(path: Path) -> Held:
     return one
 
 
-def held_anyway(path: Path) -> Held:
+@overload
+def held_anyway(path: Path) -> HeldPath: ...
+
+
+@overload
+def held_anyway(path: Place) -> Held: ...
+
+
+def held_anyway(path: Place) -> Held:
     """Return the result of `held`, for callers that look at the file and do not read it."""
     one = _holding.get().get(path)
-    if one is None:
-        one = HeldFolder(path) if path.is_dir() else HeldFile(path)
-    return one
+    return _held(path) if one is None else one
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Place) -> str:
     """Return the SHA-256 of a file's bytes, or of a folder's files with their names, in hexadecimal.
+
+    Of objects at an address, it is that of their names, tags and sizes.
 
     Raises
     ------

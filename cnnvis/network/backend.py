@@ -48,6 +48,8 @@ def _imported(name: str) -> ModuleType:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # TensorFlow looks at the processors of the machine, and not at what a container may use.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(host.processors()))
+        # All of a GPU's memory by default, of which isolated plugins and workers then get nothing.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         with _stderr_closed(), _without_extras():
             module: Any = importlib.import_module(name)
             if name == "tensorflow":

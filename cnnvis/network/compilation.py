@@ -31,7 +31,8 @@ Compile = Literal["auto", "graph", "xla", "eager"]
 
 With eager, the layers' own Python code runs each time. With auto, the network is compiled as a
 graph; or by XLA, where a job is long enough to repay trying, if XLA is faster and its answers are
-the same.
+the same. They are not on a GPU that multiplies in TensorFlow's default there, TF32, of ten binary
+digits: there it is the graph.
 """
 
 BATCH = 32
@@ -42,6 +43,16 @@ FIRST = 2**30
 
 LARGEST, LIGHT = 256, 2**26
 """Largest number of inputs at a time for small networks; number of bytes that they may take."""
+
+FILLING, GROWING = 128, 512
+"""Number of inputs that are computed at a time on a GPU, and the largest while that measures faster.
+
+With few, a GPU waits for the processor that gives it work, and tracing, which is the most of a short
+job, takes as long for any number.
+"""
+
+MANY, LIGHT_THERE = 1024, 2**31
+"""On a GPU, largest number of inputs for small networks; number of bytes that they may take."""
 
 TIMED = 2
 """Number of batches of one size that are timed before another size is tried."""
@@ -131,7 +142,8 @@ def computing(
         processors that this process may use.
     mixed_precision
         Let TensorFlow multiply in half precision where processor or GPU can: up to twice as fast,
-        with errors of several per cent of a map's largest value.
+        with errors of several per cent of a map's largest value, and of about a quarter where weights
+        are random, since ReLUs whose input is near zero turn on or off.
 
     Raises
     ------
@@ -209,13 +221,21 @@ def _fitting(each: int, measured: int = 0) -> int:
     up other numbers of images, and do not change, and have to be traced anew, whenever there is a
     little more or less memory.
     """
-    first = BATCH if _has_gpu() else min(BATCH, _power(FIRST // each))
-    wanted = max(first, min(LARGEST, _power(LIGHT // each)))
+    if _has_gpu():
+        wanted = max(FILLING, min(MANY, _power(LIGHT_THERE // each)))
+    else:
+        first = min(BATCH, _power(FIRST // each))
+        wanted = max(first, min(LARGEST, _power(LIGHT // each)))
     return min(wanted, _most(each, measured))
 
 
 def _most(each: int, measured: int = 0) -> int:
     """Return the number of samples, by the bytes that each needs, that there is memory for."""
+    if _has_gpu():
+        # A batch is in the GPU's own memory. Of the values and gradients that are counted, a third is
+        # kept at a time at least.
+        held = host.gpu_memory()
+        return BATCH if held is None else _power(2 * held // each)
     return _power(host.available_memory() // 2 // (measured or each))
 
 
@@ -238,7 +258,13 @@ def _require_room(size: int, each: int) -> None:
 
 
 def _has_gpu() -> bool:
-    return bool(tensorflow().config.list_physical_devices("GPU"))
+    """Tell whether networks are computed on a GPU: there may be one that this process leaves alone."""
+    return bool(tensorflow().config.get_visible_devices("GPU"))
+
+
+def _is_rounded() -> bool:
+    """Tell whether factors of products of single precision are rounded, to TF32 on a GPU."""
+    return _has_gpu() and bool(tensorflow().config.experimental.tensor_float_32_execution_enabled())
 
 
 def at_once(each: int) -> int:
@@ -334,6 +360,7 @@ class Compiled:
                             "there is not enough memory to compute even one input"
                         ) from error
                     size = (size + 1) // 2
+                    self._best = size * self.each  # larger ones are not tried again
                     log.info("a batch did not fit into memory; going on with %d at a time", size)
                     continue
                 if kept == count == size:
@@ -388,7 +415,8 @@ class Compiled:
             self._best = size // 2
             log.info("%d at a time are no faster than %d", size, self._best)
             return self._best
-        if 2 * size > min(BATCH, _most(bytes_each, self._measured)):
+        largest = GROWING if _has_gpu() else BATCH
+        if 2 * size > min(largest, _most(bytes_each, self._measured)):
             self._best = size
             return size
         worth = GAIN * min(times) * (remaining - 2 * size * TIMED) > self._traces.get(
@@ -421,7 +449,8 @@ class Compiled:
         took = time.perf_counter() - began
         self._traced.add((way, size))
         added = host.peak_memory() - held
-        if added > TELLING:
+        # On a GPU, batches are not in this memory; what begins its work is.
+        if added > TELLING and not _has_gpu():
             self._measured = added // (size * self.each)
         if is_new:
             self._traces.setdefault(size, took)
@@ -470,8 +499,10 @@ class Compiled:
         asked = _now().compile
         if asked != "auto":
             return asked
-        if is_mixed():
-            return "graph"  # whose optimizer it is that TensorFlow does it with
+        if is_mixed() or _is_rounded():
+            # The graph's optimizer is what TensorFlow does the first with; and what is rounded is
+            # not the same in another order of additions.
+            return "graph"
         if self._settled:
             return self._settled
         graph, xla = self._pace.get("graph"), self._pace.get("xla")
@@ -553,7 +584,15 @@ def _memory_file() -> Path:
 
 
 def _key(identity: str) -> str:
-    return f"{identity} {host.name()} TensorFlow {tensorflow().__version__}"
+    place = f"{host.name()} {' '.join(_gpus())}".strip()
+    return f"{identity} {place} TensorFlow {tensorflow().__version__}"
+
+
+def _gpus() -> list[str]:
+    """Return the names of the GPUs that networks are computed on."""
+    config = tensorflow().config
+    details = map(config.experimental.get_device_details, config.get_visible_devices("GPU"))
+    return [one.get("device_name", "GPU") for one in details]
 
 
 def _remembered(identity: str) -> tuple[float, float] | None:

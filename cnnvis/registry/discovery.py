@@ -19,6 +19,7 @@ from typing import Any
 import pluggy
 
 from cnnvis.errors import PluginError, UserError, listed, nearest, shown
+from cnnvis.files.addresses import Address, Place, looks_like_address
 from cnnvis.registry import flags
 from cnnvis.registry.all_kinds import KINDS
 from cnnvis.registry.hookspecs import API_VERSION, GROUP, Hooks, hookimpl
@@ -282,8 +283,10 @@ class Registry:
             if name in (broken.name, f"{broken.distribution}:{broken.name}"):
                 raise broken.failed()
 
-    def for_path(self, kind: str, path: Path, given: Collection[str] = ()) -> Plugin:
+    def for_path(self, kind: str, path: Place, given: Collection[str] = ()) -> Plugin:
         """Return the reader or loader that takes this path; a note names it if others do, too.
+
+        Of an address nothing but its name is looked at.
 
         A built-in plugin for the path's suffix comes before all others, but for those that were asked
         for.
@@ -298,10 +301,12 @@ class Registry:
         UserError
             If the path does not exist, or no plugin takes it.
         """
+        if isinstance(path, Address):
+            return self._for_address(kind, path, given)
         what = KINDS[kind].file
-        if re.match(r"[A-Za-z][\w+.-]+:/", str(path)) and not _exists(path):
+        if looks_like_address(path) and not _exists(path):
             raise UserError(
-                f"{str(path)!r} is an address, and cnnvis reads files of this machine alone; "
+                f"{str(path)!r} is an address, and cnnvis reads a {what} from files of this machine alone; "
                 "download the file first"
             )
         if not _exists(path):
@@ -331,6 +336,21 @@ class Registry:
         )
         found = "the folder" if path.is_dir() else f"the ending {path.suffix!r} of"
         raise UserError(f"no {kind} takes {found} {str(path)!r}. {kind.title()}s: {known}.")
+
+    def _for_address(self, kind: str, path: Address, given: Collection[str]) -> Plugin:
+        plugins = [plugin for plugin in self.of(kind) if plugin.remote]
+        endings = {plugin.name: plugin.ending_of(path) for plugin in plugins}
+        takers = [one for one in plugins if endings[one.name]] or [
+            one for one in plugins if one.accepts is not None and _accepts(one, path)
+        ]
+        takers.sort(key=lambda one: (one.name not in given, one.distribution != BUILT_IN))
+        if takers:
+            return takers[0]
+        known = ", ".join(f"{plugin.name} ({' '.join(plugin.suffixes)})" for plugin in plugins)
+        of = f" {kind.title()}s of addresses: {known}." if known else ""
+        raise UserError(
+            f"no {kind} takes the address {str(path)!r}.{of} Download a file of another kind first"
+        )
 
 
 def _listing(what: str) -> str:
@@ -365,7 +385,7 @@ def _say_rivals(path: Path, plugin: Plugin, *others: Plugin) -> None:
         )
 
 
-def _accepts(plugin: Plugin, path: Path) -> bool:
+def _accepts(plugin: Plugin, path: Place) -> bool:
     """Tell whether a plugin takes a path; an error of one plugin must not affect the others."""
     assert plugin.accepts is not None
     try:

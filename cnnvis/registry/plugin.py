@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cnnvis.errors import PluginError
+from cnnvis.files.addresses import Place
 
 Result = Literal["images", "groups", "pictures", "table"]
 """Kind of the result of a step of a chain.
@@ -121,6 +122,10 @@ class Plugin:
     accepts
         For a reader or loader: function that tells whether the plugin takes a path that no suffix
         decides, such as a folder. The function must be quick and import nothing heavy.
+    remote
+        For a reader or a renderer: True where its path may be a `cnnvis.Address` of an object store.
+    folder
+        For a renderer: True where it writes a folder and no file.
     begin
         For a loader: function that is called with the path before TensorFlow is imported, to begin
         work for the meantime. The function must return at once.
@@ -161,7 +166,9 @@ class Plugin:
     reference: str | None = None
     suffixes: tuple[str, ...] = ()
     plot: Callable[..., Any] | None = None
-    accepts: Callable[[Path], bool] | None = None
+    accepts: Callable[[Any], bool] | None = None
+    remote: bool = False
+    folder: bool = False
     begin: Callable[[Path], None] | None = None
     check: Callable[..., None] | None = None
     takes_results: tuple[Result, ...] = ()
@@ -184,7 +191,7 @@ class Plugin:
             f"the {self.kind} {self.name} of {self.origin} failed: {what}. {self.report_to}"
         )
 
-    def ending_of(self, path: Path) -> str:
+    def ending_of(self, path: Place) -> str:
         """Return the longest of the plugin's suffixes that ends a file's name, or an empty text."""
         name = path.name.lower()
         return max(

@@ -21,6 +21,7 @@ from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, UserError, shown
 from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import Task
+from cnnvis.files.addresses import require_path
 from cnnvis.files.reading import require_writable
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, trouble_with
 from cnnvis.network import compilation
@@ -259,6 +260,7 @@ def opened(path: Path) -> Iterator[Folder]:
     DiskError
         If the disk is full, or broken.
     """
+    require_path(path, "a run folder")
     with trouble_with(path, ADVICE):
         DISK.require_folder(path)
         folder = Folder.opened(path)

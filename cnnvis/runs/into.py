@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cnnvis.errors import UserError
 from cnnvis.explain.request import Request
+from cnnvis.files.addresses import place_of, require_path
 from cnnvis.registry.arguments import RunFolderArguments
 from cnnvis.runs.on import On, on_of, with_request
 from cnnvis.runs.part import WHOLE, Share
@@ -59,7 +60,7 @@ def asked_for(asked: RunFolderArguments) -> Into:
         If the arguments are not valid.
     """
     share = WHOLE if asked.shard is None else share_of(asked.shard)
-    path = None if asked.into is None else Path(asked.into)
+    path = None if asked.into is None else require_path(place_of(asked.into), "a run folder")
     on = None if asked.on is None else on_of(asked.on)
     return Into(path, asked.resume, share, asked.shard_size, on=on)
 

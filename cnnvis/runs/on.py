@@ -14,6 +14,7 @@ from cnnvis import demo, host
 from cnnvis.errors import UserError, shown
 from cnnvis.execution.isolation import isolates_plugins
 from cnnvis.explain.request import Request
+from cnnvis.files.addresses import is_address
 from cnnvis.network.compilation import THREADS
 
 CONNECTING = 10
@@ -121,7 +122,7 @@ def with_request(on: On, request: Request) -> On:
                 f"{type(value).__name__}: save it in a file, and name the file"
             )
     model, data = (
-        one if one is None or one == demo.NAME else os.path.abspath(one)  # noqa: PTH100 (links stay)
+        one if one is None or one == demo.NAME or is_address(one) else os.path.abspath(one)  # noqa: PTH100 (links stay)
         for one in (request.model, request.data.data)
     )
     paths = replace(request, model=model, data=replace(request.data, data=data))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import queue
 import signal
@@ -110,6 +111,8 @@ class Workers:
     _closing: ExitStack = field(default_factory=ExitStack)
     _client: Client | None = None
     _cluster: Any = None
+    _there: int = 0
+    _looked: float = -math.inf
 
     @property
     def strict(self) -> bool:
@@ -172,11 +175,13 @@ class Workers:
 
     def _room(self, client: Client, waiting: dict[Any, int]) -> int:
         """Return how many more shards the scheduler is to know."""
-        try:
-            workers = len(client.nthreads())
-        except (OSError, RuntimeError) as error:  # as Dask says that a connection is closed
-            raise _lost(self.on) from error
-        return max(AHEAD * workers, 4) - len(waiting)
+        if time.monotonic() > self._looked + LISTENING:  # the scheduler takes some ms to answer
+            try:
+                self._there = len(client.nthreads())
+            except (OSError, RuntimeError) as error:  # as Dask says that a connection is closed
+                raise _lost(self.on) from error
+            self._looked = time.monotonic()
+        return max(AHEAD * self._there, 4) - len(waiting)
 
     def _next(self, client: Client, done: queue.SimpleQueue[Any]) -> Future:
         """Return the next future that is done, None where there is none yet."""
@@ -239,7 +244,10 @@ def _client_of(address: Any, on: On) -> Client:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what Dask logs about lost connections away from a person, who gets a sentence."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio", "tornado")]
+    names = ("distributed", "asyncio", "tornado")
+    # Dask gives some of them levels of their own, so that those of their parents count for nothing.
+    inner = [one for one in logging.root.manager.loggerDict if one.partition(".")[0] in names]
+    loggers = [logging.getLogger(name) for name in {*names, *inner}]
     before = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.CRITICAL + 1)

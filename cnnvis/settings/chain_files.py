@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.errors import UserError, nearest, shown
+from cnnvis.files.addresses import is_address
 from cnnvis.registry.arguments import (
     ChainOutput,
     Checking,
@@ -349,7 +350,27 @@ def _from_file(path: Path, text: str) -> str:
         raise UserError(f"{shown(text)} in {str(path)!r} is no path")
     # A slash at the end says that a folder is meant, whether it is there or not.
     end = "/" if text.endswith("/") else ""
-    return text if text == "demo" else os.path.normpath(path.parent / text) + end
+    is_named = text == "demo" or is_address(text)
+    return text if is_named else os.path.normpath(path.parent / text) + end
+
+
+def require_typed(recipe: Recipe, path: Path, typed: Mapping[str, Any]) -> None:
+    """Refuse a chain in a file that names an address, unless a person typed another in its place.
+
+    Raises
+    ------
+    UserError
+        If it does: what a file says opens no connection.
+    """
+    for key in PATHS:
+        named = recipe.subject.get(key)
+        if is_address(named) and key not in typed:
+            flag = _FLAGS[key].names[0] if key in _FLAGS else ""
+            raise UserError(
+                f"the chain {recipe.name!r} in {str(path)!r} names the address {shown(named)} as its {key}, and "
+                "cnnvis opens addresses only where they are typed: "
+                + (f"add {flag} {shlex.quote(str(named))}" if flag else "name a file")
+            )
 
 
 def require_near(recipe: Recipe, path: Path) -> None:
@@ -388,7 +409,7 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     document = editable(path)
     subject = dict(recipe.subject)
     for key in PATHS:
-        if key in subject and subject[key] != "demo":
+        if key in subject and subject[key] != "demo" and not is_address(subject[key]):
             end = "/" if str(subject[key]).endswith("/") else ""
             subject[key] = os.path.relpath(subject[key], path.parent) + end
     chains = document.get("chains")

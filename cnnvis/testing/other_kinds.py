@@ -181,7 +181,9 @@ def checks_of_renderers(subject: Subject) -> dict[str, Callable[[], None]]:
                 with tempfile.TemporaryDirectory() as folder:
                     path = Path(folder) / f"drawn{plugin.suffixes[0]}"
                     call_plugin(plugin, explanation, path, **options)
-                    if not path.is_file() or path.stat().st_size == 0:
+                    if not (
+                        path.is_dir() if plugin.folder else path.is_file() and path.stat().st_size
+                    ):
                         raise Violation(f"it wrote nothing to the given path, {path.name}")
                     others = {one.name for one in Path(folder).iterdir()} - {path.name}
                     if others:

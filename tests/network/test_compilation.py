@@ -646,3 +646,59 @@ def test_graphs_of_modified_gradients_are_not_kept_for_ever(classifier: Any, ima
         with computing(compile=way):
             cnnvis.run("saliency", classifier, data=images, backprop="guided", checks="none")
     assert own() == known
+
+
+def test_a_gpu_gets_many_samples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own memory: the processor's is not where batches are."""
+    monkeypatch.setattr(compilation, "_has_gpu", lambda: True)
+    monkeypatch.setattr(host, "available_memory", lambda: 1)
+    large, small = 2**28, 1000  # bytes a sample
+    for held, expected in ((2**37, compilation.FILLING), (2**33, 64), (2**20, 1), (None, 32)):
+        monkeypatch.setattr(host, "gpu_memory", lambda held=held: held)
+        assert compilation._fitting(large) == expected
+    monkeypatch.setattr(host, "gpu_memory", lambda: 2**33)
+    assert compilation._fitting(small) == compilation.MANY
+    seen: list[int] = []
+
+    def narrow(x: Any) -> Any:
+        import tensorflow as tf
+
+        if x.shape[0] > 32:
+            raise tf.errors.ResourceExhaustedError(None, None, "too much")
+        seen.append(int(x.shape[0]))
+        return (2 * x,)
+
+    run = Compiled(narrow, footprint=lambda _: large)
+    x = np.arange(10 * 32, dtype=np.float32)
+    np.testing.assert_array_equal(run(x)[0], 2 * x)
+    assert run._best == 32 and run._measured == 0
+    # Where factors are rounded, XLA has other answers, and is not tried.
+    run._promise = (0.9, 0.0)
+    monkeypatch.setattr(compilation, "_is_rounded", lambda: True)
+    np.testing.assert_array_equal(run(x)[0], 2 * x)
+    assert {way for way, _ in run._traced} == {"graph"} and set(seen) == {32}
+
+
+def test_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ctypes
+
+    class Driver:
+        def __init__(self, name: str) -> None:
+            pass
+
+        def cuInit(self, flags: int) -> int:
+            return flags
+
+        def cuDeviceGet(self, place: Any, number: int) -> int:
+            return number
+
+        def cuDeviceTotalMem_v2(self, held: Any, place: Any) -> int:
+            held._obj.value = 7 * 2**33
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", Driver)
+    assert host.gpu_memory() == 7 * 2**33
+    monkeypatch.setattr(Driver, "cuInit", lambda self, flags: 100)  # there is no device
+    assert host.gpu_memory() is None
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
+    assert host.gpu_memory() is None

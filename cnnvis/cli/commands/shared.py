@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
 from cnnvis.data.axes import of_their_size
 from cnnvis.errors import UserError
+from cnnvis.files.addresses import place_of
 from cnnvis.registry.arguments import Computing, Isolation, taken_out
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import notes_kept, quietly
@@ -52,7 +52,7 @@ def typed_options(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     data = values.get("data")
     if readers and data is not None and data != demo.NAME:
         with quietly(), notes_kept():
-            reads = registry().for_path("reader", Path(data), readers)
+            reads = registry().for_path("reader", place_of(data), readers)
         for name in readers:
             if name != reads.name:
                 flag = f"--{name}.{next(iter(typed[name])).replace('_', '-')}"

@@ -19,7 +19,8 @@ from cnnvis.registry.arguments import (
 
 ABOUT = """Show maps that were kept, without the network that they explain.
 
-Maps are kept in a file by the renderer numpy (-r numpy), and in a run folder by --into.
+Maps are kept in a file by the renderer numpy (-r numpy), in a Zarr store by zarr-maps, and in a run folder
+by --into.
 """
 
 EXAMPLES = """Examples:
@@ -35,7 +36,11 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
     parser.usage = "cnnvis show-result RESULT [options]"
     parser.epilog = EXAMPLES
     parser.set_defaults(command=main, parser=parser)
-    parser.add_argument("result", metavar="RESULT", help="a file .npz, or a run folder")
+    parser.add_argument(
+        "result",
+        metavar="RESULT",
+        help="a file .npz, a store .zarr, also at an address, or a run folder",
+    )
     flags.add(parser, RunOutput, only=("render", "out"))
     flags.add(parser, Messages)
     if words is None or words[:1] == ["show-result"]:
@@ -51,8 +56,8 @@ def main(result: str, **values: Any) -> int:
 
     if not is_kept(result):
         raise UserError(
-            f"{result!r} holds no kept maps: name a file .npz that the renderer numpy wrote, or a run "
-            "folder, which --into makes"
+            f"{result!r} holds no kept maps: name a file .npz that the renderer numpy wrote, a store .zarr that "
+            "zarr-maps wrote, or a run folder, which --into makes"
         )
     others = shared.options_of_plugins(values)
     messages, output = taken_out(values, Messages), taken_out(values, RunOutput)

@@ -109,7 +109,7 @@ class Variants:
         False where the order of a sample's alleles has no meaning.
     """
 
-    path: Path
+    path: Path | cnnvis.Address
     reader: str
     contigs: Sequence[str]
     contig: Any
@@ -156,7 +156,7 @@ class Asked:
     alleles: str
     along: str
 
-    def require_clear(self, path: Path, reader: str) -> None:
+    def require_clear(self, path: Path | cnnvis.Address, reader: str) -> None:
         """Refuse options that say too little about the images, or too much.
 
         Raises

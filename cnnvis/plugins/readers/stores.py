@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cnnvis
 from cnnvis.plugins.readers._parts import chosen_of, is_large, samples_of
 
-_SMALL = 2**26  # Bytes that an array may unpack to however little of it is stored.
-_RATIO = 100  # How many times what is stored a larger one may unpack to.
-_LARGEST_CHUNK = 2**28  # Bytes; reading one value of a chunk takes memory for all of it.
-_READ = 2**28  # Bytes of a store that are read to see that they can be.
-_READ_PIECES = 1_000  # Pieces of each of its arrays that are read for that; each is a file.
-_MOST_PIECES = 10_000  # of one image, which is read as a whole
 _MOST_OF_LABELS = 100_000  # Pieces of all labels.
-_CODECS = {
-    *("zlib", "gzip", "zstd", "blosc", "lz4", "bz2", "lzma", "shuffle", "delta", "crc32c"),
-    *("bytes", "transpose", "sharding_indexed", "vlen-utf8"),
-}
+_LONGEST_AXIS = 2**20  # Coordinates of an axis.
+_LONGEST_WORD = 200  # Letters of the name or the unit of an axis.
 
 
 class _Lazy:
     """A stored array that is read piece by piece, in any order of samples."""
 
-    def __init__(self, stored: Any, path: Path) -> None:
+    def __init__(self, stored: Any, path: Path | cnnvis.Address) -> None:
         self._stored, self._path = stored, path
         self.shape: tuple[int, ...] = tuple(stored.shape)
         self.dtype = stored.dtype
@@ -43,7 +35,7 @@ class _Lazy:
         import numpy as np
 
         if isinstance(index, slice):
-            return np.asarray(self._stored[index])
+            return _rows(self._stored, index)
         places = np.arange(self.shape[0])[index]
         if places.ndim == 0 or not places.size:
             return (
@@ -52,10 +44,21 @@ class _Lazy:
                 else np.empty((0, *self.shape[1:]), self.dtype)
             )
         if np.array_equal(places, np.arange(places[0], places[0] + len(places))):
-            return np.asarray(self._stored[int(places[0]) : int(places[-1]) + 1])
-        # HDF5 gives rows in rising order only, and each but once.
+            return _rows(self._stored, slice(int(places[0]), int(places[-1]) + 1))
         rising, back = np.unique(places, return_inverse=True)
-        return np.stack([np.asarray(self._stored[int(place)]) for place in rising])[back]
+        return _rows(self._stored, rising)[back]
+
+
+def _rows(stored: Any, rows: Any) -> Any:
+    """Return rows of a dataset or an array: those of a slice, or at rising places."""
+    import numpy as np
+
+    if hasattr(stored, "oindex"):  # of Zarr
+        return np.asarray(cnnvis.zarr_rows(stored, rows))
+    if isinstance(rows, slice):
+        return np.asarray(stored[rows])
+    # HDF5 gives rows in rising order only, and each but once.
+    return np.stack([np.asarray(stored[int(place)]) for place in rows])
 
 
 @cnnvis.reader("hdf5", suffixes=(".h5", ".hdf5", ".hdf"))
@@ -91,15 +94,22 @@ def _keep(held: dict[str, Any], name: str, one: Any, kind: type) -> None:
         held[name] = one
 
 
-def _is_zarr(path: Path) -> bool:
+def _is_zarr(path: Path | cnnvis.Address) -> bool:
+    if isinstance(path, cnnvis.Address):
+        return not path.suffix  # nothing else is read from there
     if (path / "call_genotype").is_dir():  # of VCF Zarr, which another reader takes
         return False
     return any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
 
 
-@cnnvis.reader("zarr", suffixes=(".zarr",), accepts=_is_zarr)
-def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Samples:
+@cnnvis.reader("zarr", suffixes=(".zarr",), accepts=_is_zarr, remote=True)
+def zarr(
+    path: Path | cnnvis.Address, *, x: str | None = None, y: str | None = None
+) -> cnnvis.Samples:
     """Read arrays of a Zarr store, piece by piece: inputs X, labels y, class_names.
+
+    The store is a folder, or lies at an address: s3://bucket/images.zarr. Names and coordinates of axes, as
+    xarray writes them, stay with the images.
 
     Parameters
     ----------
@@ -109,170 +119,90 @@ def zarr(path: Path, *, x: str | None = None, y: str | None = None) -> cnnvis.Sa
         The array of labels. By default y, Y, labels or targets, if there is one.
     """
     held = cnnvis.held(path)
-    cnnvis.first_look(look_at_zarr, path)
-    held.record()
     try:
-        every = arrays_in(path, held)
+        every = cnnvis.zarr_arrays(path, held)
         if x is None and "call_genotype" in every:
             raise cnnvis.UserError(
                 f"{str(path)!r} is a VCF Zarr store: give it the ending .vcz, and cnnvis reads windows of its "
                 "genotypes (cnnvis show vcz)"
             )
-        parts = chosen_of(every, x, y, str(path), "--zarr.x")
-        return _samples(parts, path, lambda one: one.dtype.kind == "O")
+        parts = chosen_of(_without_coordinates(every, x, y), x, y, str(path), "--zarr.x")
+        samples = _samples(parts, path, lambda one: one.dtype.kind == "O")
+        return replace(samples, coordinates=_axes_of(parts["X"], samples, every))
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as Zarr: {error}") from error
 
 
-def arrays_in(path: Path, held: Any) -> dict[str, Any]:
-    """Return the arrays of a store by name, read from the files as they were recorded."""
-    return _arrays(path, _held_store(path, held))
+def _without_coordinates(every: Mapping[str, Any], *asked: str | None) -> dict[str, Any]:
+    """Return arrays without those that hold the coordinates of an axis, but for those that are asked for."""
+    return {
+        name: one for name, one in every.items() if name in asked or _dimensions(one) != (name,)
+    }
 
 
-def look_at_zarr(path: str) -> None:
-    """Examine a Zarr store: its codecs, its sizes, and whether its beginning is readable.
-
-    Raises
-    ------
-    UserError
-        If any array of the store is packed by other codecs than plain compression, or would unpack
-        to far more than its stored size, or cannot be read.
-    """
-    left = _READ
-    try:
-        for file in _files(path):
-            # Pipes and devices could be read for ever, and links lead to one's own files.
-            if file.is_symlink() or not file.is_file():
-                raise cnnvis.UserError(f"holds {file.name!r}, which is no file but a link or pipe")
-        for name, array in _arrays(Path(path), _store(path)).items():
-            _require_plain(name, _codecs(array.metadata.to_dict()))
-            item = array.dtype.itemsize or 1
-            declared, chunk = math.prod(array.shape) * item, math.prod(array.chunks) * item
-            if chunk > _LARGEST_CHUNK:
-                raise cnnvis.UserError(f"stores {name!r} in pieces of {chunk} bytes, far too large")
-            pieces = _pieces(array.shape[1:], array.chunks[1:])
-            if pieces > _MOST_PIECES:
-                raise cnnvis.UserError(
-                    f"stores each image of {name!r} in {pieces} pieces, and at most {_MOST_PIECES} are "
-                    "read; store it with larger chunks"
-                )
-            if declared > _SMALL and declared > _RATIO * _stored(path, name, declared):
-                raise cnnvis.UserError(
-                    f"declares {name!r} to hold {declared} bytes, more than {_RATIO} times its "
-                    "stored bytes"
-                )
-            left -= _read(array, left)
-    except cnnvis.UserError:
-        raise
-    except Exception as error:  # whatever zarr and its codecs make of what they find
-        raise cnnvis.UserError(f"is damaged, or no Zarr store: {error}") from error
+def _dimensions(array: Any) -> tuple[str | None, ...]:
+    """Return the names of an array's axes, as Zarr has them, or as xarray writes them for version 2."""
+    known: Any = getattr(array.metadata, "dimension_names", None)
+    if known is None:
+        known = array.attrs.get("_ARRAY_DIMENSIONS")
+    if not isinstance(known, list | tuple) or len(known) != len(array.shape):
+        return (None,) * len(array.shape)
+    return tuple(one if isinstance(one, str) else None for one in known)
 
 
-def _store(path: str) -> Any:
-    from zarr.storage import LocalStore
-
-    return LocalStore(path, read_only=True)
-
-
-def _held_store(path: Path, held: Any) -> Any:
-    """Return a store whose files are compared with their state at the examination."""
-    from zarr.storage import LocalStore
-
-    class HeldStore(LocalStore):
-        async def get(self, key: str, *arguments: Any, **more: Any) -> Any:
-            held.require_recorded(self.root / key)
-            found = await super().get(key, *arguments, **more)
-            held.require_recorded(self.root / key)
-            return found
-
-        def get_sync(self, key: str, **more: Any) -> Any:
-            held.require_recorded(self.root / key)
-            found = super().get_sync(key, **more)
-            held.require_recorded(self.root / key)
-            return found
-
-        async def get_partial_values(self, prototype: Any, key_ranges: Any) -> list[Any]:
-            return [await self.get(key, prototype, part) for key, part in key_ranges]
-
-    return HeldStore(path, read_only=True)
+def _axes_of(
+    inputs: Any, samples: cnnvis.Samples, every: Mapping[str, Any]
+) -> dict[str, cnnvis.Axis]:
+    """Return what a store says of the axes of inputs, by the axes' usual names."""
+    if isinstance(inputs, Mapping):
+        return {}
+    found = {}
+    for usual, name, size in zip(
+        samples.axes, _dimensions(inputs)[1:], inputs.shape[1:], strict=True
+    ):
+        if name is None or _OF_XARRAY.fullmatch(name):
+            continue
+        axis = cnnvis.Axis(name="" if name == usual else name)
+        known = every.get(name)
+        if known is not None and known.shape == (size,) and size <= _LONGEST_AXIS:
+            axis = replace(axis, **_coordinates(known))
+        if axis != cnnvis.Axis():
+            found[usual] = axis
+    return found
 
 
-def _arrays(path: Path, store: Any) -> dict[str, Any]:
-    """Return the arrays of a store by name, as their own metadata describe them."""
-    import zarr as package
-
-    is_array = (path / ".zarray").is_file()
-    if (path / "zarr.json").is_file():
-        is_array = json.loads(cnnvis.read_text(path / "zarr.json"))["node_type"] == "array"
-    if is_array:
-        return {"X": package.open_array(store, mode="r")}
-    return dict(package.open_group(store, mode="r", use_consolidated=False).arrays())
+_OF_XARRAY = re.compile(r"dim_\d+")
+"""Names of axes that nobody named."""
 
 
-def _files(folder: str | os.PathLike[str], depth: int = 1) -> Iterator[os.DirEntry[str]]:
-    if depth > 50:
-        raise cnnvis.UserError("nests its folders more than 50 deep")
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path, depth + 1)
-            else:
-                yield entry
+def _coordinates(known: Any) -> dict[str, Any]:
+    """Return attributes of an axis from the array of its coordinates."""
+    import numpy as np
+
+    values = np.asarray(known[...])
+    words = {"unit": known.attrs.get("units"), "name": known.attrs.get("long_name")}
+    said: dict[str, Any] = {
+        key: word
+        for key, word in words.items()
+        if isinstance(word, str) and len(word) < _LONGEST_WORD
+    }
+    if values.dtype.kind not in "iuf":
+        return {**said, "values": tuple(map(_word, values.tolist()))}
+    if len(values) < 2 or not np.isfinite(values).all():
+        return {**said, "values": tuple(values.tolist())}
+    start, step = float(values[0]), float(values[-1] - values[0]) / (len(values) - 1)
+    if np.allclose(values, start + step * np.arange(len(values)), rtol=0, atol=1e-6 * abs(step)):
+        return {**said, "start": start, "step": step}
+    return {**said, "values": tuple(values.tolist())}
 
 
-def _stored(folder: str, name: str, declared: int) -> int:
-    """Return the stored bytes of an array, counted until they are enough for its declared size."""
-    within = os.path.join(folder, name)  # noqa: PTH118
-    stored = 0
-    for file in _files(within if Path(within).is_dir() else folder):
-        stored += file.stat().st_size
-        if declared <= _RATIO * stored:
-            break
-    return stored
-
-
-def _codecs(held: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of all codecs in an array's metadata, those within others included."""
-    listed = [held.get(key) or () for key in ("filters", "codecs", "index_codecs")]
-    for one in [*(one for some in listed for one in some), held.get("compressor")]:
-        if one is not None:
-            yield str(one.get("id", one.get("name")))
-            yield from _codecs(one.get("configuration", {}))
-
-
-def _require_plain(name: str, codecs: Iterator[str]) -> None:
-    for codec in codecs:
-        if codec not in _CODECS:
-            raise cnnvis.UserError(
-                f"packs {name!r} with the codec {codec!r}; cnnvis reads codecs that only "
-                f"compress: {', '.join(sorted(_CODECS))}"
-            )
-
-
-def _read(array: Any, left: int) -> int:
-    """Read the beginning of an array, in pieces, and return the number of bytes read."""
-    read = pieces = 0
-    rows = array.chunks[0] if array.chunks else 1
-    of_row = _pieces(array.shape[1:], array.chunks[1:])
-    for start in range(0, array.shape[0] if array.shape else 0, max(rows, 1)):
-        declared = rows * math.prod(array.shape[1:]) * (array.dtype.itemsize or 1)
-        pieces += of_row
-        if read + declared > left or pieces > max(_READ_PIECES, of_row):
-            break
-        array[start : start + rows]
-        read += declared
-    return read
-
-
-def _pieces(shape: Sequence[int], chunks: Sequence[int]) -> int:
-    """Return the number of pieces of an array."""
-    pairs = zip(shape, chunks, strict=True)
-    return math.prod(-(-length // max(chunk, 1)) for length, chunk in pairs)
+def _word(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _samples(
     parts: Mapping[str, Any],
-    path: Path,
+    path: Path | cnnvis.Address,
     is_text: Callable[[Any], bool],
 ) -> cnnvis.Samples:
     """Return samples from stored arrays: inputs stay in the store, labels are read.
@@ -287,9 +217,9 @@ def _samples(
         if isinstance(stored, Mapping):
             return {name: read(part, one) for name, one in stored.items()}
         is_words = stored.dtype.kind in "SUT" or is_text(stored)
-        if (is_words or part != "X") and _pieces(stored.shape, stored.chunks or stored.shape) > (
-            _MOST_OF_LABELS
-        ):
+        sizes = zip(stored.shape, stored.chunks or stored.shape, strict=True)
+        pieces = math.prod(-(-length // max(chunk, 1)) for length, chunk in sizes)
+        if (is_words or part != "X") and pieces > _MOST_OF_LABELS:
             raise cnnvis.UserError(
                 f"{str(path)!r} stores {part!r} in more than {_MOST_OF_LABELS} pieces; store it with "
                 "larger chunks"

@@ -29,7 +29,6 @@ from cnnvis.plugins.readers._windows import (
     are_phased,
     samples_of_variants,
 )
-from cnnvis.plugins.readers.stores import arrays_in, look_at_zarr
 
 _MOST_SITES = 10**8
 _LARGEST_TREES = 2**29
@@ -40,13 +39,13 @@ _FEW = 100  # variants by which genotypes are judged
 _TOGETHER = 2**18  # numbers of genotypes in a VCF file that are looked at together
 
 
-def _is_vcf_zarr(path: Path) -> bool:
-    return (path / "call_genotype").is_dir()
+def _is_vcf_zarr(path: Path | cnnvis.Address) -> bool:
+    return isinstance(path, Path) and (path / "call_genotype").is_dir()
 
 
-@cnnvis.reader("vcz", suffixes=(".vcz",), accepts=_is_vcf_zarr)
+@cnnvis.reader("vcz", suffixes=(".vcz",), accepts=_is_vcf_zarr, remote=True)
 def vcz(
-    path: Path,
+    path: Path | cnnvis.Address,
     *,
     snps: Snps = None,
     bases: Bases = None,
@@ -63,6 +62,7 @@ def vcz(
 ) -> cnnvis.Samples:
     """Read windows of the genotypes in a VCF Zarr store, as bio2zarr makes it from VCF, piece by piece.
 
+    The store is a folder, or lies at an address: s3://bucket/genotypes.vcz.
     Every variant of the file counts: choose variants before, as by bcftools view -m2 -M2 -v snps.
     Unknown genotypes are taken for the reference, with a note.
     """
@@ -82,15 +82,13 @@ def vcz(
     )
     asked.require_clear(path, "vcz")
     held = cnnvis.held(path)
-    cnnvis.first_look(look_at_zarr, path)
-    held.record()
     try:
-        return samples_of_variants(_of_zarr(path, arrays_in(path, held)), asked)
+        return samples_of_variants(_of_zarr(path, cnnvis.zarr_arrays(path, held)), asked)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise cnnvis.UserError(f"{str(path)!r} cannot be read as VCF Zarr: {error}") from error
 
 
-def _of_zarr(path: Path, arrays: dict[str, Any]) -> Variants:
+def _of_zarr(path: Path | cnnvis.Address, arrays: dict[str, Any]) -> Variants:
     import numpy as np
 
     needed = ("call_genotype", "variant_position", "variant_contig", "contig_id", "sample_id")
@@ -145,7 +143,7 @@ def _words(array: Any) -> list[str]:
     ]
 
 
-def _read(path: Path, calls: Any, start: int, end: int, most: int) -> Any:
+def _read(path: Path | cnnvis.Address, calls: Any, start: int, end: int, most: int) -> Any:
     """Return alleles of variants that have `most` different ones or fewer."""
     try:
         found = calls[start:end]

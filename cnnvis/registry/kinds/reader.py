@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from cnnvis.registry.failures import as_plugin_error
@@ -16,16 +15,22 @@ def reader(
     name: str,
     *,
     suffixes: Sequence[str] = (),
-    accepts: Callable[[Path], bool] | None = None,
+    accepts: Callable[[Any], bool] | None = None,
+    remote: bool = False,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
-    """Mark a function as a reader of data: ``function(path, *, options) -> Samples``."""
+    """Mark a function as a reader of data: ``function(path, *, options) -> Samples``.
+
+    With `remote`, the path that the function and `accepts` get may also be a `cnnvis.Address`, of data in an
+    object store; `cnnvis.held` and `cnnvis.zarr_arrays` take addresses as well.
+    """
     return mark(
         "reader",
         name,
         suffixes=tuple(suffixes),
         accepts=accepts,
+        remote=remote,
         requires=tuple(requires),
         extra=extra,
     )

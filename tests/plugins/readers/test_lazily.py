@@ -128,11 +128,11 @@ class _Counting:
 
 def test_a_store_of_many_small_pieces_is_not_gone_through_at_its_first_look() -> None:
     """One image a piece, and a file each, is how many are written: all of them would take minutes."""
-    from cnnvis.plugins.readers import stores
+    from cnnvis.files import zarr_stores
 
     array = _Counting()
-    stores._read(array, stores._READ)
-    assert 100 < array.read <= stores._READ_PIECES
+    zarr_stores._read(array, zarr_stores._READ)
+    assert 100 < array.read <= zarr_stores._READ_PIECES
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -210,6 +210,18 @@ def test_files_hold_the_same_images(store: Path, vcf: Path) -> None:
     _same(cnnvis.read_samples(vcf, snps=2, contig="chr2"), _images(snps=2, contig="chr2"))
 
 
+def test_stores_at_addresses_hold_the_same_images(store: Path) -> None:
+    files = pytest.importorskip("fsspec", reason="fsspec is not installed").filesystem("memory")
+    for file in store.rglob("*"):
+        if file.is_file():
+            files.pipe_file(f"/a.vcz/{file.relative_to(store)}", file.read_bytes())
+    _same(
+        cnnvis.read_samples("memory://a.vcz", snps=2),
+        cnnvis.read_samples(store, snps=2),
+    )
+    files.store.clear()
+
+
 def test_rows_of_published_images_are_sorted_in_the_same_way(reference: Path) -> None:
     """Images of genomatnn: 4 haplotypes of the donor, 198 and 216 of two populations."""
     data = np.load(reference / "genomatnn" / "validation_256x418.npz")["X"][:20].transpose(0, 2, 1)
