@@ -103,6 +103,40 @@ def peak_memory() -> int:
     return held if sys.platform == "darwin" else 1024 * held
 
 
+_resident: dict[str, int] = {}
+
+
+def mark_memory(what: str) -> None:
+    """Remember how much memory the process held when something was first there, for `memory_report`."""
+    import psutil
+
+    if what not in _resident:
+        _resident[what] = int(psutil.Process().memory_info().rss)
+
+
+def memory_report(maps: int) -> str:
+    """Return a sentence on what the process has taken up to now; empty where that is not known.
+
+    Parameters
+    ----------
+    maps
+        The bytes of the maps that are in memory.
+    """
+    most, before, parts = peak_memory(), 0, list[str]()
+    for what, held in _resident.items():
+        parts.append(f"{_mebibytes(held - before)} for {what}")
+        before = held
+    rest = most - before
+    if not parts or rest < 0:
+        return ""
+    parts.append(f"{_mebibytes(rest)} for samples, maps ({_mebibytes(maps)}) and what is computed")
+    return f"the process took up to {_mebibytes(most)} of memory: {', '.join(parts)}"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{max(size, 0) / 2**20:.0f} MiB"
+
+
 _SHORT_OF = {
     errno.EMFILE: "too many files are open; ulimit -n shows the limit",
     errno.ENFILE: "the system has too many files open",

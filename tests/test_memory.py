@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +72,62 @@ def test_a_report_on_thousands_of_images_takes_the_memory_of_a_thousand(tmp_path
         words += ["--checks", "none", "--compile", "graph", "-o", str(tmp_path / "it.html")]
         peaks.append(_peak_of(words))
     assert peaks[1] <= 1.1 * peaks[0], f"{peaks[1] / peaks[0]:.2f} times as much"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing there tells the memory")
+def test_ten_thousand_maps_take_little_more_than_a_hundred(keras: Any, tmp_path: Path) -> None:
+    """In one array, which is counted, too."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Input((34, 16, 1)),
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    network.save(tmp_path / "network.keras")
+    peaks = []
+    for images in (100, 10_000):
+        data = tmp_path / f"{images}.npy"
+        np.save(data, np.random.default_rng(0).random((images, 34, 16, 1), np.float32))
+        words = [
+            "run",
+            "saliency",
+            str(tmp_path / "network.keras"),
+            "-d",
+            str(data),
+            "--compile",
+            "graph",
+        ]
+        words += ["--checks", "none", "--render", "numpy", "-o", str(tmp_path / f"{images}.npz")]
+        peaks.append(_peak_of(words))
+    assert peaks[1] <= 1.2 * peaks[0], f"{peaks[1] / peaks[0]:.2f} times as much"
+
+
+MANY_CALLS = """
+import gc, itertools, sys
+from benchmarks import long_lived
+from tensorflow.python.framework.func_graph import FuncGraph
+
+for line in itertools.islice(long_lived.measured("files", 3, 60), 10):
+    gc.collect()
+    graphs = sum(isinstance(one, FuncGraph) for one in gc.get_objects())
+    print("HELD", line.split("|")[3].strip(), graphs)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_process_that_lives_long_stays_as_small_as_it_was() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_CALLS], capture_output=True, text=True, timeout=1200,
+        cwd=Path(__file__).parents[1], env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    held = [tuple(map(int, one)) for one in re.findall(r"HELD (\d+) (\d+)", done.stdout)]
+    assert len(held) == 10
+    memory, graphs = zip(*held, strict=True)
+    assert max(graphs[5:]) <= max(graphs[:5]), graphs
+    assert memory[-1] <= 1.05 * max(memory[:5]), memory

@@ -113,6 +113,7 @@ def _tell(found: Sequence[Explanation], messages: console.Screen, verbose: bool)
     if verbose:
         for one in found:
             messages.print_json(json_text(dict(one.provenance)), ensure_ascii=False)
+        console.print_memory(messages, found)
 
 
 def _read_with(recipe: Recipe, options: Mapping[str, Mapping[str, Any]]) -> Recipe:

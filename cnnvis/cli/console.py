@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from cnnvis import host
 from cnnvis.cli.streams import open_text
 from cnnvis.drawing.console import Screen as Screen
 from cnnvis.reporting import inputs_together
 from cnnvis.text import printable
+
+if TYPE_CHECKING:
+    from cnnvis.data.explanation import Explanation
 
 
 def results() -> Screen:
@@ -53,6 +58,12 @@ def print_notes(screen: Screen, notes: Iterable[str]) -> None:
     """Print notes, a line for each; what is noted on several inputs alike has one line."""
     for note in inputs_together(notes):
         screen.print(sentence("note", "bold", note))
+
+
+def print_memory(screen: Screen, found: Iterable[Explanation]) -> None:
+    """Print what the process has taken of the memory."""
+    said = host.memory_report(sum(one.maps.nbytes for one in found if one.maps is not None))
+    print_notes(screen, [said] if said else [])
 
 
 def line(text: object) -> None:

@@ -138,3 +138,4 @@ def _tell(explanation: Explanation, messages: console.Screen, verbose: bool) -> 
     console.print_notes(messages, (note for one in every for note in one.notes))
     if verbose:
         messages.print_json(json_text(dict(explanation.provenance)), ensure_ascii=False)
+        console.print_memory(messages, every)

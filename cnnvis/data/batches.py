@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import re
-import threading
 from collections.abc import Generator, Mapping, Sequence
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
 
+from cnnvis.data.beside import Beside
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.samples import Samples
+from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import ChangedError, DiskError, ShortageError, UserError, complaint
 from cnnvis.files.snapshots import HeldFile
 
@@ -52,6 +52,8 @@ class Piece:
         The notes made meanwhile.
     blank
         The reason for blank gradients, where some are blank.
+    extremes
+        The smallest and the largest value of each map, (m,) each, where they are known.
     """
 
     places: range
@@ -59,6 +61,7 @@ class Piece:
     failed: Mapping[int, Failure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     blank: tuple[str, ...] = ()
+    extremes: tuple[Array, Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,63 +80,19 @@ class Read:
 
 def read_ahead(samples: Samples, pieces: Sequence[range]) -> Generator[Read, None, None]:
     """Yield the samples at these places, each piece read while the piece before it is computed."""
-    coming: _Reading | None = None
+    coming: Beside[Read] | None = None
     try:
         for places in pieces:
             read = None if coming is None else coming.result()
-            coming = _Reading(samples, places)
+            coming = Beside(functools.partial(_read, samples, places), "reading")
             if read is not None:
                 yield read
         if coming is not None:
             yield coming.result()
     finally:
         if coming is not None:
-            coming.wait()
-
-
-class _Reading:
-    """Piece that is read in a thread of its own.
-
-    Not by an executor: the garbage collector may close an abandoned generator at any moment, also in
-    a thread that just starts, and the end of an executor needs locks that are held then.
-    """
-
-    def __init__(self, samples: Samples, places: range) -> None:
-        self._ident = 0
-        self._found: Read | None = None
-        self._error: BaseException | None = None
-        self._under_way = threading.Lock()
-        self._under_way.acquire()
-        # In this thread, too, notes go to whoever listens here.
-        run = copy_context().run
-        threading.Thread(target=run, args=(self._read, samples, places), name="reading").start()
-
-    def _read(self, samples: Samples, places: range) -> None:
-        self._ident = threading.get_ident()
-        try:
-            self._found = _read(samples, places)
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._under_way.release()
-
-    def result(self) -> Read:
-        """Return what was read, when it is; raise what reading raised."""
-        with self._under_way:
-            pass
-        if self._error is not None:
-            raise self._error
-        assert self._found is not None
-        return self._found
-
-    def wait(self) -> None:
-        """Wait for the end, so that no file is closed that is read; but never for ever."""
-        if (
-            threading.get_ident() == self._ident
-        ):  # where the collector closes what this thread reads
-            return
-        if self._under_way.acquire(timeout=LONGEST_WAIT):
-            self._under_way.release()
+            # So that no file is closed that is read; but not for ever.
+            coming.wait(LONGEST_WAIT)
 
 
 LONGEST_WAIT = 10.0
@@ -184,7 +143,7 @@ def _read_halves(
     Returns the error that was raised for all samples together, if any.
     """
     try:
-        read.append(samples[places.start : places.stop])
+        read.append(samples.read(places.start, places.stop))
     except (ChangedError, DiskError):  # no image's own fault, as of a store that cannot be reached
         raise
     except MemoryError as error:

@@ -54,6 +54,13 @@ def bound(gap: float) -> str:
     return f"{max(np.ceil(1000 * gap) / 10, 0.1):.1f}%"
 
 
+def chance_in_words(unsure: float) -> str:
+    """Say how far chance may have taken a map, for its title; nothing where that is not known."""
+    import numpy as np
+
+    return f", certain {within(unsure)}" if np.isfinite(unsure) else ""
+
+
 def sum_in_words(gap: float) -> str:
     """Say how well a map adds up, for its title; nothing where that is not known."""
     import numpy as np

@@ -15,7 +15,7 @@ from cnnvis.data import labels as labelling
 from cnnvis.data.axes import CHANNEL as CHANNEL
 from cnnvis.data.axes import Axis
 from cnnvis.data.axes import axis_names as axis_names
-from cnnvis.data.completeness import sum_in_words
+from cnnvis.data.completeness import chance_in_words, sum_in_words
 from cnnvis.data.frames import Frames
 from cnnvis.data.places import Places
 from cnnvis.data.samples import Array, Samples
@@ -70,7 +70,8 @@ class Explanation(Shown):
     measures
         Measures of each map, (n,) each, by name: ``completeness_gap`` is the difference between the
         sum of a map and the change of the score that the map must add up to, as a share of the
-        change; ``steps`` is the number of steps that a map took.
+        change; ``steps`` is the number of steps that a map took; ``uncertainty`` is half of an interval
+        of 95 % around a map that chance had a part in, as a share of the map's size.
     curves
         Curves of numbers over the steps in which each map was made, (n, steps) each, by name:
         ``score`` for the score that rose. NaN for steps that were not taken.
@@ -269,7 +270,9 @@ class Explanation(Shown):
     @property
     def target(self) -> str | None:
         """Target of the explanation, in words; for several targets, all targets."""
-        return ", ".join(dict.fromkeys(map(str, self.targets))) or None
+        # Of a million targets, most differ in their scores alone.
+        each = {(one.layer, one.filters, one.class_names, one.region): one for one in self.targets}
+        return ", ".join(dict.fromkeys(map(str, each.values()))) or None
 
     @property
     def has_several_targets(self) -> bool:
@@ -349,9 +352,10 @@ class Explanation(Shown):
         if self.groups and self.places is not None:
             lines.append(printable(self.places.window(position)))
         if self.targets and self.targets[position].score is not None:
-            gap = self.measures.get("completeness_gap")
-            sums_up = "" if gap is None else sum_in_words(float(gap[position]))
-            lines.append(self.targets[position].score_text + sums_up)
+            gap, unsure = map(self.measures.get, ("completeness_gap", "uncertainty"))
+            said = "" if gap is None else sum_in_words(float(gap[position]))
+            said += "" if unsure is None else chance_in_words(float(unsure[position]))
+            lines.append(self.targets[position].score_text + said)
         if self.metrics:
             failed = [name for name, one in self.verdicts.items() if one.outcome == "failed"]
             lines.append(

@@ -96,6 +96,13 @@ class Picked:
         return np.asarray(self.source[each])[rows]
 
 
+def is_in_memory(value: object) -> bool:
+    """Tell whether a value is an array in memory, and not in a file that is mapped into it."""
+    while isinstance(value, np.ndarray) and value.base is not None:
+        value = value.base
+    return isinstance(value, np.ndarray)
+
+
 def is_lazy(value: object) -> bool:
     """Tell whether a value stands for an array and is not read before it is indexed."""
     # What can be turned into an array, such as a column of pandas, is meant as one.

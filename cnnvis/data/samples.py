@@ -19,7 +19,7 @@ from cnnvis.data.image_conditions import Expression
 from cnnvis.data.image_selection import Condition, Images, Selection, selection_of
 from cnnvis.data.labels import Group, LabelKind, Labels, column_names, labels_of
 from cnnvis.data.labels import class_name as class_name
-from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent
+from cnnvis.data.lazy import Absent, Picked, Reshaped, is_absent, is_in_memory
 from cnnvis.data.lazy import Array as Array
 from cnnvis.data.lazy import ArrayLike as ArrayLike
 from cnnvis.data.places import Places
@@ -324,9 +324,24 @@ class Samples(Shown):
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Samples:
         """Return some of the samples, in the order given, with their places in the data set."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
+        return self._chosen(chosen, self.source[chosen])
+
+    def read(self, start: int, stop: int) -> Samples:
+        """Read the samples from one place up to another; of an array in memory, as it lies there.
+
+        Such an array may not be written to then.
+        """
+        chosen, source = np.arange(start, stop), self.source
+        if not is_in_memory(source):
+            return self._chosen(chosen, source[chosen])
+        view = np.asarray(source)[start:stop]
+        view.flags.writeable = False
+        return self._chosen(chosen, view)
+
+    def _chosen(self, chosen: Array, source: Array) -> Samples:
         return replace(
             self,
-            source=self.source[chosen],
+            source=source,
             labels=None if self.labels is None else self.labels[chosen],
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             indices=self.indices[chosen],

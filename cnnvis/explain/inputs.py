@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from cnnvis import demo
+from cnnvis import demo, host
 from cnnvis.data.class_names import ClassNames
 from cnnvis.data.in_memory import samples_in
 from cnnvis.data.lazy import Shape
@@ -83,7 +83,9 @@ def model_of(
         loader = registry().for_path("loader", Path(model))
         given = {name: value for name, value in lacking.items() if value}
         merged = {**options.get(loader.name, {}), **given}
-        return loaded_from(Path(model), merged, **target)
+        loaded = loaded_from(Path(model), merged, **target)
+        host.mark_memory("the network")
+        return loaded
     needless = [name for name, value in lacking.items() if value]
     if needless:
         raise UserError(f"{needless[0]} is for models that are loaded from a file")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,7 +80,7 @@ class Tally:
             self.worked = True
             self.images += len(piece.found)
             if piece.found.maps is not None and piece.found.samples is not None:
-                self.judge(piece.found)
+                self.judge(piece.found, piece.extremes)
 
     def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
         """Find out whether a mistake is a single image's, as long as no image has a result.
@@ -104,8 +104,14 @@ class Tally:
         if len(first) == len(self.refused) >= min(PROBES, self.of):
             raise error
 
-    def judge(self, found: Explanation) -> None:
-        """Count the maps that show nothing."""
+    def judge(self, found: Explanation, known: tuple[Array, Array] | None = None) -> None:
+        """Count the maps that show nothing.
+
+        Parameters
+        ----------
+        known
+            The extremes of the maps, where they are known.
+        """
         assert found.maps is not None and found.samples is not None
         sure = [
             target.probability is not None
@@ -114,8 +120,7 @@ class Tally:
         ]
         is_first = self.images == len(found)
         self.saturated = (is_first or self.saturated) and bool(sure) and all(sure)
-        flat = found.maps.reshape(len(found), -1)
-        low, high = flat.min(axis=1, initial=np.inf), flat.max(axis=1, initial=-np.inf)
+        low, high = known or extremes(found)
         zero = (low == 0) & (high == 0)
         numbers = found.samples.target_numbers
         self.has_several = self.has_several or numbers is not None
@@ -124,7 +129,7 @@ class Tally:
             + ("" if numbers is None or not found.targets else f" for {found.targets[place]}")
             for place in np.flatnonzero(zero).tolist()
         ]
-        if flat.shape[1] > 1:
+        if found.maps[:1].size > 1:
             self.alike += int(((low == high) & ~zero).sum())
         for name, one in found.measures.items():
             self.measures.setdefault(name, []).append(one)
@@ -187,6 +192,8 @@ class Tally:
             )
         if "order_share" in measured:
             self.note(_of_orders(measured["order_share"]))
+        if "uncertainty" in measured:
+            self.note(f"{self.plugin.name} {_of_chance(measured)}")
         gap, steps = measured.get("completeness_gap"), measured.get("steps")
         if gap is None:
             return
@@ -232,6 +239,19 @@ def _shares(name: str, bias: Array, lost: Array) -> str:
     return f"{name} shares the score out: {text}"
 
 
+def _of_chance(measured: Mapping[str, Array]) -> str:
+    """Say how far chance may have taken maps, and how many draws or passes they took."""
+    unsure = measured["uncertainty"]
+    what = "copies" if "copies" in measured else "passes"
+    took = f", with {_spread(measured[what])} {what} an image" if what in measured else ""
+    known = unsure[np.isfinite(unsure)]
+    if len(known) < len(unsure):
+        return f"is of unknown certainty for {len(unsure) - len(known)} of {len(unsure)} maps{took}"
+    half = f"; half of the maps {within(np.median(known))}" if len(known) > 1 else ""
+    worst = f"{within(float(known.max()))} of a map's size, in 95 % of cases"
+    return f"is certain {worst}{took}{half}"
+
+
 def _of_orders(shares: Array) -> str:
     """Say how much of maps the order of exchangeable positions makes."""
     low, half, high = (f"{one:.0%}" for one in np.quantile(shares, [0, 0.5, 1]))
@@ -263,10 +283,36 @@ def _listed(images: Sequence[object]) -> str:
     return ", ".join(map(str, images[:8])) + more
 
 
-def finite_maps(found: Explanation) -> Array:
-    """Tell which maps hold only finite numbers, (n,) bool."""
+BLOCK = 2**18
+"""Number of bytes of maps that are looked at before the next: as many as the processor has at hand."""
+
+
+def extremes(found: Explanation) -> tuple[Array, Array]:
+    """Return the smallest and the largest value of each map, (n,) each; NaN where there is NaN.
+
+    Of maps without values, the smallest is infinite and the largest minus infinite.
+    """
     flat = found.array.reshape(len(found), -1)
-    # Where there is NaN, the least and the largest value are.
-    low, high = flat.min(axis=1, initial=0), flat.max(axis=1, initial=0)
+    low, high = np.full(len(flat), np.inf, np.float32), np.full(len(flat), -np.inf, np.float32)
+    if flat.size:
+        size = max(BLOCK // max(flat[0].nbytes, 1), 1)
+        for start in range(0, len(flat), size):
+            rows = slice(start, start + size)
+            flat[rows].min(axis=1, out=low[rows])
+            flat[rows].max(axis=1, out=high[rows])
+    return low, high
+
+
+def finite_maps(found: Explanation, known: tuple[Array, Array] | None = None) -> Array:
+    """Tell which maps hold only finite numbers, (n,) bool.
+
+    Parameters
+    ----------
+    known
+        The extremes of the maps, where they are known.
+    """
+    if not found.array[:1].size:
+        return np.ones(len(found), bool)
+    low, high = known or extremes(found)
     good: Array = np.isfinite(low) & np.isfinite(high)
     return good

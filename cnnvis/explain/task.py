@@ -47,7 +47,7 @@ from cnnvis.explain.several import (
     said_of,
     targets_of,
 )
-from cnnvis.explain.tally import PROBES, Tally, finite_maps
+from cnnvis.explain.tally import PROBES, Tally, extremes, finite_maps
 from cnnvis.network.compilation import BATCH, batch_size
 from cnnvis.network.model import Model
 from cnnvis.network.plain_values import plain
@@ -302,10 +302,11 @@ class Task:
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
-            if not finite_maps(done).all():
+            known = extremes(done)
+            if not finite_maps(done, known).all():
                 raise _no_numbers(plugin, model, done.samples)
             tally.images = len(done)
-            tally.judge(done)
+            tally.judge(done, known)
             self._say_saturated(tally, model)
         tally.close(strict=True)
         return done.with_facts(
@@ -672,7 +673,14 @@ def _computed(
             attempts.make(read.samples, read.good)
     found = Explanation.joined(attempts.parts) if attempts.parts else None
     failed = dict(sorted(attempts.failed.items()))
-    return Piece(read.places, found, failed, tuple(notes), tuple(attempts.blank[:1]))
+    return Piece(
+        read.places,
+        found,
+        failed,
+        tuple(notes),
+        tuple(attempts.blank[:1]),
+        attempts.extremes if len(attempts.parts) == 1 else None,
+    )
 
 
 @dataclass
@@ -690,6 +698,7 @@ class _Attempts:
     failed: dict[int, Failure]
     blank: list[str] = field(default_factory=list)
     parts: list[Explanation] = field(default_factory=list)
+    extremes: tuple[Array, Array] | None = None
 
     def make(self, batch: Samples, places: list[int]) -> None:
         """Explain these images, and keep their maps or the reasons why they have none."""
@@ -719,9 +728,10 @@ class _Attempts:
         self, found: Explanation, batch: Samples, images: Sequence[range], places: list[int]
     ) -> None:
         """Keep the maps that are numbers."""
-        tally = self.tally
+        tally, known = self.tally, None
         if found.maps is not None and found.samples is not None:
-            is_bad = ~finite_maps(found)
+            known = extremes(found)
+            is_bad = ~finite_maps(found, known)
             if is_bad.any():
                 # An image has a map for each target, or none.
                 bad = [row for image in images if is_bad[list(image)].any() for row in image]
@@ -730,9 +740,11 @@ class _Attempts:
                 if is_first and len(images) >= min(PROBES, tally.of):
                     raise why
                 self.failed.update({places[i]: Failure("no map", str(why)) for i in bad})
-                found = found[[i for i in range(len(found)) if i not in set(bad)]]
+                good = [i for i in range(len(found)) if i not in set(bad)]
+                found, known = found[good], (known[0][good], known[1][good])
         if len(found):
             self.parts.append(found)
+            self.extremes = known
             tally.worked = True
 
 

@@ -32,6 +32,7 @@ def keras() -> Any:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     tensorflow()
     module: Any = _imported("keras")
+    host.mark_memory("Python, TensorFlow and Keras")
     if module.backend.backend() != "tensorflow":
         raise UserError(
             f"Keras runs on {module.backend.backend()} in this process, and cnnvis needs "

@@ -18,7 +18,7 @@ import numpy as np
 
 from cnnvis.network.traced import TracedNetwork
 
-SIZE = 4
+SIZE = 32
 """Number of networks that are remembered: each keeps what was compiled, and its layers."""
 
 

@@ -41,7 +41,7 @@ BATCH = 32
 FIRST = 2**30
 """Estimated bytes that a batch may take before larger batches are known to be faster."""
 
-LARGEST, LIGHT = 256, 2**28
+LARGEST, LIGHT = 256, 2**26
 """Largest number of inputs at a time for small networks; number of bytes that they may take."""
 
 FILLING, GROWING = 128, 512
@@ -365,7 +365,8 @@ class Compiled:
                     continue
                 if kept == count == size:
                     advance(kept)
-                    return found  # all in one: there is nothing to put together
+                    # All in one: there is nothing to put together. What a graph holds is not given away.
+                    return [one if one.flags.owndata else one.copy() for one in found]
                 if not answers:
                     answers = [np.empty((count, *one.shape[1:]), one.dtype) for one in found]
                 for answer, one in zip(answers, found, strict=True):
@@ -471,20 +472,23 @@ class Compiled:
         if way == "eager":
             # A graph for this batch alone: eager execution also computes the gradients by weights,
             # which nobody asked for, and one of them makes TensorFlow 2.21 abort.
-            once = tensorflow().function(self.function, autograph=False)
-            answers = once.get_concrete_function(*tensors)(*tensors)
+            answers = self._traced_for(tensors)(*tensors)
         else:
             # A concrete function, since TensorFlow warns of every new tf.function that is traced; by
             # shapes and types, since TensorFlow takes a millisecond to find it.
             key = way, is_mixed(), *((tuple(one.shape), one.dtype) for one in tensors)
             if key not in self._functions:
-                self._functions[key] = (
-                    tensorflow()
-                    .function(self.function, autograph=False, jit_compile=way == "xla")
-                    .get_concrete_function(*tensors)
-                )
+                self._functions[key] = self._traced_for(tensors, jit_compile=way == "xla")
             answers = self._functions[key](*tensors)
-        return [_plain(answer.numpy()) for answer in answers]
+        # Views: what is put together with other batches is copied but once.
+        return [_plain(np.asarray(answer)) for answer in answers]
+
+    def _traced_for(self, tensors: list[Any], **settings: Any) -> Any:
+        """Return a concrete function for tensors of these shapes and types."""
+        made = tensorflow().function(self.function, autograph=False, **settings)
+        found = made.get_concrete_function(*tensors)
+        _forget_gradients(found.graph)
+        return found
 
     def _way(self, size: int, remaining: int) -> str:
         """Choose the way of computing the next batch, with so many samples to come.
@@ -521,6 +525,20 @@ class Compiled:
             return "graph"
         # As when to buy what one might go on renting: once as much has been spent, or will be.
         return "xla" if saving * (self._spent + graph * remaining) > cost else "graph"
+
+
+def _forget_gradients(graph: Any) -> None:
+    """Let TensorFlow forget the gradients of its own kind that a graph has used while it was traced.
+
+    TensorFlow keeps each of them by a name of its own, and the graph with it, for as long as the process
+    lives. No gradient is taken of the finished graph any more.
+    """
+    from tensorflow.python.framework import ops
+
+    known = getattr(getattr(ops, "gradient_registry", None), "_registry", {})
+    for operation in graph.get_operations():
+        if operation.type == "IdentityN" and "_gradient_op_type" in operation.node_def.attr:
+            known.pop(operation.get_attr("_gradient_op_type").decode(), None)
 
 
 def _alike(one: Array, other: Array) -> bool:

@@ -154,6 +154,7 @@ class DifferentiatedNetwork(ScoredNetwork):
 
         Both (n, ...) float32; the variance is the unbiased one, with the number of perturbations - 1 in
         the denominator, and 0 for a single perturbation. All count alike, whatever their factors are.
+        Of perturbations that are drawn together, it is the variance of the means of their gradients.
 
         Parameters
         ----------

@@ -151,10 +151,14 @@ class Differentiation:
         UserError
             As for `gradient`.
         """
-        moved = (self.inference.feeds.number,)
+        moved, together = (self.inference.feeds.number,), perturbations.together
+        fixed = self.inference.graph.batch
+        if fixed and fixed % together:
+            together = 1  # of which the variance of a mean is not less, where pairs are opposite
         count, mean, squares = 0, np.zeros(x.shape, np.float64), np.zeros(x.shape, np.float64)
-        for more, part in self._parts_of_mean(x, perturbations, options, moved, spread_out=True):
+        for number, part in self._parts_of_mean(x, perturbations, options, moved, together):
             middle, spread = (one.astype(np.float64) for one in part)
+            more = number // together
             change, whole = middle - mean, count + more
             squares += spread + change**2 * (count * more / whole)
             mean += change * (more / whole)
@@ -164,7 +168,9 @@ class Differentiation:
         rounding = ROUNDING * abs(mean).max(axis=axes, keepdims=True)
         squares[squares <= count * rounding**2] = 0
         self._require_gradient((abs(mean) + squares).sum(axis=axes), x, options)
-        return mean.astype(np.float32), (squares / max(count - 1, 1)).astype(np.float32)
+        share = perturbations.together // together
+        variance = squares / max(count - 1, 1) / share
+        return mean.astype(np.float32), variance.astype(np.float32)
 
     def _parts_of_mean(
         self,
@@ -172,8 +178,7 @@ class Differentiation:
         perturbations: Perturbations,
         options: GradientOptions,
         moved: tuple[int, ...],
-        *,
-        spread_out: bool = False,
+        together: int | None = None,
     ) -> Iterator[tuple[int, list[Array]]]:
         """Yield numbers of perturbations, and what `compiled_mean` gives of so many of them."""
         inference, weights = self.inference, options.weights
@@ -185,8 +190,9 @@ class Differentiation:
         own = perturbations.arguments_of(names)
         count, factors = perturbations.count, perturbations.weights
         size = inference.perturbations_at_once(feeds, count)
+        size = -(-size // (together or 1)) * (together or 1)
         key = ("mean", inference.resolution.key, options.backprop, moved, perturbations.perturb, size,
-               spread_out)  # fmt: skip
+               together)  # fmt: skip
         run = inference.compiled(
             key,
             lambda: inference.target_pass(options.backprop),
@@ -196,14 +202,14 @@ class Differentiation:
                 per_sample=len(own) // len(moved),
                 count=size,
                 moved=moved,
-                spread_out=spread_out,
+                together=together,
             ),
         )
 
         def args(some: range) -> list[Array]:
             # Of the filling behind the last ones, nothing counts.
             counting = np.zeros(size, np.float32)
-            counting[: len(some)] = 1 if spread_out else factors[some.start : some.stop]
+            counting[: len(some)] = factors[some.start : some.stop] if together is None else 1
             return [*perturbations.args(some), counting]
 
         parts = inference.run_in_parts(run, size, count, [*feeds, weights, *own], args)

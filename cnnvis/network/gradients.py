@@ -555,7 +555,7 @@ def compiled_mean(
     count: int,
     moved: Sequence[int],
     *,
-    spread_out: bool = False,
+    together: int | None = None,
 ) -> Compiled:
     """Compile the means of the gradients over perturbations of inputs.
 
@@ -564,8 +564,8 @@ def compiled_mean(
     the arguments of the perturbations,
     which are the same for all inputs, (count, ...), and the factors by which their gradients count,
     (count,). It gives a mean for each of the inputs whose numbers are in `moved`; the others are
-    held. If `spread_out`, it gives for each of these the mean and the sum of squared deviations from
-    the mean, of the gradients whose factor is not 0, times their factors.
+    held. With `together`, it gives for each of these the mean and the sum of squared deviations from
+    the mean, of the means of so many gradients one behind the other whose factors are not 0.
     """
     tf = tensorflow()
     inputs = len(run.graph.inputs)
@@ -594,16 +594,23 @@ def compiled_mean(
             tf.reshape(_gradient(tape, scores, rows[at]), [-1, count, *x[at].shape[1:]])
             for at in moved
         ]
-        if not spread_out:
+        if together is None:
             return tuple(tf.reduce_sum(one, axis=1) for one in found)
-        return tuple(part for one in found for part in _moments(one, factors))
+        return tuple(part for one in found for part in _moments(one, factors, together))
 
     return _compiled(run, mean, identity, count)
 
 
-def _moments(gradients: Any, factors: Any) -> tuple[Any, Any]:
-    """Compute the mean of gradients (n, k, ...) whose factor is not 0, and the sum of squares around it."""
+def _moments(gradients: Any, factors: Any, together: int) -> tuple[Any, Any]:
+    """Compute the mean of gradients (n, k, ...) whose factor is not 0, and the sum of squares around it.
+
+    Of the gradients themselves, or of the means of so many of them together.
+    """
     tf = tensorflow()
+    if together > 1:
+        first, *rest = gradients.shape[1:]
+        groups = tf.reshape(gradients, [-1, first // together, together, *rest])
+        gradients, factors = tf.reduce_mean(groups, axis=2), factors[::together]
     counts = tf.cast(factors != 0, gradients.dtype)
     share = counts / tf.reduce_sum(counts)
     share, counts = (

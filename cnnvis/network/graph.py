@@ -8,6 +8,7 @@ then.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -99,7 +100,7 @@ class Call:
         inner = getattr(self.layer, "layer", None)  # of TimeDistributed and other wrappers
         return self.kinds[0] if inner is None else f"{self.kinds[0]}({type(inner).__name__})"
 
-    @property
+    @functools.cached_property
     def inputs(self) -> tuple[Slot, ...]:
         """Slots among the arguments."""
         flat = tensorflow().nest.flatten(self.arguments)

@@ -37,6 +37,10 @@ class Perturbations:
     factors
         Factor of each perturbation's gradient, the sum of which is returned; by default 1 / count, so that the
         sum is the mean.
+    together
+        Number of perturbations, one behind the other, that are drawn together, such as 2 for pairs with
+        opposite noise: `Model.gradient_moments` takes the variance of the means of so many gradients, and
+        `count` is a multiple of it.
     """
 
     perturb: Callable[..., Any]
@@ -44,6 +48,7 @@ class Perturbations:
     count: int
     per_sample_args: Sequence[Array] | Mapping[str, Sequence[Array]] = ()
     factors: Sequence[float] | None = None
+    together: int = 1
 
     @property
     def weights(self) -> Array:

@@ -102,16 +102,16 @@ def described_targets(resolution: Resolution, units: Array, weights: Array) -> t
     if resolution.is_compound:
         return tuple(Target(layer, (), None, score, None, region) for score in scores)
     found_probabilities = probabilities(resolution, units)
-    known: dict[bytes, tuple[tuple[int, ...], tuple[str, ...] | None]] = {}
+    known: dict[bytes, tuple[Sequence[int], tuple[int, ...], tuple[str, ...] | None]] = {}
     found = []
     for i, (score, weight) in enumerate(zip(scores, weights, strict=True)):
         row = weight.tobytes()
         if row not in known:  # of a million images, most have a class that another had
-            known[row] = _counting_filters(resolution, weight)
-        filters, names = known[row]
+            known[row] = np.flatnonzero(weight).tolist(), *_counting_filters(resolution, weight)
+        counting, filters, names = known[row]
         probability = None
         if found_probabilities is not None and len(filters) == 1:
-            (unit,) = np.flatnonzero(weight)
+            (unit,) = counting
             probability = float(found_probabilities[i, unit])
             probability = 1 - probability if weight[unit] < 0 else probability
         found.append(Target(layer, filters, names, score, probability, region))

@@ -57,6 +57,11 @@ def gently(say: Callable[[], str]) -> Iterator[None]:
         _gentle.remove(own)
 
 
+def is_asked() -> bool:
+    """Tell whether a signal asked for the end, which comes at the next `check`."""
+    return bool(_gentle) and _gentle[-1].asked is not None
+
+
 def check() -> None:
     """End here if a signal asked for it.
 

@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 
 from cnnvis.data.batches import Failure, Piece, Pieces, Read, read_ahead
+from cnnvis.data.beside import Beside
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.voxel_grid import common_grid
@@ -351,20 +352,39 @@ class Part:
                 self.accept(line, samples)
                 interrupts.check()
         missing = [self.places[number] for number in self.own if number not in self.done]
-        with closing(read_ahead(samples, missing)) as coming:
-            for number in self.own:
-                if number in self.done:
-                    yield self.read(number, samples)
-                    continue
-                piece = compute(next(coming))
-                self.write(number, piece, samples)
-                yield piece
-                interrupts.check()
+        # A shard is written while the next is computed, and given out when it is on the disk.
+        written: _Written | None = None
+        try:
+            with closing(read_ahead(samples, missing)) as coming:
+                for number in self.own:
+                    if number in self.done:
+                        before, written = written, None
+                        yield from [] if before is None else [before.piece()]
+                        yield self.read(number, samples)
+                        continue
+                    piece = compute(next(coming))
+                    done = None if written is None else written.piece()
+                    written = _Written(self._writer(number, piece, samples), piece)
+                    yield from [] if done is None else [done]
+                    if interrupts.is_asked():
+                        written.piece()
+                    interrupts.check()
+            if written is not None:
+                yield written.piece()
+        finally:
+            if written is not None:
+                written.wait()
         self.finish()
 
-    def write(self, number: int, piece: Piece, samples: Samples) -> None:
-        """Write a shard to the disk, and then its line to the journal; see `put`."""
-        self.record(self.put(number, piece, samples))
+    def _writer(self, number: int, piece: Piece, samples: Samples) -> Callable[[], None]:
+        """Return a function that writes a shard to the disk, and then its line to the journal."""
+        make = self._made(number, piece, samples)
+
+        def write() -> None:
+            files, failed = make()
+            self.record(self._put_all(number, files, failed))
+
+        return write
 
     def put(self, number: int, piece: Piece, samples: Samples) -> Line:
         """Write the files of a shard to the disk, and return the line that records them.
@@ -376,40 +396,71 @@ class Part:
         DiskError
             If the disk refuses.
         """
+        files, failed = self._made(number, piece, samples)()
+        return self._put_all(number, files, failed)
+
+    def _made(
+        self, number: int, piece: Piece, samples: Samples
+    ) -> Callable[[], tuple[dict[str, bytes], dict[str, str]]]:
+        """Return a function that makes the files of a shard, and says which images failed and why.
+
+        All that is read of the samples is read here, and the function may run in another thread.
+
+        The function raises a `UserError` if the shard does not fit to those before it, or a file is too
+        large.
+        """
         facts, maps = _facts(piece, samples)
-        written = plain(facts) + b"\n"
-        known = read_facts(written, piece.places)
-        if known is None:
-            raise UserError(
-                "a run folder cannot keep the result of the images from place "
-                f"{piece.places.start} on: it must hold numbers and text, one for each map"
-            )
-        self._require_like(known)
-        files = {_facts_name(number): written}
-        if maps is not None:
-            # Where an image failed, there is NaN.
-            rows = np.full((self._size, *maps.shape[1:]), np.nan, np.float32)
-            good = [
-                place - piece.places.start for place in piece.places if place not in piece.failed
-            ]
-            rows[good] = maps
-            name, data = arrays.encoded_maps(rows, number)
-            files[name] = data
+        labels = None
         if samples.labels is not None and samples.label_kind == "positions":
             labels = samples.labels[list(piece.places)]
-            rows = np.zeros((self._size, *labels.shape[1:]), labels.dtype)
-            rows[: len(labels)] = labels
-            name, data = arrays.encoded_labels(rows, number)
-            files[name] = data
+        failed = {str(place): one.reason for place, one in piece.failed.items()}
+        good = [place - piece.places.start for place in piece.places if place not in piece.failed]
+
+        def make() -> tuple[dict[str, bytes], dict[str, str]]:
+            files = {_facts_name(number): self._written_facts(facts, piece.places)}
+            if maps is not None:
+                # Where an image failed, there is NaN.
+                rows = np.full((self._size, *maps.shape[1:]), np.nan, np.float32)
+                rows[good] = maps
+                name, data = arrays.encoded_maps(rows, number)
+                files[name] = data
+            if labels is not None:
+                rows = np.zeros((self._size, *labels.shape[1:]), labels.dtype)
+                rows[: len(labels)] = labels
+                name, data = arrays.encoded_labels(rows, number)
+                files[name] = data
+            self._require_short(number, files)
+            return files, failed
+
+        return make
+
+    def _written_facts(self, facts: Mapping[str, Any], places: range) -> bytes:
+        """Write the facts about a shard's images as a file has them.
+
+        Raises
+        ------
+        UserError
+            If they are not such as can be read again, or do not fit to those before them.
+        """
+        written = plain(facts) + b"\n"
+        known = read_facts(written, places)
+        if known is None:
+            raise UserError(
+                f"a run folder cannot keep the result of the images from place {places.start} on: it must "
+                "hold numbers and text, one for each map"
+            )
+        self._require_like(known)
+        return written
+
+    def _require_short(self, number: int, files: Mapping[str, bytes]) -> None:
+        """Refuse files that are longer than those of a shard may be."""
         for name, data in files.items():
             is_facts = name == _facts_name(number)
-            if len(data) > (facts_limit(len(piece.places)) if is_facts else LARGEST_ARRAY):
+            if len(data) > (facts_limit(len(self.places[number])) if is_facts else LARGEST_ARRAY):
                 raise UserError(
                     f"a shard of {self._size} images takes {len(data)} bytes for {name}, which is "
                     "more than a run folder keeps: name a smaller --shard-size"
                 )
-        failed = {str(place): one.reason for place, one in piece.failed.items()}
-        return self._put_all(number, files, failed)
 
     def _require_like(self, facts: ShardFacts) -> None:
         """Refuse maps that do not fit into one array with the maps before them."""
@@ -597,6 +648,20 @@ class Part:
 
     def _lines(self) -> Iterator[bytes]:
         return map(_sealed, self._every())
+
+
+class _Written:
+    """Shard that is written beside the computation of the next."""
+
+    def __init__(self, write: Callable[[], None], piece: Piece) -> None:
+        self._piece = piece
+        self._writing = Beside(write, "writing")
+        self.wait = self._writing.wait
+
+    def piece(self) -> Piece:
+        """Return the piece when the shard is on the disk; raise what writing raised."""
+        self._writing.result()
+        return self._piece
 
 
 def _sealed(line: Line | End) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,20 @@ def test_only_what_is_chosen_is_read() -> None:
     chosen = samples.chosen([7, 999_999])
     assert len(chosen) == 2 and chosen.x.shape == (2, 4, 4)
     assert [list(index) for index in read] == [[7, 999_999]]
+
+
+def test_arrays_in_memory_are_read_where_they_lie(tmp_path: Path) -> None:
+    """And may not be written to then; those of files are read, while others are computed."""
+    data = np.arange(24.0).reshape(6, 4)
+    np.save(tmp_path / "data.npy", data)
+    part = cnnvis.Samples(data).read(2, 5)
+    assert np.shares_memory(part.x, data) and not part.x.flags.writeable
+    np.testing.assert_array_equal(part.x, data[2:5])
+    np.testing.assert_array_equal(part.indices, [2, 3, 4])
+    mapped = np.asarray(np.load(tmp_path / "data.npy", mmap_mode="r"))
+    read = cnnvis.Samples(mapped).read(2, 5)
+    assert not np.shares_memory(read.x, mapped) and read.x.flags.writeable
+    np.testing.assert_array_equal(read.x, data[2:5])
 
 
 def test_the_range_is_read_once_whoever_asks() -> None:

@@ -619,6 +619,35 @@ def test_a_small_network_gets_many_samples_at_a_time(monkeypatch: pytest.MonkeyP
     assert compilation._fitting(1000) == 4
 
 
+def test_what_the_memory_is_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_resident", {})
+    assert host.memory_report(0) == ""
+    monkeypatch.setattr(host, "_resident", {"libraries": 500 * 2**20, "the network": 530 * 2**20})
+    monkeypatch.setattr(host, "peak_memory", lambda: 700 * 2**20)
+    assert host.memory_report(20 * 2**20) == (
+        "the process took up to 700 MiB of memory: 500 MiB for libraries, 30 MiB for the network, "
+        "170 MiB for samples, maps (20 MiB) and what is computed"
+    )
+    monkeypatch.setattr(host, "_resident", {})
+    host.mark_memory("it")
+    first = host._resident["it"]
+    host.mark_memory("it")
+    assert first == host._resident["it"] > 10_000_000
+
+
+def test_graphs_of_modified_gradients_are_not_kept_for_ever(classifier: Any, images: Any) -> None:
+    from tensorflow.python.framework import ops
+
+    def own() -> set[str]:
+        return {name for name in ops.gradient_registry.list() if name.startswith("CustomGradient")}
+
+    known = own()
+    for way in ("graph", "eager"):
+        with computing(compile=way):
+            cnnvis.run("saliency", classifier, data=images, backprop="guided", checks="none")
+    assert own() == known
+
+
 def test_a_gpu_gets_many_samples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its own memory: the processor's is not where batches are."""
     monkeypatch.setattr(compilation, "_has_gpu", lambda: True)

@@ -67,3 +67,20 @@ def test_positions_within_a_patch_are_channels(keras: Any) -> None:
         assert model.positions_along(name, (6, 8, 1)) == {1: 3, 2: 4}
     names = [one.name for one in model.map_layers((6, 8, 1))]
     assert names[-2:] == ["tokens", "mixed"] and "flat" not in names
+
+
+def test_maps_are_linear_between_positions_however_many_there_are() -> None:
+    """By a product of matrices for few positions of an axis, and place by place for many."""
+    from cnnvis.network.geometry import upsampling
+
+    rng = np.random.default_rng(0)
+    for count in (2, upsampling.FEW, upsampling.FEW + 1):
+        at = np.sort(rng.uniform(1, 300, count))
+        for axis in (1, 2):
+            maps = rng.random((3, 5, count) if axis == 2 else (3, count, 5)).astype(np.float32)
+            found = upsampling._along(maps, axis, at, 320)
+            expected = np.apply_along_axis(
+                lambda values, at=at: np.interp(np.arange(320), at, values), axis, maps
+            )
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+            assert found.dtype == np.float32

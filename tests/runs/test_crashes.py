@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import random
+import threading
 from pathlib import Path
 
 import pytest
+import quickruns
 from disks import Counting, Crash, Full, Losing, Quick
 from quick import quick_are, slow_are
 from quickruns import Runs, bytes_of
 
 import cnnvis
+from cnnvis.data.batches import Piece, Read
 from cnnvis.files.writing import Folder
 from cnnvis.runs.merging import merge
 from cnnvis.runs.part import JOURNAL
@@ -178,3 +181,34 @@ def test_a_crash_in_a_merge(
         with runs.on(Quick()):
             merge(path, shares)
         assert bytes_of(path) == whole
+
+
+class Waiting(Quick):
+    """A disk on which the first shard is not written before the second one is computed."""
+
+    def __init__(self, second: threading.Event) -> None:
+        self.second = second
+        self.in_time: list[bool] = []
+
+    def rename(self, folder: Folder, old: str, new: str) -> None:
+        if new == "0.json":
+            self.in_time.append(self.second.wait(20))
+        super().rename(folder, old, new)
+
+
+def test_a_shard_is_written_while_the_next_is_computed(
+    runs: Runs, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = threading.Event()
+
+    def compute(read: Read) -> Piece:
+        if read.places.start == quickruns.SIZE:
+            second.set()
+        return made(read)
+
+    made = quickruns.compute
+    monkeypatch.setattr(quickruns, "compute", compute)
+    disk = Waiting(second)
+    runs.run(tmp_path / "run", disk)
+    assert disk.in_time == [True]
+    assert bytes_of(tmp_path / "run") == whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from cnnvis.data.samples import Array
 from cnnvis.network.geometry.origin import Origin, Run
 from cnnvis.network.geometry.windows import widen
 from cnnvis.reporting import note
+
+FEW = 64
+"""Largest number of positions along an axis for which a product of matrices interpolates faster."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ def _along(maps: Array, axis: int, at: Array, size: int) -> Array:
     right = np.searchsorted(at, wanted).clip(1, at.size - 1)
     gap = np.maximum(at[right] - at[right - 1], np.finfo(float).tiny)
     share = ((wanted - at[right - 1]) / gap).clip(0, 1).astype(np.float32)
+    if at.size <= FEW:
+        return _multiplied(maps, axis, right, share)
     share = share.reshape(-1, *[1] * (maps.ndim - axis - 1))
     left = maps.take(right - 1, axis=axis)
     # left + (right - left) * share, in as little memory as it takes
@@ -171,3 +177,22 @@ def _along(maps: Array, axis: int, at: Array, size: int) -> Array:
     right_values *= share
     right_values += left
     return right_values
+
+
+def _multiplied(maps: Array, axis: int, right: Array, share: Array) -> Array:
+    """Interpolate maps along one axis by a product of matrices, which goes over the result once.
+
+    Parameters
+    ----------
+    right, share
+        For each place, the number of the position to its right, and how much of its value counts.
+    """
+    count = maps.shape[axis]
+    matrix = np.zeros((len(right), count), np.float32)
+    matrix[np.arange(len(right)), right - 1] = 1 - share
+    matrix[np.arange(len(right)), right] = share
+    before, behind = maps.shape[:axis], maps.shape[axis + 1 :]
+    if not behind:
+        return (maps.reshape(-1, count) @ matrix.T).reshape(*before, -1)
+    found = matrix @ maps.reshape(math.prod(before), count, -1)
+    return found.reshape(*before, -1, *behind)

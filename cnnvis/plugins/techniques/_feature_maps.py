@@ -99,7 +99,7 @@ def fused(maps: Sequence[Array]) -> Array:
     import numpy as np
 
     found: Array = np.mean(scaled(maps), axis=0) if len(maps) > 1 else maps[0]
-    return found.astype(np.float32)
+    return found.astype(np.float32, copy=False)
 
 
 def scaled(maps: Sequence[Array]) -> list[Array]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ class Game:
         The units, with an axis of length 1 where the inputs have channels.
     count
         The number of units.
+    rows
+        The number of the sample of each input, where these are some of the samples; else None.
     """
 
     model: cnnvis.Model
@@ -42,6 +44,7 @@ class Game:
     units: Array
     placed: Array
     count: int
+    rows: Sequence[int] | None = None
 
     @classmethod
     def of(
@@ -71,6 +74,20 @@ class Game:
         """The score of each input without any unit, (n,) float64."""
         return self.model.scores(self.fill, weights=self.weights).astype(float)
 
+    def picked(self, images: Array) -> Game:
+        """Return the game of some of the inputs, by their places."""
+        found = replace(
+            self,
+            x=self.x[images],
+            fill=self.fill[images],
+            units=self.units[images],
+            placed=self.placed[images],
+            rows=images.tolist() if self.rows is None else [self.rows[one] for one in images],
+        )
+        known = {"weights": self.weights, "whole": self.whole, "empty": self.empty}
+        vars(found).update({name: one[images] for name, one in known.items()})
+        return found
+
     def scores(self, kept: Callable[[range], Array], count: int) -> Scores:
         """Yield numbers of sets of units, and the scores of each input with these alone, (n, k).
 
@@ -83,7 +100,7 @@ class Game:
         without = cnnvis.Perturbations(
             _without, lambda some: [~kept(some)], count, [self.fill, self.placed]
         )
-        yield from self.model.perturbed_scores(self.x, without, weights=self.weights)
+        yield from self.model.perturbed_scores(self.x, without, weights=self.weights, of=self.rows)
 
     def spread(self, values: Array, *, as_shares: bool = False) -> Array:
         """Return maps (n, *space) of a value for each unit, (n, units).
@@ -104,7 +121,7 @@ class Game:
         self,
         values: Array,
         samples: cnnvis.Samples,
-        sets: int,
+        sets: int | Array,
         measures: Mapping[str, Array] | None = None,
     ) -> cnnvis.Explanation:
         """Return maps that add up to what all units change together, with the gap from that.
@@ -114,7 +131,8 @@ class Game:
         values
             The value of each unit, (n, units).
         sets
-            The number of sets that were scored, beside the empty set and that of all units.
+            The number of sets that were scored, beside the empty set and that of all units: for all
+            inputs, or for each, (n,).
         measures
             Other measures of the maps.
         """

@@ -71,6 +71,15 @@ class Sums:
             self._of_both[:, power] += (powers @ one).reshape(self._of_both[:, power].shape)
         self._of_scores += powers.sum(axis=1).reshape(self._of_scores.shape)
 
+    def keep(self, images: Array) -> None:
+        """Go on with some of the images, (n,) bool."""
+        self._of_both, self._of_scores = self._of_both[:, :, images], self._of_scores[:, images]
+
+    @property
+    def hidden(self) -> int:
+        """Number of positions that are in no mask, of which nothing is known."""
+        return int((self._of_masks[0] == 0).sum())
+
     def means(self, *, centre: bool) -> Array:
         """Return E[f m] / E[m], (n, p), less E[f] if `centre`.
 
@@ -79,10 +88,9 @@ class Sums:
         UserError
             If a position is in no mask.
         """
-        hidden = int((self._of_masks[0] == 0).sum())
-        if hidden:
+        if self.hidden:
             raise cnnvis.UserError(
-                f"none of {self._count} masks leaves {hidden} of the positions, so that nothing is known "
+                f"none of {self._count} masks leaves {self.hidden} of the positions, so that nothing is known "
                 "of them: draw more masks, or leave a larger share of the cells"
             )
         found: Array = self._of_both[0, 0] / self._of_masks[0]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
-
 import cnnvis
 
 from ._budget import perturbations_within
 from ._game import Game
+from ._regression import Regression
+from ._tolerance import Draws, Tolerance
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
+FIRST = 128
+"""Number of sets that each image takes at least with a tolerance, or four for each unit."""
 
 
 @cnnvis.technique(
@@ -30,6 +27,7 @@ def kernel_shap(
     units: cnnvis.Units = "auto",
     sets: cnnvis.Count = 2048,
     baseline: cnnvis.Baseline = "mean",
+    tolerance: Tolerance | None = None,
     budget: cnnvis.Budget | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
@@ -62,68 +60,9 @@ def kernel_shap(
             lambda count: game.scores(lambda some: every[[one % game.count for one in some]], count),
             others=2, key=(units, game.count),
         )  # fmt: skip
-    z, weights = _sets(game.count, sets, seed)
-    squares, products = np.zeros((game.count, game.count)), np.zeros((game.count, len(samples)))
-    for some, scores in game.scores(lambda some: z[some.start : some.stop], len(z)):
-        part = z[some.start : some.stop].astype(np.float64)
-        weighted = part * weights[some.start : some.stop, None]
-        squares += part.T @ weighted
-        products += weighted.T @ (scores - game.empty[:, None]).T
-    values = _constrained(squares, products, game.whole - game.empty, len(z))
-    return game.complete(values, samples, len(z))
-
-
-def _sets(units: int, count: int, seed: int) -> tuple[Array, Array]:
-    """Return sets of units, (k, units) bool, and the weight of each in the regression, (k,)."""
-    import itertools
-
-    import numpy as np
-
-    # Sets of a size and their complements are taken together, for all sizes up to a half.
-    masses = {
-        size: (units - 1) / (size * (units - size)) * (1 if 2 * size == units else 2)
-        for size in range(1, units // 2 + 1)
-    }
-    found: list[Array] = []
-    weights: list[float] = []
-    left = count
-    while masses:
-        size = min(masses)
-        number = math.comb(units, size) * (1 if 2 * size == units else 2)
-        share = masses[size] / sum(masses.values())
-        # Sets of a single unit and of all but one alone determine all values, if there are so many.
-        if number > left * (1 if size == 1 else share):
-            break
-        for chosen in itertools.combinations(range(units), size):
-            one = np.zeros(units, bool)
-            one[[*chosen]] = True
-            found += [one] if 2 * size == units else [one, ~one]
-        weights += [masses.pop(size) / number] * number
-        left -= number
-    if masses:
-        sizes, bounds = [*masses], np.cumsum([*masses.values()]) / sum(masses.values())
-        for pair in range(left // 2):
-            rng = np.random.default_rng((seed, pair))
-            size = sizes[min(int(np.searchsorted(bounds, rng.random(), "right")), len(sizes) - 1)]
-            one = np.zeros(units, bool)
-            one[rng.permutation(units)[:size]] = True
-            found += [one, ~one]
-        weights += [sum(masses.values()) / max(left // 2 * 2, 1)] * (left // 2 * 2)
-    return np.array(found, bool).reshape(-1, units), np.array(weights)
-
-
-def _constrained(squares: Array, products: Array, total: Array, sets: int) -> Array:
-    """Return the values, (n, units), that minimize the squares and add up to the total, (n,)."""
-    import numpy as np
-
-    # The last value is what the others leave of the total.
-    last = squares[:-1, :-1] - squares[-1:, :-1] - squares[:-1, -1:] + squares[-1, -1]
-    if np.linalg.matrix_rank(last, hermitian=True) < len(last):
-        raise cnnvis.UserError(
-            f"{sets} sets are too few for {len(squares)} units: {2 * len(squares)} are enough, which take "
-            f"{2 * len(squares) + 2} passes (--budget {2 * len(squares) + 2}); or take fewer units"
-        )
-    known = products - total * squares[:, -1:]
-    first = np.linalg.solve(last, known[:-1] - known[-1:])
-    found: Array = np.concatenate([first, total[None] - first.sum(axis=0, keepdims=True)]).T
-    return found
+    most = min(sets, max(2**game.count - 2, 1))
+    draws = Draws.within(tolerance, max(FIRST, 4 * game.count), most, "sets", budget)
+    regression = Regression(game, draws, seed, is_judged=tolerance is not None)
+    _, unsure = draws.taken(samples, regression.take)
+    measures = {} if tolerance is None else {"uncertainty": unsure}
+    return game.complete(regression.found, samples, regression.passes, measures)

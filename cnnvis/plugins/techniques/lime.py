@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import cnnvis
 
 from ._budget import perturbations_within
+from ._fit import Fit
 from ._game import Game
+from ._tolerance import Draws, Tolerance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
 
+
+FIRST = 128
+"""Number of sets that each image takes at least with a tolerance."""
 
 ENOUGH = 0.5
 """Share of the variance below which a note says how little the linear model explains."""
@@ -36,6 +41,7 @@ def lime(
     baseline: cnnvis.Baseline = "mean",
     width: cnnvis.Positive = 0.25,
     ridge: cnnvis.NotNegative = 1.0,
+    tolerance: Tolerance | None = None,
     budget: cnnvis.Budget | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
@@ -82,66 +88,33 @@ def lime(
         sets = perturbations_within(
             budget, "lime", model, lambda count: game.scores(kept, count), others=0, key=key
         )
-    fit = _Fit(game.count, len(samples))
-    for some, scores in game.scores(kept, max(sets, 1)):
-        z = kept(some).astype(np.float64)
-        distance = 1 - np.sqrt(z.mean(axis=1))
-        fit.add(z, np.exp(-np.square(distance / width)), scores - game.whole[:, None])
-    found, shares = fit.solved(ridge)
+    fit = Fit(game.count, len(samples), ridge, is_judged=tolerance is not None)
+    going = np.arange(len(samples))
+    found, shares = np.zeros((len(samples), game.count)), np.zeros(len(samples))
+
+    def take(left: Array, some: range) -> Array:
+        nonlocal going
+        playing = game if left.size == len(samples) else game.picked(left)
+        fit.keep(np.isin(going, left))
+        going = left
+        for part, scores in playing.scores(lambda one: kept(some[one.start : one.stop]), len(some)):
+            z = kept(some[part.start : part.stop]).astype(np.float64)
+            distance = 1 - np.sqrt(z.mean(axis=1))
+            fit.add(z, np.exp(-np.square(distance / width)), scores - playing.whole[:, None])
+        if tolerance is not None and some.stop < sets and not fit.is_determined:
+            return np.full(left.size, np.inf)
+        found[left], shares[left] = fit.solved()
+        return np.zeros(left.size) if tolerance is None else fit.uncertainty()
+
+    draws = Draws.within(tolerance, FIRST, max(sets, 1), "sets", budget)
+    passes, unsure = draws.taken(samples, take)
     if (shares < ENOUGH).any():
         cnnvis.note(
             f"the linear model of lime explains less than {ENOUGH:.0%} of the variance of the score for "
             f"{int((shares < ENOUGH).sum())} of {len(shares)} images, {shares.min():.0%} at least: what "
             "units do together is not in the maps; kernel-shap divides it among the units"
         )
-    measures = {"explained_variance": shares, "passes": np.full(len(samples), sets)}
+    measures = {"explained_variance": shares, "passes": passes}
+    measures |= {} if tolerance is None else {"uncertainty": unsure}
     maps = game.spread(found).astype(np.float32)
     return cnnvis.Explanation(maps, samples, measures=measures)
-
-
-class _Fit:
-    """Weighted ridge regression of scores of n images on sets of units, added up set by set."""
-
-    def __init__(self, units: int, images: int) -> None:
-        import numpy as np
-
-        self._squares = np.zeros((units + 1, units + 1))
-        self._products = np.zeros((units + 1, images))
-        # The sums of 1, of scores and of their squares, weighted.
-        self._scores = np.zeros((3, images))
-
-    def add(self, z: Array, weights: Array, scores: Array) -> None:
-        """Add sets z (k, units), their weights (k,) and scores (n, k)."""
-        import numpy as np
-
-        z = np.concatenate([np.ones((len(z), 1)), z], axis=1)
-        self._squares += z.T @ (z * weights[:, None])
-        self._products += z.T @ (scores * weights).T
-        self._scores += [(scores**power * weights).sum(axis=1) for power in (0, 1, 2)]
-
-    def solved(self, ridge: float) -> tuple[Array, Array]:
-        """Return the weight of each unit, (n, units), and the share of the variance explained, (n,).
-
-        Raises
-        ------
-        UserError
-            If there are too few sets for so many units.
-        """
-        import numpy as np
-
-        penalty = ridge * np.diag([0.0, *np.ones(len(self._squares) - 1)])
-        if np.linalg.matrix_rank(self._squares + penalty, hermitian=True) < len(self._squares):
-            raise cnnvis.UserError(
-                f"there are too few sets for {len(self._squares) - 1} units, or too narrow a kernel: "
-                "more sets, fewer units, a larger width, or a ridge above 0 would do"
-            )
-        found = np.linalg.solve(self._squares + penalty, self._products)
-        total, first, second = self._scores
-        residual = (
-            second
-            - 2 * (found * self._products).sum(axis=0)
-            + (found * (self._squares @ found)).sum(axis=0)
-        )
-        spread = second - first**2 / total
-        shares = 1 - residual / np.where(spread > 0, spread, np.inf)
-        return found[1:].T, shares

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
 
 from ._budget import perturbations_within
-from ._filling import NORMAL, fill_of, over_channels, require_fractions
-from ._masks import Sums, masks_of
+from ._filling import NORMAL, fill_of, require_fractions
+from ._masked_scores import MaskedScores
+from ._masks import Sums
+from ._tolerance import Draws, Tolerance, uncertainty
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
+
+FIRST = 128
+"""Number of masks that each image takes at least with a tolerance."""
 
 UNSURE = 0.2
 """Half of an interval of 95 %, as a share of a map's range, from which on a note is made."""
@@ -43,6 +47,7 @@ def rise(
     baseline: cnnvis.Baseline = "mean",
     centre: bool = True,
     show: Literal["map", "error"] = "map",
+    tolerance: Tolerance | None = None,
     budget: cnnvis.Budget | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
@@ -74,41 +79,47 @@ def rise(
     import numpy as np
 
     require_fractions(model, "rise")
-    x, fill = np.asarray(samples.x, np.float32), fill_of(model, samples, baseline)
-    weights, space = model.target_weights(x), samples.space
+    space, x = samples.space, np.asarray(samples.x, np.float32)
     if len(cells) not in (1, len(space)):
         raise cnnvis.UserError(
             f"cells is {tuple(cells)}, and it takes a single number, or a number for each of the "
             f"{len(space)} spatial axes"
         )
     sizes = [min(one, size) for one, size in zip(cells * len(space), space, strict=False)]
-
-    @functools.lru_cache(maxsize=1)  # those that were scored last are added up next
-    def drawn(some: range) -> Array:
-        return masks_of(seed, some, space, sizes, share)
-
-    def scores(count: int) -> Any:
-        masked = cnnvis.Perturbations(
-            _masked, lambda some: [over_channels(drawn(some), samples)], count, [fill]
-        )
-        return model.perturbed_scores(x, masked, weights=weights)
-
+    masked = MaskedScores(model, samples, x, fill_of(model, samples, baseline), seed, sizes, share)
     if budget is not None:
-        masks = perturbations_within(budget, "rise", model, scores, others=1)
+        masks = perturbations_within(
+            budget, "rise", model, lambda count: masked.scores(range(count)), others=1
+        )
     if masks < 2:
         raise cnnvis.UserError(
             "rise compares masks, and so needs two of them, and three passes, at least"
         )
     # The scores' own size, which says nothing of any position, is not rounded in the sums.
-    usual = model.scores(x, weights=weights)[:, None]
+    usual, going = masked.usual[:, None], np.arange(len(x))
     sums = Sums(len(x), int(np.prod(space)))
-    for some, found in scores(masks):
-        sums.add(found - usual, drawn(some).reshape(len(some), -1))
-    maps, errors = sums.means(centre=centre), sums.errors(centre=centre)
+    maps, errors = np.zeros((2, len(x), int(np.prod(space))))
+
+    def take(left: Array, some: range) -> Array:
+        nonlocal going
+        sums.keep(np.isin(going, left))
+        going = left
+        for part, scores in masked.scores(some, left):
+            sums.add(scores - usual[left], masked.drawn(part).reshape(len(part), -1))
+        if sums.hidden and some.stop < masks:
+            return np.full(left.size, np.inf)
+        maps[left], errors[left] = sums.means(centre=centre), sums.errors(centre=centre)
+        middle = maps[left].mean(axis=1, keepdims=True)
+        return uncertainty(errors[left], maps[left] - middle, some.stop - 1)
+
+    draws = Draws.within(tolerance, FIRST, masks, "masks", budget)
+    taken, unsure = draws.taken(samples, take)
     if not centre:
         maps += usual
-    _note_errors(maps, errors, masks)
-    measures = {"half_width": NORMAL * errors.max(axis=1), "passes": np.full(len(x), masks + 1)}
+    if tolerance is None:
+        _note_errors(maps, errors, masks)
+    measures = {"half_width": NORMAL * errors.max(axis=1), "passes": taken + 1}
+    measures |= {} if tolerance is None else {"uncertainty": unsure}
     shown = (maps if show == "map" else errors).reshape(-1, *space).astype(np.float32)
     return cnnvis.Explanation(shown, samples, measures=measures)
 
@@ -125,8 +136,3 @@ def _note_errors(maps: Array, errors: Array, masks: int) -> None:
             f"masks, an interval of 95 % reaches {shares.max():.0%} of the range of a map to each side; "
             "four times as many masks halve it, and --show error draws it"
         )
-
-
-def _masked(x: Any, fill: Any, mask: Any) -> Any:
-    """Return what a mask leaves of inputs, in the fill."""
-    return fill + (x - fill) * mask

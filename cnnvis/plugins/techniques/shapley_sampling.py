@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cnnvis
 
 from ._budget import perturbations_within
 from ._filling import NORMAL
 from ._game import Game
-from ._shapley import Pairs, exact_values
+from ._orders import Values, kept_in
+from ._tolerance import Draws, Tolerance
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
+FIRST = 8
+"""Number of orders that each image takes at least with a tolerance."""
 
 
 def _check(*, orders: int, **_: Any) -> None:
@@ -39,6 +38,7 @@ def shapley_sampling(
     units: cnnvis.Units = "auto",
     orders: cnnvis.Count = 32,
     baseline: cnnvis.Baseline = "mean",
+    tolerance: Tolerance | None = None,
     budget: cnnvis.Budget | None = None,
     seed: cnnvis.Seed = 0,
 ) -> cnnvis.Explanation:
@@ -60,59 +60,31 @@ def shapley_sampling(
     budget
         A limit in place of orders.
     """
-    import numpy as np
-
     game = Game.of(model, samples, baseline, units)
-    inner = game.count - 1  # sets of an order that are neither empty nor whole
-
-    def ranks(some: range) -> tuple[Array, Array]:
-        """Return the place of each unit in the order of each pass, and how many units are left."""
-        places = np.array(some)
-        numbers, which = np.unique(places // inner, return_inverse=True)
-        orders = np.stack([_order(game.count, int(one), seed) for one in numbers])
-        return orders.argsort(axis=1)[which], (places % inner)[:, None] + 1
-
-    def kept(some: range) -> Array:
-        rank, left = ranks(some)
-        return rank < left
-
+    inner = max(game.count - 1, 1)  # sets of an order that are neither empty nor whole
     passes = orders * inner
     if budget is not None:
         passes = perturbations_within(
-            budget, "shapley-sampling", model, lambda count: game.scores(kept, count), others=2,
-            key=(units, game.count),
+            budget, "shapley-sampling", model,
+            lambda count: game.scores(lambda some: kept_in(some, game.count, seed)[0], count),
+            others=2, key=(units, game.count),
         )  # fmt: skip
-    if 2**game.count - 2 <= passes:
-        cnnvis.note(
-            f"shapley-sampling is exact: it takes all {2**game.count} sets of {game.count} units"
-        )
-        return game.complete(exact_values(game), samples, 2**game.count - 2)
     orders = passes // inner // 2 * 2
+    if 2**game.count - 2 <= passes:  # then no more orders than take as many passes as all sets
+        orders = max(2 * -(-(2**game.count - 2) // (2 * inner)), 2)
     if not orders:
         raise cnnvis.UserError(
             f"two orders of {game.count} units take {2 * inner + 2} passes, and the budget is "
             f"{passes + 2}: give more, or take fewer units"
         )
-    pairs = Pairs(len(samples), game.count)
-    for some, scores in game.scores(kept, orders * inner):
-        rank, left = ranks(some)
-        # With this score, the unit that came last has come in, and the next has not.
-        pairs.add(np.array(some) // inner // 2, scores, (rank == left - 1) * 1.0 - (rank == left))
-    ends = [
-        game.whole[:, None] * (one == game.count - 1) - game.empty[:, None] * (one == 0)
-        for one in (_order(game.count, number, seed).argsort() for number in range(orders))
-    ]
-    every = (pairs.found() + np.reshape(ends, (orders // 2, 2, -1, game.count)).sum(axis=1)) / 2
-    measures = {}
-    if len(every) > 1:
-        errors = every.std(axis=0, ddof=1) / np.sqrt(len(every))
-        measures = {"half_width": NORMAL * errors.max(axis=1)}
-    return game.complete(every.mean(axis=0), samples, orders * inner, measures)
-
-
-def _order(units: int, number: int, seed: int) -> Array:
-    """Draw an order of units; every other is the reverse of that before it."""
-    import numpy as np
-
-    found = np.random.default_rng((seed, number // 2)).permutation(units)
-    return found[::-1] if number % 2 else found
+    values = Values(game, seed)
+    draws = Draws.within(tolerance, FIRST, orders, "orders", budget)
+    _, unsure = draws.taken(samples, values.take)
+    if values.exact.all():
+        cnnvis.note(
+            f"shapley-sampling is exact: it takes all {2**game.count} sets of {game.count} units"
+        )
+    is_known = tolerance is not None or (orders > 2 and not values.exact.all())
+    measures = {"half_width": NORMAL * values.errors.max(axis=1)} if is_known else {}
+    measures |= {} if tolerance is None else {"uncertainty": unsure}
+    return game.complete(values.found, samples, values.passes, measures)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cnnvis
 
-from ._noisy_copies import Channels, Copies, Noise, noisy_copies, over_channels
+from ._noisy_copies import Channels, Copies, Noise, mean_within, noisy_copies, over_channels
+from ._tolerance import Draws, Tolerance
+
+FIRST, LEAST = 16, 4
+"""Number of copies that each image takes at first with a tolerance, and the least that it may be."""
 
 
 @cnnvis.technique(
@@ -20,6 +26,7 @@ def smoothgrad(
     *,
     copies: Copies = 50,
     noise: Noise = 0.15,
+    tolerance: Tolerance | None = None,
     backprop: cnnvis.Backprop | None = None,
     gradient: cnnvis.GradientModifier | None = "absolute",
     channels: Channels = "max",
@@ -34,6 +41,9 @@ def smoothgrad(
     noise, r is the correlation of its maps with those of cnnvis on four small networks (r 0.81 to 0.92).
     Its noise has the standard deviation 1, whatever the range is, and it takes 5 copies.
 
+    With a tolerance, copies come in pairs with opposite noise, and the uncertainty is of the mean
+    gradient, over all channels.
+
     Parameters
     ----------
     gradient
@@ -42,7 +52,17 @@ def smoothgrad(
         The maximum over channels, or a map for each channel: of channels whose gradients have
         different signs, the maximum hides what speaks against the target.
     """
-    x, perturbations = noisy_copies(samples, copies, noise, seed)
-    maps = model.mean_gradient(x, perturbations, backprop=backprop)
+    measures: dict[str, Any] = {}
+    if tolerance is None:
+        x, perturbations = noisy_copies(samples, copies, noise, seed)
+        maps = model.mean_gradient(x, perturbations, backprop=backprop)
+    else:
+        if copies < LEAST:
+            raise cnnvis.UserError(
+                f"copies is {copies}, and how uncertain a map is shows in {LEAST} or more: give more copies, "
+                "or no tolerance"
+            )
+        draws = Draws(FIRST, copies - copies % 2, tolerance, "copies")
+        maps, measures = mean_within(model, samples, draws, noise, seed, backprop)
     maps = over_channels(cnnvis.modify_gradient(maps, gradient), samples, channels)
-    return cnnvis.Explanation(maps, samples)
+    return cnnvis.Explanation(maps, samples, measures=measures)
