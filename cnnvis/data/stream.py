@@ -93,7 +93,7 @@ def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
     count = 1 if numbers is None else int(numbers.max(initial=0)) + 1
     for batch in batches:
         if len(batch) == len(samples) or batch.maps is None or batch.indices is None:
-            parts.append(batch)  # all in one, whatever it is
+            parts.append(_kept(batch))  # all in one, whatever it is
             continue
         if maps is None:
             maps = np.empty((len(samples), *batch.maps.shape[1:]), np.float32)
@@ -107,6 +107,17 @@ def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
     if len(places) < len(samples):
         samples = samples[np.flatnonzero(np.isin(_places(samples, count), places)).tolist()]
     return replace(Explanation.joined(parts, maps[: len(places)]), samples=samples)
+
+
+def _kept(batch: Explanation) -> Explanation:
+    """Return a batch whose samples stay as they were explained, whatever the caller does with an array.
+
+    Batches are explained where they lie. Larger data, of many batches, are not copied.
+    """
+    source = None if batch.samples is None else batch.samples.source
+    if batch.samples is None or not isinstance(source, np.ndarray) or source.base is None:
+        return batch
+    return replace(batch, samples=replace(batch.samples, source=source.copy()))
 
 
 def _places(samples: Samples, count: int) -> Array:
