@@ -81,7 +81,7 @@ def _joined(batches: Iterable[Explanation]) -> Explanation:
     parts = list(batches)
     if not parts:
         raise UserError("no images are left to show")
-    return Explanation.joined(parts)
+    return _kept(Explanation.joined(parts))
 
 
 def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
@@ -93,7 +93,7 @@ def _placed(batches: Iterable[Explanation], samples: Samples) -> Explanation:
     count = 1 if numbers is None else int(numbers.max(initial=0)) + 1
     for batch in batches:
         if len(batch) == len(samples) or batch.maps is None or batch.indices is None:
-            parts.append(_kept(batch))  # all in one, whatever it is
+            parts.append(batch)  # all in one, whatever it is
             continue
         if maps is None:
             maps = np.empty((len(samples), *batch.maps.shape[1:]), np.float32)
