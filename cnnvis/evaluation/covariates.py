@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnvis.data.samples import Array
 from cnnvis.errors import UserError
+from cnnvis.evaluation.group_draws import Drawn
 from cnnvis.evaluation.group_statistics import Moments, unbiased
 
 
@@ -111,37 +112,46 @@ class Adjusted:
         variances = np.maximum(squares, 0) / freedom * shares
         return Moments(np.stack([np.zeros_like(apart), apart]), variances, freedom)
 
-    def permuted(self, orders: Array, maps: Array) -> Moments:
+    def permuted(self, maps: Array) -> Drawn:
         """Return the moments of permuted residuals from the covariates (Freedman and Lane 1983).
+
+        By the unit that takes the place of each unit, in each draw, (draws, units).
 
         Parameters
         ----------
-        orders
-            The unit that takes the place of each unit, in each draw, (draws, units).
         maps
             The maps of the units, (units, places).
         """
         rest = maps - self.reduced @ (self.reduced.T @ maps)
-        places = np.argsort(orders, axis=1)  # where each unit goes
-        weights = self._functionals()[:, places].transpose(1, 0, 2)
-        sums = self._products(weights, rest)
-        members = self.members[:, places].transpose(1, 0, 2)
-        powers = self._products(members, np.square(rest)).transpose(1, 0, 2)
-        return self._refitted(sums, powers, self.freedom[:, None, None], None)
+        squares = np.square(rest)
 
-    def flipped(self, signs: Array, maps: Array) -> Moments:
+        def moments(orders: Array) -> Moments:
+            places = np.argsort(orders, axis=1)  # where each unit goes
+            weights = self._functionals()[:, places].transpose(1, 0, 2)
+            members = self.members[:, places].transpose(1, 0, 2)
+            powers = self._products(members, squares).transpose(1, 0, 2)
+            sums = self._products(weights, rest)
+            return self._refitted(sums, powers, self.freedom[:, None, None], None)
+
+        return moments
+
+    def flipped(self, maps: Array) -> Drawn:
         """Return the moments of residuals from groups and covariates whose signs are changed."""
         rest = maps - self.basis @ (self.basis.T @ maps)
-        sums = self._products(self._functionals() * signs[:, None, :], rest)
         powers = (self.members @ np.square(rest))[:, None, :]
-        # What is lost by the second fit: the diagonal of R S R S R, summed up over each group.
-        turned = signs[:, :, None] * self.basis
-        crossed = self.basis.T @ turned
-        lost = np.square(turned - self.basis @ crossed).sum(axis=2)
-        freedom = self.freedom[:, None] - self.members @ lost.T
         unit = self.contrast / np.linalg.norm(self.contrast)
-        kept = 1 - np.square((signs * unit) @ self.basis).sum(axis=1)
-        return self._refitted(sums, powers, freedom[:, :, None], np.sqrt(kept)[:, None])
+
+        def moments(signs: Array) -> Moments:
+            sums = self._products(self._functionals() * signs[:, None, :], rest)
+            # What is lost by the second fit: the diagonal of R S R S R, summed up over each group.
+            turned = signs[:, :, None] * self.basis
+            crossed = self.basis.T @ turned
+            lost = np.square(turned - self.basis @ crossed).sum(axis=2)
+            freedom = self.freedom[:, None] - self.members @ lost.T
+            kept = 1 - np.square((signs * unit) @ self.basis).sum(axis=1)
+            return self._refitted(sums, powers, freedom[:, :, None], np.sqrt(kept)[:, None])
+
+        return moments
 
     def _functionals(self) -> Array:
         """Return the weights of the sums that a fit takes, for each group and column, (2 k, units)."""

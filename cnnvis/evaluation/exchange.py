@@ -177,4 +177,6 @@ def resamples(counts: Sequence[int], count: int, seed: int) -> Draws:
 def _times(rng: np.random.Generator, count: int) -> Array:
     """Return how often each of so many units is drawn, for a page of bootstrap samples."""
     drawn = rng.integers(0, count, (PAGE, count)) + count * np.arange(PAGE)[:, None]
-    return np.bincount(drawn.ravel(), minlength=PAGE * count).reshape(PAGE, count).astype(np.int32)
+    found = np.bincount(drawn.ravel(), minlength=PAGE * count).reshape(PAGE, count)
+    # As small as they are in nearly all samples, so that those of many units are kept for the next places.
+    return found.astype(np.uint8 if found.max() < 2**8 else np.int32)

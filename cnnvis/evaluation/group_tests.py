@@ -22,7 +22,13 @@ from cnnvis.evaluation.exchange import (
     signs,
 )
 from cnnvis.evaluation.group_design import GroupDesign
-from cnnvis.evaluation.group_draws import flipped, flipped_about_zero, permuted, resampled
+from cnnvis.evaluation.group_draws import (
+    Drawn,
+    flipped,
+    flipped_about_zero,
+    permuted,
+    resampled,
+)
 from cnnvis.evaluation.group_statistics import (
     Moments,
     deviates,
@@ -113,7 +119,7 @@ class Null:
     draws
         The draws.
     moments
-        Function of some draws and the maps of the units at some places.
+        Function of the maps of the units at some places that returns a function of some draws.
     least
         The smallest p-value that there can be.
     takes_fewest
@@ -124,7 +130,7 @@ class Null:
 
     what: str
     draws: Draws
-    moments: Callable[[Array, Array], Moments]
+    moments: Callable[[Array], Drawn]
     least: float
     takes_fewest: bool = False
     each: int = 1
@@ -208,7 +214,7 @@ def nulls_of(
         # Of two groups of the same size, the exchange of both gives the same sizes again.
         same = 2 if len(counts) == 2 and counts[0] == counts[1] else 1
         least = same / drawn.count if drawn.is_exact else 1 / (most + 1)
-        found = Null("permutations", drawn, lambda d, m: permuted(d, m, counts), least)
+        found = Null("permutations", drawn, lambda maps: permuted(maps, counts), least)
     else:
         each = 2 * model.basis.shape[1]
         drawn = orders(sum(counts), most, seed)
@@ -222,7 +228,7 @@ def nulls_of(
                 "can tell a difference in means from one in spread; --spread equal takes the spreads as equal"
             )
     drawn, least = balanced_signs(counts, most, seed), 1 / (most + 1)
-    wild = (lambda d, m: flipped(d, m, counts)) if model is None else model.flipped
+    wild = (lambda maps: flipped(maps, counts)) if model is None else model.flipped
     words = "changes of sign of residuals"
     few = min(counts) < SURE
     return found, Null(words, drawn, wild, least, takes_fewest=few, each=found.each)
@@ -365,10 +371,13 @@ def _interval(
 
         reach = stats.t.ppf(1 - tail, welch_t(moments)[1]) * error
         return np.stack([moments.apart - reach, moments.apart + reach])
-    drawn = resamples(design.counts, plan.draws, plan.seed)
+    drawn, statistics = (
+        resamples(design.counts, plan.draws, plan.seed),
+        resampled(maps, design.counts),
+    )
     every = np.empty((drawn.count, maps.shape[1]), np.float32)
     for numbers, some in drawn.chunks(maps.shape[1]):
-        every[numbers] = resampled(some, maps, design.counts)
+        every[numbers] = statistics(some)
         advance(len(some) * maps.shape[1])
     low = np.quantile(every, tail, axis=0, method="lower").astype(np.float64)
     high = np.quantile(every, 1 - tail, axis=0, method="higher").astype(np.float64)
@@ -389,9 +398,9 @@ class _Run:
 
     def add(self, block: slice, maps: Array, z: Array, advance: Callable[[int], None]) -> None:
         """Go through all draws at a block of places."""
-        least = _reached(z[block])
+        least, moments = _reached(z[block]), self.null.moments(maps)
         for numbers, drawn in self.null.draws.chunks(maps.shape[1], self.null.each):
-            own = deviates(self.null.moments(drawn, maps), least=self.null.takes_fewest)
+            own = deviates(moments(drawn), least=self.null.takes_fewest)
             sizes = abs(own)
             self.hits[block] += (sizes >= least).sum(axis=0)
             np.maximum(self.largest[numbers], sizes.max(axis=1), out=self.largest[numbers])

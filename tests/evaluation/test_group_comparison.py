@@ -102,7 +102,7 @@ def _drawn(moments: Moments, draw: int) -> tuple[Any, Any, Any]:
 
 def test_permuted_groups_one_by_one() -> None:
     labels = permutations(COUNTS, 20, 3).page(0)[:20]
-    found = permuted(labels, MAPS, COUNTS)
+    found = permuted(MAPS, COUNTS)(labels)
     for draw, own in enumerate(labels):
         assert np.bincount(own).tolist() == [9, 14]
         expected = moments_of([MAPS[own == 0], MAPS[own == 1]])
@@ -112,12 +112,12 @@ def test_permuted_groups_one_by_one() -> None:
     three = np.concatenate([MAPS, C])
     labels = permutations((9, 14, 6), 5, 3).page(0)[:5]
     expected_f = [welch_f(moments_of([three[own == k] for k in range(3)]))[0] for own in labels]
-    np.testing.assert_allclose(welch_f(permuted(labels, three, (9, 14, 6)))[0], expected_f)
+    np.testing.assert_allclose(welch_f(permuted(three, (9, 14, 6))(labels))[0], expected_f)
 
 
 def test_residuals_whose_signs_change_one_by_one() -> None:
     changes = balanced_signs(COUNTS, 20, 3).page(0)[:20]
-    found = flipped(changes, MAPS, COUNTS)
+    found = flipped(MAPS, COUNTS)(changes)
     assert set(changes[:, :9].sum(axis=1)) == {-1, 1} and not changes[:, 9:].sum(axis=1).any()
     for draw, own in enumerate(changes):
         parts = [own[:9, None] * (A - A.mean(axis=0)), own[9:, None] * (B - B.mean(axis=0))]
@@ -132,7 +132,7 @@ def test_residuals_whose_signs_change_one_by_one() -> None:
             np.testing.assert_allclose(freedom[group], degrees)
             np.testing.assert_allclose(variances[group], squares / degrees / len(part))
     changes = signs(9, 20, 3).page(0)[:20]
-    found = flipped_about_zero(changes, A)
+    found = flipped_about_zero(A)(changes)
     expected = np.stack([stats.ttest_1samp(own[:, None] * A, 0).statistic for own in changes])
     np.testing.assert_allclose(welch_t(found)[0], expected)
 
@@ -141,12 +141,12 @@ def test_bootstrap_samples_one_by_one() -> None:
     times = resamples(COUNTS, 20, 3).page(0)[:20]
     assert (times[:, :9].sum(axis=1) == 9).all() and (times[:, 9:].sum(axis=1) == 14).all()
     observed = moments_of([A, B]).apart
-    for own, found in zip(times, resampled(times, MAPS, COUNTS), strict=True):
+    for own, found in zip(times, resampled(MAPS, COUNTS)(times), strict=True):
         sample = moments_of([np.repeat(A, own[:9], axis=0), np.repeat(B, own[9:], axis=0)])
         expected = (sample.apart - observed) / np.sqrt(sample.variances.sum(axis=0))
         np.testing.assert_allclose(found, expected)
     one = np.array([[9] + [0] * 8])
-    assert np.isinf(resampled(one, A, (9,))).all()
+    assert np.isinf(resampled(A, (9,))(one)).all()
 
 
 def test_covariates_one_by_one() -> None:
@@ -176,13 +176,13 @@ def test_covariates_one_by_one() -> None:
     np.testing.assert_allclose(moments.apart, apart)
     np.testing.assert_allclose(moments.variances, variances)
     order = orders(23, 6, 3).page(0)[:6]
-    found = model.permuted(order, MAPS)
+    found = model.permuted(MAPS)(order)
     for draw, own in enumerate(order):
         apart, variances = expected(fitted(reduced, MAPS)[1][own], whole)
         np.testing.assert_allclose(found.apart[draw], apart)
         np.testing.assert_allclose(found.variances[:, draw], variances)
     changes = balanced_signs(COUNTS, 6, 3).page(0)[:6]
-    found = model.flipped(changes, MAPS)
+    found = model.flipped(MAPS)(changes)
     projection = np.eye(23) - design @ np.linalg.pinv(design)
     contrast = np.linalg.pinv(design)[1] - np.linalg.pinv(design)[0]
     for draw, own in enumerate(changes):
