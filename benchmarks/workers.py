@@ -266,7 +266,7 @@ def many(folder: Path, count: int, workers: int) -> dict[str, Any]:
             bad = damaged[(damaged >= first) & (damaged < first + len(rows))] - first
             rows[bad, rng.integers(0, 8, len(bad)), rng.integers(0, 8, len(bad))] = np.nan
             x[first : first + len(rows)] = rows
-    found: dict[str, Any] = {"images": count, "damaged": len(damaged), "workers": workers}
+    found: dict[str, Any] = {"images": count, "damaged": len(damaged), "count": workers}
     for name, more in (("one process", []), ("workers", ["--on", f"local:{workers}"])):
         into = folder / f"{name}.run"
         command = [
@@ -394,11 +394,11 @@ def page(every: dict[str, Any]) -> list[str]:
             "## Many images", "",
             f"{found['date']}, {found['host']}. Saliency of {found['images']:,} images of 8 x 8, of which",
             f"{found['damaged']:,} hold NaN, in {found['shards']} shards: exactly these are named, and both",
-            "folders hold the same bytes. A thread for each process of TensorFlow.", "",
+            "folders hold the same bytes. One thread of TensorFlow in each process; the largest process keeps all maps for a table.", "",
             "| | seconds | MiB of the largest process |", "|---|---|---|",
             *(
                 f"| {title} | {found[name]['seconds']:.0f} | {found[name]['MiB']:.0f} |"
-                for name, title in (("one process", "one process"), ("workers", f"`--on local:{found['workers']}`"))
+                for name, title in (("one process", "one process"), ("workers", f"`--on local:{found['count']}`"))
             ), "",
             f"The folder takes {found['all'] / found['images']:.0f} bytes an image: {found['maps'] / found['images']:.0f}",
             f"for maps, {found['facts'] / found['images']:.0f} for titles and targets, and",
