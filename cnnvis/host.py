@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def available_memory() -> int:
     return min(found, _below_the_limit(found))
 
 
+@functools.cache  # which is asked for with each batch
 def gpu_memory() -> int | None:
     """Return the number of bytes of memory of the first NVIDIA GPU; None if that is not known.
 

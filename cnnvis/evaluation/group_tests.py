@@ -371,10 +371,8 @@ def _interval(
 
         reach = stats.t.ppf(1 - tail, welch_t(moments)[1]) * error
         return np.stack([moments.apart - reach, moments.apart + reach])
-    drawn, statistics = (
-        resamples(design.counts, plan.draws, plan.seed),
-        resampled(maps, design.counts),
-    )
+    drawn = resamples(design.counts, plan.draws, plan.seed)
+    statistics = resampled(maps, design.counts)
     every = np.empty((drawn.count, maps.shape[1]), np.float32)
     for numbers, some in drawn.chunks(maps.shape[1]):
         every[numbers] = statistics(some)

@@ -358,14 +358,16 @@ class Part:
             with closing(read_ahead(samples, missing)) as coming:
                 for number in self.own:
                     if number in self.done:
-                        before, written = written, None
-                        yield from [] if before is None else [before.piece()]
+                        if written is not None:
+                            yield written.piece()
+                            written = None
                         yield self.read(number, samples)
                         continue
                     piece = compute(next(coming))
                     done = None if written is None else written.piece()
                     written = _Written(self._writer(number, piece, samples), piece)
-                    yield from [] if done is None else [done]
+                    if done is not None:
+                        yield done
                     if interrupts.is_asked():
                         written.piece()
                     interrupts.check()

@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from cnnvis.errors import (
     ChangedError,
@@ -120,7 +120,12 @@ class Workers:
         What is computed.
     advice
         A sentence on what a person may do if the workers are lost.
+    unit, smaller
+        What a piece is called, and the options by which it takes less memory.
     """
+
+    unit: ClassVar[str] = "part"
+    smaller: ClassVar[str] = "--batch-size"
 
     on: On
     work: Work
@@ -298,9 +303,8 @@ class Workers:
             told = future.result()
         except (KilledWorker, ProcessLost) as error:
             raise WorkersError(
-                f"workers at {self.on} ended again and again with shard {piece[1]} of {piece[0]}, perhaps "
-                "for want of memory: use a smaller --batch-size or --shard-size, or fewer workers. "
-                f"{self.advice}"
+                f"workers at {self.on} ended again and again with {self.unit} {piece[1]} of {piece[0]}, perhaps "
+                f"for want of memory: use a smaller {self.smaller}, or fewer workers. {self.advice}"
             ) from error
         except CancelledError as error:
             raise self._lost() from error
@@ -321,6 +325,9 @@ class Workers:
 @dataclass
 class RunWorkers(Workers):
     """Workers that compute the shards of a run folder."""
+
+    unit: ClassVar[str] = "shard"
+    smaller: ClassVar[str] = "--batch-size or --shard-size"
 
     strict: bool = False
 

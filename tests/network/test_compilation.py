@@ -697,8 +697,12 @@ def test_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
             return 0
 
     monkeypatch.setattr(ctypes, "CDLL", Driver)
+    host.gpu_memory.cache_clear()
     assert host.gpu_memory() == 7 * 2**33
     monkeypatch.setattr(Driver, "cuInit", lambda self, flags: 100)  # there is no device
+    host.gpu_memory.cache_clear()
     assert host.gpu_memory() is None
     monkeypatch.setattr(ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
+    host.gpu_memory.cache_clear()
     assert host.gpu_memory() is None
+    host.gpu_memory.cache_clear()
