@@ -57,6 +57,17 @@ def _imported(name: str) -> ModuleType:
     return importlib.import_module(name)  # waits where another thread is not done importing it
 
 
+def threads() -> int:
+    """Return the number of threads among which TensorFlow divides an operation.
+
+    A program that imported TensorFlow before cnnvis may have left it to TensorFlow.
+    """
+    asked = int(tensorflow().config.threading.get_intra_op_parallelism_threads())
+    asked = asked or int(os.environ.get(_NUMBERS[0], 0))
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return asked or (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()) or 1
+
+
 _EXTRAS = ("cv2", "matplotlib.pyplot", "pandas", "sklearn")
 """Packages that Keras imports where they are installed, for what no explanation needs: a tenth of the
 time that the import of TensorFlow and Keras takes for pyplot, and a third for all."""

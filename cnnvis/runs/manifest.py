@@ -6,7 +6,6 @@ import functools
 import hashlib
 import inspect
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +25,8 @@ from cnnvis.explain.provenance import several_facts
 from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import rows_at_once
 from cnnvis.files.snapshots import sha256
-from cnnvis.network.compilation import THREADS, is_mixed, settled_way
+from cnnvis.network.backend import threads
+from cnnvis.network.compilation import is_mixed, settled_way
 from cnnvis.network.model import Model
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import not_default
@@ -141,12 +141,11 @@ def computed(
     else:
         shard_size *= number_of_targets(samples)
     shard_size = min(shard_size, len(samples))
-    threads = os.environ.get(THREADS[0]) if on is None else on.threads
     return {
         "compile": compile,
         "batch_size": min(batch, shard_size),
         "shard_size": shard_size,
-        "threads": None if threads is None else int(threads),
+        "threads": threads() if on is None else on.threads,
         "mixed_precision": is_mixed(),
     }
 

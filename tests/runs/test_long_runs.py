@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +154,31 @@ def test_failures_are_told_when_the_run_is_resumed_too(explain: Typed, tmp_path:
     failed = [json.loads(line)["value"].get("failed") for line in journal]
     assert failed == [{}, {"7": "NaN or infinite values in it"}, {}, None]
     assert explain(*KEEP, "--resume", "--strict", data="bad.npz").returncode == 2
+
+
+@pytest.mark.slow
+def test_a_run_begun_where_tensorflow_was_imported_first_goes_on(
+    explain: Typed, files: Path, tmp_path: Path
+) -> None:
+    """TensorFlow then chose its threads by itself, and their number is the run's all the same."""
+    script = f"""
+import tensorflow, cnnvis, os
+assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+cnnvis.run(
+    "saliency", {str(files / "model.keras")!r}, data={str(files / "data.npz")!r}, into="kept",
+    shard_size=4, checks="none",
+)
+"""
+    chosen = {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}
+    env = {name: value for name, value in os.environ.items() if name not in chosen}
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, env=env)
+    (tmp_path / "kept" / "1-saliency" / "shards" / "1.json").unlink()
+    done = explain(*KEEP, "--resume", "--threads", host_threads())
+    assert done.returncode == 0, done.stderr
+
+
+def host_threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def test_what_is_there_is_not_written_over(explain: Typed, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -18,16 +19,15 @@ from quickruns import bytes_of
 from cnnvis.errors import UserError, WorkersError
 from cnnvis.runs import on, slurm
 
-pytest.importorskip("distributed")
-pytest.importorskip("dask_jobqueue")
-import dask
+dask = pytest.importorskip("dask")
+if importlib.util.find_spec("dask_jobqueue") is None:  # whose import has Ctrl-C end the process
+    pytest.skip("dask-jobqueue is not installed", allow_module_level=True)
 
 
 @pytest.fixture
 def settings() -> Iterator[Any]:
     """Dask's settings of jobs of Slurm, which a test may change."""
-    import dask_jobqueue  # noqa: F401 (with it come its own settings)
-
+    slurm._dask_jobqueue()  # with it come its own settings
     with dask.config.set({"jobqueue.slurm.cores": 6, "jobqueue.slurm.memory": "1GB"}):
         yield dask.config
 
