@@ -41,6 +41,7 @@ from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks, number_to_check
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
+from cnnvis.explain.keeping import Keeper
 from cnnvis.explain.measuring import (
     judged,
     measured,
@@ -51,7 +52,7 @@ from cnnvis.explain.measuring import (
 )
 from cnnvis.explain.request import Request
 from cnnvis.explain.several import number_of_targets, with_together
-from cnnvis.explain.task import Keeper, Task, images_at_once
+from cnnvis.explain.task import Task, images_at_once
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
     DataArguments,
@@ -223,7 +224,10 @@ def chain(
         loading = loading_of(request.plugin_options, vars(request.loading))
         names = names_in_order(request.data.class_names)
         failures = _Failures()
-        with kept_in(into, task, kept, loading, names, beside(out)) as folder, at_work(folder):
+        with (
+            kept_in(into, task, kept, loading, names, beside(out)) as folder,
+            at_work(folder, _summed(chosen, options), predicts=task.predicts),
+        ):
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
                     chosen, options, task, folder, failures, checking,
@@ -238,6 +242,26 @@ def chain(
                 shown = into.shown
             found = _left(stack, failures, shown, notes)
     failures.close(found)
+    return found
+
+
+def _summed(
+    steps: Sequence[Step], options: Sequence[Mapping[str, Any]]
+) -> dict[int, tuple[str, Mapping[str, Any]]]:
+    """Return, by the number of a technique, the transform after it that needs sums of its maps alone."""
+    found, number = {}, -1
+    before: Step | None = None
+    for step, given in zip(steps, options, strict=True):
+        number += step.plugin.gives_maps_of_images
+        if step.plugin.kind == "renderer":
+            continue
+        if (
+            before is not None
+            and before.plugin.gives_maps_of_images
+            and step.plugin.sums is not None
+        ):
+            found[number] = (step.plugin.name, given)
+        before = step
     return found
 
 
@@ -514,7 +538,7 @@ def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: boo
         images = len(samples) // number_of_targets(samples)
         if is_kept or images > min(number_to_check(samples), images_at_once(samples)):
             facts = checks.verdicts_ahead(explainer, name)
-            streams[name] = Stream(partial(_with_facts, stream, facts), samples)
+            streams[name] = stream.with_facts(facts)
             continue
         begin = time.monotonic()
         whole = failures.result(stream, stream.whole)
@@ -524,11 +548,6 @@ def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: boo
         else:
             streams[name] = stream
     return replace(found, of_inputs=streams)
-
-
-def _with_facts(stream: Stream, facts: Mapping[str, Any]) -> Iterator[Explanation]:
-    for one in stream:
-        yield one.with_facts(facts)
 
 
 def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any]) -> Explanation:
@@ -781,8 +800,12 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
     """Return the result of a transform of one result or of two."""
     function = partial(call_plugin, step.plugin)
 
-    def recorded(explanation: Explanation, other: Explanation | None = None) -> Explanation:
-        facts = dict(explanation.provenance)
+    def recorded(
+        explanation: Explanation,
+        other: Explanation | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Explanation:
+        facts = {**explanation.provenance, **(more or {})}
         what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
         if other is not None:
             known = ("technique", "options", "target", "transforms", "checks", "metrics")
@@ -798,9 +821,10 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
             for pair in _side_by_side(*before):
                 yield recorded(function(list(pair), **options), pair[1])
         elif step.plugin.takes("stream"):
-            answer = function(before[0], **options)
+            stream = before[0].for_transform(step.plugin.name, options)
+            answer = function(stream, **options)
             for one in [answer] if isinstance(answer, Explanation) else answer:
-                yield recorded(one)
+                yield recorded(one, more=stream.facts)
         else:
             for one in before[0]:
                 yield recorded(function(one, **options))

@@ -7,7 +7,7 @@ gives back the maps of some images, for the notes on all images together, and nu
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,11 +16,12 @@ import numpy as np
 
 from cnnvis.api.chain import Step
 from cnnvis.api.evaluation_task import named, of_one_input
-from cnnvis.data.batches import Piece, Pieces, Read, read_ahead
+from cnnvis.data.batches import Piece, Pieces, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import DiskError, PluginError, UserError
 from cnnvis.explain.explainer import Explainer
+from cnnvis.explain.keeping import Keeper, Making
 from cnnvis.explain.metric_numbers import Metric, Numbers, numbers_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task, rows_at_once
@@ -67,15 +68,17 @@ class _Taken(Exception):
 
 
 @dataclass
-class _OnePiece:
+class _OnePiece(Keeper):
     """Keeper that has a single piece computed, and keeps it."""
 
     places: range
     piece: Piece | None = None
 
-    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]:
+    def pieces(
+        self, samples: Samples, making: Making, *, outlines: bool = False
+    ) -> Iterator[Piece]:
         (read,) = read_ahead(samples, [self.places])
-        self.piece = compute(read)
+        self.piece = making.compute(read)
         if self.piece.found is not None:
             yield self.piece
         raise _Taken
@@ -165,12 +168,14 @@ def _facts(
 
 
 @dataclass
-class _Arrived:
+class _Arrived(Keeper):
     """Keeper of pieces that workers have computed."""
 
     parts: Sequence[Evaluated]
 
-    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]:
+    def pieces(
+        self, samples: Samples, making: Making, *, outlines: bool = False
+    ) -> Iterator[Piece]:
         for part in self.parts:
             if part.piece is None:
                 kind, sentence = part.failure

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnvis.data.beside import Beside
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.samples import Array, Samples
+from cnnvis.data.samples import Samples
 from cnnvis.errors import ChangedError, DiskError, ShortageError, UserError, complaint
 from cnnvis.files.snapshots import HeldFile
 
@@ -52,8 +52,9 @@ class Piece:
         The notes made meanwhile.
     blank
         The reason for blank gradients, where some are blank.
-    extremes
-        The smallest and the largest value of each map, (m,) each, where they are known.
+    constant
+        The maps whose values are all the same, by their places among the maps, and this value;
+        None where it is not known.
     """
 
     places: range
@@ -61,7 +62,7 @@ class Piece:
     failed: Mapping[int, Failure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     blank: tuple[str, ...] = ()
-    extremes: tuple[Array, Array] | None = None
+    constant: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True)

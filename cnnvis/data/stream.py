@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.errors import UserError
 from cnnvis.files.addresses import Place
+
+T = TypeVar("T")
+
+Known = Callable[[tuple[str, Mapping[str, Any]]], "Iterable[Any] | None"]
+"""Function of a transform's name and options that returns what it needs of each batch, where known."""
 
 
 class Stream:
@@ -23,16 +29,74 @@ class Stream:
         Function that returns the batches; called again for each iteration.
     samples
         The samples that all batches explain, if known before; some samples may be left out.
+    fill
+        Function that computes all batches for a keeper, such as a run folder, and returns none; by
+        default they are gone through.
+    known
+        See `known_sums`.
+    facts
+        Facts that sums of the batches lack in their provenance.
     """
 
     def __init__(
-        self, batches: Callable[[], Iterable[Explanation]], samples: Samples | None = None
+        self,
+        batches: Callable[[], Iterable[Explanation]],
+        samples: Samples | None = None,
+        *,
+        fill: Callable[[], None] | None = None,
+        known: Known | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self._batches = batches
         self._samples = samples
+        self._fill = fill
+        self._known = known
+        self._sums: Callable[[], Iterable[Any]] | None = None
+        self.facts = facts or {}
 
     def __iter__(self) -> Iterator[Explanation]:
         return iter(self._batches())
+
+    def sums(self, function: Callable[[Explanation], T]) -> Iterator[T]:
+        """Yield what a transform needs of each batch, such as sums of the maps of groups.
+
+        With workers, these made the sums of a run where the maps are, and no map is read here.
+
+        Parameters
+        ----------
+        function
+            What the argument `sums` of `cnnvis.transform` returns for the transform's options.
+        """
+        return map(function, self) if self._sums is None else iter(self._sums())
+
+    def fill(self) -> None:
+        """Have all batches computed and kept."""
+        if self._fill is not None:
+            self._fill()
+            return
+        for _ in self:
+            pass
+
+    def mapped(self, function: Callable[[Explanation], Explanation]) -> Stream:
+        """Return the stream with a function applied to each batch, but not to known sums."""
+        found = Stream(lambda: map(function, self), known=self._known, facts=self.facts)
+        found._sums = self._sums
+        return found
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Stream:
+        """Return the stream with more facts in the provenance of each batch."""
+        found = self.mapped(lambda one: one.with_facts(facts))
+        found._samples, found.facts = self._samples, {**self.facts, **facts}
+        return found
+
+    def for_transform(self, name: str, options: Mapping[str, Any]) -> Stream:
+        """Return the stream whose `sums` are those of a transform, where they are known."""
+        sums = None if self._known is None else self._known((name, options))
+        if sums is None:
+            return self
+        found = self.mapped(lambda one: one)
+        found._sums = lambda: sums
+        return found
 
     def first(self, count: int) -> tuple[Explanation, bool]:
         """Return the first `count` maps, and whether more may follow; compute no later batch.

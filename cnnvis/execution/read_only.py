@@ -19,7 +19,7 @@ def read_only(one: Any) -> Any:
     if isinstance(one, Explanation):
         return _protected_explanation(one)
     if isinstance(one, Stream):
-        return Stream(lambda: map(_protected_explanation, one))
+        return one.mapped(_protected_explanation)
     if isinstance(one, list) and one and isinstance(one[0], Explanation):
         return [_protected_explanation(part) for part in one]
     return one

@@ -80,7 +80,7 @@ class Tally:
             self.worked = True
             self.images += len(piece.found)
             if piece.found.maps is not None and piece.found.samples is not None:
-                self.judge(piece.found, piece.extremes)
+                self.judge(piece.found, piece.constant)
 
     def require_single(self, error: UserError, alone: Callable[[int], None], count: int) -> None:
         """Find out whether a mistake is a single image's, as long as no image has a result.
@@ -104,13 +104,13 @@ class Tally:
         if len(first) == len(self.refused) >= min(PROBES, self.of):
             raise error
 
-    def judge(self, found: Explanation, known: tuple[Array, Array] | None = None) -> None:
+    def judge(self, found: Explanation, constant: Mapping[int, float] | None = None) -> None:
         """Count the maps that show nothing.
 
         Parameters
         ----------
-        known
-            The extremes of the maps, where they are known.
+        constant
+            See `constant_maps`, where that is known.
         """
         assert found.maps is not None and found.samples is not None
         sure = [
@@ -120,17 +120,16 @@ class Tally:
         ]
         is_first = self.images == len(found)
         self.saturated = (is_first or self.saturated) and bool(sure) and all(sure)
-        low, high = known or extremes(found)
-        zero = (low == 0) & (high == 0)
+        constant = constant_maps(found) if constant is None else constant
+        zero = [place for place, value in constant.items() if value == 0]
         numbers = found.samples.target_numbers
         self.has_several = self.has_several or numbers is not None
         self.zero += [
             str(found.samples.indices[place])
             + ("" if numbers is None or not found.targets else f" for {found.targets[place]}")
-            for place in np.flatnonzero(zero).tolist()
+            for place in zero
         ]
-        if found.maps[:1].size > 1:
-            self.alike += int(((low == high) & ~zero).sum())
+        self.alike += len(constant) - len(zero)
         for name, one in found.measures.items():
             self.measures.setdefault(name, []).append(one)
 
@@ -301,6 +300,21 @@ def extremes(found: Explanation) -> tuple[Array, Array]:
             flat[rows].min(axis=1, out=low[rows])
             flat[rows].max(axis=1, out=high[rows])
     return low, high
+
+
+def constant_maps(found: Explanation, known: tuple[Array, Array] | None = None) -> dict[int, float]:
+    """Return the maps whose values are all the same, by their places, and this value.
+
+    Maps of a single position are among them if they are 0.
+
+    Parameters
+    ----------
+    known
+        The extremes of the maps, where they are known.
+    """
+    low, high = known or extremes(found)
+    same = low == high if found.array[:1].size > 1 else (low == 0) & (high == 0)
+    return {place: float(low[place]) for place in np.flatnonzero(same).tolist()}
 
 
 def finite_maps(found: Explanation, known: tuple[Array, Array] | None = None) -> Array:

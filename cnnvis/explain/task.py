@@ -13,7 +13,7 @@ from contextlib import nullcontext as nothing
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.input_axes import described_by, has_coordinates, of_input, region_in_positions
 from cnnvis.explain.inputs import PluginOptions, model_of, options_used, samples_of
+from cnnvis.explain.keeping import Keeper, Making
 from cnnvis.explain.orders import Orders, orders_of, over_orders
 from cnnvis.explain.predictions import Answers
 from cnnvis.explain.provenance import provenance_of
@@ -47,7 +48,7 @@ from cnnvis.explain.several import (
     said_of,
     targets_of,
 )
-from cnnvis.explain.tally import PROBES, Tally, extremes, finite_maps
+from cnnvis.explain.tally import PROBES, Tally, constant_maps, extremes, finite_maps
 from cnnvis.network.compilation import BATCH, batch_size
 from cnnvis.network.model import Model
 from cnnvis.network.plain_values import plain
@@ -306,7 +307,7 @@ class Task:
             if not finite_maps(done, known).all():
                 raise _no_numbers(plugin, model, done.samples)
             tally.images = len(done)
-            tally.judge(done, known)
+            tally.judge(done, constant_maps(done, known))
             self._say_saturated(tally, model)
         tally.close(strict=True)
         return done.with_facts(
@@ -341,30 +342,42 @@ class Task:
                 raise plugin.failed("it gave no map for each of its samples")
             return found
 
-        def batches() -> Iterator[Explanation]:
+        def completed(found: Explanation) -> Explanation:
+            found = self._predicted(replace(found, input=samples.input), model)
+            taken = {"baselines": baselines.taken} if baselines.taken else {}
+            return self._described(found).with_facts({**facts, **taken})
+
+        def pieces(*, outlines: bool) -> Iterator[Piece]:
             baselines.settle()
             images = len(samples) // number_of_targets(samples)
             tally = Tally(plugin, _among_several(model, samples), images, stops=self.stops)
             compute = functools.partial(_computed, plugin, explain, self.models[0], tally)
             if keeper is not None:
-                pieces = keeper.pieces(samples, compute)
+                every = keeper.pieces(samples, Making(compute, completed), outlines=outlines)
             else:
-                pieces = map(compute, read_ahead(samples, Pieces(len(samples), size)))
+                every = map(compute, read_ahead(samples, Pieces(len(samples), size)))
             bar = progress(plugin.name, len(samples)) if len(samples) > size else nothing()
             with bar as done:
-                for piece in pieces:
+                for piece in every:
                     tally.add(piece, samples)
-                    if piece.found is not None:
-                        found = replace(piece.found, input=samples.input)
-                        found = self._predicted(found, model)
-                        taken = {"baselines": baselines.taken} if baselines.taken else {}
-                        yield self._described(found).with_facts({**facts, **taken})
+                    yield piece
                     if done is not None:
                         done(len(piece.places))
             self._say_saturated(tally, model)
             tally.close(strict=strict)
 
-        return Stream(batches, samples)
+        def batches() -> Iterator[Explanation]:
+            for piece in pieces(outlines=False):
+                if piece.found is not None:
+                    yield completed(piece.found)
+
+        def fill() -> None:
+            for _ in pieces(outlines=True):
+                pass
+
+        if keeper is None:
+            return Stream(batches, samples)
+        return Stream(batches, samples, fill=fill, known=keeper.sums)
 
     def _explanation(
         self,
@@ -445,12 +458,6 @@ REFERENCES = 256
 
 LOOKED_AT = 16
 """Number of images that are examined for another scale of the data."""
-
-
-class Keeper(Protocol):
-    """Keeper of pieces of a result, which returns kept pieces instead of computing them."""
-
-    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]: ...
 
 
 def _read(
@@ -679,7 +686,7 @@ def _computed(
         failed,
         tuple(notes),
         tuple(attempts.blank[:1]),
-        attempts.extremes if len(attempts.parts) == 1 else None,
+        attempts.constant if len(attempts.parts) == 1 else None,
     )
 
 
@@ -698,7 +705,7 @@ class _Attempts:
     failed: dict[int, Failure]
     blank: list[str] = field(default_factory=list)
     parts: list[Explanation] = field(default_factory=list)
-    extremes: tuple[Array, Array] | None = None
+    constant: Mapping[int, float] | None = None
 
     def make(self, batch: Samples, places: list[int]) -> None:
         """Explain these images, and keep their maps or the reasons why they have none."""
@@ -744,7 +751,7 @@ class _Attempts:
                 found, known = found[good], (known[0][good], known[1][good])
         if len(found):
             self.parts.append(found)
-            self.extremes = known
+            self.constant = None if known is None else constant_maps(found, known)
             tally.worked = True
 
 

@@ -136,6 +136,9 @@ class Plugin:
     check
         Function that is called with all options, by name, before anything heavy starts: raises
         `UserError` for values that their types allow and the plugin does not.
+    sums
+        For a transform: function of its options that returns a function of a batch of maps, which
+        gives all that the transform needs of them.
     requires, extra
         The modules that the plugin cannot do without, and the extra of its package that installs
         them: where one is missing, the plugin is listed, and says so when it is called.
@@ -173,6 +176,7 @@ class Plugin:
     check: Callable[..., None] | None = None
     takes_results: tuple[Result, ...] = ()
     gives: Result | None = None
+    sums: Callable[..., Callable[[Any], Any]] | None = None
     requires: tuple[str, ...] = ()
     extra: str = ""
     claims: Mapping[Claim, Mapping[str, Any]] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from typing import Any
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.stream import Stream
 from cnnvis.errors import DiskError, UserError, shown
+from cnnvis.explain.keeping import Summed
 from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import Task
 from cnnvis.files.addresses import require_path
@@ -60,6 +61,8 @@ class RunFolder:
         The parts in the folder, by the names of their folders.
     workers
         The workers that compute the shards; None for this process.
+    sums
+        By the number of a technique, the transform for which workers add up its maps.
     """
 
     folder: Folder
@@ -69,6 +72,7 @@ class RunFolder:
     techniques: Sequence[tuple[Plugin, Mapping[str, Any]]] = ()
     parts: dict[str, Part] = field(default_factory=dict)
     workers: Workers | None = None
+    sums: Mapping[int, Summed] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -81,6 +85,7 @@ class RunFolder:
         if own not in self.parts:
             self.parts[own] = part_of(self.folder, self.facts, own, step, self.disk).recovered()
             self.parts[own].workers = self.workers
+            self.parts[own].summed = self.sums.get(step)
         return self.parts[own]
 
     def shown(self, stream: Stream) -> Explanation:
@@ -128,8 +133,7 @@ class RunFolder:
             If a signal asked for it; see `cnnvis.runs.interrupts`.
         """
         with interrupts.gently(self._where_it_stands):
-            for _ in stream:
-                pass
+            stream.fill()
 
     def _where_it_stands(self) -> str:
         done = sum(len(part.done) for part in self.parts.values())

@@ -20,20 +20,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
-from cnnvis.data.batches import Failure, Piece, Pieces, Read, read_ahead
+from cnnvis.data.batches import Failure, Piece, Pieces, read_ahead
 from cnnvis.data.beside import Beside
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import DiskError, UserError
-from cnnvis.explain.tally import stopped_by
+from cnnvis.explain.keeping import Keeper, Making, Summed
+from cnnvis.explain.tally import constant_maps, stopped_by
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.host import available_memory
 from cnnvis.reporting import progress
@@ -51,6 +52,7 @@ from cnnvis.runs.schema import (
     places_of,
 )
 from cnnvis.runs.seals import digest, plain, sealed, unsealed
+from cnnvis.runs.sums import Sums
 
 JOURNAL = "journal.jsonl"
 
@@ -99,7 +101,7 @@ class Workers(Protocol):
     def lines(self, part: str, numbers: Sequence[int]) -> Iterator[Any]: ...
 
 
-class Part:
+class Part(Keeper):
     """Shards on the disk, and the addition of more shards.
 
     Parameters
@@ -137,6 +139,8 @@ class Part:
         self._run, self._count, self._size = run, count, size
         self._facts, self._disk = facts or {}, disk
         self.workers: Workers | None = None  # else this process computes all shards
+        self.summed: Summed | None = None  # the transform for which workers add up the maps
+        self._sums = Sums()
         self._finished: End | None = None
         self._like: ShardFacts | None = None  # what is known of a shard that has maps
 
@@ -285,8 +289,23 @@ class Part:
             self._finished = end
         return lambda kept: is_ours_alone and whole.hexdigest() == digest(kept)
 
-    def _is_whole(self, line: Line) -> bool:
-        """Tell whether a line of the journal is of a shard of this run, and is correct."""
+    def _has_size(self, name: str, size: int | None, most: int) -> bool:
+        """Tell whether a file exists, and has this number of bytes."""
+        try:
+            with self._reading(name, most) as file:
+                return os.fstat(file.fileno()).st_size == size
+        except (OSError, Strange):
+            return False
+
+    def _is_whole(self, line: Line, sizes: Mapping[str, int] | None = None) -> bool:
+        """Tell whether a line of the journal is of a shard of this run, and is correct.
+
+        Parameters
+        ----------
+        sizes
+            The number of bytes of each file, where its writer has just told them: then maps and
+            labels are not read.
+        """
         if line.run != self._run or line.shard not in self.own:
             return False
         places, name = self.places[line.shard], _facts_name(line.shard)
@@ -306,7 +325,10 @@ class Part:
             reasons == line.failed
             and files.keys() == line.files.keys()
             and all(
-                self._is_as_written(name, line.files[name], most) for name, most in files.items()
+                self._is_as_written(name, line.files[name], most)
+                if sizes is None
+                else self._has_size(name, sizes.get(name), most)
+                for name, most in files.items()
             )
         )
 
@@ -335,8 +357,15 @@ class Part:
 
     # What comes to it
 
-    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]:
+    def pieces(
+        self, samples: Samples, making: Making, *, outlines: bool = False
+    ) -> Iterator[Piece]:
         """Yield all shards of this share in order: read from the disk, or computed and written.
+
+        Parameters
+        ----------
+        outlines
+            Have zeros in the place of the maps on the disk, which are not read.
 
         Raises
         ------
@@ -361,9 +390,9 @@ class Part:
                         if written is not None:
                             yield written.piece()
                             written = None
-                        yield self.read(number, samples)
+                        yield self.read(number, samples, outlines=outlines)
                         continue
-                    piece = compute(next(coming))
+                    piece = making.compute(next(coming))
                     done = None if written is None else written.piece()
                     written = _Written(self._writer(number, piece, samples), piece)
                     if done is not None:
@@ -388,8 +417,13 @@ class Part:
 
         return write
 
-    def put(self, number: int, piece: Piece, samples: Samples) -> Line:
-        """Write the files of a shard to the disk, and return the line that records them.
+    def put(self, number: int, piece: Piece, samples: Samples) -> tuple[Line, dict[str, int]]:
+        """Write the files of a shard to the disk.
+
+        Returns
+        -------
+        line, sizes
+            The line that records the files, and the number of bytes of each.
 
         Raises
         ------
@@ -399,7 +433,8 @@ class Part:
             If the disk refuses.
         """
         files, failed = self._made(number, piece, samples)()
-        return self._put_all(number, files, failed)
+        sizes = {name: len(data) for name, data in files.items()}
+        return self._put_all(number, files, failed), sizes
 
     def _made(
         self, number: int, piece: Piece, samples: Samples
@@ -505,7 +540,7 @@ class Part:
         Parameters
         ----------
         value
-            The line of the shard, as plain values.
+            The worker's answer; see `cnnvis.runs.remote_shards.Shards.computed`.
         samples
             The samples of the part.
 
@@ -516,9 +551,10 @@ class Part:
         DiskError
             If the disk refuses.
         """
-        line = held(value, Line)
+        line = held(value["line"], Line)
         end = time.monotonic() + SEEN
-        while line is None or not self._is_whole(line):
+        # The worker has just written the maps. Whoever reads them compares them with their digest.
+        while line is None or not self._is_whole(line, value["sizes"]):
             if line is None or time.monotonic() > end:
                 raise DiskError(
                     f"a worker wrote a shard that cannot be read in {str(self.path)!r}: the run folder "
@@ -528,6 +564,8 @@ class Part:
         self.done[line.shard] = line
         self._require_like(self._facts_of(line.shard))
         self.record(line)
+        if value["sums"] is not None:
+            self._sums.put(line.shard, value["sums"])
         for place, reason in line.failed.items() if self.workers and self.workers.strict else ():
             raise stopped_by(int(samples.indices[int(place)]), reason)
 
@@ -547,8 +585,18 @@ class Part:
         data = {name: part._bytes(number, name, most) for name, most in files.items()}
         self.record(self._put_all(number, data, part.done[number].failed))
 
-    def read(self, number: int, samples: Samples) -> Piece:
+    def sums(self, asked: Summed) -> Sums | None:
+        """Return what a transform needs of each shard, if workers have told it of all shards."""
+        is_known = self.summed == asked and all(i in self._sums for i in range(len(self.places)))
+        return self._sums if is_known else None
+
+    def read(self, number: int, samples: Samples, *, outlines: bool = False) -> Piece:
         """Read a shard from the disk; its images are read when they are used.
+
+        Parameters
+        ----------
+        outlines
+            Have zeros in the place of the maps, which are not read.
 
         Raises
         ------
@@ -557,13 +605,19 @@ class Part:
         DiskError
             If the shard's files are no longer what was written.
         """
-        return self.piece(number, lambda _, good: samples.picked(good))
+        return self.piece(number, lambda _, good: samples.picked(good), outlines=outlines)
 
     def facts_of(self, number: int) -> ShardFacts:
         """Return the facts about a shard's images; see `read`."""
         return self._facts_of(number)
 
-    def piece(self, number: int, samples: Callable[[ShardFacts, list[int]], Samples]) -> Piece:
+    def piece(
+        self,
+        number: int,
+        samples: Callable[[ShardFacts, list[int]], Samples],
+        *,
+        outlines: bool = False,
+    ) -> Piece:
         """Read a shard from the disk, as `read` does.
 
         Parameters
@@ -578,9 +632,12 @@ class Part:
         found = None
         if facts.shape is not None:
             good = [place for place in places if place not in failed]
-            rows = self._maps(number, facts)
+            if outlines and facts.constant is not None:
+                maps = np.broadcast_to(np.float32(0), (len(good), *facts.shape))  # without memory
+            else:
+                maps = self._maps(number, facts)[[place - places.start for place in good]]
             found = Explanation(
-                rows[[place - places.start for place in good]],
+                maps,
                 samples(facts, good),
                 tuple(facts.axes),
                 tuple(facts.titles),
@@ -592,7 +649,10 @@ class Part:
                 predictions=None if facts.prediction is None else np.array(facts.prediction),
                 curves={name: np.array(one) for name, one in facts.curves.items()},
             )
-        return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank))
+        constant = None
+        if facts.constant is not None:
+            constant = {int(place): value for place, value in facts.constant.items()}
+        return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank), constant)
 
     def _maps(self, number: int, facts: ShardFacts) -> Array:
         assert facts.shape is not None
@@ -679,11 +739,19 @@ def read_facts(data: bytes, places: range) -> ShardFacts | None:
     return found if found is not None and found.fits(places) else None
 
 
-def _result_notes(found: Explanation) -> tuple[str, ...]:
+def without_frames(found: Explanation) -> Explanation:
+    """Return a result as a run folder keeps it."""
     if found.frames is None:
-        return found.notes
+        return found
     lost = "a run folder keeps no frames of the steps in which maps were made; without a folder, gif shows them"
-    return (*found.notes, lost)
+    return replace(found, frames=None, notes=(*found.notes, lost))
+
+
+def _constant(piece: Piece) -> dict[str, float]:
+    if piece.found is None:
+        return {}
+    known = constant_maps(piece.found) if piece.constant is None else piece.constant
+    return {str(place): value for place, value in known.items()}
 
 
 def _facts_name(number: int) -> str:
@@ -719,13 +787,14 @@ def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None
         "failed": {str(place): [one.kind, one.reason] for place, one in piece.failed.items()},
         "notes": piece.notes,
         "blank": piece.blank,
+        "constant": _constant(piece),
         "shape": None if found is None else found.array.shape[1:],
         "axes": () if found is None else found.axes,
         "titles": () if found is None else found.titles,
         "targets": [] if found is None else [vars(target) for target in found.targets],
         "signed": None if found is None else found.signed,
         "are_inputs": False if found is None else found.are_inputs,
-        "notes of the result": () if found is None else _result_notes(found),
+        "notes of the result": () if found is None else without_frames(found).notes,
         "measures": {}
         if found is None
         else {name: one.tolist() for name, one in found.measures.items()},

@@ -8,28 +8,33 @@ files of shards; whoever gave it the work writes the journal.
 from __future__ import annotations
 
 import functools
+import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from cnnvis.data.batches import Piece, Read, read_ahead
+from cnnvis.data.batches import Piece, read_ahead
 from cnnvis.data.class_names import names_in_order
+from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
-from cnnvis.errors import UserError
+from cnnvis.errors import PluginError, UserError
+from cnnvis.execution.read_only import read_only
+from cnnvis.explain.keeping import Keeper, Making, Summed
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.files.writing import DISK, Folder, trouble_with
 from cnnvis.network import compilation
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
 from cnnvis.runs import manifest
 from cnnvis.runs.folder import MANIFEST, manifest_in, part_name, part_of
-from cnnvis.runs.part import Part
+from cnnvis.runs.part import Part, without_frames
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
 
@@ -39,15 +44,40 @@ class _Captured(Exception):
 
 
 @dataclass
-class _Computing:
-    """Keeper that keeps the samples of a part and the function that computes its pieces."""
+class _Computing(Keeper):
+    """Keeper that keeps the samples of a part and how its pieces are made.
+
+    Attributes
+    ----------
+    summing
+        Function of a shard's maps that returns what the next transform needs of them, if that is
+        sums alone.
+    """
 
     samples: Samples | None = None
-    compute: Callable[[Read], Piece] | None = None
+    making: Making | None = None
+    summing: Callable[[Explanation], Any] | None = None
 
-    def pieces(self, samples: Samples, compute: Callable[[Read], Piece]) -> Iterator[Piece]:
-        self.samples, self.compute = samples, compute
+    def pieces(
+        self, samples: Samples, making: Making, *, outlines: bool = False
+    ) -> Iterator[Piece]:
+        self.samples, self.making = samples, making
         raise _Captured
+
+    def summed(self, piece: Piece) -> bytes | None:
+        """Return, pickled, what the next transform needs of a piece's maps; None where it fails.
+
+        Then the maps are read where the transform runs, which says why.
+        """
+        if self.summing is None or self.making is None:
+            return None
+        if piece.found is None:
+            return pickle.dumps(None)
+        found = without_frames(piece.found)
+        try:
+            return pickle.dumps(self.summing(self.making.completed(found)))
+        except (UserError, PluginError, pickle.PicklingError, AttributeError, TypeError):
+            return None
 
 
 @dataclass
@@ -72,20 +102,28 @@ class Shards:
         The model and data, as paths.
     techniques
         The names of the techniques with maps of images, and all options of each.
+    sums
+        By the number of a technique, the transform that needs sums of its maps alone.
+    predicts
+        See `cnnvis.explain.task.Task`.
     """
 
     folder: str
     manifest: str
     request: Request
     techniques: tuple[tuple[str, Mapping[str, Any]], ...]
+    sums: Mapping[int, Summed] = field(default_factory=dict)
+    predicts: bool = False
 
     def computed(self, part: str, number: int) -> Any:
-        """Compute a shard of a part, write its files, and return its line for the journal.
+        """Compute a shard of a part, and write its files.
 
         Returns
         -------
         dict
-            The line, as plain values.
+            ``line``, the shard's line for the journal, as plain values; ``sizes``, the number of
+            bytes of each file; and ``sums``, pickled, what the next transform needs of the maps, or
+            None.
 
         Raises
         ------
@@ -93,12 +131,14 @@ class Shards:
             If the shard cannot be computed here, or this process would compute another run.
         """
         own_part, own = self._run.parts[part]
-        assert own.samples is not None and own.compute is not None
+        assert own.samples is not None and own.making is not None
         settled = self._run.facts["computed"]
         with compilation.settled(settled["compile"], settled["batch_size"]):
             (read,) = read_ahead(own.samples, [own_part.places[number]])
-            line = own_part.put(number, own.compute(read), own.samples)
-        return msgspec.to_builtins(line)
+            piece = own.making.compute(read)
+            line, sizes = own_part.put(number, piece, own.samples)
+            sums = own.summed(piece)
+        return {"line": msgspec.to_builtins(line), "sizes": sizes, "sums": sums}
 
     @functools.cached_property
     def _run(self) -> _Run:
@@ -146,7 +186,7 @@ def _parts(
         (registry().get("technique", name), options) for name, options in run.techniques
     ]
     request = run.request
-    task = Task.of(request, [plugin for plugin, _ in plugins])
+    task = replace(Task.of(request, [plugin for plugin, _ in plugins]), predicts=run.predicts)
     assert task.model is not None
     one = next(iter(task.samples.values()))
     loading = manifest.loading_of(request.plugin_options, vars(request.loading))
@@ -159,7 +199,8 @@ def _parts(
     manifest.require_same(facts, now)
     found = {}
     for step, (plugin, options) in enumerate(plugins):
-        own: dict[str | None, _Computing] = defaultdict(_Computing)
+        computing = functools.partial(_Computing, summing=_summing(run.sums.get(step)))
+        own: dict[str | None, _Computing] = defaultdict(computing)
         for name, stream in task.explained(plugin, options, kept=own.__getitem__).items():
             with suppress(_Captured):
                 for _ in stream:
@@ -167,3 +208,19 @@ def _parts(
             part = part_name(facts, step, name)
             found[part] = part_of(folder, facts, part, step, DISK), own[name]
     return found
+
+
+def _summing(asked: Summed | None) -> Callable[[Explanation], Any] | None:
+    """Return the function that adds up the maps of a shard for a transform."""
+    if asked is None:
+        return None
+    name, options = asked
+    plugin = registry().get("transform", name)
+    assert plugin.sums is not None
+    make = functools.cache(functools.partial(plugin.sums, **options))
+
+    def summed(found: Explanation) -> Any:
+        with as_plugin_error(plugin):
+            return make()(read_only(found))
+
+    return summed

@@ -176,6 +176,7 @@ class ShardFacts(Struct):
     are_inputs: bool
     result_notes: list[str] = field(name="notes of the result")
     measures: dict[str, list[float]]
+    constant: dict[Annotated[str, Meta(pattern="^[0-9]{1,16}$")], float] | None = None
     prediction: list[Whole] | None = None
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
     curves: dict[str, list[list[float]]] = {}
@@ -192,6 +193,7 @@ class ShardFacts(Struct):
             and has_maps == (good > 0)
             and len(self.index) == len(places)
             and (self.label is None or _are_labels(self.label, len(places)))
+            and all(int(place) < good for place in self.constant or ())
             and len(self.titles) in (0, good)
             and len(self.targets) in (0, good)
             and all(len(one) == good for one in self.measures.values())

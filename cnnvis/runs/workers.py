@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ from cnnvis.errors import (
     UserError,
     WorkersError,
 )
+from cnnvis.explain.keeping import Summed
 from cnnvis.network.compilation import computing_now
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import WAITING, progress
@@ -77,8 +78,18 @@ ERRORS = {
 
 
 @contextmanager
-def at_work(folder: RunFolder | None) -> Iterator[None]:
-    """Have workers compute what an open run folder lacks, inside the block, if it asks for workers."""
+def at_work(
+    folder: RunFolder | None, sums: Mapping[int, Summed] | None = None, *, predicts: bool = False
+) -> Iterator[None]:
+    """Have workers compute what an open run folder lacks, inside the block, if it asks for workers.
+
+    Parameters
+    ----------
+    sums
+        By the number of a technique, the transform that needs sums of its maps alone.
+    predicts
+        See `cnnvis.explain.task.Task`.
+    """
     on = None if folder is None else folder.into.on
     if folder is None or on is None or on.request is None:
         yield
@@ -88,10 +99,12 @@ def at_work(folder: RunFolder | None) -> Iterator[None]:
         digest(folder.folder.read(MANIFEST, LONGEST_MANIFEST)),
         on.request,
         tuple((plugin.name, options) for plugin, options in folder.techniques),
+        sums or {},
+        predicts,
     )
     workers = RunWorkers(on, work_of(shards, on), ADVICE, strict=on.request.strict)
     with workers:
-        folder.workers = workers
+        folder.workers, folder.sums = workers, sums or {}
         yield
 
 

@@ -28,6 +28,7 @@ from cnnvis.errors import UserError, WorkersError
 from cnnvis.registry.discovery import Registry, using
 from cnnvis.reporting import reported_to
 from cnnvis.runs import manifest, on, remote_answers, remote_shards, workers
+from cnnvis.runs.part import Part
 from cnnvis.runs.remote_work import Work
 
 pytest.importorskip("distributed")
@@ -99,6 +100,77 @@ def test_chains_keep_every_technique(
     assert {part for part, _ in here} == {"1-saliency", "2-gradient-times-input"}
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a.array, b.array)
+
+
+SUMMED = [
+    ("average", {}), ("average", {"by": "prediction", "scaled": True}), ("deviation", {"by": "all"}),
+    ("count", {}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The shards whose maps this process reads."""
+    found: list[int] = []
+    maps = Part._maps
+
+    def noted(own: Part, number: int, facts: Any) -> Any:
+        found.append(number)
+        return maps(own, number, facts)
+
+    monkeypatch.setattr(Part, "_maps", noted)
+    return found
+
+
+def averaged(files: Path, into: Path, step: Any, *before: Any, **more: Any) -> cnnvis.Explanation:
+    (found,) = cnnvis.chain(
+        files / "model.keras", ["saliency", *before, step], data=files / "bad.npz", checks="quick",
+        shard_size=4, into=into, **more,
+    )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("step", SUMMED, ids=lambda one: "-".join(map(str, one)))
+def test_sums_come_back_from_workers_and_no_maps(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], read: list[int], step: Any
+) -> None:
+    one = averaged(files, tmp_path / "one", step)
+    assert read
+    del read[:]
+    two = averaged(files, tmp_path / "two", step, on="local:1")
+    assert here and not read
+    if one.maps is None:
+        assert one.table == two.table
+    else:
+        np.testing.assert_array_equal(one.array, two.array)
+    assert (one.titles, one.notes, one.axes, one.groups) == (two.titles, two.notes, two.axes, two.groups)  # fmt: skip
+    assert (one.provenance, one.targets) == (two.provenance, two.targets)
+    assert any("image 7 was left out" in sentence for sentence in two.notes)
+    assert bytes_of(tmp_path / "two") == bytes_of(tmp_path / "one")
+
+
+def test_where_not_all_sums_are_known_the_maps_are_read(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], read: list[int]
+) -> None:
+    one = averaged(files, tmp_path / "run", ("average", {}), on="local:1")
+    (tmp_path / "run" / "1-saliency" / "shards" / "1.json").unlink()
+    two = averaged(files, tmp_path / "run", ("average", {}), on="local:1", resume=True)
+    assert read == [0, 1, 2]
+    del read[:]
+    # What another step changes before is not what the workers would add up.
+    smooth = averaged(files, tmp_path / "other", ("average", {}), ("smooth", {}), on="local:1")
+    assert read == [0, 1, 2]
+    np.testing.assert_array_equal(one.array, two.array)
+    assert np.abs(one.array - smooth.array).max() > 0
+
+
+def test_what_groups_lack_is_said_when_all_maps_are_kept(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], read: list[int]
+) -> None:
+    step = ("average", {"by": str(tmp_path / "groups.txt")})
+    with pytest.raises(UserError, match=r"by is '.*groups\.txt', and must be label, prediction"):
+        averaged(files, tmp_path / "run", step, on="local:1")
+    assert len(list((tmp_path / "run" / "1-saliency" / "shards").iterdir())) == 3
 
 
 def test_images_that_fail_are_named_and_strict_stops(

@@ -61,14 +61,18 @@ class Grouping:
             self._lines = _lines(by)
         return _by_line(by, self._lines, samples)
 
-    def require_few(self, one: cnnvis.Explanation, count: int) -> None:
-        """Refuse a group for each of very many numbers."""
-        is_number = one.samples is not None and one.samples.label_kind == "number"
-        if self.by == "label" and count > MOST and is_number:
+    def require_few(self, kind: str | None, count: int) -> None:
+        """Refuse a group for each of very many numbers, given the kind of the labels."""
+        if self.by == "label" and count > MOST and kind == "number":
             raise cnnvis.UserError(
                 f"the labels are numbers of more than {MOST} values, too many for a group each; group "
                 "by a file with a group for each image, one group a line, such as low or high"
             )
+
+
+def kind_of_labels(one: cnnvis.Explanation) -> str | None:
+    """Return the kind of the images' labels; None without images."""
+    return None if one.samples is None else one.samples.label_kind
 
 
 def _predicted(one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:

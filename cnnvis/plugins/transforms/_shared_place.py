@@ -27,6 +27,11 @@ class SharedPlace:
         self.first = self.first or mine.picked([0])
         self.distinct.update(mine.fingerprints())
 
+    def join(self, other: SharedPlace) -> None:
+        """Take in the places of more images."""
+        self.first = self.first or other.first
+        self.distinct |= other.distinct
+
 
 def placed(groups: Sequence[SharedPlace], provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the places of maps of groups, and a provenance that says why there are none.

@@ -16,7 +16,7 @@ from cnnvis.plugins.transforms._comparison_words import (
     outcome,
     titles,
 )
-from cnnvis.plugins.transforms._grouping import Grouping
+from cnnvis.plugins.transforms._grouping import Grouping, kind_of_labels
 from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class _Given:
                 "the images have maps of several targets, which are no groups of images: put select "
                 "--target NAME before it"
             )
-        self.grouping.require_few(one, len(self.names))
         samples = one.samples
+        self.grouping.require_few(kind_of_labels(one), len(self.names))
         if self.grouping.by == "label" and self.of is None and samples is not None:
             lacking = [place for place, key in enumerate(found) if key == UNLABELLED]
             if lacking and samples.label_kind == "class":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.transforms._grouping import Grouping, Groups
+from cnnvis.plugins.transforms._grouping import Grouping, Groups, kind_of_labels
 from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Running:
-    """Mean and squared deviations of many maps, a batch at a time.
+class _Sums:
+    """Mean and squared deviations of the maps of a group.
 
     Two samples of sizes n and m, with means a and b, together have the mean a + (b - a) m / (n + m)
     and the squared deviations of both plus (b - a)^2 n m / (n + m): Chan et al. 1983, after Welford.
@@ -30,48 +30,79 @@ class _Running:
     targets: Counter[str] = field(default_factory=Counter)
     place: SharedPlace = field(default_factory=SharedPlace)
 
-    def add(self, maps: npt.NDArray[Any]) -> None:
+    @classmethod
+    def of(cls, one: cnnvis.Explanation, maps: npt.NDArray[Any], members: Sequence[int]) -> _Sums:
+        """Return the sums of some of the maps of a batch."""
         import numpy as np
 
-        more, total = len(maps), self.count + len(maps)
-        mean = maps.mean(axis=0, dtype=np.float64)
-        apart = mean - self.mean
-        self.squares = self.squares + np.square(maps - mean, dtype=np.float64).sum(axis=0)
-        self.squares = self.squares + np.square(apart) * (self.count * more / total)
-        self.mean = self.mean + apart * (more / total)
+        own = maps[np.asarray(members)]
+        mean = own.mean(axis=0, dtype=np.float64)
+        squares = np.square(own - mean, dtype=np.float64).sum(axis=0)
+        found = cls(one.targets[members[0]] if one.targets else None, len(own), mean, squares)
+        found.place.add(one.image_places, members)
+        if one.targets:
+            found.targets.update(str(one.targets[place]) for place in members)
+        return found
+
+    def add(self, other: _Sums) -> None:
+        total = self.count + other.count
+        apart = other.mean - self.mean
+        self.target = self.target or other.target
+        self.squares = self.squares + other.squares + apart**2 * (self.count * other.count / total)
+        self.mean = self.mean + apart * (other.count / total)
         self.count = total
+        self.targets.update(other.targets)
+        self.place.join(other.place)
 
 
 @dataclass
 class _Groups:
-    """Groups of a stream of maps, in order, and the common features of their maps."""
+    """Groups of maps, in order, and the common features of their maps.
 
-    by: Grouping
-    found: dict[Any, tuple[str, _Running]] = field(default_factory=dict)
+    Attributes
+    ----------
+    found
+        The name of each group and the sums of its maps, by the key that sorts it.
+    example
+        A result with a single map, for what the results of groups have in common with it.
+    targets
+        The outputs that the maps explain.
+    """
+
+    found: dict[Any, tuple[str, _Sums]] = field(default_factory=dict)
     example: cnnvis.Explanation | None = None
+    has_several_targets: bool = False
+    label_kind: str | None = None
     targets: set[Any] = field(default_factory=set)
 
-    def add(self, one: cnnvis.Explanation, maps: npt.NDArray[Any]) -> None:
-        import numpy as np
-
-        self.example = self.example or one
-        self.targets |= {(target.layer, target.filters) for target in one.targets}
+    @classmethod
+    def of(cls, one: cnnvis.Explanation, maps: npt.NDArray[Any], by: Grouping) -> _Groups:
+        """Return the groups of a batch."""
         members: dict[Any, list[int]] = {}
         names: dict[Any, str] = {}
-        for place, groups in enumerate(_groups(one, self.by)):
+        for place, groups in enumerate(_groups(one, by)):
             for key, name in groups:
                 members.setdefault(key, []).append(place)
                 names[key] = name
-        for key, mine in members.items():
-            own = one.targets[mine[0]] if one.targets else None
-            running = self.found.setdefault(key, (names[key], _Running(own)))[1]
-            running.add(maps[np.asarray(mine)])
-            running.place.add(one.image_places, mine)
-            if one.targets:
-                running.targets.update(str(one.targets[place]) for place in mine)
-        self.by.require_few(one, len(self.found))
+        found = cls(
+            {key: (names[key], _Sums.of(one, maps, mine)) for key, mine in members.items()},
+            _with_one_map(one),
+            one.has_several_targets,
+            kind_of_labels(one),
+            {(target.layer, target.filters) for target in one.targets},
+        )
+        by.require_few(found.label_kind, len(found.found))
+        return found
 
-    def result(self, value: Callable[[_Running], Any], what: str) -> cnnvis.Explanation:
+    def add(self, other: _Groups, by: Grouping) -> None:
+        self.example = self.example or other.example
+        self.has_several_targets = self.has_several_targets or other.has_several_targets
+        self.targets |= other.targets
+        for key, (name, sums) in other.found.items():
+            self.found.setdefault(key, (name, _Sums()))[1].add(sums)
+        by.require_few(other.label_kind, len(self.found))
+
+    def result(self, value: Callable[[_Sums], Any], what: str) -> cnnvis.Explanation:
         from dataclasses import replace
 
         import numpy as np
@@ -85,25 +116,25 @@ class _Groups:
             if len(self.targets) > 1:
                 one = replace(one, filters=(), class_names=None)
             targets = (one,) * len(ordered)
-            if self.example.has_several_targets:  # each group has maps of a single one
+            if self.has_several_targets:  # each group has maps of a single one
                 targets = tuple(
-                    replace(running.target, score=None, probability=None)
-                    for _, running in ordered
-                    if running.target is not None
+                    replace(sums.target, score=None, probability=None)
+                    for _, sums in ordered
+                    if sums.target is not None
                 )
         return replace(
             self.example,
-            maps=np.stack([value(running) for _, running in ordered]),
+            maps=np.stack([value(sums) for _, sums in ordered]),
             samples=None,
             targets=targets,
             groups=tuple(name for name, _ in ordered),
-            **placed([running.place for _, running in ordered], self.example.provenance),
+            **placed([sums.place for _, sums in ordered], self.example.provenance),
             measures={},
             curves={},
             frames=None,
             titles=tuple(
-                f"{what} of {name} ({running.count} image{'s' if running.count > 1 else ''})"
-                for name, running in ordered
+                f"{what} of {name} ({sums.count} image{'s' if sums.count > 1 else ''})"
+                for name, sums in ordered
             ),
         )
 
@@ -112,9 +143,9 @@ SHOWN = 5
 """Maximum number of targets of a group that are named, the most frequent first."""
 
 
-def _say_mixed(ordered: Sequence[tuple[str, _Running]], what: str) -> None:
+def _say_mixed(ordered: Sequence[tuple[str, _Sums]], what: str) -> None:
     """Make a note on groups with maps of several targets, which explain different things."""
-    mixed = [(name, running.targets) for name, running in ordered if len(running.targets) > 1]
+    mixed = [(name, sums.targets) for name, sums in ordered if len(sums.targets) > 1]
     if not mixed:
         return
     name, targets = mixed[0]
@@ -144,14 +175,34 @@ def _groups(one: cnnvis.Explanation, by: Grouping) -> Sequence[Sequence[tuple[An
     ]
 
 
+def _with_one_map(one: cnnvis.Explanation) -> cnnvis.Explanation:
+    """Return a batch with its first map and without images, which is soon pickled."""
+    from dataclasses import replace
+
+    return replace(
+        one, maps=one.array[:1].copy(), samples=None, titles=one.titles[:1], targets=one.targets[:1], groups=(),
+        measures={}, predictions=None, curves={}, frames=None, own_places=None, own_grids=None, other_inputs=(),
+    )  # fmt: skip
+
+
+def _sums(*, by: str, scaled: bool) -> Callable[[cnnvis.Explanation], _Groups]:
+    """Return a function that gives the groups of a batch, for `average` and `deviation`."""
+    grouping = Grouping(by)
+
+    def sums(one: cnnvis.Explanation) -> _Groups:
+        return _Groups.of(one, cnnvis.unit_scaled(one.array) if scaled else one.array, grouping)
+
+    return sums
+
+
 def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
-    groups = _Groups(Grouping(by))
-    for one in stream:
-        groups.add(one, cnnvis.unit_scaled(one.array) if scaled else one.array)
+    groups, grouping = _Groups(), Grouping(by)
+    for one in stream.sums(_sums(by=by, scaled=scaled)):
+        groups.add(one, grouping)
     return groups
 
 
-@cnnvis.transform("average", takes=["images"], gives="groups")
+@cnnvis.transform("average", takes=["images"], gives="groups", sums=_sums)
 def average(
     stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
@@ -163,10 +214,10 @@ def average(
         Scale each map to [0, 1] by itself first, as CNN-vis does: then every image counts the same,
         also with a low score.
     """
-    return _gathered(stream, by, scaled).result(lambda running: running.mean, "mean")
+    return _gathered(stream, by, scaled).result(lambda sums: sums.mean, "mean")
 
 
-@cnnvis.transform("deviation", takes=["images"], gives="groups")
+@cnnvis.transform("deviation", takes=["images"], gives="groups", sums=_sums)
 def deviation(
     stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
@@ -181,18 +232,31 @@ def deviation(
     return found.result(lambda one: (one.squares / one.count) ** 0.5, "deviation")
 
 
-@cnnvis.transform("count", takes=["images"], gives="table")
+def _counts(*, by: str) -> Callable[[cnnvis.Explanation], tuple[Any, ...]]:
+    """Return a function that counts the images of each group of a batch, for `count`."""
+    grouping = Grouping(by)
+
+    def counts(one: cnnvis.Explanation) -> tuple[Any, ...]:
+        found: dict[Any, list[Any]] = {}
+        for groups in _groups(one, grouping):
+            for key, name in groups:
+                found.setdefault(key, [name, 0])[1] += 1
+        return found, kind_of_labels(one), dict(one.provenance)
+
+    return counts
+
+
+@cnnvis.transform("count", takes=["images"], gives="table", sums=_counts)
 def count(stream: cnnvis.Stream, *, by: Groups = "label") -> cnnvis.Explanation:
     """The number of images in each group."""
     counts: dict[Any, list[Any]] = {}
-    provenance = {}
+    provenance: dict[str, Any] = {}
     grouping = Grouping(by)
-    for one in stream:
-        provenance = dict(one.provenance)
-        for groups in _groups(one, grouping):
-            for key, name in groups:
-                counts.setdefault(key, [name, 0])[1] += 1
-        grouping.require_few(one, len(counts))
+    for found, kind, facts in stream.sums(_counts(by=by)):
+        provenance = facts
+        for key, (name, number) in found.items():
+            counts.setdefault(key, [name, 0])[1] += number
+        grouping.require_few(kind, len(counts))
     ordered = [counts[key] for key in sorted(counts)]
     return cnnvis.Explanation(
         table={

@@ -16,6 +16,7 @@ def transform(
     reference: str | None = None,
     takes: Sequence[Result] = MAPS,
     gives: Result | None = None,
+    sums: Callable[..., Callable[[Any], Any]] | None = None,
     check: Callable[..., None] | None = None,
     requires: Sequence[str] = (),
     extra: str = "",
@@ -33,10 +34,15 @@ def transform(
     `takes` names the kinds of results that the transform takes, `gives` the kind that it returns,
     if the kind changes; see `cnnvis.registry.plugin.Result`. With the value ``prediction`` of an
     option ``by``, the transform gets explanations with `predictions`, whatever the target is.
+
+    A transform of a stream that needs no single map, but sums of the maps of groups or the like,
+    takes these from `Stream.sums`, and names a function as `sums`. ``sums(*, options)`` returns a
+    function of a batch, which returns what the transform needs of it, and which can be pickled.
+    With workers, it is computed where the maps are, which are then not read again.
     """
     return mark(
         "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
-        requires=tuple(requires), extra=extra,
+        requires=tuple(requires), extra=extra, sums=sums,
     )  # fmt: skip
 
 
