@@ -16,6 +16,7 @@ from cnnvis.data.batches import Failure, Piece, Read, finite
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
 from cnnvis.data.target import Target
+from cnnvis.explain.keeping import Making
 from cnnvis.explain.task import Task
 from cnnvis.files.writing import Disk
 from cnnvis.registry.plugin import Plugin
@@ -113,7 +114,7 @@ class Runs:
             kept_in(into, task, [(plugin, changes.get("options", {}))], {}, None, path) as folder,
         ):
             assert folder is not None
-            for piece in folder.part(0, "input").pieces(of, counted):
+            for piece in folder.part(0, "input").pieces(of, Making(counted, lambda one: one)):
                 found.append(piece)
                 self.reported.add(piece.places.start // SIZE)
                 if len(found) == until:
