@@ -30,6 +30,7 @@ ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 CNNVIS = str(Path(sys.executable).with_name("cnnvis"))
 YARDSTICK = [sys.executable, "-c", "import rich.console, pluggy, importlib.metadata"]
 COMMANDS = ["list-plugins", "--help", "run --help", "run saliency --help", "show saliency"]
+ALONE = [sys.executable, "-c", "import tensorflow, keras"]
 RUN = ["run", "saliency", "demo", "--checks", "none"]
 SHOWN = 12  # imports
 LONG = 0.01  # seconds
@@ -102,7 +103,9 @@ def imports() -> list[str]:
 def stages(rounds: int) -> list[str]:
     """What the parts of a run on the demo take, from the start of the process to its end."""
     found: dict[str, list[float]] = {}
+    ratios: list[float] = []
     for number in range(rounds + 1):
+        alone = seconds(ALONE)
         with tempfile.TemporaryDirectory() as folder:
             began = time.time()
             done = subprocess.run(
@@ -114,8 +117,10 @@ def stages(rounds: int) -> list[str]:
             continue
         parts: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         rest = whole - sum(parts.values())
-        for name, taken in {**parts, "all else": rest, "the whole": whole}.items():
+        every = {**parts, "all else": rest, "the whole": whole, f"`{ALONE[-1]}` alone": alone}
+        for name, taken in every.items():
             found.setdefault(name, []).append(taken)
+        ratios.append(whole / alone)
     return [
         f"## A run: `cnnvis {' '.join(RUN)}`",
         "",
@@ -127,6 +132,9 @@ def stages(rounds: int) -> list[str]:
             f"| {name} | {statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f}) |"
             for name, each in found.items()
         ),
+        "",
+        f"The whole takes {statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}) as long as a",
+        "program that only imports both, with all that Keras imports where it is installed.",
     ]
 
 

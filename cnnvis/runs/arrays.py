@@ -43,8 +43,9 @@ def _maps(
 ) -> Any:
     names = None if axes is None else ("image", *axes)
     return _created(
-        held, "maps", (rows, *shape), chunk, np.float32, fill_value=np.nan, dimension_names=names
-    )
+        held, "maps", (rows, *shape), chunk, np.float32, fill_value=np.nan, dimension_names=names,
+        config={"write_empty_chunks": True},  # some map is finite: to look takes a tenth of writing
+    )  # fmt: skip
 
 
 def _labels(
