@@ -153,9 +153,13 @@ def of_all(
         for failed, (kind, _) in shard.failed.items():
             columns["status"][int(failed)] = STATUS.index(kind)
         good = np.flatnonzero(columns["status"][start:stop] == 0) + start
-        for place, target in zip(good if shard.targets else (), shard.targets, strict=True):
-            columns["score"][place] = np.nan if target.score is None else target.score
-            columns["class"][place] = target.filters[0] if len(target.filters) == 1 else -1
+        if shard.targets:
+            columns["score"][good] = [
+                np.nan if one.score is None else one.score for one in shard.targets
+            ]
+            columns["class"][good] = [
+                one.filters[0] if len(one.filters) == 1 else -1 for one in shard.targets
+            ]
         if shard.prediction is not None:
             every = columns.setdefault("prediction", np.full(count, -1, np.int64))
             every[good] = shard.prediction

@@ -13,7 +13,6 @@ group, index, label, score, class and status, are written once all shards are th
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import time
@@ -47,6 +46,7 @@ from cnnvis.runs.schema import (
     Line,
     ShardFacts,
     array_limit,
+    decoded,
     facts_limit,
     held,
     places_of,
@@ -282,7 +282,7 @@ class Part(Keeper):
                 if line is None or line.shard in self.done or attempts[line.shard] == ATTEMPTS:
                     continue
                 attempts[line.shard] += 1
-                if self._is_whole(line):
+                if self._facts_if_whole(line) is not None:
                     self.done[line.shard] = line
                     advance(1)
         if len(self.done) == len(self.places) and self._is_end(end := held(last, End)):
@@ -297,8 +297,10 @@ class Part(Keeper):
         except (OSError, Strange):
             return False
 
-    def _is_whole(self, line: Line, sizes: Mapping[str, int] | None = None) -> bool:
-        """Tell whether a line of the journal is of a shard of this run, and is correct.
+    def _facts_if_whole(
+        self, line: Line, sizes: Mapping[str, int] | None = None
+    ) -> ShardFacts | None:
+        """Return the facts of a shard, if a line of the journal is of this run, and is correct.
 
         Parameters
         ----------
@@ -307,21 +309,21 @@ class Part(Keeper):
             labels are not read.
         """
         if line.run != self._run or line.shard not in self.own:
-            return False
+            return None
         places, name = self.places[line.shard], _facts_name(line.shard)
         if line.images != (places.start, places.stop) or name not in line.files:
-            return False
+            return None
         try:
             with self._reading(name, facts_limit(len(places))) as file:
                 data = all_of(file)
         except (OSError, Strange):
-            return False
+            return None
         facts = read_facts(data, places)
         if facts is None or digest(data) != line.files[name]:
-            return False
+            return None
         files = self._files_of(line.shard, facts)
         reasons = {place: reason for place, (_, reason) in facts.failed.items()}
-        return (
+        is_whole = (
             reasons == line.failed
             and files.keys() == line.files.keys()
             and all(
@@ -331,6 +333,7 @@ class Part(Keeper):
                 for name, most in files.items()
             )
         )
+        return facts if is_whole else None
 
     def _is_end(self, line: End | None) -> bool:
         most = min(2**27 + 2**13 * self._count, LARGEST_ARRAY)
@@ -554,15 +557,14 @@ class Part(Keeper):
         line = held(value["line"], Line)
         end = time.monotonic() + SEEN
         # The worker has just written the maps. Whoever reads them compares them with their digest.
-        while line is None or not self._is_whole(line, value["sizes"]):
+        while line is None or (facts := self._facts_if_whole(line, value["sizes"])) is None:
             if line is None or time.monotonic() > end:
                 raise DiskError(
                     f"a worker wrote a shard that cannot be read in {str(self.path)!r}: the run folder "
                     "must be on a disk that all workers and this machine share"
                 )
             time.sleep(0.2)
-        self.done[line.shard] = line
-        self._require_like(self._facts_of(line.shard))
+        self._require_like(facts)
         self.record(line)
         if value["sums"] is not None:
             self._sums.put(line.shard, value["sums"])
@@ -732,10 +734,7 @@ def _sealed(line: Line | End) -> bytes:
 
 def read_facts(data: bytes, places: range) -> ShardFacts | None:
     """Parse the facts about a shard's images from its file; None if the file is not valid."""
-    try:
-        found: ShardFacts | None = held(json.loads(data), ShardFacts)
-    except (ValueError, RecursionError):
-        return None
+    found: ShardFacts | None = decoded(data, ShardFacts)
     return found if found is not None and found.fits(places) else None
 
 

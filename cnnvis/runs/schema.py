@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any
 
@@ -235,6 +236,18 @@ def held(value: Any, kind: type[Any]) -> Any:
     try:
         return None if is_deeper(value, _DEEPEST) else msgspec.convert(value, kind)
     except (msgspec.ValidationError, ValueError, OverflowError, RecursionError, UserError):
+        return None
+
+
+def decoded(data: bytes, kind: type[Any]) -> Any:
+    """Parse a value of a type from JSON; None if it is not valid."""
+    try:
+        return msgspec.json.decode(data, type=kind)  # in a fourth of the time
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, UserError):
+        pass
+    try:
+        return held(json.loads(data), kind)  # with NaN, which is no JSON for msgspec
+    except (ValueError, RecursionError):
         return None
 
 
