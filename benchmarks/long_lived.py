@@ -3,8 +3,8 @@
     python benchmarks/long_lived.py [--calls 1000] [--models 20] [--from live files] [--out FOLDER]
 
 Calls `cnnvis.run` on one network after the other, with one technique after the other: of Keras models that
-live in the process, or of their files. Prints the memory of the process and the median seconds of a call
-for each tenth of the calls, and writes long-lived.md beside this file, unless --out names another folder.
+live in the process, or of their files. Prints the memory of the process and the median of a call, by the clock and in
+seconds of a processor, for each tenth of the calls, and writes long-lived.md beside this file, unless --out names another folder.
 """
 
 from __future__ import annotations
@@ -70,17 +70,20 @@ def measured(kind: str, models: int, calls: int) -> Iterator[str]:
             for number in range(models)
         ]
         turns = itertools.cycle(range(models))
-        seconds: list[float] = []
+        seconds: list[tuple[float, float]] = []
         for call in range(calls):
             which = next(turns)
             # Every network meets every technique.
             technique, options = TECHNIQUES[(call // models + which) % len(TECHNIQUES)]
-            began = time.perf_counter()
+            began, before = time.perf_counter(), time.process_time()
             cnnvis.run(technique, subjects[which], data=data[which], checks="none", **options)
-            seconds.append(time.perf_counter() - began)
+            seconds.append((time.perf_counter() - began, time.process_time() - before))
             if (call + 1) % max(calls // 10, 1) == 0:
                 last = seconds[-max(calls // 10, 1) :]
-                yield f"| {kind} | {call + 1} | {resident() / 2**20:.0f} | {statistics.median(last):.3f} |"
+                medians = " | ".join(
+                    f"{statistics.median(each):.3f}" for each in zip(*last, strict=True)
+                )
+                yield f"| {kind} | {call + 1} | {resident() / 2**20:.0f} | {medians} |"
 
 
 def network(number: int) -> Any:
@@ -112,8 +115,8 @@ HEAD = """# A process that lives long
 Written by `python benchmarks/long_lived.py` on {day}: {calls} calls of `cnnvis.run` on {models} networks in turn, of models
 that live in the process and of their files, with five techniques.
 
-| models | calls | memory (MiB) | seconds of a call, median of the last tenth |
-|---|---|---|---|"""
+| models | calls | memory (MiB) | seconds of a call, median of the last tenth | seconds of a processor |
+|---|---|---|---|---|"""
 
 
 if __name__ == "__main__":
