@@ -226,7 +226,7 @@ def chain(
         failures = _Failures()
         with (
             kept_in(into, task, kept, loading, names, beside(out)) as folder,
-            at_work(folder, _summed(chosen, options), predicts=task.predicts),
+            at_work(folder, _summed(chosen, options, task), predicts=task.predicts),
         ):
             if folder is None or folder.into.share.is_whole:
                 stack = _run(
@@ -246,7 +246,7 @@ def chain(
 
 
 def _summed(
-    steps: Sequence[Step], options: Sequence[Mapping[str, Any]]
+    steps: Sequence[Step], options: Sequence[Mapping[str, Any]], task: Task
 ) -> dict[int, tuple[str, Mapping[str, Any]]]:
     """Return, by the number of a technique, the transform after it that needs sums of its maps alone."""
     found, number = {}, -1
@@ -255,12 +255,11 @@ def _summed(
         number += step.plugin.gives_maps_of_images
         if step.plugin.kind == "renderer":
             continue
-        if (
-            before is not None
-            and before.plugin.gives_maps_of_images
-            and step.plugin.sums is not None
-        ):
-            found[number] = (step.plugin.name, given)
+        plugin = step.plugin
+        is_next = before is not None and before.plugin.gives_maps_of_images
+        is_refused = bool(task.targets) and _knows_one_target(plugin)
+        if is_next and plugin.sums is not None and plugin.takes("stream") and not is_refused:
+            found[number] = (plugin.name, given)
         before = step
     return found
 
@@ -777,8 +776,13 @@ def _are_equal(one: Array | None, other: Array | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
 
 
-def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
-    """Yield batches whose maps all are of one target, for groups that know of no others.
+def _knows_one_target(plugin: Plugin) -> bool:
+    """Tell whether a transform makes groups, and may not know of maps of several targets."""
+    return plugin.gives == "groups" and plugin.distribution != BUILT_IN
+
+
+def _of_one_target(step: Step, one: Explanation) -> Explanation:
+    """Return a batch whose maps all are of one target, for groups that know of no others.
 
     Places of maps without samples are left out: groups made of these maps may have others.
 
@@ -787,13 +791,12 @@ def _of_one_target(step: Step, stream: Stream) -> Iterator[Explanation]:
     UserError
         If an image has maps of several targets.
     """
-    for one in stream:
-        if numbers_of_targets(one) is not None:
-            raise UserError(
-                f"{step.plugin.name} makes groups of images, and these images have maps of several "
-                "targets, which it would mix: put select --target NAME before it"
-            )
-        yield one if one.own_places is None else replace(one, own_places=None)
+    if numbers_of_targets(one) is not None:
+        raise UserError(
+            f"{step.plugin.name} makes groups of images, and these images have maps of several "
+            "targets, which it would mix: put select --target NAME before it"
+        )
+    return one if one.own_places is None else replace(one, own_places=None)
 
 
 def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
@@ -813,8 +816,8 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
         facts["transforms"] = [*facts.get("transforms", []), what]
         return replace(explanation, provenance=facts)
 
-    if step.plugin.gives == "groups" and step.plugin.distribution != BUILT_IN:
-        before = tuple(Stream(partial(_of_one_target, step, one)) for one in before)
+    if _knows_one_target(step.plugin):
+        before = tuple(one.mapped(partial(_of_one_target, step)) for one in before)
 
     def batches() -> Iterator[Explanation]:
         if len(before) == 2:
@@ -824,7 +827,7 @@ def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
             stream = before[0].for_transform(step.plugin.name, options)
             answer = function(stream, **options)
             for one in [answer] if isinstance(answer, Explanation) else answer:
-                yield recorded(one, more=stream.facts)
+                yield recorded(one, more=stream.lacking)
         else:
             for one in before[0]:
                 yield recorded(function(one, **options))

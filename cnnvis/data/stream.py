@@ -35,7 +35,7 @@ class Stream:
     known
         See `known_sums`.
     facts
-        Facts that sums of the batches lack in their provenance.
+        Facts in the provenance of batches that known sums lack.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Stream:
         self._fill = fill
         self._known = known
         self._sums: Callable[[], Iterable[Any]] | None = None
-        self.facts = facts or {}
+        self._facts = facts or {}
 
     def __iter__(self) -> Iterator[Explanation]:
         return iter(self._batches())
@@ -79,14 +79,14 @@ class Stream:
 
     def mapped(self, function: Callable[[Explanation], Explanation]) -> Stream:
         """Return the stream with a function applied to each batch, but not to known sums."""
-        found = Stream(lambda: map(function, self), known=self._known, facts=self.facts)
+        found = Stream(lambda: map(function, self), known=self._known, facts=self._facts)
         found._sums = self._sums
         return found
 
     def with_facts(self, facts: Mapping[str, Any]) -> Stream:
         """Return the stream with more facts in the provenance of each batch."""
         found = self.mapped(lambda one: one.with_facts(facts))
-        found._samples, found.facts = self._samples, {**self.facts, **facts}
+        found._samples, found._facts = self._samples, {**self._facts, **facts}
         return found
 
     def for_transform(self, name: str, options: Mapping[str, Any]) -> Stream:
@@ -97,6 +97,11 @@ class Stream:
         found = self.mapped(lambda one: one)
         found._sums = lambda: sums
         return found
+
+    @property
+    def lacking(self) -> Mapping[str, Any]:
+        """Facts that the provenance of what known sums give lacks."""
+        return {} if self._sums is None else self._facts
 
     def first(self, count: int) -> tuple[Explanation, bool]:
         """Return the first `count` maps, and whether more may follow; compute no later batch.

@@ -141,11 +141,12 @@ def computed(
     else:
         shard_size *= number_of_targets(samples)
     shard_size = min(shard_size, len(samples))
+    is_unknown = before is not None and before["threads"] is None  # as earlier versions wrote
     return {
         "compile": compile,
         "batch_size": min(batch, shard_size),
         "shard_size": shard_size,
-        "threads": threads() if on is None else on.threads,
+        "threads": None if is_unknown else threads() if on is None else on.threads,
         "mixed_precision": is_mixed(),
     }
 

@@ -630,7 +630,8 @@ class Part(Keeper):
         facts = self._facts_of(number)
         self._require_like(facts)
         places = self.places[number]
-        failed = {int(place): Failure(*one) for place, one in facts.failed.items()}
+        # In JSON they are in the order of text.
+        failed = {place: Failure(*facts.failed[str(place)]) for place in _in_order(facts.failed)}
         found = None
         if facts.shape is not None:
             good = [place for place in places if place not in failed]
@@ -653,7 +654,7 @@ class Part(Keeper):
             )
         constant = None
         if facts.constant is not None:
-            constant = {int(place): value for place, value in facts.constant.items()}
+            constant = {place: facts.constant[str(place)] for place in _in_order(facts.constant)}
         return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank), constant)
 
     def _maps(self, number: int, facts: ShardFacts) -> Array:
@@ -744,6 +745,10 @@ def without_frames(found: Explanation) -> Explanation:
         return found
     lost = "a run folder keeps no frames of the steps in which maps were made; without a folder, gif shows them"
     return replace(found, frames=None, notes=(*found.notes, lost))
+
+
+def _in_order(places: Iterable[str]) -> list[int]:
+    return sorted(map(int, places))
 
 
 def _constant(piece: Piece) -> dict[str, float]:

@@ -22,7 +22,7 @@ from cnnvis.data.batches import Piece, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
-from cnnvis.errors import PluginError, UserError
+from cnnvis.errors import UserError
 from cnnvis.execution.read_only import read_only
 from cnnvis.explain.keeping import Keeper, Making, Summed
 from cnnvis.explain.request import Request
@@ -32,6 +32,7 @@ from cnnvis.network import compilation
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
+from cnnvis.reporting import notes_kept
 from cnnvis.runs import manifest
 from cnnvis.runs.folder import MANIFEST, manifest_in, part_name, part_of
 from cnnvis.runs.part import Part, without_frames
@@ -65,19 +66,22 @@ class _Computing(Keeper):
         raise _Captured
 
     def summed(self, piece: Piece) -> bytes | None:
-        """Return, pickled, what the next transform needs of a piece's maps; None where it fails.
+        """Return what the next transform needs of a piece's maps, as `Sums.put` takes it.
 
-        Then the maps are read where the transform runs, which says why.
+        None where that fails: then the maps are read where the transform runs, which says why.
         """
         if self.summing is None or self.making is None:
             return None
         if piece.found is None:
-            return pickle.dumps(None)
-        found = without_frames(piece.found)
+            return b""
         try:
-            return pickle.dumps(self.summing(self.making.completed(found)))
-        except (UserError, PluginError, pickle.PicklingError, AttributeError, TypeError):
+            with notes_kept() as notes:
+                sums = self.summing(self.making.completed(without_frames(piece.found)))
+            packed = pickle.dumps((notes, sums))
+            pickle.loads(packed)
+        except Exception:  # of pickling, too, which is a plugin's code
             return None
+        return packed
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import pickle
 import re
 import shlex
 import signal
@@ -122,9 +123,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def averaged(files: Path, into: Path, step: Any, *before: Any, **more: Any) -> cnnvis.Explanation:
+def averaged(
+    files: Path, into: Path, step: Any, *before: Any, data: str = "bad.npz", **more: Any
+) -> cnnvis.Explanation:
     (found,) = cnnvis.chain(
-        files / "model.keras", ["saliency", *before, step], data=files / "bad.npz", checks="quick",
+        files / "model.keras", ["saliency", *before, step], data=files / data, checks="quick",
         shard_size=4, into=into, **more,
     )  # fmt: skip
     return found
@@ -150,6 +153,107 @@ def test_sums_come_back_from_workers_and_no_maps(
     assert facts[0] == facts[1] and one.targets == two.targets
     assert any("image 7 was left out" in sentence for sentence in two.notes)
     assert bytes_of(tmp_path / "two") == bytes_of(tmp_path / "one")
+
+
+def test_what_a_table_says_of_no_image_is_said(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], read: list[int]
+) -> None:
+    table = tmp_path / "groups.tsv"
+    table.write_text("image\tgroup\n" + "".join(f"{i}\t{'ab'[i % 2]}\n" for i in range(14)))
+    step = ("average", {"by": f"{table}:group"})
+    one, two = (
+        averaged(files, tmp_path / name, step, data="data.npz", **more)
+        for name, more in (("one", {}), ("two", {"on": "local:1"}))
+    )
+    assert one.titles == two.titles and one.notes == two.notes
+    assert any(
+        "are about no image of these data: 11, 12 and 13" in sentence for sentence in two.notes
+    )
+
+
+def test_names_of_images_of_two_shards_are_told_apart(tmp_path: Path) -> None:
+    table = tmp_path / "names.tsv"
+    table.write_text("name\tgroup\na\tA\nb\tB\n")
+    by = f"{table}:group"
+    average = Registry().get("transform", "average")
+    assert average.sums is not None
+    maps = np.ones((1, 4, 4), np.float32)
+    batches = [
+        cnnvis.Explanation(
+            maps, cnnvis.Samples(maps, names=(name,), indices=np.array([number]), total=2)
+        )
+        for number, name in enumerate(("a.jpg", "a.png"))
+    ]
+    sums = [average.sums(by=by, scaled=False)(one) for one in batches]  # by two workers
+    stream = cnnvis.Stream(lambda: batches, known=lambda asked: pickle.loads(pickle.dumps(sums)))
+    with pytest.raises(UserError, match=r"may be about the image 'a\.jpg' or 'a\.png'"):
+        average.function(stream.for_transform("average", {}), by=by)
+
+
+@pytest.mark.parametrize("of", ["none", "lambda", "bad", "raises", "said"])
+def test_sums_of_other_packages(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], read: list[int], of: str
+) -> None:
+    """Where they cannot be sent, the maps are read, as if there were no workers."""
+
+    def unwilling(_: object) -> Any:
+        raise RuntimeError("no pickle")
+
+    class Bad:
+        __reduce__ = unwilling  # type: ignore[assignment]
+
+    def sums() -> Callable[[cnnvis.Explanation], Any]:
+        def said(one: cnnvis.Explanation) -> None:
+            cnnvis.note("these maps were added up")
+
+        def fails(one: cnnvis.Explanation) -> None:
+            raise ValueError("no such sums")
+
+        return {
+            "none": lambda one: None, "lambda": lambda one: lambda: 1, "bad": lambda one: Bad(),
+            "raises": fails, "said": said,
+        }[of]  # fmt: skip
+
+    @cnnvis.transform("batches", takes=["images"], gives="table", sums=sums)
+    def batches(stream: cnnvis.Stream) -> cnnvis.Explanation:
+        """Count the batches."""
+        return cnnvis.Explanation(table={"batches": [len(list(stream.sums(sums())))]})
+
+    known = Registry()
+    plugin = cnnvis.plugin_of(batches)
+    assert plugin is not None
+    known.add(plugin)
+    found = []
+    with using(known):
+        for name, more in (("one", {}), ("two", {"on": "local:1"})):
+            del read[:]
+            try:
+                one = averaged(files, tmp_path / name, ("batches", {}), **more)
+                found.append((one.table, one.notes))
+            except cnnvis.PluginError as error:
+                found.append((str(error), ()))
+    assert found[0] == found[1]
+    assert (of in ("none", "said")) == (not read)
+    assert (of == "said") == any("these maps were added up" in one for one in found[1][1])
+
+
+def test_blank_and_failed_images_are_told_in_order(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]]
+) -> None:
+    x = X[np.arange(24) % len(X)].copy()
+    x[[1, 2, 10, 11]] = 0
+    x[[3, 12, 13, 20]] = np.nan
+    np.savez(tmp_path / "data.npz", X=x)
+    for name, more in (("one", {}), ("two", {"on": "local:1"})):
+        (found,) = cnnvis.chain(
+            files / "model.keras", ["gradient-times-input", ("average", {"by": "all"})],
+            data=tmp_path / "data.npz", checks="none", shard_size=24, into=tmp_path / name, **more,
+        )  # fmt: skip
+        said = [one for one in found.notes if "zero everywhere" in one or "left out" in one]
+        assert len(said) == 2, said
+        assert "(1, 2, 10, 11)" in " ".join(
+            said
+        ) and "image 3, 12, 13, 20 was left out" in " ".join(said)
 
 
 def test_where_not_all_sums_are_known_the_maps_are_read(

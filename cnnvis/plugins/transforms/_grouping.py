@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cnnvis
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Groups = Annotated[
     str,
@@ -20,6 +24,15 @@ Groups = Annotated[
 
 MOST = 20
 """Maximum number of groups from labels that are numbers, one group for each value."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Numbers and names of the images of a batch, of which lines of a table are."""
+
+    indices: npt.NDArray[Any]
+    names: tuple[str, ...] | None
+    total: int | None
 
 
 class Grouping:
@@ -54,12 +67,34 @@ class Grouping:
         if by == "place":
             return _by_place(samples)
         if cnnvis.is_table(by):
-            if self._column is None:
-                (self._column,) = cnnvis.columns_of(by)
-            return [((value, value),) for value in self._column.of(samples)]
+            return [((value, value),) for value in self._of_table(samples)]
         if self._lines is None:
             self._lines = _lines(by)
         return _by_line(by, self._lines, samples)
+
+    def images(self, one: cnnvis.Explanation) -> Images | None:
+        """Return the images of a batch, if groups are those of a table; see `look_at`."""
+        samples = one.samples
+        if samples is None or not cnnvis.is_table(self.by):
+            return None
+        return Images(samples.indices, samples.names, samples.total)
+
+    def look_at(self, images: Images | None) -> None:
+        """Have the images of a batch looked at beside those of all others, whose groups are known.
+
+        Raises
+        ------
+        UserError
+            If a line of a table may be about images of two batches.
+        """
+        if images is not None:
+            self._of_table(images)
+
+    def _of_table(self, images: Any) -> list[str]:
+        if self._column is None:
+            (self._column,) = cnnvis.columns_of(self.by)
+        found: list[str] = self._column.of(images)
+        return found
 
     def require_few(self, kind: str | None, count: int) -> None:
         """Refuse a group for each of very many numbers, given the kind of the labels."""

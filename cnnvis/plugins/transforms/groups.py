@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.transforms._grouping import Grouping, Groups, kind_of_labels
+from cnnvis.plugins.transforms._grouping import Grouping, Groups, Images, kind_of_labels
 from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class _Groups:
     example: cnnvis.Explanation | None = None
     has_several_targets: bool = False
     label_kind: str | None = None
+    images: Images | None = None
     targets: set[Any] = field(default_factory=set)
 
     @classmethod
@@ -89,6 +90,7 @@ class _Groups:
             _with_one_map(one),
             one.has_several_targets,
             kind_of_labels(one),
+            by.images(one),
             {(target.layer, target.filters) for target in one.targets},
         )
         by.require_few(found.label_kind, len(found.found))
@@ -100,6 +102,7 @@ class _Groups:
         self.targets |= other.targets
         for key, (name, sums) in other.found.items():
             self.found.setdefault(key, (name, _Sums()))[1].add(sums)
+        by.look_at(other.images)
         by.require_few(other.label_kind, len(self.found))
 
     def result(self, value: Callable[[_Sums], Any], what: str) -> cnnvis.Explanation:
@@ -241,7 +244,7 @@ def _counts(*, by: str) -> Callable[[cnnvis.Explanation], tuple[Any, ...]]:
         for groups in _groups(one, grouping):
             for key, name in groups:
                 found.setdefault(key, [name, 0])[1] += 1
-        return found, kind_of_labels(one), dict(one.provenance)
+        return found, kind_of_labels(one), grouping.images(one), dict(one.provenance)
 
     return counts
 
@@ -252,7 +255,8 @@ def count(stream: cnnvis.Stream, *, by: Groups = "label") -> cnnvis.Explanation:
     counts: dict[Any, list[Any]] = {}
     provenance: dict[str, Any] = {}
     grouping = Grouping(by)
-    for found, kind, facts in stream.sums(_counts(by=by)):
+    for found, kind, images, facts in stream.sums(_counts(by=by)):
+        grouping.look_at(images)
         provenance = facts
         for key, (name, number) in found.items():
             counts.setdefault(key, [name, 0])[1] += number
