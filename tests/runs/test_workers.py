@@ -166,9 +166,7 @@ def test_what_a_table_says_of_no_image_is_said(
         for name, more in (("one", {}), ("two", {"on": "local:1"}))
     )
     assert one.titles == two.titles and one.notes == two.notes
-    assert any(
-        "are about no image of these data: 11, 12 and 13" in sentence for sentence in two.notes
-    )
+    assert any("are about no image of these data: 11, 12, 13" in sentence for sentence in two.notes)
 
 
 def test_names_of_images_of_two_shards_are_told_apart(tmp_path: Path) -> None:
