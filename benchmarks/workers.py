@@ -44,6 +44,9 @@ HERE = Path(__file__).parent
 CNNVIS = [sys.executable, "-m", "cnnvis"]
 DASK = [sys.executable, "-m"]
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+BEGINNING = 40.0
+"""Seconds until a run has come on that was not killed, or is killed all the same."""
+
 VICTIMS = ("worker", "process of the run", "scheduler", "client", "client, by SIGTERM")
 
 
@@ -214,7 +217,7 @@ def kills(folder: Path, wanted: int, seed: int, workers: int) -> dict[str, Any]:
     try:
         while killed.total() < wanted:
             machines.begin()
-            time.sleep(rng.uniform(0, 1.5) if rng.random() < 0.3 else rng.uniform(1.5, 8))
+            await_moment(rng, into / "1-smoothgrad" / "journal.jsonl", machines)
             assert machines.client is not None
             if machines.client.poll() is None:
                 last = rng.choices(VICTIMS, [4, 4, 2, 2, 1])[0]
@@ -240,6 +243,26 @@ def kills(folder: Path, wanted: int, seed: int, workers: int) -> dict[str, Any]:
         "kills": dict(killed), "finished": finished, "codes": dict(codes), "seed": seed, "workers": workers,
         "shards": 300, "minutes": (time.monotonic() - began) / 60,
     }  # fmt: skip
+
+
+def await_moment(rng: random.Random, journal: Path, machines: Machines) -> None:
+    """Wait for a random moment: soon, while processes begin, or when the run has come on."""
+    if rng.random() < 0.3:
+        time.sleep(rng.uniform(0, 3))
+        return
+    lines, late = lines_of(journal), time.monotonic() + BEGINNING
+    while lines_of(journal) <= lines and time.monotonic() < late:
+        if machines.client is None or machines.client.poll() is not None:
+            return
+        time.sleep(0.1)
+    time.sleep(rng.uniform(0, 2))
+
+
+def lines_of(journal: Path) -> int:
+    """The number of shards that a journal records."""
+    with suppress(OSError):
+        return journal.read_bytes().count(b"\n")
+    return 0
 
 
 # A million images
