@@ -33,7 +33,8 @@ class Stream:
         Function that computes all batches for a keeper, such as a run folder, and returns none; by
         default they are gone through.
     known
-        See `known_sums`.
+        Function that returns what a transform needs of each batch, where that is known; see
+        `for_transform`.
     facts
         Facts in the provenance of batches that known sums lack.
     """

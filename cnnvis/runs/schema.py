@@ -40,6 +40,9 @@ Length = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Word = Annotated[str, Meta(max_length=10_000)]
 Shape = Annotated[list[Length], Meta(max_length=32)]
 
+Position = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,15})\Z")]
+"""Place of an image or a map, as a key of JSON."""
+
 FileName = Annotated[
     str, Meta(max_length=100, pattern=rf"^(zarr\.json|(shards|{'|'.join(NAMES)})/[a-z0-9][a-z0-9.]*)$")
 ]  # fmt: skip
@@ -104,7 +107,7 @@ class Line(Struct, forbid_unknown_fields=True):
     shard: Length
     images: tuple[Count, Count]
     files: Annotated[dict[FileName, Hex], Meta(max_length=3)]
-    failed: dict[Annotated[str, Meta(pattern="^[0-9]{1,16}$")], Word]
+    failed: dict[Position, Word]
 
 
 class End(Struct, forbid_unknown_fields=True):
@@ -166,7 +169,7 @@ class ShardFacts(Struct):
 
     index: list[Whole]
     label: list[Any] | None
-    failed: dict[Annotated[str, Meta(pattern="^[0-9]{1,16}$")], tuple[Kind, Word]]
+    failed: dict[Position, tuple[Kind, Word]]
     notes: list[str]
     blank: list[str]
     shape: Shape | None
@@ -177,7 +180,7 @@ class ShardFacts(Struct):
     are_inputs: bool
     result_notes: list[str] = field(name="notes of the result")
     measures: dict[str, list[float]]
-    constant: dict[Annotated[str, Meta(pattern="^[0-9]{1,16}$")], float] | None = None
+    constant: dict[Position, float] | None = None
     prediction: list[Whole] | None = None
     labels_of_positions: LabelArray | None = field(name="label of positions", default=None)
     curves: dict[str, list[list[float]]] = {}

@@ -28,6 +28,7 @@ from quickruns import Runs, bytes_of
 
 import cnnvis
 from cnnvis.files.writing import Folder, Strange
+from cnnvis.runs import part
 from cnnvis.runs.merging import merge
 from cnnvis.runs.seals import digest, sealed, unsealed
 
@@ -362,6 +363,20 @@ def test_hundreds_of_values_are_refused_or_computed_again(tries: Tries) -> None:
 
 
 # Between a look at it and its use
+
+
+@pytest.mark.parametrize("key", ["07", "7\n", " 7", "-1", "9", "x", "\u0663"])
+@pytest.mark.parametrize("name", ["constant", "failed"])
+def test_places_are_written_in_a_single_way(name: str, key: str) -> None:
+    good = {
+        "index": list(range(8)), "label": None, "failed": {}, "notes": [], "blank": [], "shape": [1],
+        "axes": ["row"], "titles": [], "targets": [], "signed": None, "are_inputs": False,
+        "notes of the result": [], "measures": {}, "constant": {"7": 0.0},
+    }  # fmt: skip
+    assert part.read_facts(json.dumps(good).encode(), range(8)) is not None
+    value: Any = 0.0 if name == "constant" else ["no map", "why"]
+    strange = json.dumps({**good, name: {key: value}}).encode()
+    assert part.read_facts(strange, range(8)) is None
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(
