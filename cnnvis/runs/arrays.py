@@ -153,13 +153,7 @@ def of_all(
         for failed, (kind, _) in shard.failed.items():
             columns["status"][int(failed)] = STATUS.index(kind)
         good = np.flatnonzero(columns["status"][start:stop] == 0) + start
-        if shard.targets:
-            columns["score"][good] = [
-                np.nan if one.score is None else one.score for one in shard.targets
-            ]
-            columns["class"][good] = [
-                one.filters[0] if len(one.filters) == 1 else -1 for one in shard.targets
-            ]
+        _enter_targets(columns, good, shard)
         if shard.prediction is not None:
             every = columns.setdefault("prediction", np.full(count, -1, np.int64))
             every[good] = shard.prediction
@@ -195,6 +189,15 @@ def of_all(
     # Last of all that by which others find the group.
     names = sorted(held, key=lambda name: (name == "zarr.json", name))
     return {name: held[name].to_bytes() for name in names}
+
+
+def _enter_targets(columns: Mapping[str, Array], good: Array, shard: ShardFacts) -> None:
+    """Enter the score and the class of each map of a shard."""
+    if shard.targets:
+        scores = [np.nan if one.score is None else one.score for one in shard.targets]
+        columns["score"][good] = scores
+        classes = [one.filters[0] if len(one.filters) == 1 else -1 for one in shard.targets]
+        columns["class"][good] = classes
 
 
 _NOTHING = {"label": -1, "class": -1, "prediction": -1}
