@@ -32,7 +32,7 @@ from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
 from cnnvis.data.samples import Array
-from cnnvis.data.stream import Stream
+from cnnvis.data.stream import Stream, Summed
 from cnnvis.data.verdict import Verdict
 from cnnvis.errors import DiskError, PluginError, UserError, shown, together
 from cnnvis.execution.calls import call_plugin
@@ -247,7 +247,7 @@ def chain(
 
 def _summed(
     steps: Sequence[Step], options: Sequence[Mapping[str, Any]], task: Task
-) -> dict[int, tuple[str, Mapping[str, Any]]]:
+) -> dict[int, Summed]:
     """Return, by the number of a technique, the transform after it that needs sums of its maps alone."""
     found, number = {}, -1
     before: Step | None = None

@@ -16,8 +16,8 @@ from cnnvis.files.addresses import Place
 
 T = TypeVar("T")
 
-Known = Callable[[tuple[str, Mapping[str, Any]]], "Iterable[Any] | None"]
-"""Function of a transform's name and options that returns what it needs of each batch, where known."""
+Summed = tuple[str, Mapping[str, Any]]
+"""Transform that needs sums of maps alone, by its name, and all its options."""
 
 
 class Stream:
@@ -45,14 +45,14 @@ class Stream:
         samples: Samples | None = None,
         *,
         fill: Callable[[], None] | None = None,
-        known: Known | None = None,
+        known: Callable[[Summed], Iterable[Any] | None] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self._batches = batches
         self._samples = samples
         self._fill = fill
         self._known = known
-        self._sums: Callable[[], Iterable[Any]] | None = None
+        self._sums: Iterable[Any] | None = None
         self._facts = facts or {}
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -68,7 +68,7 @@ class Stream:
         function
             What the argument `sums` of `cnnvis.transform` returns for the transform's options.
         """
-        return map(function, self) if self._sums is None else iter(self._sums())
+        return map(function, self) if self._sums is None else iter(self._sums)
 
     def fill(self) -> None:
         """Have all batches computed and kept."""
@@ -96,7 +96,7 @@ class Stream:
         if sums is None:
             return self
         found = self.mapped(lambda one: one)
-        found._sums = lambda: sums
+        found._sums = sums
         return found
 
     @property

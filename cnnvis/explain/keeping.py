@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from cnnvis.data.batches import Piece, Read
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
-
-Summed = tuple[str, Mapping[str, Any]]
-"""Transform that needs sums of maps alone, by its name, and all its options."""
+from cnnvis.data.stream import Summed
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis.data.explanation import Explanation
-from cnnvis.data.stream import Stream
+from cnnvis.data.stream import Stream, Summed
 from cnnvis.errors import DiskError, UserError, shown
-from cnnvis.explain.keeping import Summed
 from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import Task
 from cnnvis.files.addresses import require_path

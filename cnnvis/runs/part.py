@@ -30,9 +30,10 @@ from cnnvis.data.batches import Failure, Piece, Pieces, read_ahead
 from cnnvis.data.beside import Beside
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
+from cnnvis.data.stream import Summed
 from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import DiskError, UserError
-from cnnvis.explain.keeping import Keeper, Making, Summed
+from cnnvis.explain.keeping import Keeper, Making
 from cnnvis.explain.tally import constant_maps, stopped_by
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.host import available_memory

@@ -22,9 +22,10 @@ from cnnvis.data.batches import Piece, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
+from cnnvis.data.stream import Summed
 from cnnvis.errors import UserError
 from cnnvis.execution.read_only import read_only
-from cnnvis.explain.keeping import Keeper, Making, Summed
+from cnnvis.explain.keeping import Keeper, Making
 from cnnvis.explain.request import Request
 from cnnvis.explain.task import Task
 from cnnvis.files.writing import DISK, Folder, trouble_with

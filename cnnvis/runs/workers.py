@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
+from cnnvis.data.stream import Summed
 from cnnvis.errors import (
     ChangedError,
     DiskError,
@@ -33,7 +34,6 @@ from cnnvis.errors import (
     UserError,
     WorkersError,
 )
-from cnnvis.explain.keeping import Summed
 from cnnvis.network.compilation import computing_now
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import WAITING, progress

@@ -362,9 +362,6 @@ def test_hundreds_of_values_are_refused_or_computed_again(tries: Tries) -> None:
     assert tries.refused > 90 and tries.repaired > 180
 
 
-# Between a look at it and its use
-
-
 @pytest.mark.parametrize("key", ["07", "7\n", " 7", "-1", "9", "x", "\u0663"])
 @pytest.mark.parametrize("name", ["constant", "failed"])
 def test_places_are_written_in_a_single_way(name: str, key: str) -> None:
@@ -377,6 +374,9 @@ def test_places_are_written_in_a_single_way(name: str, key: str) -> None:
     value: Any = 0.0 if name == "constant" else ["no map", "why"]
     strange = json.dumps({**good, name: {key: value}}).encode()
     assert part.read_facts(strange, range(8)) is None
+
+
+# Between a look at it and its use
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(

@@ -188,6 +188,30 @@ def test_names_of_images_of_two_shards_are_told_apart(tmp_path: Path) -> None:
         average.function(stream.for_transform("average", {}), by=by)
 
 
+@pytest.mark.parametrize("name", ["groups.txt", "groups.tsv:group"])
+@pytest.mark.parametrize("step", ["average", "count"])
+def test_groups_of_a_worker_are_those_of_the_file_here(
+    tmp_path: Path, name: str, step: str
+) -> None:
+    """As many images in each group are not enough: they must be the same images."""
+    file = tmp_path / name.partition(":")[0]
+    head = "group\n" if ":" in name else ""
+    file.write_text(f"{head}A\nB\n")
+    plugin, options = Registry().get("transform", step), {"by": str(tmp_path / name)}
+    assert plugin.sums is not None
+    more = {"scaled": False} if step == "average" else {}
+    maps = np.ones((2, 4, 4), np.float32)
+    batch = cnnvis.Explanation(maps, cnnvis.Samples(maps, indices=np.arange(2), total=2))
+    sums = [plugin.sums(**options, **more)(batch)]
+    stream = cnnvis.Stream(lambda: [batch], known=lambda asked: sums).for_transform(step, {})
+    assert plugin.function(stream, **options) is not None
+    file.write_text(f"{head}B\nA\n")
+    with pytest.raises(
+        UserError, match=r"holds other groups here than for a worker: it was changed"
+    ):
+        plugin.function(stream, **options)
+
+
 @pytest.mark.parametrize("of", ["none", "lambda", "bad", "raises", "said"])
 def test_sums_of_other_packages(
     files: Path, tmp_path: Path, here: list[tuple[str, int]], read: list[int], of: str

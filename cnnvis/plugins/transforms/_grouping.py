@@ -22,17 +22,25 @@ Groups = Annotated[
     ),
 ]
 
+WORDS = ("label", "prediction", "place", "all")
+"""Values of the option that name no file."""
+
 MOST = 20
 """Maximum number of groups from labels that are numbers, one group for each value."""
 
 
+OwnGroups = Sequence[Sequence[tuple[Any, str]]]
+"""For each image its groups, each by its key for sorting and its name."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """Numbers and names of the images of a batch, of which lines of a table are."""
+    """Numbers and names of the images of a batch, and their groups by a file; see `Grouping.look_at`."""
 
     indices: npt.NDArray[Any]
     names: tuple[str, ...] | None
     total: int | None
+    groups: OwnGroups
 
 
 class Grouping:
@@ -49,8 +57,8 @@ class Grouping:
         self._column: Any = None
         self._lines: list[str] | None = None
 
-    def of(self, one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:
-        """Return for each image its groups, each by its key for sorting and its name."""
+    def of(self, one: cnnvis.Explanation) -> OwnGroups:
+        """Return the groups of the images of a batch."""
         samples, by = one.samples, self.by
         assert samples is not None
         if by == "all":
@@ -66,35 +74,39 @@ class Grouping:
             return _predicted(one)
         if by == "place":
             return _by_place(samples)
-        if cnnvis.is_table(by):
-            return [((value, value),) for value in self._of_table(samples)]
-        if self._lines is None:
-            self._lines = _lines(by)
-        return _by_line(by, self._lines, samples)
+        return self._by_file(samples)
 
-    def images(self, one: cnnvis.Explanation) -> Images | None:
-        """Return the images of a batch, if groups are those of a table; see `look_at`."""
+    def images(self, one: cnnvis.Explanation, groups: OwnGroups) -> Images | None:
+        """Return the images of a batch with these groups, if the groups are those of a file."""
         samples = one.samples
-        if samples is None or not cnnvis.is_table(self.by):
+        if samples is None or self.by in WORDS:
             return None
-        return Images(samples.indices, samples.names, samples.total)
+        return Images(samples.indices, samples.names, samples.total, groups)
 
     def look_at(self, images: Images | None) -> None:
-        """Have the images of a batch looked at beside those of all others, whose groups are known.
+        """Have the images of a batch, which may be of a worker, looked at beside those of all others.
 
         Raises
         ------
         UserError
-            If a line of a table may be about images of two batches.
+            If a line of a table may be about images of two batches, or the worker's file holds other
+            groups.
         """
-        if images is not None:
-            self._of_table(images)
+        if images is not None and self._by_file(images) != images.groups:
+            raise cnnvis.UserError(
+                f"{self.by!r} holds other groups here than for a worker: it was changed meanwhile, or is on "
+                "no disk that the workers and this machine share. The maps are kept, and the same "
+                "command with --resume groups them by the file as it is here"
+            )
 
-    def _of_table(self, images: Any) -> list[str]:
-        if self._column is None:
-            (self._column,) = cnnvis.columns_of(self.by)
-        found: list[str] = self._column.of(images)
-        return found
+    def _by_file(self, images: cnnvis.Samples | Images) -> OwnGroups:
+        if cnnvis.is_table(self.by):
+            if self._column is None:
+                (self._column,) = cnnvis.columns_of(self.by)
+            return [((value, value),) for value in self._column.of(images)]
+        if self._lines is None:
+            self._lines = _lines(self.by)
+        return _by_line(self.by, self._lines, images)
 
     def require_few(self, kind: str | None, count: int) -> None:
         """Refuse a group for each of very many numbers, given the kind of the labels."""
@@ -110,7 +122,7 @@ def kind_of_labels(one: cnnvis.Explanation) -> str | None:
     return None if one.samples is None else one.samples.label_kind
 
 
-def _predicted(one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:
+def _predicted(one: cnnvis.Explanation) -> OwnGroups:
     if one.predictions is None:
         raise cnnvis.UserError(
             "the network does not answer with one class for each image, so images have no "
@@ -120,7 +132,7 @@ def _predicted(one: cnnvis.Explanation) -> Sequence[Sequence[tuple[Any, str]]]:
     return [((int(k), str(one.answer_name(row))),) for row, k in enumerate(one.predictions)]
 
 
-def _by_place(samples: cnnvis.Samples) -> Sequence[Sequence[tuple[Any, str]]]:
+def _by_place(samples: cnnvis.Samples) -> OwnGroups:
     places = samples.places
     if places is None:
         raise cnnvis.UserError(
@@ -136,9 +148,7 @@ def _by_place(samples: cnnvis.Samples) -> Sequence[Sequence[tuple[Any, str]]]:
     return found
 
 
-def _by_line(
-    by: str, lines: Sequence[str], samples: cnnvis.Samples
-) -> Sequence[Sequence[tuple[Any, str]]]:
+def _by_line(by: str, lines: Sequence[str], samples: cnnvis.Samples | Images) -> OwnGroups:
     outside = [int(i) for i in samples.indices if i >= len(lines)]
     if outside:
         raise cnnvis.UserError(

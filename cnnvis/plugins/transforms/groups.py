@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.transforms._grouping import Grouping, Groups, Images, kind_of_labels
+from cnnvis.plugins.transforms._grouping import Grouping, Groups, Images, OwnGroups, kind_of_labels
 from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ class _Groups:
         """Return the groups of a batch."""
         members: dict[Any, list[int]] = {}
         names: dict[Any, str] = {}
-        for place, groups in enumerate(_groups(one, by)):
-            for key, name in groups:
+        groups = by.of(one)
+        for place, own in enumerate(_of_one_target(one, groups)):
+            for key, name in own:
                 members.setdefault(key, []).append(place)
                 names[key] = name
         found = cls(
@@ -90,7 +91,7 @@ class _Groups:
             _with_one_map(one),
             one.has_several_targets,
             kind_of_labels(one),
-            by.images(one),
+            by.images(one, groups),
             {(target.layer, target.filters) for target in one.targets},
         )
         by.require_few(found.label_kind, len(found.found))
@@ -163,13 +164,12 @@ def _say_mixed(ordered: Sequence[tuple[str, _Sums]], what: str) -> None:
     )
 
 
-def _groups(one: cnnvis.Explanation, by: Grouping) -> Sequence[Sequence[tuple[Any, str]]]:
-    """Return for each map its groups, each by its key for sorting and its name.
+def _of_one_target(one: cnnvis.Explanation, groups: OwnGroups) -> OwnGroups:
+    """Return the groups of the maps, of one target each.
 
     Where images have maps of several targets, a group holds those of one: maps of two classes have
     no mean that means anything.
     """
-    groups = by.of(one)
     if not one.has_several_targets or not one.targets:
         return groups
     return [
@@ -241,10 +241,11 @@ def _counts(*, by: str) -> Callable[[cnnvis.Explanation], tuple[Any, ...]]:
 
     def counts(one: cnnvis.Explanation) -> tuple[Any, ...]:
         found: dict[Any, list[Any]] = {}
-        for groups in _groups(one, grouping):
-            for key, name in groups:
+        groups = grouping.of(one)
+        for own in _of_one_target(one, groups):
+            for key, name in own:
                 found.setdefault(key, [name, 0])[1] += 1
-        return found, kind_of_labels(one), grouping.images(one), dict(one.provenance)
+        return found, kind_of_labels(one), grouping.images(one, groups), dict(one.provenance)
 
     return counts
 
