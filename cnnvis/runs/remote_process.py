@@ -28,7 +28,7 @@ WATCHING = 0.5
 
 
 class ProcessLost(RuntimeError):
-    """The process of a run ended before it answered; the piece can be computed again elsewhere."""
+    """The process of a run did not begin, or ended before it answered; another may compute the piece."""
 
 
 NUMERIC = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -42,13 +42,16 @@ class _Process:
         # Dask gives NumPy's libraries a single thread, and without Dask they take all processors.
         threads = dict.fromkeys((*THREADS, *NUMERIC), str(work.threads))
         self.busy = threading.Lock()
-        self._process = subprocess.Popen(
-            **child_process("cnnvis.runs.remote_process", same_path=True, settings=threads),
-            cwd=work.here,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        try:
+            self._process = subprocess.Popen(
+                **child_process("cnnvis.runs.remote_process", same_path=True, settings=threads),
+                cwd=work.here,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:  # for want of memory, say
+            raise ProcessLost(f"no process began on {platform.node()}: {error}") from error
         self._work: Work | None = work  # which was not sent yet
 
     def asked(self, part: str, number: int) -> dict[str, Any]:

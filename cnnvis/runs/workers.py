@@ -185,10 +185,7 @@ class Workers:
             try:
                 while True:
                     for piece in itertools.islice(left, max(self._room(client, waiting), 0)):
-                        future = client.submit(
-                            answer, self.work, *piece,
-                            key=f"{piece[0]}-{piece[1]}-{uuid.uuid4().hex}", pure=False, retries=RETRIES,
-                        )  # fmt: skip
+                        future = self._given(client, piece)
                         waiting[future] = piece
                         future.add_done_callback(done.put)
                     if not waiting:
@@ -201,6 +198,16 @@ class Workers:
             finally:
                 with suppress(Exception):  # of a scheduler that is gone
                     client.cancel(list(waiting))
+
+    def _given(self, client: Client, piece: Piece) -> Future:
+        """Give a piece to the scheduler."""
+        key = f"{piece[0]}-{piece[1]}-{uuid.uuid4().hex}"
+        try:
+            return client.submit(answer, self.work, *piece, key=key, pure=False, retries=RETRIES)
+        except Exception as error:  # for which Dask has no type that all its versions know
+            if client.status == "running":
+                raise
+            raise self._lost() from error
 
     def _room(self, client: Client, waiting: dict[Any, Piece]) -> int:
         """Return how many more pieces the scheduler is to know, once there are workers."""
@@ -320,6 +327,10 @@ class Workers:
                 f"for want of memory: use a smaller {self.smaller}, or fewer workers. {self.advice}"
             ) from error
         except CancelledError as error:
+            raise self._lost() from error
+        except OSError as error:  # the answer was being fetched
+            if future.status == "error":  # which the worker's own error is
+                raise
             raise self._lost() from error
         except (ImportError, AttributeError, TypeError) as error:  # of what it cannot unpickle
             raise UserError(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -485,6 +486,53 @@ def test_what_a_run_without_workers_waits_for_is_said(monkeypatch: pytest.Monkey
         assert own._present(_Client(6)) == 1
     waiting = "waiting for workers at tcp://head:8786"
     assert said == [waiting, f"{waiting}: `dask worker tcp://head:8786 --nthreads 1 --memory-limit 0` starts one, on any machine"]  # fmt: skip
+
+
+class _Answer:
+    """A future whose answer cannot be fetched."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def result(self) -> Any:
+        raise ConnectionResetError("in <TCP (closed) ConnectionPool.gather>")
+
+    def add_done_callback(self, call: Callable[[Any], None]) -> None:
+        call(self)
+
+
+@pytest.mark.parametrize(
+    ("client", "answer", "expected"),
+    [
+        ("running", _Answer("finished"), WorkersError),
+        ("closed", RuntimeError("Client is closed."), WorkersError),
+        # What a worker itself fails with is no word about the scheduler.
+        ("running", _Answer("error"), ConnectionResetError),
+        ("running", RuntimeError("what else fails"), RuntimeError),
+    ],
+    ids=["lost as it was fetched", "lost before", "the worker's error", "an error here"],
+)
+def test_a_scheduler_that_is_lost_in_any_moment_is_said_to_be(
+    client: str, answer: Any, expected: type[Exception]
+) -> None:
+    class Scheduled:
+        status = client
+        scheduler = SimpleNamespace(address="tcp://head:8786")
+
+        def nthreads(self) -> dict[str, int]:
+            return {"tcp://1": 1}
+
+        def submit(self, *args: Any, **settings: Any) -> Any:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    own = workers.Workers(on.On(None, Scheduled()), Work(b""), "--resume goes on")
+    with pytest.raises(expected) as error:
+        list(own.answers([("1-saliency", 0)]))
+    assert isinstance(error.value, WorkersError) == (
+        "is gone. --resume goes on" in str(error.value)
+    )
 
 
 # Real processes.
