@@ -174,3 +174,19 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many samples went through the network, pass by pass."""
+    from cnnvis.network.compilation import Compiled
+
+    counted: list[int] = []
+    called = Compiled.__call__
+
+    def counting(self: Compiled, *arrays: Any, **shared: Any) -> Any:
+        counted.append(len(arrays[0]))
+        return called(self, *arrays, **shared)
+
+    monkeypatch.setattr(Compiled, "__call__", counting)
+    return counted

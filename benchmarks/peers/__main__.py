@@ -209,16 +209,14 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
                 )  # fmt: skip
             lines.append(f"| {Path(network).name} | {method} | {own} | {' | '.join(cells)} |")
     rows = {
-        (network, method): {
-            name: statistics.median(each) for name in others if (each := ratios(times, name))
-        }
+        (network, method): {name: each for name in others if (each := ratios(times, name))}
         for network, each_method in found.items()
         for method, times in each_method.items()
     }
     lines += ["", "Geometric means over all rows that both have:", "", "| library | ratio | rows |",
               "|---|---|---|"]  # fmt: skip
     for name in others:
-        medians = [each[name] for each in rows.values() if name in each]
+        medians = [statistics.median(each[name]) for each in rows.values() if name in each]
         if medians:
             mean = statistics.geometric_mean(medians)
             lines.append(f"| {name} | {mean:.2f} | {len(medians)} |")

@@ -1,4 +1,4 @@
-"""Units that a network last gave for some inputs, so that no units are computed twice."""
+"""Units that a network gave for its first and last inputs, so that none are computed twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from cnnvis.data.lazy import Array
 from cnnvis.network.resolution import Resolution
 
-_cache: ContextVar[dict[tuple[int, str], tuple[list[Array], Array]] | None] = ContextVar(
+_cache: ContextVar[dict[tuple[int, str], list[tuple[list[Array], Array]]] | None] = ContextVar(
     "units", default=None
 )
 
@@ -31,11 +31,9 @@ def units_cached() -> Iterator[None]:
 
 
 def cached_units(resolution: Resolution, arrays: Sequence[Array]) -> Array | None:
-    """Return the units that were last remembered of a target, if they belong to these inputs."""
-    known = (_cache.get() or {}).get((id(resolution.traced), resolution.key))
-    if known is None or not _are_equal(known[0], arrays):
-        return None
-    return known[1]
+    """Return the units of a target for the first or the last inputs; None if these are others."""
+    known = (_cache.get() or {}).get((id(resolution.traced), resolution.key), ())
+    return next((units for inputs, units in known if _are_equal(inputs, arrays)), None)
 
 
 def remember_units(resolution: Resolution, arrays: Sequence[Array], units: Array) -> None:
@@ -44,7 +42,10 @@ def remember_units(resolution: Resolution, arrays: Sequence[Array], units: Array
     if cache is not None:
         # Arrays that somebody may change in place are copied.
         unchanged = [one.copy() if one.flags.writeable else one for one in arrays]
-        cache[id(resolution.traced), resolution.key] = unchanged, units
+        known = cache.setdefault((id(resolution.traced), resolution.key), [])
+        # The first are mostly the samples, whose scores are described when all else is done.
+        del known[1:]
+        known.append((unchanged, units))
 
 
 def _are_equal(some: Sequence[Array], others: Sequence[Array]) -> bool:

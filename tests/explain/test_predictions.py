@@ -13,7 +13,6 @@ import pytest
 import cnnvis
 from cnnvis.execution.transfer import pack_explanation, unpack_explanation
 from cnnvis.explain import task
-from cnnvis.network.compilation import Compiled
 from cnnvis.registry.discovery import Registry, using
 from cnnvis.registry.plugin import plugin_of
 
@@ -51,20 +50,6 @@ def one(keras: Any) -> Any:
     network = keras.Model(inputs, layers.Dense(1, "sigmoid", name="output")(mean))
     network.set_weights([np.array([[0.0], [0], [1]]), np.array([-0.5])])
     return network
-
-
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many samples went through the network, pass by pass."""
-    counted: list[int] = []
-    called = Compiled.__call__
-
-    def counting(self: Compiled, *arrays: Any, **shared: Any) -> Any:
-        counted.append(len(arrays[0]))
-        return called(self, *arrays, **shared)
-
-    monkeypatch.setattr(Compiled, "__call__", counting)
-    return counted
 
 
 def _means(maps: Any, groups: Any) -> dict[int, Any]:

@@ -38,3 +38,14 @@ def test_another_target_has_other_units(three_heads: Any, resolved: Any) -> None
     with units_cached():
         remember_units(target, [x], UNITS)
         assert cached_units(resolved(three_heads), [x]) is None  # another trace of the network
+
+
+def test_units_of_the_first_and_the_last_inputs_are_remembered(
+    three_heads: Any, resolved: Any
+) -> None:
+    target, inputs = resolved(three_heads), [np.full((2, 4), number) for number in range(3)]
+    with units_cached():
+        for number, x in enumerate(inputs):
+            remember_units(target, [x], number * UNITS)
+        known = [cached_units(target, [x]) for x in inputs]
+    assert [None if one is None else one[0, 0] for one in known] == [0, None, 2]

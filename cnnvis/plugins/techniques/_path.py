@@ -93,12 +93,19 @@ class Path:
 
     def score_at_start(self) -> Array:
         """Return the score of each sample at the baseline, (n,), with other inputs at it or held."""
-        model, samples = self.model, self.samples
+        import numpy as np
+
+        model, samples, start = self.model, self.samples, self.starts[self.own]
+        if len(model.inputs) == 1 and (start == start[:1]).all():
+            # Where all start at the same, a pass for each different target is enough.
+            targets, target_of = np.unique(self.weights, axis=0, return_inverse=True)
+            same = np.repeat(start[:1], len(targets), axis=0)
+            return model.scores(same, weights=targets)[target_of.ravel()]
         if self.moving_all:
             moved = {name: start for name, start in self.starts.items() if name != self.own}
             held = replace(samples, others={**samples.others, **moved})
             model = model.with_inputs_held(held)
-        return model.scores(self.starts[self.own], weights=self.weights)
+        return model.scores(start, weights=self.weights)
 
     def integrated(self, rows: Array, quadrature: Quadrature) -> tuple[Array, Array, Array]:
         """Return maps of samples, (k, ...), and the signed and absolute sums over all that moves.

@@ -61,6 +61,28 @@ def test_steps_grow_until_the_sum_is_right(keras: Any) -> None:
         np.testing.assert_array_equal(alone.array[0], found.array[place])
 
 
+@pytest.mark.parametrize(
+    ("settings", "baselines"),
+    [({"filter": 0, "baseline": 0.0}, 1), ({"baseline": 0.0}, 2), ({"filter": 0, "baseline": "blur"}, 6)],
+    ids=["one target", "two targets", "a baseline for each"],
+)  # fmt: skip
+def test_no_more_passes_are_made_than_scores_are_new(
+    keras: Any, passes: list[int], settings: dict[str, Any], baselines: int
+) -> None:
+    """One of the images, one of what is new of the baseline, and the gradients."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [layers.Input((5, 1)), layers.Flatten(), layers.Dense(2, "softmax", name="output")]
+    )
+    network.set_weights(
+        [np.stack([np.linspace(-1, 1, 5), np.linspace(1, -1, 5)], axis=1), np.array([0.1, 0.2])]
+    )
+    x = np.random.default_rng(0).normal(size=(6, 5, 1)).astype(np.float32)
+    found = cnnvis.run("integrated-gradients", network, data=x, checks="none", **settings)
+    assert sorted(passes) == sorted([6, baselines, 6])
+    assert found.measures["completeness_gap"].max() < 1e-5
+
+
 def test_contributions_that_cancel_out_are_measured_by_their_sizes(keras: Any) -> None:
     layers = keras.layers
     network = keras.Sequential([layers.Input((2,)), layers.Dense(1, use_bias=False, name="output")])
