@@ -98,15 +98,18 @@ def _by_labels(model: Model, samples: Samples, x: Array, ordered: int) -> str | 
     Labels are right with the classes in their order, or else in any order; and they are more than
     `ordered`, the number that another order alone makes right.
     """
+    if samples.label_kind in (None, "number"):
+        return None
+    now, margin = model.predict(x), max(3, 0.1 * len(x))
+    right = _right(model, samples, now)
+    if right is not None and len(x) - right <= margin:
+        return None  # without a pass for each scale: none can make many more labels right
     others = samples.reading.others if samples.reading is not None else {}
     ways = others or SCALES
-    now = model.predict(x)
     answers = {name: model.predict(scale(x)) for name, scale in ways.items()}
-    right = _right(model, samples, now)
     tried = {name: _right(model, samples, one) or 0 for name, one in answers.items()}
     best = max(tried.values())
     fitting = [name for name in tried if tried[name] == best]
-    margin = max(3, 0.1 * len(x))
     with_ = "with " if others else ""
     ordered = max(ordered, *_with_orders(model, samples, {"": now}).values(), 0)
     orders = _with_orders(model, samples, answers)

@@ -38,7 +38,7 @@ digits: there it is the graph.
 BATCH = 32
 """Largest number of inputs that are computed at a time, except for small networks."""
 
-FIRST = 2**30
+FIRST = 2**32
 """Estimated bytes that a batch may take before larger batches are known to be faster."""
 
 LARGEST, LIGHT = 256, 2**26

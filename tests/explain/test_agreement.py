@@ -13,6 +13,7 @@ from PIL import Image
 
 import cnnvis
 from cnnvis.explain.agreement import agreement_of, classes_of
+from cnnvis.explain.scaling import SCALES
 
 Typed = Callable[..., Any]
 
@@ -296,3 +297,24 @@ def test_little_is_computed_for_that(
     assert asked == []
     cnnvis.run("saliency", _threshold(keras, 130 / 255, 255), data=colours, backprop=None)
     assert asked == [16]
+
+
+@pytest.mark.parametrize(
+    ("labels", "passes_made"),
+    [
+        (None, 1),  # of the gradient
+        (np.arange(20) % 2, 2),  # all right: no other scale can make more of them right
+        (1 - np.arange(20) % 2, 2 + len(SCALES)),
+    ],
+    ids=["without labels", "right", "wrong"],
+)
+def test_other_scales_are_tried_where_they_can_say_something(
+    keras: Any, passes: list[int], labels: Any, passes_made: int
+) -> None:
+    x = np.where(np.arange(20) % 2, 250, 5).astype(np.float32)
+    images = np.broadcast_to(x[:, None, None, None], (20, 6, 6, 3))
+    network = _threshold(keras, 130, 30)
+    data = images if labels is None else (images, labels)
+    found = cnnvis.run("saliency", network, data=data, backprop=None, checks="none")
+    assert all(one.probability in (0, 1) for one in found.targets)
+    assert len(passes) == passes_made
