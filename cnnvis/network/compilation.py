@@ -38,8 +38,11 @@ digits: there it is the graph.
 BATCH = 32
 """Largest number of inputs that are computed at a time, except for small networks."""
 
-FIRST = 2**32
-"""Estimated bytes that a batch may take before larger batches are known to be faster."""
+FIRST = 2**33
+"""Estimated bytes that a batch may take before larger batches are known to be faster.
+
+A third of these are taken, for an estimate counts what is not kept, too.
+"""
 
 LARGEST, LIGHT = 256, 2**26
 """Largest number of inputs at a time for small networks; number of bytes that they may take."""
