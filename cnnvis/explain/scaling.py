@@ -24,6 +24,9 @@ SCALES: Mapping[str, Callable[[Array], Array]] = {
 SATURATED = 1e-3
 """Distance to 0 or 1 below which a probability may come from values of a wrong scale."""
 
+FEW, VALUES = 4, 2**19
+"""Least number of images whose spread is compared with training, and number of values that do."""
+
 
 def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
     """Return the reason why samples seem to have another scale than the network expects, or None.
@@ -170,6 +173,7 @@ def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:
     deviation; the distance of the input's mean from the trained mean, in deviations. Both are
     medians over channels.
     """
+    x = x[:: -(-len(x) // max(FEW, VALUES // x[0].size))]
     for layer in model.layers:
         kinds = set(layer.kinds)
         if {"BatchNormalization", "Normalization"}.isdisjoint(kinds):
