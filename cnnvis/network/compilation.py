@@ -397,6 +397,12 @@ class Compiled:
         size = max(size // self.each, 1)
         if _now().is_settled:
             return size
+        if asked is None:
+            # Memory that is a little more or less is no reason to trace another size.
+            near = [
+                one for _, one in self._traced if size // 2 <= one <= size and one == _power(one)
+            ]
+            size = max(near, default=size)
         if count >= size:
             if self.each == 1 or size in [one for _, one in self._traced]:
                 return size

@@ -619,6 +619,17 @@ def test_a_small_network_gets_many_samples_at_a_time(monkeypatch: pytest.MonkeyP
     assert compilation._fitting(1000) == 4
 
 
+def test_a_little_more_memory_is_no_reason_to_trace_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[int] = []
+    run = Compiled(lambda x: (traced.append(int(x.shape[0])), 2 * x)[1:], footprint=lambda _: 2**30)
+    monkeypatch.setattr(Compiled, "_next_size", lambda self, size, remaining, each: size)
+    x = np.arange(24, dtype=np.float32)
+    for fitting in (4, 7, 8, 3, 1, 8):
+        monkeypatch.setattr(host, "available_memory", lambda fitting=fitting: 2 * fitting * 2**30)
+        np.testing.assert_array_equal(run(x)[0], 2 * x)
+    assert traced == [4, 2, 1]
+
+
 def test_what_the_memory_is_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_resident", {})
     assert host.memory_report(0) == ""
