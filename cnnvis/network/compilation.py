@@ -22,6 +22,7 @@ from cnnvis.data.samples import Array
 from cnnvis.errors import ShortageError, UserError
 from cnnvis.files.reading import read_text, write_whole
 from cnnvis.network.backend import tensorflow
+from cnnvis.network.backend import threads as threads_now
 from cnnvis.reporting import progress
 
 log = logging.getLogger("cnnvis")
@@ -157,9 +158,9 @@ def computing(
         if number is not None and number < 1:
             raise UserError(f"{what} is {number}, and must be at least 1")
     if threads is not None:
-        if "tensorflow" in sys.modules and os.environ.get(THREADS[0]) != str(threads):
+        if "tensorflow" in sys.modules and (has := threads_now()) != threads:
             raise UserError(
-                "TensorFlow has started, and its number of threads can no longer change: give "
+                f"TensorFlow has started with {has} threads, and this can no longer change: give "
                 "threads in the first call"
             )
         for name in THREADS:

@@ -14,7 +14,7 @@ from quick import quick_at
 
 import cnnvis
 from cnnvis import host
-from cnnvis.network import cache, compilation
+from cnnvis.network import backend, cache, compilation
 from cnnvis.network.compilation import Compiled, computing, settled
 from cnnvis.network.unit_cache import units_cached
 
@@ -458,13 +458,20 @@ def test_settled_batches_are_always_full() -> None:
     assert run._traced == {("graph", 5), ("graph", 8)}
 
 
-def test_numbers_are_checked() -> None:
+def test_numbers_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for given in ({"batch_size": 0}, {"threads": 0}):
         with pytest.raises(cnnvis.UserError, match="must be at least 1"), computing(**given):
             pass
-    import tensorflow  # noqa: F401
-
-    with pytest.raises(cnnvis.UserError, match="TensorFlow has started"), computing(threads=77):
+    has = backend.threads()
+    for name in compilation.THREADS:
+        monkeypatch.setenv(name, "1")  # which is undone afterwards
+        monkeypatch.delenv(name)  # as where a program imported TensorFlow itself
+    with computing(threads=has):
+        pass
+    with (
+        pytest.raises(cnnvis.UserError, match=f"started with {has} threads"),
+        computing(threads=77),
+    ):
         pass
 
 
