@@ -7,6 +7,7 @@
 `kills` runs a scheduler of Dask, workers and a client on this machine, and kills at random moments a worker,
 the process of the run in a worker, the scheduler, or the client. What was killed is started again, and the
 client goes on with --resume; each folder that is finished must hold the bytes of a run without workers.
+Ctrl-C ends the kills, and keeps the figures.
 `many` explains images of which one in a hundred is damaged, once in one process and once by workers: exactly
 the damaged ones must be named, and both folders must hold the same bytes. `shards` measures what handing out
 a shard takes where nothing is computed. Each writes its figures to workers.json beside this file, and
@@ -237,6 +238,8 @@ def kills(folder: Path, wanted: int, seed: int, workers: int) -> dict[str, Any]:
                     f"{killed.total()} kills, {finished} runs finished", file=sys.stderr, flush=True
                 )
                 shutil.rmtree(into)
+    except KeyboardInterrupt:
+        print(f"ended after {killed.total()} kills", file=sys.stderr)
     finally:
         machines.end()
     return {

@@ -443,7 +443,9 @@ class Compiled:
         tensors += shared
         way = self._way(size, remaining)
         is_new = (way, size) not in self._traced
-        held, began = host.peak_memory(), time.perf_counter()
+        # Later ones of a size add nothing to the peak, and asking takes time.
+        is_weighed = len(self._times.get(size, ())) < TIMED
+        held, began = host.peak_memory() if is_weighed else 0, time.perf_counter()
         try:
             found = self._run(way, tensors)
         except Exception as error:
@@ -458,7 +460,7 @@ class Compiled:
             return self._batch(part, shared, size, remaining)
         took = time.perf_counter() - began
         self._traced.add((way, size))
-        added = host.peak_memory() - held
+        added = host.peak_memory() - held if is_weighed else 0
         # On a GPU, batches are not in this memory; what begins its work is.
         if added > TELLING and not _has_gpu():
             self._measured = added // (size * self.each)
