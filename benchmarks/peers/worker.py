@@ -100,7 +100,7 @@ def cnnvis(job: dict[str, Any], prefix: str = "") -> Callable[[], Any]:
         "guided": {"backprop": "guided"},
         "grad-cam": {"backprop": None},
         "smoothgrad": {"copies": steps, "noise": NOISE},
-        "integrated-gradients": {"steps": steps},
+        "integrated-gradients": {"steps": steps, "most_steps": steps},  # as many as the others take
         "activation-max": {"iterations": steps, "backprop": None, "input_range": (0.0, 1.0)},
         "vargrad": {"copies": steps, "noise": NOISE},
         "expected-gradients": {"baselines": steps, "steps": 1},
