@@ -21,7 +21,12 @@ def aims(rows: Rows) -> list[str]:
         for row, ratios in rows.items()
     }
     fastest = {row: min(each, key=lambda name: each[name]) for row, each in medians.items() if each}
-    slower = {row: name for row, name in fastest.items() if medians[row][name] < 1}
+    # As they are printed, with two digits.
+    slower = {row: name for row, name in fastest.items() if round(medians[row][name], 2) < 1}
+    for row, ratios in medians.items():  # in each round, where there is such a peer
+        named_first = [name for name in ratios if max(rows[row][name]) < 1]
+        if row in slower and named_first:
+            slower[row] = min(named_first, key=lambda name: ratios[name])
     always = [row for row, name in slower.items() if max(rows[row][name]) < 1]
     named = {
         row: f"{_named(row)} {medians[row][name]:.2f} ({name})" for row, name in slower.items()

@@ -262,7 +262,9 @@ def methods_on(
     assert on.request is not None and task.model is not None
     (samples,) = task.samples.values()
     # One way and one size of batches: what is fast enough is not found out by each worker.
-    compile, batch = compilation.settled_way((on.count or 1) * task.model.footprint(samples))
+    compile, batch = compilation.settled_way(
+        (on.count or 1) * task.model.footprint(samples), is_elsewhere=on.count is None
+    )
     way = {"compile": compile, "batch_size": min(batch, len(samples))}
     with compilation.computing_as({**compilation.computing_now(), **way}):
         methods = Methods(

@@ -24,8 +24,8 @@ SCALES: Mapping[str, Callable[[Array], Array]] = {
 SATURATED = 1e-3
 """Distance to 0 or 1 below which a probability may come from values of a wrong scale."""
 
-FEW, VALUES = 4, 2**19
-"""Least number of images whose spread is compared with training, and number of values that do."""
+ENOUGH = 2**14
+"""Number of places, of all images, whose values are compared with those in training."""
 
 
 def about_scale(model: Model, samples: Samples, ordered: int = 0) -> str | None:
@@ -173,7 +173,6 @@ def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:
     deviation; the distance of the input's mean from the trained mean, in deviations. Both are
     medians over channels.
     """
-    x = x[:: -(-len(x) // max(FEW, VALUES // x[0].size))]
     for layer in model.layers:
         kinds = set(layer.kinds)
         if {"BatchNormalization", "Normalization"}.isdisjoint(kinds):
@@ -190,6 +189,8 @@ def _normalized(model: Model, x: Array) -> tuple[str, float, float] | None:
             continue
         channels = np.moveaxis(model.values_into(x, layer.name), axis, -1)
         channels = channels.reshape(-1, channels.shape[-1])
+        if len(channels) > ENOUGH:
+            channels = channels[np.random.default_rng(0).integers(len(channels), size=ENOUGH)]
         # Channels that never varied in training say nothing.
         varied = variance > 1e-3 * variance.max()
         if channels.shape[-1] != mean.size or not varied.any():

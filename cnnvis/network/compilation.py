@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -42,8 +43,11 @@ BATCH = 32
 FIRST = 2**33
 """Estimated bytes that a batch may take before larger batches are known to be faster.
 
-A third of these are taken, for an estimate counts what is not kept, too.
+About a third of these are taken, for an estimate counts what is not kept, too.
 """
+
+MODEST = 2**30
+"""The same, for workers on machines whose memory is not known."""
 
 LARGEST, LIGHT = 256, 2**26
 """Largest number of inputs at a time for small networks; number of bytes that they may take."""
@@ -196,7 +200,9 @@ def settled(compile: Compile, batch_size: int) -> Iterator[None]:
         _settings.reset(token)
 
 
-def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Compile, int]:
+def settled_way(
+    each: int, before: Mapping[str, Any] | None = None, *, is_elsewhere: bool = False
+) -> tuple[Compile, int]:
     """Return the way of compiling and the batch size to keep to.
 
     Those that were asked for; or else those from before; or else the graph, and a size that fits.
@@ -207,6 +213,8 @@ def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Com
         Number of bytes that the network needs for one sample, by an estimate.
     before
         Settings from before; None if there are none.
+    is_elsewhere
+        True if other machines compute, whose memory is not known here.
     """
     now = _now()
     compile: Compile = now.compile
@@ -214,10 +222,12 @@ def settled_way(each: int, before: Mapping[str, Any] | None = None) -> tuple[Com
         compile = "graph" if before is None else before["compile"]
     if now.batch_size is not None:
         return compile, now.batch_size
-    return compile, _fitting(each) if before is None else before["batch_size"]
+    if before is not None:
+        return compile, before["batch_size"]
+    return compile, _fitting(each, first=MODEST if is_elsewhere else FIRST)
 
 
-def _fitting(each: int, measured: int = 0) -> int:
+def _fitting(each: int, measured: int = 0, first: int = FIRST) -> int:
     """Return the number of samples in a first batch, by the number of bytes that each needs.
 
     Of a small network many at a time, since each batch has a price of its own; of a large one few,
@@ -228,8 +238,8 @@ def _fitting(each: int, measured: int = 0) -> int:
     if _has_gpu():
         wanted = max(FILLING, min(MANY, _power(LIGHT_THERE // each)))
     else:
-        first = min(BATCH, _power(FIRST // each))
-        wanted = max(first, min(LARGEST, _power(LIGHT // each)))
+        few = min(BATCH, _power(first // each))
+        wanted = max(few, min(LARGEST, _power(LIGHT // each)))
     return min(wanted, _most(each, measured))
 
 
@@ -323,6 +333,8 @@ class Compiled:
     _measured: int = 0  # bytes that one of what it is given takes, where that was seen
     _times: dict[int, list[float]] = field(default_factory=dict)  # seconds a sample, by batch size
     _traces: dict[int, float] = field(default_factory=dict)  # seconds that a first batch took
+    _full: set[int] = field(default_factory=set)  # sizes that there were enough samples for
+    _weighed: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # batches of a kind
     _best: int | None = None  # the size that was found to be the fastest
 
     def __call__(self, *arrays: Array, shared: Sequence[Array] = ()) -> list[Array]:
@@ -398,14 +410,12 @@ class Compiled:
         size = max(size // self.each, 1)
         if _now().is_settled:
             return size
-        if asked is None:
-            # Memory that is a little more or less is no reason to trace another size.
-            near = [
-                one for _, one in self._traced if size // 2 <= one <= size and one == _power(one)
-            ]
-            size = max(near, default=size)
         if count >= size:
+            if asked is None and self._best is None:
+                # Memory that is a little more or less is no reason to trace another size.
+                size = max((one for one in self._full if size // 2 <= one <= size), default=size)
             if self.each == 1 or size in [one for _, one in self._traced]:
+                self._full.add(size)
                 return size
             # Where a batch is a few of them, filling up the last would be a large part of it all.
             return -(-count // -(-count // size))
@@ -443,8 +453,10 @@ class Compiled:
         tensors += shared
         way = self._way(size, remaining)
         is_new = (way, size) not in self._traced
-        # Later ones of a size add nothing to the peak, and asking takes time.
-        is_weighed = len(self._times.get(size, ())) < TIMED
+        # Later ones of a kind add nothing to the peak, and asking takes time.
+        kind = way, size, *(one.shape[1:] for one in part)
+        self._weighed[kind] += 1
+        is_weighed = self._weighed[kind] <= TIMED
         held, began = host.peak_memory() if is_weighed else 0, time.perf_counter()
         try:
             found = self._run(way, tensors)
@@ -463,7 +475,7 @@ class Compiled:
         added = host.peak_memory() - held if is_weighed else 0
         # On a GPU, batches are not in this memory; what begins its work is.
         if added > TELLING and not _has_gpu():
-            self._measured = added // (size * self.each)
+            self._measured = max(self._measured, added // (size * self.each))
         if is_new:
             self._traces.setdefault(size, took)
         else:

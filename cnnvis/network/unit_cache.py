@@ -33,7 +33,8 @@ def units_cached() -> Iterator[None]:
 def cached_units(resolution: Resolution, arrays: Sequence[Array]) -> Array | None:
     """Return the units of a target for the first or the last inputs; None if these are others."""
     known = (_cache.get() or {}).get((id(resolution.traced), resolution.key), ())
-    return next((units for inputs, units in known if _are_equal(inputs, arrays)), None)
+    newest_first = reversed(known)
+    return next((units for inputs, units in newest_first if _are_equal(inputs, arrays)), None)
 
 
 def remember_units(resolution: Resolution, arrays: Sequence[Array], units: Array) -> None:

@@ -135,7 +135,11 @@ def computed(
         The workers that compute, if any: those of this machine share its memory and processors.
     """
     together = 1 if on is None else on.count or 1
-    compile, batch = settled_way(together * model.footprint(samples), before)
+    compile, batch = settled_way(
+        together * model.footprint(samples),
+        before,
+        is_elsewhere=on is not None and on.count is None,
+    )
     if shard_size is None:
         shard_size = rows_at_once(samples) if before is None else before["shard_size"]
     else:

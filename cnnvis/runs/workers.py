@@ -231,7 +231,9 @@ class Workers:
         if time.monotonic() > self._looked + LISTENING:  # the scheduler takes some ms to answer
             try:
                 self._there = len(client.nthreads())
-            except (OSError, RuntimeError) as error:  # as Dask says that a connection is closed
+            except Exception as error:  # of several types, none of which all versions of Dask know
+                if client.status == "running" and not isinstance(error, OSError | RuntimeError):
+                    raise
                 raise self._lost() from error
             if self._cluster is not None:
                 self._cluster.standing(self._there)
@@ -322,21 +324,24 @@ class Workers:
         try:
             told = future.result()
         except (KilledWorker, ProcessLost) as error:
+            why = f" ({error})" if isinstance(error, ProcessLost) else ""
             raise WorkersError(
                 f"workers at {self.on} ended again and again with {self.unit} {piece[1]} of {piece[0]}, perhaps "
-                f"for want of memory: use a smaller {self.smaller}, or fewer workers. {self.advice}"
+                f"for want of memory{why}: use a smaller {self.smaller}, or fewer workers. {self.advice}"
             ) from error
         except CancelledError as error:
             raise self._lost() from error
-        except OSError as error:  # the answer was being fetched
-            if future.status == "error":  # which the worker's own error is
-                raise
-            raise self._lost() from error
-        except (ImportError, AttributeError, TypeError) as error:  # of what it cannot unpickle
-            raise UserError(
-                f"a worker at {self.on} has no cnnvis, or none of this version ({error}): install the same "
-                "packages for all workers"
-            ) from error
+        except Exception as error:
+            assert self._client is not None
+            is_gone = isinstance(error, OSError) or self._client.status != "running"
+            if is_gone and future.status != "error":  # which the worker's own error is
+                raise self._lost() from error  # while the answer was being fetched
+            if isinstance(error, ImportError | AttributeError | TypeError):  # it cannot unpickle
+                raise UserError(
+                    f"a worker at {self.on} has no cnnvis, or none of this version ({error}): install "
+                    "the same packages for all workers"
+                ) from error
+            raise
         if "refused" in told:
             kind, sentence = told["refused"]
             raise ERRORS.get(kind, UserError)(sentence)

@@ -462,10 +462,10 @@ def test_numbers_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for given in ({"batch_size": 0}, {"threads": 0}):
         with pytest.raises(cnnvis.UserError, match="must be at least 1"), computing(**given):
             pass
-    has = backend.threads()
     for name in compilation.THREADS:
         monkeypatch.setenv(name, "1")  # which is undone afterwards
         monkeypatch.delenv(name)  # as where a program imported TensorFlow itself
+    has = backend.threads()
     with computing(threads=has):
         pass
     with (
@@ -635,6 +635,22 @@ def test_a_little_more_memory_is_no_reason_to_trace_anew(monkeypatch: pytest.Mon
         monkeypatch.setattr(host, "available_memory", lambda fitting=fitting: 2 * fitting * 2**30)
         np.testing.assert_array_equal(run(x)[0], 2 * x)
     assert traced == [4, 2, 1]
+
+
+def test_a_few_samples_say_nothing_about_the_size_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "available_memory", lambda: 2**40)
+    large = Compiled(lambda x: (2 * x,), footprint=lambda _: compilation.FIRST // 40)
+    small = Compiled(lambda x: (2 * x,), footprint=lambda _: compilation.LIGHT // 300)
+    for run, expected in (
+        (large, {16: 16, 17: 17, 1000: 32}),
+        (small, {128: 128, 130: 130, 9000: 256}),
+    ):
+        sizes: dict[int, int] = {}
+        for count in expected:
+            x = np.zeros(count, np.float32)
+            sizes[count] = run._size([x])
+            run(x)
+        assert sizes == expected
 
 
 def test_what_the_memory_is_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

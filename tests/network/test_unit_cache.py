@@ -25,10 +25,14 @@ def test_units_are_remembered_inside_a_block_only(three_heads: Any, resolved: An
     assert cached_units(target, [x]) is None
 
 
-def test_inputs_that_change_in_place_are_others(three_heads: Any, resolved: Any) -> None:
+def test_the_newest_units_count_and_inputs_that_change_in_place_are_others(
+    three_heads: Any, resolved: Any
+) -> None:
     target, x = resolved(three_heads), np.zeros((2, 4))
     with units_cached():
         remember_units(target, [x], UNITS)
+        remember_units(target, [x], 2 * UNITS)
+        assert cached_units(target, [x])[0, 0] == 2  # type: ignore[index]
         x[0] = 1
         assert cached_units(target, [x]) is None
 

@@ -491,11 +491,12 @@ def test_what_a_run_without_workers_waits_for_is_said(monkeypatch: pytest.Monkey
 class _Answer:
     """A future whose answer cannot be fetched."""
 
-    def __init__(self, status: str) -> None:
+    def __init__(self, status: str, error: Exception | None = None) -> None:
         self.status = status
+        self.error = error or ConnectionResetError("in <TCP (closed) ConnectionPool.gather>")
 
     def result(self) -> Any:
-        raise ConnectionResetError("in <TCP (closed) ConnectionPool.gather>")
+        raise self.error
 
     def add_done_callback(self, call: Callable[[Any], None]) -> None:
         call(self)
@@ -505,12 +506,25 @@ class _Answer:
     ("client", "answer", "expected"),
     [
         ("running", _Answer("finished"), WorkersError),
+        ("closed", _Answer("finished", Exception("Client is closed.")), WorkersError),
+        (
+            "closed",
+            _Answer("pending", AttributeError("of a client without a scheduler")),
+            WorkersError,
+        ),
         ("closed", RuntimeError("Client is closed."), WorkersError),
         # What a worker itself fails with is no word about the scheduler.
         ("running", _Answer("error"), ConnectionResetError),
         ("running", RuntimeError("what else fails"), RuntimeError),
     ],
-    ids=["lost as it was fetched", "lost before", "the worker's error", "an error here"],
+    ids=[
+        "fetched",
+        "closed",
+        "closed without a word",
+        "lost before",
+        "the worker's error",
+        "an error here",
+    ],
 )
 def test_a_scheduler_that_is_lost_in_any_moment_is_said_to_be(
     client: str, answer: Any, expected: type[Exception]

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+BATCH = 32
+"""Number of samples that networks are computed with at a time, most often."""
+
 ORDER = 50
 """Maximum number of points in a piece of the path: finding them takes the cube of their number."""
 
@@ -96,11 +99,11 @@ class Path:
         import numpy as np
 
         model, samples, start = self.model, self.samples, self.starts[self.own]
-        if len(model.inputs) == 1 and (start == start[:1]).all():
-            # Where all start at the same, a pass for each different target is enough.
-            targets, target_of = np.unique(self.weights, axis=0, return_inverse=True)
-            same = np.repeat(start[:1], len(targets), axis=0)
-            return model.scores(same, weights=targets)[target_of.ravel()]
+        is_shared = len(model.inputs) == 1 and (start == start[:1]).all()
+        if is_shared and (self.weights == self.weights[:1]).all():
+            # A full batch, since a smaller one would have to be traced anew.
+            scores = model.scores(start[:BATCH], weights=self.weights[:BATCH])
+            return np.full(len(start), scores[0])
         if self.moving_all:
             moved = {name: start for name, start in self.starts.items() if name != self.own}
             held = replace(samples, others={**samples.others, **moved})
