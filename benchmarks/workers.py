@@ -101,6 +101,21 @@ def seal(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def differing(one: Path, other: Path) -> list[str]:
+    """The names of files that are in one of two folders, or differ."""
+    names = {
+        str(path.relative_to(each))
+        for each in (one, other)
+        for path in each.rglob("*")
+        if path.is_file()
+    }
+    return [
+        name for name in sorted(names)
+        if not ((one / name).is_file() and (other / name).is_file())
+        or (one / name).read_bytes() != (other / name).read_bytes()
+    ]  # fmt: skip
+
+
 # Killed at random
 
 
@@ -232,7 +247,13 @@ def kills(folder: Path, wanted: int, seed: int, workers: int) -> dict[str, Any]:
                 sys.exit(f"exit code {code} after {last} was killed:\n{said}")
             if code == 0:
                 if seal(into) != expected:
-                    sys.exit(f"{into} differs from the run without workers")
+                    kept = shutil.copytree(
+                        into, Path(tempfile.mkdtemp(prefix="cnnvis-differs-")) / "run"
+                    )
+                    sys.exit(
+                        f"{kept} differs from the run without workers after {last} was killed: "
+                        f"{', '.join(differing(folder / 'one.run', kept)) or 'no longer'}"
+                    )
                 finished += 1
                 print(
                     f"{killed.total()} kills, {finished} runs finished", file=sys.stderr, flush=True
