@@ -77,6 +77,24 @@ def test_the_bytes_are_those_of_one_process(
     assert one.titles == two.titles and one.notes == two.notes
 
 
+def test_what_a_worker_left_unfinished_is_removed(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a worker that was killed while it wrote; others compute its shard."""
+    answers, part = workers.Workers.answers, tmp_path / "two" / "1-saliency"
+
+    def killed(own: workers.Workers, pieces: Sequence[tuple[str, int]]) -> Iterator[Any]:
+        for number, found in enumerate(answers(own, pieces)):
+            (part / "shards" / f".tmp-{number:012x}-1.json").write_text("{")
+            (part / f".tmp-{number:012x}").write_text("")
+            yield found
+
+    monkeypatch.setattr(workers.Workers, "answers", killed)
+    explained(files, tmp_path / "one")
+    explained(files, tmp_path / "two", on="local:1")
+    assert here and bytes_of(tmp_path / "two") == bytes_of(tmp_path / "one")
+
+
 def test_shards_that_are_there_are_not_computed_again(
     files: Path, tmp_path: Path, here: list[tuple[str, int]]
 ) -> None:
