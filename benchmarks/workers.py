@@ -226,7 +226,7 @@ def kills(folder: Path, wanted: int, seed: int, workers: int) -> dict[str, Any]:
         ]  # fmt: skip
 
     subprocess.run([*CNNVIS, *map(str, words(folder / "one.run"))], check=True, **QUIET)
-    expected, into = seal(folder / "one.run"), folder / "workers.run"
+    into = folder / "workers.run"
     machines = Machines(folder, workers, words(into))
     killed, codes, finished, began = Counter[str](), Counter[str](), 0, time.monotonic()
     last = "worker"
@@ -246,13 +246,13 @@ def kills(folder: Path, wanted: int, seed: int, workers: int) -> dict[str, Any]:
             if code not in EXPECTED[last] or "Traceback" in said:
                 sys.exit(f"exit code {code} after {last} was killed:\n{said}")
             if code == 0:
-                if seal(into) != expected:
+                if different := differing(folder / "one.run", into):
                     kept = shutil.copytree(
                         into, Path(tempfile.mkdtemp(prefix="cnnvis-differs-")) / "run"
                     )
                     sys.exit(
                         f"{kept} differs from the run without workers after {last} was killed: "
-                        f"{', '.join(differing(folder / 'one.run', kept)) or 'no longer'}"
+                        f"{', '.join(different)}"
                     )
                 finished += 1
                 print(

@@ -21,12 +21,11 @@ def aims(rows: Rows) -> list[str]:
         for row, ratios in rows.items()
     }
     fastest = {row: min(each, key=lambda name: each[name]) for row, each in medians.items() if each}
-    # As they are printed, with two digits.
-    slower = {row: name for row, name in fastest.items() if round(medians[row][name], 2) < 1}
-    for row, ratios in medians.items():  # in each round, where there is such a peer
-        named_first = [name for name in ratios if max(rows[row][name]) < 1]
-        if row in slower and named_first:
-            slower[row] = min(named_first, key=lambda name: ratios[name])
+    slower = {}
+    for row, name in fastest.items():
+        if round(medians[row][name], 2) < 1:  # as it is printed
+            in_each_round = [one for one in medians[row] if max(rows[row][one]) < 1]
+            slower[row] = min(in_each_round or [name], key=medians[row].__getitem__)
     always = [row for row, name in slower.items() if max(rows[row][name]) < 1]
     named = {
         row: f"{_named(row)} {medians[row][name]:.2f} ({name})" for row, name in slower.items()

@@ -244,7 +244,7 @@ class Part(Keeper):
             with trouble_with(self.path / JOURNAL, what="read"):
                 is_settled = self._read_journal(own)
             kept = b"".join(self._lines())
-            self._remove_all_but(own, {name for line in self._every() for name in line.files})
+            self._remove_strays(own)
             if not is_settled(kept):
                 self._disk.put(own, JOURNAL, kept)
         return self
@@ -344,25 +344,16 @@ class Part(Keeper):
             and all(self._is_as_written(name, known, most) for name, known in line.files.items())
         )
 
-    def _remove_all_but(self, own: Folder, names: set[str]) -> None:
-        """Remove the rest of unfinished shards and files."""
-        self._remove_unfinished(own)
-        self._drop(own, {"zarr.json"}.difference(names))
+    def _remove_strays(self, own: Folder) -> None:
+        """Remove the rest of unfinished shards and files, which the journal does not name."""
+        names = {name for line in self._every() for name in line.files}
+        others = [name for name in own.entries() if name.startswith(TEMPORARY)]
+        self._drop(own, [*others, *{"zarr.json"}.difference(names)])
         for inner in ("shards", *NAMES):
             if own.kind(inner) is not None:
                 with own.inner(inner) as folder:
                     strays = [one for one in folder.entries() if f"{inner}/{one}" not in names]
                     self._drop(folder, strays)
-
-    def _remove_unfinished(self, own: Folder) -> None:
-        """Remove files that nobody finished writing."""
-        self._drop(own, [name for name in own.entries() if name.startswith(TEMPORARY)])
-        for inner in ("shards", *NAMES):
-            if own.kind(inner) is not None:
-                with own.inner(inner) as folder:
-                    self._drop(
-                        folder, [one for one in folder.entries() if one.startswith(TEMPORARY)]
-                    )
 
     def _drop(self, folder: Folder, names: Iterable[str]) -> None:
         """Remove entries of these names, except for folders, which no run made."""
@@ -395,7 +386,7 @@ class Part(Keeper):
                 self.accept(line, samples)
                 interrupts.check()
             with trouble_with(self.path, ADVICE), self._folder() as own:
-                self._remove_unfinished(own)  # of workers that ended while they wrote
+                self._remove_strays(own)  # of workers that ended while they wrote
         missing = [self.places[number] for number in self.own if number not in self.done]
         # A shard is written while the next is computed, and given out when it is on the disk.
         written: _Written | None = None

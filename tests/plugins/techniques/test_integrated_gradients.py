@@ -69,7 +69,7 @@ def test_steps_grow_until_the_sum_is_right(keras: Any) -> None:
 def test_no_more_passes_are_made_than_scores_are_new(
     keras: Any, passes: list[int], settings: dict[str, Any], baselines: int
 ) -> None:
-    """One of the images, one of what is new of the baseline, and the gradients."""
+    """One of the images, one of the baseline, fewer where all share it, and the gradients."""
     layers = keras.layers
     network = keras.Sequential(
         [layers.Input((5, 1)), layers.Flatten(), layers.Dense(2, "softmax", name="output")]
