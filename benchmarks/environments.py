@@ -41,7 +41,7 @@ TORCH = Environment(
         *("torch==2.13.0", "captum==0.9.0", "shap==0.51.0"),
         *("numpy>=2,<2.5", "scipy", "ttach", "opencv-python-headless"),
     ),
-    # These ask for torchvision, whose wheels go with one build of torch each.
+    # These ask for torchvision; see benchmarks/without_torchvision.py.
     ("grad-cam==1.5.7", "torchcam==0.5.0", "zennit==0.5.1"),
 )
 """PyTorch, and libraries that explain networks of it."""

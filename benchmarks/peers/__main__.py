@@ -14,6 +14,7 @@ number, and with --add what was measured before of other networks stays on the p
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ import methods
 from aims import aims
 from networks import IMAGES, SHAPES
 from rich.progress import Progress
-from rows import how_measured
+from rows import FAILED, failures, how_measured
 
 from benchmarks import environments
 
@@ -65,14 +66,15 @@ PAUSE = 0.3  # seconds
 
 
 class Worker:
-    """A library's process."""
+    """A library's process, and another after it ended, as for want of memory."""
 
     def __init__(self, library: str, python: Path, *, is_single: bool = False) -> None:
         threads = dict.fromkeys(THREADS, "1") if is_single else {}
-        self._process = subprocess.Popen(
-            [python, HERE / "worker.py", library], env={**os.environ, **threads},
+        self._start: Callable[[], subprocess.Popen[str]] = functools.partial(
+            subprocess.Popen, [python, HERE / "worker.py", library], env={**os.environ, **threads},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
+        self._process = self._start()
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
         """Its answer to one job."""
@@ -83,7 +85,9 @@ class Worker:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            return {"lacks": "its process ended"}
+            self.end()
+            self._process = self._start()
+            return {"failed": "its process ended"}
         found: dict[str, Any] = json.loads(answer)
         return found
 
@@ -139,6 +143,8 @@ def measured(
                             asked["method"] = "forward"
                         answer = worker.ask(asked)
                         bars.advance(bar)
+                        if "failed" in answer:
+                            answer["lacks"] = f"{FAILED}{answer['failed']}"
                         if "lacks" in answer:
                             times[name] = answer["lacks"]
                             continue
@@ -153,7 +159,9 @@ def measured(
 
 def _line(times: dict[str, Any]) -> str:
     return ", ".join(
-        f"{name} {statistics.median(one):.4g} s" if isinstance(one, list) else f"{name} none"
+        f"{name} {statistics.median(one):.4g} s"
+        if isinstance(one, list)
+        else f"{name} {one if one.startswith(FAILED) else 'none'}"
         for name, one in times.items()
     )
 
@@ -182,8 +190,8 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
         f"{', '.join(f'{name} ' + ' x '.join(map(str, one)) for name, one in methods.CELLS.items())}; removed values are 0. LRP is by the epsilon rule.",
         "`bare` is a loop over a compiled gradient (graph or XLA, the faster of both), with",
         "no titles and no checks; for Grad-CAM, the forward pass alone. Where there is nothing, a library",
-        "has no such method or none for such an input, was not measured with it, or its process ran out of",
-        "memory beside the six others, as some with VGG16.",
+        "has no such method or none for such an input, was not measured with it, or failed, as said below",
+        "the table; a process that ended ran out of memory beside the others.",
         "",
         "The column of cnnvis is by the clock of the row, too. Rows were measured as follows:",
         "",
@@ -211,6 +219,7 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
                     if each else ""
                 )  # fmt: skip
             lines.append(f"| {Path(network).name} | {method} | {own} | {' | '.join(cells)} |")
+    lines += failures(found)
     rows = {
         (network, method): {name: each for name in others if (each := ratios(times, name))}
         for network, each_method in found.items()

@@ -1,9 +1,12 @@
-"""Rows of the table that were measured at different times."""
+"""Rows of the table: when and how each was measured, and which libraries failed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+FAILED = "failed: "
+"""How the reason begins for which a library has no time in a row, where it lacks nothing for it."""
 
 CLOCKS = {"seconds": "time", "processor": "processor time, one thread for each operation"}
 
@@ -23,4 +26,21 @@ def how_measured(rows: dict[str, Any]) -> list[str]:
         said = "; ".join(f"{', '.join(each)} on {on}" for on, each in by_networks.items())
         some = "" if share == 1 else f", {share:.0%} of the images"
         lines.append(f"- {day}, {machine}, {rounds} rounds, {CLOCKS[clock]}{some}: {said}.")
+    return lines
+
+
+def failures(found: dict[str, Any]) -> list[str]:
+    """What libraries failed with, in Markdown: a line for each reason."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for network, each in found.items():
+        for method, times in each.items():
+            for library, why in times.items():
+                if isinstance(why, str) and why.startswith(FAILED):
+                    where = f"{method} on {Path(network).name}"
+                    by_reason.setdefault((library, why.removeprefix(FAILED)), []).append(where)
+    if not by_reason:
+        return []
+    lines = ["", "What failed:", ""]
+    for (library, why), where in by_reason.items():
+        lines.append(f"- {library}, {', '.join(where)}: {why}")
     return lines

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from benchmarks import twins
+from benchmarks.without_torchvision import stand_in
 
 CAMS = {
     "layer-cam": "LayerCAM", "grad-cam-plus-plus": "GradCAMPlusPlus", "hires-cam": "HiResCAM",
@@ -96,6 +97,7 @@ def _give_rules(twin: Any) -> None:
 
 def grad_cam(job: dict[str, Any]) -> Callable[[], Any]:
     """The class activation maps of pytorch-grad-cam."""
+    stand_in()
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 

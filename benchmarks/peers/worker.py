@@ -1,7 +1,7 @@
 """One library, in a process and an environment of its own: told what to explain, it says how long.
 
 Reads a line of JSON for each job, {"network", "method", "images", "steps"}, and answers with one:
-{"seconds", "processor"}, or {"lacks": why}. The first calls of each kind, of a second or more together, warm up and
+{"seconds", "processor"}, {"lacks": why}, or {"failed": why}. The first calls of each kind, of a second or more together, warm up and
 are not timed: by then whoever chooses how to compile has chosen. A job given
 as an argument is done once, and what came out is written to the file that it names as "save".
 """
@@ -25,6 +25,8 @@ import numpy as np
 from shared import BATCH, NOISE, Lacks, in_batches, patch_of, units
 
 WARM = 1.0  # seconds of the processor
+
+LONGEST = 120  # letters of a reason
 LONG = ("MobileNetV2", "ResNet50", "VGG16")  # 21 s for a saliency map of the first
 
 
@@ -55,8 +57,15 @@ def main() -> None:
         except Lacks as reason:
             answer = {"lacks": str(reason)}
         except Exception as error:
-            answer = {"lacks": f"{type(error).__name__}: {str(error).splitlines()[0][:80]}"}
+            answer = {"failed": f"{type(error).__name__}: {_sentence(error)}"}
         print(json.dumps(answer), file=answer_to, flush=True)
+
+
+def _sentence(error: Exception) -> str:
+    """The line of a message that says most: the last, where TensorFlow puts a traceback before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    said = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    return said if len(said) <= LONGEST else said[: LONGEST - 3] + "..."
 
 
 def once(explain: Callable[[dict[str, Any]], Callable[[], Any]], job: dict[str, Any]) -> None:

@@ -11,26 +11,13 @@ from __future__ import annotations
 
 import json
 import sys
-import types
 import warnings
 from pathlib import Path
 from typing import Any
 
+from benchmarks.without_torchvision import stand_in
 
-class _Absent(types.ModuleType):
-    """Stands for torchvision, which pytorch-grad-cam and zennit import and do not use here.
-
-    Its wheels go with one build of PyTorch each, and the index has none for the build for CPUs.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
-
-
-for _name in ("", ".transforms", ".transforms.functional", ".models", ".models.resnet"):
-    sys.modules[f"torchvision{_name}"] = _Absent(f"torchvision{_name}")
+stand_in()
 
 import by_cams
 import by_captum
