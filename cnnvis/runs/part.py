@@ -1,13 +1,9 @@
 """The maps of one technique for one of a network's inputs, kept shard by shard.
 
-::
-
-    maps/c.3.0.0         shard 3 of the array of maps, as Zarr stores it
-    shards/3.json        the targets and what else there is to know of its images
-    journal.jsonl        one line a shard: the SHA-256 of its files, and which images failed, and why
-
-A shard counts once its line is on the disk, and that is written last. The other files of the Zarr
-group, index, label, score, class and status, are written once all shards are there.
+A shard is in files of its own, which `cnnvis.runs.shard_files` describes, and in a line of
+``journal.jsonl``: the SHA-256 of its files, and which images failed, and why. It counts once its line
+is on the disk, and that is written last. The other files of the Zarr group, index, label, score, class
+and status, are written once all shards are there.
 """
 
 from __future__ import annotations
@@ -19,22 +15,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
-from cnnvis.data.batches import Failure, Piece, Pieces, read_ahead
+from cnnvis.data.batches import Piece, Pieces, read_ahead
 from cnnvis.data.beside import Beside
-from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.stream import Summed
-from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import DiskError, UserError
 from cnnvis.explain.keeping import Keeper, Making
-from cnnvis.explain.tally import constant_maps, stopped_by
+from cnnvis.explain.tally import stopped_by
 from cnnvis.files.writing import DISK, TEMPORARY, Disk, Folder, Strange, all_of, trouble_with
 from cnnvis.host import available_memory
 from cnnvis.reporting import progress
@@ -47,12 +41,19 @@ from cnnvis.runs.schema import (
     Line,
     ShardFacts,
     array_limit,
-    decoded,
     facts_limit,
     held,
-    places_of,
 )
-from cnnvis.runs.seals import digest, plain, sealed, unsealed
+from cnnvis.runs.seals import digest, sealed, unsealed
+from cnnvis.runs.shard_files import (
+    Content,
+    facts_name,
+    good_places,
+    limits,
+    maps_name,
+    piece_of,
+    read_facts,
+)
 from cnnvis.runs.sums import Sums
 
 JOURNAL = "journal.jsonl"
@@ -202,7 +203,7 @@ class Part(Keeper):
             "--resume computes this shard again"
         )
 
-    def _facts_of(self, number: int) -> ShardFacts:
+    def facts_of(self, number: int) -> ShardFacts:
         """Return the facts about a shard's images.
 
         Raises
@@ -210,23 +211,15 @@ class Part(Keeper):
         DiskError
             If the shard is no longer what was written.
         """
-        name = _facts_name(number)
+        name = facts_name(number)
         data = self._bytes(number, name, facts_limit(len(self.places[number])))
         facts = read_facts(data, self.places[number])
         if facts is None:
             raise self._changed(name)
         return facts
 
-    def _files_of(self, number: int, facts: ShardFacts) -> dict[str, int]:
-        """Return the files of a shard with these facts, and the maximum length of each."""
-        files = {_facts_name(number): facts_limit(len(self.places[number]))}
-        if (shape := facts.shape) is not None:
-            files[_maps_name(number, shape)] = array_limit(self._size, shape, 4)
-        if (label := facts.labels_of_positions) is not None:
-            size = np.dtype(label.dtype).itemsize
-            name = f"label/c.{number}{'.0' * len(label.shape)}"
-            files[name] = array_limit(self._size, label.shape, size)
-        return files
+    def _limits(self, number: int, facts: ShardFacts) -> dict[str, int]:
+        return limits(number, self.places[number], self._size, facts)
 
     # What is on the disk
 
@@ -311,7 +304,7 @@ class Part(Keeper):
         """
         if line.run != self._run or line.shard not in self.own:
             return None
-        places, name = self.places[line.shard], _facts_name(line.shard)
+        places, name = self.places[line.shard], facts_name(line.shard)
         if line.images != (places.start, places.stop) or name not in line.files:
             return None
         try:
@@ -322,7 +315,7 @@ class Part(Keeper):
         facts = read_facts(data, places)
         if facts is None or digest(data) != line.files[name]:
             return None
-        files = self._files_of(line.shard, facts)
+        files = self._limits(line.shard, facts)
         reasons = {place: reason for place, (_, reason) in facts.failed.items()}
         is_whole = (
             reasons == line.failed
@@ -379,7 +372,7 @@ class Part(Keeper):
         Stopped
             Between two shards, if somebody asked for it.
         """
-        there = map(self._facts_of, self.done)
+        there = map(self.facts_of, self.done)
         self._like = next((one for one in there if one.shape is not None), None)
         if self.workers is not None and self.missing:
             for line in self.workers.lines(self._name, self.missing):
@@ -416,11 +409,10 @@ class Part(Keeper):
 
     def _writer(self, number: int, piece: Piece, samples: Samples) -> Callable[[], None]:
         """Return a function that writes a shard to the disk, and then its line to the journal."""
-        make = self._made(number, piece, samples)
+        content = Content.of(piece, samples)
 
         def write() -> None:
-            files, failed = make()
-            self.record(self._put_all(number, files, failed))
+            self.record(self._put_all(number, content)[0])
 
         return write
 
@@ -439,72 +431,12 @@ class Part(Keeper):
         DiskError
             If the disk refuses.
         """
-        files, failed = self._made(number, piece, samples)()
-        sizes = {name: len(data) for name, data in files.items()}
-        return self._put_all(number, files, failed), sizes
+        return self._put_all(number, Content.of(piece, samples))
 
-    def _made(
-        self, number: int, piece: Piece, samples: Samples
-    ) -> Callable[[], tuple[dict[str, bytes], dict[str, str]]]:
-        """Return a function that makes the files of a shard, and says which images failed and why.
-
-        All that is read of the samples is read here, and the function may run in another thread.
-
-        The function raises a `UserError` if the shard does not fit to those before it, or a file is too
-        large.
-        """
-        facts, maps = _facts(piece, samples)
-        labels = None
-        if samples.labels is not None and samples.label_kind == "positions":
-            labels = samples.labels[list(piece.places)]
-        failed = {str(place): one.reason for place, one in piece.failed.items()}
-        good = [place - piece.places.start for place in piece.places if place not in piece.failed]
-
-        def make() -> tuple[dict[str, bytes], dict[str, str]]:
-            files = {_facts_name(number): self._written_facts(facts, piece.places)}
-            if maps is not None:
-                # Where an image failed, there is NaN.
-                rows = np.full((self._size, *maps.shape[1:]), np.nan, np.float32)
-                rows[good] = maps
-                name, data = arrays.encoded_maps(rows, number)
-                files[name] = data
-            if labels is not None:
-                rows = np.zeros((self._size, *labels.shape[1:]), labels.dtype)
-                rows[: len(labels)] = labels
-                name, data = arrays.encoded_labels(rows, number)
-                files[name] = data
-            self._require_short(number, files)
-            return files, failed
-
-        return make
-
-    def _written_facts(self, facts: Mapping[str, Any], places: range) -> bytes:
-        """Write the facts about a shard's images as a file has them.
-
-        Raises
-        ------
-        UserError
-            If they are not such as can be read again, or do not fit to those before them.
-        """
-        written = plain(facts) + b"\n"
-        known = read_facts(written, places)
-        if known is None:
-            raise UserError(
-                f"a run folder cannot keep the result of the images from place {places.start} on: it must "
-                "hold numbers and text, one for each map"
-            )
+    def _put_all(self, number: int, content: Content) -> tuple[Line, dict[str, int]]:
+        known, files = content.files(number, self._size)
         self._require_like(known)
-        return written
-
-    def _require_short(self, number: int, files: Mapping[str, bytes]) -> None:
-        """Refuse files that are longer than those of a shard may be."""
-        for name, data in files.items():
-            is_facts = name == _facts_name(number)
-            if len(data) > (facts_limit(len(self.places[number])) if is_facts else LARGEST_ARRAY):
-                raise UserError(
-                    f"a shard of {self._size} images takes {len(data)} bytes for {name}, which is "
-                    "more than a run folder keeps: name a smaller --shard-size"
-                )
+        return self._put_files(number, files, content.failed)
 
     def _require_like(self, facts: ShardFacts) -> None:
         """Refuse maps that do not fit into one array with the maps before them."""
@@ -522,12 +454,15 @@ class Part(Keeper):
                 "run some maps have them"
             )
 
-    def _put_all(self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]) -> Line:
+    def _put_files(
+        self, number: int, files: Mapping[str, bytes], failed: Mapping[str, str]
+    ) -> tuple[Line, dict[str, int]]:
         for name, data in files.items():
             self._put(name, data)
         places = self.places[number]
         digests = {name: digest(data) for name, data in files.items()}
-        return Line(self._run, number, (places.start, places.stop), digests, dict(failed))
+        line = Line(self._run, number, (places.start, places.stop), digests, dict(failed))
+        return line, {name: len(data) for name, data in files.items()}
 
     def record(self, line: Line) -> None:
         """Write the line of a shard whose files are written to the journal: now the shard counts.
@@ -585,11 +520,11 @@ class Part(Keeper):
         DiskError
             If its files are not any more what was written, or the disk refuses.
         """
-        facts = part._facts_of(number)
+        facts = part.facts_of(number)
         self._require_like(facts)
-        files = part._files_of(number, facts)
+        files = part._limits(number, facts)
         data = {name: part._bytes(number, name, most) for name, most in files.items()}
-        self.record(self._put_all(number, data, part.done[number].failed))
+        self.record(self._put_files(number, data, part.done[number].failed)[0])
 
     def sums(self, asked: Summed) -> Sums | None:
         """Return what a transform needs of each shard, if workers have told it of all shards."""
@@ -613,10 +548,6 @@ class Part(Keeper):
         """
         return self.piece(number, lambda _, good: samples.picked(good), outlines=outlines)
 
-    def facts_of(self, number: int) -> ShardFacts:
-        """Return the facts about a shard's images; see `read`."""
-        return self._facts_of(number)
-
     def piece(
         self,
         number: int,
@@ -631,40 +562,22 @@ class Part(Keeper):
         samples
             Function of the facts about the shard and of places that returns the samples there.
         """
-        facts = self._facts_of(number)
+        facts = self.facts_of(number)
         self._require_like(facts)
         places = self.places[number]
-        # In JSON they are in the order of text.
-        failed = {place: Failure(*facts.failed[str(place)]) for place in _in_order(facts.failed)}
-        found = None
-        if facts.shape is not None:
-            good = [place for place in places if place not in failed]
-            if outlines and facts.constant is not None:
-                maps = np.broadcast_to(np.float32(0), (len(good), *facts.shape))  # without memory
-            else:
-                maps = self._maps(number, facts)[[place - places.start for place in good]]
-            found = Explanation(
-                maps,
-                samples(facts, good),
-                tuple(facts.axes),
-                tuple(facts.titles),
-                tuple(facts.targets),
-                facts.signed,
-                facts.are_inputs,
-                notes=tuple(facts.result_notes),
-                measures={name: np.array(one) for name, one in facts.measures.items()},
-                predictions=None if facts.prediction is None else np.array(facts.prediction),
-                curves={name: np.array(one) for name, one in facts.curves.items()},
-            )
-        constant = None
-        if facts.constant is not None:
-            constant = {place: facts.constant[str(place)] for place in _in_order(facts.constant)}
-        return Piece(places, found, failed, tuple(facts.notes), tuple(facts.blank), constant)
+        if facts.shape is None:
+            return piece_of(places, facts, None, None)
+        good = good_places(places, facts)
+        if outlines and facts.constant is not None:
+            maps = np.broadcast_to(np.float32(0), (len(good), *facts.shape))  # without memory
+        else:
+            maps = self._maps(number, facts)[[place - places.start for place in good]]
+        return piece_of(places, facts, maps, samples(facts, good))
 
     def _maps(self, number: int, facts: ShardFacts) -> Array:
         assert facts.shape is not None
         shape = (self._size, *facts.shape)
-        name, most = _maps_name(number, facts.shape), array_limit(self._size, facts.shape, 4)
+        name, most = maps_name(number, facts.shape), array_limit(self._size, facts.shape, 4)
         if 4 * math.prod(shape) > available_memory():
             raise DiskError(
                 f"{str(self.path / name)!r} holds maps of {facts.shape}, which do not fit into "
@@ -694,7 +607,7 @@ class Part(Keeper):
         """
         if len(self.done) < len(self.places) or self._finished is not None:
             return
-        every = map(self._facts_of, sorted(self.done))
+        every = map(self.facts_of, sorted(self.done))
         try:
             files = arrays.of_all(every, self._count, self._size, self._facts)
         except (ValueError, TypeError, OverflowError) as error:
@@ -735,75 +648,3 @@ class _Written:
 
 def _sealed(line: Line | End) -> bytes:
     return sealed(msgspec.to_builtins(line))
-
-
-def read_facts(data: bytes, places: range) -> ShardFacts | None:
-    """Parse the facts about a shard's images from its file; None if the file is not valid."""
-    found: ShardFacts | None = decoded(data, ShardFacts)
-    return found if found is not None and found.fits(places) else None
-
-
-def without_frames(found: Explanation) -> Explanation:
-    """Return a result as a run folder keeps it."""
-    if found.frames is None:
-        return found
-    lost = "a run folder keeps no frames of the steps in which maps were made; without a folder, gif shows them"
-    return replace(found, frames=None, notes=(*found.notes, lost))
-
-
-def _in_order(places: Iterable[str]) -> list[int]:
-    return sorted(map(int, places))
-
-
-def _constant(piece: Piece) -> dict[str, float]:
-    if piece.found is None:
-        return {}
-    known = constant_maps(piece.found) if piece.constant is None else piece.constant
-    return {str(place): value for place, value in known.items()}
-
-
-def _facts_name(number: int) -> str:
-    return f"shards/{number}.json"
-
-
-def _maps_name(number: int, shape: Sequence[int]) -> str:
-    return f"maps/c.{number}{'.0' * len(shape)}"
-
-
-def _facts(piece: Piece, samples: Samples) -> tuple[dict[str, Any], Array | None]:
-    """Return the facts about a shard's images besides their maps, and the maps."""
-    found = piece.found
-    places = list(piece.places)
-    labels, positions = samples.labels, samples.label_kind == "positions"
-    more: dict[str, Any] = {}
-    if labels is not None and positions:
-        more["label of positions"] = {"shape": labels.shape[1:], "dtype": str(labels.dtype)}
-    if samples.grids is not None and common_grid(samples.grids) is None:
-        every = [samples.grids[place] for place in places]
-        more["grids"] = [None if grid is None else grid.as_dict() for grid in every]
-    if found is not None and found.predictions is not None:
-        more["prediction"] = found.predictions
-    if found is not None and found.curves:
-        more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
-    known = None if samples.places is None else places_of(samples.places.picked(places))
-    if known is not None:
-        more["places"] = known
-    return {
-        **more,
-        "index": samples.indices[places].tolist(),
-        "label": None if labels is None or positions else labels[places].tolist(),
-        "failed": {str(place): [one.kind, one.reason] for place, one in piece.failed.items()},
-        "notes": piece.notes,
-        "blank": piece.blank,
-        "constant": _constant(piece),
-        "shape": None if found is None else found.array.shape[1:],
-        "axes": () if found is None else found.axes,
-        "titles": () if found is None else found.titles,
-        "targets": [] if found is None else [vars(target) for target in found.targets],
-        "signed": None if found is None else found.signed,
-        "are_inputs": False if found is None else found.are_inputs,
-        "notes of the result": () if found is None else without_frames(found).notes,
-        "measures": {}
-        if found is None
-        else {name: one.tolist() for name, one in found.measures.items()},
-    }, None if found is None else found.array

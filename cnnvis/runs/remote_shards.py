@@ -36,9 +36,10 @@ from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import notes_kept
 from cnnvis.runs import manifest
 from cnnvis.runs.folder import MANIFEST, manifest_in, part_name, part_of
-from cnnvis.runs.part import Part, without_frames
+from cnnvis.runs.part import Part
 from cnnvis.runs.schema import LONGEST_MANIFEST
 from cnnvis.runs.seals import digest
+from cnnvis.runs.shard_files import without_frames
 
 
 class _Captured(Exception):

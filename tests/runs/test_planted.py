@@ -111,9 +111,9 @@ FAULTS = [
         DAMAGE,
     ),
     Fault(
-        "an image that failed has zeros", "runs/part.py",
-        "np.full((self._size, *maps.shape[1:]), np.nan, np.float32)",
-        "np.zeros((self._size, *maps.shape[1:]), np.float32)",
+        "an image that failed has zeros", "runs/shard_files.py",
+        "np.full((size, *self.maps.shape[1:]), np.nan, np.float32)",
+        "np.zeros((size, *self.maps.shape[1:]), np.float32)",
         "test_long_runs.py::test_others_read_it",
     ),
     Fault(

@@ -28,9 +28,9 @@ from quickruns import Runs, bytes_of
 
 import cnnvis
 from cnnvis.files.writing import Folder, Strange
-from cnnvis.runs import part
 from cnnvis.runs.merging import merge
 from cnnvis.runs.seals import digest, sealed, unsealed
+from cnnvis.runs.shard_files import read_facts
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs links, pipes and limits")
 
@@ -370,10 +370,10 @@ def test_places_are_written_in_a_single_way(name: str, key: str) -> None:
         "axes": ["row"], "titles": [], "targets": [], "signed": None, "are_inputs": False,
         "notes of the result": [], "measures": {}, "constant": {"7": 0.0},
     }  # fmt: skip
-    assert part.read_facts(json.dumps(good).encode(), range(8)) is not None
+    assert read_facts(json.dumps(good).encode(), range(8)) is not None
     value: Any = 0.0 if name == "constant" else ["no map", "why"]
     strange = json.dumps({**good, name: {key: value}}).encode()
-    assert part.read_facts(strange, range(8)) is None
+    assert read_facts(strange, range(8)) is None
 
 
 # Between a look at it and its use
