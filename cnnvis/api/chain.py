@@ -9,14 +9,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-
+from cnnvis.api.chain_results import Failures, Found, measured_result, transformed
 from cnnvis.api.from_python import from_python
 from cnnvis.api.kept import is_kept, require_no_subject, results_in, without_absent_inputs
 from cnnvis.api.output_files import (
@@ -28,30 +26,29 @@ from cnnvis.api.output_files import (
     require_output,
     write,
 )
+from cnnvis.api.steps import (
+    Step,
+    StepLike,
+    groups_by_prediction,
+    knows_one_target,
+    require_fitting,
+    steps_of,
+    streams_maps,
+)
 from cnnvis.data.class_names import ClassNames, names_in_order
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_selection import Images, selection_of
-from cnnvis.data.samples import Array
 from cnnvis.data.stream import Stream, Summed
-from cnnvis.data.verdict import Verdict
-from cnnvis.errors import DiskError, PluginError, UserError, shown, together
-from cnnvis.execution.calls import call_plugin
+from cnnvis.errors import PluginError, UserError
 from cnnvis.execution.isolation import isolates
 from cnnvis.explain.baselines import named_in
 from cnnvis.explain.checks import Checks, number_to_check
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.inputs import PathName, PluginOptions
 from cnnvis.explain.keeping import Keeper
-from cnnvis.explain.measuring import (
-    judged,
-    measured,
-    numbers_of_targets,
-    report_of,
-    target_names,
-    verdict_of,
-)
+from cnnvis.explain.measuring import judged
 from cnnvis.explain.request import Request
-from cnnvis.explain.several import number_of_targets, with_together
+from cnnvis.explain.several import number_of_targets
 from cnnvis.explain.task import Task, images_at_once
 from cnnvis.network.model import Model
 from cnnvis.registry.arguments import (
@@ -62,41 +59,14 @@ from cnnvis.registry.arguments import (
     Style,
     TargetArguments,
 )
-from cnnvis.registry.discovery import registry
-from cnnvis.registry.options import checked
-from cnnvis.registry.plugin import BUILT_IN, Plugin, Result
-from cnnvis.registry.style import style_of
+from cnnvis.registry.plugin import Plugin, Result
 from cnnvis.reporting import note, notes_kept
 from cnnvis.runs.folder import RunFolder, asked_into, kept_in
 from cnnvis.runs.into import Into, with_workers
 from cnnvis.runs.manifest import loading_of
 from cnnvis.runs.workers import at_work
-from cnnvis.settings.chain_files import MOST_STEPS
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Step:
-    """Step of a chain: a plugin with the options that were given, and the style of the others."""
-
-    plugin: Plugin
-    given: Mapping[str, Any] = field(default_factory=dict)
-    style: Style = "default"
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Checked values of all options of the plugin."""
-        return checked(self.plugin, self.given, self.style)
-
-    def adding_up(self, together: bool) -> Step:
-        """Return the step with the scores of several outputs added up, if that is asked for."""
-        return replace(self, given=with_together(self.plugin, self.given, together))
-
 
 Keep = Callable[[str | None], Keeper]
-
-StepLike = str | tuple[str, Mapping[str, Any]] | Step
 
 
 @isolates
@@ -209,7 +179,7 @@ def chain(
     )
     with notes_kept() as notes:
         techniques = [step.plugin for step in chosen if step.plugin.kind == "technique"]
-        task = replace(Task.of(request, techniques), predicts=_groups_by_prediction(chosen))
+        task = replace(Task.of(request, techniques), predicts=groups_by_prediction(chosen))
         if task.predicts and task.model is not None and not task.model.tells_classes:
             raise UserError(
                 "the network does not answer with one class for each image, so images have no "
@@ -223,7 +193,7 @@ def chain(
         ]
         loading = loading_of(request.plugin_options, vars(request.loading))
         names = names_in_order(request.data.class_names)
-        failures = _Failures()
+        failures = Failures()
         with (
             kept_in(into, task, kept, loading, names, beside(out)) as folder,
             at_work(folder, _summed(chosen, options, task), predicts=task.predicts),
@@ -238,7 +208,7 @@ def chain(
                 streams = [one for each in results for one in each.of_inputs.values()]
                 return [_with_notes(folder.shown(stream), notes) for stream in streams][-1:]
             shown = None if folder is None else folder.into.shown
-            if into is not None and (is_kept(model) or any(map(_streams, chosen))):
+            if into is not None and (is_kept(model) or any(map(streams_maps, chosen))):
                 shown = into.shown
             found = _left(stack, failures, shown, notes)
     failures.close(found)
@@ -257,7 +227,7 @@ def _summed(
             continue
         plugin = step.plugin
         is_next = before is not None and before.plugin.gives_maps_of_images
-        is_refused = bool(task.targets) and _knows_one_target(plugin)
+        is_refused = bool(task.targets) and knows_one_target(plugin)
         if is_next and plugin.sums is not None and plugin.takes("stream") and not is_refused:
             found[number] = (plugin.name, given)
         before = step
@@ -265,7 +235,7 @@ def _summed(
 
 
 def _left(
-    stack: Sequence[_Found], failures: _Failures, shown: int | None, notes: Sequence[str]
+    stack: Sequence[Found], failures: Failures, shown: int | None, notes: Sequence[str]
 ) -> list[Explanation]:
     """Return the results on the stack at the end, or the first maps of each."""
     left = [
@@ -280,73 +250,18 @@ SUBJECT = ("data", "images", "layer", "filter", "top", "output", "region", "inpu
 """Arguments that say what to explain, and have no meaning where results were kept."""
 
 
-def _kept(request: Request) -> list[_Found]:
+def _kept(request: Request) -> list[Found]:
     """Return the results in a file or run folder that stands in the place of a model."""
     given = {**vars(request.data), **vars(request.target), "top": request.top}
     if selection_of(request.data.images).is_all:
         given["images"] = None
     require_no_subject(request.model, {name: given[name] for name in SUBJECT})
     model = request.model
-    return [_Found(streams, kind) for streams, kind in results_in(model)]
-
-
-def _groups_by_prediction(steps: Sequence[Step]) -> bool:
-    """Tell whether a transform of any package needs the classes that the network answers.
-
-    Such a transform has an option `by` with the value "prediction", as those of cnnvis do.
-    """
-    return any(
-        step.plugin.kind == "transform" and step.options.get("by") == "prediction" for step in steps
-    )
-
-
-def _streams(step: Step) -> bool:
-    """Tell whether a step is a renderer that writes maps while they are computed."""
-    return step.plugin.kind == "renderer" and step.plugin.takes("stream")
+    return [Found(streams, kind) for streams, kind in results_in(model)]
 
 
 def _first(stream: Stream, count: int) -> Explanation:
     return stream.first(count)[0]
-
-
-@dataclass
-class _Failures:
-    """Failures in a chain that continued after them, and the results that were lost."""
-
-    errors: list[UserError | PluginError] = field(default_factory=list)
-    lost: list[Stream] = field(default_factory=list)
-
-    def result(self, stream: Stream, wanted: Callable[[], T]) -> T | None:
-        """Return what `wanted` makes of a result; None if a plugin fails now or failed before."""
-        if any(one is stream for one in self.lost):
-            return None
-        try:
-            return wanted()
-        except PluginError as error:
-            self.lost.append(stream)
-            self.errors.append(error)
-            return None
-
-    def add(self, error: UserError | PluginError) -> None:
-        """Record an error, once: a result may be computed for several steps."""
-        if str(error) not in map(str, self.errors):
-            self.errors.append(error)
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Record an error of a renderer or a judge inside the block, so that others still run."""
-        try:
-            yield
-        except (UserError, PluginError) as error:
-            self.add(error)
-
-    def close(self, found: list[Explanation]) -> None:
-        """Raise what there is to raise, now that all else is done."""
-        if not self.errors:
-            return
-        failure = together(self.errors)
-        failure.found = found
-        raise failure
 
 
 @dataclass
@@ -405,31 +320,12 @@ class _Shown:
                 self.wrote(placed)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Results of a technique, or results of a transform.
-
-    Attributes
-    ----------
-    of_inputs
-        A result for each input of the network that gets one, by its name.
-    kind
-        The kind of each result.
-    explainer
-        What made the maps; None where they were changed since.
-    """
-
-    of_inputs: Mapping[str | None, Stream]
-    kind: Result
-    explainer: Explainer | None = None
-
-
 def _techniques(
     steps: Sequence[Step],
     options: Sequence[Mapping[str, Any]],
     task: Task,
     folder: RunFolder,
-) -> Iterator[_Found]:
+) -> Iterator[Found]:
     """Yield the results of the techniques whose maps are kept."""
     keepers = _keepers(steps, folder)
     for step, given, keep in zip(steps, options, keepers, strict=True):
@@ -453,11 +349,11 @@ def _run(
     options: Sequence[Mapping[str, Any]],
     task: Task,
     folder: RunFolder | None,
-    failures: _Failures,
+    failures: Failures,
     checks: Checks,
     shown: _Shown,
-    stack: list[_Found],
-) -> list[_Found]:
+    stack: list[Found],
+) -> list[Found]:
     """Run all steps, and return the results that are on the stack at the end."""
     for step, given, keep in zip(steps, options, _keepers(steps, folder), strict=True):
         match step.plugin.kind:
@@ -468,14 +364,14 @@ def _run(
                         failures.result(stream, partial(folder.fill, stream))
                 stack.append(_checked(found, checks, failures, is_kept=keep is not None))
             case "metric":
-                stack[-1] = _measured(stack[-1], step, given, task.models, failures)
+                stack[-1] = measured_result(stack[-1], step, given, task.models, failures)
                 if folder is not None:  # of which only the first maps are shown, and all are judged
                     for stream in stack[-1].of_inputs.values():
                         failures.result(stream, partial(_read_all, stream))
             case "transform":
                 needed = 2 if step.plugin.takes("explanations") else 1
-                stack[-needed:] = [_transformed(stack[-needed:], step, given)]
-            case _ if _streams(step):
+                stack[-needed:] = [transformed(stack[-needed:], step, given)]
+            case _ if streams_maps(step):
                 for stream in [one for of in stack for one in of.of_inputs.values()]:
                     with failures.kept():
                         failures.result(stream, partial(shown.stream, step.plugin, stream, given))
@@ -492,7 +388,7 @@ def _run(
     return stack
 
 
-def _shown_together(stack: Sequence[_Found], step: Step) -> list[list[tuple[Stream, Result]]]:
+def _shown_together(stack: Sequence[Found], step: Step) -> list[list[tuple[Stream, Result]]]:
     """Return the results that a renderer shows at a time: each, or all of an input of the network."""
     every = [(name, one, of.kind) for of in stack for name, one in of.of_inputs.items()]
     if not step.plugin.takes("explanations"):
@@ -503,14 +399,14 @@ def _shown_together(stack: Sequence[_Found], step: Step) -> list[list[tuple[Stre
     ]
 
 
-def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None) -> _Found:
+def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Keep | None) -> Found:
     """Return a technique's result for each of the model's inputs that gets a map."""
     kind: Result = plugin.gives or "images"
     explainer = Explainer(task, plugin, options) if plugin.gives_maps_of_images else None
     # Of several inputs that nobody asked for one by one, a blank one must not cost the others.
     results = task.explained(plugin, options, strict=False, kept=keep)
     if task.inputs is not None or len(results) == 1:
-        return _Found(task.explained(plugin, options, kept=keep), kind, explainer)
+        return Found(task.explained(plugin, options, kept=keep), kind, explainer)
     # What an input cannot have is found out on a single image, before all others are computed.
     fitting = {}
     for name, stream in results.items():
@@ -523,10 +419,10 @@ def _explained(task: Task, plugin: Plugin, options: Mapping[str, Any], keep: Kee
             note(f"the input {name!r} gets no map from {plugin.name}: {error}")
     if not fitting:
         raise UserError(f"no input of the network gets a map from {plugin.name}")
-    return _Found(fitting, kind, explainer)
+    return Found(fitting, kind, explainer)
 
 
-def _checked(found: _Found, checks: Checks, failures: _Failures, *, is_kept: bool) -> _Found:
+def _checked(found: Found, checks: Checks, failures: Failures, *, is_kept: bool) -> Found:
     """Return a technique's result with the verdicts of checks in its provenance."""
     explainer = found.explainer
     if explainer is None or not checks.metrics:
@@ -571,265 +467,3 @@ def _read_all(stream: Stream) -> None:
 def _with_notes(explanation: Explanation, notes: Sequence[str]) -> Explanation:
     every = dict.fromkeys((*explanation.notes, *notes))
     return replace(explanation, notes=tuple(every))
-
-
-def steps_of(steps: Sequence[StepLike], style: Style | None = None) -> list[Step]:
-    """Return the steps with their plugins, and with a style for the options that are not given.
-
-    Parameters
-    ----------
-    style
-        See `cnnvis.registry.style.style_of`.
-
-    Raises
-    ------
-    UserError
-        If there is no such step, with the nearest name; or if there are none, or too many.
-    """
-    found, style = [], style_of(style)
-    if not isinstance(steps, str) and len(steps) > MOST_STEPS:
-        raise UserError(f"a chain has at most {MOST_STEPS} steps, and this chain has {len(steps)}")
-    for one in [steps] if isinstance(steps, str) else steps:
-        if isinstance(one, Step):
-            found.append(replace(one, style=style))
-            continue
-        if not isinstance(one, str) and not (isinstance(one, tuple | list) and len(one) == 2):
-            raise UserError(
-                f"step {len(found) + 1} is {shown(one)}; a step is a name, or a name with its options: "
-                '["saliency", ("smooth", {"sigma": 1})]'
-            )
-        name, given = (one, {}) if isinstance(one, str) else one
-        found.append(Step(registry().step(name), given, style))
-    if not found:
-        raise UserError("a chain needs steps, such as saliency or png")
-    return found
-
-
-_WORDS: dict[Result, str] = {
-    "images": "maps of single images",
-    "groups": "maps of groups of images",
-    "pictures": "pictures without images",
-    "table": "a table",
-}
-_GIVERS: dict[Result, str] = {
-    "images": "a technique such as saliency",
-    "groups": "average",
-    "pictures": "filter-weights or activation-max",
-    "table": "model-summary",
-}
-
-
-def require_fitting(steps: Sequence[Step], before: Sequence[tuple[Result, str]] = ()) -> None:
-    """Refuse a chain in which a step cannot take the results before it.
-
-    Parameters
-    ----------
-    before
-        The kinds of the results that are there before the first step, and where they are from.
-
-    Raises
-    ------
-    UserError
-        Naming the step, what it takes, what it would get, and what to add.
-    """
-    stack = list(before)
-    for place, step in enumerate(steps, 1):
-        plugin = step.plugin
-        which = f"step {place}, {plugin.name},"
-        if plugin.kind == "technique" and before:
-            raise UserError(
-                f"{which} explains a network, and {before[0][1]!r} holds maps that are there already: "
-                "name a model's file in its place"
-            )
-        if plugin.kind == "technique":
-            stack.append((plugin.gives or "images", plugin.name))
-            continue
-        needed = 2 if plugin.takes("explanations") and plugin.kind != "renderer" else 1
-        if len(stack) < needed:
-            there = (
-                f"the only result is the result of {stack[-1][1]}"
-                if stack
-                else "no step gives a result yet"
-            )
-            what = "the two results before it" if needed == 2 else "a result"
-            raise UserError(
-                f"{which} takes {what}, and {there}: put a technique such as saliency before it"
-            )
-        if plugin.kind == "renderer":
-            continue
-        taken = stack[-needed:]
-        for result, giver in taken:
-            if result not in plugin.takes_results:
-                wanted = " or ".join(_WORDS[one] for one in plugin.takes_results)
-                add = " or ".join(_GIVERS[one] for one in plugin.takes_results[:1])
-                raise UserError(
-                    f"{which} takes {wanted}, and would get {_WORDS[result]} from {giver}: put "
-                    f"{add} before it"
-                )
-        if len({result for result, _ in taken}) > 1:
-            raise UserError(
-                f"{which} takes two results of the same kind, and would get "
-                + " and ".join(f"{_WORDS[result]} from {giver}" for result, giver in taken)
-            )
-        if plugin.kind != "metric":
-            stack[-needed:] = [(plugin.gives or taken[0][0], plugin.name)]
-
-
-def _transformed(taken: Sequence[_Found], step: Step, options: Mapping[str, Any]) -> _Found:
-    """Return the result of a transform of results, for each input of the network."""
-    last = taken[-1]
-    kind = step.plugin.gives or last.kind
-    if len(taken) == 1:
-        streams = last.of_inputs.items()
-        return _Found({name: _after(step, options, one) for name, one in streams}, kind)
-    first = taken[0].of_inputs
-    if len(first) == len(last.of_inputs) == 1:  # of whatever input each of them is
-        pairs = {name: (*first.values(), one) for name, one in last.of_inputs.items()}
-    else:
-        pairs = {name: (first[name], one) for name, one in last.of_inputs.items() if name in first}
-        alone = [str(name) for name in {**first, **last.of_inputs} if name not in pairs]
-        if not pairs:
-            raise UserError(
-                f"{step.plugin.name} takes two results of the same input, and the results before "
-                f"it have different inputs: {', '.join(alone)}"
-            )
-        if alone:
-            note(
-                f"{step.plugin.name} takes two results of the same input, and "
-                f"{', '.join(map(repr, alone))} is left out, since it has fewer than two results"
-            )
-    return _Found({name: _after(step, options, *pair) for name, pair in pairs.items()}, kind)
-
-
-def _measured(
-    taken: _Found,
-    step: Step,
-    options: Mapping[str, Any],
-    models: Sequence[Model],
-    failures: _Failures,
-) -> _Found:
-    """Return the result of a metric, beside the result that was measured.
-
-    A metric that fails costs nothing but its numbers.
-    """
-    name, explainer = step.plugin.name, taken.explainer
-
-    def batches(before: Stream) -> Iterator[Explanation]:
-        numbers: list[Mapping[str, Array]] | None = []
-        targets: list[Array | None] = []
-        for one in before:
-            if numbers is not None:
-                try:
-                    one = measured(one, step.plugin, options, models, explainer)
-                    numbers.append(one.measures)
-                    targets.append(numbers_of_targets(one))
-                except DiskError:
-                    raise
-                except (UserError, PluginError) as error:
-                    failures.add(error)
-                    numbers = None
-            yield one
-        if numbers:  # all maps have passed, whatever a later step makes of them
-            fact = one.provenance["metrics"][-1]
-            own = fact["measures"] or [name]
-            values = {each: np.concatenate([part[each] for part in numbers]) for each in own}
-            with failures.kept():
-                given = fact.get("verdict")
-                every = [each for each in targets if each is not None]
-                own_targets = np.concatenate(every) if len(every) == len(targets) else None
-                found = (
-                    verdict_of(name, values, own_targets, target_names(one))
-                    if given is None
-                    else Verdict(**given)
-                )
-                report_of(one, name, found, values[name])
-
-    streams = {input: Stream(partial(batches, one)) for input, one in taken.of_inputs.items()}
-    return _Found(streams, taken.kind, explainer)
-
-
-def _side_by_side(first: Stream, second: Stream) -> Iterator[tuple[Explanation, Explanation]]:
-    """Yield batches of two results; where their images begin to differ, all that is left."""
-    batches = itertools.zip_longest(first, second)
-    for one, other in batches:
-        if one is not None and other is not None and _are_of_same_images(one, other):
-            yield one, other
-            continue
-        left = [(one, other), *batches]
-        sides = [[part for part in side if part is not None] for side in zip(*left, strict=True)]
-        filled = [[part for part in side if len(part)] or side[:1] for side in sides]
-        if not all(filled):
-            raise UserError("the two results have maps of different images")
-        yield Explanation.joined(filled[0]), Explanation.joined(filled[1])
-        return
-
-
-def _are_of_same_images(one: Explanation, other: Explanation) -> bool:
-    if one.indices is None or other.indices is None:
-        return one.indices is other.indices
-    assert one.samples is not None and other.samples is not None
-    numbers = [one.samples.target_numbers, other.samples.target_numbers]
-    return bool(np.array_equal(one.indices, other.indices) and _are_equal(*numbers))
-
-
-def _are_equal(one: Array | None, other: Array | None) -> bool:
-    return one is other if one is None or other is None else np.array_equal(one, other)
-
-
-def _knows_one_target(plugin: Plugin) -> bool:
-    """Tell whether a transform makes groups, and may not know of maps of several targets."""
-    return plugin.gives == "groups" and plugin.distribution != BUILT_IN
-
-
-def _of_one_target(step: Step, one: Explanation) -> Explanation:
-    """Return a batch whose maps all are of one target, for groups that know of no others.
-
-    Places of maps without samples are left out: groups made of these maps may have others.
-
-    Raises
-    ------
-    UserError
-        If an image has maps of several targets.
-    """
-    if numbers_of_targets(one) is not None:
-        raise UserError(
-            f"{step.plugin.name} makes groups of images, and these images have maps of several "
-            "targets, which it would mix: put select --target NAME before it"
-        )
-    return one if one.own_places is None else replace(one, own_places=None)
-
-
-def _after(step: Step, options: Mapping[str, Any], *before: Stream) -> Stream:
-    """Return the result of a transform of one result or of two."""
-    function = partial(call_plugin, step.plugin)
-
-    def recorded(
-        explanation: Explanation,
-        other: Explanation | None = None,
-        more: Mapping[str, Any] | None = None,
-    ) -> Explanation:
-        facts = {**explanation.provenance, **(more or {})}
-        what: dict[str, Any] = {"transform": step.plugin.name, "options": dict(options)}
-        if other is not None:
-            known = ("technique", "options", "target", "transforms", "checks", "metrics")
-            what["with"] = {key: other.provenance.get(key) for key in known}
-        facts["transforms"] = [*facts.get("transforms", []), what]
-        return replace(explanation, provenance=facts)
-
-    if _knows_one_target(step.plugin):
-        before = tuple(one.mapped(partial(_of_one_target, step)) for one in before)
-
-    def batches() -> Iterator[Explanation]:
-        if len(before) == 2:
-            for pair in _side_by_side(*before):
-                yield recorded(function(list(pair), **options), pair[1])
-        elif step.plugin.takes("stream"):
-            stream = before[0].for_transform(step.plugin.name, options)
-            answer = function(stream, **options)
-            for one in [answer] if isinstance(answer, Explanation) else answer:
-                yield recorded(one, more=stream.lacking)
-        else:
-            for one in before[0]:
-                yield recorded(function(one, **options))
-
-    return Stream(batches)

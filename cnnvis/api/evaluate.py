@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from cnnvis import demo
-from cnnvis.api.chain import Step, StepLike
 from cnnvis.api.evaluation_task import methods_of, named, of_one_input, request_of
 from cnnvis.api.from_python import from_python
 from cnnvis.api.remote_methods import methods_on
+from cnnvis.api.steps import Step, StepLike
 from cnnvis.data.axes import Axis
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples

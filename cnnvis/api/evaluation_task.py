@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.api.chain import Step, StepLike, steps_of
+from cnnvis.api.steps import Step, StepLike, steps_of
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.image_selection import selection_of
 from cnnvis.errors import UserError

@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 
 from cnnvis.api.answers import known_of
-from cnnvis.api.chain import Step
 from cnnvis.api.evaluate import Evaluation, Method, evaluation_of
 from cnnvis.api.evaluation_task import named
 from cnnvis.api.gallery import Known, shelves_of
 from cnnvis.api.pages import judged_of
+from cnnvis.api.steps import Step
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.page import Judged, Shelf
 from cnnvis.data.samples import Array, Samples

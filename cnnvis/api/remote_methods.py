@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis.api.chain import Step
 from cnnvis.api.evaluation_task import named, of_one_input
+from cnnvis.api.steps import Step
 from cnnvis.data.batches import Piece, Pieces, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.samples import Array, Samples

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cnnvis import demo
-from cnnvis.api.chain import StepLike
 from cnnvis.api.doctor import doctor
 from cnnvis.api.evaluation_task import methods_of, request_of
 from cnnvis.api.findings import Findings
 from cnnvis.api.from_python import from_python
 from cnnvis.api.output_files import is_named, save, write
 from cnnvis.api.report_page import report_page, ways_to_repeat
+from cnnvis.api.steps import StepLike
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.page import Page
 from cnnvis.errors import UserError

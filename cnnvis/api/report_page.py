@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cnnvis.api.chain import Step
 from cnnvis.api.citations import citations_of
 from cnnvis.api.doctor import Report
 from cnnvis.api.findings import Findings
@@ -22,6 +21,7 @@ from cnnvis.api.pages import (
     summary_of,
     target_in_words,
 )
+from cnnvis.api.steps import Step
 from cnnvis.data.page import Page
 from cnnvis.data.samples import Samples
 from cnnvis.errors import numbered

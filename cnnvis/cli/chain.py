@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnvis.api.chain import Step, chain, require_fitting, steps_of
+from cnnvis.api.chain import chain
 from cnnvis.api.kept import is_kept
+from cnnvis.api.steps import Step, require_fitting, steps_of
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED, destination_of
 from cnnvis.cli.verdicts import has_failed, print_verdicts

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnvis.api.chain import Step
 from cnnvis.api.evaluate import Evaluation, Method, evaluate
 from cnnvis.api.output_files import write
 from cnnvis.api.showing import shown_page
+from cnnvis.api.steps import Step
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.data.explanation import Explanation

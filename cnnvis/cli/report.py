@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnvis.api.chain import Step
 from cnnvis.api.output_files import RESULTS, is_named
 from cnnvis.api.report import METHODS, report, require_page, save_page
+from cnnvis.api.steps import Step
 from cnnvis.cli import console
 from cnnvis.cli.run import SOME_FAILED
 from cnnvis.cli.verdicts import print_verdicts
