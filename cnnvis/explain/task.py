@@ -19,8 +19,7 @@ import numpy as np
 
 from cnnvis import demo
 from cnnvis.data.axes import Axis, axes_of
-from cnnvis.data.batches import Failure, Piece, Pieces, Read, finite, read_ahead
-from cnnvis.data.completeness import completeness_gap
+from cnnvis.data.batches import Piece, Pieces, finite, read_ahead
 from cnnvis.data.condition_values import DataValues
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.image_conditions import Expression
@@ -28,8 +27,9 @@ from cnnvis.data.image_selection import Condition, Selection, selection_of
 from cnnvis.data.samples import BYTES, Array, Samples, evenly_spaced
 from cnnvis.data.stream import Stream
 from cnnvis.data.voxel_grid import VoxelGrid, common_grid
-from cnnvis.errors import DiskError, NothingUsable, UserError, nearest, shown
+from cnnvis.errors import UserError, nearest, shown
 from cnnvis.execution.calls import call_plugin
+from cnnvis.explain.attempts import computed_piece, no_numbers, with_targets
 from cnnvis.explain.baselines import Baselines, named_in
 from cnnvis.explain.class_matching import Matching, about_columns, matched
 from cnnvis.explain.input_axes import described_by, has_coordinates, of_input, region_in_positions
@@ -41,21 +41,20 @@ from cnnvis.explain.provenance import provenance_of
 from cnnvis.explain.request import Request
 from cnnvis.explain.scaling import about_scale
 from cnnvis.explain.several import (
-    images_in,
     in_order,
     number_of_targets,
     rows_of_each,
     said_of,
     targets_of,
 )
-from cnnvis.explain.tally import PROBES, Tally, constant_maps, extremes, finite_maps
+from cnnvis.explain.tally import Tally, constant_maps, extremes, finite_maps
 from cnnvis.network.compilation import BATCH, batch_size
 from cnnvis.network.model import Model
 from cnnvis.network.plain_values import plain
 from cnnvis.network.unit_cache import units_cached
 from cnnvis.registry.arguments import Style
 from cnnvis.registry.discovery import registry
-from cnnvis.registry.plugin import BUILT_IN, Plugin
+from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note, notes_kept, progress, quietly
 
 
@@ -298,14 +297,14 @@ class Task:
                 **self.references(plugin, samples),
                 **options,
             )
-            done = self._predicted(_completed(found, plugin, model, samples, options), model)
+            done = self._predicted(with_targets(found, plugin, model, samples, options), model)
             done = self._described(done)
         for sentence in notes:
             tally.note(sentence)
         if done.maps is not None and done.samples is not None:
             known = extremes(done)
             if not finite_maps(done, known).all():
-                raise _no_numbers(plugin, model, done.samples)
+                raise no_numbers(plugin, model, done.samples)
             tally.images = len(done)
             tally.judge(done, constant_maps(done, known))
             self._say_saturated(tally, model)
@@ -351,7 +350,7 @@ class Task:
             baselines.settle()
             images = len(samples) // number_of_targets(samples)
             tally = Tally(plugin, _among_several(model, samples), images, stops=self.stops)
-            compute = functools.partial(_computed, plugin, explain, self.models[0], tally)
+            compute = functools.partial(computed_piece, plugin, explain, self.models[0], tally)
             if keeper is not None:
                 every = keeper.pieces(samples, Making(compute, completed), outlines=outlines)
             else:
@@ -394,7 +393,7 @@ class Task:
             found = call_plugin(
                 plugin, model=model, samples=batch, **self.references(plugin, batch), **options
             )
-            return _completed(found, plugin, model, batch, options)
+            return with_targets(found, plugin, model, batch, options)
 
         def in_orders(model: Model, batch: Samples) -> Explanation:
             found = at(model, batch)
@@ -659,165 +658,6 @@ def images_at_once(samples: Samples) -> int:
     return size - size % BATCH if size > BATCH else size
 
 
-def _computed(
-    plugin: Plugin,
-    explain: Callable[[list[str], Samples], Explanation],
-    model: Model,
-    tally: Tally,
-    read: Read,
-) -> Piece:
-    """Compute a technique's result for some images; an image without a result costs no other.
-
-    Raises
-    ------
-    UserError
-        If no single image is at fault.
-    """
-    read = finite(read)
-    attempts = _Attempts(plugin, explain, model, tally, dict(read.failed))
-    with notes_kept() as notes:
-        if read.samples is not None:
-            attempts.make(read.samples, read.good)
-    found = Explanation.joined(attempts.parts) if attempts.parts else None
-    failed = dict(sorted(attempts.failed.items()))
-    return Piece(
-        read.places,
-        found,
-        failed,
-        tuple(notes),
-        tuple(attempts.blank[:1]),
-        attempts.constant if len(attempts.parts) == 1 else None,
-    )
-
-
-@dataclass
-class _Attempts:
-    """Attempts to explain the images of a piece, all together and then fewer.
-
-    Not a function that calls itself: such a function refers to itself and to the maps, and only the
-    garbage collector frees these then, which rarely looks at all that TensorFlow holds.
-    """
-
-    plugin: Plugin
-    explain: Callable[[list[str], Samples], Explanation]
-    model: Model
-    tally: Tally
-    failed: dict[int, Failure]
-    blank: list[str] = field(default_factory=list)
-    parts: list[Explanation] = field(default_factory=list)
-    constant: Mapping[int, float] | None = None
-
-    def make(self, batch: Samples, places: list[int]) -> None:
-        """Explain these images, and keep their maps or the reasons why they have none."""
-        tally, images = self.tally, images_in(batch)
-        try:
-            found = self.explain(self.blank, batch)
-        except (DiskError, NothingUsable):
-            raise
-        except UserError as error:
-            if not tally.worked:
-                alone = functools.partial(self._alone, batch, images)
-                tally.require_single(error, alone, len(images))
-            if len(images) == 1:
-                self.failed.update(dict.fromkeys(places, Failure("no map", str(error))))
-                return
-            half = images[len(images) // 2].start
-        else:
-            self._keep(found, batch, images, places)
-            return
-        self.make(batch[:half], places[:half])
-        self.make(batch[half:], places[half:])
-
-    def _alone(self, batch: Samples, images: Sequence[range], place: int) -> None:
-        self.explain([], batch[list(images[place])])
-
-    def _keep(
-        self, found: Explanation, batch: Samples, images: Sequence[range], places: list[int]
-    ) -> None:
-        """Keep the maps that are numbers."""
-        tally, known = self.tally, None
-        if found.maps is not None and found.samples is not None:
-            known = extremes(found)
-            is_bad = ~finite_maps(found, known)
-            if is_bad.any():
-                # An image has a map for each target, or none.
-                bad = [row for image in images if is_bad[list(image)].any() for row in image]
-                why = _no_numbers(self.plugin, self.model.with_inputs_held(batch), batch)
-                is_first = len(bad) == len(found) and not tally.worked
-                if is_first and len(images) >= min(PROBES, tally.of):
-                    raise why
-                self.failed.update({places[i]: Failure("no map", str(why)) for i in bad})
-                good = [i for i in range(len(found)) if i not in set(bad)]
-                found, known = found[good], (known[0][good], known[1][good])
-        if len(found):
-            self.parts.append(found)
-            self.constant = None if known is None else constant_maps(found, known)
-            tally.worked = True
-
-
-def _completed(
-    found: Explanation,
-    plugin: Plugin,
-    model: Model | None,
-    samples: Samples | None,
-    options: Mapping[str, Any],
-) -> Explanation:
-    """Return a technique's result with the targets, and with its completeness where it is due."""
-    if found.maps is not None and found.samples is not None and model is not None:
-        x, are_named = found.samples.x, bool(found.targets)
-        if not are_named:
-            found = replace(found, targets=model.targets(x))
-        if found.predictions is None and model.is_answer:  # which the units tell that named them
-            found = replace(found, predictions=model.predicted_classes(x))
-        claimed = plugin.claims.get("complete")
-        if not are_named and claimed is not None and claimed.items() <= dict(options).items():
-            found = _with_gap(found, model, samples, options.get("baseline", 0.0))
-    if samples is not None:
-        found = replace(found, input=samples.input)
-    if model is not None and model.cut:
-        names = ", ".join(map(repr, model.cut))
-        note(f"{names} was cut off: {next(iter(model.cut.values()))}")
-    return found
-
-
-def _with_gap(
-    found: Explanation, model: Model, samples: Samples | None, baseline: Any
-) -> Explanation:
-    """Add the completeness gap of the maps to a result, unless it was measured or is unknown."""
-    assert found.samples is not None
-    is_known = isinstance(baseline, int | float | str) and samples is not None
-    if "completeness_gap" in found.measures or not is_known or not finite_maps(found).all():
-        return found
-    x = np.asarray(found.samples.x, np.float32)
-    weights = model.target_weights(x)
-    start = np.broadcast_to(samples.baseline(baseline), x.shape)  # type: ignore[union-attr]
-    at_baseline = model.scores(np.array(start), weights=weights)
-    flat = found.array.reshape(len(found), -1).astype(np.float64)
-    gap = completeness_gap(
-        flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline
-    )
-    return replace(found, measures={**found.measures, "completeness_gap": gap})
-
-
 def _among_several(model: Model | None, samples: Samples | None) -> str | None:
     """Return the name of the input that samples are of, where the network has others."""
     return None if model is None or samples is None or len(model.inputs) < 2 else samples.input
-
-
-def _no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserError:
-    """Return the error for maps that are no numbers; the network's answers may be the cause.
-
-    Raises
-    ------
-    PluginError
-        If the network's answers are finite, and the plugin is not built in.
-    """
-    built_in = plugin.distribution == BUILT_IN
-    if not built_in and model is not None and np.isfinite(model.predict(samples.x)).all():
-        raise plugin.failed(
-            "its maps hold NaN or infinite values, and the network's answer is finite"
-        )
-    return UserError(
-        f"{plugin.name} gave NaN or infinite values; the weights of the model may hold NaN or "
-        "infinite values"
-    )

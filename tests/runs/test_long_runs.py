@@ -389,7 +389,7 @@ def test_a_chain_keeps_what_its_techniques_compute(
 
     other = ("grad-cam", "multiply", "average", "--by", "label", "numpy", *words[4:], "--resume")
     with monkeypatch.context() as patched:
-        patched.setattr(task, "_computed", computed)
+        patched.setattr(task, "computed_piece", computed)
         again = explain(*other, "-o", "again.npz", command="chain")
     assert again.returncode == 0, again.stderr
     assert bytes_of(tmp_path / "kept") == before
@@ -513,14 +513,14 @@ def test_data_that_are_gone_are_said_to_be(
     from cnnvis.explain import task
 
     samples = cnnvis.read_samples(pictures)
-    computed = task._computed
+    computed = task.computed_piece
 
     def vanishing(*arguments: Any) -> Any:
         if (tmp_path / "pictures").exists():
             pictures.rename(tmp_path / "moved")
         return computed(*arguments)
 
-    monkeypatch.setattr(task, "_computed", vanishing)
+    monkeypatch.setattr(task, "computed_piece", vanishing)
     keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
     with pytest.raises(cnnvis.DiskError, match="can no longer be read"):
         cnnvis.run("saliency", grey, data=samples, **keep)
@@ -542,7 +542,7 @@ def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
     whole = cnnvis.run("saliency", grey, data=pictures, into=tmp_path / "whole", shard_size=2)
     last = max(pictures.rglob("*.png"))
     samples = cnnvis.read_samples(pictures)
-    computed = task._computed
+    computed = task.computed_piece
 
     def changing(*arguments: Any) -> Any:
         if last.is_file() and not last.is_symlink():
@@ -556,7 +556,7 @@ def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
                     last.symlink_to("/dev/zero")
         return computed(*arguments)
 
-    monkeypatch.setattr(task, "_computed", changing)
+    monkeypatch.setattr(task, "computed_piece", changing)
     with pytest.raises(cnnvis.UserError, match="was changed or replaced during the reading"):
         cnnvis.run("saliency", grey, data=samples, **keep)
     monkeypatch.undo()
@@ -622,7 +622,7 @@ def test_a_folder_that_is_changed_meanwhile(
 ) -> None:
     from cnnvis.explain import task
 
-    kept, computed = tmp_path / "kept", task._computed
+    kept, computed = tmp_path / "kept", task.computed_piece
     whole = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=tmp_path / "whole")
 
     def changing(*arguments: Any) -> Any:
@@ -636,7 +636,7 @@ def test_a_folder_that_is_changed_meanwhile(
                 kept.mkdir()
         return computed(*arguments)
 
-    monkeypatch.setattr(task, "_computed", changing)
+    monkeypatch.setattr(task, "computed_piece", changing)
     if gone == "manifest":
         found = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=kept)
         assert any("manifest.json" in note and "written again" in note for note in found.notes)
