@@ -74,6 +74,7 @@ from .explain.inputs import load_model as load_model
 from .explain.inputs import read_samples as read_samples
 from .files.addresses import Address as Address
 from .files.child_process import child_process as child_process
+from .files.child_process import end_with_parent as end_with_parent
 from .files.npy import StoredArray as StoredArray
 from .files.npy import stored_arrays as stored_arrays
 from .files.reading import read_text as read_text

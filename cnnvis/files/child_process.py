@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+PARENT = "CNNVIS_PARENT"
+"""Environment variable with the number of the process that started a child."""
+
+WATCHING = 0.5
+"""Seconds between looks at whether that process is still there."""
 
 
 def child_process(
@@ -45,5 +53,19 @@ def child_process(
     # -P: without the working folder; -B: without writing beside what is imported.
     return {
         "args": [sys.executable, "-P", "-B", "-m", module, *map(str, words)],
-        "env": {**env, **(settings or {})},
+        "env": {**env, **(settings or {}), PARENT: str(os.getpid())},
     }
+
+
+def end_with_parent() -> None:
+    """End this process, in the middle of its work too, when the process that started it has ended.
+
+    To be called in a child of `child_process`, before it does anything that takes long.
+    """
+    threading.Thread(target=_end_with, args=(int(os.environ[PARENT]),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCHING)
+    os._exit(1)

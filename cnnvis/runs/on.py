@@ -40,6 +40,8 @@ class On:
         The number of TensorFlow's threads in each worker.
     jobs
         The number of jobs of Slurm in which workers are started; None for others.
+    address
+        The address of the client's scheduler, which a client that loses it does not know any more.
     """
 
     count: int | None
@@ -47,14 +49,14 @@ class On:
     request: Request | None = None
     threads: int = 1
     jobs: int | None = None
+    address: str | None = None
 
     def __str__(self) -> str:
         if self.count is not None:
             return f"local:{self.count}"
         if self.jobs is not None:
             return f"slurm:{self.jobs}"
-        address = self.scheduler
-        return address if isinstance(address, str) else str(address.scheduler.address)
+        return self.address or str(self.scheduler)
 
 
 def on_of(value: Any) -> On:
@@ -74,7 +76,13 @@ def on_of(value: Any) -> On:
     except ValueError as error:  # of a file of settings
         raise UserError(f"Dask's settings cannot be read: {complaint(error)}") from error
     if isinstance(value, distributed.Client):
-        return On(None, value, threads=_threads(host.processors()))
+        if value.status != "running":
+            raise UserError(
+                f"the client of Dask has no scheduler (it is {value.status}): make a new one with "
+                "distributed.Client(ADDRESS)"
+            )
+        address = str(value.scheduler.address)
+        return On(None, value, threads=_threads(host.processors()), address=address)
     text = str(value)
     if found := re.fullmatch(r"local(?::(\d{1,4}))?", text):
         count = host.processors() if found[1] is None else int(found[1])

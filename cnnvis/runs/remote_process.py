@@ -13,18 +13,14 @@ import platform
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cnnvis.files.child_process import child_process
+from cnnvis.files.child_process import child_process, end_with_parent
 from cnnvis.network import backend
 from cnnvis.network.compilation import THREADS
 from cnnvis.runs.remote_work import Work
-
-WATCHING = 0.5
-"""Seconds between looks at whether the worker is still there."""
 
 
 class ProcessLost(RuntimeError):
@@ -122,16 +118,9 @@ def end(token: str) -> None:
         process.close()
 
 
-def _end_with(parent: int) -> None:
-    """End this process, in the middle of a piece too, when its worker has ended."""
-    while os.getppid() == parent:
-        time.sleep(WATCHING)
-    os._exit(1)
-
-
 def main() -> None:
     """Answer a worker until it closes the pipe."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not disturb the answers
     backend.leave_extras()

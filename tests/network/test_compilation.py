@@ -448,6 +448,19 @@ def test_batches_are_as_large_as_what_was_measured_fits(monkeypatch: pytest.Monk
         assert run._size([x]) == 50  # whoever asks gets it
 
 
+def test_memory_is_looked_at_with_the_first_batches_of_a_size_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(host, "peak_memory", lambda: looks.append(0) or 0)
+    run = Compiled(lambda x: (2 * x,))
+    x = np.zeros(40, np.float32)
+    for size in (2, 5):
+        with computing(compile="graph", batch_size=size):
+            run(x)
+    assert len(looks) == 2 * 2 * compilation.TIMED  # before and after each
+
+
 def test_settled_batches_are_always_full() -> None:
     run = Compiled(lambda x: (2 * x,), footprint=lambda _: 1000)
     x = np.arange(7, dtype=np.float32)

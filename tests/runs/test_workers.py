@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import pickle
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,11 @@ from cnnvis.api import remote_methods
 from cnnvis.errors import UserError, WorkersError
 from cnnvis.registry.discovery import Registry, using
 from cnnvis.reporting import reported_to
-from cnnvis.runs import manifest, on, remote_answers, remote_shards, workers
+from cnnvis.runs import manifest, on, remote_answers, remote_process, remote_shards, workers
 from cnnvis.runs.part import Part
 from cnnvis.runs.remote_work import Work
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 
 @pytest.fixture
@@ -471,6 +471,32 @@ def test_addresses_where_nothing_listens() -> None:
         on.on_of("tcp://127.0.0.1:1")
 
 
+def test_a_worker_on_which_no_process_begins_leaves_the_piece_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **settings: object) -> Any:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(remote_process.subprocess, "Popen", full)
+    work = Work(b"", token="of this test", here=str(tmp_path))
+    with pytest.raises(remote_process.ProcessLost, match=r"no process began .*Cannot allocate"):
+        remote_process.answer(work, "1-saliency", 0)
+    assert work.token not in remote_process._processes
+
+
+def test_a_client_keeps_the_address_of_a_scheduler_that_is_lost() -> None:
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        address = str(cluster.scheduler_address)
+        own = on.on_of(client)
+        client.close()
+        assert str(own) == address
+        with pytest.raises(UserError, match=r"has no scheduler .it is closed.: make a new one"):
+            on.on_of(client)
+
+
 def test_threads_and_memory_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on.host, "processors", lambda: 8)
     monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
@@ -549,7 +575,6 @@ def test_a_scheduler_that_is_lost_in_any_moment_is_said_to_be(
 ) -> None:
     class Scheduled:
         status = client
-        scheduler = SimpleNamespace(address="tcp://head:8786")
 
         def nthreads(self) -> dict[str, int]:
             return {"tcp://1": 1}
@@ -559,11 +584,12 @@ def test_a_scheduler_that_is_lost_in_any_moment_is_said_to_be(
                 raise answer
             return answer
 
-    own = workers.Workers(on.On(None, Scheduled()), Work(b""), "--resume goes on")
+    where = on.On(None, Scheduled(), address="tcp://head:8786")
+    own = workers.Workers(where, Work(b""), "--resume goes on")
     with pytest.raises(expected) as error:
         list(own.answers([("1-saliency", 0)]))
     assert isinstance(error.value, WorkersError) == (
-        "is gone. --resume goes on" in str(error.value)
+        "the scheduler at tcp://head:8786 is gone. --resume goes on" in str(error.value)
     )
 
 

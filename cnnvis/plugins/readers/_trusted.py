@@ -134,4 +134,5 @@ def _plain(held: Any) -> Any:
 
 
 if __name__ == "__main__":
+    cnnvis.end_with_parent()
     _main(*map(Path, sys.argv[1:]))

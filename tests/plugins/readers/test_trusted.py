@@ -12,7 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGKILL, Signals
 from typing import Any
 
 import numpy as np
@@ -265,7 +265,10 @@ def test_settings_never_say_whom_to_trust(
     assert not Path("canary").exists()
 
 
-def test_control_c_ends_the_process_that_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [SIGINT, SIGKILL])
+def test_the_process_that_loads_ends_with_the_process_that_asked(
+    tmp_path: Path, number: Signals
+) -> None:
     (tmp_path / "data.pkl").write_bytes(b"ctime\nsleep\n(I600\ntR.")
     program = "import cnnvis, sys; cnnvis.read_samples(sys.argv[1], trust=True)"
     command = [sys.executable, "-c", program, str(tmp_path / "data.pkl")]
@@ -275,8 +278,7 @@ def test_control_c_ends_the_process_that_loads(tmp_path: Path) -> None:
         while not (below := children.read_text().split()) and time.monotonic() < end:
             time.sleep(0.05)
         assert below
-        time.sleep(0.5)  # Python itself loses a child if a signal comes while it is being started
-        parent.send_signal(SIGINT)
+        parent.send_signal(number)
         parent.wait(timeout=60)
     end = time.monotonic() + 20  # until it is taken off the list of processes
     while Path(f"/proc/{below[0]}").exists() and time.monotonic() < end:
