@@ -44,7 +44,7 @@ def parse_chain(data: bytes) -> None:
     """A chain as words, as a target, as a region and as a file."""
     import tomllib
 
-    from cnnvis.api import chain
+    from cnnvis.api.steps import require_fitting, steps_of
     from cnnvis.network import targets
     from cnnvis.settings.chain_files import recipe_of
 
@@ -57,7 +57,7 @@ def parse_chain(data: bytes) -> None:
         held = tomllib.loads(text[:2000])
         with suppress(cnnvis.UserError):
             recipe = recipe_of(held.get("chains", {}), Path("chains.toml"))
-            chain.require_fitting(chain.steps_of(recipe.steps))
+            require_fitting(steps_of(recipe.steps))
             for form in ("toml", "python", "shell"):
                 recipe.written(form)  # type: ignore[arg-type]
     with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Child processes of Python: the module that they run, and the modules that they may import."""
+"""Child processes of Python: what they run and may import, and that they end with their parent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PARENT = "CNNVIS_PARENT"
+PARENT = "_CNNVIS_PARENT"
 """Environment variable with the number of the process that started a child."""
 
 WATCHING = 0.5
@@ -37,7 +37,8 @@ def child_process(
         True for a child that finds all modules of this process, also the modules of a checkout;
         else the child finds installed modules, and modules in the absolute paths of ``PYTHONPATH``.
     settings
-        Variables of the child's environment, in addition to the environment of this process.
+        Variables of the child's environment, in addition to the environment of this process and to
+        the variable that `end_with_parent` reads.
 
     Returns
     -------
@@ -60,9 +61,34 @@ def child_process(
 def end_with_parent() -> None:
     """End this process, in the middle of its work too, when the process that started it has ended.
 
-    To be called in a child of `child_process`, before it does anything that takes long.
+    To be called once, before anything that takes long, by a child that was started with the arguments
+    of `child_process`. It does nothing on Windows, where a child keeps the number of a parent that ended.
+
+    Raises
+    ------
+    RuntimeError
+        If the process was not started so.
     """
-    threading.Thread(target=_end_with, args=(int(os.environ[PARENT]),), daemon=True).start()
+    started_by = os.environ.pop(PARENT, "")  # which is nothing for children of this process
+    if not started_by:
+        raise RuntimeError("end_with_parent is for processes that child_process starts")
+    if sys.platform == "win32":
+        return
+    parent = os.getppid()
+    # Another parent: that one has ended already, or another program stands between, such as timeout.
+    if parent != int(started_by) and not _lives(int(started_by)):
+        os._exit(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _end_with(parent: int) -> None:

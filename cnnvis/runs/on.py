@@ -41,7 +41,8 @@ class On:
     jobs
         The number of jobs of Slurm in which workers are started; None for others.
     address
-        The address of the client's scheduler, which a client that loses it does not know any more.
+        The address of the client's scheduler, which a client that loses it does not know any more; None
+        for others.
     """
 
     count: int | None
@@ -65,7 +66,8 @@ def on_of(value: Any) -> On:
     Raises
     ------
     UserError
-        If that is not understood, or Dask is not installed.
+        If that is not understood, or Dask is not installed; or if nothing listens at an address, or a
+        client is closed.
     """
     try:
         import distributed

@@ -434,8 +434,9 @@ class Part(Keeper):
         return self._put_all(number, Content.of(piece, samples))
 
     def _put_all(self, number: int, content: Content) -> tuple[Line, dict[str, int]]:
-        known, files = content.files(number, self._size)
+        written, known = content.written_facts()
         self._require_like(known)
+        files = content.files(number, self._size, written)
         return self._put_files(number, files, content.failed)
 
     def _require_like(self, facts: ShardFacts) -> None:

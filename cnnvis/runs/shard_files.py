@@ -99,13 +99,13 @@ class Content:
             {str(place): one.reason for place, one in piece.failed.items()},
         )  # fmt: skip
 
-    def files(self, number: int, size: int) -> tuple[ShardFacts, dict[str, bytes]]:
-        """Return the facts as they will be read again, and the files by their names.
+    def written_facts(self) -> tuple[bytes, ShardFacts]:
+        """Return the facts as their file has them, and as they will be read again.
 
         Raises
         ------
         UserError
-            If the facts cannot be read again, or a file is too large.
+            If they cannot be read again.
         """
         written = plain(self.facts) + b"\n"
         known = read_facts(written, self.places)
@@ -114,7 +114,24 @@ class Content:
                 f"a run folder cannot keep the result of the images from place {self.places.start} on: "
                 "it must hold numbers and text, one for each map"
             )
-        files = {facts_name(number): written}
+        return written, known
+
+    def files(self, number: int, size: int, facts: bytes) -> dict[str, bytes]:
+        """Return the files by their names.
+
+        Parameters
+        ----------
+        number, size
+            The number of the shard, and the number of images in a full shard.
+        facts
+            The content of the file of facts; see `written_facts`.
+
+        Raises
+        ------
+        UserError
+            If a file is too large.
+        """
+        files = {facts_name(number): facts}
         if self.maps is not None:
             # Where an image failed, there is NaN.
             rows = np.full((size, *self.maps.shape[1:]), np.nan, np.float32)
@@ -125,7 +142,7 @@ class Content:
             rows[: len(self.labels)] = self.labels
             files |= [arrays.encoded_labels(rows, number)]
         self._require_short(number, size, files)
-        return known, files
+        return files
 
     @property
     def _good(self) -> list[int]:

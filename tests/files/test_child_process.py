@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis.files import child_process
 
 SOURCES = Path(cnnvis.__file__).parent
 
@@ -48,6 +49,49 @@ def test_one_helper_starts_all_of_them() -> None:
             ast.unparse(one) for one in every if isinstance(one, ast.Attribute)
         }:
             assert file.name in ("child_process.py", "conformance.py"), file
+
+
+def test_the_command_runs_in_a_child(tmp_path: Path) -> None:
+    """No variable of a child is taken for a setting."""
+    called = cnnvis.child_process("cnnvis", "config", "show", same_path=True)
+    done = subprocess.run(**called, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+WAITING = """
+import time
+import cnnvis
+cnnvis.end_with_parent()
+time.sleep(1.5)
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_a_child_behind_another_program_does_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waiting_child.py").write_text(WAITING)
+    monkeypatch.syspath_prepend(tmp_path)
+    called = cnnvis.child_process("waiting_child", same_path=True)
+    behind = ["sh", "-c", '"$@"; exit $?', "sh", *called["args"]]
+    done = subprocess.run(behind, env=called["env"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_a_child_whose_parent_has_ended_before_it_looked_ends(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    env = {**os.environ, child_process.PARENT: str(gone.pid)}
+    program = "import cnnvis; cnnvis.end_with_parent(); print('done')"
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_what_no_child_process_started_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="is for processes that child_process starts"):
+        cnnvis.end_with_parent()
 
 
 @pytest.mark.slow
