@@ -207,7 +207,7 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
             ours = times.get("cnnvis")
             unit = "s a picture" if method == "activation-max" else "images/s"
             if not isinstance(ours, list):
-                lines.append(f"| {Path(network).name} | {method} | {ours} |{' |' * len(others)}")
+                lines.append(f"| {Path(network).name} | {method} | failed |{' |' * len(others)}")
                 continue
             median = statistics.median(ours)
             own = f"{median:.3g} {unit}" if unit.startswith("s ") else f"{1 / median:.3g} {unit}"

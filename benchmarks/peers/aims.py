@@ -21,6 +21,8 @@ def aims(rows: Rows) -> list[str]:
         for row, ratios in rows.items()
     }
     fastest = {row: min(each, key=lambda name: each[name]) for row, each in medians.items() if each}
+    if not fastest:
+        return []
     slower = {}
     for row, name in fastest.items():
         if round(medians[row][name], 2) < 1:  # as it is printed

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,15 +59,16 @@ def main() -> None:
         except Lacks as reason:
             answer = {"lacks": str(reason)}
         except Exception as error:
-            answer = {"failed": f"{type(error).__name__}: {_sentence(error)}"}
+            answer = {"failed": _sentence(error)}
         print(json.dumps(answer), file=answer_to, flush=True)
 
 
 def _sentence(error: Exception) -> str:
-    """The line of a message that says most: the last, where TensorFlow puts a traceback before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    said = lines[-1] if lines[0].startswith("in user code") else lines[0]
-    return said if len(said) <= LONGEST else said[: LONGEST - 3] + "..."
+    """The line of an error that says most: TensorFlow puts a traceback before it, and more behind it."""
+    said = "".join(traceback.format_exception_only(error))
+    lines = [line.strip() for line in said.splitlines()]
+    said = [line for line in lines if re.match(r"\w+(Error|Exception): ", line)][-1:] or lines[:1]
+    return said[0] if len(said[0]) <= LONGEST else said[0][: LONGEST - 3] + "..."
 
 
 def once(explain: Callable[[dict[str, Any]], Callable[[], Any]], job: dict[str, Any]) -> None:
