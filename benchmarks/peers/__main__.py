@@ -332,7 +332,8 @@ def main() -> None:
     if chosen.commands:
         libraries = {name: pythons[LIBRARIES[name]] for name in chosen.libraries}
         print("measuring whole commands", file=sys.stderr)
-        whole = "\n" + commands.table(commands.measured(libraries, pythons["keras"], chosen.rounds))
+        times = commands.measured(libraries, pythons["keras"], chosen.rounds)
+        whole = "\n" + commands.table(times, chosen.rounds)
     write()
     print(chosen.out / "peers.md")
 

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _one(command: list[str | Path]) -> tuple[float, float] | None:
     return (took, usage.ru_maxrss / 1024) if process.returncode == 0 else None
 
 
-def table(found: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
+def table(found: dict[int, dict[str, list[tuple[float, float]]]], rounds: int) -> str:
     """What was measured, in Markdown."""
     libraries = list(dict.fromkeys(name for times in found.values() for name in times))
     lines = [
@@ -87,8 +88,8 @@ def table(found: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
         "",
         f"Saliency of the network `{NETWORK}`, from a file, of images in a file, into a file: a new",
         "process each, `cnnvis run saliency --checks none` or the shortest script for a library, none of",
-        "which checks its maps. Seconds, and in",
-        "brackets the largest memory in MB; medians.",
+        "which checks its maps. Seconds, and in brackets the largest memory in MB; medians of",
+        f"{rounds} rounds, measured on {date.today()}.",
         "",
         f"| images | {' | '.join(libraries)} |",
         f"|---|{'---|' * len(libraries)}",
