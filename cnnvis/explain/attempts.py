@@ -13,9 +13,10 @@ from cnnvis.data.batches import Failure, Piece, Read, finite
 from cnnvis.data.completeness import completeness_gap
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
-from cnnvis.errors import DiskError, NothingUsable, UserError
+from cnnvis.errors import DiskError, NothingUsable, ShortageError, UserError
 from cnnvis.explain.several import images_in
 from cnnvis.explain.tally import PROBES, Tally, constant_maps, extremes, finite_maps
+from cnnvis.network.compilation import is_settled, is_short_of_memory
 from cnnvis.network.model import Model
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept
@@ -77,6 +78,10 @@ class _Attempts:
         except (DiskError, NothingUsable):
             raise
         except UserError as error:
+            if is_settled() and is_short_of_memory(error):
+                raise ShortageError(
+                    f"{error}. No image is left out for that: go on with --resume where more memory is free"
+                ) from error
             if not tally.worked:
                 alone = functools.partial(self._alone, batch, images)
                 tally.require_single(error, alone, len(images))

@@ -616,6 +616,27 @@ def test_a_shortage_of_memory_is_no_damage_of_images(
     assert bytes_of(tmp_path / "kept") == bytes_of(tmp_path / "whole")
 
 
+def test_an_image_is_not_left_out_for_want_of_memory_outside_of_the_network(
+    classifier: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradient = cnnvis.Model.input_gradient
+
+    def short(self: Any, x: Any, *more: Any, **settings: Any) -> Any:
+        if (x == X[9]).all(axis=(1, 2, 3)).any():
+            raise MemoryError("of 5 GiB for an array")
+        return gradient(self, x, *more, **settings)
+
+    monkeypatch.setattr(cnnvis.Model, "input_gradient", short)
+    keep: dict[str, Any] = {"shard_size": 4, "into": tmp_path / "kept"}
+    with pytest.raises(cnnvis.DiskError, match=r"not enough memory for .*No image is left out"):
+        cnnvis.run("saliency", classifier, data=X, **keep)
+    # Without a run folder, fewer images at a time may be enough.
+    found = cnnvis.run("saliency", classifier, data=X)
+    assert len(found) == 10 and any("not enough memory" in one for one in found.notes)
+    monkeypatch.undo()
+    assert len(cnnvis.run("saliency", classifier, data=X, resume=True, **keep)) == 11
+
+
 @pytest.mark.parametrize("gone", ["manifest", "folder", "another", "removed"])
 def test_a_folder_that_is_changed_meanwhile(
     classifier: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
