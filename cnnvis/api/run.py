@@ -166,8 +166,8 @@ def run(
         Compute a share of the shards, ``"3/16"`` for the third of sixteen shares; `cnnvis.merge`
         puts the folders of all shares together. The result is a table of the shards.
     shard_size
-        The number of images in a shard, by default up to 512. If the process ends, it loses the
-        shard in hand.
+        The number of images in a shard, by default up to 512. If the process ends, it loses at
+        most two shards: the shard that is computed, and the shard that is written meanwhile.
     on
         The workers that compute the shards of the run folder, by default this process: ``"local:4"`` for
         four processes of this machine, ``"tcp://host:8786"`` for those of a scheduler of Dask,

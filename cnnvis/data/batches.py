@@ -103,7 +103,7 @@ LONGEST_WAIT = 10.0
 def _read(samples: Samples, places: range) -> Read:
     """Read the samples at these places.
 
-    If that fails, the samples are read one by one, so that an unreadable sample costs no other.
+    If that fails, each half of them is read, down to single samples, so that an unreadable sample costs no other.
 
     Raises
     ------

@@ -84,7 +84,7 @@ def _parser(names: Sequence[str]) -> parsing.Parser:
         metavar="MODEL",
         nargs="?",
         default=argparse.SUPPRESS,
-        help="a model's file, or demo; or kept maps, a file .npz or a run folder",
+        help="a model's file, or demo; or kept maps, a file .npz, a store .zarr or a run folder",
     )
     flags.add(parser, *OF_COMMANDS["chain"])
     parsing.add_side_flags(parser, "loader", "reader")
