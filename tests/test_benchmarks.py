@@ -167,6 +167,25 @@ def test_the_page_says_when_and_by_which_clock_rows_were_measured() -> None:
     ]
 
 
+def test_the_page_says_which_libraries_failed_and_why() -> None:
+    rows = peers("rows")
+    found = {
+        "a/small.h5": {
+            "lrp": {"cnnvis": [1.0], "captum": f"{rows.FAILED}TypeError: no rule"},
+            "rise": {"cnnvis": [1.0], "captum": "no such method"},
+        },
+        "volume": {"lrp": {"captum": f"{rows.FAILED}TypeError: no rule"}},
+    }
+    assert (
+        rows.failures(found)[-1] == "- captum, lrp on small.h5, lrp on volume: TypeError: no rule"
+    )
+    assert rows.failures({"volume": {"rise": {"captum": "no such method"}}}) == []
+
+
+def test_no_library_is_missing_from_the_table_for_want_of_a_module() -> None:
+    assert "ModuleNotFoundError" not in (ROOT / "benchmarks" / "peers.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("space", "cells"), [((13,), (4,)), ((68, 32), (4, 4)), ((6, 5, 4), (3, 2, 2))]
 )
