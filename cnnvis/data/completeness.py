@@ -16,7 +16,11 @@ FAR = 0.2
 """Gap from which on a map is not said to add up."""
 
 
-def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
+ROUNDING = 2.4e-7
+"""Share of a score that is lost in single precision, in which networks compute."""
+
+
+def completeness_gap(sums: Array, sizes: Array, change: Array, score: Array | None = None) -> Array:
     """Return the completeness gap of maps, as a share of the change of the score.
 
     |sum of M - (S(x) - S(x'))| / max(|S(x) - S(x')|, 0.01 sum of |M|), for the map M of an input x
@@ -29,6 +33,9 @@ def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
         The sum of each map, and the sum of its absolute values, (n,).
     change
         S(x) - S(x'), (n,).
+    score
+        S(x), (n,): by what it is rounded, no map can be held against the change. NaN where that is
+        more than the sum can be off by; without it, scores are taken to be exact.
 
     Returns
     -------
@@ -38,8 +45,13 @@ def completeness_gap(sums: Array, sizes: Array, change: Array) -> Array:
     import numpy as np
 
     scale = np.maximum(abs(np.asarray(change, np.float64)), CANCELLED * np.asarray(sizes))
-    gap: Array = abs(sums - change) / np.maximum(scale, np.finfo(np.float32).tiny)
-    return gap
+    scale = np.maximum(scale, np.finfo(np.float32).tiny)
+    if score is None:
+        exact: Array = abs(sums - change) / scale
+        return exact
+    rounded = ROUNDING * abs(np.asarray(score, np.float64))
+    gap: Array = np.maximum(abs(sums - change) - rounded, 0) / scale
+    return np.where(rounded > FAR * scale, np.nan, gap)
 
 
 def within(gap: float) -> str:

@@ -134,6 +134,7 @@ def with_targets(
         x, are_named = found.samples.x, bool(found.targets)
         if not are_named:
             found = replace(found, targets=model.targets(x))
+            _say_strange_scores(found, plugin)
         if found.predictions is None and model.is_answer:  # which the units tell that named them
             found = replace(found, predictions=model.predicted_classes(x))
         claimed = plugin.claims.get("complete")
@@ -145,6 +146,15 @@ def with_targets(
         names = ", ".join(map(repr, model.cut))
         note(f"{names} was cut off: {next(iter(model.cut.values()))}")
     return found
+
+
+def _say_strange_scores(found: Explanation, plugin: Plugin) -> None:
+    scores = [target.score for target in found.targets if target.score is not None]
+    if not np.isfinite(scores).all():
+        note(
+            f"the score that {plugin.name} explains is NaN or infinite for some images, as their titles "
+            "show: their maps may mean nothing"
+        )
 
 
 def _with_gap(
@@ -160,9 +170,8 @@ def _with_gap(
     start = np.broadcast_to(samples.baseline(baseline), x.shape)  # type: ignore[union-attr]
     at_baseline = model.scores(np.array(start), weights=weights)
     flat = found.array.reshape(len(found), -1).astype(np.float64)
-    gap = completeness_gap(
-        flat.sum(axis=1), abs(flat).sum(axis=1), model.scores(x, weights=weights) - at_baseline
-    )
+    score = model.scores(x, weights=weights)
+    gap = completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), score - at_baseline, score)
     return replace(found, measures={**found.measures, "completeness_gap": gap})
 
 
@@ -180,6 +189,6 @@ def no_numbers(plugin: Plugin, model: Model | None, samples: Samples) -> UserErr
             "its maps hold NaN or infinite values, and the network's answer is finite"
         )
     return UserError(
-        f"{plugin.name} gave NaN or infinite values; the weights of the model may hold NaN or "
-        "infinite values"
+        f"{plugin.name} gave NaN or infinite values; the weights of the model, or constants in it "
+        "such as a mask of -inf, may be NaN or infinite"
     )

@@ -176,6 +176,8 @@ class Tally:
             return f"in one of them at least, {self.blank[0]}"
         if self.blank:
             return self.blank[0]
+        if self.plugin.family == CAMS and self.plugin.signed is not None:
+            return "its feature maps there, or their weights, are all zero"
         if self.plugin.family == CAMS:
             return (
                 "no weighted sum of feature maps is above zero there, and sums below zero are not shown; "
@@ -206,16 +208,17 @@ class Tally:
         known = gap[~np.isnan(gap)]
         if not len(known):
             self.note(
-                f"whether {self.plugin.name} adds up is not known: {change} is no finite number"
+                f"whether {self.plugin.name} adds up is not known: {change} is no finite number, or is lost in the rounding of a much "
+                "larger score"
             )
             return
         worst = float(known.max())
         half = f"; half of the images {within(np.median(known))}" if len(known) > 1 else ""
         if worst <= FAR:
-            said = f"adds up to {change}, {within(worst)} of it"
+            said = f"adds up to {change}, {within(worst)}"
         else:
             every = " for every image" if len(known) > 1 else ""
-            said = f"does not add up to {change}{every}: it is off by up to {bound(worst)} of it"
+            said = f"does not add up to {change}{every}: it is off by up to {bound(worst)}"
         self.note(f"{self.plugin.name} {said}{took}{half}")
 
 

@@ -460,7 +460,9 @@ class Pass:
                 f"the target gives {joined.shape[-1]} values, and its description says "
                 f"{weights.shape[-1]}; explain a layer before the target, with --layer"
             )
-        return joined, tf.reduce_sum(joined * tf.cast(weights, exact), axis=-1)
+        weights = tf.cast(weights, exact)
+        counting = tf.where(weights != 0, joined, 0)  # also beside units that are NaN or infinite
+        return joined, tf.reduce_sum(counting * weights, axis=-1)
 
     def units_from(self, x: Sequence[Any], given: Mapping[Slot, Any]) -> Any:
         """Compute the target's units, (n, k), from values on the way; see `Graph.run`."""

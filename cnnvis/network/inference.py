@@ -27,7 +27,10 @@ from cnnvis.network.perturbations import Perturbations
 from cnnvis.network.resolution import Resolution
 from cnnvis.network.scores import probabilities, score_weights
 from cnnvis.network.unit_cache import cached_units, remember_units
-from cnnvis.reporting import progress, quietly
+from cnnvis.reporting import note, progress, quietly
+
+ROUNDED = 0.01
+"""Share of the changes of a score from which on rounding is reported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,13 +183,21 @@ class Inference:
             ),
         )
         arrays, args = [*feeds, weights, *own], perturbations.args
+        low, high = np.full(len(x), np.inf), np.full(len(x), -np.inf)
         for some, (found,) in self.run_in_parts(run, size, count, arrays, args):
+            low, high = np.minimum(low, found.min(axis=1)), np.maximum(high, found.max(axis=1))
             if not np.isfinite(found).all():
                 raise UserError(
                     f"the score of {self.resolution.layer!r} is NaN or infinite for an input of "
                     "which parts are replaced; another baseline may do, such as mean"
                 )
             yield some, found[:, : len(some)]
+        lost = np.finfo(np.float32).eps * np.maximum(abs(low), abs(high))
+        if ((high > low) & (lost > ROUNDED * (high - low))).any():
+            note(
+                f"the score of {self.resolution.layer!r} is so large beside its changes where parts of an "
+                "image are replaced that rounding takes more than 1 % of them, in some images at least"
+            )
 
     def perturbations_at_once(self, feeds: Sequence[Array], count: int) -> int:
         """Return how many perturbations of each input are computed at a time.

@@ -14,7 +14,7 @@ from cnnvis.network.inference import Inference
 from cnnvis.network.layers import Layer
 from cnnvis.network.map_layers import names_of_map_layers
 from cnnvis.network.perturbations import Perturbations, perturbations_taken
-from cnnvis.network.scores import described_targets
+from cnnvis.network.scores import described_targets, weighted_sums
 from cnnvis.network.targeted import TargetedNetwork
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class ScoredNetwork(TargetedNetwork):
         For `weights` and `of`, see `input_gradient`.
         """
         units, weights = self._inference.units_and_weights(x, weights, of)
-        found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
+        found: Array = weighted_sums(units, weights).astype(np.float32)
         return found
 
     def activations(self, x: Array, layer: str) -> Array:
@@ -122,7 +122,7 @@ class ScoredNetwork(TargetedNetwork):
         if weights is None:
             weights = inference.weights(x, of)
         units = inference.units_from(self._before_target(layer), activations, x, of)
-        found: Array = np.einsum("nk,nk->n", units, weights).astype(np.float32)
+        found: Array = weighted_sums(units, weights).astype(np.float32)
         return found
 
     @perturbations_taken

@@ -89,6 +89,16 @@ def probabilities(resolution: Resolution, units: Array) -> Array | None:
     return np.asarray(squashing.probabilities(keras().ops.convert_to_tensor(units)))
 
 
+def weighted_sums(units: Array, weights: Array) -> Array:
+    """Compute the score of each input, (n,), from its units and how much each counts, both (n, k).
+
+    Units that do not count have no say, also where they are NaN or infinite, as a class that a network
+    forbids is -inf.
+    """
+    found: Array = np.einsum("nk,nk->n", np.where(weights != 0, units, 0), weights)
+    return found
+
+
 def described_targets(resolution: Resolution, units: Array, weights: Array) -> tuple[Target, ...]:
     """Describe what is explained of each input, with its score.
 
@@ -98,7 +108,7 @@ def described_targets(resolution: Resolution, units: Array, weights: Array) -> t
         The target's units for each input, and how much each counts, both (n, k).
     """
     layer, region = resolution.layer, region_text(resolution.request.region)
-    scores = [float(row @ weight) for row, weight in zip(units, weights, strict=True)]
+    scores = weighted_sums(units, weights).tolist()
     if resolution.is_compound:
         return tuple(Target(layer, (), None, score, None, region) for score in scores)
     found_probabilities = probabilities(resolution, units)

@@ -95,3 +95,65 @@ def test_a_sum_has_a_score_only(three_heads: Any, resolved: Any) -> None:
         ("kind[0]-kind[1]", (), -2.0),
         ("kind[0]-kind[1]", (), 1.0),
     ]
+
+
+def _masked(keras: Any, forbidden: float) -> Any:
+    """A classifier that adds a constant to one of its classes."""
+    keras.utils.set_random_seed(0)
+    entry = keras.Input((6, 6, 1))
+    features = keras.layers.Conv2D(3, 3, activation="relu", name="features")(entry)
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(features))
+    masked = keras.ops.add(logits, np.array([0, forbidden, 0], np.float32))
+    return keras.Model(entry, keras.layers.Softmax(name="output")(masked))
+
+
+@pytest.mark.parametrize(
+    "technique", ["saliency", "occlusion", "rise", "integrated-gradients", "score-cam"]
+)
+def test_a_unit_that_does_not_count_has_no_say_whatever_it_is(keras: Any, technique: str) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 6, 6, 1)).astype(np.float32)
+    found, expected = (
+        cnnvis.run(technique, _masked(keras, forbidden), data=x, checks="none")
+        for forbidden in (-np.inf, -1e9)
+    )
+    np.testing.assert_allclose(found.array, expected.array, rtol=1e-5, atol=1e-7)
+    assert [one.score for one in found.targets] == pytest.approx(
+        [one.score for one in expected.targets]
+    )
+    assert found.notes == expected.notes
+
+
+def test_a_score_that_is_no_number_is_said_to_be(keras: Any) -> None:
+    x = np.ones((2, 6, 6, 1), np.float32)
+    found = cnnvis.run("saliency", _masked(keras, -np.inf), data=x, filter=1, checks="none")
+    assert any(
+        "is NaN or infinite for some images, as their titles show" in one for one in found.notes
+    )
+
+
+@pytest.mark.parametrize(("constant", "is_said"), [(0.0, False), (1e5, True)])
+def test_a_score_whose_changes_are_rounded_is_said_to_be(
+    keras: Any, constant: float, is_said: bool
+) -> None:
+    keras.utils.set_random_seed(0)
+    entry = keras.Input((6, 6, 1))
+    start = keras.initializers.Constant(constant)
+    output = keras.layers.Dense(1, name="output", bias_initializer=start)
+    network = keras.Model(entry, output(keras.layers.Flatten()(entry)))
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
+    found = cnnvis.run("occlusion", network, data=0.1 * x, checks="none")
+    assert any("rounding takes more than 1 % of them" in one for one in found.notes) == is_said
+
+
+def test_what_shows_both_signs_does_not_say_that_it_hides_one(keras: Any) -> None:
+    keras.utils.set_random_seed(0)
+    entry = keras.Input((6, 6, 1))
+    convolution = keras.layers.Conv2D(3, 3, activation="relu", use_bias=False, name="features")
+    output = keras.layers.Dense(2, name="output")
+    network = keras.Model(entry, output(keras.layers.Flatten()(convolution(entry))))
+    x = np.random.default_rng(0).normal(size=(3, 6, 6, 1)).astype(np.float32)
+    x[1] = 0
+    for technique in ("hires-cam", "eigen-cam"):
+        found = cnnvis.run(technique, network, data=x, penultimate="features", checks="none")
+        (said,) = [one for one in found.notes if "zero everywhere" in one]
+        assert said.endswith("its feature maps there, or their weights, are all zero")

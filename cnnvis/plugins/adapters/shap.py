@@ -83,8 +83,9 @@ def gradient_explainer(
         begin = np.ascontiguousarray(np.broadcast_to(start, x.shape))
         at_starts += model.scores(begin, weights=weights)
     flat = maps.reshape(len(maps), -1).astype(np.float64)
-    change = model.scores(x, weights=weights) - at_starts / len(starts)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change)
+    score = model.scores(x, weights=weights)
+    change = score - at_starts / len(starts)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps})
 
 

@@ -25,7 +25,7 @@ WORDS = {
     SAME_WEIGHTS: "the values of each weight are all alike, so that a permutation changes nothing",
     BLANK_OTHERS: "the maps of all networks with permuted weights are the same everywhere, or no numbers",
     NO_CLAIM: "the method does not claim that its maps add up",
-    NO_CHANGE: "the change of the score is no finite number",
+    NO_CHANGE: "the change of the score is no finite number, or is lost in the rounding of a much larger score",
 }
 
 

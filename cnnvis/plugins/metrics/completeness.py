@@ -20,9 +20,9 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
         return cnnvis.Verdict("information", _reasons.nothing(values["completeness_reason"]))
     middle, largest = float(np.median(known)), float(known.max())
     if len(known) == 1:
-        found = f"the map is off by {middle:.1%} of this change"
+        found = f"the map is off by {middle:.1%}"
     else:
-        found = f"half of the maps are off by at most {middle:.1%} of this change, the worst by {largest:.1%}"
+        found = f"half of the maps are off by at most {middle:.1%}, the worst by {largest:.1%}"
     if middle > FAILS:
         return cnnvis.Verdict(
             "failed", f"maps do not add up to the change of the score: {found}; more steps may help"
@@ -42,7 +42,7 @@ def completeness(explanation: cnnvis.Explanation) -> Any:
 
     |sum M - (S(x) - S(x'))| / max(|S(x) - S(x')|, sum |M| / 100), for the score S, the input x and the
     baseline x': axiom 1 of Sundararajan et al. 2017. NaN for methods that do not claim it, and where the
-    change is no finite number; ``completeness_reason`` is then the number of the reason, 0 for none. Over
+    change is no finite number or is lost in rounding; ``completeness_reason`` is then the number of the reason, 0 for none. Over
     5 % for half of the images is a warning, over 20 % a failure.
     """
     import numpy as np

@@ -68,8 +68,9 @@ def expected_gradients(
             advance(1)
     maps /= len(starts)
     flat = maps.reshape(len(maps), -1)
-    change = model.scores(x, weights=weights) - at_starts / len(starts)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change)
+    score = model.scores(x, weights=weights)
+    change = score - at_starts / len(starts)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

@@ -70,10 +70,10 @@ def guided_integrated_gradients(
             maps += (moved - at) * (before.astype(np.float64) + after) / 2
             at, before = moved, after
             advance(1)
-    change = model.scores(x.astype(np.float32), weights=weights).astype(np.float64)
-    change -= model.scores(start.astype(np.float32), weights=weights)
+    score = model.scores(x.astype(np.float32), weights=weights).astype(np.float64)
+    change = score - model.scores(start.astype(np.float32), weights=weights)
     flat = maps.reshape(len(maps), -1)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

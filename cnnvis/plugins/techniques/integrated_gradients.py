@@ -8,9 +8,6 @@ import cnnvis
 
 from ._path import Path, Quadrature
 
-ROUNDING = 2.4e-7
-"""Relative rounding error of a score in single precision."""
-
 
 @cnnvis.technique(
     "integrated-gradients",
@@ -57,17 +54,15 @@ def integrated_gradients(
     x = np.asarray(samples.x, np.float32)
     path = Path.of(model, samples, baseline, moving_all=moving == "all")
     score, start = model.scores(x, weights=path.weights), path.score_at_start()
-    # What the scores themselves are rounded by, no steps can mend.
-    change, rounded = score - start, ROUNDING * np.maximum(abs(score), abs(start))
+    change = score - start
     maps, gaps, taken = np.zeros_like(x), np.zeros(len(x)), np.zeros(len(x))
     left, count = np.arange(len(x)), steps
     while left.size and count <= max(steps, most_steps):
         quadrature = Quadrature.of(count)
         maps[left], sums, sizes = path.integrated(left, quadrature)
         taken[left] = len(quadrature.places)
-        gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left])
-        is_off = (gaps[left] > tolerance) & (abs(sums - change[left]) > rounded[left])
-        left, count = left[is_off], 2 * count
+        gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left], score[left])
+        left, count = left[gaps[left] > tolerance], 2 * count
     if left.size:
         worst = left[gaps[left].argmax()]
         cnnvis.note(
