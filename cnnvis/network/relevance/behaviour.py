@@ -169,9 +169,7 @@ class _Trial:
         both = self._at([a + b for a, b in zip(self.u, self.v, strict=True)])
         for c, s, a, b in zip(zero, both, self.at_u, self.at_v, strict=True):
             size = max(np.abs(one).max(initial=0) for one in (a, b, c, s))
-            with np.errstate(
-                invalid="ignore"
-            ):  # of values that are infinite, which no affine layer gives
+            with np.errstate(invalid="ignore"):  # an affine layer gives no infinite values
                 off = np.abs((s - c) - (a - c) - (b - c)).max(initial=0)
             if not off <= 1e-4 * size:
                 return False
