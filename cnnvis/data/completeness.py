@@ -20,7 +20,9 @@ ROUNDING = 2.4e-7
 """Share of a score that is lost in single precision, in which networks compute."""
 
 
-def completeness_gap(sums: Array, sizes: Array, change: Array, score: Array | None = None) -> Array:
+def completeness_gap(
+    sums: Array, sizes: Array, change: Array, *, score: Array | None = None
+) -> Array:
     """Return the completeness gap of maps, as a share of the change of the score.
 
     |sum of M - (S(x) - S(x'))| / max(|S(x) - S(x')|, 0.01 sum of |M|), for the map M of an input x

@@ -171,7 +171,9 @@ def _with_gap(
     at_baseline = model.scores(np.array(start), weights=weights)
     flat = found.array.reshape(len(found), -1).astype(np.float64)
     score = model.scores(x, weights=weights)
-    gap = completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), score - at_baseline, score)
+    gap = completeness_gap(
+        flat.sum(axis=1), abs(flat).sum(axis=1), score - at_baseline, score=score
+    )
     return replace(found, measures={**found.measures, "completeness_gap": gap})
 
 

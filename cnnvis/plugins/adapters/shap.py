@@ -85,7 +85,7 @@ def gradient_explainer(
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     score = model.scores(x, weights=weights)
     change = score - at_starts / len(starts)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps})
 
 

@@ -66,7 +66,7 @@ def blur_integrated_gradients(
     score = model.scores(x, weights=weights).astype(np.float64)
     change = score - model.scores(widest, weights=weights)
     flat = maps.reshape(len(maps), -1)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

@@ -41,5 +41,5 @@ def deeplift(
     change = score - model.scores(start, weights=weights)
     maps = (x - start) * model.multipliers(x, start, weights=weights)
     flat = maps.reshape(len(x), -1).astype(np.float64)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps})

@@ -73,7 +73,7 @@ def guided_integrated_gradients(
     score = model.scores(x.astype(np.float32), weights=weights).astype(np.float64)
     change = score - model.scores(start.astype(np.float32), weights=weights)
     flat = maps.reshape(len(maps), -1)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score)
+    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

@@ -61,7 +61,7 @@ def integrated_gradients(
         quadrature = Quadrature.of(count)
         maps[left], sums, sizes = path.integrated(left, quadrature)
         taken[left] = len(quadrature.places)
-        gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left], score[left])
+        gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left], score=score[left])
         left, count = left[gaps[left] > tolerance], 2 * count
     if left.size:
         worst = left[gaps[left].argmax()]
