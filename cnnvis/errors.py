@@ -87,6 +87,13 @@ class PluginError(Exception):
     found: Any = None
 
 
+BY_NAME: dict[str, type[UserError | PluginError]] = {
+    one.__name__: one
+    for one in (UserError, NothingUsable, DiskError, ShortageError, ChangedError, PluginError)
+}
+"""Errors with which another process answers, by their names."""
+
+
 def together(failures: Sequence[UserError | PluginError]) -> UserError | PluginError:
     """Return failures of parts of a run as one error, to be raised when all else is done."""
     if len(failures) == 1:

@@ -154,7 +154,8 @@ def shortage(error: BaseException | None) -> str:
             return _SHORT_OF[error.errno]
         if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
             return _SHORT_OF[errno.EAGAIN]
-        if isinstance(error, MemoryError):
+        # The second is TensorFlow's, which may not be imported here.
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
             return f"the memory is not enough{_of_limit()}"
         error = error.__cause__ or error.__context__
     return ""

@@ -78,6 +78,8 @@ class Worker:
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
         """Its answer to one job."""
+        if self._process.poll() is not None:  # since the last job
+            self._process = self._start()
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             print(json.dumps(job), file=self._process.stdin, flush=True)
@@ -191,7 +193,7 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
         "`bare` is a loop over a compiled gradient (graph or XLA, the faster of both), with",
         "no titles and no checks; for Grad-CAM, the forward pass alone. Where there is nothing, a library",
         "has no such method or none for such an input, was not measured with it, or failed, as said below",
-        "the table; a process that ended ran out of memory beside the others.",
+        "the table; a process that ended probably ran out of memory beside the others.",
         "",
         "The column of cnnvis is by the clock of the row, too. Rows were measured as follows:",
         "",
@@ -207,7 +209,9 @@ def table(found: dict[str, Any], rows_of: dict[str, Any], others: list[str], sai
             ours = times.get("cnnvis")
             unit = "s a picture" if method == "activation-max" else "images/s"
             if not isinstance(ours, list):
-                lines.append(f"| {Path(network).name} | {method} | failed |{' |' * len(others)}")
+                lines.append(
+                    f"| {Path(network).name} | {method} | {'failed' if ours else ''} |{' |' * len(others)}"
+                )
                 continue
             median = statistics.median(ours)
             own = f"{median:.3g} {unit}" if unit.startswith("s ") else f"{1 / median:.3g} {unit}"

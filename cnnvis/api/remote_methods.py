@@ -19,7 +19,7 @@ from cnnvis.api.steps import Step
 from cnnvis.data.batches import Piece, Pieces, read_ahead
 from cnnvis.data.class_names import names_in_order
 from cnnvis.data.samples import Array, Samples
-from cnnvis.errors import DiskError, PluginError, UserError
+from cnnvis.errors import BY_NAME, DiskError, PluginError, UserError
 from cnnvis.explain.explainer import Explainer
 from cnnvis.explain.keeping import Keeper, Making
 from cnnvis.explain.metric_numbers import Metric, Numbers, numbers_of
@@ -30,7 +30,7 @@ from cnnvis.registry.discovery import registry
 from cnnvis.reporting import quietly
 from cnnvis.runs import manifest
 from cnnvis.runs.on import On
-from cnnvis.runs.workers import ERRORS, Workers, work_of
+from cnnvis.runs.workers import Workers, work_of
 
 Plain = tuple[str, Mapping[str, Any]]
 """Name of a plugin, and all of its options."""
@@ -179,7 +179,7 @@ class _Arrived(Keeper):
         for part in self.parts:
             if part.piece is None:
                 kind, sentence = part.failure
-                raise ERRORS.get(kind, UserError)(sentence)
+                raise BY_NAME.get(kind, UserError)(sentence)
             piece = part.piece
             if piece.found is not None:
                 good = [place for place in piece.places if place not in piece.failed]

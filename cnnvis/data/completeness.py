@@ -25,8 +25,8 @@ def completeness_gap(
 ) -> Array:
     """Return the completeness gap of maps, as a share of the change of the score.
 
-    |sum of M - (S(x) - S(x'))| / max(|S(x) - S(x')|, 0.01 sum of |M|), for the map M of an input x
-    and a baseline x': zero where a map is complete in the sense of Sundararajan et al. 2017,
+    (|sum of M - (S(x) - S(x'))| - r) / max(|S(x) - S(x')|, 0.01 sum of |M|), at least 0, for the map M of
+    an input x and a baseline x', and r = 2.4e-7 |S(x)|, by which scores are rounded: zero where a map is complete in the sense of Sundararajan et al. 2017,
     arXiv:1703.01365, proposition 1.
 
     Parameters
@@ -36,8 +36,8 @@ def completeness_gap(
     change
         S(x) - S(x'), (n,).
     score
-        S(x), (n,): by what it is rounded, no map can be held against the change. NaN where that is
-        more than the sum can be off by; without it, scores are taken to be exact.
+        S(x), (n,). The gap is NaN where S(x) is no finite number, or rounds the change by so much that the
+        map may add up and may not. Without it, scores are taken to be exact.
 
     Returns
     -------
@@ -53,7 +53,8 @@ def completeness_gap(
         return exact
     rounded = ROUNDING * abs(np.asarray(score, np.float64))
     gap: Array = np.maximum(abs(sums - change) - rounded, 0) / scale
-    return np.where(rounded > FAR * scale, np.nan, gap)
+    is_nothing = (np.asarray(change) == 0) & (np.asarray(sizes) == 0)
+    return np.where((rounded > FAR * scale) & (gap <= FAR) & ~is_nothing, np.nan, gap)
 
 
 def within(gap: float) -> str:

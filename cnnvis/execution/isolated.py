@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from cnnvis import host
 from cnnvis.errors import PluginError, UserError
 
 
@@ -71,7 +72,8 @@ class _Place:
             try:
                 answer = self._done(request)
             except UserError as error:
-                answer = {"failure": "user", "text": str(error)}
+                answer = {"failure": "user", "text": str(error), "kind": type(error).__name__}
+                answer["short"] = bool(host.shortage(error))
             except (PluginError, Exception) as error:
                 known = (
                     error

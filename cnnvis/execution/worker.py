@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cnnvis.errors import PluginError, UserError
+from cnnvis.errors import BY_NAME, PluginError, UserError
 from cnnvis.execution.sending import Sender
 from cnnvis.files.child_process import child_process
 from cnnvis.network.compilation import computing_now
@@ -126,7 +126,8 @@ class Worker:
             return answer
         text = str(answer.get("text"))
         if failure == "user":
-            raise UserError(text)
+            cause = MemoryError() if answer.get("short") else None
+            raise BY_NAME.get(str(answer.get("kind")), UserError)(text) from cause
         raise PluginError(text) from _There(str(answer.get("trace", "")))
 
     def read(self, reading: Callable[[], T]) -> T:

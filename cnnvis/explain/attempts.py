@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnvis import host
 from cnnvis.data.batches import Failure, Piece, Read, finite
 from cnnvis.data.completeness import completeness_gap
 from cnnvis.data.explanation import Explanation
@@ -16,7 +17,6 @@ from cnnvis.data.samples import Samples
 from cnnvis.errors import DiskError, NothingUsable, ShortageError, UserError
 from cnnvis.explain.several import images_in
 from cnnvis.explain.tally import PROBES, Tally, constant_maps, extremes, finite_maps
-from cnnvis.network.compilation import is_settled, is_short_of_memory
 from cnnvis.network.model import Model
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 from cnnvis.reporting import note, notes_kept
@@ -28,16 +28,25 @@ def computed_piece(
     model: Model,
     tally: Tally,
     read: Read,
+    *,
+    is_kept: bool = False,
 ) -> Piece:
     """Compute a technique's result for some images; an image without a result costs no other.
+
+    Parameters
+    ----------
+    is_kept
+        True where a run folder keeps the result: then no image is left out for a lack of memory.
 
     Raises
     ------
     UserError
         If no single image is at fault.
+    ShortageError
+        If there is not enough memory, or another resource of the system is used up.
     """
     read = finite(read)
-    attempts = _Attempts(plugin, explain, model, tally, dict(read.failed))
+    attempts = _Attempts(plugin, explain, model, tally, dict(read.failed), is_kept)
     with notes_kept() as notes:
         if read.samples is not None:
             attempts.make(read.samples, read.good)
@@ -66,6 +75,7 @@ class _Attempts:
     model: Model
     tally: Tally
     failed: dict[int, Failure]
+    is_kept: bool
     blank: list[str] = field(default_factory=list)
     parts: list[Explanation] = field(default_factory=list)
     constant: Mapping[int, float] | None = None
@@ -78,9 +88,9 @@ class _Attempts:
         except (DiskError, NothingUsable):
             raise
         except UserError as error:
-            if is_settled() and is_short_of_memory(error):
+            if self.is_kept and host.shortage(error):
                 raise ShortageError(
-                    f"{error}. No image is left out for that: go on with --resume where more memory is free"
+                    f"{error}. No image is left out for that, and --resume goes on where there is enough"
                 ) from error
             if not tally.worked:
                 alone = functools.partial(self._alone, batch, images)
@@ -150,7 +160,7 @@ def with_targets(
 
 def _say_strange_scores(found: Explanation, plugin: Plugin) -> None:
     scores = [target.score for target in found.targets if target.score is not None]
-    if not np.isfinite(scores).all():
+    if not np.isfinite(scores).all() and "any-target" not in plugin.claims:
         note(
             f"the score that {plugin.name} explains is NaN or infinite for some images, as their titles "
             "show: their maps may mean nothing"

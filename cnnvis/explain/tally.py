@@ -214,6 +214,8 @@ class Tally:
             return
         worst = float(known.max())
         half = f"; half of the images {within(np.median(known))}" if len(known) > 1 else ""
+        if len(known) < len(gap):
+            half += f"; of {len(gap) - len(known)} of {len(gap)} maps that is not known"
         if worst <= FAR:
             said = f"adds up to {change}, {within(worst)}"
         else:

@@ -350,7 +350,9 @@ class Task:
             baselines.settle()
             images = len(samples) // number_of_targets(samples)
             tally = Tally(plugin, _among_several(model, samples), images, stops=self.stops)
-            compute = functools.partial(computed_piece, plugin, explain, self.models[0], tally)
+            compute = functools.partial(
+                computed_piece, plugin, explain, self.models[0], tally, is_kept=keeper is not None
+            )
             if keeper is not None:
                 every = keeper.pieces(samples, Making(compute, completed), outlines=outlines)
             else:

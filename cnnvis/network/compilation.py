@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import math
@@ -108,21 +107,6 @@ _settings: ContextVar[_Settings | None] = ContextVar("computing", default=None)
 
 def _now() -> _Settings:
     return _settings.get() or _Settings()
-
-
-def is_settled() -> bool:
-    """Tell whether networks are computed in one and the same way, as inside of `settled`."""
-    return _now().is_settled
-
-
-def is_short_of_memory(error: BaseException | None) -> bool:
-    """Tell whether an error, or one that it came from, is that memory was not enough."""
-    while error is not None:
-        short = MemoryError, tensorflow().errors.ResourceExhaustedError
-        if isinstance(error, short) or getattr(error, "errno", None) == errno.ENOMEM:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def computing_now() -> dict[str, Any]:

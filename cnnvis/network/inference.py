@@ -183,16 +183,17 @@ class Inference:
             ),
         )
         arrays, args = [*feeds, weights, *own], perturbations.args
-        low, high = np.full(len(x), np.inf), np.full(len(x), -np.inf)
+        low, high, exact = np.full(len(x), np.inf), np.full(len(x), -np.inf), np.float32
         for some, (found,) in self.run_in_parts(run, size, count, arrays, args):
             low, high = np.minimum(low, found.min(axis=1)), np.maximum(high, found.max(axis=1))
+            exact = found.dtype.type
             if not np.isfinite(found).all():
                 raise UserError(
                     f"the score of {self.resolution.layer!r} is NaN or infinite for an input of "
                     "which parts are replaced; another baseline may do, such as mean"
                 )
             yield some, found[:, : len(some)]
-        lost = np.finfo(np.float32).eps * np.maximum(abs(low), abs(high))
+        lost = np.finfo(exact).eps * np.maximum(abs(low), abs(high))
         if ((high > low) & (lost > ROUNDED * (high - low))).any():
             note(
                 f"the score of {self.resolution.layer!r} is so large beside its changes where parts of an "

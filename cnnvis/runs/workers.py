@@ -25,15 +25,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from cnnvis.data.stream import Summed
-from cnnvis.errors import (
-    ChangedError,
-    DiskError,
-    NothingUsable,
-    PluginError,
-    ShortageError,
-    UserError,
-    WorkersError,
-)
+from cnnvis.errors import BY_NAME, UserError, WorkersError
 from cnnvis.network.compilation import computing_now
 from cnnvis.registry.discovery import registry
 from cnnvis.reporting import WAITING, progress
@@ -69,12 +61,6 @@ PATIENCE = 30
 
 RETRIES = 3
 """How often a piece is given to a worker again whose process ended."""
-
-ERRORS = {
-    one.__name__: one
-    for one in (UserError, NothingUsable, DiskError, ShortageError, ChangedError, PluginError)
-}
-"""Errors that workers answer with, by their names."""
 
 
 @contextmanager
@@ -344,7 +330,7 @@ class Workers:
             raise
         if "refused" in told:
             kind, sentence = told["refused"]
-            raise ERRORS.get(kind, UserError)(sentence)
+            raise BY_NAME.get(kind, UserError)(sentence)
         return told["found"]
 
     def _lost(self) -> WorkersError:

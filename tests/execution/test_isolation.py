@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import cnnvis
+from cnnvis import host
 from cnnvis.execution import isolation, transfer, worker
 
 WRONG = Path(__file__).parents[1] / "third_party" / "wrong_plugins.py"
@@ -54,6 +55,16 @@ def _turned(explanation: cnnvis.Explanation, how: str, **limits: Any) -> Any:
 
     with isolation.isolating(True, **limits):
         return call_plugin(registry().get("transform", "turns"), explanation, how=how, what="same")
+
+
+def test_a_shortage_in_another_process_is_known_as_such(explanation: cnnvis.Explanation) -> None:
+    """So that a run folder leaves no image out for it."""
+    with pytest.raises(cnnvis.UserError, match="there is too little memory") as raised:
+        _turned(explanation, "short")
+    assert host.shortage(raised.value)
+    with pytest.raises(cnnvis.UserError, match="that cannot be") as raised:
+        _turned(explanation, "user")
+    assert not host.shortage(raised.value)
 
 
 @pytest.mark.parametrize(

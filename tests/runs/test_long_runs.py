@@ -384,7 +384,7 @@ def test_a_chain_keeps_what_its_techniques_compute(
     before = bytes_of(tmp_path / "kept")
     from cnnvis.explain import task
 
-    def computed(*_: Any) -> None:
+    def computed(*_: Any, **settings: Any) -> None:
         raise AssertionError("computed again")
 
     other = ("grad-cam", "multiply", "average", "--by", "label", "numpy", *words[4:], "--resume")
@@ -515,10 +515,10 @@ def test_data_that_are_gone_are_said_to_be(
     samples = cnnvis.read_samples(pictures)
     computed = task.computed_piece
 
-    def vanishing(*arguments: Any) -> Any:
+    def vanishing(*arguments: Any, **settings: Any) -> Any:
         if (tmp_path / "pictures").exists():
             pictures.rename(tmp_path / "moved")
-        return computed(*arguments)
+        return computed(*arguments, **settings)
 
     monkeypatch.setattr(task, "computed_piece", vanishing)
     keep: dict[str, Any] = {"into": tmp_path / "kept", "shard_size": 2}
@@ -544,7 +544,7 @@ def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
     samples = cnnvis.read_samples(pictures)
     computed = task.computed_piece
 
-    def changing(*arguments: Any) -> Any:
+    def changing(*arguments: Any, **settings: Any) -> Any:
         if last.is_file() and not last.is_symlink():
             last.rename(tmp_path / "aside")
             match what:
@@ -554,7 +554,7 @@ def test_a_picture_that_is_no_file_for_a_while_is_not_left_out_for_good(
                     last.mkdir()
                 case _:
                     last.symlink_to("/dev/zero")
-        return computed(*arguments)
+        return computed(*arguments, **settings)
 
     monkeypatch.setattr(task, "computed_piece", changing)
     with pytest.raises(cnnvis.UserError, match="was changed or replaced during the reading"):
@@ -646,7 +646,7 @@ def test_a_folder_that_is_changed_meanwhile(
     kept, computed = tmp_path / "kept", task.computed_piece
     whole = cnnvis.run("saliency", classifier, data=X, shard_size=4, into=tmp_path / "whole")
 
-    def changing(*arguments: Any) -> Any:
+    def changing(*arguments: Any, **settings: Any) -> Any:
         if gone == "manifest":
             (kept / "manifest.json").unlink(missing_ok=True)
         elif gone == "removed":
@@ -655,7 +655,7 @@ def test_a_folder_that_is_changed_meanwhile(
             kept.rename(tmp_path / "moved")
             if gone == "another":
                 kept.mkdir()
-        return computed(*arguments)
+        return computed(*arguments, **settings)
 
     monkeypatch.setattr(task, "computed_piece", changing)
     if gone == "manifest":

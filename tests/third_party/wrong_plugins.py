@@ -29,6 +29,10 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
+def _short() -> Any:
+    raise cnnvis.UserError("there is too little memory") from MemoryError()
+
+
 def _numpy() -> Any:
     import numpy as np
 
@@ -67,6 +71,7 @@ ENDS = {
     "disk": lambda: _raise(OSError(28, "No space left on device")),
     "error": lambda: _raise(ValueError("bad \x1b]0;pwned\x07 \u202e\nvalue")),
     "user": lambda: _raise(cnnvis.UserError("that cannot be")),
+    "short": _short,
     "interrupt": lambda: _raise(KeyboardInterrupt()),
 }
 CRASHES = {

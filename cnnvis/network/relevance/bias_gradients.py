@@ -99,7 +99,7 @@ class BiasGradients:
         sums = tf.add_n([_summed(one) for one in terms.values()])
         maps = []
         for step, gradient in zip(self.steps, of_steps, strict=True):
-            part = _constant(step, values) * gradient
+            part = tf.math.multiply_no_nan(_constant(step, values), gradient)
             sums += _summed(part)
             if _has_positions(step):
                 axis = self.channel_axes[step.call.slots[0]]

@@ -141,6 +141,8 @@ class _Pair:
         change = here - there
         is_close = tf.abs(change) <= CLOSE * (tf.abs(here) + tf.abs(there))
         answered = self.at[step.outputs[0]] - self.base[step.outputs[0]]
+        # What is not passed on has no share, also where it is infinite.
+        answered = tf.where(output == 0, tf.zeros_like(answered), answered)
         (derived,) = self._derivative(step, [slot], [self._middle(slot)], [output])
         quotient = output * tf.math.divide_no_nan(answered, change)
         return tf.where(is_close, derived, quotient)

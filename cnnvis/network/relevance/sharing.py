@@ -124,7 +124,9 @@ class _Walk:
         """Compute the scores, and the share of each output in them."""
         scores, gradients = score_of(self.sharing.run, self.values, weights)
         self.constants = tensorflow().zeros(scores.shape, tensorflow().float32)
-        self.seeds = {slot: self.values[slot] * one for slot, one in gradients.items()}
+        # An output that does not count has no share, also where it is infinite.
+        multiplied = tensorflow().math.multiply_no_nan
+        self.seeds = {slot: multiplied(self.values[slot], one) for slot, one in gradients.items()}
         return scores
 
     # Forwards: constants and factors

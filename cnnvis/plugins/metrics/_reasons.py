@@ -14,6 +14,7 @@ SAME_WEIGHTS = 7
 BLANK_OTHERS = 8
 NO_CLAIM = 9
 NO_CHANGE = 10
+NO_OTHER = 11
 
 WORDS = {
     NO_IMAGES: "the maps are of no images",
@@ -25,6 +26,7 @@ WORDS = {
     SAME_WEIGHTS: "the values of each weight are all alike, so that a permutation changes nothing",
     BLANK_OTHERS: "the maps of all networks with permuted weights are the same everywhere, or no numbers",
     NO_CLAIM: "the method does not claim that its maps add up",
+    NO_OTHER: "the network forbids all other classes",
     NO_CHANGE: "the change of the score is no finite number, or is lost in the rounding of a much larger score",
 }
 

@@ -68,16 +68,19 @@ def class_sensitivity(
         nothing, reasons = np.full(len(explanation), np.nan), np.full(len(explanation), reason)
         return {"class-sensitivity": nothing, "class-sensitivity_reason": reasons}
     explained = np.array([target.filters[0] for target in explanation.targets])
+    has_other = np.ones(len(samples), bool)
     if outputs.shape[1] == 1:
         runner_up = 1 - explained  # of the two classes that a single sigmoid stands for
     else:
         others = np.array(outputs)
         others[np.arange(len(samples)), explained] = -np.inf
         runner_up = others.argmax(axis=1)
+        has_other = np.isfinite(others.max(axis=1))  # unless the network forbids all others
     this = explainer.maps(samples, explained.tolist(), signed=True)
     that = explainer.maps(samples, runner_up.tolist(), signed=True)
     found = cnnvis.spearman(this, that)
-    reasons = np.where(np.isnan(found), _reasons.BLANK, 0)
+    found = np.where(has_other, found, np.nan)
+    reasons = np.where(has_other, np.where(np.isnan(found), _reasons.BLANK, 0), _reasons.NO_OTHER)
     return {"class-sensitivity": found, "class-sensitivity_reason": reasons}
 
 

@@ -23,6 +23,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
         found = f"the map is off by {middle:.1%}"
     else:
         found = f"half of the maps are off by at most {middle:.1%}, the worst by {largest:.1%}"
+    found += _reasons.known_share(len(known), len(values["completeness"]))
     if middle > FAILS:
         return cnnvis.Verdict(
             "failed", f"maps do not add up to the change of the score: {found}; more steps may help"
@@ -40,7 +41,7 @@ def _judge(values: Mapping[str, Any]) -> cnnvis.Verdict:
 def completeness(explanation: cnnvis.Explanation) -> Any:
     """Completeness gap: the sum of a map against S(x) - S(x'), as a share of that, for methods that claim it.
 
-    |sum M - (S(x) - S(x'))| / max(|S(x) - S(x')|, sum |M| / 100), for the score S, the input x and the
+    (|sum M - (S(x) - S(x'))| - 2.4e-7 |S(x)|) / max(|S(x) - S(x')|, sum |M| / 100), at least 0, for the score S, the input x and the
     baseline x': axiom 1 of Sundararajan et al. 2017. NaN for methods that do not claim it, and where the
     change is no finite number or is lost in rounding; ``completeness_reason`` is then the number of the reason, 0 for none. Over
     5 % for half of the images is a warning, over 20 % a failure.

@@ -53,6 +53,8 @@ def _main_component(rows: Any) -> Any:
     """
     import numpy as np
 
+    if not np.isfinite(rows).all():
+        return np.full(len(rows), np.nan)
     if len(rows) > rows.shape[1]:
         vectors = np.linalg.eigh(rows.T @ rows).eigenvectors
         return rows @ vectors[:, -1]
