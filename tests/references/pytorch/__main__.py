@@ -15,6 +15,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[3]))
+
 from benchmarks.without_torchvision import stand_in
 
 stand_in()
