@@ -88,7 +88,6 @@ class Worker:
             answer = ""
         if not answer:
             self.end()
-            self._process = self._start()
             return {"failed": "its process ended"}
         found: dict[str, Any] = json.loads(answer)
         return found

@@ -103,7 +103,8 @@ LONGEST_WAIT = 10.0
 def _read(samples: Samples, places: range) -> Read:
     """Read the samples at these places.
 
-    If that fails, each half of them is read, down to single samples, so that an unreadable sample costs no other.
+    If that fails, each half of them is read, down to single samples, so that an unreadable sample
+    costs no other.
 
     Raises
     ------

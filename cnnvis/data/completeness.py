@@ -15,19 +15,18 @@ CANCELLED = 0.01
 FAR = 0.2
 """Gap from which on a map is not said to add up."""
 
-
 ROUNDING = 2.4e-7
 """Share of a score that is lost in single precision, in which networks compute."""
 
 
 def completeness_gap(
-    sums: Array, sizes: Array, change: Array, *, score: Array | None = None
+    sums: Array, sizes: Array, change: Array, *, score: Array | float = 0.0
 ) -> Array:
     """Return the completeness gap of maps, as a share of the change of the score.
 
     (|sum of M - (S(x) - S(x'))| - r) / max(|S(x) - S(x')|, 0.01 sum of |M|), at least 0, for the map M of
-    an input x and a baseline x', and r = 2.4e-7 |S(x)|, by which scores are rounded: zero where a map is complete in the sense of Sundararajan et al. 2017,
-    arXiv:1703.01365, proposition 1.
+    an input x and a baseline x', and r = 2.4e-7 |S(x)|, by which scores are rounded: zero where a map is
+    complete in the sense of Sundararajan et al. 2017, arXiv:1703.01365, proposition 1.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def completeness_gap(
         S(x) - S(x'), (n,).
     score
         S(x), (n,). The gap is NaN where S(x) is no finite number, or rounds the change by so much that the
-        map may add up and may not. Without it, scores are taken to be exact.
+        map may add up and may not. By default scores are taken to be exact.
 
     Returns
     -------
@@ -48,9 +47,6 @@ def completeness_gap(
 
     scale = np.maximum(abs(np.asarray(change, np.float64)), CANCELLED * np.asarray(sizes))
     scale = np.maximum(scale, np.finfo(np.float32).tiny)
-    if score is None:
-        exact: Array = abs(sums - change) / scale
-        return exact
     rounded = ROUNDING * abs(np.asarray(score, np.float64))
     gap: Array = np.maximum(abs(sums - change) - rounded, 0) / scale
     is_nothing = (np.asarray(change) == 0) & (np.asarray(sizes) == 0)

@@ -72,8 +72,12 @@ class _Place:
             try:
                 answer = self._done(request)
             except UserError as error:
-                answer = {"failure": "user", "text": str(error), "kind": type(error).__name__}
-                answer["short"] = bool(host.shortage(error))
+                answer = {
+                    "failure": "user",
+                    "text": str(error),
+                    "kind": type(error).__name__,
+                    "short": bool(host.shortage(error)),
+                }
             except (PluginError, Exception) as error:
                 known = (
                     error

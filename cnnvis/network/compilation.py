@@ -143,8 +143,8 @@ def computing(
     compile
         ``graph``, ``xla``, ``eager``, or ``auto``: see `Compile`.
     batch_size
-        Number of inputs in a batch. By default 32 (128 on a GPU), more for a small network, and fewer for a large one or if
-        memory is short.
+        Number of inputs in a batch. By default 32 (128 on a GPU), more for a small network, and
+        fewer for a large one or if memory is short.
     threads
         Number of threads of TensorFlow, which must not have started yet. By default the number of
         processors that this process may use.

@@ -568,7 +568,7 @@ class Part(Keeper):
         places = self.places[number]
         if facts.shape is None:
             return piece_of(places, facts, None, None)
-        good = good_places(places, facts)
+        good = good_places(places, facts.failed)
         if outlines and facts.constant is not None:
             maps = np.broadcast_to(np.float32(0), (len(good), *facts.shape))  # without memory
         else:

@@ -90,14 +90,14 @@ class Content:
     @classmethod
     def of(cls, piece: Piece, samples: Samples) -> Content:
         """Take the content of a shard from a piece of a result, and from the samples of the run."""
-        has_positions = samples.labels is not None and samples.label_kind == "positions"
+        labels = samples.labels if samples.label_kind == "positions" else None
         return cls(
             piece.places,
             _facts(piece, samples),
             None if piece.found is None else piece.found.array,
-            samples.labels[list(piece.places)] if samples.labels is not None and has_positions else None,
+            None if labels is None else labels[list(piece.places)],
             {str(place): one.reason for place, one in piece.failed.items()},
-        )  # fmt: skip
+        )
 
     def written_facts(self) -> tuple[bytes, ShardFacts]:
         """Return the facts as their file has them, and as they will be read again.
@@ -135,7 +135,8 @@ class Content:
         if self.maps is not None:
             # Where an image failed, there is NaN.
             rows = np.full((size, *self.maps.shape[1:]), np.nan, np.float32)
-            rows[self._good] = self.maps
+            good = good_places(self.places, self.failed)
+            rows[[place - self.places.start for place in good]] = self.maps
             files |= [arrays.encoded_maps(rows, number)]
         if self.labels is not None:
             rows = np.zeros((size, *self.labels.shape[1:]), self.labels.dtype)
@@ -143,11 +144,6 @@ class Content:
             files |= [arrays.encoded_labels(rows, number)]
         self._require_short(number, size, files)
         return files
-
-    @property
-    def _good(self) -> list[int]:
-        start = self.places.start
-        return [place - start for place in self.places if str(place) not in self.failed]
 
     def _require_short(self, number: int, size: int, files: Mapping[str, bytes]) -> None:
         """Refuse files that are longer than those of a shard may be."""
@@ -160,9 +156,9 @@ class Content:
                 )
 
 
-def good_places(places: range, facts: ShardFacts) -> list[int]:
-    """Return the places of the images that have maps."""
-    return [place for place in places if str(place) not in facts.failed]
+def good_places(places: range, failed: Mapping[str, Any]) -> list[int]:
+    """Return the places of the images that have maps, of which none is a key of `failed`."""
+    return [place for place in places if str(place) not in failed]
 
 
 def piece_of(
