@@ -14,6 +14,7 @@ from .data.columns import Column as Column
 from .data.columns import columns_of as columns_of
 from .data.columns import is_table as is_table
 from .data.completeness import completeness_gap as completeness_gap
+from .data.completeness import completeness_gap_of_maps as completeness_gap_of_maps
 from .data.explanation import Explanation as Explanation
 from .data.explanation import axis_names as axis_names
 from .data.frames import Frames as Frames

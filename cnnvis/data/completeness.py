@@ -53,6 +53,23 @@ def completeness_gap(
     return np.where((rounded > FAR * scale) & (gap <= FAR) & ~is_nothing, np.nan, gap)
 
 
+def completeness_gap_of_maps(maps: Array, score: Array, start: Array) -> Array:
+    """Return the completeness gap of maps, (n,) float64; see `completeness_gap`.
+
+    Parameters
+    ----------
+    maps
+        The maps, (n, ...).
+    score, start
+        S(x) and S(x'), (n,).
+    """
+    import numpy as np
+
+    axes = tuple(range(1, maps.ndim))
+    sums, sizes = maps.sum(axis=axes, dtype=np.float64), abs(maps).sum(axis=axes, dtype=np.float64)
+    return completeness_gap(sums, sizes, np.asarray(score, np.float64) - start, score=score)
+
+
 def within(gap: float) -> str:
     """Return a gap in words, as a bound: what is rounded is rounded up, to a tenth of a per cent."""
     return f"within {bound(gap)}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnvis import host
 from cnnvis.data.batches import Failure, Piece, Read, finite
-from cnnvis.data.completeness import completeness_gap
+from cnnvis.data.completeness import completeness_gap_of_maps
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Samples
 from cnnvis.errors import DiskError, NothingUsable, ShortageError, UserError
@@ -179,11 +179,7 @@ def _with_gap(
     weights = model.target_weights(x)
     start = np.broadcast_to(samples.baseline(baseline), x.shape)  # type: ignore[union-attr]
     at_baseline = model.scores(np.array(start), weights=weights)
-    flat = found.array.reshape(len(found), -1).astype(np.float64)
-    score = model.scores(x, weights=weights)
-    gap = completeness_gap(
-        flat.sum(axis=1), abs(flat).sum(axis=1), score - at_baseline, score=score
-    )
+    gap = completeness_gap_of_maps(found.array, model.scores(x, weights=weights), at_baseline)
     return replace(found, measures={**found.measures, "completeness_gap": gap})
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from cnnvis.data.batches import Piece
 from cnnvis.data.completeness import FAR, bound, within
 from cnnvis.data.explanation import Explanation
 from cnnvis.data.samples import Array, Samples
-from cnnvis.errors import NothingUsable, UserError
+from cnnvis.errors import NothingUsable, PluginError, UserError
 from cnnvis.explain.scaling import SATURATED
+from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failure_of_image, note_on_input
 
@@ -31,13 +33,14 @@ class Tally:
 
     Attributes
     ----------
-    plugin
-        The technique.
+    plugin, options
+        The technique, and all its options.
     input
         The name of the input that is explained, of a network with several; None for the only input.
     """
 
     plugin: Plugin
+    options: Mapping[str, Any]
     input: str | None = None
     of: int = 0
     stops: bool = False
@@ -55,6 +58,18 @@ class Tally:
     def note(self, sentence: str) -> None:
         """Make a note, which says which of several inputs it is on."""
         note_on_input(self.input, sentence)
+
+    def each(self, pieces: Iterable[Piece], samples: Samples) -> Iterator[Piece]:
+        """Yield pieces, and count their results; for the parameters and errors, see `add`."""
+        try:
+            for piece in pieces:
+                self.add(piece, samples)
+                yield piece
+        except (
+            GeneratorExit
+        ):  # of a picture of the first maps, which is to have the remarks on them
+            self.remark()
+            raise
 
     def add(self, piece: Piece, samples: Samples) -> None:
         """Count the results of some images, and make the notes of the piece.
@@ -153,6 +168,7 @@ class Tally:
             raise NothingUsable(f"no image could be explained; image {_listed(images)}: {reason}")
         if not self.images:
             return
+        self.remark()
         self._say_measures()
         why = self._why_blank()
         about = f"{self.plugin.name} is zero everywhere in"
@@ -185,8 +201,24 @@ class Tally:
             )
         return "no part of the image speaks for this target"
 
+    def remark(self) -> None:
+        """Make the technique's own notes on all maps so far."""
+        if self.plugin.remarks is None or not self.measures:
+            return
+        try:
+            with as_plugin_error(self.plugin):
+                found = [*self.plugin.remarks(self._measured(), **self.options)]
+        except (UserError, PluginError) as error:  # which costs no map
+            self.note(str(error))
+        else:
+            for sentence in found:
+                self.note(str(sentence))
+
+    def _measured(self) -> dict[str, Array]:
+        return {name: np.concatenate(parts) for name, parts in self.measures.items()}
+
     def _say_measures(self) -> None:
-        measured = {name: np.concatenate(parts) for name, parts in self.measures.items()}
+        measured = self._measured()
         if {"bias_share", "conservation_gap"} <= set(measured):
             self.note(
                 _shares(self.plugin.name, measured["bias_share"], measured["conservation_gap"])
@@ -198,7 +230,7 @@ class Tally:
         gap, steps = measured.get("completeness_gap"), measured.get("steps")
         if gap is None:
             return
-        took = "" if steps is None else f" with {_spread(steps)} steps an image"
+        took = "" if steps is None else f" with {_spread(steps)} steps a map"
         start = (
             "its samples of the data, on average"
             if self.plugin.takes("references")
@@ -213,13 +245,13 @@ class Tally:
             )
             return
         worst = float(known.max())
-        half = f"; half of the images {within(np.median(known))}" if len(known) > 1 else ""
+        half = f"; half of the maps {within(np.median(known))}" if len(known) > 1 else ""
         if len(known) < len(gap):
             half += f"; of {len(gap) - len(known)} of {len(gap)} maps that is not known"
         if worst <= FAR:
             said = f"adds up to {change}, {within(worst)}"
         else:
-            every = " for every image" if len(known) > 1 else ""
+            every = " for every map" if len(known) > 1 else ""
             said = f"does not add up to {change}{every}: it is off by up to {bound(worst)}"
         self.note(f"{self.plugin.name} {said}{took}{half}")
 
@@ -247,7 +279,7 @@ def _of_chance(measured: Mapping[str, Array]) -> str:
     """Say how far chance may have taken maps, and how many draws or passes they took."""
     unsure = measured["uncertainty"]
     what = "copies" if "copies" in measured else "passes"
-    took = f", with {_spread(measured[what])} {what} an image" if what in measured else ""
+    took = f", with {_spread(measured[what])} {what} a map" if what in measured else ""
     known = unsure[np.isfinite(unsure)]
     if len(known) < len(unsure):
         return f"is of unknown certainty for {len(unsure) - len(known)} of {len(unsure)} maps{took}"

@@ -288,7 +288,7 @@ class Task:
         if model is not None and samples is not None:
             samples.require_finite()
             samples = self.baselines(plugin, options).ready(samples)
-        tally = Tally(plugin, _among_several(model, samples))
+        tally = Tally(plugin, options, _among_several(model, samples))
         with units_cached(), notes_kept() as notes:
             found = call_plugin(
                 plugin,
@@ -349,7 +349,7 @@ class Task:
         def pieces(*, outlines: bool) -> Iterator[Piece]:
             baselines.settle()
             images = len(samples) // number_of_targets(samples)
-            tally = Tally(plugin, _among_several(model, samples), images, stops=self.stops)
+            tally = Tally(plugin, options, _among_several(model, samples), images, stops=self.stops)
             compute = functools.partial(
                 computed_piece, plugin, explain, self.models[0], tally, is_kept=keeper is not None
             )
@@ -359,8 +359,7 @@ class Task:
                 every = map(compute, read_ahead(samples, Pieces(len(samples), size)))
             bar = progress(plugin.name, len(samples)) if len(samples) > size else nothing()
             with bar as done:
-                for piece in every:
-                    tally.add(piece, samples)
+                for piece in tally.each(every, samples):
                     yield piece
                     if done is not None:
                         done(len(piece.places))

@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -152,6 +152,8 @@ class Plugin:
     paper
         Options under which a technique computes what its paper defines, where its defaults do not:
         the defaults in the paper's style.
+    remarks
+        For a technique: function of the measures of all maps and of its options that gives notes on them.
     judge
         For a metric: function of its numbers that gives the verdict on all maps together.
     cost
@@ -183,6 +185,7 @@ class Plugin:
     family: str = ""
     signed: Mapping[str, Any] | None = None
     paper: Mapping[str, Any] = field(default_factory=dict)
+    remarks: Callable[..., Iterable[str]] | None = None
     judge: Callable[[Mapping[str, Any]], Any] | None = None
     cost: Any = None
     better: Better | None = None

@@ -15,6 +15,16 @@ def test_a_gap_is_a_share_of_the_change_or_of_what_cancels_out() -> None:
     np.testing.assert_allclose(gaps, [0.1, 0.1])
 
 
+def test_the_gap_of_maps_is_that_of_their_sums() -> None:
+    maps = np.array([[[1.0, -2.0], [0.5, 0.0]], [[1.0, 0.0], [0.0, 0.0]]], np.float32)
+    score, start = np.array([1.5, 3.0], np.float32), np.array([2.5, 1.0], np.float32)
+    expected = cnnvis.completeness_gap(
+        np.array([-0.5, 1.0]), np.array([3.5, 1.0]), np.array([-1.0, 2.0]), score=score
+    )
+    np.testing.assert_array_equal(cnnvis.completeness_gap_of_maps(maps, score, start), expected)
+    np.testing.assert_allclose(expected, 0.5, rtol=1e-6)
+
+
 def test_a_change_is_not_known_better_than_the_scores_are() -> None:
     sums, sizes, change = np.full(4, 0.03), np.full(4, 0.03), np.full(4, 0.026)
     score = np.array([1.0, 1e4, 2e5, np.nan])

@@ -171,3 +171,78 @@ def test_techniques_of_others_keep_frames_with_their_images(
         assert titles[2:] == ["after 0 of 9 steps"]
         folder = cnnvis.run("stepwise", classifier, data=X, into=tmp_path / "it.run", checks="none")
     assert folder.frames is None and any("keeps no frames" in one for one in folder.notes)
+
+
+def _doubtful(kind: str = "") -> Any:
+    """A technique that doubts images of odd numbers, the more the larger they are, and refuses image 1."""
+
+    def remarks(measures: Any, *, share: float, **_: Any) -> Any:
+        if kind == "broken":
+            raise ValueError("no remark")
+        doubts = measures["doubt"]
+        if (doubts > share).any():
+            yield f"{(doubts > share).sum()} of {doubts.size} are doubtful, by {doubts.max():g}"
+
+    @cnnvis.technique("doubtful", remarks=remarks)
+    def doubtful(
+        model: cnnvis.Model, samples: cnnvis.Samples, *, share: cnnvis.Share = 0.5
+    ) -> cnnvis.Explanation:
+        """Doubt images."""
+        if 1 in samples.indices and model.filters != (2,):
+            raise cnnvis.UserError("image 1 is refused")
+        maps = np.array(model.input_gradient(samples.x))
+        doubts = np.where(samples.indices % 2, samples.indices, 0)
+        return cnnvis.Explanation(maps, samples, measures={"doubt": doubts.astype(float)})
+
+    marked, known = plugin_of(doubtful), Registry()
+    assert marked is not None
+    known.add(marked)
+    return known
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("into", [None, "it.run"])
+@pytest.mark.usefixtures("in_threes")
+def test_remarks_are_of_all_maps_together(
+    classifier: Any, tmp_path: Path, several: bool, into: str | None
+) -> None:
+    """Whatever pieces they come in, and without the images that have no map."""
+    asked: dict[str, Any] = {"filter": [2, 1]} if several else {}
+    if into is not None:
+        asked |= {"into": tmp_path / into, "shard_size": 3}
+    with using(_doubtful()):
+        for _ in range(2):  # the second reads the folder
+            found = cnnvis.run("doubtful", classifier, data=X, checks="none", **asked)
+            said = [note for note in found.notes if "doubtful" in note]
+            assert said == [f"{4 if several else 2} of {12 if several else 6} are doubtful, by 5"]
+            if into is not None:
+                asked["resume"] = True
+
+
+def test_a_remark_that_fails_costs_no_map(classifier: Any) -> None:
+    with using(_doubtful("broken")):
+        found = cnnvis.run("doubtful", classifier, data=X, checks="none")
+    assert len(found) == 6
+    assert any("doubtful" in note and "no remark" in note for note in found.notes)
+
+
+@pytest.mark.usefixtures("in_threes")
+def test_a_picture_of_the_first_maps_has_their_remarks(classifier: Any, tmp_path: Path) -> None:
+    known = _doubtful()
+    seen = []
+
+    @cnnvis.renderer("seen", suffixes=(".seen",))
+    def seen_by(explanation: cnnvis.Explanation, path: Path, *, limit: cnnvis.Count = 2) -> None:
+        """Keep the notes."""
+        seen.append(explanation.notes)
+        path.write_text("seen")
+
+    marked = plugin_of(seen_by)
+    assert marked is not None
+    known.add(marked)
+    steps = [("doubtful", {"share": 0.9}), "seen"]
+    with using(known):
+        cnnvis.chain(classifier, steps, data=X[::-1].copy(), images=[3, 5, 2, 6], checks="none",
+                     out=tmp_path / "it.seen")  # fmt: skip
+    ((*notes,),) = seen
+    assert any(note.endswith("are doubtful, by 5") for note in notes)

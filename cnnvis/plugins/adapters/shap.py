@@ -82,10 +82,8 @@ def gradient_explainer(
     for start in starts:
         begin = np.ascontiguousarray(np.broadcast_to(start, x.shape))
         at_starts += model.scores(begin, weights=weights)
-    flat = maps.reshape(len(maps), -1).astype(np.float64)
     score = model.scores(x, weights=weights)
-    change = score - at_starts / len(starts)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
+    gaps = cnnvis.completeness_gap_of_maps(maps, score, at_starts / len(starts))
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps})
 
 

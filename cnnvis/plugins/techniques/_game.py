@@ -139,11 +139,7 @@ class Game:
         import numpy as np
 
         maps = self.spread(values, as_shares=True).astype(np.float32)
-        flat = maps.reshape(len(maps), -1).astype(np.float64)
-        change = self.whole - self.empty
-        gaps = cnnvis.completeness_gap(
-            flat.sum(axis=1), abs(flat).sum(axis=1), change, score=self.whole
-        )
+        gaps = cnnvis.completeness_gap_of_maps(maps, self.whole, self.empty)
         own = {"completeness_gap": gaps, "passes": np.full(len(maps), sets + 2)}
         return cnnvis.Explanation(maps, samples, measures={**own, **(measures or {})})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -26,8 +26,8 @@ def mapped(
     asked: str,
     combine: Callable[[Any, Any], Any],
     fuse: Callable[[Sequence[Array]], Array] = fused,
-) -> Array:
-    """Return the maps of a technique, (n, ...).
+) -> tuple[Array, Array]:
+    """Return the maps of a technique, (n, ...), and the largest share of each that means little, (n,).
 
     Parameters
     ----------
@@ -41,21 +41,31 @@ def mapped(
     fuse
         Makes one map of those of several layers.
     """
-    maps = []
+    import numpy as np
+
+    maps, shares = [], np.zeros(len(samples))
     for layer in layers_of(name, model, samples, asked):
         found = weighed(model, samples, layer, combine)
         small, *doubts = found if isinstance(found, tuple) else (found,)
         for doubt in doubts:
-            count = int((doubt > NOTED).sum())
-            if count:
-                cnnvis.note(
-                    f"in {count} of {len(doubt)} maps of {name}, up to {doubt.max():.0%} comes from "
-                    f"feature maps of {layer!r} whose values of both signs cancel in a sum that {name} "
-                    "divides by, so their weights mean little; use hires-cam or layer-cam, or a layer "
-                    "behind a ReLU"
-                )
+            shares = np.maximum(shares, doubt)
         maps.append(model.upsample(small, layer, samples.x.shape[1:]))
-    return fuse(maps)
+    return fuse(maps), shares
+
+
+def cancelled(name: str) -> Callable[..., Iterator[str]]:
+    """Return the remarks of a technique on maps whose weights mean little."""
+
+    def remarks(measures: Mapping[str, Array], **options: Any) -> Iterator[str]:
+        shares = measures["cancelled_share"]
+        if (doubtful := shares > NOTED).any():
+            yield (
+                f"in {doubtful.sum()} of {doubtful.size} maps of {name}, up to {shares.max():.0%} comes from "
+                f"feature maps whose values of both signs cancel in a sum that {name} divides by, so their "
+                "weights mean little; use hires-cam or layer-cam, or a layer behind a ReLU"
+            )
+
+    return remarks
 
 
 def share_of(chosen: Any, parts: Any) -> Any:

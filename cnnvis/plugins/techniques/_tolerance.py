@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,31 +72,18 @@ class Draws:
         How many draws all images take at first, and how many an image takes at most.
     tolerance
         The uncertainty at which an image takes no more.
-    what
-        What is drawn, which the option is called by that says how many an image takes at most.
-    budget
-        The budget that says so instead; None without any.
     """
 
     first: int
     most: int
     tolerance: float
-    what: str
-    budget: str | None = None
 
     @classmethod
-    def within(
-        cls,
-        tolerance: float | None,
-        first: int,
-        most: int,
-        what: str,
-        budget: str | None = None,
-    ) -> Draws:
+    def within(cls, tolerance: float | None, first: int, most: int) -> Draws:
         """Return the draws of a tolerance; without any, all at once."""
         if tolerance is None:
-            return cls(most, most, float("inf"), what, budget)
-        return cls(first, most, tolerance, what, budget)
+            return cls(most, most, float("inf"))
+        return cls(first, most, tolerance)
 
     def taken(
         self, samples: cnnvis.Samples, take: Callable[[Array, range], Array]
@@ -103,7 +91,7 @@ class Draws:
         """Take draws for images until these are certain enough; return how many, and their uncertainty.
 
         An image stops by itself, and the other images go on without it, so that its draws depend on no
-        other image. A note says how many images are still uncertain.
+        other image.
 
         Parameters
         ----------
@@ -120,29 +108,44 @@ class Draws:
             count = some.stop
             unsure[left], taken[left] = take(left, some), count
             left = left[unsure[left] > self.tolerance]
-        if left.size:
-            self._note_left(samples, left, unsure)
         return taken, unsure
 
-    def _note_left(self, samples: cnnvis.Samples, left: Array, unsure: Array) -> None:
-        import math
 
-        worst = left[unsure[left].argmax()]
-        said = (
-            f"{left.size} of {len(samples)} images are less certain than the tolerance: with {self.most} "
-            f"{self.what}, image {samples.indices[worst]} is uncertain by {unsure[worst]:.1%}"
-        )
-        if self.budget is not None:
-            said += "; a larger --budget may do"
-        elif math.isfinite(unsure[worst]):
-            more = _rounded(self.most * (unsure[worst] / self.tolerance) ** 2)
-            said += f"; --{self.what} {more} may do"
-        cnnvis.note(said)
+def beyond_tolerance(what: str) -> Callable[..., Iterator[str]]:
+    """Return the remarks of a technique on maps that are less certain than its tolerance.
+
+    Parameters
+    ----------
+    what
+        The option that says how many draws an image takes at most.
+    """
+
+    def remarks(
+        measures: Mapping[str, Array],
+        *,
+        tolerance: float | None,
+        budget: str | None = None,
+        **options: Any,
+    ) -> Iterator[str]:
+        unsure = measures.get("uncertainty")
+        if tolerance is None or unsure is None or not (left := unsure > tolerance).any():
+            return
+        worst, said = float(unsure[left].max()), f"{left.sum()} of {left.size} maps are"
+        said += " less certain than the tolerance"
+        if not math.isfinite(worst):
+            yield f"{said}, or of unknown certainty; more draws may do"
+            return
+        by = f"the worst is uncertain by {math.ceil(1000 * worst) / 10:.1f}%"
+        if budget is not None:
+            yield f"{said}: {by}; a larger --budget may do"
+            return
+        more = _rounded(options[what] * (worst / tolerance) ** 2)
+        yield f"{said}: with {options[what]} {what}, {by}; --{what} {more} may do"
+
+    return remarks
 
 
 def _rounded(number: float) -> int:
-    """Return a number, rounded up to two digits that count."""
-    import math
-
-    unit = int(10 ** max(math.floor(math.log10(number)) - 1, 0))
+    """Return a number, rounded up to two digits that count, and even: some draws come in pairs."""
+    unit = 2 * int(10 ** max(math.floor(math.log10(number)) - 1, 0))
     return math.ceil(number / unit) * unit

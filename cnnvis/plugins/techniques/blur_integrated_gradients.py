@@ -63,10 +63,9 @@ def blur_integrated_gradients(
             maps[at] = (np.diff(path, axis=0) * (gradient[1:] + gradient[:-1]) / 2).sum(axis=0)
             advance(1)
     widest = np.stack([_blurred(one, samples.channel_axis, deviations[0]) for one in x])
-    score = model.scores(x, weights=weights).astype(np.float64)
-    change = score - model.scores(widest, weights=weights)
-    flat = maps.reshape(len(maps), -1)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
+    gaps = cnnvis.completeness_gap_of_maps(
+        maps, model.scores(x, weights=weights), model.scores(widest, weights=weights)
+    )
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

@@ -37,9 +37,8 @@ def deeplift(
     start = np.broadcast_to(samples.baseline(baseline), x.shape)
     start = np.ascontiguousarray(start, np.float32)
     weights = model.target_weights(x)
-    score = model.scores(x, weights=weights)
-    change = score - model.scores(start, weights=weights)
     maps = (x - start) * model.multipliers(x, start, weights=weights)
-    flat = maps.reshape(len(x), -1).astype(np.float64)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
+    gaps = cnnvis.completeness_gap_of_maps(
+        maps, model.scores(x, weights=weights), model.scores(start, weights=weights)
+    )
     return cnnvis.Explanation(maps, samples, measures={"completeness_gap": gaps})

@@ -67,10 +67,8 @@ def expected_gradients(
             at_starts += model.scores(begin, weights=weights)
             advance(1)
     maps /= len(starts)
-    flat = maps.reshape(len(maps), -1)
     score = model.scores(x, weights=weights)
-    change = score - at_starts / len(starts)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
+    gaps = cnnvis.completeness_gap_of_maps(maps, score, at_starts / len(starts))
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

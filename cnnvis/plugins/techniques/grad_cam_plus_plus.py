@@ -7,11 +7,14 @@ from typing import Any
 import cnnvis
 
 from ._cam_layers import Layers
-from ._gradient_cams import mapped, share_of
+from ._gradient_cams import cancelled, mapped, share_of
 
 
 @cnnvis.technique(
-    "grad-cam-plus-plus", family="class activation maps", reference="arXiv:1710.11063"
+    "grad-cam-plus-plus",
+    family="class activation maps",
+    reference="arXiv:1710.11063",
+    remarks=cancelled("grad-cam-plus-plus"),
 )
 def grad_cam_plus_plus(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: Layers = "auto"
@@ -29,8 +32,8 @@ def grad_cam_plus_plus(
     ReLU(g_k)^3 (r 0.84 to 0.99), tf-keras-vis divides a_k by its sum over positions (r 0.65 to 1.00), and
     Xplique takes the mean of A_k for s_k (r 0.98 to 1.00).
     """
-    maps = mapped("grad-cam-plus-plus", model, samples, penultimate, _plus_plus)
-    return cnnvis.Explanation(maps, samples, signed=False)
+    maps, shares = mapped("grad-cam-plus-plus", model, samples, penultimate, _plus_plus)
+    return cnnvis.Explanation(maps, samples, signed=False, measures={"cancelled_share": shares})
 
 
 def _plus_plus(features: Any, gradients: Any) -> Any:

@@ -70,10 +70,9 @@ def guided_integrated_gradients(
             maps += (moved - at) * (before.astype(np.float64) + after) / 2
             at, before = moved, after
             advance(1)
-    score = model.scores(x.astype(np.float32), weights=weights).astype(np.float64)
-    change = score - model.scores(start.astype(np.float32), weights=weights)
-    flat = maps.reshape(len(maps), -1)
-    gaps = cnnvis.completeness_gap(flat.sum(axis=1), abs(flat).sum(axis=1), change, score=score)
+    score = model.scores(x.astype(np.float32), weights=weights)
+    at_start = model.scores(start.astype(np.float32), weights=weights)
+    gaps = cnnvis.completeness_gap_of_maps(maps, score, at_start)
     return cnnvis.Explanation(maps.astype(np.float32), samples, measures={"completeness_gap": gaps})
 
 

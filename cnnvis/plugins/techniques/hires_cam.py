@@ -29,7 +29,7 @@ def hires_cam(
     pytorch-grad-cam has this formula too, but leaves negative values of L out and scales it, so that its
     sum is not kept.
     """
-    maps = mapped("hires-cam", model, samples, penultimate, _hires)
+    maps, _ = mapped("hires-cam", model, samples, penultimate, _hires)
     return cnnvis.Explanation(maps, samples)
 
 

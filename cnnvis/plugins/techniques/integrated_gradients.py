@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
 
 from ._path import Path, Quadrature
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+
+def _remarks(
+    measures: Mapping[str, Array], *, tolerance: float, most_steps: int, **_: Any
+) -> Iterator[str]:
+    gaps, steps = measures["completeness_gap"], int(measures["steps"].max())
+    if (left := gaps > tolerance).any():
+        yield (
+            f"integrated-gradients is not complete for {left.sum()} of {left.size} maps: with {steps} steps, the "
+            f"sum of a map is still off by {gaps[left].max():.1%}; --most-steps {4 * max(steps, most_steps)} may do"
+        )
 
 
 @cnnvis.technique(
@@ -15,6 +32,7 @@ from ._path import Path, Quadrature
     reference="arXiv:1703.01365",
     claims={"integrated-gradients": {"baseline": 0.0}, "complete": {}},
     signed={},
+    remarks=_remarks,
 )
 def integrated_gradients(
     model: cnnvis.Model,
@@ -63,13 +81,6 @@ def integrated_gradients(
         taken[left] = len(quadrature.places)
         gaps[left] = cnnvis.completeness_gap(sums, sizes, change[left], score=score[left])
         left, count = left[gaps[left] > tolerance], 2 * count
-    if left.size:
-        worst = left[gaps[left].argmax()]
-        cnnvis.note(
-            f"integrated-gradients is not complete for {left.size} of {len(x)} images: with "
-            f"{int(taken[worst])} steps, the sum of image {samples.indices[worst]} is still off by "
-            f"{gaps[worst]:.1%}; --most-steps {4 * count} may do"
-        )
     if len(model.inputs) > 1 and moving == "one":
         cnnvis.note(
             f"the sum of each map of {samples.input!r} is what this input changes while the others "

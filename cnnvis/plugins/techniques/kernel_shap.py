@@ -7,7 +7,7 @@ import cnnvis
 from ._budget import perturbations_within
 from ._game import Game
 from ._regression import Regression
-from ._tolerance import Draws, Tolerance
+from ._tolerance import Draws, Tolerance, beyond_tolerance
 
 FIRST = 128
 """Number of sets that each image takes at least with a tolerance, or four for each unit."""
@@ -19,6 +19,7 @@ FIRST = 128
     reference="arXiv:1705.07874",
     claims={"complete": {}, "integrated-gradients": {"units": "row,column"}},
     signed={},
+    remarks=beyond_tolerance("sets"),
 )
 def kernel_shap(
     model: cnnvis.Model,
@@ -61,7 +62,7 @@ def kernel_shap(
             others=2, key=(units, game.count),
         )  # fmt: skip
     most = min(sets, max(2**game.count - 2, 1))
-    draws = Draws.within(tolerance, max(FIRST, 4 * game.count), most, "sets", budget)
+    draws = Draws.within(tolerance, max(FIRST, 4 * game.count), most)
     regression = Regression(game, draws, seed, is_judged=tolerance is not None)
     _, unsure = draws.taken(samples, regression.take)
     measures = {} if tolerance is None else {"uncertainty": unsure}

@@ -38,7 +38,7 @@ def layer_cam(
         the last layer's go through tanh(2 L / m), and the maximum at each position is shown, as in the
         paper.
     """
-    maps = mapped("layer-cam", model, samples, penultimate, _layer, _fused)
+    maps, _ = mapped("layer-cam", model, samples, penultimate, _layer, _fused)
     return cnnvis.Explanation(maps, samples, signed=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
@@ -10,7 +11,7 @@ import cnnvis
 from ._budget import perturbations_within
 from ._fit import Fit
 from ._game import Game
-from ._tolerance import Draws, Tolerance
+from ._tolerance import Draws, Tolerance, beyond_tolerance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,12 +26,24 @@ ENOUGH = 0.5
 """Share of the variance below which a note says how little the linear model explains."""
 
 
+def _remarks(measures: Mapping[str, Array], **options: Any) -> Iterator[str]:
+    shares = measures["explained_variance"]
+    if (few := shares < ENOUGH).any():
+        yield (
+            f"the linear model of lime explains less than {ENOUGH:.0%} of the variance of the score for "
+            f"{few.sum()} of {few.size} maps, {shares[few].min():.0%} at least: what units do together is not "
+            "in the maps; kernel-shap divides it among the units"
+        )
+    yield from beyond_tolerance("sets")(measures, **options)
+
+
 @cnnvis.technique(
     "lime",
     family="perturbation",
     reference="arXiv:1602.04938",
     claims={"integrated-gradients": {"units": "row,column", "ridge": 0.0}},
     signed={},
+    remarks=_remarks,
 )
 def lime(
     model: cnnvis.Model,
@@ -106,14 +119,8 @@ def lime(
         found[left], shares[left] = fit.solved()
         return np.zeros(left.size) if tolerance is None else fit.uncertainty()
 
-    draws = Draws.within(tolerance, FIRST, max(sets, 1), "sets", budget)
+    draws = Draws.within(tolerance, FIRST, max(sets, 1))
     passes, unsure = draws.taken(samples, take)
-    if (shares < ENOUGH).any():
-        cnnvis.note(
-            f"the linear model of lime explains less than {ENOUGH:.0%} of the variance of the score for "
-            f"{int((shares < ENOUGH).sum())} of {len(shares)} images, {shares.min():.0%} at least: what "
-            "units do together is not in the maps; kernel-shap divides it among the units"
-        )
     measures = {"explained_variance": shares, "passes": passes}
     measures |= {} if tolerance is None else {"uncertainty": unsure}
     maps = game.spread(found).astype(np.float32)

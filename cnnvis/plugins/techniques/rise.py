@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import cnnvis
@@ -10,7 +11,7 @@ from ._budget import perturbations_within
 from ._filling import NORMAL, fill_of, require_fractions
 from ._masked_scores import MaskedScores
 from ._masks import Sums
-from ._tolerance import Draws, Tolerance, uncertainty
+from ._tolerance import Draws, Tolerance, beyond_tolerance, uncertainty
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,6 +30,17 @@ def _check(*, share: float, **_: Any) -> None:
         raise cnnvis.UserError(f"share is {share:g}, and must be between 0 and 1")
 
 
+def _remarks(measures: Mapping[str, Array], **options: Any) -> Iterator[str]:
+    shares, masks = measures["half_width_share"], int(measures["passes"].max()) - 1
+    if options["tolerance"] is None and (unsure := shares > UNSURE).any():
+        yield (
+            f"rise is uncertain for {unsure.sum()} of {unsure.size} maps: with {masks} masks, an interval of "
+            f"95 % reaches {shares[unsure].max():.0%} of the range of a map to each side; four times as many "
+            "masks halve it, and --show error draws it"
+        )
+    yield from beyond_tolerance("masks")(measures, **options)
+
+
 @cnnvis.technique(
     "rise",
     family="perturbation",
@@ -36,6 +48,7 @@ def _check(*, share: float, **_: Any) -> None:
     check=_check,
     paper={"baseline": 0.0, "centre": False},
     signed={"show": "map", "centre": True},
+    remarks=_remarks,
 )
 def rise(
     model: cnnvis.Model,
@@ -112,27 +125,13 @@ def rise(
         middle = maps[left].mean(axis=1, keepdims=True)
         return uncertainty(errors[left], maps[left] - middle, some.stop - 1)
 
-    draws = Draws.within(tolerance, FIRST, masks, "masks", budget)
+    draws = Draws.within(tolerance, FIRST, masks)
     taken, unsure = draws.taken(samples, take)
     if not centre:
         maps += usual
-    if tolerance is None:
-        _note_errors(maps, errors, masks)
-    measures = {"half_width": NORMAL * errors.max(axis=1), "passes": taken + 1}
+    widths, ranges = NORMAL * errors.max(axis=1), np.ptp(maps, axis=1)
+    measures = {"half_width": widths, "passes": taken + 1}
+    measures["half_width_share"] = widths / np.where(ranges > 0, ranges, 1)
     measures |= {} if tolerance is None else {"uncertainty": unsure}
     shown = (maps if show == "map" else errors).reshape(-1, *space).astype(np.float32)
     return cnnvis.Explanation(shown, samples, measures=measures)
-
-
-def _note_errors(maps: Array, errors: Array, masks: int) -> None:
-    """Say so where chance is a large part of maps."""
-    import numpy as np
-
-    ranges = np.ptp(maps, axis=1)
-    shares = NORMAL * errors.max(axis=1) / np.where(ranges > 0, ranges, 1)
-    if (shares > UNSURE).any():
-        cnnvis.note(
-            f"rise is uncertain for {int((shares > UNSURE).sum())} of {len(maps)} images: with {masks} "
-            f"masks, an interval of 95 % reaches {shares.max():.0%} of the range of a map to each side; "
-            "four times as many masks halve it, and --show error draws it"
-        )

@@ -10,7 +10,7 @@ from ._budget import perturbations_within
 from ._filling import NORMAL
 from ._game import Game
 from ._orders import Values, kept_in
-from ._tolerance import Draws, Tolerance
+from ._tolerance import Draws, Tolerance, beyond_tolerance
 
 FIRST = 8
 """Number of orders that each image takes at least with a tolerance."""
@@ -30,6 +30,7 @@ def _check(*, orders: int, **_: Any) -> None:
     check=_check,
     claims={"complete": {}, "integrated-gradients": {"units": "row,column"}},
     signed={},
+    remarks=beyond_tolerance("orders"),
 )
 def shapley_sampling(
     model: cnnvis.Model,
@@ -78,7 +79,7 @@ def shapley_sampling(
             f"{passes + 2}: give more, or take fewer units"
         )
     values = Values(game, seed)
-    draws = Draws.within(tolerance, FIRST, orders, "orders", budget)
+    draws = Draws.within(tolerance, FIRST, orders)
     _, unsure = draws.taken(samples, values.take)
     if values.exact.all():
         cnnvis.note(

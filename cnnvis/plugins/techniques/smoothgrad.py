@@ -7,7 +7,7 @@ from typing import Any
 import cnnvis
 
 from ._noisy_copies import Channels, Copies, Noise, mean_within, noisy_copies, over_channels
-from ._tolerance import Draws, Tolerance
+from ._tolerance import Draws, Tolerance, beyond_tolerance
 
 FIRST, LEAST = 16, 4
 """Number of copies that each image takes at first with a tolerance, and the least that it may be."""
@@ -19,6 +19,7 @@ FIRST, LEAST = 16, 4
     reference="arXiv:1706.03825",
     claims={"gradient": {"gradient": None}},
     signed={"gradient": None, "channels": "each"},
+    remarks=beyond_tolerance("copies"),
 )
 def smoothgrad(
     model: cnnvis.Model,
@@ -62,7 +63,7 @@ def smoothgrad(
                 f"copies is {copies}, and how uncertain a map is shows in {LEAST} or more: give more copies, "
                 "or no tolerance"
             )
-        draws = Draws(FIRST, copies - copies % 2, tolerance, "copies")
+        draws = Draws(FIRST, copies - copies % 2, tolerance)
         maps, measures = mean_within(model, samples, draws, noise, seed, backprop)
     maps = over_channels(cnnvis.modify_gradient(maps, gradient), samples, channels)
     return cnnvis.Explanation(maps, samples, measures=measures)

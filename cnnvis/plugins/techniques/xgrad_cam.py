@@ -7,7 +7,7 @@ from typing import Any
 import cnnvis
 
 from ._cam_layers import Layers
-from ._gradient_cams import mapped, share_of
+from ._gradient_cams import cancelled, mapped, share_of
 
 CANCELLED = 10.0
 """Size of the values of a feature map, as a multiple of their sum, beyond which weights explode."""
@@ -19,6 +19,7 @@ CANCELLED = 10.0
     reference="arXiv:2008.02312",
     claims={"equals": {"technique": "hires-cam", "where": "pooled"}},
     signed={},
+    remarks=cancelled("xgrad-cam"),
 )
 def xgrad_cam(
     model: cnnvis.Model, samples: cnnvis.Samples, *, penultimate: Layers = "auto"
@@ -33,8 +34,8 @@ def xgrad_cam(
     pytorch-grad-cam and torch-cam have these weights too, but leave negative values of L out and scale it,
     so that its sum is not kept.
     """
-    maps = mapped("xgrad-cam", model, samples, penultimate, _xgrad)
-    return cnnvis.Explanation(maps, samples)
+    maps, shares = mapped("xgrad-cam", model, samples, penultimate, _xgrad)
+    return cnnvis.Explanation(maps, samples, measures={"cancelled_share": shares})
 
 
 def _xgrad(features: Any, gradients: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cnnvis.registry.kinds.answers import explanation
@@ -22,6 +22,7 @@ def technique(
     signed: Mapping[str, Any] | None = None,
     family: str = "",
     paper: Mapping[str, Any] | None = None,
+    remarks: Callable[..., Iterable[str]] | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a technique: ``function([model], [samples], *, options) -> Explanation``.
 
@@ -31,6 +32,8 @@ def technique(
     that compare maps of two targets need signs. `family` is what ``cnnvis list-plugins`` lists the technique
     with, such as ``gradients``. `paper` holds options under which the technique is that
     of its paper, where its own defaults are not: they are the defaults in the paper's style.
+    `remarks` makes notes on all maps together, while the function itself explains some images at a time: it is
+    called with the measures of all maps, (n,) each by its name, and with all options by name.
 
     The function has the parameters `model` and `samples`, or the one that it needs; a default of
     None for `samples` means that data are optional.
@@ -41,7 +44,7 @@ def technique(
     return mark(
         "technique", name, reference=reference, gives=gives, check=check,
         requires=tuple(requires), extra=extra, claims=dict(claims or {}), signed=signed, family=family,
-        paper=dict(paper or {}),
+        paper=dict(paper or {}), remarks=remarks,
     )  # fmt: skip
 
 

@@ -245,7 +245,7 @@ def test_weights_that_explode_are_noted(keras: Any, name: str, kernel: float) ->
     x = np.random.default_rng(4).normal(size=(4, 7, 6, 1)).astype(np.float32)
     x -= x.mean(axis=(1, 2), keepdims=True) - (0.01 if name == "xgrad-cam" else 0.5)
     network = _one_by_one(keras, np.array([[kernel]]))
-    said = f"in 4 of 4 maps of {name}, up to 100% comes from feature maps of 'mixed'"
+    said = f"in 4 of 4 maps of {name}, up to 100% comes from feature maps whose values"
     assert any(said in note for note in _run(name, network, x, filter=0).notes)
     network = _one_by_one(keras, np.array([[kernel]]), activation="relu")
     assert not any("of both signs" in n for n in _run(name, network, x, filter=0).notes)

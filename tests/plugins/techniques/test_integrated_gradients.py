@@ -47,7 +47,7 @@ def test_steps_grow_until_the_sum_is_right(keras: Any) -> None:
     assert found.measures["steps"].max() > 50 and found.measures["steps"][1] == 50
     assert not any("not complete" in note for note in found.notes)
     largest = int(found.measures["steps"].max())
-    assert any(f"with 50 to {largest} steps an image" in note for note in found.notes)
+    assert any(f"with 50 to {largest} steps a map" in note for note in found.notes)
     assert found.provenance["measures"]["steps"] == {"smallest": 50, "largest": largest}
     bound = re.findall(r"adds up within (\d+\.\d)%$", found.title(0))
     gap = 100 * found.measures["completeness_gap"][0]

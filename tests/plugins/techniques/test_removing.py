@@ -167,7 +167,7 @@ def test_rise_is_the_mean_score_of_what_masks_leave(keras: Any) -> None:
     assert errors.array.shape == x.shape[:-1] and errors.array.min() > 0
     largest = errors.array.max(axis=(1, 2))
     np.testing.assert_allclose(centred.measures["half_width"], 1.96 * largest, rtol=1e-4)
-    assert any("rise is uncertain for 3 of 3 images: with 75 masks" in one for one in found.notes)
+    assert any("rise is uncertain for 3 of 3 maps: with 75 masks" in one for one in found.notes)
 
 
 def test_positions_in_no_mask_are_refused(keras: Any) -> None:

@@ -55,7 +55,7 @@ def test_smoothgrad_is_as_uncertain_as_the_closed_form_says(keras: Any, axes: in
     assert (off < found.measures["uncertainty"]).all() and off.max() > 1e-4
     assert (found.measures["copies"] == 1024).all()
     (said,) = (note for note in found.notes if "less certain than the tolerance" in note)
-    assert said.startswith("3 of 3 images") and "with 1024 copies" in said and "--copies " in said
+    assert said.startswith("3 of 3 maps") and "with 1024 copies" in said and "--copies " in said
 
 
 def test_each_image_stops_by_itself(keras: Any) -> None:
@@ -66,7 +66,7 @@ def test_each_image_stops_by_itself(keras: Any) -> None:
     copies = found.measures["copies"]
     assert (found.measures["uncertainty"] <= 0.1).all() and copies.max() <= 2048
     assert copies.min() == 16 < copies.max()
-    assert any(f"with 16 to {int(copies.max())} copies an image" in note for note in found.notes), (
+    assert any(f"with 16 to {int(copies.max())} copies a map" in note for note in found.notes), (
         found.notes
     )
     assert "certain within" in found.title(0)
