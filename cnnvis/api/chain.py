@@ -455,7 +455,10 @@ def _shown(stream: Stream, result: Result, step: Step, options: Mapping[str, Any
         return judged(stream.whole(), strict=False)
     explanation, is_part = stream.first(limit)
     if is_part:
-        note(f"{step.plugin.name} shows the first {limit} maps")
+        note(
+            f"{step.plugin.name} shows the first {limit} maps; its option limit says how many: "
+            f"--limit behind {step.plugin.name} in a chain, else --{step.plugin.name}.limit"
+        )
     return judged(explanation, strict=False)
 
 

@@ -58,10 +58,7 @@ def writers(render: Sequence[str], output: PathName | Address | None) -> list[Pl
     path = RESULTS if output is None else place_of(output)
     require_output(asked, output)
     if asked or output is None or _is_folder(output):
-        found = [renderer for renderer in asked if renderer.suffixes]
-        if len(found) == 1 and is_named(output):
-            _require_ending(found[0], path)
-        return found
+        return [renderer for renderer in asked if renderer.suffixes]
     every = [renderer for renderer in registry().of("renderer") if renderer.suffixes]
     best = max(every, key=lambda renderer: len(renderer.ending_of(path)), default=None)
     if best is not None and best.ending_of(path):
@@ -87,6 +84,8 @@ def require_output(renderers: Sequence[Plugin], output: PathName | Address | Non
     """
     place = RESULTS if output is None else place_of(output)
     files = [one for one in renderers if one.suffixes]
+    if is_named(output) and files:
+        _require_ending(files, place)
     is_store = is_named(output) and any(one.folder for one in files)
     if isinstance(place, Path):
         require_writable(place)
@@ -329,16 +328,17 @@ def _wanted(
     if renderer.ending_of(path):
         return path
     if alone:
-        _require_ending(renderer, path)
+        _require_ending([renderer], path)
     return path.with_name(parted(path.name)[0] + ending)
 
 
-def _require_ending(renderer: Plugin, path: Place) -> None:
-    if path.suffix and not renderer.ending_of(path):
-        raise UserError(
-            f"the renderer {renderer.name} writes {' or '.join(renderer.suffixes)} files, and the "
-            f"output is {str(path)!r}"
-        )
+def _require_ending(renderers: Sequence[Plugin], path: Place) -> None:
+    """Refuse a name whose ending is of none of the renderers: it would be replaced by another."""
+    if path.suffix and not any(one.ending_of(path) for one in renderers):
+        what = [
+            f"the renderer {one.name} writes {' or '.join(one.suffixes)} files" for one in renderers
+        ]
+        raise UserError(f"{', '.join(what)}, and the output is {str(path)!r}")
 
 
 def _is_folder(output: PathName | Address) -> bool:

@@ -21,7 +21,8 @@ from cnnvis.registry.discovery import registry
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import failures_kept, notes_kept, verdicts_kept
-from cnnvis.runs.into import Into, asked_for
+from cnnvis.runs.folder import asked_into
+from cnnvis.runs.into import NO_FOLDER, Into, asked_for
 from cnnvis.settings.defaults import checks_by_settings, style_by_settings
 from cnnvis.text import json_text
 
@@ -105,12 +106,8 @@ def destination_of(
     renderers
         The options of all renderers: where each shows at most so many maps, no more are needed.
     """
-    if asked.into == "none":
-        if asked.on is not None:
-            raise UserError(
-                "workers write into a run folder: leave out --into none, or leave out --on"
-            )
-        return None
+    if asked.into == NO_FOLDER:
+        return asked_into(asked)
     limits = [options.get("limit") for options in renderers]
     shown = [limit for limit in limits if isinstance(limit, int)]
     needed = max(shown) if len(shown) == len(limits) > 0 else None

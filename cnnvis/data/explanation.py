@@ -17,6 +17,7 @@ from cnnvis.data.axes import Axis
 from cnnvis.data.axes import axis_names as axis_names
 from cnnvis.data.completeness import chance_in_words, sum_in_words
 from cnnvis.data.frames import Frames
+from cnnvis.data.peaks import peaks_of
 from cnnvis.data.places import Places
 from cnnvis.data.samples import Array, Samples
 from cnnvis.data.shown import Shown
@@ -322,11 +323,13 @@ class Explanation(Shown):
 
     @property
     def peaks(self) -> Array:
-        """Positions of the value of the largest size in each map, (n, axes) int; NaN are passed over."""
-        shape = self.array.shape[1:]
-        sizes = np.abs(np.nan_to_num(self.array)).reshape(len(self), -1)
-        found = np.unravel_index(sizes.argmax(axis=1), shape) if shape else ()
-        return np.array(found, np.int64).reshape(len(shape), len(self)).T
+        """Positions of the value of the largest size in each map, (n, axes) int; NaN are passed over.
+
+        Of several positions with that value, the nearest to their middle.
+        """
+        if not self.array.size or self.array.ndim == 1:
+            return np.zeros((len(self), self.array.ndim - 1), np.int64)
+        return peaks_of(np.abs(np.nan_to_num(self.array)))
 
     def title(self, position: int) -> str:
         """Return the title of a map in a line or two: image, label, target, score; printable."""

@@ -461,7 +461,11 @@ def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool
     number = _number_in(text)
     are_numbers = any(_number_in(name) is not None for name in names)
     if number is None or in_words or are_numbers or (names and not 0 <= number < len(names)):
-        there = f"There are: {', '.join(names)}." if names else "The classes have no names."
+        there = (
+            f"There are: {', '.join(names)}."
+            if names
+            else "The classes have no names: give their numbers, from 0, or their names with --class-names"
+        )
         raise UserError(f"there is no class {shown(text)}.{nearest(text, names)} {there}")
     return number
 

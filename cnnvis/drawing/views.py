@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnvis.data.axes import Axis
+from cnnvis.data.peaks import peaks_of
 from cnnvis.data.samples import Array
 
 Ends = tuple[tuple[str, str, str, str], ...]
@@ -47,7 +48,7 @@ def strongest_place(volume: Array) -> tuple[int, ...]:
     sizes = np.nan_to_num(np.abs(np.float64(volume)), nan=0.0, posinf=0.0)
     if sizes.max() == sizes.min():
         return tuple(length // 2 for length in volume.shape)
-    return tuple(int(i) for i in np.unravel_index(int(sizes.argmax()), sizes.shape))
+    return tuple(peaks_of(sizes[None])[0].tolist())
 
 
 def voxel_sizes(axes: Sequence[str], coordinates: Mapping[str, Axis]) -> tuple[float, ...]:

@@ -37,6 +37,12 @@ class Tally:
         The technique, and all its options.
     input
         The name of the input that is explained, of a network with several; None for the only input.
+    of
+        The number of images that are to be explained.
+    stops
+        True if an image without a result is to stop everything.
+    images
+        The number of maps so far.
     """
 
     plugin: Plugin
@@ -211,8 +217,9 @@ class Tally:
         except (UserError, PluginError) as error:  # which costs no map
             self.note(str(error))
         else:
-            for sentence in found:
-                self.note(str(sentence))
+            for sentence in map(str, found):
+                named = self.plugin.name in sentence
+                self.note(sentence if named else f"{self.plugin.name}: {sentence}")
 
     def _measured(self) -> dict[str, Array]:
         return {name: np.concatenate(parts) for name, parts in self.measures.items()}

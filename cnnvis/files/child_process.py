@@ -67,11 +67,13 @@ def end_with_parent() -> None:
     Raises
     ------
     RuntimeError
-        If the process was not started so.
+        If the process was not started so, or the function was called before.
     """
     started_by = os.environ.pop(PARENT, "")  # which is nothing for children of this process
     if not started_by:
-        raise RuntimeError("end_with_parent is for processes that child_process starts")
+        raise RuntimeError(
+            "end_with_parent was called before, or child_process did not start this process"
+        )
     if sys.platform == "win32":
         return
     parent = os.getppid()

@@ -26,6 +26,8 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
     except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
+        if _is_stopped(error):
+            raise KeyboardInterrupt from error
         fault = fault_of_disk(error)
         # What a renderer writes to is not its own: the disk's and the pipe's errors have their words.
         if plugin.kind == "renderer" and (isinstance(error, OSError) or fault is not None):
@@ -46,6 +48,13 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
         if plugin.distribution == BUILT_IN and (short := host.shortage(error)):
             raise UserError(f"{plugin.name} cannot go on: {short}") from error
         raise plugin.failed(_said(error)) from error
+
+
+def _is_stopped(error: BaseException) -> bool:
+    """Tell whether somebody stopped the process while a library was imported, which says something else."""
+    while isinstance(error, ImportError) and error.__cause__ is not None:
+        error = error.__cause__
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _is_of_tensorflow(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -356,11 +357,19 @@ def _plain(value: Any, option: Option) -> Any:
     return value
 
 
+_NUMBER = re.compile(r"(?!-?\d+$)[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+
+
 def _as_typed(value: Any, option: Option) -> Any:
-    """Return a number as it would be typed: a single word for several, or a text of a form."""
+    """Return a number as it would be typed: a single word for several, or a text of a form.
+
+    What is typed like ``.5`` or ``+2`` is a number, which msgspec does not read.
+    """
+    kinds = {_kind(member) for member in _members(_bare(option.annotation))}
+    if isinstance(value, str) and float in kinds and str not in kinds and _NUMBER.fullmatch(value):
+        return float(value)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
-    kinds = {_kind(member) for member in _members(_bare(option.annotation))}
     if tuple in kinds and not kinds & {int, float}:
         return [value]
     if str in kinds and not kinds & {int, float, tuple}:

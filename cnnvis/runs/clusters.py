@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
@@ -73,8 +74,10 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
     # Python's helper counts semaphores of processes that are killed, and warns of them.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
+    scratch = tempfile.TemporaryDirectory(prefix="cnnvis-", ignore_cleanup_errors=True)
+    settings = {"distributed.nanny.pre-spawn-environ": {}, "temporary-directory": scratch.name}
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
+        dask.config.set(settings),
         progress(f"starting {numbered(count, 'worker')}"),
     ):
         try:
@@ -92,6 +95,7 @@ def local_workers(count: int) -> Iterator[Cluster]:
         yield _Local(cluster)
     finally:
         close(cluster)
+        scratch.cleanup()
 
 
 def own_keys() -> Any:

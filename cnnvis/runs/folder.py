@@ -29,7 +29,7 @@ from cnnvis.registry.arguments import RunFolderArguments
 from cnnvis.registry.plugin import Plugin
 from cnnvis.reporting import note
 from cnnvis.runs import interrupts, manifest
-from cnnvis.runs.into import Into, asked_for, share_of
+from cnnvis.runs.into import NO_FOLDER, Into, asked_for, share_of
 from cnnvis.runs.locks import NAME as LOCK
 from cnnvis.runs.locks import locked
 from cnnvis.runs.part import ADVICE, Part, Workers
@@ -201,8 +201,6 @@ def kept_in(
     if task.model is None or one is None or not techniques:
         raise UserError("a run folder keeps maps of images, and this run has no maps of images")
     path = into.folder or _default(into.beside or beside, task, techniques)
-    if into.folder is None:
-        note(f"the run keeps its maps in {str(path)!r}; if it stops, --resume goes on")
     with opened(path) as folder, locked(folder):
         # Whoever types the same again, and never asked for a folder, means no other run.
         before = begun(folder, resume=into.resume or into.folder is None)
@@ -223,15 +221,33 @@ def kept_in(
         if before is None:
             begin(folder, now)
         elif different := manifest.differences(before, now):
-            raise UserError(
-                f"{str(path)!r} holds another run, with which --resume cannot go on: "
-                f"{'; '.join(different)}. Use the same settings, or name another folder with "
-                "--into"
+            raise UserError(_another(path, different, is_default=into.folder is None))
+        if into.folder is None:
+            note(
+                f"the run keeps its maps in {str(path)!r}; if it stops, --resume goes on"
+                if before is None
+                else f"the run goes on in {str(path)!r}, with the maps that an earlier run of the same kept there"
             )
         settled = now["computed"]
         with compilation.settled(settled["compile"], settled["batch_size"]):
             yield RunFolder(folder, before or now, into, DISK, techniques)
         _require_kept(folder, before or now)
+
+
+def _another(path: Path, different: Sequence[str], *, is_default: bool) -> str:
+    """Say that a folder holds another run, and what would do."""
+    is_long = len(different) > 4
+    what = "; ".join(different[:3] if is_long else different)
+    what += f"; and {len(different) - 3} more" if is_long else ""
+    if is_default:
+        return (
+            f"this run would keep its maps in {str(path)!r}, the folder for a run of that name, which holds another "
+            f"run: {what}. Name another folder with --into, or remove that folder"
+        )
+    return (
+        f"{str(path)!r} holds another run, with which --resume cannot go on: {what}. Use the same settings, or "
+        f"name another folder with --into; cnnvis show-result {path} shows the maps that it holds"
+    )
 
 
 def _require_kept(folder: Folder, facts: Mapping[str, Any]) -> None:
@@ -386,7 +402,10 @@ def asked_into(asked: RunFolderArguments) -> Into | None:
     UserError
         If nothing can be written to it.
     """
-    if asked.into is None and asked.on is None:
+    is_unwanted = asked.into == NO_FOLDER
+    if is_unwanted and asked.on is not None:
+        raise UserError("workers write into a run folder: leave out --into none, or leave out --on")
+    if is_unwanted or (asked.into is None and asked.on is None):
         if asked.resume or asked.shard is not None or asked.shard_size is not None:
             raise UserError(
                 "resume, shard and shard_size need a run folder: name it with into, or --into "

@@ -51,6 +51,10 @@ class Into:
             raise UserError("a share of the shards needs its own run folder: name it with --into")
 
 
+NO_FOLDER = "none"
+"""What is typed for no run folder."""
+
+
 def asked_for(asked: RunFolderArguments) -> Into:
     """Return the destination of kept results, from the arguments of a person.
 

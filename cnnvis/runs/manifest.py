@@ -160,7 +160,7 @@ def differences(
 ) -> list[str]:
     """Return the differences of two manifests, each in a phrase with both values."""
     return [
-        f"{what} {words.format(_short(old), _short(new))}"
+        f"{what} {words.format(_short(old), _short(new))}{_FLAGS.get(what, '')}"
         for what, old, new in _differing("", was, now)
         if what not in _UNIMPORTANT
     ]
@@ -187,6 +187,9 @@ _READ = {name: f"the {name}" for name in ("options", "model", "data", "versions"
     "computed": "the computation",
 }
 """Names of a manifest's keys in a sentence, where they differ from the keys."""
+
+_FLAGS = {"threads of the computation": " (the option --threads)"}
+"""What sets facts that nobody seems to have typed."""
 
 _UNIMPORTANT = {"file of the model", "file of the data"}
 

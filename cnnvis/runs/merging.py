@@ -62,7 +62,7 @@ def merge(out: PathName, folders: Sequence[PathName]) -> Path:
         for step, name in _names(whole, [folder for folder, _ in shares]):
             held = [part_of(folder, facts, name, step, DISK).recovered()
                 for folder, facts in shares if folder.kind(name) is not None]  # fmt: skip
-            _require_all(name, held)
+            _require_all(name, held, path)
             parts.append((step, name, held))
         out_folder = stack.enter_context(opened(path))
         stack.enter_context(locked(out_folder))
@@ -98,7 +98,7 @@ def _names(facts: Mapping[str, Any], shares: Sequence[Folder]) -> Iterator[tuple
                 yield step, name
 
 
-def _require_all(name: str, parts: Sequence[Part]) -> None:
+def _require_all(name: str, parts: Sequence[Part], out: Path) -> None:
     there = {number for part in parts for number in part.done}
     missing = [number for number in range(len(parts[0].places)) if number not in there]
     if missing:
@@ -108,7 +108,8 @@ def _require_all(name: str, parts: Sequence[Part]) -> None:
             f"{len(missing)} of {len(parts[0].places)} shards of {name} are missing or damaged: "
             f"{shown}. "
             + (f"The shares {', '.join(shares)} are not done: run them with --resume" if shares
-               else "Name the folders of the other shares, too")
+               else f"Name the folders of the other shares, too, after that of the whole; {str(out)!r} is the "
+               "first name, so the shares were to be merged into it")
         )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from cnnvis.data.samples import Array, Samples
 from cnnvis.data.voxel_grid import common_grid
 from cnnvis.errors import UserError
 from cnnvis.explain.tally import constant_maps
+from cnnvis.reporting import note, notes_kept
 from cnnvis.runs import arrays
 from cnnvis.runs.schema import (
     LARGEST_ARRAY,
@@ -221,7 +222,10 @@ def _facts(piece: Piece, samples: Samples) -> dict[str, Any]:
         more["prediction"] = found.predictions
     if found is not None and found.curves:
         more["curves"] = {name: one.tolist() for name, one in found.curves.items()}
-    known = None if samples.places is None else places_of(samples.places.picked(places))
+    with notes_kept() as notes:  # which a worker's client reads among the facts
+        known = None if samples.places is None else places_of(samples.places.picked(places))
+    for sentence in notes:
+        note(sentence)
     if known is not None:
         more["places"] = known
     return {
@@ -229,7 +233,7 @@ def _facts(piece: Piece, samples: Samples) -> dict[str, Any]:
         "index": samples.indices[places].tolist(),
         "label": None if labels is None or positions else labels[places].tolist(),
         "failed": {str(place): [one.kind, one.reason] for place, one in piece.failed.items()},
-        "notes": piece.notes,
+        "notes": [*piece.notes, *notes],
         "blank": piece.blank,
         "constant": _constant(piece),
         "shape": None if found is None else found.array.shape[1:],

@@ -32,6 +32,21 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnvis.explain.inputs.loaded_from", refused)
 
 
+def test_the_ending_of_the_output_chooses_the_renderer(
+    kept: Path, typed: Callable[..., Any], no_network: None
+) -> None:
+    Path("keep.png").write_text("somebody's")
+    for name in ("keep.tsv", "keep.zarr", "keep.html"):
+        done = typed("show-result", kept / "maps.npz", "-q", "-o", name)
+        assert done.returncode == 0 and done.stdout.split() == [name], done.stderr
+        assert Path(name).exists()
+    for words in (("show-result", kept / "maps.npz"), ("chain", kept / "maps.npz", "png")):
+        ending = "tsv" if words[0] == "chain" else "xyz"
+        done = typed(*words, "-q", "-o", f"keep.{ending}")
+        assert done.returncode == 2 and f"keep.{ending}" in done.stderr
+    assert Path("keep.png").read_text() == "somebody's"
+
+
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("name", ["maps.run", "maps.npz"])
 def test_kept_maps_begin_a_chain(kept: Path, name: str, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cnnvis.execution import calls as border
 from cnnvis.execution.process_state import ProcessState
 from cnnvis.execution.read_only import read_only
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.failures import as_plugin_error
 from cnnvis.reporting import notes_kept
 
 WRONG = Path(__file__).parents[1] / "third_party" / "wrong_plugins.py"
@@ -85,6 +86,18 @@ def test_whatever_a_plugin_raises_is_told_of_it(
 def test_an_interrupt_is_no_failure(classifier: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         _run(classifier, "acts", how="interrupt")
+
+
+def test_an_interrupt_of_an_import_is_an_interrupt() -> None:
+    """A library of C++ that is stopped while it is imported says that its initialization failed."""
+    plugin = registry().get("technique", "saliency")
+    with pytest.raises(KeyboardInterrupt), as_plugin_error(plugin):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stopped:
+            raise ImportError("initialization failed") from stopped
+    with pytest.raises(cnnvis.PluginError, match="no module"), as_plugin_error(plugin):
+        raise ImportError("no module")
 
 
 def test_a_sentence_for_the_user_stays_one(classifier: Any) -> None:

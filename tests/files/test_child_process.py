@@ -90,7 +90,7 @@ def test_a_child_whose_parent_has_ended_before_it_looked_ends(tmp_path: Path) ->
 
 
 def test_what_no_child_process_started_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="is for processes that child_process starts"):
+    with pytest.raises(RuntimeError, match="child_process did not start this process"):
         cnnvis.end_with_parent()
 
 

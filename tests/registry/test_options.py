@@ -103,6 +103,11 @@ def test_a_single_number_is_taken_as_a_word_that_is_typed() -> None:
     assert found == {"lengths": (3,), "weight": 2.0, "budget": "50"}
     with pytest.raises(cnnvis.UserError, match="lengths of of-each-axis cannot be 0"):
         checked(plugin_of(of_each_axis), {"lengths": 0})
+    for typed, number in {".25": 0.25, "-.5": -0.5, "2.": 2.0, "+3": 3.0, "1E-2": 0.01}.items():
+        assert checked(plugin_of(of_each_axis), {"weight": typed})["weight"] == number
+    for typed in ("", ".", "1_0", "0x1", "1,5", "e3"):
+        with pytest.raises(cnnvis.UserError, match="weight of of-each-axis cannot be"):
+            checked(plugin_of(of_each_axis), {"weight": typed})
 
 
 @pytest.mark.parametrize(

@@ -294,10 +294,12 @@ def test_many_images_are_kept_without_being_asked(
     assert "note: the run keeps its maps in 'out/saliency_classes_guided.run'" in done.stderr
     before = bytes_of(kept)
     for again in ((), ("--resume",)):
-        assert explain("-o", "out/", *again).returncode == 0
-        assert bytes_of(kept) == before
+        done = explain("-o", "out/", *again)
+        assert done.returncode == 0 and bytes_of(kept) == before
+        assert "note: the run goes on in 'out/saliency_classes_guided.run'" in done.stderr
     other = explain("-o", "out/", "-l", "classes", "--class", 1)
-    assert other.returncode == 2 and "holds another run" in other.stderr
+    assert other.returncode == 2 and "which holds another run" in other.stderr
+    assert "--resume" not in other.stderr and "remove that folder" in other.stderr
     assert explain("-o", "few/", "-im", *range(10)).returncode == 0
     assert explain("-o", "none/", "--into", "none").returncode == 0
     chained = explain("grad-cam", "multiply", "png", "--limit", 3, "-o", "chain/", command="chain")

@@ -8,6 +8,7 @@ import multiprocessing
 import pickle
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ import cnnvis
 from cnnvis.api import remote_methods
 from cnnvis.errors import UserError, WorkersError
 from cnnvis.registry.discovery import Registry, using
+from cnnvis.registry.plugin import plugin_of
 from cnnvis.reporting import reported_to
 from cnnvis.runs import manifest, on, remote_answers, remote_process, remote_shards, workers
 from cnnvis.runs.part import Part
@@ -75,6 +77,34 @@ def test_the_bytes_are_those_of_one_process(
     assert bytes_of(tmp_path / "two") == bytes_of(tmp_path / "one")
     np.testing.assert_array_equal(one.array, two.array)
     assert one.titles == two.titles and one.notes == two.notes
+
+
+@cnnvis.reader("placed", suffixes=(".placed",))
+def placed(path: Path) -> cnnvis.Samples:
+    """Images whose columns are variants of a chromosome."""
+    with np.load(path) as held:
+        x = held["X"]
+    starts = np.arange(x.shape[0] * x.shape[2]).reshape(x.shape[0], x.shape[2])
+    return cnnvis.Samples(x, places=cnnvis.Places("column", ("1",) * len(x), starts))
+
+
+def test_what_a_run_folder_does_not_keep_is_said(
+    files: Path, tmp_path: Path, here: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnvis.runs.schema.LARGEST_PLACES", 10)
+    shutil.copyfile(files / "data.npz", tmp_path / "it.placed")
+    known, reader = Registry(), plugin_of(placed)
+    assert reader is not None
+    known.add(reader)
+    settings: dict[str, Any] = {"shard_size": 4, "checks": "none", "data": tmp_path / "it.placed"}
+    with using(known):
+        runs = [
+            cnnvis.run("saliency", files / "model.keras", into=tmp_path / name, **settings, **more)
+            for name, more in (("one", {}), ("two", {"on": "local:1"}), ("two", {"resume": True}))
+        ]
+    assert here and bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+    for one in runs:
+        assert sum("do not keep the places" in sentence for sentence in one.notes) == 1
 
 
 def test_what_a_worker_left_unfinished_is_removed(
@@ -808,3 +838,9 @@ def test_what_listens_and_is_no_scheduler_is_not_waited_for(tmp_path: Path) -> N
 def test_workers_need_a_run_folder(typed: Callable[..., Any]) -> None:
     done = typed("run", "saliency", "demo", "--into", "none", "--on", "local:1")
     assert done.returncode == 2 and "workers write into a run folder: leave out" in done.stderr
+    with pytest.raises(UserError, match="workers write into a run folder: leave out"):
+        cnnvis.run("saliency", "demo", into="none", on="local:1")
+    with pytest.raises(UserError, match="resume, shard and shard_size need a run folder"):
+        cnnvis.run("saliency", "demo", into="none", resume=True)
+    cnnvis.run("saliency", "demo", images=0, into="none", checks="none")
+    assert not Path("none").exists()

@@ -50,9 +50,9 @@ def add_to(below: Any, words: Sequence[str] | None) -> None:
 def main(result: str, **values: Any) -> int:
     """Show the maps with each renderer."""
     from cnnvis.api.kept import is_kept
+    from cnnvis.api.output_files import writers
     from cnnvis.cli.chain import run_chain
     from cnnvis.errors import UserError
-    from cnnvis.registry.discovery import registry
 
     if not is_kept(result):
         raise UserError(
@@ -61,10 +61,8 @@ def main(result: str, **values: Any) -> int:
         )
     others = shared.options_of_plugins(values)
     messages, output = taken_out(values, Messages), taken_out(values, RunOutput)
-    default = ["terminal"] * sys.stdout.isatty() + ["png"]
-    names = list(dict.fromkeys(output.render or default))
-    steps = [(name, others.get(name, {})) for name in names]
-    for name, _ in steps:
-        registry().get("renderer", name)
+    to_file = [one.name for one in writers(output.render, output.out)] or ["png"]
+    names = list(output.render) or ["terminal"] * sys.stdout.isatty() + to_file
+    steps = [(name, others.get(name, {})) for name in dict.fromkeys(names)]
     chain = ChainOutput(out=output.out)
     return run_chain(steps, {"model": result}, others, chain, messages, RunFolderArguments())

@@ -150,6 +150,22 @@ def tried_behaviour(compute: Compute, shapes: Sequence[tuple[int, ...]]) -> Beha
     return "other"
 
 
+def is_cast(compute: Compute, shape: tuple[int, ...], kind: Any) -> bool:
+    """Tell whether a function gives its argument in another type of numbers, and changes nothing else.
+
+    Parameters
+    ----------
+    kind
+        The type that the function is given its argument in.
+    """
+    tf = tensorflow()
+    u = tf.constant(_drawn(np.random.default_rng(11), shape))
+    (found,) = compute([u])
+    return found.dtype != kind and bool(
+        tf.reduce_all(found == tf.cast(tf.cast(u, kind), found.dtype))
+    )
+
+
 class _Trial:
     """Answers of a function to random numbers u and v."""
 

@@ -22,6 +22,7 @@ from cnnvis.network.relevance.behaviour import (
     BIG,
     Behaviour,
     behaviour_of_activation,
+    is_cast,
     kerass_kind,
     known_behaviour,
     tried_behaviour,
@@ -291,7 +292,9 @@ class _Planner:
             return step.compute({**held, **dict(zip(step.inputs, cast, strict=True))})
 
         held = {slot: _repeated(one, count) for slot, one in self._held(step).items()}
-        return tried_behaviour(compute, [(count, *one.shape[1:]) for one in given])
+        shapes = [(count, *one.shape[1:]) for one in given]
+        found = tried_behaviour(compute, shapes)
+        return "routing" if found == "diagonal" and is_cast(compute, shapes[0], kinds[0]) else found
 
     def _held(self, step: Step) -> dict[Slot, Any]:
         """Return the values that a step takes and that do not depend on the network's inputs."""

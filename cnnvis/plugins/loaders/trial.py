@@ -152,4 +152,5 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 if __name__ == "__main__":
+    cnnvis.end_with_parent()
     main(*sys.argv[1:])

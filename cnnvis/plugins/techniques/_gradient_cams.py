@@ -60,7 +60,7 @@ def cancelled(name: str) -> Callable[..., Iterator[str]]:
         shares = measures["cancelled_share"]
         if (doubtful := shares > NOTED).any():
             yield (
-                f"in {doubtful.sum()} of {doubtful.size} maps of {name}, up to {shares.max():.0%} comes from "
+                f"in {doubtful.sum()} of {doubtful.size} maps of {name}, up to {shares[doubtful].max():.0%} comes from "
                 f"feature maps whose values of both signs cancel in a sum that {name} divides by, so their "
                 "weights mean little; use hires-cam or layer-cam, or a layer behind a ReLU"
             )

@@ -27,6 +27,17 @@ Channels = Annotated[
 ]
 
 
+ALIKE = 128
+"""Number of copies that tell something where all have the same gradient.
+
+A part of the network that noise seldom switches on is missed by fewer: with this number, what 1 in 43 copies would
+show is seen in 95 % of cases.
+"""
+
+ROUNDING = 1e-5
+"""Uncertainty up to which all gradients are the same but for rounding."""
+
+
 def moments(
     model: cnnvis.Model, samples: cnnvis.Samples, copies: int, noise: float, seed: int
 ) -> tuple[Array, Array]:
@@ -71,7 +82,10 @@ def mean_within(
             mean[left] += change * (more / whole)
         pairs = some.stop // 2
         errors = np.sqrt(squares[left] / max(pairs - 1, 1) / pairs)
-        return uncertainty(errors, mean[left], pairs - 1)
+        unsure = uncertainty(errors, mean[left], pairs - 1)
+        if noise > 0 and some.stop < ALIKE:
+            unsure[unsure < ROUNDING] = np.inf
+        return unsure
 
     taken, unsure = draws.taken(samples, take)
     return mean.astype(np.float32), {"uncertainty": unsure, "copies": taken}

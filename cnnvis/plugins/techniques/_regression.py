@@ -152,6 +152,6 @@ class Regression:
 
 def _too_few(sets: int, units: int) -> cnnvis.UserError:
     return cnnvis.UserError(
-        f"{sets} sets are too few for {units} units: {2 * units} are enough, which take {2 * units + 2} "
+        f"{sets} different sets are too few for {units} units: {2 * units} are enough, which take {2 * units + 2} "
         f"passes (--budget {2 * units + 2}); or take fewer units"
     )

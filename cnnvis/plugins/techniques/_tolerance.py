@@ -133,7 +133,7 @@ def beyond_tolerance(what: str) -> Callable[..., Iterator[str]]:
         worst, said = float(unsure[left].max()), f"{left.sum()} of {left.size} maps are"
         said += " less certain than the tolerance"
         if not math.isfinite(worst):
-            yield f"{said}, or of unknown certainty; more draws may do"
+            yield f"{said}, or of unknown certainty with {options[what]} {what}; a larger number may do"
             return
         by = f"the worst is uncertain by {math.ceil(1000 * worst) / 10:.1f}%"
         if budget is not None:

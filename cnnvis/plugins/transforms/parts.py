@@ -53,7 +53,10 @@ def select(
     if axis is None and at is not None:
         axis = _axis_of(found, at)
     if (axis is None) != (at is None):
-        raise cnnvis.UserError("select takes --axis and --at together: --axis row --at 10:20")
+        raise cnnvis.UserError(
+            "select takes --axis and --at together: --axis row --at 10:20; without --axis, --at takes a place "
+            "with its unit, such as 95kb:105kb"
+        )
     if axis is not None and at is not None:
         found = _piece(found, _usual(found, axis), _positions(at))
     return found
@@ -109,7 +112,12 @@ def _piece(explanation: cnnvis.Explanation, axis: str, at: int | slice | str) ->
         every = range(size)[at] if isinstance(at, slice) else range(size)[at : at + 1 or None]
         kept = list(every)
     if not kept:
-        raise cnnvis.UserError(f"the axis {axis} has {size} positions, and no position at {at}")
+        asked = (
+            f"{at.start or 0}:{size if at.stop is None else at.stop}"
+            if isinstance(at, slice)
+            else at
+        )
+        raise cnnvis.UserError(f"the axis {axis} has {size} positions, and no position at {asked}")
     maps = explanation.array.take(kept, axis=place)
     if not is_single:
         known = dict(explanation.coordinates)

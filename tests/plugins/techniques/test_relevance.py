@@ -237,6 +237,23 @@ def test_normalizations_are_merged_as_by_hand(keras: Any, composite: str) -> Non
 
 
 @pytest.mark.slow
+def test_another_type_of_numbers_is_no_normalization(keras: Any) -> None:
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Input((9, 8, 2)),
+            layers.Conv2D(4, 3, activation="relu", dtype="mixed_float16"),
+            layers.GlobalAveragePooling2D(dtype="mixed_float16"),
+            layers.Dense(3, dtype="mixed_float16"),
+            layers.Activation("softmax", dtype="float32"),
+        ]
+    )
+    data = np.random.default_rng(0).normal(size=(2, 9, 8, 2)).astype(np.float32)
+    found = cnnvis.run("lrp", network, data=data, checks="none")
+    assert any("layers by rule" in note for note in found.notes)
+    assert not any("normalizations" in note for note in found.notes)
+
+
 def test_nothing_is_lost_where_biases_are_ignored(keras: Any, classifier: Any) -> None:
     x = abs(_drawn(4, 12, 10, 2))
     for kind in ("z-plus", "flat", "w-square"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from quick import quick_are
-from scipy.stats import t
+from scipy.stats import norm, t
 
 import cnnvis
 from cnnvis.plugins.techniques._tolerance import uncertainty
@@ -55,7 +55,11 @@ def test_smoothgrad_is_as_uncertain_as_the_closed_form_says(keras: Any, axes: in
     assert (off < found.measures["uncertainty"]).all() and off.max() > 1e-4
     assert (found.measures["copies"] == 1024).all()
     (said,) = (note for note in found.notes if "less certain than the tolerance" in note)
-    assert said.startswith("3 of 3 maps") and "with 1024 copies" in said and "--copies " in said
+    assert (
+        said.startswith("smoothgrad: 3 of 3 maps")
+        and "with 1024 copies" in said
+        and "--copies " in said
+    )
 
 
 def test_each_image_stops_by_itself(keras: Any) -> None:
@@ -78,12 +82,35 @@ def test_each_image_stops_by_itself(keras: Any) -> None:
     assert again.array.tobytes() == found.array.tobytes()
 
 
-def test_a_linear_score_takes_the_fewest_copies(keras: Any) -> None:
+def test_copies_that_are_all_alike_are_not_certain_before_there_are_many(keras: Any) -> None:
+    """What noise seldom switches on is in none of a few copies."""
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1, name="end")])
+    found = _smooth(network, _data((4,)), tolerance=1e-3, copies=300)
+    assert (found.measures["copies"] == 128).all() and found.measures["uncertainty"].max() < 1e-5
     found = _smooth(network, _data((4,)), tolerance=1e-3)
-    assert (found.measures["copies"] == 16).all() and found.measures["uncertainty"].max() < 1e-5
+    assert np.isinf(found.measures["uncertainty"]).all()
+    assert any("of unknown certainty with 50 copies" in note for note in found.notes)
     with pytest.raises(cnnvis.UserError, match="copies is 3, and how uncertain"):
         _smooth(network, _data((4,)), tolerance=0.1, copies=3)
+    x = np.zeros((1, 2, 1), np.float32)
+    x[0, 1] = 1.0
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.Input((2, 1)), layers.Flatten(), layers.Dense(2, activation="relu"),
+            layers.Dense(1, name="end"),
+        ]
+    )  # fmt: skip
+    rare = 1.5 * 0.2  # standard deviations of the noise
+    network.set_weights([np.eye(2), np.array([-rare, 5]), np.array([[10.0], [1.0]]), np.zeros(1)])
+    exact = np.array([10 * norm.sf(1.5), 1.0])
+    for seed in range(12):
+        found = _smooth(network, x, tolerance=0.1, copies=4096, seed=seed)
+        (unsure,) = found.measures["uncertainty"]
+        off = np.sqrt(np.square(found.array.ravel() - exact).sum()) / np.sqrt(
+            np.square(found.array).sum()
+        )
+        assert 0 < off < 2 * unsure < 0.21
 
 
 def test_networks_with_a_batch_of_their_own_have_no_pairs(keras: Any) -> None:
