@@ -40,7 +40,14 @@ def network(name: str) -> Any:
         return cnnvis.load_model(name).network
     keras.utils.set_random_seed(1)
     if hasattr(keras.applications, name):
-        return getattr(keras.applications, name)(weights=None)
+        found = getattr(keras.applications, name)(weights=None)
+        if (
+            name == "VGG16"
+        ):  # whose Grad-CAM of output 0 is below zero everywhere, and so is not shown
+            kernel, bias = found.layers[-1].get_weights()
+            kernel[:, 0] *= -1
+            found.layers[-1].set_weights([kernel, bias])
+        return found
     if name.endswith("U-Net 3-D"):
         return _u_net(SHAPES[name], (4, 8) if name.startswith("tiny") else (16, 32, 64, 128))
     if name == "genomatnn":
