@@ -71,10 +71,8 @@ class Tally:
             for piece in pieces:
                 self.add(piece, samples)
                 yield piece
-        except (
-            GeneratorExit
-        ):  # of a picture of the first maps, which is to have the remarks on them
-            self.remark()
+        except GeneratorExit:
+            self.remark()  # for a picture of the first maps, after which nobody wants others
             raise
 
     def add(self, piece: Piece, samples: Samples) -> None:

@@ -130,17 +130,16 @@ def beyond_tolerance(what: str) -> Callable[..., Iterator[str]]:
         unsure = measures.get("uncertainty")
         if tolerance is None or unsure is None or not (left := unsure > tolerance).any():
             return
-        worst, said = float(unsure[left].max()), f"{left.sum()} of {left.size} maps are"
-        said += " less certain than the tolerance"
-        if not math.isfinite(worst):
-            yield f"{said}, or of unknown certainty with {options[what]} {what}; a larger number may do"
-            return
-        by = f"the worst is uncertain by {math.ceil(1000 * worst) / 10:.1f}%"
-        if budget is not None:
-            yield f"{said}: {by}; a larger --budget may do"
-            return
-        more = _rounded(options[what] * (worst / tolerance) ** 2)
-        yield f"{said}: with {options[what]} {what}, {by}; --{what} {more} may do"
+        worst, how = float(unsure[left].max()), "how uncertain the worst is, is not known"
+        more = f"a larger --{what if budget is None else 'budget'}"
+        took = f"with {options[what]} {what}, " if budget is None else ""
+        if math.isfinite(worst):
+            how = f"the worst is uncertain by {math.ceil(1000 * worst) / 10:.1f}%"
+            if budget is None:
+                more = f"--{what} {_rounded(options[what] * (worst / tolerance) ** 2)}"
+        yield (
+            f"{left.sum()} of {left.size} maps are less certain than the tolerance: {took}{how}; {more} may do"
+        )
 
     return remarks
 

@@ -31,8 +31,9 @@ def _check(*, share: float, **_: Any) -> None:
 
 
 def _remarks(measures: Mapping[str, Array], **options: Any) -> Iterator[str]:
-    shares, masks = measures["half_width_share"], int(measures["passes"].max()) - 1
-    if options["tolerance"] is None and (unsure := shares > UNSURE).any():
+    # Run folders of the first version do not hold this measure.
+    shares, masks = measures.get("half_width_share"), int(measures["passes"].max()) - 1
+    if options["tolerance"] is None and shares is not None and (unsure := shares > UNSURE).any():
         yield (
             f"rise is uncertain for {unsure.sum()} of {unsure.size} maps: with {masks} masks, an interval of "
             f"95 % reaches {shares[unsure].max():.0%} of the range of a map to each side; four times as many "

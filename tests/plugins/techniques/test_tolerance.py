@@ -89,7 +89,10 @@ def test_copies_that_are_all_alike_are_not_certain_before_there_are_many(keras: 
     assert (found.measures["copies"] == 128).all() and found.measures["uncertainty"].max() < 1e-5
     found = _smooth(network, _data((4,)), tolerance=1e-3)
     assert np.isinf(found.measures["uncertainty"]).all()
-    assert any("of unknown certainty with 50 copies" in note for note in found.notes)
+    assert any(
+        "with 50 copies, how uncertain the worst is, is not known; a larger --copies" in note
+        for note in found.notes
+    )
     with pytest.raises(cnnvis.UserError, match="copies is 3, and how uncertain"):
         _smooth(network, _data((4,)), tolerance=0.1, copies=3)
     x = np.zeros((1, 2, 1), np.float32)
