@@ -186,3 +186,10 @@ def listed(what: str, names: Sequence[str], command: str) -> str:
     if len(names) <= MANY:
         return f"{what}: {', '.join(names)}."
     return f"{command} lists all {len(names)}."
+
+
+def was_stopped(error: BaseException) -> bool:
+    """Tell whether somebody stopped the process while a library was imported, which says something else."""
+    while isinstance(error, ImportError) and error.__cause__ is not None:
+        error = error.__cause__
+    return isinstance(error, KeyboardInterrupt)

@@ -100,7 +100,9 @@ def test_the_figure_of_the_rooms_is_drawn(tmp_path: Path) -> None:
 
 def test_functions_are_short_and_take_few_arguments() -> None:
     """But for what is flat for people: `run`, `chain`, decorators, and plugins with their options."""
-    kinds = {f"cnnvis.registry.kinds.{kind}.{kind}" for kind in ("technique", "metric")}
+    kinds = {
+        f"cnnvis.registry.kinds.{kind}.{kind}" for kind in ("technique", "metric", "transform")
+    }
     flat = {"cnnvis.api.run.run", "cnnvis.api.chain.chain", *kinds}
     long, many = set(), set()
     for module, file in rooms.modules().items():

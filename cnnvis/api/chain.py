@@ -32,6 +32,7 @@ from cnnvis.api.steps import (
     groups_by_prediction,
     knows_one_target,
     require_fitting,
+    require_samples,
     steps_of,
     streams_maps,
 )
@@ -186,6 +187,7 @@ def chain(
                 "groups by prediction; group by label, by all, or by a file with a group for each "
                 "image"
             )
+        require_samples(chosen, options, task.samples.values())
         kept = [
             (step.plugin, given)
             for step, given in zip(chosen, options, strict=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cnnvis.data.samples import Samples, evenly_spaced
 from cnnvis.errors import UserError, shown
 from cnnvis.explain.several import with_together
 from cnnvis.registry.arguments import Style
 from cnnvis.registry.discovery import registry
+from cnnvis.registry.failures import as_plugin_error
 from cnnvis.registry.options import checked
 from cnnvis.registry.plugin import BUILT_IN, Plugin, Result
 from cnnvis.registry.style import style_of
+from cnnvis.reporting import notes_kept
 from cnnvis.settings.chain_files import MOST_STEPS
 
 
@@ -137,6 +140,48 @@ def require_fitting(steps: Sequence[Step], before: Sequence[tuple[Result, str]] 
             )
         if plugin.kind != "metric":
             stack[-needed:] = [(plugin.gives or taken[0][0], plugin.name)]
+
+
+def require_samples(
+    steps: Sequence[Step], options: Sequence[Mapping[str, Any]], every: Iterable[Samples]
+) -> None:
+    """Refuse options of transforms that fit none of the images, before any map is computed.
+
+    Some images may get no map, so those that are tried must all be refused.
+
+    Raises
+    ------
+    UserError
+        As the transform says.
+    """
+    before = None
+    for step, given in zip(steps, options, strict=True):
+        plugin = step.plugin
+        if plugin.kind in ("renderer", "metric"):
+            continue
+        if before == "technique" and plugin.check_samples is not None:
+            for samples in every:
+                _require_any(plugin, samples, given)
+        before = plugin.kind
+
+
+def _require_any(plugin: Plugin, samples: Samples, given: Mapping[str, Any]) -> None:
+    assert plugin.check_samples is not None
+    refused: UserError | None = None
+    for place in evenly_spaced(len(samples), TRIED):
+        try:
+            with as_plugin_error(plugin), notes_kept():
+                plugin.check_samples(samples.picked([place]), **given)
+        except UserError as error:
+            refused = refused or error
+        else:
+            return
+    if refused is not None:
+        raise refused
+
+
+TRIED = 3
+"""Number of images that options of transforms are tried with."""
 
 
 def groups_by_prediction(steps: Sequence[Step]) -> bool:

@@ -13,7 +13,7 @@ from cnnvis import host
 from cnnvis.api.from_python import heard
 from cnnvis.cli import streams
 from cnnvis.drawing.figure_settings import sheltered
-from cnnvis.errors import DiskError, PluginError, Stopped, UserError
+from cnnvis.errors import DiskError, PluginError, Stopped, UserError, was_stopped
 from cnnvis.network import backend
 from cnnvis.runs import interrupts
 
@@ -96,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = _say("stopped", INTERRUPTED)
     except Exception as error:
-        if refused := _refused(error):
+        if was_stopped(error):
+            code = _say("stopped", INTERRUPTED)
+        elif refused := _refused(error):
             code = _say(refused, DiskError.code)
         elif short := host.shortage(error):
             code = _say(short, UserError.code)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from cnnvis import host
-from cnnvis.errors import DiskError, PluginError, UserError, complaint
+from cnnvis.errors import DiskError, PluginError, UserError, complaint, was_stopped
 from cnnvis.files.writing import fault_of_disk
 from cnnvis.registry.plugin import BUILT_IN, Plugin
 
@@ -26,7 +26,7 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
     except (DiskError, PluginError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        if _is_stopped(error):
+        if was_stopped(error):
             raise KeyboardInterrupt from error
         fault = fault_of_disk(error)
         # What a renderer writes to is not its own: the disk's and the pipe's errors have their words.
@@ -48,13 +48,6 @@ def as_plugin_error(plugin: Plugin) -> Iterator[None]:
         if plugin.distribution == BUILT_IN and (short := host.shortage(error)):
             raise UserError(f"{plugin.name} cannot go on: {short}") from error
         raise plugin.failed(_said(error)) from error
-
-
-def _is_stopped(error: BaseException) -> bool:
-    """Tell whether somebody stopped the process while a library was imported, which says something else."""
-    while isinstance(error, ImportError) and error.__cause__ is not None:
-        error = error.__cause__
-    return isinstance(error, KeyboardInterrupt)
 
 
 def _is_of_tensorflow(error: BaseException) -> bool:

@@ -136,6 +136,9 @@ class Plugin:
     check
         Function that is called with all options, by name, before anything heavy starts: raises
         `UserError` for values that their types allow and the plugin does not.
+    check_samples
+        For a transform: function of images and its options that raises `UserError` where they do not
+        fit, before any map is computed.
     sums
         For a transform: function of its options that returns a function of a batch of maps, which
         gives all that the transform needs of them.
@@ -176,6 +179,7 @@ class Plugin:
     folder: bool = False
     begin: Callable[[Path], None] | None = None
     check: Callable[..., None] | None = None
+    check_samples: Callable[..., None] | None = None
     takes_results: tuple[Result, ...] = ()
     gives: Result | None = None
     sums: Callable[..., Callable[[Any], Any]] | None = None

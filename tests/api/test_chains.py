@@ -11,6 +11,8 @@ import pytest
 from quick import quick_are, quick_at
 
 import cnnvis
+from cnnvis.registry.discovery import Registry, using
+from cnnvis.registry.plugin import plugin_of
 from cnnvis.settings.chain_files import Recipe, read_recipe, save_recipe
 
 Typed = Callable[..., Any]
@@ -686,3 +688,47 @@ def test_chains_from_strangers_end_in_a_sentence(tmp_path: Path, kind: str) -> N
     with pytest.raises(cnnvis.UserError) as refusal:
         read_recipe(path)
     assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        (("average", {"by": "lable"}), "by is 'lable', and must be label"),
+        (("count", {"by": "place"}), "no places in a genome"),
+        (("deviation", {"by": "groups.tsv:sort"}), "sort"),
+        (("compare-groups", {"by": "groups.tsv:group", "covariates": "age"}), "age"),
+        (("compare-groups", {"blocks": "nothing.tsv:subject"}), "nothing.tsv"),
+    ],
+    ids=lambda one: str(one),
+)
+def test_groups_that_the_images_do_not_have_are_refused_before_anything_is_computed(
+    classifier: Any, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    step: Any, sentence: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("groups.tsv").write_text("image\tgroup\n" + "".join(f"{i}\tg\n" for i in range(7)))
+
+    @cnnvis.technique("never")
+    def never(model: cnnvis.Model, samples: cnnvis.Samples) -> cnnvis.Explanation:
+        """Fail."""
+        raise AssertionError("computed")
+
+    plugin, known = plugin_of(never), Registry()
+    assert plugin is not None
+    known.add(plugin)
+    with using(known), pytest.raises(cnnvis.UserError, match=sentence):
+        cnnvis.chain(classifier, ["never", "sanity", step], data=data, into=tmp_path / "a.run")
+    assert not (tmp_path / "a.run").exists()
+
+
+def test_a_table_without_the_images_that_get_no_map_is_enough(
+    classifier: Any, images: Any, tmp_path: Path
+) -> None:
+    broken = images.copy()
+    broken[[0, 3], 0, 0, 0] = np.nan
+    table = tmp_path / "groups.tsv"
+    table.write_text("image\tgroup\n" + "".join(f"{i}\tg\n" for i in (1, 2, 4, 5, 6)))
+    (found,) = cnnvis.chain(
+        classifier, ["saliency", ("average", {"by": f"{table}:group"})], data=broken, checks="none"
+    )
+    assert found.groups == ("g",)

@@ -348,6 +348,11 @@ def test_what_groups_lack_is_said_when_all_maps_are_kept(
     step = ("average", {"by": str(tmp_path / "groups.txt")})
     with pytest.raises(UserError, match=r"by is '.*groups\.txt', and must be label, prediction"):
         averaged(files, tmp_path / "run", step, on="local:1")
+    assert not (tmp_path / "run").exists()
+    table = tmp_path / "groups.tsv"
+    table.write_text("image\tgroup\n" + "".join(f"{i}\tg\n" for i in range(11) if i != 4))
+    with pytest.raises(UserError, match=r"groups\.tsv.*image 4"):
+        averaged(files, tmp_path / "run", ("average", {"by": f"{table}:group"}), on="local:1")
     assert len(list((tmp_path / "run" / "1-saliency" / "shards").iterdir())) == 3
 
 

@@ -59,10 +59,14 @@ class Grouping:
 
     def of(self, one: cnnvis.Explanation) -> OwnGroups:
         """Return the groups of the images of a batch."""
-        samples, by = one.samples, self.by
-        assert samples is not None
+        assert one.samples is not None
+        return _predicted(one) if self.by == "prediction" else self.of_samples(one.samples)
+
+    def of_samples(self, samples: cnnvis.Samples) -> OwnGroups:
+        """Return the groups of images, but those by prediction."""
+        by = self.by
         if by == "all":
-            return [(("", "all"),)] * len(one)
+            return [(("", "all"),)] * len(samples)
         if by == "label":
             if samples.labels is None:
                 raise cnnvis.UserError(
@@ -70,8 +74,6 @@ class Grouping:
                     "with a group for each image"
                 )
             return samples.label_groups()
-        if by == "prediction":
-            return _predicted(one)
         if by == "place":
             return _by_place(samples)
         return self._by_file(samples)
@@ -115,6 +117,18 @@ class Grouping:
                 f"the labels are numbers of more than {MOST} values, too many for a group each; group "
                 "by a file with a group for each image, one group a line, such as low or high"
             )
+
+
+def check_samples(samples: cnnvis.Samples, *, by: str, **_: Any) -> None:
+    """Refuse images that have no groups.
+
+    Raises
+    ------
+    UserError
+        If there is no such table, or the images have no labels, or the like.
+    """
+    if by != "prediction":  # which the network says
+        Grouping(by).of_samples(samples)
 
 
 def kind_of_labels(one: cnnvis.Explanation) -> str | None:

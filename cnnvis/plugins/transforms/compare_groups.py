@@ -16,7 +16,7 @@ from cnnvis.plugins.transforms._comparison_words import (
     outcome,
     titles,
 )
-from cnnvis.plugins.transforms._grouping import Grouping, kind_of_labels
+from cnnvis.plugins.transforms._grouping import Grouping, check_samples, kind_of_labels
 from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
@@ -178,7 +178,30 @@ def _few(one: cnnvis.Column) -> tuple[str, ...]:
     return words
 
 
-@cnnvis.transform("compare-groups", takes=["images"], gives="groups", check=_check)
+def _check_samples(
+    samples: cnnvis.Samples,
+    *,
+    by: str,
+    blocks: str | None,
+    paired: str | None,
+    covariates: str | None,
+    **_: Any,
+) -> None:
+    check_samples(samples, by=by)
+    columns = [_column(blocks, by, "blocks"), _column(paired, by, "paired")]
+    columns += cnnvis.columns_of(covariates, by) if covariates is not None else ()
+    for one in columns:
+        if one is not None:
+            one.of(samples)
+
+
+@cnnvis.transform(
+    "compare-groups",
+    takes=["images"],
+    gives="groups",
+    check=_check,
+    check_samples=_check_samples,
+)
 def compare_groups(
     stream: cnnvis.Stream,
     *,

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cnnvis
-from cnnvis.plugins.transforms._grouping import Grouping, Groups, Images, OwnGroups, kind_of_labels
+from cnnvis.plugins.transforms._grouping import (
+    Grouping,
+    Groups,
+    Images,
+    OwnGroups,
+    check_samples,
+    kind_of_labels,
+)
 from cnnvis.plugins.transforms._shared_place import SharedPlace, placed
 
 if TYPE_CHECKING:
@@ -205,7 +212,9 @@ def _gathered(stream: cnnvis.Stream, by: str, scaled: bool) -> _Groups:
     return groups
 
 
-@cnnvis.transform("average", takes=["images"], gives="groups", sums=_sums)
+@cnnvis.transform(
+    "average", takes=["images"], gives="groups", sums=_sums, check_samples=check_samples
+)
 def average(
     stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
@@ -220,7 +229,9 @@ def average(
     return _gathered(stream, by, scaled).result(lambda sums: sums.mean, "mean")
 
 
-@cnnvis.transform("deviation", takes=["images"], gives="groups", sums=_sums)
+@cnnvis.transform(
+    "deviation", takes=["images"], gives="groups", sums=_sums, check_samples=check_samples
+)
 def deviation(
     stream: cnnvis.Stream, *, by: Groups = "label", scaled: bool = False
 ) -> cnnvis.Explanation:
@@ -250,7 +261,9 @@ def _counts(*, by: str) -> Callable[[cnnvis.Explanation], tuple[Any, ...]]:
     return counts
 
 
-@cnnvis.transform("count", takes=["images"], gives="table", sums=_counts)
+@cnnvis.transform(
+    "count", takes=["images"], gives="table", sums=_counts, check_samples=check_samples
+)
 def count(stream: cnnvis.Stream, *, by: Groups = "label") -> cnnvis.Explanation:
     """The number of images in each group."""
     counts: dict[Any, list[Any]] = {}

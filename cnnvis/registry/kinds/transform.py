@@ -18,6 +18,7 @@ def transform(
     gives: Result | None = None,
     sums: Callable[..., Callable[[Any], Any]] | None = None,
     check: Callable[..., None] | None = None,
+    check_samples: Callable[..., None] | None = None,
     requires: Sequence[str] = (),
     extra: str = "",
 ) -> Callable[[Function], Function]:
@@ -39,10 +40,13 @@ def transform(
     takes these from `Stream.sums`, and names a function as `sums`. ``sums(*, options)`` returns a
     function of a batch, which returns what the transform needs of it, and which can be pickled.
     With workers, it is computed where the maps are, which are then not read again.
+
+    `check_samples` finds mistakes before any map is computed: ``check_samples(samples, *, options)`` raises
+    `UserError` where the options do not fit images that the technique before the transform explains.
     """
     return mark(
         "transform", name, reference=reference, takes_results=tuple(takes), gives=gives, check=check,
-        requires=tuple(requires), extra=extra, sums=sums,
+        check_samples=check_samples, requires=tuple(requires), extra=extra, sums=sums,
     )  # fmt: skip
 
 

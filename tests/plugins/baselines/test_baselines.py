@@ -194,7 +194,7 @@ def test_a_technique_that_takes_a_number_alone_takes_none_that_is_too_large(line
         one = cnnvis.run("own-start", linear, images=[1], **given)
     # What is off by as much as it should be is not said to add up.
     assert _said(found, "own-start does not add up to the change of the score from the baseline")
-    assert _said(found, "for every image: it is off by up to 100.")
+    assert _said(found, "for every map: it is off by up to 100.")
     assert _said(one, "the baseline: it is off by up to 100.")
     assert ", does not add up, off by 100." in found.title(0)
 
