@@ -41,9 +41,8 @@ def network(name: str) -> Any:
     keras.utils.set_random_seed(1)
     if hasattr(keras.applications, name):
         found = getattr(keras.applications, name)(weights=None)
-        if (
-            name == "VGG16"
-        ):  # whose Grad-CAM of output 0 is below zero everywhere, and so is not shown
+        if name == "VGG16":
+            # Its Grad-CAM of output 0 is below zero everywhere, and so is not shown.
             kernel, bias = found.layers[-1].get_weights()
             kernel[:, 0] *= -1
             found.layers[-1].set_weights([kernel, bias])

@@ -137,7 +137,7 @@ def written(
         for one in (explanation, *explanation.other_inputs):
             try:
                 chosen = checked(renderer, options.get(renderer.name, {}))
-                path = _wanted(one, renderer, output, chosen, alone=len(renderers) == 1)
+                path = _wanted(one, renderer, output, chosen)
                 if is_named(output) and explanation.other_inputs:
                     path = beside_path(path, one.input)
                 path = unused(path, taken)
@@ -292,7 +292,6 @@ def destination(
     output: PathName | None,
     options: Mapping[str, Any],
     *,
-    alone: bool = False,
     taken: set[str] | None = None,
 ) -> Place:
     """Return the path of an output file, by default ``results/TECHNIQUE_TARGET_MODIFIER.png``.
@@ -301,7 +300,7 @@ def destination(
     results, gets a number, and is added to `taken`.
     """
     return unused(
-        _wanted(explanation, renderer, output, options, alone=alone),
+        _wanted(explanation, renderer, output, options),
         set() if taken is None else taken,
     )
 
@@ -311,8 +310,6 @@ def _wanted(
     renderer: Plugin,
     output: PathName | None,
     options: Mapping[str, Any],
-    *,
-    alone: bool,
 ) -> Place:
     chosen = f".{options.get('format')}"
     fitting = [suffix for suffix in renderer.suffixes if suffix.endswith(chosen)]
@@ -327,8 +324,6 @@ def _wanted(
     path = place_of(output)
     if renderer.ending_of(path):
         return path
-    if alone:
-        _require_ending([renderer], path)
     return path.with_name(parted(path.name)[0] + ending)
 
 

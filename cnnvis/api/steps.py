@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnvis.data.samples import Samples, evenly_spaced
 from cnnvis.errors import UserError, shown
 from cnnvis.explain.several import with_together
+from cnnvis.explain.tally import PROBES
 from cnnvis.registry.arguments import Style
 from cnnvis.registry.discovery import registry
 from cnnvis.registry.failures import as_plugin_error
@@ -143,7 +144,7 @@ def require_fitting(steps: Sequence[Step], before: Sequence[tuple[Result, str]] 
 
 
 def require_samples(
-    steps: Sequence[Step], options: Sequence[Mapping[str, Any]], every: Iterable[Samples]
+    steps: Sequence[Step], options: Sequence[Mapping[str, Any]], every: Collection[Samples]
 ) -> None:
     """Refuse options of transforms that fit none of the images, before any map is computed.
 
@@ -168,7 +169,7 @@ def require_samples(
 def _require_any(plugin: Plugin, samples: Samples, given: Mapping[str, Any]) -> None:
     assert plugin.check_samples is not None
     refused: UserError | None = None
-    for place in evenly_spaced(len(samples), TRIED):
+    for place in evenly_spaced(len(samples), PROBES):
         try:
             with as_plugin_error(plugin), notes_kept():
                 plugin.check_samples(samples.picked([place]), **given)
@@ -178,10 +179,6 @@ def _require_any(plugin: Plugin, samples: Samples, given: Mapping[str, Any]) -> 
             return
     if refused is not None:
         raise refused
-
-
-TRIED = 3
-"""Number of images that options of transforms are tried with."""
 
 
 def groups_by_prediction(steps: Sequence[Step]) -> bool:

@@ -435,6 +435,12 @@ def _exact(value: Any) -> str:
     return str(np.format_float_positional(value, trim="-"))
 
 
+NO_NAMES = (
+    "The classes have no names: give their numbers, from 0, or their names with --class-names."
+)
+"""What is said of classes that somebody names and nobody has named."""
+
+
 def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool = False) -> int:
     """Return the number of the class that a text names, by its name or its number.
 
@@ -461,11 +467,7 @@ def class_number(text: str, class_names: Sequence[str] | None, *, in_words: bool
     number = _number_in(text)
     are_numbers = any(_number_in(name) is not None for name in names)
     if number is None or in_words or are_numbers or (names and not 0 <= number < len(names)):
-        there = (
-            f"There are: {', '.join(names)}."
-            if names
-            else "The classes have no names: give their numbers, from 0, or their names with --class-names"
-        )
+        there = f"There are: {', '.join(names)}." if names else NO_NAMES
         raise UserError(f"there is no class {shown(text)}.{nearest(text, names)} {there}")
     return number
 

@@ -23,8 +23,11 @@ def peaks_of(sizes: Array) -> Array:
     """
     flat = sizes.reshape(len(sizes), -1)
     found = np.stack(np.unravel_index(flat.argmax(axis=1), sizes.shape[1:]), axis=-1)
-    is_largest = (flat == flat.max(axis=1, keepdims=True)).reshape(sizes.shape)
-    for row in np.flatnonzero(is_largest.reshape(flat.shape).sum(axis=1) > 1):
-        places = np.argwhere(is_largest[row])
+    is_largest = flat == flat.max(axis=1, keepdims=True)
+    count = is_largest.sum(axis=1)
+    # Blank maps are many, and their middle is known.
+    found[count == flat.shape[1]] = [(length - 1) // 2 for length in sizes.shape[1:]]
+    for row in np.flatnonzero((count > 1) & (count < flat.shape[1])):
+        places = np.argwhere(is_largest[row].reshape(sizes.shape[1:]))
         found[row] = places[np.square(places - places.mean(axis=0)).sum(axis=1).argmin()]
-    return found.astype(np.int64)
+    return found

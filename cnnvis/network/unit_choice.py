@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnvis.data.labels import NO_NAMES
 from cnnvis.data.lazy import Array
 from cnnvis.errors import UserError, nearest, shown
 from cnnvis.network.graph import Call
@@ -84,7 +85,7 @@ def _no_names(call: Call, classes: OutputClasses) -> str:
     """Say why a layer's outputs have no names, in a sentence."""
     named = classes.named
     if classes.evidence.names is None or named is None or named is call:
-        return " The classes have no names: give their numbers, from 0, or their names with --class-names."
+        return f" {NO_NAMES}"
     return (
         f" The class names belong to the network's output {named.name!r}, and the outputs of "
         f"{call.name!r} have numbers."

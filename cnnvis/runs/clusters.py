@@ -74,28 +74,24 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
     # Python's helper counts semaphores of processes that are killed, and warns of them.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
-    scratch = tempfile.TemporaryDirectory(prefix="cnnvis-", ignore_cleanup_errors=True)
-    settings = {"distributed.nanny.pre-spawn-environ": {}, "temporary-directory": scratch.name}
-    with (
-        dask.config.set(settings),
-        progress(f"starting {numbered(count, 'worker')}"),
-    ):
+    with tempfile.TemporaryDirectory(prefix="cnnvis-", ignore_cleanup_errors=True) as scratch:
+        settings = {"distributed.nanny.pre-spawn-environ": {}, "temporary-directory": scratch}
+        with dask.config.set(settings), progress(f"starting {numbered(count, 'worker')}"):
+            try:
+                # What TensorFlow allocates is none that Dask could move to a disk: no limit by Dask.
+                cluster: Any = distributed.LocalCluster(
+                    n_workers=count, threads_per_worker=1, memory_limit=0,
+                    security=own_keys(), dashboard_address=None, silence_logs=logging.CRITICAL,
+                )  # fmt: skip
+            except RuntimeError as error:
+                raise UserError(
+                    "workers could not start: a script that is run with on='local' begins its work under "
+                    "if __name__ == '__main__':, since each worker imports the script"
+                ) from error
         try:
-            # What TensorFlow allocates is none that Dask could move to a disk: no limit by Dask.
-            cluster: Any = distributed.LocalCluster(
-                n_workers=count, threads_per_worker=1, memory_limit=0,
-                security=own_keys(), dashboard_address=None, silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-        except RuntimeError as error:
-            raise UserError(
-                "workers could not start: a script that is run with on='local' begins its work under "
-                "if __name__ == '__main__':, since each worker imports the script"
-            ) from error
-    try:
-        yield _Local(cluster)
-    finally:
-        close(cluster)
-        scratch.cleanup()
+            yield _Local(cluster)
+        finally:
+            close(cluster)
 
 
 def own_keys() -> Any:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -246,7 +247,7 @@ def _another(path: Path, different: Sequence[str], *, is_default: bool) -> str:
         )
     return (
         f"{str(path)!r} holds another run, with which --resume cannot go on: {what}. Use the same settings, or "
-        f"name another folder with --into; cnnvis show-result {path} shows the maps that it holds"
+        f"name another folder with --into; cnnvis show-result {shlex.quote(str(path))} shows the maps that it holds"
     )
 
 

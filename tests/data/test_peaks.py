@@ -24,4 +24,6 @@ def test_of_several_largest_values_that_nearest_to_their_middle_counts() -> None
 def test_peaks_of_maps_of_no_or_one_place() -> None:
     assert cnnvis.Explanation(np.ones(3, np.float32)).peaks.shape == (3, 0)
     assert cnnvis.Explanation(np.ones((2, 1), np.float32)).peaks.tolist() == [[0], [0]]
+    blank = np.stack([np.zeros((4, 7)), np.full((4, 7), -2.0)]).astype(np.float32)
+    assert cnnvis.Explanation(blank).peaks.tolist() == [[1, 3], [1, 3]]
     assert cnnvis.Explanation(np.ones((0, 4, 4), np.float32)).peaks.shape == (0, 2)
